@@ -1,0 +1,129 @@
+"""Errors, named after what the caller does next.
+
+Law: nothing here imports anything of the project, and no message ever carries a secret.
+
+    WatcherError
+    ├── ConfigError              refuse to start: every problem with file, line and column
+    ├── SourceError              something about one source; has a reason and a remedy for people
+    │   ├── SourceUnavailable    retry later (network, timeout, 429, 5xx)
+    │   ├── SourceRefused        stop asking in a loop, tell the operator (credentials, scope, account)
+    │   ├── SourceChanged        the answer is not what the provider promises: skip the page, report
+    │   └── WalkExpired          the resume token is no longer good: start this walk again
+    ├── Conflict                 a snapshot moved on meanwhile: read again, decide again
+    └── StoreError               nothing sensible can go on: crash, let the supervisor restart
+        └── StoreLocked          another daemon owns the store: refuse to start
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ConfigError",
+    "Conflict",
+    "Problem",
+    "SourceChanged",
+    "SourceError",
+    "SourceRefused",
+    "SourceUnavailable",
+    "StoreError",
+    "StoreLocked",
+    "WalkExpired",
+    "WatcherError",
+]
+
+
+class WatcherError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in the configuration, with the place where a person mends it.
+
+    `file` is as the user named it; `line` and `column` count from 1 and are 0 where no place
+    is known (a missing file). `remedy` is one sentence, or empty.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+class ConfigError(WatcherError):
+    """The configuration is wrong; `problems` holds every mistake found, in reading order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class SourceError(WatcherError):
+    """Base of what can go wrong with one source.
+
+    `reason` says what happened, `remedy` what a person can do; both are single lines without
+    secrets and end up in `source.failing` events, logs and `inbox-watcher status`.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        self.reason = reason
+        self.remedy = remedy
+        super().__init__(f"{reason} ({remedy})" if remedy else reason)
+
+
+class SourceUnavailable(SourceError):
+    """Try again later.
+
+    `retry_after` is the provider's own wish in seconds, None where it has none. `connect` is
+    True when no connection came about at all (DNS, refused, unreachable, TLS): if every source
+    reports that at once, it is our own network.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        remedy: str = "",
+        *,
+        retry_after: float | None = None,
+        connect: bool = False,
+    ) -> None:
+        super().__init__(reason, remedy)
+        self.retry_after = retry_after
+        self.connect = connect
+
+
+class SourceRefused(SourceError):
+    """The credentials, a permission or the account are refused; asking again at once is useless."""
+
+
+class SourceChanged(SourceError):
+    """The answer does not have the promised shape; nothing on the page may be believed."""
+
+
+class WalkExpired(SourceError):
+    """The provider no longer accepts the walk's resume token; begin the walk again."""
+
+
+class Conflict(WatcherError):
+    """A snapshot has another revision than the one the decision was based on."""
+
+
+class StoreError(WatcherError):
+    """The store cannot be read or written."""
+
+
+class StoreLocked(StoreError):
+    """Another process owns the store; `owner` tells which, for the operator."""
+
+    def __init__(self, path: str, owner: str = "") -> None:
+        self.path = path
+        self.owner = owner
+        super().__init__(
+            f"{path} is in use by another inbox-watcher{f' ({owner})' if owner else ''}"
+        )

@@ -1,0 +1,65 @@
+"""What a notifier is: code that makes one attempt to send one message, and tells what came of it.
+
+Law: a notifier decides nothing. It does not retry, wait, order or remember; the dispatcher calls
+it and `watcher.pipeline` settles. This file holds the protocol alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from watcher.model import Event, Result
+
+__all__ = ["Answer", "Notice", "Notifier", "Post"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message for one receiver: the event as it goes out, and its text for people.
+
+    `event.id` is what a receiver drops repeats by. `title` and `body` are plain text, rendered
+    by the rule's template or the default one; a webhook ignores them. `at` is the present.
+    """
+
+    event: Event
+    title: str
+    body: str
+    at: datetime
+
+
+class Notifier(Protocol):
+    """Sends to one receiver."""
+
+    text: bool
+    """Whether it sends the text (title and body) rather than the event itself."""
+
+    async def send(self, notice: Notice) -> Result:
+        """Make one attempt. Never raises for anything the other side does; may be cancelled."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of workers and connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from a POST: a status with headers (lower-case names) and the body's beginning,
+    or, with status 0, `error`: why there was no answer, without secrets.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    error: str = ""
+
+
+class Post(Protocol):
+    """How a webhook reaches the network; `watcher.transport` provides it. Redirects are not followed."""
+
+    async def __call__(
+        self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
+    ) -> Answer: ...

@@ -1,0 +1,187 @@
+"""What the store keeps beside conversations and events, and what one transaction writes.
+
+Law: values only, like `watcher.model`. A `Commit` is everything that a page (or a decision)
+changes; a `Settlement` is what an attempt to deliver came to. Both are written whole or not at
+all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from watcher.model import Delivery, DeliveryState, Event, Snapshot
+
+__all__ = [
+    "Commit",
+    "DeliveryQuery",
+    "End",
+    "EventQuery",
+    "Hold",
+    "ReceiverState",
+    "Recorded",
+    "Settlement",
+    "SourceState",
+    "Trouble",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a source is failing, for people: one line each, no secrets."""
+
+    since: datetime
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An implausible sweep put aside until the next complete sweep agrees or a person decides.
+
+    `kind` is `absences` (known rows that the sweep lacked), `arrivals` (unknown rows that came
+    all at once at a provider without creation times) or `hole` (a page that always fails; nothing
+    waits for a decision, the report only says that rows behind it are not watched). `ids` are the
+    conversations concerned, `known` how many were known then.
+    """
+
+    kind: Literal["absences", "arrivals", "hole"]
+    since: datetime
+    ids: tuple[str, ...]
+    known: int
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What must survive a restart about one source.
+
+    `account` is the provider's account identity; another one is a new baseline. `baselined` is
+    None until the first complete sweep has ended. `baseline_started` is that sweep's start and
+    `polled` the start of the last poll that went through, both by the *provider's* clock.
+    `swept` is when the last complete sweep ended, by ours. `newest` is the highest
+    `last_activity_at` seen. `counts` numbers the `source.*` events. `learned` are facts for
+    `Provider.taught`. `mapping` fingerprints the `fields:` mapping: when it changes, mapped
+    fields are taken over silently. `empty_sweeps` counts empty first sweeps in a row.
+    `suspects` are the ids that the last complete sweep lacked and that no look-up could decide.
+    `failing`: see Trouble; None while all is well.
+    """
+
+    name: str
+    provider: str
+    account: str
+    baselined: datetime | None = None
+    baseline_started: datetime | None = None
+    polled: datetime | None = None
+    swept: datetime | None = None
+    newest: datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    mapping: str = ""
+    empty_sweeps: int = 0
+    suspects: tuple[str, ...] = ()
+    failing: Trouble | None = None
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverState:
+    """What must survive a restart about one receiver.
+
+    `target` fingerprints where it points; when that changes, `off` and `failing` are forgotten.
+    `failures` counts failed attempts in a row. `off` is the reason why nothing is sent (410).
+    `counts` numbers the `receiver.*` events.
+    """
+
+    name: str
+    target: str = ""
+    failures: int = 0
+    failing: Trouble | None = None
+    off: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An observed end of a state: timers of `rule` (None: of every rule) about this conversation
+    (`subject` None: about the source itself) are over; what still waits is cancelled with `note`.
+    """
+
+    source: str
+    subject: str | None
+    rule: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that one page, or one decision, changes: one transaction.
+
+    `snapshots` carry the new revision; the stored one must be exactly one lower (none for
+    revision 1), else nothing is written and Conflict is raised. An event whose id is already
+    recorded is skipped together with its deliveries (the change was reported before). A delivery
+    with `timer` is skipped while a timer of the same rule and receiver about the same
+    conversation has not ended. `ends` apply before deliveries are added. `forget` removes all snapshots of the source first
+    (another account) and cancels its timers; `unsee` are leaf paths to strike from the `seen` of
+    every snapshot of the source first (mapped differently).
+    """
+
+    source: str
+    state: SourceState | None = None
+    snapshots: tuple[Snapshot, ...] = ()
+    events: tuple[Event, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    ends: tuple[End, ...] = ()
+    forget: bool = False
+    unsee: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The new state of one delivery after an attempt.
+
+    `attempt` is the fence: it must equal the stored attempt number, else somebody else has
+    claimed the delivery since and the settlement is ignored.
+    """
+
+    key: str
+    attempt: int
+    state: DeliveryState
+    due: datetime
+    note: str
+    settled: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event with its place in the log (`seq` only grows)."""
+
+    seq: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events: `type` is a glob with `*`; `after` a `seq`; newest `limit` ones, oldest first."""
+
+    after: int | None = None
+    since: datetime | None = None
+    type: str | None = None
+    source: str | None = None
+    conversation: str | None = None
+    id: str | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries; newest `limit` ones, oldest first."""
+
+    state: DeliveryState | None = None
+    receiver: str | None = None
+    event: str | None = None
+    id: str | None = None
+    limit: int = 1000

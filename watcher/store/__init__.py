@@ -1,0 +1,146 @@
+"""The store as the rest of the program sees it: about a dozen methods in the watcher's words.
+
+Law: each method is one transaction; no query, row or connection crosses this border. The memory
+store is the specification, every other one passes the same contract suite
+(`tests/store_contract.py`). This file holds the protocol alone; only composition roots name an
+implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from watcher.model import Delivery, Snapshot
+from watcher.records import (
+    Commit,
+    DeliveryQuery,
+    EventQuery,
+    ReceiverState,
+    Recorded,
+    Settlement,
+    SourceState,
+)
+
+__all__ = ["Store"]
+
+
+class Store(Protocol):
+    """Snapshots, events, deliveries and the state of sources and receivers.
+
+    Every method may raise StoreError. A cancelled caller never leaves half a transaction behind.
+    """
+
+    async def source(self, name: str) -> SourceState | None:
+        """Give what is remembered of a source, None if it was never committed."""
+        ...
+
+    async def sources(self) -> Sequence[SourceState]:
+        """Give all remembered sources by name."""
+        ...
+
+    async def known(self, source: str, ids: Collection[str]) -> Mapping[str, Snapshot]:
+        """Give the snapshots of these conversations (removed ones included), as far as any exist."""
+        ...
+
+    async def present(self, source: str) -> Collection[str]:
+        """Give the ids of all conversations of the source that are not removed."""
+        ...
+
+    async def members(self, source: str, name: str) -> Collection[str]:
+        """Give the ids of present conversations that are `unread` or `unassigned` (the `name`)."""
+        ...
+
+    async def commit(self, commit: Commit) -> Sequence[Recorded]:
+        """Write a commit whole and give the events that were new, with their place in the log.
+
+        Raises Conflict, with nothing written, when a snapshot moved on meanwhile.
+        """
+        ...
+
+    async def claim(
+        self, receiver: str, now: datetime, *, lease: timedelta, limit: int, relaxed: bool = False
+    ) -> Sequence[Delivery]:
+        """Take up to `limit` deliveries that are due, oldest first, hidden from others for `lease`.
+
+        Eligible is what is pending, due at `now`, not leased, and for immediate deliveries
+        (no `timer`) has no earlier immediate pending delivery of the same conversation to the
+        same receiver; with `relaxed`, earlier ones that failed three times no longer count. At
+        most one immediate delivery of a conversation is out at a time. Each claim adds one to
+        `attempt`, which fences `settle`.
+        """
+        ...
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        receiver: ReceiverState | None = None,
+        commit: Commit | None = None,
+    ) -> Sequence[Recorded]:
+        """Record outcomes, the receiver's new state and what follows from them in one transaction.
+
+        A settlement whose attempt number is not the stored one is ignored. Leases of what was
+        settled end. Gives the events of `commit` that were new.
+        """
+        ...
+
+    async def unclaim(self) -> None:
+        """End all leases: called at start by the only owner of the store, after a crash."""
+        ...
+
+    async def next_due(self, receiver: str) -> datetime | None:
+        """Give when the receiver's next pending delivery is due (perhaps in the past), leases and
+        order left aside; None if nothing is pending.
+        """
+        ...
+
+    async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
+        """Give the settle times of deliveries that went out to a receiver since then, one per
+        message (a digest settles several at the same instant and counts once), oldest first.
+        """
+        ...
+
+    async def receivers(self) -> Mapping[str, ReceiverState]:
+        """Give what is remembered of receivers, by name."""
+        ...
+
+    async def save_receiver(self, state: ReceiverState) -> None:
+        """Remember a receiver's state."""
+        ...
+
+    async def events(self, query: EventQuery) -> Sequence[Recorded]:
+        """Read the event log."""
+        ...
+
+    async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
+        """Read the outbox."""
+        ...
+
+    async def pending(self) -> Mapping[str, int]:
+        """Count pending deliveries by receiver."""
+        ...
+
+    async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
+        """Make dead deliveries with these ids (None: all dead ones) pending and due at `now`, with
+        attempt count zero; give how many there were.
+        """
+        ...
+
+    async def bury(self, receivers: Collection[str], rules: Collection[str], now: datetime) -> int:
+        """After a change of configuration: pending deliveries to receivers that are not among
+        `receivers` become dead, and pending timers of rules that are not among `rules` are
+        cancelled, each with its reason as note; give how many.
+        """
+        ...
+
+    async def prune(self, events: datetime, deliveries: datetime) -> int:
+        """Remove events and settled deliveries older than these times; pending deliveries (and
+        the events they carry) and unended timers stay. Give how many rows went.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of everything; safe to call twice."""
+        ...
