@@ -150,7 +150,8 @@ class Observation:
     all rows at once, it is the API that changed (design 5).
 
     `message_id` is the provider's id of `last_message`, where rows carry one; a row whose
-    newest line is an activity line leaves `last_message` out. `raw` is the decoded row, filled in only for sources with a `fields:` mapping.
+    newest line is an activity line leaves `last_message` out. `raw` is the decoded row, filled in
+    only for sources with a `fields:` mapping.
     """
 
     id: str

@@ -124,9 +124,9 @@ class Commit:
     revision 1), else nothing is written and Conflict is raised. An event whose id is already
     recorded is skipped together with its deliveries (the change was reported before). A delivery
     with `timer` is skipped while a timer of the same rule and receiver about the same
-    conversation has not ended. `ends` apply before deliveries are added. `forget` removes all snapshots of the source first
-    (another account) and cancels its timers; `unsee` are leaf paths to strike from the `seen` of
-    every snapshot of the source first (mapped differently).
+    conversation has not ended. `ends` apply before deliveries are added. `forget` removes all
+    snapshots of the source first (another account) and cancels its timers; `unsee` are leaf paths
+    to strike from the `seen` of every snapshot of the source first (mapped differently).
     """
 
     source: str

@@ -14,7 +14,7 @@ from typing import Any
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
 from watcher.providers import Response
 
-__all__ = ["judge", "json_body", "retry_after", "said"]
+__all__ = ["json_body", "judge", "retry_after", "said"]
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
