@@ -2,7 +2,8 @@
 
 Law: values only, like `watcher.model`. A `Commit` is everything that a page (or a decision)
 changes; a `Settlement` is what an attempt to deliver came to. Both are written whole or not at
-all.
+all. An `Answer` is what a POST came back with; it stands here because neither the transport nor
+the notifiers may import the other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Literal
 from watcher.model import Delivery, DeliveryState, Event, Snapshot
 
 __all__ = [
+    "Answer",
     "Commit",
     "DeliveryQuery",
     "End",
@@ -62,7 +64,7 @@ class SourceState:
     `account` is the provider's account identity; another one is a new baseline. `baselined` is
     None until the first complete sweep has ended. `baseline_started` is that sweep's start and
     `polled` the start of the last poll that went through, both by the *provider's* clock.
-    `swept` is when the last complete sweep ended, by ours. `newest` is the highest
+    `swept` is when the last complete sweep began, by ours. `newest` is the highest
     `last_activity_at` seen. `counts` numbers the `source.*` events. `learned` are facts for
     `Provider.taught`. `mapping` fingerprints the `fields:` mapping: when it changes, mapped
     fields are taken over silently. `empty_sweeps` counts empty first sweeps in a row.
@@ -185,3 +187,15 @@ class DeliveryQuery:
     event: str | None = None
     id: str | None = None
     limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from a POST: a status with headers (lower-case names) and the body's beginning,
+    or, with status 0, `error`: why there was no answer, without secrets.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    error: str = ""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from watcher.model import Event, Result
+from watcher.records import Answer
 
 __all__ = ["Answer", "Notice", "Notifier", "Post"]
 
@@ -43,18 +44,6 @@ class Notifier(Protocol):
     async def close(self) -> None:
         """Let go of workers and connections."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back from a POST: a status with headers (lower-case names) and the body's beginning,
-    or, with status 0, `error`: why there was no answer, without secrets.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    error: str = ""
 
 
 class Post(Protocol):
