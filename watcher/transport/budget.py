@@ -1,0 +1,185 @@
+"""Who may send when: published request limits, kept from our side.
+
+Law: knows no HTTP. Time is the event loop's (`anyio.current_time`), so that virtual time works.
+Polls and look-ups (*urgent*) go before sweeps; within a class it is first come, first served,
+and since a source has one request in flight, that is turn by turn among sources.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from watcher.errors import SourceUnavailable
+from watcher.providers import Budget, Quota
+
+__all__ = ["Admission", "Budgets"]
+
+SAFETY = 0.95
+"""Share of a published limit that is used: the server's window is not exactly ours."""
+
+RESERVE = 0.2
+"""Share of a limit, and of a told quota, that sweeps leave to polls."""
+
+AGED = 60.0
+"""Seconds (at least one window) after which a sweep's request waits in line with the polls:
+polls alone may use up a budget, and sweeps are what the watcher's promises rest on."""
+
+PATIENCE = 60.0
+"""Seconds that are waited in silence for a used-up quota; a longer wait is told to the caller."""
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """One caller in line. `turn` is set whenever it may have become the first."""
+
+    urgent: bool
+    arrived: float
+    turn: anyio.Event
+
+
+@dataclass(slots=True)
+class _Gate:
+    """The line in front of one budget.
+
+    `spent` are the times of the admissions in the last window. `left` is what the server said
+    remains until `resets` (loop time), less what was admitted since; None where it said nothing.
+    `open` counts requests that were admitted and have no answer yet.
+    """
+
+    spent: deque[float] = field(default_factory=deque)
+    urgent: deque[_Ticket] = field(default_factory=deque)
+    patient: deque[_Ticket] = field(default_factory=deque)
+    left: int | None = None
+    resets: float = 0.0
+    open: int = 0
+    waited: float = 0.0
+
+    def first(self, budget: Budget, now: float) -> _Ticket | None:
+        """Give the ticket whose turn is next: an aged sweep counts as urgent."""
+        if not self.patient:
+            return self.urgent[0] if self.urgent else None
+        patient = self.patient[0]
+        if not self.urgent:
+            return patient
+        urgent = self.urgent[0]
+        aged = _aged(patient, budget, now)
+        return patient if aged and patient.arrived <= urgent.arrived else urgent
+
+    def opens(self, ticket: _Ticket, budget: Budget, now: float) -> float:
+        """Give the earliest loop time at which `ticket` may go, if nothing else happens."""
+        while self.spent and self.spent[0] + budget.per <= now:
+            self.spent.popleft()
+        if now >= self.resets:
+            self.left = None
+        allowed = max(1, int(budget.requests * SAFETY))
+        first_class = ticket.urgent or _aged(ticket, budget, now)
+        if not first_class:
+            allowed = max(1, allowed - max(1, int(allowed * RESERVE)))
+        at = now
+        if len(self.spent) >= allowed:
+            at = self.spent[len(self.spent) - allowed] + budget.per
+        if self.left is not None:
+            floor = 0 if first_class else int(budget.requests * RESERVE)
+            if self.left <= floor:
+                at = max(at, self.resets)
+        if not first_class:
+            at = min(at, max(now, ticket.arrived + max(AGED, budget.per)))
+        return at
+
+    def wake(self, budget: Budget, now: float) -> None:
+        """Tell the first in line to look again."""
+        ticket = self.first(budget, now)
+        if ticket is not None:
+            ticket.turn.set()
+
+
+def _aged(ticket: _Ticket, budget: Budget, now: float) -> bool:
+    return now >= ticket.arrived + max(AGED, budget.per)  # exactly as `opens` adds it up
+
+
+class Admission:
+    """The right to send one request; report the answer's quota to it, where there is one."""
+
+    __slots__ = ("quota",)
+
+    def __init__(self) -> None:
+        self.quota: Quota | None = None
+
+    def report(self, quota: Quota | None) -> None:
+        """Take over what the answer's headers say of the budget."""
+        self.quota = quota
+
+
+class Budgets:
+    """All budgets of the process, by `Budget.key`."""
+
+    def __init__(self) -> None:
+        self._gates: dict[str, _Gate] = {}
+
+    @property
+    def waited(self) -> Mapping[str, float]:
+        """Seconds that requests have waited for admission so far, by budget key."""
+        return {key: gate.waited for key, gate in self._gates.items()}
+
+    @asynccontextmanager
+    async def admitted(self, budget: Budget, *, urgent: bool) -> AsyncIterator[Admission]:
+        """Wait for the right to send one request, which lasts as long as the block.
+
+        Never are more than `budget.requests` let through in any `budget.per` seconds.
+        Raises SourceUnavailable (with `retry_after`) where the provider has said that nothing
+        is left for longer than a minute.
+        """
+        gate = self._gates.setdefault(budget.key, _Gate())
+        await self._wait(gate, budget, urgent)
+        admission = Admission()
+        try:
+            yield admission
+        finally:
+            gate.open -= 1
+            quota, now = admission.quota, anyio.current_time()
+            if quota is not None:
+                # Requests under way may or may not be counted in what the server told: assume not.
+                gate.left = max(0, quota.remaining) - gate.open
+                gate.resets = now + max(0.0, quota.resets)
+                gate.wake(budget, now)
+
+    async def _wait(self, gate: _Gate, budget: Budget, urgent: bool) -> None:
+        arrived = anyio.current_time()
+        ticket = _Ticket(urgent, arrived, anyio.Event())
+        line = gate.urgent if urgent else gate.patient
+        line.append(ticket)
+        try:
+            while True:
+                now = anyio.current_time()
+                is_first = gate.first(budget, now) is ticket
+                opens = gate.opens(ticket, budget, now) if is_first else float("inf")
+                if opens <= now:
+                    gate.spent.append(now)
+                    gate.open += 1
+                    if gate.left is not None:
+                        gate.left -= 1
+                    return
+                if is_first and gate.left is not None and gate.left <= 0:
+                    _refuse_long_wait(gate.resets - now)
+                ticket.turn = anyio.Event()
+                with anyio.move_on_after(opens - now):
+                    await ticket.turn.wait()
+        finally:
+            line.remove(ticket)
+            now = anyio.current_time()
+            gate.waited += now - arrived
+            gate.wake(budget, now)
+
+
+def _refuse_long_wait(seconds: float) -> None:
+    if seconds > PATIENCE:
+        raise SourceUnavailable(
+            f"the provider's request quota is used up for another {seconds:.0f} s",
+            "poll less often, or find what else uses the same quota",
+            retry_after=seconds,
+        )

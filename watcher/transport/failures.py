@@ -1,0 +1,149 @@
+"""Why there was no answer, in words for people.
+
+Law: names host and port and nothing else of an address; never quotes a library's message, which
+may hold a header (a token), a query or a path.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx  # noqa: TID251 - watcher.transport is the one import point
+
+from watcher.transport.origins import origin_of, proxy_for
+
+__all__ = ["NETWORK_ERRORS", "Failure", "explain", "place"]
+
+NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError)
+"""What httpx lets through when a request fails. UnicodeError: a host name with an empty or
+overlong label, or a header that is no ASCII. OSError: what escapes its own mapping.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request failed. `connect`: no connection came about. `ours`: the request itself
+    cannot be sent as configured, and waiting does not help.
+    """
+
+    reason: str
+    remedy: str = ""
+    connect: bool = False
+    ours: bool = False
+
+
+def place(url: httpx.URL) -> str:
+    """Name host and port of an address (and the proxy's, where one is in between)."""
+    origin = origin_of(url)
+    _, host, port = origin
+    told = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    proxy = proxy_for(origin)
+    if proxy is None:
+        return told
+    try:
+        between = httpx.URL(proxy)
+    except httpx.InvalidURL:
+        return f"{told} (through the environment's proxy)"
+    return f"{told} (through the proxy {between.host}:{origin_of(between)[2]})"
+
+
+def explain(error: BaseException, url: httpx.URL | None, who: str) -> Failure:
+    """Say why the request to `url` failed; `who` stands for it where it is no address at all."""
+    where = who if url is None else place(url)
+    match error:
+        case httpx.ConnectTimeout():
+            return Failure(
+                f"{where} does not answer a connection attempt in time",
+                "check the network, the firewall and the address",
+                connect=True,
+            )
+        case httpx.PoolTimeout():
+            return Failure(f"all connections to {where} are busy")
+        case httpx.TimeoutException() | TimeoutError():
+            return Failure(f"{where} did not answer in time")
+        case httpx.ProxyError():
+            return Failure(
+                f"the proxy does not connect to {where}",
+                "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY in the environment",
+                connect=True,
+            )
+        case httpx.ConnectError() | UnicodeError() if _is_about_connecting(error):
+            return _explain_connecting(error, where)
+        case httpx.LocalProtocolError() | UnicodeError():
+            return Failure(
+                "a header has characters that HTTP does not allow",
+                "check the token and the headers: no line breaks, plain ASCII",
+                ours=True,
+            )
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return Failure(
+                "the configured address is no http or https address",
+                "check the address in the configuration",
+                ours=True,
+            )
+        case httpx.DecodingError():
+            return Failure(f"{where} sent an answer whose compression is broken")
+        case httpx.RemoteProtocolError():
+            return Failure(f"{where} broke the answer off or does not speak HTTP")
+        case _:
+            return Failure(f"the connection to {where} was lost")
+
+
+def _is_about_connecting(error: BaseException) -> bool:
+    """A UnicodeError is about the host's name when the idna codec raised it, else about a header."""
+    if isinstance(error, UnicodeError):
+        return not isinstance(error, UnicodeEncodeError) or error.encoding == "idna"
+    return True
+
+
+def _explain_connecting(error: BaseException, where: str) -> Failure:
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return Failure(
+                    f"the TLS certificate of {where} is not accepted: {cause.verify_message}",
+                    "check the address; for a private certificate authority set SSL_CERT_FILE",
+                    connect=True,
+                )
+            case ssl.SSLError():
+                return Failure(
+                    f"{where} does not agree on TLS",
+                    "check whether the address is https or http, and the port",
+                    connect=True,
+                )
+            case socket.gaierror() | UnicodeError():
+                return Failure(
+                    f"the host name of {where} cannot be resolved",
+                    "check the address and this machine's DNS",
+                    connect=True,
+                )
+            case ConnectionRefusedError():
+                return Failure(
+                    f"{where} refuses connections",
+                    "check host and port, and whether the server runs",
+                    connect=True,
+                )
+            case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+                return Failure(
+                    f"there is no route to {where}", "check this machine's network", connect=True
+                )
+    return Failure(f"no connection to {where}", "check the network and the address", connect=True)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk what an error was raised from, groups included, the outermost first."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        cause = waiting.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        if isinstance(cause, BaseExceptionGroup):
+            waiting.extend(reversed(cause.exceptions))
+        waiting.extend((cause.__context__, cause.__cause__))
