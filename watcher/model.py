@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, PlainSerializer, TypeAdapter
+from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 
 __all__ = [
     "EVENT_TYPES",
@@ -93,6 +93,7 @@ class Message:
     at: Time | None = None
 
 
+@with_config(ConfigDict(ser_json_inf_nan="null"))
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """One conversation in the form of the contract's `data.conversation`.
@@ -120,9 +121,7 @@ class Conversation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-CONVERSATION: TypeAdapter[Conversation] = TypeAdapter(
-    Conversation, config=ConfigDict(ser_json_inf_nan="null")
-)
+CONVERSATION: TypeAdapter[Conversation] = TypeAdapter(Conversation)
 
 
 def to_plain(conversation: Conversation) -> dict[str, Any]:

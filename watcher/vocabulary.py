@@ -1,0 +1,222 @@
+"""What a condition or a template may speak of: the names, their shapes, and sample events.
+
+Law: values and pure functions. The shapes are derived from `watcher.model`, so that a field
+added there is known here; the samples exercise every field (contract, sections 2 and 4).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from watcher.model import Conversation, Event
+
+__all__ = [
+    "ANY",
+    "BOOL",
+    "CHANGING",
+    "EVENT_SHAPE",
+    "NUMBER",
+    "SAMPLES",
+    "STRING",
+    "Kind",
+    "Shape",
+    "nearest",
+    "variables",
+]
+
+Kind = Literal["any", "null", "bool", "number", "string", "list", "map", "timestamp", "duration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of a value's type.
+
+    `any` is a value of which nothing is known (inside `attributes`). A `map` has `members`, None
+    where its keys are open; a `list` has an `element`. Every value may also be null.
+    """
+
+    kind: Kind
+    members: Mapping[str, Shape] | None = field(default=None, hash=False)
+    element: Shape | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether comparing its type with another one says anything."""
+        return self.kind not in ("any", "null")
+
+
+ANY = Shape("any")
+BOOL = Shape("bool")
+NUMBER = Shape("number")
+STRING = Shape("string")
+
+
+def _shape(hint: Any) -> Shape:
+    """Describe the JSON form of a type of `watcher.model`."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        hints = get_type_hints(hint)
+        names = [one.name for one in dataclasses.fields(hint)]
+        return Shape("map", {name: _shape(hints[name]) for name in names})
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return _shape(next(one for one in arguments if one is not NoneType))
+    if origin is tuple:
+        return Shape("list", element=_shape(arguments[0]))
+    if origin is Literal or hint in (str, datetime):
+        return STRING
+    if hint is bool:
+        return BOOL
+    if hint in (int, float):
+        return NUMBER
+    if origin is Mapping:
+        return Shape("map")
+    return ANY
+
+
+_CONVERSATION = _shape(Conversation)
+_FIXED = ("id", "url", "created_at", "last_activity_at")
+CHANGING: Mapping[str, Shape] = {
+    name: shape
+    for name, shape in (_CONVERSATION.members or {}).items()
+    if name not in _FIXED  # these never change by themselves (contract, section 2)
+}
+"""The fields that can be a key of `changes`, with the shape of both sides."""
+
+EVENT_SHAPE = Shape(
+    "map",
+    {
+        "type": STRING,
+        "source": STRING,
+        "provider": STRING,
+        "conversation": _CONVERSATION,
+        "changes": Shape(
+            "map",
+            {
+                name: Shape("map", {"before": shape, "after": shape})
+                for name, shape in CHANGING.items()
+            },
+        ),
+        "observed": Shape("map", {"after": STRING, "before": STRING}),
+        "reason": STRING,
+    },
+)
+"""The root names of conditions and templates, and what is below them."""
+
+
+def variables(event: Event) -> dict[str, Any]:
+    """Give the values of the root names for one event; null where the event has none.
+
+    `source` is the name of the configured source, for `receiver.*` the receiver's. `changes` is
+    empty rather than null, so that `has(changes.assignee)` can always be asked.
+    """
+    return {
+        "type": event.type,
+        "source": event.source,
+        "provider": event.data.get("provider"),
+        "conversation": event.data.get("conversation"),
+        "changes": event.data.get("changes") or {},
+        "observed": event.data.get("observed"),
+        "reason": event.data.get("reason"),
+    }
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """Give the candidate that a misspelt name probably meant, None where none comes close."""
+    known = list(candidates)
+    folded = {one.casefold(): one for one in known}
+    if name.casefold() in folded:
+        return folded[name.casefold()]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+_AT = "2026-11-20T10:00:00.000Z"
+_FULL: dict[str, Any] = {
+    "id": "conversation-1",
+    "url": "https://inbox.example.com/conversations/conversation-1",
+    "contact": {
+        "id": "contact-1",
+        "name": "Maria Lopez",
+        "email": "maria@example.com",
+        "phone": "+15550100",
+    },
+    "channel": "sms",
+    "unread": True,
+    "unread_count": 2,
+    "assignee": {"id": "u2", "name": "Ben"},
+    "team": {"id": "t1", "name": "Sales"},
+    "archived": False,
+    "status": "open",
+    "disposition": {
+        "id": "d1",
+        "label": "Interested",
+        "outcome": "positive",
+        "changed_at": _AT,
+        "changed_by": "Ana",
+    },
+    "labels": ["new", "vip"],
+    "priority": "high",
+    "last_message": {
+        "text": "Is the house still for sale?",
+        "direction": "inbound",
+        "type": "sms",
+        "at": _AT,
+    },
+    "last_activity_at": _AT,
+    "created_at": _AT,
+    "attributes": {},
+}
+_BEFORE: dict[str, Any] = {
+    **_FULL,
+    "unread": False,
+    "unread_count": 0,
+    "assignee": {"id": "u1", "name": "Ana"},
+}
+_BARE: dict[str, Any] = {
+    **dict.fromkeys(_FULL),
+    "id": "conversation-1",
+    "contact": dict.fromkeys(_FULL["contact"]),
+    "unread": False,
+    "archived": False,
+    "labels": [],
+    "attributes": {},
+}
+
+
+def _sample(kind: str, **data: Any) -> Event:
+    subject = "conversation-1" if data.get("conversation") else None
+    plain = {"source": "sales", "provider": "highlevel", **data}
+    return Event("sample", kind, "sales", subject, datetime(2026, 11, 20, 10, tzinfo=UTC), plain)
+
+
+_OBSERVED = {"after": "2026-11-20T09:59:30.000Z", "before": _AT}
+
+SAMPLES: tuple[Event, ...] = (
+    _sample(
+        "conversation.unread",
+        conversation=_FULL,
+        changes={name: {"before": _BEFORE[name], "after": _FULL[name]} for name in CHANGING},
+        observed=_OBSERVED,
+        reason="deleted",
+    ),
+    _sample("conversation.created", conversation=_BARE, changes={}, observed=_OBSERVED),
+    _sample(
+        "conversation.updated",
+        conversation=_BARE,
+        changes={name: {"before": _BARE[name], "after": _BARE[name]} for name in CHANGING},
+        observed={"after": None, "before": _AT},
+    ),
+    _sample(
+        "source.failing",
+        reason="the provider refuses the token",
+        remedy="renew the token",
+        since=_AT,
+    ),
+)
+"""Events to try an expression on. In the first every field has a value; the others are sparse."""
