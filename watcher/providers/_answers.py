@@ -36,11 +36,19 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def json_body(response: Response) -> Any:
-    """Decode the body as JSON, None where it is none (an HTML error page, plain text)."""
+    """Decode the body as JSON, None where it is none (an HTML error page, plain text).
+
+    Half a surrogate pair (a text that the provider cut in the middle of an emoji) becomes `?`,
+    because it could never be written as UTF-8 again.
+    """
     try:
-        return json.loads(response.body)
-    except (ValueError, UnicodeDecodeError):
+        text = response.body.decode("utf-8-sig")
+        body = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError):
         return None
+    return body
 
 
 def said(response: Response, *keys: str) -> str:
