@@ -1,0 +1,291 @@
+"""HighLevel, and Leadway, which is the same server under another name: conversations by search.
+
+Law: pure, like every provider. The walk's own logic is in `_leadconnector_walk`, the JSON in
+`_leadconnector_wire`, the meaning of refusals in `_leadconnector_refusals`; here are the
+motions and the look-ups.
+
+`GET /conversations/search` is documented at HighLevel's marketplace site and by Leadway, with
+the same host; what is marked observed was measured by others and published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote
+
+from pydantic import Field
+
+from watcher.errors import SourceChanged, SourceRefused
+from watcher.model import Conversation
+from watcher.providers import (
+    Budget,
+    Check,
+    LookUp,
+    Members,
+    Motion,
+    Page,
+    Poll,
+    Position,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Sweep,
+)
+from watcher.providers._answers import json_body, said
+from watcher.providers._leadconnector_refusals import (
+    DOUBTFUL,
+    INTERVAL,
+    LONG_WAIT,
+    accept,
+    day_is_over,
+    known_refusal,
+)
+from watcher.providers._leadconnector_walk import DEFAULT_LIMIT, Walk, advance, detour
+from watcher.providers._leadconnector_wire import EPOCH, read_listing, read_rows, whole_number
+
+__all__ = ["HighLevel", "HighLevelSettings", "Leadway", "LeadwaySettings"]
+
+OVERLAP = timedelta(seconds=120)
+"""The list is a search index that lags behind writes a little, and clocks are estimated."""
+
+MOST_POLL_PAGES = 50
+
+
+class HighLevelSettings(ProviderSettings):
+    """`location_id` is the sub-account; `version` the API version sent with each request (the
+    documentation of this path names 2021-04-15). `app_url` is where people open conversations.
+    """
+
+    base_url: str = Field(
+        "https://services.leadconnectorhq.com", pattern=r"^https?://[^/?#\s]+[^?#\s]*$"
+    )
+    location_id: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    version: str = Field("2021-04-15", pattern=r"^[A-Za-z0-9.-]+$")
+    app_url: str | None = Field(
+        "https://app.gohighlevel.com", pattern=r"^https?://[^/?#\s]+[^?#\s]*$"
+    )
+    page_size: int = Field(100, ge=1, le=100)
+
+
+class LeadwaySettings(HighLevelSettings):
+    """As HighLevel; Leadway's documentation names version 2021-07-28, and no address of an app."""
+
+    version: str = Field("2021-07-28", pattern=r"^[A-Za-z0-9.-]+$")
+    app_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Where a look-up stands: first the search by id, then, for an absence, the row itself."""
+
+    id: str
+    why: Literal["absent", "suspect"]
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The one request of a check."""
+
+
+class HighLevel:
+    """One location at HighLevel. See `watcher.providers.Provider` for what the methods promise."""
+
+    settings_model: ClassVar[type[ProviderSettings]] = HighLevelSettings
+    sets: tuple[str, ...] = ("unread", "unassigned")
+    has_creation_time: bool = True
+
+    def __init__(self, settings: HighLevelSettings, *, raw: bool = False) -> None:
+        self._settings = settings
+        self._raw = raw
+        self._limit = settings.page_size
+        self._ascending = True
+
+    @property
+    def account(self) -> str:
+        """The location, at whatever host it is reached."""
+        return f"leadconnector/{self._settings.location_id}"
+
+    @property
+    def budget(self) -> Budget:
+        """100 requests in 10 seconds per location (documented for apps, assumed for tokens)."""
+        return Budget(f"leadconnector:{self._settings.location_id}", 100, INTERVAL)
+
+    def authorization(self, token: str) -> Mapping[str, str]:
+        """Give the headers that carry the token."""
+        return {"Authorization": f"Bearer {token}"}
+
+    def taught(self, learned: Mapping[str, Any]) -> None:
+        """Take over whether the server walks upwards (`ascending`) and what `limit` it takes."""
+        self._ascending = learned.get("ascending") is not False
+        limit = whole_number(learned.get("limit"))
+        self._limit = min(self._settings.page_size, limit or self._settings.page_size)
+
+    def start(self, motion: Motion) -> Position:
+        """Give the first position. A sweep goes upwards, so that rows do not escape it by moving:
+        a new message puts its row at the end. Where the server cannot, a second, closing
+        descent over what is newer than the sweep's start brings back what jumped to the front.
+        """
+        match motion:
+            case Sweep(now=now) if self._ascending:
+                return Walk("asc", self._limit, ceiling=_ms(now + OVERLAP))
+            case Sweep(now=now):
+                return Walk("desc", self._limit, close=_ms(now - OVERLAP))
+            case Poll():
+                # A time in the future (a row with a nonsense date) must not hide what comes.
+                newest = motion.since if motion.newest is None else min(motion.newest, motion.now)
+                floor = _ms(newest - OVERLAP)
+                return Walk("desc", self._limit, floor=floor, most=MOST_POLL_PAGES)
+            case Members(name="unread"):
+                return Walk("desc", self._limit, status="unread")
+            case Members(name="unassigned"):
+                return Walk("desc", self._limit, unassigned=True)
+            case LookUp(conversation=conversation, why=why):
+                return Look(conversation.id, why)
+            case Check():
+                return Trial()
+        raise ValueError(f"no such walk: {motion}")
+
+    def request(self, position: Position) -> Request:
+        """Give the request for a position."""
+        headers = (("Version", self._settings.version),)
+        if isinstance(position, Look) and position.direct:
+            return Request(f"/conversations/{quote(position.id, safe='')}", headers=headers)
+        params = [("locationId", self._settings.location_id)]
+        match position:
+            case Look(id=id_):
+                params += [("id", id_)]
+            case Trial():
+                params += [("limit", "1")]
+            case Walk(limit=limit, unassigned=unassigned):
+                order, status, cursor = position.asked
+                params += [("limit", str(limit)), ("sortBy", "last_message_date"), ("sort", order)]
+                params += [("status", status)]
+                params += [("assignedTo", "unassigned")] if unassigned else []
+                params += [("startAfterDate", str(cursor))] if cursor is not None else []
+        return Request("/conversations/search", params=tuple(params), headers=headers)
+
+    def parse(self, position: Position, response: Response) -> Page:
+        """Read an answer of any status; raises SourceError."""
+        match position:
+            case Look(direct=True):
+                return self._direct(response)
+            case Look():
+                return self._looked_up(position, response)
+            case Trial():
+                return self._tried(response)
+            case _:
+                return self._walked(position, response)
+
+    def skip(self, position: Position) -> Position | None:
+        """Reach what is behind a page that always fails from the other end of the list."""
+        return detour(position) if isinstance(position, Walk) else None
+
+    def member(self, name: str, conversation: Conversation) -> bool:
+        """Tell whether the provider's filter `name` would select the conversation as known."""
+        if name == "unread":
+            return conversation.unread
+        return conversation.assignee is None
+
+    def quota(self, response: Response) -> Quota | None:
+        """Read the documented X-RateLimit headers."""
+        if day_is_over(response):
+            return Quota(0, LONG_WAIT)
+        remaining = whole_number(response.headers.get("x-ratelimit-remaining"))
+        if remaining is None:
+            return None
+        interval = whole_number(response.headers.get("x-ratelimit-interval-milliseconds"))
+        return Quota(remaining, interval / 1000 if interval else INTERVAL)
+
+    def _walked(self, walk: Walk, response: Response) -> Page:
+        words = said(response, "message").lower()
+        if response.status in (400, 422) and "limit" in words and walk.limit > DEFAULT_LIMIT:
+            return Page(complete=False, fallback=True, learned={"limit": DEFAULT_LIMIT})
+        accept(response)
+        listing = read_listing(response)
+        reading = read_rows(listing, self._link, unassigned=walk.unassigned, raw=self._raw)
+        step = advance(walk, reading.marks, listing.total)
+        if step.disordered:
+            return Page(complete=False, fallback=True, learned={"ascending": False})
+        unfiltered = walk.asked[1] == "all" and not walk.unassigned
+        return Page(
+            rows=reading.rows,
+            next=step.next,
+            complete=step.whole,
+            total=listing.total if unfiltered else None,
+            unusable=reading.unusable,
+            complaints=reading.complaints,
+            missing=reading.missing,
+        )
+
+    def _looked_up(self, look: Look, response: Response) -> Page:
+        """Read the search by id, which shows a row as the list does, a moment late perhaps."""
+        accept(response)
+        reading = read_rows(read_listing(response), self._link, raw=self._raw)
+        rows = tuple(row for row in reading.rows if row.id == look.id)
+        if rows:
+            return Page(rows=rows, complaints=reading.complaints, verdict="found")
+        if look.why == "suspect":
+            return Page(verdict="unknown")
+        return Page(next=Look(look.id, look.why, direct=True))
+
+    def _direct(self, response: Response) -> Page:
+        """Read GET by id, whose other shape proves existence or deletion and nothing else.
+
+        The documentation promises 200, 400 and 401 only, and does not say which of them a
+        deleted conversation gets.
+        """
+        words = said(response, "message", "error")
+        about_id = response.status == 400 and not DOUBTFUL.search(words)
+        if response.status == 404 or about_id:
+            return Page(verdict="deleted")
+        if response.status in (400, 422):
+            return Page(verdict="unknown")
+        if response.status in (401, 403) and not known_refusal(words):
+            return Page(verdict="access_lost")
+        accept(response)
+        body = json_body(response)
+        if not isinstance(body, dict):
+            raise SourceChanged("the answer is no conversation", "check base_url")
+        inner = body.get("conversation")
+        shown = inner if isinstance(inner, dict) else body
+        return Page(verdict="deleted" if shown.get("deleted") is True else "found")
+
+    def _tried(self, response: Response) -> Page:
+        """Read a check: the token works, and what it lists is this location."""
+        accept(response)
+        listing = read_listing(response)
+        for row in listing.rows:
+            place = row.get("locationId") if isinstance(row, dict) else None
+            if isinstance(place, str) and place != self._settings.location_id:
+                raise SourceRefused(
+                    "the provider lists conversations of another location", "correct `location_id`"
+                )
+        reading = read_rows(listing, self._link, raw=False)
+        return Page(
+            total=listing.total,
+            unusable=reading.unusable,
+            complaints=reading.complaints,
+            missing=reading.missing,
+        )
+
+    def _link(self, id_: str) -> str | None:
+        app, place = self._settings.app_url, self._settings.location_id
+        if app is None:
+            return None
+        inside = f"/v2/location/{place}/conversations/conversations/{quote(id_, safe='')}"
+        return app.rstrip("/") + inside
+
+
+class Leadway(HighLevel):
+    """One account (Leadway's word for a location) at Leadway."""
+
+    settings_model: ClassVar[type[ProviderSettings]] = LeadwaySettings
+
+
+def _ms(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(milliseconds=1)
