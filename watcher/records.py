@@ -68,7 +68,9 @@ class SourceState:
     `last_activity_at` seen. `counts` numbers the `source.*` events. `learned` are facts for
     `Provider.taught`. `mapping` fingerprints the `fields:` mapping: when it changes, mapped
     fields are taken over silently. `empty_sweeps` counts empty first sweeps in a row.
-    `suspects` are the ids that the last complete sweep lacked and that no look-up could decide.
+    `suspects` are the ids that the last complete sweep lacked and that no look-up could decide;
+    `held_suspects` are those among them that a hold was about. `arrivals` is what a person decided
+    about held arrivals (`accept`, `discard`), until the next complete sweep has carried it out.
     `failing`: see Trouble; None while all is well.
     """
 
@@ -85,6 +87,8 @@ class SourceState:
     mapping: str = ""
     empty_sweeps: int = 0
     suspects: tuple[str, ...] = ()
+    held_suspects: tuple[str, ...] = ()
+    arrivals: Literal["", "accept", "discard"] = ""
     failing: Trouble | None = None
     hold: Hold | None = None
 

@@ -1,0 +1,44 @@
+"""What Prometheus can read of the daemon: a registry and the few series worth watching.
+
+Law: counters and gauges only, labelled by configured names (sources, receivers, rules), never by
+conversation, URL or anything else that grows without bound.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+__all__ = ["Metrics"]
+
+
+class Metrics:
+    """All series of one daemon, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"watcher_{name}", text, labels, registry=self.registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"watcher_{name}", text, labels, registry=self.registry)
+
+        self.requests = counter("requests", "Requests to providers.", "source", "outcome")
+        self.polls = counter("polls", "Polls that went through.", "source")
+        self.sweeps = counter("sweeps", "Sweeps that ended.", "source", "outcome")
+        self.rows = counter("rows", "Rows read from providers.", "source")
+        self.unusable = counter("unusable_rows", "Rows that could not be read.", "source")
+        self.events = counter("events", "Events recorded.", "source", "type")
+        self.failing = gauge("source_failing", "1 while a source fails.", "source")
+        self.held = gauge("source_held", "1 while a sweep of the source is held.", "source")
+        self.last_success = gauge(
+            "source_last_success_timestamp_seconds",
+            "When the source was last read, in seconds since the epoch.",
+            "source",
+        )
+        self.conversations = gauge("conversations", "Conversations known.", "source")
+        self.deliveries = counter("deliveries", "Attempts to deliver.", "receiver", "outcome")
+        self.pending = gauge("deliveries_pending", "Deliveries that wait.", "receiver")
+        self.receiver_failing = gauge("receiver_failing", "1 while a receiver fails.", "receiver")
+        self.rule_errors = counter("rule_errors", "Conditions that could not be evaluated.", "rule")
+        self.template_errors = counter("template_errors", "Messages that failed to render.", "rule")

@@ -1,0 +1,339 @@
+"""From a page of observations to one commit: merge, diff, events, routing.
+
+Law: pure. The same page decided twice against what the first decision committed gives nothing
+the second time; how rows are cut into pages does not change the events.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from watcher import rules as routing
+from watcher.diff import Believed, Change, adopt, appearance, diff, merge
+from watcher.model import (
+    Delivery,
+    Event,
+    Observation,
+    Snapshot,
+    derive_id,
+    rfc3339,
+    to_plain,
+)
+from watcher.records import Commit, End, SourceState
+
+__all__ = ["Decision", "Failed", "Look", "Watch", "decide", "remove", "route"]
+
+Failed = tuple[tuple[str, str], ...]
+"""Rules whose condition could not be evaluated, each with the message: counted and shown."""
+
+VANISHED_AT = 2
+"""From how many known values on that vanish together from a page without any, the API is suspect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What decisions about one source need to know of its configuration.
+
+    `hold_rows` and `hold_share` say what is implausible at once: more than so many rows *and*
+    more than that share (0 to 1) of the known ones.
+    """
+
+    source: str
+    provider: str
+    account: str
+    rules: tuple[routing.Rule, ...]
+    unread_cap: int | None = None
+    hold_rows: int = 20
+    hold_share: float = 0.1
+
+    def implausible(self, count: int, known: int) -> bool:
+        """Tell whether so many rows at once are more likely a lie of the listing than a fact."""
+        return count > self.hold_rows and count > self.hold_share * known
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """When and how the rows were seen. `sent` is when the request went out, `received` when the
+    answer was there, `before` when each known row was last observed (as far as remembered),
+    `previous` when this source was last looked at at all. `admit` lets unknown rows without a
+    creation time in at once; otherwise they are withheld as arrivals. `silent` lets all unknown
+    rows join without an event.
+    """
+
+    sent: datetime
+    received: datetime
+    before: Mapping[str, datetime]
+    previous: datetime
+    admit: bool = False
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a page comes to.
+
+    `commit` is None when nothing changed. `arrivals` are unknown rows without a creation time
+    that were withheld. `vanished` are leaf paths that every row lost at once: their old values
+    stand. `agreed` are the ids whose snapshot now says what the page says.
+    """
+
+    commit: Commit | None
+    arrivals: tuple[Observation, ...] = ()
+    vanished: frozenset[str] = frozenset()
+    agreed: frozenset[str] = frozenset()
+    failed: Failed = ()
+
+
+def decide(
+    watch: Watch,
+    state: SourceState,
+    known: Mapping[str, Snapshot],
+    rows: Sequence[Observation],
+    look: Look,
+) -> Decision:
+    """Decide what a page's rows change. Until the baseline has ended there are no events."""
+    latest = {row.id: row for row in rows}  # a row that is there twice: the later copy wins
+    vanished = _vanished(known, latest.values())
+    builder = _Builder(watch, state, look)
+    arrivals: list[Observation] = []
+    agreed: set[str] = set()
+    for row in latest.values():
+        snapshot = known.get(row.id)
+        if snapshot is not None and snapshot.observed > look.sent:
+            continue  # the request began before the row's last observation: it may be older
+        if vanished:
+            row = _without(row, vanished)
+        if snapshot is None and builder.live and not look.admit and _undated(row):
+            arrivals.append(row)
+            continue
+        builder.add(row, snapshot)
+        if not vanished:
+            agreed.add(row.id)
+    return Decision(
+        builder.commit(), tuple(arrivals), vanished, frozenset(agreed), tuple(builder.failed)
+    )
+
+
+def remove(
+    watch: Watch,
+    state: SourceState,
+    snapshot: Snapshot,
+    reason: Literal["deleted", "access_lost", "unknown"],
+    look: Look,
+    *,
+    held: bool = False,
+) -> Decision:
+    """Decide that a conversation is gone: `conversation.removed` with its last known state."""
+    builder = _Builder(watch, state, look)
+    builder.remove(snapshot, reason, held=held)
+    return Decision(builder.commit(), failed=tuple(builder.failed))
+
+
+def route(
+    watch_rules: tuple[routing.Rule, ...], event: Event
+) -> tuple[tuple[Delivery, ...], Failed]:
+    """Make the deliveries that an event owes by the rules, due when the rules say."""
+    routed = routing.route(event, watch_rules)
+    immediate = tuple(
+        Delivery(event.id, event, match.receiver, match.rule, event.time, event.time)
+        for match in routed.immediate
+    )
+    timers = tuple(
+        Delivery(
+            derive_id("for", event.id, match.rule, 1),
+            event,
+            match.receiver,
+            match.rule,
+            due=event.time + match.after,
+            created=event.time,
+            timer=match.rule,
+        )
+        for match in routed.timers
+    )
+    return immediate + timers, tuple(routed.failed)
+
+
+class _Builder:
+    """Collects what one commit will hold."""
+
+    def __init__(self, watch: Watch, state: SourceState, look: Look) -> None:
+        self.watch = watch
+        self.state = state
+        self.look = look
+        self.live = state.baselined is not None
+        self.failed: list[tuple[str, str]] = []
+        self._snapshots: list[Snapshot] = []
+        self._events: list[Event] = []
+        self._deliveries: list[Delivery] = []
+        self._ends: list[End] = []
+
+    def add(self, row: Observation, snapshot: Snapshot | None) -> None:
+        old = _believed(snapshot)
+        new = merge(old, row)
+        seen = (snapshot.seen if snapshot is not None else frozenset()) | row.fields.keys()
+        returned = snapshot is not None and not snapshot.present
+        changes: tuple[Change, ...] = ()
+        if old is None or returned:
+            joins = not returned and (self.look.silent or _older(row, self.state.baseline_started))
+            if self.live and not joins:
+                changes = appearance(new.conversation, returned=returned)
+        else:
+            assert snapshot is not None  # noqa: S101 - old is not None only with a snapshot
+            changes = diff(adopt(old, row, snapshot.seen), new, unread_cap=self.watch.unread_cap)
+            if old == new and seen == snapshot.seen:
+                return
+        if not self.live:
+            changes = ()
+        counts = dict(snapshot.counts) if snapshot is not None else {}
+        plain = to_plain(new.conversation)
+        for change in changes:
+            extra = {"returned": True} if returned else {}
+            self._tell(change, plain, counts, row.id, extra)
+        if changes and old is not None and not returned:
+            self._end(old, new)
+        self._snapshots.append(
+            Snapshot(
+                conversation=new.conversation,
+                revision=snapshot.revision + 1 if snapshot is not None else 1,
+                seen=frozenset(seen),
+                counts=counts,
+                observed=self.look.sent,
+                message_id=new.message_id,
+            )
+        )
+
+    def remove(self, snapshot: Snapshot, reason: str, *, held: bool) -> None:
+        counts = dict(snapshot.counts)
+        extra: dict[str, Any] = {"reason": reason, **({"held": True} if held else {})}
+        plain = to_plain(snapshot.conversation)
+        change = Change("conversation.removed", {})
+        self._tell(change, plain, counts, snapshot.conversation.id, extra)
+        self._ends.append(
+            End(self.watch.source, snapshot.conversation.id, note="the conversation is gone")
+        )
+        self._snapshots.append(
+            dataclasses.replace(
+                snapshot,
+                revision=snapshot.revision + 1,
+                counts=counts,
+                observed=self.look.sent,
+                present=False,
+            )
+        )
+
+    def commit(self) -> Commit | None:
+        if not self._snapshots:
+            return None
+        return Commit(
+            source=self.watch.source,
+            snapshots=tuple(self._snapshots),
+            events=tuple(self._events),
+            deliveries=tuple(self._deliveries),
+            ends=tuple(self._ends),
+        )
+
+    def _tell(
+        self,
+        change: Change,
+        plain: Mapping[str, Any],
+        counts: dict[str, int],
+        subject: str,
+        extra: Mapping[str, Any],
+    ) -> None:
+        number = counts.get(change.type, 0)
+        counts[change.type] = number + 1
+        what: tuple[Any, ...] = (
+            (change.fact,) if change.fact is not None else (change.changes, number)
+        )
+        after = self.look.before.get(subject, self.look.previous)
+        event = Event(
+            id=derive_id(self.watch.source, self.watch.account, subject, change.type, *what),
+            type=change.type,
+            source=self.watch.source,
+            subject=subject,
+            time=self.look.received,
+            data={
+                "source": self.watch.source,
+                "provider": self.watch.provider,
+                "conversation": plain,
+                "changes": dict(change.changes),
+                "observed": {
+                    "after": rfc3339(min(after, self.look.received)),
+                    "before": rfc3339(self.look.received),
+                },
+                **extra,
+            },
+        )
+        self._events.append(event)
+        deliveries, failed = route(self.watch.rules, event)
+        self._deliveries.extend(deliveries)
+        self.failed.extend(failed)
+
+    def _end(self, old: Believed, new: Believed) -> None:
+        ended = routing.ends(
+            self.watch.rules,
+            old.conversation,
+            new.conversation,
+            source=self.watch.source,
+            provider=self.watch.provider,
+        )
+        self._ends.extend(
+            End(self.watch.source, new.conversation.id, rule, note) for rule, note in ended
+        )
+
+
+def _believed(snapshot: Snapshot | None) -> Believed | None:
+    return Believed(snapshot.conversation, snapshot.message_id) if snapshot is not None else None
+
+
+def _undated(row: Observation) -> bool:
+    return row.fields.get("created_at") is None
+
+
+def _older(row: Observation, baseline_started: datetime | None) -> bool:
+    """Tell whether the provider created the row before the baseline began (both by its clock).
+
+    Whole seconds are compared with the second that the baseline began in: a row created in that
+    very second and not seen by the baseline is more likely new.
+    """
+    created = row.fields.get("created_at")
+    if created is None or baseline_started is None:
+        return False
+    if created.microsecond == 0:
+        baseline_started -= timedelta(microseconds=baseline_started.microsecond)
+    older: bool = created < baseline_started
+    return older
+
+
+def _vanished(known: Mapping[str, Snapshot], rows: Iterable[Observation]) -> frozenset[str]:
+    """Give the paths whose raw key no row of the page has, though several known rows had values."""
+    rows = list(rows)
+    candidates = frozenset.intersection(*(row.absent for row in rows)) if rows else frozenset()
+    lost = {
+        path: sum(
+            1
+            for row in rows
+            if (snapshot := known.get(row.id)) is not None
+            and snapshot.present
+            and _value(snapshot, path) is not None
+        )
+        for path in candidates
+    }
+    return frozenset(path for path, count in lost.items() if count >= VANISHED_AT)
+
+
+def _value(snapshot: Snapshot, path: str) -> Any:
+    head, _, leaf = path.partition(".")
+    value = getattr(snapshot.conversation, head)
+    if not leaf:
+        return value
+    return value.get(leaf) if head == "attributes" else getattr(value, leaf)
+
+
+def _without(row: Observation, paths: frozenset[str]) -> Observation:
+    kept = {path: value for path, value in row.fields.items() if path not in paths}
+    return dataclasses.replace(row, fields=kept)

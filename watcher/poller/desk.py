@@ -1,0 +1,280 @@
+"""One source's desk: fetches a page, has it decided, commits it, and remembers.
+
+Law: the only code that calls a provider's `request` and `parse` with real answers. It decides
+nothing itself; `watcher.pipeline` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from watcher import mapping as fields
+from watcher.clock import Clock
+from watcher.errors import SourceError
+from watcher.metrics import Metrics
+from watcher.model import Observation
+from watcher.pipeline import Decision, Look, Watch, announce_source, decide
+from watcher.poller.plan import SourcePlan
+from watcher.poller.recent import Recent
+from watcher.providers import Motion, Page, Position, Response
+from watcher.records import Commit, Recorded, SourceState
+from watcher.rules import Rule
+from watcher.store import Store
+
+__all__ = ["Desk", "Seen"]
+
+SKEW_FROM = timedelta(seconds=5)
+"""A `Date` header has whole seconds and travels; a smaller difference is no other clock."""
+
+SAVE_EVERY = timedelta(seconds=60)
+"""How old the stored time of the last poll may grow while nothing changes."""
+
+RULE_COMPLAINTS = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """A page together with the answer that it was read from."""
+
+    page: Page
+    response: Response
+
+
+class Desk:
+    """What poll, sweep and verification of one source share."""
+
+    def __init__(
+        self,
+        plan: SourcePlan,
+        *,
+        store: Store,
+        rules: Callable[[], tuple[Rule, ...]],
+        clock: Clock,
+        publish: Callable[[Sequence[Recorded]], None],
+        metrics: Metrics,
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.clock = clock
+        self.metrics = metrics
+        self.recent = Recent()
+        self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
+        self.present = 0
+        self.looked = clock()
+        self.log = structlog.get_logger().bind(source=plan.name)
+        self._rules = rules
+        self._publish = publish
+        self._skew = timedelta(0)
+        self._saved = self.looked
+        self._complained: dict[str, int] = {}
+
+    @property
+    def watch(self) -> Watch:
+        """What the pure decisions need to know of this source now."""
+        return Watch(
+            source=self.plan.name,
+            provider=self.plan.provider_name,
+            account=self.plan.provider.account,
+            rules=self._rules(),
+            unread_cap=self.plan.unread_cap,
+            hold_rows=self.plan.hold_rows,
+            hold_share=self.plan.hold_share,
+        )
+
+    async def open(self) -> None:
+        """Take up what is remembered; another account or mapping is taken over silently."""
+        name, provider = self.plan.name, self.plan.provider
+        stored = await self.store.source(name)
+        fingerprint = fields.fingerprint(self.plan.mapping)
+        if stored is None:
+            self.state = dataclasses.replace(self.state, mapping=fingerprint)
+        elif (stored.provider, stored.account) != (self.plan.provider_name, provider.account):
+            self.log.info("another account under this name: a new baseline begins")
+            self.state = dataclasses.replace(self.state, mapping=fingerprint, counts=stored.counts)
+            await self.commit(Commit(name, self.state, forget=True))
+        else:
+            self.state = stored
+            if stored.mapping != fingerprint:
+                unsee = fields.differing(stored.mapping, self.plan.mapping)
+                state = dataclasses.replace(stored, mapping=fingerprint)
+                await self.commit(Commit(name, state, unsee=unsee))
+        provider.taught(self.state.learned)
+        self.present = len(await self.store.present(name))
+        self.metrics.conversations.labels(name).set(self.present)
+        self.metrics.failing.labels(name).set(self.state.failing is not None)
+        self.metrics.held.labels(name).set(self.state.hold is not None)
+
+    def provider_now(self) -> datetime:
+        """Estimate the provider's clock."""
+        return self.clock() + self._skew
+
+    def start(self, motion: Motion) -> Position:
+        """Begin a walk."""
+        return self.plan.provider.start(motion)
+
+    async def fetch(self, position: Position, *, urgent: bool) -> Seen:
+        """Fetch and read one page; raises SourceError."""
+        provider, counted = self.plan.provider, self.metrics.requests
+        try:
+            response = await self.plan.send(provider.request(position), urgent=urgent)
+            page = provider.parse(position, response)
+        except SourceError as error:
+            counted.labels(self.plan.name, type(error).__name__).inc()
+            raise
+        counted.labels(self.plan.name, "ok").inc()
+        self._note_answer(page, response)
+        if page.learned and any(self.state.learned.get(k) != v for k, v in page.learned.items()):
+            learned = {**self.state.learned, **page.learned}
+            await self.commit(
+                Commit(self.plan.name, dataclasses.replace(self.state, learned=learned))
+            )
+            provider.taught(learned)
+        return Seen(self._mapped(page), response)
+
+    def _note_answer(self, page: Page, response: Response) -> None:
+        name = self.plan.name
+        if response.date is not None:
+            skew = response.date - response.received
+            self._skew = skew if abs(skew) > SKEW_FROM else timedelta(0)
+        self.metrics.last_success.labels(name).set(response.received.timestamp())
+        self.metrics.rows.labels(name).inc(len(page.rows))
+        if page.unusable:
+            self.metrics.unusable.labels(name).inc(page.unusable)
+        for complaint in page.complaints:
+            self._complain(complaint)
+
+    def _complain(self, text: str) -> None:
+        """Log a complaint about rows the first few times only."""
+        count = self._complained.get(text, 0)
+        if count < RULE_COMPLAINTS and len(self._complained) < 1000:
+            self._complained[text] = count + 1
+            self.log.warning("a row could not be read as promised", complaint=text)
+
+    def _mapped(self, page: Page) -> Page:
+        if self.plan.mapping is None:
+            return page
+        rows: list[Observation] = []
+        for row in page.rows:
+            mapped, problems = fields.apply(self.plan.mapping, row)
+            rows.append(mapped)
+            for problem in problems:
+                self._complain(problem)
+        return dataclasses.replace(page, rows=tuple(rows))
+
+    async def absorb(
+        self,
+        rows: Sequence[Observation],
+        response: Response,
+        *,
+        admit: bool = False,
+        silent: bool = False,
+        cursor: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Have rows decided and committed; what they show that is known already costs nothing.
+
+        `cursor` are changes of the source's state that belong to these rows: they are committed
+        together with them (and only then; see `save` for a page that changes nothing).
+        """
+        latest = {row.id: row for row in rows}
+        fresh = self.recent.fresh(latest.values(), response.sent)
+        if not fresh:
+            self.looked = response.sent
+            return Decision(None)
+        ids = [row.id for row in fresh]
+        known = await self.store.known(self.plan.name, ids)
+        look = Look(
+            sent=response.sent,
+            received=response.received,
+            before={
+                **{key: snapshot.observed for key, snapshot in known.items()},
+                **self.recent.seen(ids),
+            },
+            previous=self.looked,
+            admit=admit,
+            silent=silent,
+        )
+        decision = decide(self.watch, self.state, known, fresh, look)
+        if decision.commit is not None:
+            commit = decision.commit
+            if cursor:
+                commit = dataclasses.replace(
+                    commit, state=dataclasses.replace(self.state, **cursor)
+                )
+            await self.commit(commit)
+        self.recent.keep((row for row in fresh if row.id in decision.agreed), response.sent)
+        self.count_failed(decision.failed)
+        self.looked = response.sent
+        return decision
+
+    async def commit(self, commit: Commit) -> None:
+        """Write a commit, then let everybody know."""
+        recorded = await self.store.commit(commit)
+        if commit.state is not None:
+            self.state = commit.state
+            self._saved = self.clock()
+        if commit.forget:
+            self.recent.forget()
+            self.present = 0
+        known = sum(s.present and s.revision == 1 for s in commit.snapshots)
+        gone = sum(not s.present for s in commit.snapshots)
+        returned = sum(
+            e.type == "conversation.created" and bool(e.data.get("returned")) for e in commit.events
+        )
+        self.present += known + returned - gone
+        if commit.unsee:
+            self.recent.forget()
+        if gone:
+            self.recent.forget(s.conversation.id for s in commit.snapshots if not s.present)
+        self.metrics.conversations.labels(self.plan.name).set(self.present)
+        for item in recorded:
+            self.metrics.events.labels(self.plan.name, item.event.type).inc()
+        self._publish(recorded)
+
+    async def save(self, *, force: bool, **changes: Any) -> None:
+        """Change the state; write it when it matters or when the stored one has grown old."""
+        state = dataclasses.replace(self.state, **changes)
+        if force or self.clock() - self._saved >= SAVE_EVERY:
+            await self.commit(Commit(self.plan.name, state))
+        else:
+            self.state = state
+
+    async def announce(
+        self,
+        kind: str,
+        *,
+        reason: str,
+        remedy: str = "",
+        since: datetime,
+        extra: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> None:
+        """Record the event `source.<kind>` together with these changes of the state."""
+        commit, failed = announce_source(
+            self.watch,
+            dataclasses.replace(self.state, **changes),
+            kind,
+            reason=reason,
+            remedy=remedy,
+            since=since,
+            now=self.clock(),
+            extra=extra,
+        )
+        await self.commit(commit)
+        self.count_failed(failed)
+        self.metrics.failing.labels(self.plan.name).set(self.state.failing is not None)
+        self.metrics.held.labels(self.plan.name).set(self.state.hold is not None)
+
+    def count_failed(self, failed: Sequence[tuple[str, str]]) -> None:
+        """Count rules whose condition could not be evaluated; log each the first few times."""
+        for rule, message in failed:
+            self.metrics.rule_errors.labels(rule).inc()
+            key = f"{rule}: {message}"
+            count = self._complained.get(key, 0)
+            if count < RULE_COMPLAINTS and len(self._complained) < 1000:
+                self._complained[key] = count + 1
+                self.log.warning("a condition could not be evaluated", rule=rule, problem=message)

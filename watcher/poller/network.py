@@ -1,0 +1,108 @@
+"""Is it our own network? When every source fails to connect at once, it is.
+
+Law: knows nothing of providers; sources report whether their last attempt connected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from watcher.clock import Clock
+from watcher.pipeline import announce_network
+from watcher.records import Recorded, SourceState, Trouble
+from watcher.rules import Rule
+from watcher.store import Store
+
+__all__ = ["Network"]
+
+LEAST_SOURCES = 2
+"""With one source alone, its host being down looks the same; then `source.failing` says so."""
+
+_REASON = "no source can be reached: every connection fails"
+_REMEDY = "check this machine's network, DNS and proxy"
+
+
+class Network:
+    """Collects connection failures of all sources and tells of the network's state."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        rules: Callable[[], tuple[Rule, ...]],
+        clock: Clock,
+        publish: Callable[[Sequence[Recorded]], None],
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+        self._publish = publish
+        self._connected: dict[str, bool | None] = {}
+        self._pokes: dict[str, Callable[[], None]] = {}
+        self._state = SourceState("", "", "")
+        self.failing_since: datetime | None = None
+
+    async def open(self) -> None:
+        """Take up what is remembered of the network's state."""
+        self._state = await self._store.source("") or self._state
+        if self._state.failing is not None:
+            self.failing_since = self._state.failing.since
+
+    def join(self, source: str, poke: Callable[[], None]) -> None:
+        """Take part; `poke` makes the source try at once."""
+        self._connected[source] = None
+        self._pokes[source] = poke
+
+    def leave(self, source: str) -> None:
+        """Take part no longer."""
+        self._connected.pop(source, None)
+        self._pokes.pop(source, None)
+
+    @property
+    def failing(self) -> bool:
+        """Whether our own network fails now."""
+        return self.failing_since is not None
+
+    async def unreachable(self, source: str) -> None:
+        """A source's attempt did not connect. The others are asked to try, to tell whose fault it is."""
+        first = self._connected.get(source) is not False
+        self._connected[source] = False
+        if len(self._connected) < LEAST_SOURCES or self.failing:
+            return
+        if any(connected is not False for connected in self._connected.values()):
+            if first:
+                for name, poke in self._pokes.items():
+                    if name != source:
+                        poke()
+            return
+        self.failing_since = self._clock()
+        structlog.get_logger().error("our own network fails", reason=_REASON, remedy=_REMEDY)
+        await self._announce("failing", self.failing_since)
+
+    async def reachable(self, source: str) -> None:
+        """A source's attempt connected."""
+        self._connected[source] = True
+        if self.failing_since is None:
+            return
+        since, self.failing_since = self.failing_since, None
+        structlog.get_logger().info("our own network works again")
+        await self._announce("recovered", since)
+
+    async def _announce(self, kind: str, since: datetime) -> None:
+        trouble = Trouble(since, _REASON, _REMEDY) if kind == "failing" else None
+        commit, _ = announce_network(
+            self._rules(),
+            dataclasses.replace(self._state, failing=trouble),
+            kind,
+            reason=_REASON if kind == "failing" else "the network works again",
+            remedy=_REMEDY if kind == "failing" else "",
+            since=since,
+            now=self._clock(),
+        )
+        recorded = await self._store.commit(commit)
+        self._state = commit.state or self._state
+        self._publish(recorded)

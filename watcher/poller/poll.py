@@ -1,0 +1,147 @@
+"""The fast look: recent activity, then the cheap id sets. An accelerator; the sweep is the truth.
+
+Law: a row that a poll does not show means nothing. Membership in a set is only a suspicion: the
+row itself is asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import anyio
+
+from watcher.model import Observation
+from watcher.pipeline import judge_arrivals
+from watcher.poller.desk import Desk, Seen
+from watcher.providers import LookUp, Members, Motion, Page, Poll
+
+__all__ = ["PollWalk", "newest_of"]
+
+SET_PAGES = 3
+"""Set polls run only while the set fits in so many pages."""
+
+SUSPECTS_PER_POLL = 20
+"""Look-ups that one poll may spend on suspicions; the next poll goes on."""
+
+MAX_PAGES = 200
+"""A walk that never ends is cut here; the sweep sees what it missed."""
+
+
+class PollWalk:
+    """What one source's polls remember of each other."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self.missing: frozenset[str] = frozenset()
+        self.vanished: frozenset[str] = frozenset()
+        self.crowded = False
+        self._excused: dict[str, set[str]] = {}
+        self._too_large: set[str] = set()
+
+    def swept(self) -> None:
+        """After a sweep, sets are tried again and suspicions asked again."""
+        self._excused.clear()
+        self._too_large.clear()
+
+    async def run(self, desk: Desk) -> None:
+        """Make one poll; raises SourceError."""
+        started = desk.provider_now()
+        since = desk.state.polled or desk.state.baseline_started or started
+        newest = desk.state.newest
+        motion: Motion = Poll(since=since, now=started, newest=newest)
+        self.total, self.missing, self.vanished = None, frozenset(), frozenset()
+        self.crowded = False
+        arrivals: dict[str, tuple[Observation, Seen]] = {}
+        position = desk.start(motion)
+        for _ in range(MAX_PAGES):
+            seen = await desk.fetch(position, urgent=True)
+            page = seen.page
+            newest = newest_of(page.rows, newest)
+            last = page.next is None and not page.fallback
+            cursor = {"newest": newest, "polled": started} if last else None
+            decision = await desk.absorb(page.rows, seen.response, cursor=cursor)
+            arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
+            self._note(page, decision.vanished)
+            if last:
+                break
+            position = desk.start(motion) if page.fallback else page.next
+            await anyio.lowlevel.checkpoint()
+        await self._admit(desk, arrivals)
+        for name in desk.plan.provider.sets:
+            if name not in self._too_large:
+                await self._members(desk, name)
+        await desk.save(force=newest != desk.state.newest, newest=newest, polled=started)
+        desk.metrics.polls.labels(desk.plan.name).inc()
+
+    def _note(self, page: Page, vanished: frozenset[str]) -> None:
+        if page.total is not None:
+            self.total = page.total
+        if len(page.rows) > 2:  # one odd row alone is no changed API
+            self.missing |= frozenset(page.missing)
+        self.vanished |= vanished
+
+    async def _admit(self, desk: Desk, arrivals: dict[str, tuple[Observation, Seen]]) -> None:
+        """Let new rows in that have no creation time, unless they are implausibly many: then the
+        sweep decides.
+        """
+        if not arrivals:
+            return
+        admit, _, _ = judge_arrivals(
+            desk.watch, arrivals.keys(), desk.present, hold=None, now=desk.clock()
+        )
+        if not admit or desk.state.hold is not None:
+            self.crowded = True
+            return
+        for row, seen in arrivals.values():
+            await desk.absorb([row], seen.response, admit=True)
+
+    async def _members(self, desk: Desk, name: str) -> None:
+        """Walk an id set; ask for the known members that it lacks."""
+        shown: set[str] = set()
+        position = desk.start(Members(name))
+        for _ in range(SET_PAGES):
+            seen = await desk.fetch(position, urgent=True)
+            decision = await desk.absorb(seen.page.rows, seen.response)
+            self.vanished -= _explained(seen.page.rows, decision.vanished)
+            shown.update(row.id for row in seen.page.rows)
+            position = seen.page.next
+            if position is None:
+                break
+        else:
+            self._too_large.add(name)
+            desk.log.info("an id set is too large to be polled; sweeps watch it", set=name)
+            return
+        excused = self._excused.setdefault(name, set())
+        known = set(await desk.store.members(desk.plan.name, name))
+        excused &= known - shown
+        suspects = sorted(known - shown - excused)[:SUSPECTS_PER_POLL]
+        for key in suspects:
+            await self._look_up(desk, key)
+        still = set(await desk.store.members(desk.plan.name, name)) if suspects else set()
+        excused.update(key for key in suspects if key in still)
+
+    async def _look_up(self, desk: Desk, key: str) -> None:
+        snapshot = (await desk.store.known(desk.plan.name, [key])).get(key)
+        if snapshot is None:
+            return
+        position = desk.start(LookUp(snapshot.conversation, "suspect"))
+        while position is not None:
+            seen = await desk.fetch(position, urgent=True)
+            await desk.absorb(seen.page.rows, seen.response)
+            position = seen.page.next
+
+
+def _explained(rows: tuple[Observation, ...], vanished: frozenset[str]) -> frozenset[str]:
+    """Give the paths that a filtered page proves to be empty rather than vanished."""
+    return (
+        frozenset(path for row in rows for path in row.fields if path not in row.absent) - vanished
+    )
+
+
+def newest_of(rows: tuple[Observation, ...], newest: datetime | None) -> datetime | None:
+    """Give the latest activity among the rows and `newest`."""
+    for row in rows:
+        at = row.fields.get("last_activity_at")
+        if at is not None and (newest is None or at > newest):
+            newest = at
+    return newest

@@ -1,0 +1,243 @@
+"""The complete walk: the only thing that may suspect an absence.
+
+Law: one page a step, so that polls go between two pages. A walk that was cut, or had a page
+skipped or a row unread, proves no absence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from watcher.errors import SourceChanged
+from watcher.model import Observation
+from watcher.pipeline import judge_absences, judge_arrivals
+from watcher.poller.desk import Desk, Seen
+from watcher.poller.poll import newest_of
+from watcher.poller.verify import Verification
+from watcher.providers import Position, Sweep
+from watcher.records import Commit, Hold
+
+__all__ = ["MISSING", "SweepWalk"]
+
+MAX_RESTARTS = 3
+MAX_PAGES = 200_000
+MISSING = "missing_from_the_start"
+"""Where a source's state keeps the raw keys that no row of its baseline had."""
+
+HOLE_AFTER = 2
+"""Sweeps in a row with skipped pages after which the hole counts as staying."""
+
+
+@dataclasses.dataclass
+class SweepWalk:
+    """One walk over the complete list, a page a step.
+
+    `began` is its start by our clock, `started` by the provider's.
+    """
+
+    began: datetime
+    started: datetime
+    position: Position
+    seen: set[str] = dataclasses.field(default_factory=set)
+    arrivals: dict[str, tuple[Observation, Seen]] = dataclasses.field(default_factory=dict)
+    newest: datetime | None = None
+    whole: bool = True
+    skipped: int = 0
+    unusable: int = 0
+    pages: int = 0
+    rows: int = 0
+    total: int | None = None
+    missing: frozenset[str] | None = None
+    vanished: frozenset[str] = frozenset()
+    page_failures: int = 0
+    restarts: int = 0
+    first: Position = None
+
+    @classmethod
+    def begin(cls, desk: Desk) -> SweepWalk:
+        """Start a walk now."""
+        started = desk.provider_now()
+        position = desk.start(Sweep(started))
+        return cls(began=desk.clock(), started=started, position=position, first=position)
+
+    async def step(self, desk: Desk) -> bool:
+        """Fetch and commit the next page; True when the walk is over. Raises SourceError."""
+        seen = await desk.fetch(self.position, urgent=False)
+        page = seen.page
+        decided = desk.state.arrivals
+        decision = await desk.absorb(
+            page.rows, seen.response, admit=bool(decided), silent=decided == "discard"
+        )
+        self.page_failures = 0
+        self.pages += 1
+        self.rows += len(page.rows)
+        self.seen.update(row.id for row in page.rows)
+        self.arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
+        self.newest = newest_of(page.rows, self.newest)
+        self.total = page.total if page.total is not None else self.total
+        self.unusable += page.unusable
+        self.vanished |= decision.vanished
+        if page.rows:
+            missing = frozenset(page.missing)
+            self.missing = missing if self.missing is None else self.missing & missing
+        if page.fallback:
+            self._restart(desk)
+            return False
+        if page.next is None:
+            self.whole = self.whole and page.complete and not self.unusable and not self.skipped
+            return True
+        if self.pages >= MAX_PAGES:
+            raise SourceChanged("the listing never ends", "report this with the provider's name")
+        self.position = page.next
+        return False
+
+    def expired(self, desk: Desk) -> None:
+        """The resume token is refused: begin the walk again."""
+        if self.restarts >= MAX_RESTARTS:
+            raise SourceChanged("the provider keeps refusing its own page tokens")
+        self._restart(desk)
+
+    def _restart(self, desk: Desk) -> None:
+        self.restarts += 1
+        if self.restarts > MAX_RESTARTS + 2:
+            raise SourceChanged("the listing makes every walk begin again")
+        self.position = self.first = desk.start(Sweep(self.started))
+        self.whole = True
+        self.seen.clear()
+
+    def skip(self, desk: Desk) -> bool:
+        """Go past a page that always fails; False where the walk cannot."""
+        after = desk.plan.provider.skip(self.position)
+        if after is None:
+            return False
+        self.position = after
+        self.skipped += 1
+        self.page_failures = 0
+        return True
+
+    async def finish_baseline(self, desk: Desk, holes_before: int) -> bool:
+        """End the first sweep: True when the baseline stands, False when another one must follow.
+
+        `holes_before` counts first sweeps in a row that had to skip a page.
+        """
+        now = desk.clock()
+        if not self.whole:
+            if not self.skipped or holes_before + 1 < HOLE_AFTER:
+                desk.log.warning("the first sweep was incomplete; it is repeated", rows=self.rows)
+                return False
+        elif not self.seen and desk.state.empty_sweeps == 0:
+            await desk.save(force=True, empty_sweeps=1)
+            return False
+        count = len(self.seen)
+        newest = min(self.newest, self.started) if self.newest is not None else None
+        await desk.announce(
+            "baselined",
+            reason=f"{count} conversations known",
+            since=self.began,
+            baselined=now,
+            baseline_started=self.started,
+            polled=self.started,
+            swept=self.began,
+            newest=newest,
+            empty_sweeps=0,
+            learned={**desk.state.learned, MISSING: sorted(self.missing or ())},
+        )
+        desk.metrics.sweeps.labels(desk.plan.name, "baseline").inc()
+        if self.skipped:
+            await self._report_hole(desk, now)
+        return True
+
+    async def _report_hole(self, desk: Desk, now: datetime) -> None:
+        hold = Hold(
+            kind="hole",
+            since=now,
+            ids=(),
+            known=len(self.seen),
+            reason=f"{self.skipped} page(s) of the listing always fail; what is there is not watched",
+            remedy="ask the provider's administrator to mend the records that the page fails on",
+        )
+        await desk.announce("held", reason=hold.reason, remedy=hold.remedy, since=now, hold=hold)
+
+    async def finish(self, desk: Desk, holes_before: int) -> Verification | None:
+        """End a later sweep; gives the look-ups that must follow, None when there are none."""
+        now, state = desk.clock(), desk.state
+        outcome = "complete" if self.whole else "incomplete"
+        desk.metrics.sweeps.labels(desk.plan.name, outcome).inc()
+        if not self.whole:
+            if self.skipped and state.hold is None and holes_before + 1 >= HOLE_AFTER:
+                await self._report_hole(desk, now)
+            await desk.save(force=False, swept=self.began)
+            return None
+        if state.hold is not None and state.hold.kind == "hole":
+            await self._release(desk, state.hold, "mended", now)
+        await self._judge_arrivals(desk, now)
+        return await self._judge_absences(desk, now)
+
+    async def _release(self, desk: Desk, hold: Hold, outcome: str, now: datetime) -> None:
+        await desk.announce(
+            "released",
+            reason=hold.reason,
+            since=hold.since,
+            extra={"outcome": outcome},
+            hold=None,
+        )
+
+    async def _judge_arrivals(self, desk: Desk, now: datetime) -> None:
+        hold = desk.state.hold
+        if desk.state.arrivals:
+            await desk.save(force=True, arrivals="")
+        admit, new_hold, released = judge_arrivals(
+            desk.watch, self.arrivals.keys(), desk.present, hold=hold, now=now
+        )
+        if released is not None and hold is not None:
+            await self._release(desk, hold, released, now)
+        if new_hold is not None and (hold is None or hold.kind != "arrivals"):
+            await desk.announce(
+                "held",
+                reason=new_hold.reason,
+                remedy=new_hold.remedy,
+                since=now,
+                extra={"kind": "arrivals", "count": len(new_hold.ids)},
+                hold=new_hold,
+            )
+        if admit:
+            for row, seen in self.arrivals.values():
+                await desk.absorb([row], seen.response, admit=True)
+
+    async def _judge_absences(self, desk: Desk, now: datetime) -> Verification | None:
+        state = desk.state
+        present = frozenset(await desk.store.present(desk.plan.name))
+        verdict = judge_absences(
+            desk.watch,
+            present,
+            self.seen,
+            suspects_before=frozenset(state.suspects),
+            hold=state.hold,
+            now=now,
+        )
+        if verdict.released is not None and state.hold is not None:
+            await self._release(desk, state.hold, verdict.released, now)
+        from_hold = verdict.from_hold | (frozenset(state.held_suspects) & frozenset(verdict.verify))
+        changes = {
+            "suspects": verdict.verify,
+            "held_suspects": tuple(sorted(from_hold)),
+            "swept": self.began,
+        }
+        if verdict.hold is not None:
+            await desk.announce(
+                "held",
+                reason=verdict.hold.reason,
+                remedy=verdict.hold.remedy,
+                since=now,
+                extra={"kind": "absences", "count": len(verdict.hold.ids)},
+                hold=verdict.hold,
+                **changes,
+            )
+        elif (verdict.verify, state.suspects) != ((), ()):
+            await desk.commit(Commit(desk.plan.name, dataclasses.replace(desk.state, **changes)))
+        else:
+            await desk.save(force=False, **changes)
+        if not verdict.verify:
+            return None
+        return Verification(list(verdict.verify), verdict.confirmed, from_hold)

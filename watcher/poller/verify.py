@@ -1,0 +1,100 @@
+"""Looking up, one by one, the rows that a complete sweep lacked.
+
+Law: a row is removed only on proof (the provider says so) or when two complete sweeps agree. What
+the look-up cannot decide stays a suspect for the next sweep.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import Literal
+
+from watcher.errors import SourceChanged, SourceUnavailable
+from watcher.pipeline import Look, remove
+from watcher.poller.desk import Desk
+from watcher.providers import LookUp, Response
+
+__all__ = ["Verification"]
+
+TRIES = 5
+"""Failed look-ups of one row after which it waits for the next sweep."""
+
+Reason = Literal["deleted", "access_lost", "unknown"]
+
+
+@dataclasses.dataclass
+class Verification:
+    """The look-ups that follow a sweep.
+
+    `confirmed` are ids that two complete sweeps lacked, `from_hold` those that were held.
+    """
+
+    waiting: list[str]
+    confirmed: frozenset[str]
+    from_hold: frozenset[str]
+    undecided: list[str] = dataclasses.field(default_factory=list)
+    failures: int = 0
+
+    async def step(self, desk: Desk) -> bool:
+        """Look up the next row; True when none is left. Raises SourceError."""
+        if self.waiting:
+            key = self.waiting[0]
+            try:
+                await self._look_up(desk, key)
+            except (SourceUnavailable, SourceChanged):
+                self.failures += 1
+                if self.failures >= TRIES:
+                    self._leave(key, undecided=True)
+                raise
+        if self.waiting:
+            return False
+        await desk.save(
+            force=True,
+            suspects=tuple(self.undecided),
+            held_suspects=tuple(k for k in self.undecided if k in self.from_hold),
+        )
+        return True
+
+    def _leave(self, key: str, *, undecided: bool) -> None:
+        self.waiting.remove(key)
+        self.failures = 0
+        if undecided:
+            self.undecided.append(key)
+
+    async def _look_up(self, desk: Desk, key: str) -> None:
+        snapshot = (await desk.store.known(desk.plan.name, [key])).get(key)
+        if snapshot is None or not snapshot.present:
+            self._leave(key, undecided=False)
+            return
+        position = desk.start(LookUp(snapshot.conversation, "absent"))
+        verdict: str | None = None
+        response: Response | None = None
+        while position is not None and verdict is None:
+            seen = await desk.fetch(position, urgent=False)
+            response, verdict = seen.response, seen.page.verdict
+            await desk.absorb(seen.page.rows, seen.response)
+            position = seen.page.next
+        reason: Reason | None = None
+        if verdict == "deleted":
+            reason = "deleted"
+        elif verdict == "access_lost":
+            reason = "access_lost"
+        elif verdict != "found" and key in self.confirmed:
+            reason = "unknown"
+        if reason is not None and response is not None:
+            await self._remove(desk, key, reason, response.sent, response.received)
+        self._leave(key, undecided=reason is None and verdict != "found")
+
+    async def _remove(
+        self, desk: Desk, key: str, reason: Reason, sent: datetime, received: datetime
+    ) -> None:
+        snapshot = (await desk.store.known(desk.plan.name, [key]))[key]
+        before = {key: snapshot.observed, **desk.recent.seen([key])}
+        look = Look(sent=sent, received=received, before=before, previous=desk.looked)
+        decision = remove(
+            desk.watch, desk.state, snapshot, reason, look, held=key in self.from_hold
+        )
+        if decision.commit is not None:
+            await desk.commit(decision.commit)
+        desk.count_failed(decision.failed)
