@@ -1,0 +1,155 @@
+"""What runs in a worker process: the only code that imports Apprise.
+
+Law: the daemon's own process imports this module too (functions are pickled by name), so Apprise
+is imported inside functions only. What goes back is plain text without any part of a URL.
+
+Apprise itself stays out of threads: with `service_timeout=0` and one service it sends in the
+calling thread, so that killing the process ends everything.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, unquote
+
+from watcher import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Attempt", "examine", "send"]
+
+Attempt = tuple[Literal["ok", "failed", "rejected"], str]
+"""Outcome and note."""
+
+NOTE_LENGTH = 200
+SHORTEST_SECRET = 4
+"""Characters; shorter parts of a URL are left in notes, else every `a` would be blotted out."""
+
+
+def send(url: str, title: str, body: str, lifetime: int) -> Attempt:
+    """Send one text to one Apprise URL, at once and without retries of Apprise's own.
+
+    The process ends itself `lifetime` seconds later if it still hangs then, for the case that
+    nobody is left to end it.
+    """
+    _live_at_most(lifetime)
+    try:
+        return _send(url, title, body)
+    finally:
+        signal.alarm(0)
+
+
+def examine(urls: tuple[str, ...], lifetime: int) -> tuple[str | None, ...]:
+    """Tell for each Apprise URL what is wrong with it, None where nothing is."""
+    _live_at_most(lifetime)
+    try:
+        return tuple(_load(url)[1] for url in urls)
+    finally:
+        signal.alarm(0)
+
+
+def _live_at_most(seconds: int) -> None:
+    # Signals to the process group (Ctrl-C, systemd's stop) are the daemon's to act on: it lets
+    # what is being sent finish within its grace time, then ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+
+
+def _send(url: str, title: str, body: str) -> Attempt:
+    import logging
+
+    from apprise import Apprise, AppriseResultStatus, NotifyFormat
+
+    plugin, problem = _load(url)
+    if problem is not None:
+        return "rejected", problem
+    plugin.retry = 0  # `?retry=` in the URL: the outbox retries, with patience
+    sender = Apprise(asset=plugin.asset)
+    sender.add(plugin)
+    logging.getLogger("apprise").setLevel(logging.DEBUG)  # captured, never printed
+    # TEXT always: without it, mail carries the text as raw HTML and Slack lets `<!channel>` pass.
+    result = sender.notify(
+        body=body,
+        title=title,
+        body_format=NotifyFormat.TEXT,
+        interpret_escapes=False,
+        log_level=logging.DEBUG,  # SMTP's own reasons are logged no higher
+    )
+    name = str(plugin.service_name)
+    # The attempt's status, not the result's: `?optional=yes` would call a failure a success.
+    if any(
+        attempt.status == AppriseResultStatus.SUCCESS
+        for service in result.results
+        for attempt in service.attempts
+    ):
+        return "ok", name
+    reason = _reason(((entry.level, entry.message) for entry in result.logs()), url)
+    return "failed", f"{name}: {reason or 'not sent, and the service gives no reason'}"
+
+
+def _load(url: str) -> tuple[Any, str | None]:
+    """Give the plugin for a URL, or what is wrong with the URL."""
+    from apprise import Apprise, AppriseAsset
+
+    schema = _schema(url)
+    if schema is None:
+        return None, "not an Apprise URL (service://…)"
+    asset = AppriseAsset(service_timeout=0, app_id="inbox-watcher", app_desc=f"v{__version__}")
+    try:
+        plugin = Apprise.instantiate(url, asset=asset, suppress_exceptions=False)
+    except Exception as error:  # noqa: BLE001 - each of 180 plugins raises what it likes
+        words = scrub(str(error), url) or type(error).__name__
+        return None, f"{schema}:// {words}"
+    if plugin is None:
+        known = schema in _schemas()
+        return None, (
+            f"{schema}:// cannot be used: parts are missing, or the service needs a package that "
+            "is not installed"
+            if known
+            else f"{schema}:// is no service that Apprise knows"
+        )
+    return plugin, None
+
+
+def _schemas() -> Iterable[str]:
+    from apprise.manager_plugins import NotificationManager
+
+    manager: Any = NotificationManager  # untyped
+    return {str(schema) for schema in manager().schemas()}
+
+
+def _schema(url: str) -> str | None:
+    found = re.match(r"([a-z][a-z0-9]{0,19}):/", url, re.IGNORECASE)
+    return found.group(1).lower() if found else None
+
+
+def _reason(logs: Iterable[tuple[str, str]], url: str) -> str:
+    """Choose from a failed attempt's log what tells a person why."""
+    lines = list(logs)
+    told = [text for level, text in lines if level in ("WARNING", "ERROR", "CRITICAL")]
+    causes = [text for level, text in lines if level == "DEBUG" and "Exception" in text]
+    return scrub(" ".join(told[-1:] + causes[-1:]), url)
+
+
+def scrub(text: str, url: str) -> str:
+    """Fold to one short line and blot out every part of the URL beyond its schema.
+
+    Apprise's own masking leaves paths, custom headers and ntfy tokens visible, so nothing of the
+    URL is let through, host name included: at Slack even that is a token.
+    """
+    text = re.sub(r"\b[a-z][a-z0-9+.-]*://\S+", "…", text, flags=re.IGNORECASE)
+    text = re.sub(r"with url: \S+", "with url: …", text)
+    beyond = url.partition(":")[2]
+    parts = {part for part in re.split(r"[/:@?&=#+,;\s]", beyond) if part}
+    parts |= {part for part in re.split(r"[/:@?&=#+,;\s]", unquote(beyond)) if part}
+    parts |= {unquote(part) for part in parts} | {quote(part, safe="") for part in parts}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= SHORTEST_SECRET:
+            text = re.sub(re.escape(part), "…", text, flags=re.IGNORECASE)
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:NOTE_LENGTH]

@@ -1,0 +1,165 @@
+"""Apprise: the text, sent to any of its services from a worker process.
+
+Law: Apprise is never imported here. Its own thread pool starves when a few servers drip, and a
+thread that hangs keeps a process from exiting; a worker process can be killed. Workers are few,
+shared by all Apprise receivers, and ended with the daemon.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import anyio
+import anyio.to_process
+
+from watcher.errors import ConfigError
+from watcher.model import Result
+from watcher.notify import Notice, _apprise_worker
+
+__all__ = ["AppriseNotifier", "validate"]
+
+DEADLINE = 60.0
+"""Seconds for one send; also the longest wait for a free worker."""
+
+MARGIN = 5
+"""Seconds that a worker outlives its deadline when nobody is left to end it."""
+
+REMEMBERED = 1000
+"""Partly sent events that are remembered."""
+
+
+class AppriseNotifier:
+    """Sends the text to one receiver's Apprise URLs.
+
+    `urls` is asked at each attempt, since the files that it comes from may change; it may raise
+    OSError or ConfigError. `limiter` bounds the workers and is shared by all Apprise receivers.
+    An attempt takes at most twice `deadline` seconds: the wait for a worker, and the sending.
+
+    Of several URLs each is sent to by itself, and the whole is done when all are. Which of them
+    are done is remembered by the event's id, in memory, so that a retry reaches only the others;
+    a restart in between repeats those that were done (at least once).
+    """
+
+    text = True
+
+    def __init__(
+        self,
+        urls: Callable[[], Sequence[str]],
+        name: str,
+        limiter: anyio.CapacityLimiter,
+        *,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._urls = urls
+        self._name = name
+        self._limiter = limiter
+        self._deadline = deadline
+        self._done: OrderedDict[str, set[str]] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"AppriseNotifier({self._name!r})"
+
+    async def send(self, notice: Notice) -> Result:
+        """Send to every URL that this event has not reached yet."""
+        try:
+            urls = tuple(dict.fromkeys(self._urls()))
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            return Result("failed", f"the address cannot be read ({why})")
+        except ConfigError as error:
+            return Result("failed", str(error).partition("\n")[0])
+        title = " ".join(notice.title.split())
+        body = notice.body.strip() or title or notice.event.type
+        if not urls:
+            return Result("rejected", "the receiver has no address")
+        done = self._done.pop(notice.event.id, set())
+        results: dict[str, Result] = {}
+
+        async def send_to(url: str) -> None:
+            results[url] = await _send(url, title, body, self._limiter, self._deadline)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for url in urls:
+                    if url not in done:
+                        group.start_soon(send_to, url)
+        finally:
+            done |= {url for url, result in results.items() if result.outcome == "ok"}
+            if done and not done.issuperset(urls):
+                self._done[notice.event.id] = done
+                while len(self._done) > REMEMBERED:
+                    self._done.popitem(last=False)
+        return _sum_up([results[url] for url in urls if url in results], len(urls))
+
+    async def close(self) -> None:
+        """Workers end with the event loop; nothing else is held."""
+
+
+async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:
+    """Tell for each Apprise URL what is wrong with it (no part of the URL is quoted), None where
+    nothing is. Nothing is sent.
+    """
+    if not urls:
+        return ()
+    lifetime = math.ceil(DEADLINE) + MARGIN
+    problem = "could not be checked: the worker process "
+    with anyio.move_on_after(DEADLINE):
+        try:
+            return await anyio.to_process.run_sync(
+                _apprise_worker.examine, tuple(urls), lifetime, cancellable=True
+            )
+        except (anyio.BrokenWorkerProcess, OSError, KeyboardInterrupt, SystemExit):
+            return (problem + "ended",) * len(urls)
+    return (problem + "did not answer in time",) * len(urls)
+
+
+async def _send(
+    url: str, title: str, body: str, limiter: anyio.CapacityLimiter, deadline: float
+) -> Result:
+    with anyio.move_on_after(deadline) as wait:
+        await limiter.acquire()
+    if wait.cancelled_caught:
+        return Result("failed", "not tried: all workers are busy with services that hang")
+    try:
+        with anyio.move_on_after(deadline):
+            return await _send_in_worker(url, title, body, math.ceil(deadline) + MARGIN)
+    finally:
+        limiter.release()
+    return Result("unknown", f"cut off after {deadline:g} s without an answer; it may have arrived")
+
+
+async def _send_in_worker(url: str, title: str, body: str, lifetime: int) -> Result:
+    try:
+        outcome, note = await anyio.to_process.run_sync(
+            _apprise_worker.send,
+            url,
+            title,
+            body,
+            lifetime,
+            cancellable=True,
+            limiter=anyio.CapacityLimiter(1),  # ours was acquired before the clock started
+        )
+    except anyio.BrokenWorkerProcess as error:
+        # anyio gives a text only where the worker never came up, so that nothing can have been sent
+        if error.args:
+            return Result("failed", "the worker process did not start")
+        return Result("unknown", "the worker process ended while it sent; it may have arrived")
+    except OSError as error:
+        return Result("failed", f"the worker process did not start ({error.strerror})")
+    except (KeyboardInterrupt, SystemExit):
+        # Of the worker: a signal to the process group that found it just starting.
+        return Result("failed", "the worker process was interrupted")
+    return Result(outcome, note)
+
+
+def _sum_up(results: Sequence[Result], urls: int) -> Result:
+    """Make one result of one per URL: whatever may still succeed is tried again first."""
+    for outcome in ("failed", "unknown", "rejected"):
+        worst = [result for result in results if result.outcome == outcome]
+        if worst:
+            notes = "; ".join(dict.fromkeys(result.note for result in worst))
+            of = f"{len(worst)} of {urls}: " if urls > 1 else ""
+            return Result(worst[0].outcome, of + notes)
+    return Result("ok", ", ".join(dict.fromkeys(result.note for result in results)))
