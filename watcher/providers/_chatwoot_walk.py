@@ -1,0 +1,280 @@
+"""Chatwoot's walks: where a walk stands, and where it goes after a page.
+
+Law: pure; knows positions and listings, and nothing of HTTP, settings or bodies.
+
+What shapes the walks (Chatwoot's source, `conversation_finder.rb`, v4.15.1 and older tags):
+
+- Paging is by offset; page size is the operator's to set and is told nowhere; a page beyond the
+  end is empty. Only in the order of creation do rows not move while we walk; a deletion shifts
+  the rest up and hides one row, whose absence the caller looks up. That order exists since
+  v3.4.0; an older server ignores the unknown word and lists by activity, newest first.
+- `updated_within=N` gives, unpaged, the rows whose `updated_at` is within N seconds of the
+  server's clock. Since v3.6.0; an older server ignores it and gives page 1.
+- A conversation whose contact is gone makes every page that holds it answer 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import ceil
+from typing import NamedTuple
+
+from watcher.providers import Poll
+from watcher.providers._chatwoot_listing import Listing
+from watcher.providers._chatwoot_wire import Row
+
+__all__ = [
+    "First",
+    "Newest",
+    "Probe",
+    "Single",
+    "Step",
+    "Walk",
+    "Window",
+    "after_first",
+    "after_newest",
+    "after_probe",
+    "after_walk",
+    "after_window",
+    "begin_poll",
+    "skip_page",
+]
+
+WINDOW_OVERLAP = 60
+"""Seconds that a window reaches back beyond `since`: clocks are estimates, jobs write late."""
+
+WINDOW_MOST = timedelta(hours=3)
+"""The windowed answer is unpaged. Chatwoot's own dashboard gives up at the same gap."""
+
+OVERLAP = timedelta(seconds=120)
+"""What a walk by activity reads again below the watermark."""
+
+MARGIN = timedelta(seconds=60)
+"""How far beyond its window a row must be before we doubt that there was a window."""
+
+NEWEST_PAGES = 20
+FAILED_PAGES = 10
+"""So many pages failing one after the other are no orphans any more: the server has trouble."""
+
+STATUSES = ("open", "pending", "snoozed", "resolved")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The poll that asks for what was updated within `seconds`. A row older than `edge` would be
+    a surprise; `floor` is where a walk by activity would end in its place.
+    """
+
+    seconds: int
+    edge: datetime
+    floor: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """A walk by activity, newest first, down to `floor`. `previous` are the last page's ids.
+
+    It also ends a sweep of a server that knows no other order: rows that escaped the sweep did
+    so by jumping to the top, so they are above its start. Then `owed` is how many rows the sweep
+    lacked; the lap must bring at least as many.
+    """
+
+    floor: datetime
+    page: int = 1
+    previous: tuple[str, ...] = ()
+    failed: int = 0
+    owed: int = 0
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask for what was updated within no seconds: nothing, unless the server ignores the word.
+
+    A listing alone proves little: a row may lie in the window although its last activity is old
+    (custom attributes, a snooze that ran out), and before v4.0.2 rows show no `updated_at`. This
+    question has one right answer. `then` is how the poll goes on if the window was ignored.
+    """
+
+    then: Newest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A sweep, in order of creation as long as `ordered`; `status` is `all`, or after a skipped
+    page (`hole`) each status in turn, to reach what the bad page kept from us.
+
+    `size` is the first page's length, `count` how many rows came that the page before did not
+    already have, `total` the list's own count with the last page that brought rows, `last` the
+    creation time of the row read last.
+    """
+
+    started: datetime
+    status: str = "all"
+    page: int = 1
+    size: int | None = None
+    count: int = 0
+    total: int | None = None
+    previous: tuple[str, ...] = ()
+    last: datetime | None = None
+    ordered: bool = True
+    failed: int = 0
+    hole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A look-up of one conversation."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first request of a check; the second is a `Probe`."""
+
+
+class Step(NamedTuple):
+    """Where a walk goes, None at its end; then `complete` says what the walk as a whole is."""
+
+    next: Newest | Probe | Walk | None
+    complete: bool = True
+    complaints: tuple[str, ...] = ()
+
+
+def begin_poll(poll: Poll, *, ignored: bool) -> Window | Newest:
+    """Give a window, or a walk by activity where the gap is long or windows are ignored.
+
+    The walk goes down to the older of `newest` and `since`, so that rows which a crashed walk
+    left between them are read too.
+    """
+    floor = min(poll.newest or poll.since, poll.since) - OVERLAP
+    gap = max(timedelta(0), poll.now - poll.since)
+    if ignored or gap > WINDOW_MOST:
+        return Newest(floor)
+    seconds = ceil(gap.total_seconds()) + WINDOW_OVERLAP
+    return Window(seconds, poll.now - timedelta(seconds=seconds) - MARGIN, floor)
+
+
+def after_window(at: Window, listing: Listing, *, honoured: bool) -> Step:
+    """End the poll, unless a row is so old that the window may have been ignored: then probe.
+
+    `updated_at` tells by itself. `last_activity_at` is only a hint, which a server that once
+    passed the probe (`honoured`) need not answer for again.
+    """
+    for row in listing.rows:
+        stamp = row.updated_at or (None if honoured else row.last_activity_at)
+        if stamp is not None and stamp < at.edge:
+            # What came would be page 1 of the walk by activity.
+            beyond = after_newest(Newest(at.floor), listing).next
+            return Step(Probe(beyond if isinstance(beyond, Newest) else None))
+    return Step(None)
+
+
+def after_first(listing: Listing) -> Step:
+    """Probe where there are rows; an empty list would answer any question with nothing."""
+    return Step(Probe() if listing.ids else None)
+
+
+def after_probe(at: Probe, listing: Listing, now: datetime) -> tuple[bool | None, Step]:
+    """Tell whether the server honours windows, None where the answer proves neither.
+
+    Fresh rows alone prove nothing: several web servers behind one address have several clocks.
+    """
+    if not listing.ids:
+        return True, Step(None)
+    stamps = (row.updated_at or row.last_activity_at for row in listing.rows)
+    ignored = any(stamp is not None and stamp < now - MARGIN for stamp in stamps)
+    return (False if ignored else None), Step(at.then)
+
+
+def after_newest(at: Newest, listing: Listing) -> Step:
+    """Go on until a row is older than the floor."""
+    owed = max(0, at.owed - len(listing.ids))
+    below = any(row.last_activity_at and row.last_activity_at < at.floor for row in listing.rows)
+    if below or not listing.ids:
+        return Step(None, at.whole and not owed)
+    if at.page >= NEWEST_PAGES or not _fresh(at.previous, listing):
+        return Step(None, complete=False)
+    return Step(replace(at, page=at.page + 1, previous=listing.ids, failed=0, owed=owed))
+
+
+def after_walk(at: Walk, listing: Listing) -> Step:
+    """Go on until a page brings nothing, or is short and everything that is counted has come.
+
+    A walk that brought fewer rows than the list counts is not complete. One that brought enough
+    may still lack a row (a deletion hid it); that is why absences are looked up.
+    """
+    fresh = _fresh(at.previous, listing)
+    size = len(listing.ids) if at.size is None else at.size
+    # Rows made since the last page that brought any came too late to be owed.
+    totals = [t for t in (listing.total, None if fresh else at.total) if t is not None]
+    here = replace(
+        at,
+        page=at.page + 1,
+        size=size,
+        count=at.count + fresh,
+        total=min(totals, default=None),
+        previous=listing.ids,
+        last=_latest(at.last, listing.rows),
+        ordered=at.ordered and _ascending(at.last, listing.rows),
+        failed=0,
+    )
+    short = len(listing.ids) < size and here.total is not None and here.count >= here.total
+    if fresh and not short:
+        return Step(here)
+    return _end_walk(here, stuck=bool(listing.ids) and not fresh)
+
+
+def _end_walk(at: Walk, *, stuck: bool) -> Step:
+    if at.hole:
+        done = STATUSES.index(at.status) + 1 if at.status in STATUSES else 0
+        if done < len(STATUSES):
+            return Step(Walk(at.started, status=STATUSES[done], hole=True))
+        return Step(None, complete=False)
+    owed = max(0, (at.total or 0) - at.count)
+    if owed and stuck:
+        complaint = f"page {at.page - 1} of the list repeats the page before it: the walk ends"
+        return Step(None, complete=False, complaints=(complaint,))
+    if owed and not at.ordered:
+        return Step(Newest(at.started - OVERLAP, owed=owed))
+    return Step(None, complete=not owed)
+
+
+def skip_page(position: object) -> Newest | Walk | None:
+    """Go past a page that always fails; None where there is no way on."""
+    match position:
+        case Window():
+            return Newest(position.floor)
+        case Probe():
+            return position.then
+        case Newest() if position.failed < FAILED_PAGES and position.page < NEWEST_PAGES:
+            failed = position.failed + 1
+            return replace(position, page=position.page + 1, failed=failed, whole=False)
+        case Walk() if position.failed < FAILED_PAGES:
+            failed = position.failed + 1
+            return replace(position, page=position.page + 1, failed=failed, hole=True)
+        case _:
+            return None
+
+
+def _fresh(previous: tuple[str, ...], listing: Listing) -> int:
+    """Count the rows that the page before did not have: repeats come from neighbours."""
+    return len(set(listing.ids).difference(previous))
+
+
+def _created(rows: Iterable[Row]) -> list[datetime]:
+    return [row.created_at for row in rows if row.created_at is not None]
+
+
+def _ascending(last: datetime | None, rows: tuple[Row, ...]) -> bool:
+    times = ([last] if last is not None else []) + _created(rows)
+    return all(a <= b for a, b in pairwise(times))
+
+
+def _latest(last: datetime | None, rows: tuple[Row, ...]) -> datetime | None:
+    times = _created(rows)
+    return times[-1] if times else last

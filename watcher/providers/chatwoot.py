@@ -1,0 +1,259 @@
+"""Chatwoot, cloud and self-hosted: one account's conversations.
+
+Law: pure, like every provider (`watcher.providers`). Rows are read in `_chatwoot_wire`, pages in
+`_chatwoot_listing`; how walks go on is decided in `_chatwoot_walk`.
+
+Facts are from Chatwoot's own source, v4.15.1 and older tags, unless a comment says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field
+
+from watcher.errors import SourceChanged, SourceRefused
+from watcher.model import Conversation
+from watcher.providers import (
+    Budget,
+    Check,
+    LookUp,
+    Motion,
+    Page,
+    Poll,
+    Position,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Sweep,
+)
+from watcher.providers._answers import json_body, judge, said
+from watcher.providers._chatwoot_listing import Listing, read_conversation, read_listing
+from watcher.providers._chatwoot_walk import (
+    First,
+    Newest,
+    Probe,
+    Single,
+    Step,
+    Walk,
+    Window,
+    after_first,
+    after_newest,
+    after_probe,
+    after_walk,
+    after_window,
+    begin_poll,
+    skip_page,
+)
+
+__all__ = ["Chatwoot", "ChatwootSettings"]
+
+NOT_FOR_YOU = "You are not authorized to do this action"
+"""Chatwoot answers a lost permission on one conversation with 401 and these words, never 403
+(`request_exception_handler.rb`).
+"""
+
+REFUSALS = (
+    (
+        "invalid access token",
+        "Chatwoot does not accept the token",
+        "copy the access token from the profile settings of an administrator into `token`",
+    ),
+    (
+        "sign in",
+        "Chatwoot got no token: the header Api-Access-Token did not arrive",
+        "let the proxy in front of Chatwoot pass that header on, and check that `token` is not empty",
+    ),
+    (
+        "not authorized to access this account",
+        "the token's user is not a member of this account",
+        "check account_id, or invite the user to the account",
+    ),
+    (
+        "suspended",
+        "Chatwoot has suspended this account",
+        "ask the administrator of the Chatwoot installation",
+    ),
+    (
+        "bots",
+        "the token is a bot's, and bots may not list conversations",
+        "use the access token of an administrator",
+    ),
+)
+"""What Chatwoot's 401 bodies say, what it means, and what to do about it."""
+
+
+class ChatwootSettings(ProviderSettings):
+    """`account_id` is the number in the address of the dashboard (`/app/accounts/3`). `token` is
+    a user's access token, best an administrator's: Chatwoot shows an agent only the conversations
+    of the agent's own inboxes.
+    """
+
+    base_url: str = Field(
+        default="https://app.chatwoot.com", pattern=r"^https?://[^/?#\s]+[^?#\s]*$"
+    )
+    account_id: int = Field(gt=0)
+
+
+class Chatwoot:
+    """One account of a Chatwoot installation, seen through one user's token."""
+
+    settings_model: ClassVar[type[ProviderSettings]] = ChatwootSettings
+    sets: tuple[str, ...] = ()
+    has_creation_time = True
+    unread_cap: ClassVar[int] = 10
+    """`unread_count` counts no further than this (`conversation.rb`, since v3.0.0)."""
+
+    def __init__(self, settings: ChatwootSettings, *, raw: bool = False) -> None:
+        # The address stands in every event's `url`: credentials for a proxy must not.
+        self._base = re.sub(r"//[^/@]*@", "//", settings.base_url.rstrip("/"))
+        self._account_id = settings.account_id
+        self._path = f"/api/v1/accounts/{settings.account_id}/conversations"
+        self._links = f"{self._base}/app/accounts/{settings.account_id}/conversations"
+        self._raw = raw
+        self._windows: bool | None = None
+
+    @property
+    def account(self) -> str:
+        """The installation's address and the account's number."""
+        return f"{self._base}|{self._account_id}"
+
+    @property
+    def budget(self) -> Budget:
+        """The default of `RACK_ATTACK_LIMIT`, per address of the caller; Chatwoot Cloud publishes none."""
+        return Budget(f"chatwoot:{urlsplit(self._base).netloc.lower()}", requests=3000, per=60.0)
+
+    def authorization(self, token: str) -> Mapping[str, str]:
+        """Give the header in its hyphen form: nginx drops names with underscores by default."""
+        return {"Api-Access-Token": token}
+
+    def taught(self, learned: Mapping[str, Any]) -> None:
+        """Take over whether the server honours `updated_within`."""
+        windows = learned.get("updated_within")
+        self._windows = windows if isinstance(windows, bool) else None
+
+    def start(self, motion: Motion) -> Position:
+        """Give the first position of a walk; there are no id sets."""
+        match motion:
+            case Poll():
+                return begin_poll(motion, ignored=self._windows is False)
+            case Sweep():
+                return Walk(motion.now)
+            case LookUp():
+                return Single(motion.conversation.id)
+            case Check():
+                return First()
+            case _:
+                raise ValueError(f"Chatwoot has no id set {motion.name!r}")
+
+    def request(self, position: Position) -> Request:
+        """Give the request. `status=all` always: without it resolved conversations are hidden."""
+        order: tuple[tuple[str, str], ...]
+        match position:
+            case Single():
+                return Request(f"{self._path}/{quote(position.id, safe='')}")
+            case Window():
+                order = (("updated_within", str(position.seconds)),)
+            case Probe():
+                order = (("updated_within", "0"),)
+            case Newest():
+                order = (("sort_by", "last_activity_at_desc"), ("page", str(position.page)))
+            case Walk():
+                order = (("sort_by", "created_at_asc"), ("page", str(position.page)))
+            case _:
+                order = (("sort_by", "created_at_asc"), ("page", "1"))
+        status = position.status if isinstance(position, Walk) else "all"
+        return Request(self._path, params=(("status", status), *order))
+
+    def parse(self, position: Position, response: Response) -> Page:
+        """Read an answer: see `Provider.parse`."""
+        if isinstance(position, Single):
+            return self._looked_up(position, response)
+        self._judge(response)
+        listing = read_listing(response.body, links=self._links, raw=self._raw)
+        learned: dict[str, Any] = {}
+        match position:
+            case Window():
+                step = after_window(position, listing, honoured=self._windows is True)
+            case Probe():
+                honoured, step = after_probe(position, listing, _server_time(response))
+                if honoured is not None:
+                    learned["updated_within"] = honoured
+            case Newest():
+                step = after_newest(position, listing)
+            case Walk():
+                step = after_walk(position, listing)
+            case _:
+                step = after_first(listing)
+        partial = isinstance(position, Walk) and position.status != "all"
+        return _page(listing, step, partial=partial, learned=learned)
+
+    def skip(self, position: Position) -> Position | None:
+        """Go past a page that always fails, as one does that holds a conversation whose contact
+        is gone (known upstream since 2023).
+        """
+        return skip_page(position)
+
+    def member(self, name: str, conversation: Conversation) -> bool:
+        """Say no: there are no id sets."""
+        return False
+
+    def quota(self, response: Response) -> Quota | None:
+        """Say nothing: Chatwoot sends no quota headers."""
+        return None
+
+    def _judge(self, response: Response) -> None:
+        # rack-attack counts in fixed minutes of the server's clock and sends no Retry-After.
+        patience = 60 - _server_time(response).second
+        judge(response, refused=_refusal, patience=float(max(1, patience)))
+
+    def _looked_up(self, position: Single, response: Response) -> Page:
+        """Read the answer to a look-up.
+
+        `show` is wider than the list: a member of the conversation's team may see here what an
+        inbox that is not theirs hides from the list (`conversation_policy.rb`). So `found` for a
+        row that the list lacks may mean that access to the inbox was lost; the caller decides.
+        """
+        if response.status == 404 and isinstance(json_body(response), dict):
+            return Page(verdict="deleted")
+        if response.status == 401 and said(response, "error").rstrip(".") == NOT_FOR_YOU:
+            return Page(verdict="access_lost")
+        self._judge(response)
+        row = read_conversation(response.body, links=self._links, raw=self._raw)
+        if row.observation.id != position.id:
+            raise SourceChanged("Chatwoot answers a look-up with another conversation")
+        return Page(rows=(row.observation,), verdict="found")
+
+
+def _page(listing: Listing, step: Step, *, partial: bool, learned: Mapping[str, Any]) -> Page:
+    return Page(
+        rows=listing.observations,
+        next=step.next,
+        complete=step.complete,
+        total=None if partial else listing.total,
+        unusable=listing.unusable,
+        complaints=listing.complaints + step.complaints,
+        missing=listing.missing,
+        learned=learned,
+    )
+
+
+def _server_time(response: Response) -> datetime:
+    return response.date or response.received
+
+
+def _refusal(response: Response) -> SourceRefused:
+    words = said(response, "error", "errors", "message")
+    for part, reason, remedy in REFUSALS:
+        if part in words.casefold():
+            return SourceRefused(f"{reason} (HTTP {response.status})", remedy)
+    told = f"HTTP {response.status}" + (f": {words}" if words else "")
+    return SourceRefused(
+        f"Chatwoot, or a proxy in front of it, refuses the request ({told})",
+        "check base_url, account_id and the token, which must be an administrator's",
+    )
