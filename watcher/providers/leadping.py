@@ -1,0 +1,280 @@
+"""Leadping: one organization's inbox, read through `POST /conversations/my`.
+
+Law: pure, like every provider.
+
+What Leadping has and has not (its OpenAPI contract, June to September 2026): no GET of one
+conversation, no creation time, no assignee, labels, priority, message direction or unread count.
+`lastEventAt`, the only useful order, moves with messages and notes, not with archiving, reading or
+contact edits: the sweep finds those. Archiving and deletion act on the lead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
+
+from pydantic import Field
+
+from watcher.model import Conversation, derive_id
+from watcher.providers import (
+    Budget,
+    Check,
+    LookUp,
+    Motion,
+    Page,
+    Poll,
+    Position,
+    ProviderSettings,
+    Quota,
+    Request,
+    Response,
+    Sweep,
+)
+from watcher.providers._answers import judge
+from watcher.providers._leadping_check import (
+    AllAt,
+    ConfirmAt,
+    KindAt,
+    SearchAt,
+    archived_only,
+    check,
+    hides,
+)
+from watcher.providers._leadping_wire import ACCEPT, Ask, Listing, hear, read_lead, refused
+
+__all__ = ["Leadping", "LeadpingSettings"]
+
+OVERLAP = timedelta(seconds=120)
+"""How far a poll reads on below what is known: an event may become visible late."""
+
+POLL_PAGES = 50
+"""After so many pages a poll stops; the sweep finds the rest."""
+
+
+class LeadpingSettings(ProviderSettings):
+    """Settings of a Leadping source.
+
+    `token` is an organization API key (`sk_…`). `organization` is any name for the organization:
+    sources with the same one share its request limit. `archive_filter` is what `archiveFilter`
+    takes for "all", by name or by number.
+    """
+
+    base_url: str = Field(
+        default="https://api.leadping.ai", pattern=r"^https?://[^/?#\s]+[^?#\s]*$"
+    )
+    organization: str = ""
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    archive_filter: Annotated[
+        str, Field(coerce_numbers_to_str=True, pattern=r"^[A-Za-z0-9_-]+$")
+    ] = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class PollAt:
+    """A newest-first walk that ends below `floor`."""
+
+    ask: Ask
+    floor: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SweepAt:
+    """An oldest-first walk to the end: a row that moves meanwhile is met again, never missed."""
+
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpAt:
+    """A walk through one lead's conversations, in search of one of them.
+
+    `archived`: this is the second walk, through the archived ones alone. `clear` is False once
+    a page was refused or a row unreadable: then not to be found proves nothing.
+    """
+
+    ask: Ask
+    wanted: LookUp
+    lead: str
+    archived: bool = False
+    clear: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LeadAt:
+    """The lead itself, whose lists lacked the conversation (`clear`: surely so)."""
+
+    lead: str
+    clear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VouchAt:
+    """A look at the inbox, whether the token still works; if so, `verdict` holds."""
+
+    ask: Ask
+    verdict: Literal["access_lost", "unknown"]
+
+
+class Leadping:
+    """A Leadping organization as a provider."""
+
+    settings_model: ClassVar[type[ProviderSettings]] = LeadpingSettings
+    sets: tuple[str, ...] = ()
+    has_creation_time = False
+
+    def __init__(self, settings: LeadpingSettings, *, raw: bool = False) -> None:
+        self._settings = settings
+        self._raw = raw
+        self._inbox = Ask(archive=settings.archive_filter, size=settings.page_size)
+
+    @property
+    def account(self) -> str:
+        """Name the API; which organization it is, only the token tells, and that is renewed."""
+        return re.sub(r"//[^/]*@", "//", self._settings.base_url).rstrip("/")
+
+    @property
+    def budget(self) -> Budget:
+        """Give the published limit: 300 requests a minute per organization."""
+        name = self._settings.organization
+        if not name:
+            name = derive_id("leadping", self.account, self._settings.token)[:12]
+        return Budget(f"leadping {self.account} {name}", requests=300, per=60.0)
+
+    def authorization(self, token: str) -> Mapping[str, str]:
+        """Give the bearer token's header."""
+        return {"Authorization": f"Bearer {token}"}
+
+    def taught(self, learned: Mapping[str, Any]) -> None:
+        """Keep nothing: a Leadping walk needs no facts about the server."""
+
+    def start(self, motion: Motion) -> Position:
+        """Give the first position of a walk; there are no id-set polls."""
+        ask = self._inbox
+        match motion:
+            case Poll():
+                # A newest time in the future, which nothing ever passes, must not end every poll.
+                known = min(motion.newest or motion.since, motion.since)
+                return PollAt(ask, known - OVERLAP)
+            case Sweep():
+                return SweepAt(replace(ask, direction="asc"))
+            case Check():
+                return AllAt(replace(ask, size=min(ask.size, 100)))
+            case LookUp():
+                lead = motion.conversation.contact.id
+                if not lead:
+                    return VouchAt(replace(ask, size=1), "unknown")
+                path = f"/conversations/lead/{quote(lead, safe='')}"
+                return LookUpAt(replace(ask, path=path, direction="asc"), motion, lead)
+        raise ValueError(f"Leadping has no such walk: {motion}")
+
+    def request(self, position: Position) -> Request:
+        """Give the request for a position."""
+        if isinstance(position, LeadAt):
+            return Request(f"/leads/{quote(position.lead, safe='')}", headers=ACCEPT)
+        ask: Ask = position.ask
+        return ask.request()
+
+    def parse(self, position: Position, response: Response) -> Page:
+        """Read an answer; see `Provider.parse`."""
+        match position:
+            case PollAt(ask, floor):
+                listing = hear(ask, response, raw=self._raw)
+                enough = any(at < floor for at in listing.times) or ask.page >= POLL_PAGES
+                further = None if enough else ask.after(listing)
+                return _page(listing, further and PollAt(further, floor), total=listing.total)
+            case SweepAt(ask):
+                listing = hear(ask, response, raw=self._raw)
+                further = ask.after(listing)
+                return _page(listing, further and SweepAt(further), total=listing.total)
+            case AllAt() | KindAt() | SearchAt() | ConfirmAt():
+                return check(position, response)
+            case LookUpAt():
+                return self._look_up(position, response)
+            case LeadAt():
+                return self._lead(position, response)
+            case VouchAt(ask, verdict):
+                return replace(_page(hear(ask, response, raw=self._raw)), verdict=verdict)
+        raise ValueError(f"no position of Leadping: {position}")
+
+    def _look_up(self, at: LookUpAt, response: Response) -> Page:
+        """Search one lead's list; not found there, go on until something is proved.
+
+        A route that refuses this lead or this filter proves nothing: the next question decides.
+        """
+        if _about_the_lead(at, response):
+            return self._not_listed(at, Listing(), clear=False)
+        listing = hear(at.ask, response, raw=self._raw)
+        if any(row.id == at.wanted.conversation.id for row in listing.rows):
+            if at.archived:
+                raise hides(self._settings.archive_filter, "archived")
+            return replace(_page(listing), verdict="found")
+        clear = at.clear and not listing.unusable
+        further = at.ask.after(listing)
+        if further is not None:
+            return _page(listing, replace(at, ask=further, clear=clear))
+        return self._not_listed(at, listing, clear=clear)
+
+    def _not_listed(self, at: LookUpAt, listing: Listing, *, clear: bool) -> Page:
+        if at.wanted.why == "suspect":
+            return replace(_page(listing), verdict="unknown")  # only a sweep tells of absences
+        if at.archived or not clear:
+            return _page(listing, LeadAt(at.lead, clear))
+        first = archived_only(at.ask.first())
+        return _page(listing, replace(at, ask=first, archived=True))
+
+    def _lead(self, at: LeadAt, response: Response) -> Page:
+        """Read `GET /leads/{id}`.
+
+        Its contract has 404 for an unknown lead and describes 401 as "The user does not own this
+        lead". A 401 or 403 may be about the token all the same, so the inbox is asked before it
+        counts as lost access. Deletion is soft (`deletedAt`); whether a deleted lead is still
+        answered is not published: both are understood.
+        """
+        if response.status in (404, 410):
+            return Page(verdict="deleted")
+        if response.status in (401, 403) and not _challenged(response):
+            return Page(next=VouchAt(replace(self._inbox, size=1), "access_lost"))
+        judge(response, refused=refused)
+        gone = read_lead(response).deleted_at is not None
+        # The lead lives; a sweep and two lists of its conversations lack this one.
+        return Page(verdict="deleted" if gone or at.clear else "unknown")
+
+    def skip(self, position: Position) -> Position | None:
+        """Give None: only a page itself tells the token of the one after it."""
+        return None
+
+    def member(self, name: str, conversation: Conversation) -> bool:
+        """Tell False: there are no id sets."""
+        return False
+
+    def quota(self, response: Response) -> Quota | None:
+        """Give None: no header of an answer speaks of the limit."""
+        return None
+
+
+def _about_the_lead(at: LookUpAt, response: Response) -> bool:
+    """Tell whether a refusal is, or may be, about this lead or filter, not about token or walk."""
+    if response.status == 400:
+        return at.ask.token is None
+    return response.status in (401, 403, 404, 405, 410) and not _challenged(response)
+
+
+def _challenged(response: Response) -> bool:
+    """Tell whether a 401 says itself that the token is bad, by a Bearer challenge (observed)."""
+    challenge = response.headers.get("www-authenticate", "")
+    return response.status == 401 and challenge.lower().startswith("bearer")
+
+
+def _page(listing: Listing, further: Position | None = None, *, total: int | None = None) -> Page:
+    return Page(
+        rows=listing.rows,
+        next=further,
+        total=total,
+        unusable=listing.unusable,
+        complaints=listing.complaints,
+        missing=listing.missing,
+    )
