@@ -231,7 +231,14 @@ def test_a_refusal_says_which_key_is_right() -> None:
         leadping.parse(leadping.start(Sweep(NOW)), answer(problem, 401, CHALLENGE))
 
 
-@pytest.mark.parametrize(("headers", "wish"), [({}, None), ({"retry-after": "12"}, 12.0)])
+@pytest.mark.parametrize(
+    ("headers", "wish"),
+    [
+        ({}, None),
+        ({"retry-after": "12"}, 12.0),
+        ({"retry-after": "Mon, 01 Jan 2026 00:00:00 +9999999999999"}, None),
+    ],
+)
 def test_the_limit_waits_as_told_or_leaves_it_to_the_caller(
     headers: dict[str, str], wish: float | None
 ) -> None:

@@ -220,6 +220,11 @@ def test_what_is_no_page_is_a_changed_source(body: bytes) -> None:
             sweep_page(body, raw=raw)
 
 
+def test_a_time_outside_of_the_calendar_is_unreadable() -> None:
+    parsed = sweep_page(page(row("c-1", lastEventAt="9999-12-31T23:59:59-10:00")))
+    assert parsed.complaints == ("row 1 (id 'c-1') cannot be read: lastEventAt",)
+
+
 def test_a_count_that_cannot_be_read_costs_nothing() -> None:
     parsed = sweep_page(page(row("a")) | {"totalCount": "many"})
     assert (len(parsed.rows), parsed.total) == (1, None)
