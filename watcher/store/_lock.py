@@ -1,0 +1,116 @@
+"""Who owns a store: an advisory lock on the file `<store>.lock` beside it.
+
+Law: the lock is the truth, what the file says is only read while somebody holds it. The kernel
+drops the lock when its holder dies, however it dies; the file itself stays.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import TypedDict
+
+from watcher.errors import StoreError, StoreLocked
+
+__all__ = ["LockHolder", "StoreLock", "read_lock"]
+
+_GLANCES = 100
+"""How often the lock is tried while only glances (`read_lock`) stand in the way, 10 ms apart."""
+
+
+class LockHolder(TypedDict):
+    """Who holds a lock: process, its role in a word or two, and its control socket or ``""``."""
+
+    pid: int
+    owner: str
+    socket: str
+
+
+class StoreLock:
+    """The lock on a store, held from `acquire` to `release`."""
+
+    def __init__(self, descriptor: int, holder: LockHolder) -> None:
+        self._descriptor: int | None = descriptor
+        self._holder = holder
+        self._write()
+
+    @classmethod
+    def acquire(cls, store: Path, owner: str) -> StoreLock:
+        """Take the lock or raise StoreLocked, naming the holder."""
+        path = _path(store)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            reason = f"cannot open {path}: {error.strerror}; check the directory's permissions"
+            raise StoreError(reason) from error
+        try:
+            for _ in range(_GLANCES):
+                if _try(descriptor, fcntl.LOCK_EX):
+                    return cls(descriptor, {"pid": os.getpid(), "owner": owner, "socket": ""})
+                if not _try(descriptor, fcntl.LOCK_SH):
+                    break
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                time.sleep(0.01)
+            holder = _read(descriptor)
+            raise StoreLocked(str(store), f"{holder['owner']}, process {holder['pid']}")
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def record_socket(self, socket: str) -> None:
+        """Leave word for commands where the holder listens."""
+        self._holder = {**self._holder, "socket": socket}
+        self._write()
+
+    def release(self) -> None:
+        """Let go; safe to call twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _write(self) -> None:
+        if self._descriptor is not None:
+            text = json.dumps(self._holder).encode()
+            os.pwrite(self._descriptor, text, 0)
+            os.ftruncate(self._descriptor, len(text))
+
+
+def read_lock(store: Path | str) -> LockHolder | None:
+    """Tell who holds the store's lock now, None if nobody does. Blocks for no longer than a file
+    takes to open.
+    """
+    try:
+        descriptor = os.open(_path(Path(store)), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"cannot read {_path(Path(store))}: {error.strerror}") from error
+    try:
+        return None if _try(descriptor, fcntl.LOCK_SH) else _read(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _path(store: Path) -> Path:
+    return store.with_name(store.name + ".lock")
+
+
+def _try(descriptor: int, operation: int) -> bool:
+    try:
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(descriptor: int) -> LockHolder:
+    """Read what the holder has written, which may be half written at this very moment."""
+    text = os.pread(descriptor, 4096, 0)
+    try:
+        found = json.loads(text)
+        return {"pid": found["pid"], "owner": found["owner"], "socket": found["socket"]}
+    except (ValueError, KeyError, TypeError):
+        return {"pid": 0, "owner": "unknown", "socket": ""}

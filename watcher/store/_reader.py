@@ -1,0 +1,61 @@
+"""The reader: one aiosqlite connection that can only read.
+
+Law: opened `mode=ro`, never merely `query_only`, which still checkpoints when it is the last to
+close. Every read is one statement and therefore sees all that was committed before it began.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import anyio
+
+from watcher.errors import StoreError
+from watcher.store._schema import store_error
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """Reads rows; every failure of SQLite's is a StoreError."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+        self._open = True
+
+    @classmethod
+    async def open(cls, path: Path) -> Reader:
+        """Open the file for reading; it must exist, and its path be absolute."""
+        # `as_uri` escapes what a path may hold of `?`, `#` and `%`.
+        connection = aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        # aiosqlite's thread would keep the interpreter from exiting if nobody closed the
+        # connection (omnilib/aiosqlite#369), and it offers no way to say otherwise.
+        connection._thread.daemon = True
+        with anyio.CancelScope(shield=True):  # a connect that is cut off leaks its thread
+            try:
+                await connection
+            except sqlite3.Error as error:
+                raise store_error(path, error) from error
+        return cls(connection, path)
+
+    async def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement in one hop to the connection's thread and give all its rows."""
+        if not self._open:
+            raise StoreError(f"the store {self.path} is closed")
+        try:
+            rows = await self._connection.execute_fetchall(statement, parameters)
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
+        return [tuple(row) for row in rows]
+
+    async def close(self) -> None:
+        """Close the connection and end its thread; safe to call twice."""
+        if self._open:
+            self._open = False
+            with anyio.CancelScope(shield=True):
+                await self._connection.close()

@@ -1,0 +1,268 @@
+"""The store in one SQLite file: the embedded default.
+
+Law: this file only joins the parts. `_writer` runs the functions of `_transactions`, `_reader`
+the statements of `_queries`, `_rows` translates, `_schema` opens and migrates, `_lock` keeps
+a second owner away. WAL with `synchronous=FULL`: what was acknowledged survives a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from watcher.errors import StoreError
+from watcher.model import Delivery, Event, Snapshot
+from watcher.records import (
+    Commit,
+    DeliveryQuery,
+    EventQuery,
+    ReceiverState,
+    Recorded,
+    Settlement,
+    SourceState,
+)
+from watcher.store import _queries, _rows, _transactions
+from watcher.store._lock import LockHolder, StoreLock, read_lock
+from watcher.store._outbox import Owed
+from watcher.store._reader import Reader
+from watcher.store._schema import APPLICATION_ID, check_version, migrations, open_writer
+from watcher.store._writer import Writer
+from watcher.store.memory import MemoryStore
+
+__all__ = ["LockHolder", "SqliteStore", "copy_to_memory", "read_lock"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Implements `watcher.store.Store`. Made by `open` (the owner) or `open_reader` (a command)."""
+
+    def __init__(
+        self,
+        path: Path,
+        reader: Reader,
+        writer: Writer | None = None,
+        lock: StoreLock | None = None,
+    ) -> None:
+        self.path = path
+        self._reader = reader
+        self._writer = writer
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, path: Path | str, owner: str = "daemon") -> SqliteStore:
+        """Open the store as its only owner; creates the file and brings its schema up to date.
+
+        `owner` is told to whoever finds the store locked. Raises StoreLocked, or StoreError with
+        a remedy when the path cannot hold a store.
+        """
+        path = _absolute(path)
+        with anyio.CancelScope(shield=True):  # never leave a lock or a thread behind
+            lock, writer = await _in_thread(functools.partial(_open_owner, path, owner))
+            try:
+                reader = await Reader.open(path)
+            except BaseException:
+                await _in_thread(writer.shutdown)
+                lock.release()
+                raise
+        return cls(path, reader, writer, lock)
+
+    @classmethod
+    async def open_reader(cls, path: Path | str) -> SqliteStore:
+        """Open the store for reading only, beside a running owner or without one; every method
+        that writes raises StoreError.
+        """
+        reader = await _open_reader(_absolute(path))
+        return cls(reader.path, reader)
+
+    def record_socket(self, socket: Path | str) -> None:
+        """Leave word in the lock file where this owner's control socket is (see `read_lock`)."""
+        if self._lock is None:
+            raise StoreError(f"the store {self.path} is open for reading only")
+        self._lock.record_socket(str(socket))
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._reader.close()
+            if self._writer is not None:
+                await _in_thread(self._writer.shutdown)
+            if self._lock is not None:
+                self._lock.release()
+
+    # What is known of sources
+
+    async def source(self, name: str) -> SourceState | None:
+        rows = await self._reader.fetch(_queries.SOURCE, (name,))
+        return _rows.SOURCE.validate_json(rows[0][0]) if rows else None
+
+    async def sources(self) -> Sequence[SourceState]:
+        rows = await self._reader.fetch(_queries.SOURCES)
+        return [_rows.SOURCE.validate_json(document) for (document,) in rows]
+
+    async def known(self, source: str, ids: Collection[str]) -> Mapping[str, Snapshot]:
+        rows = await self._reader.fetch(_queries.KNOWN, (source, _rows.json_list(ids)))
+        snapshots = map(_rows.read_snapshot, rows)
+        return {snapshot.conversation.id: snapshot for snapshot in snapshots}
+
+    async def present(self, source: str) -> Collection[str]:
+        rows = await self._reader.fetch(_queries.PRESENT, (source,))
+        return frozenset(id_ for (id_,) in rows)
+
+    async def members(self, source: str, name: str) -> Collection[str]:
+        if name not in _queries.MEMBERS:
+            raise ValueError(f"a store knows the members 'unread' and 'unassigned', not {name!r}")
+        rows = await self._reader.fetch(_queries.MEMBERS[name], (source,))
+        return frozenset(id_ for (id_,) in rows)
+
+    # Writing
+
+    async def _write(
+        self, transaction: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Have the writer run a transaction, and wait for its outcome even when cancelled."""
+        if self._writer is None:
+            raise StoreError(f"the store {self.path} is open for reading only")
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        job = functools.partial(transaction, self._writer.connection, *args, **kwargs)
+        outcome = asyncio.get_running_loop().run_in_executor(self._writer, job)
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([outcome])
+        return outcome.result()
+
+    async def commit(self, commit: Commit) -> Sequence[Recorded]:
+        return await self._write(_transactions.commit, commit)
+
+    async def claim(
+        self, receiver: str, now: datetime, *, lease: timedelta, limit: int, relaxed: bool = False
+    ) -> Sequence[Delivery]:
+        return await self._write(_transactions.claim, receiver, now, lease, limit, relaxed)
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        receiver: ReceiverState | None = None,
+        commit: Commit | None = None,
+    ) -> Sequence[Recorded]:
+        return await self._write(_transactions.settle, settlements, receiver, commit)
+
+    async def unclaim(self) -> None:
+        await self._write(_transactions.unclaim)
+
+    async def save_receiver(self, state: ReceiverState) -> None:
+        await self._write(_transactions.save_receiver, state)
+
+    async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
+        return await self._write(_transactions.retry, ids, now)
+
+    async def bury(self, receivers: Collection[str], rules: Collection[str], now: datetime) -> int:
+        return await self._write(_transactions.bury, receivers, rules, now)
+
+    async def prune(self, events: datetime, deliveries: datetime) -> int:
+        return await self._write(_transactions.prune, events, deliveries)
+
+    # Reading the log and the outbox
+
+    async def next_due(self, receiver: str) -> datetime | None:
+        ((due,),) = await self._reader.fetch(_queries.NEXT_DUE, (receiver,))
+        return None if due is None else _rows.from_micros(due)
+
+    async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
+        rows = await self._reader.fetch(_queries.SENT_SINCE, (receiver, _rows.micros(since)))
+        return [_rows.from_micros(settled) for (settled,) in rows]
+
+    async def receivers(self) -> Mapping[str, ReceiverState]:
+        rows = await self._reader.fetch(_queries.RECEIVERS)
+        states = [_rows.RECEIVER.validate_json(document) for (document,) in rows]
+        return {state.name: state for state in states}
+
+    async def events(self, query: EventQuery) -> Sequence[Recorded]:
+        rows = await self._reader.fetch(*_queries.events(query))
+        return [Recorded(seq, Event.from_body(body)) for seq, body in rows]
+
+    async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
+        rows = await self._reader.fetch(*_queries.deliveries(query))
+        return [_rows.read_delivery(columns) for _, *columns in rows]
+
+    async def pending(self) -> Mapping[str, int]:
+        return dict(await self._reader.fetch(_queries.PENDING))
+
+
+async def copy_to_memory(path: Path | str) -> MemoryStore:
+    """Read a whole store as it is at one moment, also beside its running owner; a store that does
+    not exist yet is an empty one.
+    """
+    path = _absolute(path)
+    if not await anyio.Path(path).exists():
+        return MemoryStore()
+    reader = await _open_reader(path)
+    try:
+        await reader.fetch("BEGIN")  # what follows sees one and the same state of the file
+        sources = await reader.fetch(_queries.SOURCES)
+        snapshots = await reader.fetch(_queries.ALL_SNAPSHOTS)
+        events = await reader.fetch(_queries.ALL_EVENTS)
+        outbox = await reader.fetch(_queries.ALL_DELIVERIES)
+        receivers = await reader.fetch(_queries.RECEIVERS)
+    finally:
+        await reader.close()
+    return MemoryStore.load(
+        sources=[_rows.SOURCE.validate_json(document) for (document,) in sources],
+        snapshots=[(source, _rows.read_snapshot(columns)) for source, *columns in snapshots],
+        events=[Recorded(seq, Event.from_body(body)) for seq, body in events],
+        outbox=[
+            Owed(
+                _rows.read_delivery(columns),
+                lease=None if lease is None else _rows.from_micros(lease),
+                ended=bool(ended),
+            )
+            for lease, ended, *columns in outbox
+        ],
+        receivers=[_rows.RECEIVER.validate_json(document) for (document,) in receivers],
+    )
+
+
+def _open_owner(path: Path, owner: str) -> tuple[StoreLock, Writer]:
+    """Take the lock, then open the writing connection; runs in a thread."""
+    if not path.parent.is_dir():
+        raise StoreError(f"the directory {path.parent} does not exist; create it or change `store`")
+    lock = StoreLock.acquire(path, owner)
+    try:
+        return lock, Writer(open_writer(path), path)
+    except BaseException:
+        lock.release()
+        raise
+
+
+async def _open_reader(path: Path) -> Reader:
+    """Open a file that must be a store of this program's version."""
+    if not await anyio.Path(path).is_file():
+        raise StoreError(f"there is no store at {path}; start `inbox-watcher run` or name another")
+    reader = await Reader.open(path)
+    try:
+        ((application,),) = await reader.fetch("PRAGMA application_id")
+        ((version,),) = await reader.fetch("PRAGMA user_version")
+        if application != APPLICATION_ID:
+            raise StoreError(f"{path} is no store of inbox-watcher; check `store`")
+        check_version(path, version, len(migrations()), exact=True)
+    except BaseException:
+        await reader.close()
+        raise
+    return reader
+
+
+def _absolute(path: Path | str) -> Path:
+    return Path(path).absolute()
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """Run a function in a thread, with a token of its own: it must not wait for others' work."""
+    return await anyio.to_thread.run_sync(function, limiter=anyio.CapacityLimiter(1))
