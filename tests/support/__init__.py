@@ -1,0 +1,1 @@
+"""What tests share: `from support.virtual_time import JumpLoop` (pytest puts `tests` on the path)."""
