@@ -15,7 +15,7 @@ import structlog
 
 from watcher import mapping as fields
 from watcher.clock import Clock
-from watcher.errors import SourceError
+from watcher.errors import SourceChanged, SourceError
 from watcher.metrics import Metrics
 from watcher.model import Observation
 from watcher.pipeline import Decision, Look, Watch, announce_source, decide
@@ -126,6 +126,13 @@ class Desk:
         except SourceError as error:
             counted.labels(self.plan.name, type(error).__name__).inc()
             raise
+        except Exception as error:  # a bug of one provider plug-in stops no other source
+            counted.labels(self.plan.name, "bug").inc()
+            self.log.exception("the provider plug-in has a bug")
+            raise SourceChanged(
+                f"the provider plug-in failed on an answer ({type(error).__name__})",
+                "report this with the log's traceback",
+            ) from error
         counted.labels(self.plan.name, "ok").inc()
         self._note_answer(page, response)
         if page.learned and any(self.state.learned.get(k) != v for k, v in page.learned.items()):

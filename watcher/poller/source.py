@@ -58,6 +58,7 @@ class SourcePoller:
         )
         self.network = network
         self.log = self.desk.log
+        self.attempted = False
         self.first_pass = anyio.Event()
         self._poll = PollWalk()
         self._sweep: SweepWalk | None = None
@@ -106,6 +107,7 @@ class SourcePoller:
             await self._step()
         except SourceError as error:
             await self._failed(error)
+            self.attempted = True
             return False
         await self._worked()
         return True
@@ -170,6 +172,7 @@ class SourcePoller:
     # -- polls and sweeps -------------------------------------------------------------------
 
     def _after_poll(self) -> None:
+        self.attempted = True
         self.first_pass.set()
         now = anyio.current_time()
         if self._poll.crowded:
@@ -243,6 +246,7 @@ class SourcePoller:
             self._holes = self._holes + 1 if sweep.skipped else 0
         self._drift = None
         self._poll.swept()
+        self.attempted = True
         self.first_pass.set()
         await self._troubles.judge_schema(sweep.missing or frozenset(), sweep.vanished)
 
@@ -302,6 +306,7 @@ class SourcePoller:
             else None,
             "poll_every": self.plan.poll_every,
             "stale": self.stale(),
+            "attempted": self.attempted,
         }
 
     def stale(self) -> bool:

@@ -1,0 +1,287 @@
+"""The composition root: store, transport, pollers and dispatchers under one task group.
+
+Law: builds and stops things, nothing else. Signals belong to the daemon; a stop takes at most
+ten seconds: no new attempts, those under way get a few seconds, then everything is cancelled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+
+from watcher import control, web
+from watcher.clock import Clock, wall_clock
+from watcher.config import Config
+from watcher.daemon.plans import plan_receivers, plan_source
+from watcher.dispatcher import Dispatcher, ReceiverPlan
+from watcher.metrics import Metrics
+from watcher.poller import Network, SourcePoller
+from watcher.records import Recorded
+from watcher.rules import Rule
+from watcher.store import Store
+from watcher.store.sqlite import SqliteStore
+from watcher.transport import Transport, prepare_loop
+
+__all__ = ["Daemon", "open_store", "run"]
+
+GRACE = 6.0
+"""Seconds that attempts under way get when the daemon stops."""
+
+PRUNE_EVERY = 3600.0
+
+Publish = Callable[[Sequence[Recorded]], None]
+
+
+class Daemon:
+    """Everything that runs, over a store that is open. Implements `control.Control`."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        store: Store,
+        transport: Transport,
+        clock: Clock = wall_clock,
+        receivers: Sequence[ReceiverPlan] | None = None,
+        echo: Publish | None = None,
+    ) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self.store = store
+        self._clock = clock
+        self._echo = echo
+        self.network = Network(store=store, rules=self._rules, clock=clock, publish=self._publish)
+        count = len(config.sources)
+        self.pollers = {
+            source.name: SourcePoller(
+                plan_source(source, transport, index, count),
+                store=store,
+                rules=self._rules,
+                clock=clock,
+                network=self.network,
+                publish=self._publish,
+                metrics=self.metrics,
+            )
+            for index, source in enumerate(config.sources)
+        }
+        plans = plan_receivers(config.receivers, transport) if receivers is None else receivers
+        self.dispatchers = {
+            plan.name: Dispatcher(
+                plan,
+                store=store,
+                rules=self._rules,
+                clock=clock,
+                publish=self._publish,
+                metrics=self.metrics,
+            )
+            for plan in plans
+        }
+        self._scope: anyio.CancelScope | None = None
+
+    def _rules(self) -> tuple[Rule, ...]:
+        return self.config.rules
+
+    def _publish(self, recorded: Sequence[Recorded]) -> None:
+        if recorded:
+            for dispatcher in self.dispatchers.values():
+                dispatcher.wake()
+            if self._echo is not None:
+                self._echo(recorded)
+
+    # -- running ------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Tidy what another run, or another configuration, left in the outbox."""
+        await self.store.unclaim()
+        await self.store.bury(
+            self.dispatchers.keys(), {rule.name for rule in self.config.rules}, self._clock()
+        )
+        await self.network.open()
+
+    async def run(self) -> None:
+        """Run until `stop` is called or the task is cancelled."""
+        await self.open()
+        async with anyio.create_task_group() as tasks:
+            self._scope = tasks.cancel_scope
+            for dispatcher in self.dispatchers.values():
+                tasks.start_soon(dispatcher.run, name=f"dispatcher {dispatcher.plan.name}")
+            for poller in self.pollers.values():
+                tasks.start_soon(poller.run, name=f"poller {poller.plan.name}")
+            tasks.start_soon(self._prune, name="prune")
+
+    async def once(self) -> bool:
+        """Make one pass: every source, then what is due; True if all went well."""
+        await self.open()
+        went_well: list[bool] = []
+
+        async def one_source(poller: SourcePoller) -> None:
+            went_well.append(await poller.once())
+
+        async with anyio.create_task_group() as tasks:
+            for poller in self.pollers.values():
+                tasks.start_soon(one_source, poller)
+        async with anyio.create_task_group() as tasks:
+            for dispatcher in self.dispatchers.values():
+                tasks.start_soon(dispatcher.drain)
+        failing = any(dispatcher.state.failures for dispatcher in self.dispatchers.values())
+        return all(went_well) and not failing
+
+    async def stop(self) -> None:
+        """Let attempts under way end, for a few seconds at most, then cancel everything."""
+        with anyio.move_on_after(GRACE):
+            async with anyio.create_task_group() as tasks:
+                for dispatcher in self.dispatchers.values():
+                    tasks.start_soon(dispatcher.stop)
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Stop at once."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def close(self) -> None:
+        """Let go of the notifiers' workers."""
+        for dispatcher in self.dispatchers.values():
+            await dispatcher.plan.notifier.close()
+
+    async def _prune(self) -> None:
+        retention = self.config.retention
+        while True:
+            now = self._clock()
+            gone = await self.store.prune(now - retention.events, now - retention.deliveries)
+            if gone:
+                structlog.get_logger().info("old records removed", rows=gone)
+            await anyio.sleep(PRUNE_EVERY)
+
+    # -- what commands may do (control.Control) -----------------------------------------------
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Tell how each source stands."""
+        return [poller.status() for poller in self.pollers.values()]
+
+    def status(self) -> Mapping[str, Any]:
+        """Tell how everything stands."""
+        return {
+            "sources": self.sources(),
+            "receivers": [one.status() for one in self.dispatchers.values()],
+            "network_failing": self.network.failing,
+        }
+
+    async def retry(self, ids: Collection[str] | None) -> int:
+        """Make dead deliveries pending again."""
+        count = await self.store.retry(ids, self._clock())
+        for dispatcher in self.dispatchers.values():
+            dispatcher.wake()
+        return count
+
+    async def release(self, source: str, *, accept: bool) -> bool:
+        """Decide about a held sweep."""
+        poller = self.pollers.get(source)
+        if poller is None:
+            raise KeyError(f"source {source}")
+        return await poller.release(accept=accept)
+
+    async def turn_on(self, receiver: str) -> None:
+        """Send to a receiver again that was turned off."""
+        dispatcher = self.dispatchers.get(receiver)
+        if dispatcher is None:
+            raise KeyError(f"receiver {receiver}")
+        await dispatcher.turn_on()
+
+
+@contextlib.asynccontextmanager
+async def open_store(config: Config) -> AsyncIterator[SqliteStore]:
+    """Open the configured store as its only owner; raises StoreError, StoreLocked."""
+    store = await SqliteStore.open(Path(config.store), owner=f"pid {os.getpid()}")
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+async def run(config: Config, *, once: bool = False, echo: Publish | None = None) -> bool:
+    """Run the daemon until SIGTERM or SIGINT (or, with `once`, for one pass); True if it went well.
+
+    Raises StoreError (the store), OSError (an address cannot be listened on).
+    """
+    prepare_loop()
+    async with open_store(config) as store, Transport(wall_clock) as transport:
+        daemon = Daemon(config, store=store, transport=transport, echo=echo)
+        try:
+            if once:
+                return await _stoppable(daemon, daemon.once)
+            await _serve(daemon, store, Path(config.store))
+            return True
+        finally:
+            with anyio.CancelScope(shield=True):
+                await daemon.close()
+
+
+async def _stoppable(daemon: Daemon, work: Callable[[], Any]) -> bool:
+    went_well = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope)
+        went_well = await work()
+        tasks.cancel_scope.cancel()
+    return bool(went_well)
+
+
+async def _serve(daemon: Daemon, store: SqliteStore, path: Path) -> None:
+    log = structlog.get_logger()
+    server = daemon.config.server
+    listeners = []
+    if server is not None:
+        app = web.create_app(daemon.sources, daemon.metrics.registry)
+        addresses = [(server.host, server.port)]
+        if server.probes is not None:
+            addresses.append((server.probes.host, server.probes.port))
+        listeners = [(app, web.bind(host, port)) for host, port in addresses]
+    listener, socket_path = control.bind_control(path)
+    listeners.append((control.create_app(daemon), listener))
+    store.record_socket(socket_path)
+    log.info(
+        "watching",
+        sources=len(daemon.pollers),
+        receivers=len(daemon.dispatchers),
+        rules=len(daemon.config.rules),
+        store=str(path),
+    )
+    try:
+        async with anyio.create_task_group() as tasks:
+            for app, bound in listeners:
+                tasks.start_soon(web.serve, app, bound, name="server")
+            tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
+            await daemon.run()
+            tasks.cancel_scope.cancel()
+    finally:
+        with contextlib.suppress(OSError):
+            socket_path.unlink()
+    log.info("stopped")
+
+
+async def _watch_signals(daemon: Daemon, scope: anyio.CancelScope) -> None:
+    """Stop gracefully on the first SIGTERM or SIGINT, at once on the second."""
+
+    async def stop() -> None:
+        await daemon.stop()
+        scope.cancel()
+
+    stopping = False
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as tasks:
+            async for number in signals:
+                structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
+                if stopping:
+                    daemon.cancel()
+                    scope.cancel()
+                    return
+                stopping = True
+                tasks.start_soon(stop)

@@ -1,0 +1,130 @@
+"""From the configuration to plans: what each source and receiver is built of.
+
+Law: part of the composition root; the only place that names notifier implementations.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import anyio
+
+from watcher.config import AppriseReceiver, Receiver, Source, Webhook
+from watcher.dispatcher import ReceiverPlan
+from watcher.model import derive_id
+from watcher.notify import Notifier
+from watcher.notify.apprise import AppriseNotifier
+from watcher.notify.webhook import WebhookNotifier
+from watcher.pipeline import Policy
+from watcher.poller import SourcePlan
+from watcher.providers import Provider, Request, Response
+from watcher.transport import Connection, Transport
+
+__all__ = ["plan_receivers", "plan_source"]
+
+SPREAD = 10.0
+"""Seconds over which sources start at most."""
+
+APPRISE_WORKERS = 3
+APPRISE_LEASE = timedelta(minutes=5)
+WEBHOOK_SLACK = timedelta(seconds=30)
+
+
+def plan_source(source: Source, transport: Transport, index: int, count: int) -> SourcePlan:
+    """Build one source's plan; `index` of `count` spreads the starts."""
+    provider: Provider = source.provider_class(source.settings, raw=source.mapping is not None)
+    used: list[str] = [source.token.read()]
+
+    def credentials() -> Any:
+        used[0] = source.token.read()
+        return provider.authorization(used[0])
+
+    def renew() -> bool:
+        """Read the token again after a refusal; another one is worth a try at once."""
+        before = used[0]
+        source.token.refresh()
+        used[0] = source.token.read()
+        return used[0] != before
+
+    connection = Connection(
+        base_url=source.settings.base_url,
+        credentials=credentials,
+        budget=provider.budget,
+        quota=provider.quota,
+    )
+
+    async def send(request: Request, *, urgent: bool) -> Response:
+        return await transport.send(connection, request, urgent=urgent)
+
+    poll_every = source.poll_every.total_seconds()
+    return SourcePlan(
+        name=source.name,
+        provider_name=source.provider,
+        provider=provider,
+        send=send,
+        poll_every=poll_every,
+        sweep_every=source.sweep_every.total_seconds(),
+        mapping=source.mapping,
+        hold_rows=source.hold_rows,
+        hold_share=source.hold_share,
+        offset=min(poll_every, SPREAD) * index / max(count, 1),
+        renew=renew,
+    )
+
+
+def plan_receivers(receivers: Sequence[Receiver], transport: Transport) -> tuple[ReceiverPlan, ...]:
+    """Build the receivers' plans; all Apprise receivers share a few worker processes."""
+    workers = anyio.CapacityLimiter(APPRISE_WORKERS)
+    return tuple(
+        _plan_webhook(receiver, transport)
+        if isinstance(receiver, Webhook)
+        else _plan_apprise(receiver, workers)
+        for receiver in receivers
+    )
+
+
+def _plan_webhook(receiver: Webhook, transport: Transport) -> ReceiverPlan:
+    secret = receiver.secret
+    notifier: Notifier = WebhookNotifier(
+        url=receiver.url.read,
+        secret=lambda: secret.read() if secret is not None else None,
+        headers=lambda: {name: text.read() for name, text in receiver.headers.items()},
+        timeout=receiver.timeout,
+        post=transport.post,
+    )
+    return ReceiverPlan(
+        name=receiver.name,
+        notifier=notifier,
+        policy=Policy(retry=receiver.retry, relaxed=receiver.relaxed),
+        target=_target(receiver.url.read()),
+        lease=timedelta(seconds=receiver.timeout) + WEBHOOK_SLACK,
+    )
+
+
+def _plan_apprise(receiver: AppriseReceiver, workers: anyio.CapacityLimiter) -> ReceiverPlan:
+    notifier: Notifier = AppriseNotifier(
+        urls=lambda: tuple(url.read() for url in receiver.urls),
+        name=receiver.name,
+        limiter=workers,
+    )
+    return ReceiverPlan(
+        name=receiver.name,
+        notifier=notifier,
+        policy=Policy(
+            retry=receiver.retry,
+            limit=receiver.limit,
+            relaxed=receiver.relaxed,
+            once_more=True,
+        ),
+        target=_target(*(url.read() for url in receiver.urls)),
+        slots=2,
+        lease=APPRISE_LEASE,
+    )
+
+
+def _target(*addresses: str) -> str:
+    """Fingerprint where a receiver points, too short to be undone."""
+    return f"{zlib.crc32(derive_id(*addresses).encode()):08x}"

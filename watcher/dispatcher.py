@@ -1,0 +1,285 @@
+"""The loop of one receiver: claim what is due, send, record the outcome. The only code that sends.
+
+Law: send first, record after (at least once). A receiver that hangs delays only itself. What a
+result means is decided by `watcher.pipeline`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+import structlog
+
+from watcher import templates
+from watcher.clock import Clock
+from watcher.metrics import Metrics
+from watcher.model import Delivery, Result, derive_id, rfc3339
+from watcher.notify import Notice, Notifier
+from watcher.pipeline import Policy, announce_receiver, judge_receiver, room, settle
+from watcher.records import Commit, ReceiverState, Recorded, Settlement
+from watcher.rules import Rule
+from watcher.store import Store
+
+__all__ = ["Dispatcher", "ReceiverPlan"]
+
+LATE = timedelta(minutes=10)
+"""A text that goes out later than this says when it happened."""
+
+LONGEST_WAIT = 60.0
+"""Seconds after which the outbox is looked at again, whatever was or was not heard of it."""
+
+DIGEST_AT_MOST = 500
+TEMPLATE_COMPLAINTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverPlan:
+    """One configured receiver, ready to be sent to.
+
+    `target` fingerprints where it points, without showing it. `slots` is how many messages may be
+    on the wire at once. `lease` is longer than any attempt can take.
+    """
+
+    name: str
+    notifier: Notifier
+    policy: Policy
+    target: str
+    slots: int = 8
+    lease: timedelta = timedelta(minutes=5)
+
+
+class Dispatcher:
+    """Delivers to one receiver until cancelled."""
+
+    def __init__(
+        self,
+        plan: ReceiverPlan,
+        *,
+        store: Store,
+        rules: Callable[[], tuple[Rule, ...]],
+        clock: Clock,
+        publish: Callable[[Sequence[Recorded]], None],
+        metrics: Metrics,
+    ) -> None:
+        self.plan = plan
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+        self._publish = publish
+        self._metrics = metrics
+        self._wake = anyio.Event()
+        self._busy = 0
+        self._stopping = False
+        self._settling = anyio.Lock()
+        self._complaints: dict[str, int] = {}
+        self.state = ReceiverState(plan.name, plan.target)
+        self.log = structlog.get_logger().bind(receiver=plan.name)
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._wake.set()
+
+    async def open(self) -> None:
+        """Take up what is remembered; a receiver that points elsewhere now starts afresh."""
+        stored = (await self._store.receivers()).get(self.plan.name)
+        if stored is None:
+            return
+        if stored.target != self.plan.target:
+            stored = ReceiverState(self.plan.name, self.plan.target, counts=stored.counts)
+            await self._store.save_receiver(stored)
+        self.state = stored
+        self._metrics.receiver_failing.labels(self.plan.name).set(stored.failing is not None)
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        await self.open()
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._wake = anyio.Event()
+                started = 0
+                for batch in await self._batches():
+                    self._busy += 1
+                    started += 1
+                    tasks.start_soon(self._deliver, batch, name=f"send {self.plan.name}")
+                if started == 0:
+                    with anyio.move_on_after(await self._wait()):
+                        await self._wake.wait()
+
+    async def stop(self) -> None:
+        """Begin no more attempts, and return when those under way have ended."""
+        self._stopping = True
+        while self._busy:
+            self._wake = anyio.Event()
+            await self._wake.wait()
+
+    async def drain(self) -> None:
+        """Deliver once what is due now (used by `run --once`)."""
+        await self.open()
+        while batches := await self._batches():
+            async with anyio.create_task_group() as tasks:
+                for batch in batches:
+                    self._busy += 1
+                    tasks.start_soon(self._deliver, batch)
+
+    async def turn_on(self) -> None:
+        """Send again to a receiver that was turned off (410) or counts as failing."""
+        state = dataclasses.replace(self.state, off="", failures=0)
+        await self._store.save_receiver(state)
+        self.state = state
+        self.wake()
+
+    def status(self) -> dict[str, Any]:
+        """Tell people how the receiver stands (plain JSON)."""
+        failing = self.state.failing
+        return {
+            "receiver": self.plan.name,
+            "off": self.state.off or None,
+            "failing": None
+            if failing is None
+            else {
+                "since": rfc3339(failing.since),
+                "reason": failing.reason,
+                "remedy": failing.remedy,
+            },
+        }
+
+    # -- what goes out now --------------------------------------------------------------------
+
+    async def _batches(self) -> list[list[Delivery]]:
+        """Claim what may go out now: single deliveries, and perhaps one digest of many."""
+        free = self.plan.slots - self._busy
+        if free <= 0 or self.state.off or self._stopping:
+            return []
+        now = self._clock()
+        limit = self.plan.policy.limit
+        if limit is None:
+            claimed = await self._claim(now, free)
+            return [[delivery] for delivery in claimed]
+        if self._busy:
+            return []  # a limited receiver is sent to round by round, so that its window is right
+        sent = await self._store.sent_since(self.plan.name, now - limit[1])
+        space = room(limit, sent, 1, now)
+        if space.wait is not None:
+            return []
+        waiting = await self._claim(now, DIGEST_AT_MOST)
+        if not waiting:
+            return []
+        space = room(limit, sent, len(waiting), now)
+        single, rest = waiting[: space.single], waiting[space.single :]
+        return [[delivery] for delivery in single] + ([rest] if rest else [])
+
+    async def _claim(self, now: datetime, count: int) -> Sequence[Delivery]:
+        return await self._store.claim(
+            self.plan.name,
+            now,
+            lease=self.plan.lease,
+            limit=count,
+            relaxed=self.plan.policy.relaxed,
+        )
+
+    async def _wait(self) -> float:
+        """Give the seconds until something may be due that is not yet."""
+        if self.state.off or self._busy >= self.plan.slots:
+            return LONGEST_WAIT
+        now = self._clock()
+        if (limit := self.plan.policy.limit) is not None:
+            sent = await self._store.sent_since(self.plan.name, now - limit[1])
+            space = room(limit, sent, 1, now)
+            if space.wait is not None:
+                return min(LONGEST_WAIT, max(0.0, (space.wait - now).total_seconds()))
+        due = await self._store.next_due(self.plan.name, after=now)
+        if due is None:
+            return LONGEST_WAIT
+        return min(LONGEST_WAIT, max(0.001, (due - now).total_seconds()))
+
+    # -- one attempt --------------------------------------------------------------------------
+
+    async def _deliver(self, batch: list[Delivery]) -> None:
+        try:
+            notice = self._notice(batch)
+            try:
+                result = await self.plan.notifier.send(notice)
+            except Exception as error:  # a bug of one notifier stops nobody else
+                self.log.exception("the notifier has a bug")
+                result = Result("failed", f"internal error: {type(error).__name__}")
+            await self._settle(batch, result)
+        finally:
+            self._busy -= 1
+            self.wake()
+
+    def _notice(self, batch: list[Delivery]) -> Notice:
+        now = self._clock()
+        if not self.plan.notifier.text:
+            return Notice(templates.outgoing(batch[0]), "", "", now)
+        texts = [self._text(delivery, now) for delivery in batch]
+        event = templates.outgoing(batch[0])
+        if len(batch) == 1:
+            return Notice(event, *texts[0], now)
+        title, body = templates.digest(texts)
+        event = dataclasses.replace(event, id=derive_id("digest", *(d.id for d in batch)))
+        return Notice(event, title, body, now)
+
+    def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
+        rule = next((rule for rule in self._rules() if rule.name == delivery.rule), None)
+        title, body = (rule.title, rule.body) if rule is not None else (None, None)
+        rendered = templates.render(title, body, delivery.event)
+        if rendered.problem is not None:
+            self._metrics.template_errors.labels(delivery.rule).inc()
+            count = self._complaints.get(delivery.rule, 0)
+            if count < TEMPLATE_COMPLAINTS:
+                self._complaints[delivery.rule] = count + 1
+                self.log.warning(
+                    "a message failed to render; the default one is sent",
+                    rule=delivery.rule,
+                    problem=rendered.problem,
+                )
+        wanted = delivery.created
+        if delivery.timer is not None and rule is not None and rule.hold_for is not None:
+            wanted += rule.hold_for
+        text = rendered.body
+        if now - wanted > LATE:
+            text = f"{text}\n\n{templates.late_note(delivery.event.time, now)}".lstrip()
+        return rendered.title, text
+
+    async def _settle(self, batch: list[Delivery], result: Result) -> None:
+        """Record what came of it, and what it says about the receiver, in one transaction."""
+        async with self._settling:
+            now = self._clock()
+            settlements: list[Settlement] = [
+                settle(delivery, result, self.plan.policy, now) for delivery in batch
+            ]
+            state, turned = judge_receiver(self.state, result, now)
+            commit: Commit | None = None
+            if turned is not None:
+                trouble = state.failing or self.state.failing
+                state, commit, _ = announce_receiver(
+                    self._rules(),
+                    state,
+                    turned,
+                    reason=trouble.reason if turned == "failing" and trouble else "works again",
+                    remedy=trouble.remedy if turned == "failing" and trouble else "",
+                    since=trouble.since if trouble else now,
+                    now=now,
+                )
+                say = self.log.error if turned == "failing" else self.log.info
+                say(
+                    "the receiver fails" if turned == "failing" else "the receiver works again",
+                    reason=result.note,
+                )
+            changed = state if state != self.state else None
+            recorded = await self._store.settle(settlements, receiver=changed, commit=commit)
+            self.state = state
+        for settlement in settlements:
+            outcome = "retry" if settlement.state == "pending" else settlement.state
+            self._metrics.deliveries.labels(self.plan.name, outcome).inc()
+            if settlement.state == "dead":
+                self.log.error(
+                    "a delivery is given up", delivery=settlement.key, reason=settlement.note
+                )
+        self._metrics.receiver_failing.labels(self.plan.name).set(state.failing is not None)
+        self._publish(recorded)

@@ -1,0 +1,63 @@
+"""Structured logging: one line an occurrence, transitions rather than repetitions.
+
+Law: no line ever carries a secret (every text passes the scrubber), and none a message's text.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+__all__ = ["configure"]
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(
+    *,
+    level: str = "info",
+    scrub: Callable[[str], str] = lambda text: text,
+    colours: bool | None = None,
+) -> None:
+    """Send log lines to stderr: for people on a terminal, as JSON Lines elsewhere.
+
+    `scrub` replaces every known secret in a text. `colours` overrides what stderr is.
+    """
+    terminal = sys.stderr.isatty() if colours is None else colours
+
+    def scrub_texts(
+        _logger: Any, _name: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        for key, value in line.items():
+            if isinstance(value, str):
+                line[key] = scrub(value)
+            elif value is not None and not isinstance(value, (bool, int, float)):
+                line[key] = scrub(str(value))
+        return line
+
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=0)
+        if terminal
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            scrub_texts,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries speak only when something is wrong; httpx would log whole URLs at INFO.
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(name)s: %(message)s")
+    for name in ("httpx", "httpcore", "uvicorn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL if name == "httpx" else logging.ERROR)

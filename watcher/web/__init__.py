@@ -1,0 +1,102 @@
+"""The embedded web server: health, readiness and metrics, loopback by default (contract 6).
+
+Law: reads only what it is handed; nothing here changes the daemon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+__all__ = ["bind", "create_app", "serve"]
+
+Status = Callable[[], Sequence[Mapping[str, Any]]]
+"""Gives how each source stands; of each, `source`, `attempted` and `stale` are read here."""
+
+
+def create_app(status: Status, registry: CollectorRegistry) -> Starlette:
+    """Make the application with `/healthz`, `/readyz` and `/metrics`."""
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        sources = status()
+        waiting = [str(one["source"]) for one in sources if not one["attempted"]]
+        stale = [str(one["source"]) for one in sources if one["stale"]]
+        strict = "strict" in request.query_params
+        ready = not waiting and (not stale if strict else len(stale) < len(sources))
+        body = {"ready": ready, "waiting": waiting, "stale": stale}
+        return JSONResponse(body, status_code=200 if ready else 503)
+
+    async def metrics(_request: Request) -> Response:
+        # Rendering many series takes tens of milliseconds, which the loop should not wait for.
+        text = await anyio.to_thread.run_sync(generate_latest, registry)
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+        ]
+    )
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the process' signals alone: the daemon keeps them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind a listening address (`port` 0: any free one); raises OSError saying which was not to be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
+    return listener
+
+
+async def serve(app: Any, listener: socket.socket) -> None:
+    """Serve an ASGI application on a bound socket until cancelled; requests under way get a second."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ws="none",
+        server_header=False,
+    )
+    server = _Server(config)
+    ended = anyio.Event()
+
+    async def run() -> None:
+        with anyio.CancelScope(shield=True):  # uvicorn closes its sockets only when it ends itself
+            await server.serve(sockets=[listener])
+        ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, name="web server")
+        try:
+            await ended.wait()
+        finally:
+            server.should_exit = True
