@@ -43,7 +43,7 @@ class Tie:
     at: int
     parts: tuple[str, ...]
     stuck: frozenset[str]
-    near: tuple[str, ...] = ()
+    near: tuple[str, ...] | None = None
     met: frozenset[str] = frozenset()
     whole: bool = True
 
@@ -85,7 +85,7 @@ class Walk:
         """Give sort order, status filter and `startAfterDate` of the next request."""
         if self.tie is None:
             return self.order, self.status, self.cursor
-        order = _opposite(self.order) if self.tie.near else self.order
+        order = self.order if self.tie.near is None else _opposite(self.order)
         return order, self.tie.parts[0], _before(self.tie.at, order)
 
 
@@ -107,9 +107,9 @@ def advance(walk: Walk, marks: tuple[Mark, ...], total: int | None) -> Step:
     comes. So neither a clamped `limit` nor rows filtered out of a page can pass for the end.
     """
     if walk.tie is not None:
-        return _onward(_after_part(walk, walk.tie, marks))
+        return _after_part(walk, walk.tie, marks)
     dated = [mark.at for mark in marks if mark.at is not None]
-    ordered = _in_order(walk, dated)
+    ordered = _in_order(dated, walk.cursor, walk.order)
     if not ordered and walk.order == "asc":
         return Step(None, False, disordered=True)
     ids = frozenset(mark.id for mark in marks)
@@ -194,21 +194,29 @@ def _tie(walk: Walk, at: int, marks: tuple[Mark, ...]) -> Tie:
     return Tie(at, (walk.status,), frozenset(stuck), near=stuck, met=frozenset(stuck))
 
 
-def _after_part(walk: Walk, tie: Tie, marks: tuple[Mark, ...]) -> Walk:
+def _after_part(walk: Walk, tie: Tie, marks: tuple[Mark, ...]) -> Step:
     """Take in one part of a tie: ask its other end, the next part, or walk on behind the tie."""
-    order = walk.asked[0]
+    order, _, cursor = walk.asked
+    dated = [mark.at for mark in marks if mark.at is not None]
+    ordered = _in_order(dated, cursor, order)
+    if not ordered and order == walk.order == "asc":
+        return Step(None, False, disordered=True)
     ids = tuple(mark.id for mark in marks if mark.at == tie.at)
-    through = any(mark.at is None or _past(mark.at, tie.at, order) for mark in marks)
-    full = not through and len(marks) >= walk.full
     tie = replace(tie, met=tie.met.union(ids))
     walk = replace(walk, page=walk.page + 1)
-    if full and not tie.near:
-        return replace(walk, tie=replace(tie, near=ids))
-    whole = tie.whole and (not full or _ends_meet(tie.near, ids))
-    if len(tie.parts) > 1:
-        return replace(walk, tie=replace(tie, parts=tie.parts[1:], near=(), whole=whole))
-    behind = step_over(walk, tie.at, whole=whole and tie.stuck <= tie.met)
-    return replace(behind, count=walk.count + len(tie.met - tie.stuck))
+    if tie.near is None:
+        whole = ordered and (len(ids) < len(marks) or len(marks) < walk.full)
+        if not whole:
+            return _onward(replace(walk, tie=replace(tie, near=ids)))
+    else:
+        whole = ordered and _ends_meet(tie.near, ids)
+    tie = replace(tie, parts=tie.parts[1:], near=None, whole=tie.whole and whole)
+    if tie.parts:
+        return _onward(replace(walk, tie=tie))
+    if walk.order == "asc" and not tie.met:
+        return Step(None, False, disordered=True)  # nothing upwards from where rows just were
+    behind = step_over(walk, tie.at, whole=tie.whole and tie.stuck <= tie.met)
+    return _onward(replace(behind, count=walk.count + len(tie.met - tie.stuck)))
 
 
 def _ends_meet(near: tuple[str, ...], far: tuple[str, ...]) -> bool:
@@ -221,10 +229,10 @@ def _ends_meet(near: tuple[str, ...], far: tuple[str, ...]) -> bool:
     return len(near) > 1 and shared > 0 and near[-shared:] == far[::-1][:shared]
 
 
-def _in_order(walk: Walk, dated: list[int]) -> bool:
-    """Tell whether a page's times run the walk's way and lie behind its cursor."""
-    start = walk.cursor is None or all(_past(at, walk.cursor, walk.order) for at in dated)
-    return start and all(a == b or _past(b, a, walk.order) for a, b in pairwise(dated))
+def _in_order(dated: list[int], cursor: int | None, order: Order) -> bool:
+    """Tell whether a page's times run the way asked for and lie behind the cursor."""
+    start = cursor is None or all(_past(at, cursor, order) for at in dated)
+    return start and all(a == b or _past(b, a, order) for a, b in pairwise(dated))
 
 
 def _outside(walk: Walk, at: int) -> bool:

@@ -1,0 +1,214 @@
+"""HighLevel and Leadway: what a row of the list shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from leadconnector_desk import (
+    EMPTY,
+    answer,
+    observe,
+    parse,
+    shape,
+)
+
+from watcher.errors import SourceChanged
+from watcher.model import Message, Reference
+
+
+def test_the_documented_row_is_read() -> None:
+    page = parse(answer(shape("documented")))
+    row = page.rows[0]
+    assert row.id == "ABCHkzuJQ8ZMd4Te84GK"
+    assert row.fields == {
+        "url": "https://app.gohighlevel.com/v2/location/loc1/conversations/conversations/"
+        "ABCHkzuJQ8ZMd4Te84GK",
+        "contact.id": "ABCHkzuJQ8ZMd4Te84GK",
+        "contact.name": "John Doe",
+        "contact.email": "johndoe@mailingdomain.com",
+        "contact.phone": "+15550001234",
+        "channel": "sms",
+        "unread": True,
+        "unread_count": 1,
+        "assignee": None,
+        "last_message": Message(text="This is a sample message body", type="sms"),
+    }
+    assert row.absent == {"assignee"}
+    assert (page.total, page.unusable, page.complaints, page.missing) == (100, 0, (), ())
+
+
+def test_a_real_row_shows_what_the_documentation_leaves_out() -> None:
+    row = parse(answer(shape("real"))).rows[0]
+    at = datetime(2026, 8, 7, 6, 6, 27, 710_000, tzinfo=UTC)
+    assert row.fields["assignee"] == Reference("usr_7")
+    assert row.fields["labels"] == ("import may", "vip")
+    assert row.fields["archived"] is False
+    assert row.fields["contact.email"] is None
+    assert row.fields["last_message"] == Message("Is Tuesday fine?", "inbound", "whatsapp", at)
+    assert row.fields["channel"] == "whatsapp"
+    assert row.fields["last_activity_at"] == at
+    assert row.fields["created_at"] == datetime(2026, 8, 6, 4, 20, tzinfo=UTC)
+    assert row.fields["attributes.starred"] is True
+    assert row.fields["attributes.followers"] == ["usr_7", "usr_9"]
+    assert row.absent == frozenset()
+
+
+def test_noise_is_not_shown() -> None:
+    shown = {path for row in parse(answer(shape("real"))).rows for path in row.fields}
+    assert {path for path in shown if path.startswith("attributes.")} == {
+        "attributes.starred",
+        "attributes.followers",
+    }
+    assert shown.isdisjoint({"status", "priority", "disposition", "team"})
+
+
+def test_an_activity_line_is_no_message_and_tells_no_channel() -> None:
+    row = parse(answer(shape("real"))).rows[1]
+    assert "last_message" not in row.fields
+    assert "channel" not in row.fields
+    assert row.fields["last_activity_at"] == datetime(2026, 8, 6, 7, 6, 40, tzinfo=UTC)
+
+
+def test_an_imported_empty_conversation_has_no_message() -> None:
+    row = parse(answer(shape("real"))).rows[2]
+    assert row.fields["last_message"] is None
+    assert row.fields["channel"] == "sms"
+    assert {"contact.name", "contact.email", "assignee"} == row.absent
+
+
+def test_numbers_and_times_may_be_text() -> None:
+    page = parse(answer(shape("as_text")))
+    fields = page.rows[0].fields
+    assert fields["unread_count"] == 2
+    assert fields["created_at"] == datetime(2026, 8, 6, 4, 20, tzinfo=UTC)
+    at = datetime(2026, 8, 7, 6, 6, 27, 710_000, tzinfo=UTC)
+    assert fields["last_message"] == Message(None, "outbound", "sms", at)
+    assert fields["assignee"] is None
+    assert "assignee" not in page.rows[0].absent
+    assert page.total == 1
+
+
+def test_a_row_needs_no_more_than_an_id() -> None:
+    row = observe()
+    assert row.fields.keys() == {
+        "url", "assignee", "contact.name", "contact.email", "contact.phone", "last_message",
+        "channel",
+    }  # fmt: skip
+    assert row.absent == row.fields.keys() - {"url", "channel"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("TYPE_SMS", "sms"),
+        ("TYPE_CAMPAIGN_MANUAL_SMS", "sms"),
+        ("TYPE_CUSTOM_PROVIDER_EMAIL", "email"),
+        ("TYPE_CAMPAIGN_VOICEMAIL", "call"),
+        ("TYPE_IVR_CALL", "call"),
+        ("TYPE_LIVE_CHAT", "webchat"),
+        ("TYPE_CAMPAIGN_FACEBOOK", "facebook"),
+        ("TYPE_INSTAGRAM_COMMENT", "instagram"),
+        ("TYPE_CAMPAIGN_GMB", "gmb"),
+        ("TYPE_TIKTOK_COMMENT", "tiktok"),
+        ("TYPE_REVIEW", "review"),
+        ("TYPE_CARRIER_PIGEON", "carrier_pigeon"),
+        ("surprise", None),
+    ],
+)
+def test_a_message_type_names_its_channel(kind: str, word: str | None) -> None:
+    fields = observe(lastMessageType=kind, lastMessageBody="hi").fields
+    assert fields["last_message"].type == word
+    assert fields["channel"] == word
+
+
+@pytest.mark.parametrize(
+    ("own", "word"),
+    [("TYPE_PHONE", "sms"), ("TYPE_FB_MESSENGER", "facebook"), (2, "email"), ("4", "review"),
+     (6, None), ("TYPE_NEW", None)],
+)  # fmt: skip
+def test_without_a_message_the_conversations_own_type_names_the_channel(
+    own: Any, word: str | None
+) -> None:
+    assert observe(type=own).fields["channel"] == word
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"lastMessageType": "TYPE_INTERNAL_COMMENT"}, {"isLastMessageInternalComment": True}],
+)
+def test_an_internal_comment_is_internal_whatever_its_direction(row: dict[str, Any]) -> None:
+    fields = observe(lastMessageBody="note", lastMessageDirection="outbound", **row).fields
+    assert fields["last_message"].direction == "internal"
+    assert "channel" not in fields
+
+
+@pytest.mark.parametrize(
+    ("row", "archived"),
+    [
+        ({"deleted": True}, True),
+        ({"inbox": False}, True),
+        ({"deleted": True, "inbox": True}, True),
+        ({"deleted": False, "inbox": True}, False),
+        ({"inbox": True}, False),
+    ],
+)
+def test_deleted_or_out_of_the_inbox_is_archived(row: dict[str, Any], archived: bool) -> None:
+    assert observe(**row).fields["archived"] is archived
+
+
+def test_what_a_row_does_not_tell_is_left_out() -> None:
+    shown = observe(deleted=None, starred=None).fields.keys()
+    assert shown.isdisjoint({"archived", "labels", "unread", "unread_count", "created_at"})
+    assert shown.isdisjoint({"attributes.starred", "attributes.followers", "contact.id"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "path"),
+    [
+        ("dateAdded", "yesterday", "created_at"),
+        ("dateAdded", 1_786_000_000, "created_at"),
+        ("lastMessageDate", -5, "last_activity_at"),
+        ("lastMessageDate", {"seconds": 1}, "last_message"),
+        ("lastMessageBody", 5, "last_message"),
+        ("unreadCount", "many", "unread"),
+        ("unreadCount", True, "unread_count"),
+        ("assignedTo", ["u1"], "assignee"),
+        ("fullName", 7, "contact.name"),
+        ("tags", "vip", "labels"),
+        ("tags", [1], "labels"),
+        ("starred", "yes", "attributes.starred"),
+    ],
+)
+def test_a_value_that_makes_no_sense_costs_only_its_field(key: str, value: Any, path: str) -> None:
+    page = parse(answer({"conversations": [{"id": "c1", "unreadCount": 1} | {key: value}]}))
+    assert path not in page.rows[0].fields
+    assert page.complaints == (f"c1: {key} cannot be read",)
+    assert page.unusable == 0
+
+
+def test_a_row_without_an_id_is_counted_and_costs_no_other() -> None:
+    rows = [{"unreadCount": 1, "lastMessageBody": "private"}, "row", {"id": 17, "unreadCount": 0}]
+    page = parse(answer({"conversations": rows, "total": 3}))
+    assert [row.id for row in page.rows] == ["17"]
+    assert page.unusable == 2
+    assert page.complaints == ("row 1: no readable id", "row 2: no readable id")
+
+
+def test_a_key_that_no_row_has_is_missing() -> None:
+    assert parse(answer({"conversations": [{"id": "a"}, {"id": "b"}]})).missing == ("unreadCount",)
+    assert parse(EMPTY).missing == ()
+
+
+def test_the_raw_row_comes_only_when_it_is_wanted() -> None:
+    assert parse(answer(shape("real"))).rows[0].raw is None
+    raw = parse(answer(shape("real")), raw=True).rows[0].raw
+    assert raw is not None
+    assert raw["opportunities"] == [{"status": "open"}]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"conversations": {}}'])
+def test_what_is_no_list_of_conversations_is_a_changed_api(body: bytes) -> None:
+    with pytest.raises(SourceChanged):
+        parse(answer(body))
