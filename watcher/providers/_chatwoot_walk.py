@@ -94,9 +94,10 @@ class Newest:
 class Probe:
     """Ask for what was updated within no seconds: nothing, unless the server ignores the word.
 
-    A listing alone proves little: a row may lie in the window although its last activity is old
-    (custom attributes, a snooze that ran out), and before v4.0.2 rows show no `updated_at`. This
-    question has one right answer. `then` is how the poll goes on if the window was ignored.
+    A window's own rows prove little. One may be rightly there although its last activity is old
+    (custom attributes, a snooze that ran out), and before v4.0.2 rows show no `updated_at`; and
+    when all are fresh, an ignored window's page 1 may be full and the rest cut off. This question
+    has one right answer. `then` is how the poll goes on if the window was ignored.
     """
 
     then: Newest | None = None
@@ -160,18 +161,18 @@ def begin_poll(poll: Poll, *, ignored: bool) -> Window | Newest:
 
 
 def after_window(at: Window, listing: Listing, *, honoured: bool) -> Step:
-    """End the poll, unless a row is so old that the window may have been ignored: then probe.
+    """End the poll, unless the window may have been ignored: then probe.
 
-    `updated_at` tells by itself. `last_activity_at` is only a hint, which a server that once
-    passed the probe (`honoured`) need not answer for again.
+    A server that passed the probe once (`honoured`) is doubted again only when a row's
+    `updated_at` lies outside of the window.
     """
-    for row in listing.rows:
-        stamp = row.updated_at or (None if honoured else row.last_activity_at)
-        if stamp is not None and stamp < at.edge:
-            # What came would be page 1 of the walk by activity.
-            beyond = after_newest(Newest(at.floor), listing).next
-            return Step(Probe(beyond if isinstance(beyond, Newest) else None))
-    return Step(None)
+    stamps = (row.updated_at for row in listing.rows)
+    surprise = any(stamp is not None and stamp < at.edge for stamp in stamps)
+    if not listing.ids or (honoured and not surprise):
+        return Step(None)
+    # If there was no window, then this was page 1 of the walk by activity.
+    beyond = after_newest(Newest(at.floor), listing).next
+    return Step(Probe(beyond if isinstance(beyond, Newest) else None))
 
 
 def after_first(listing: Listing) -> Step:

@@ -1,0 +1,157 @@
+"""Chatwoot's polls: windows, servers that ignore them, and walks by activity instead."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from chatwoot_account import NOW, account, chatwoot, ids, walk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.providers import Check, Poll
+
+POLL = Poll(since=NOW - timedelta(seconds=30), now=NOW, newest=NOW - timedelta(seconds=40))
+
+
+def test_a_poll_whose_window_always_fails_walks_by_activity() -> None:
+    broken = account(7, size=3)
+    broken.rows[2] |= {"orphan": True}
+    broken.touch(2)
+    broken.bump(1)
+    walked = walk(chatwoot(), broken, POLL)
+    assert "1" in walked.ids
+    assert dict(broken.asked[-1].params)["sort_by"] == "last_activity_at_desc"
+
+
+def test_a_poll_is_one_request_for_what_was_updated() -> None:
+    busy = account(9, size=3)
+    busy.touch(4)
+    busy.bump(9)
+    provider = chatwoot()
+    provider.taught({"updated_within": True})
+    walked = walk(provider, busy, POLL)
+    assert set(walked.ids) == {"4", "9"}
+    assert walked.last.total == 9
+    assert len(busy.asked) == 1
+
+
+def test_after_a_long_gap_a_poll_walks_by_activity_down_to_the_watermark() -> None:
+    busy = account(30, size=3)
+    for number in (3, 7, 11, 19):
+        busy.bump(number)
+    since = NOW - timedelta(hours=4)
+    walked = walk(chatwoot(), busy, Poll(since, NOW, NOW - timedelta(hours=5)))
+    assert set(walked.ids) >= set(ids(3, 7, 11, 19))
+    assert len(busy.asked) == 2
+    assert dict(busy.asked[0].params)["sort_by"] == "last_activity_at_desc"
+
+
+def test_a_walk_by_activity_is_cut_after_twenty_pages() -> None:
+    busy = account(90, size=3)
+    walk(chatwoot(), busy, Poll(NOW - timedelta(days=30), NOW))
+    assert len(busy.asked) == 20
+
+
+def test_an_old_server_is_found_out_once_and_then_polled_the_old_way() -> None:
+    old = account(12, size=3, windows=False, stamps=False)
+    old.bump(2)
+    provider = chatwoot()
+    walk(provider, old, POLL)
+    assert old.learned == {"updated_within": False}
+    old.asked.clear()
+    for number in (2, 5, 8, 11):
+        old.bump(number)
+    walked = walk(provider, old, POLL)
+    assert set(walked.ids) >= set(ids(2, 5, 8, 11))
+    assert [dict(request.params).get("page") for request in old.asked] == ["1", "2"]
+
+
+def test_an_ignored_window_full_of_fresh_rows_is_walked_on_although_nothing_is_proven() -> None:
+    old = account(12, size=3, windows=False, stamps=False)
+    for number in (2, 5, 8, 11):
+        old.bump(number)
+    walked = walk(chatwoot(), old, POLL)
+    assert set(walked.ids) >= set(ids(2, 5, 8, 11))
+    assert old.learned == {}
+
+
+def test_the_first_ignored_window_goes_on_as_a_walk_and_loses_no_row() -> None:
+    old = account(12, size=3, windows=False)
+    for number in (2, 5, 8, 11):
+        old.bump(number)
+        old.rows[number]["last_activity_at"] -= 90
+        old.rows[number]["updated_at"] -= 500
+    walked = walk(chatwoot(), old, POLL)
+    assert set(walked.ids) >= set(ids(2, 5, 8, 11))
+    assert old.learned == {"updated_within": False}
+
+
+@pytest.mark.parametrize("count", [1, 2, 25])
+def test_changes_without_activity_do_not_make_an_honest_server_look_old(count: int) -> None:
+    honest = account(40, size=25, stamps=False)
+    for number in range(1, count + 1):
+        honest.touch(number)
+    walked = walk(chatwoot(), honest, POLL)
+    assert set(walked.ids) == set(ids(*range(1, count + 1)))
+    assert honest.learned == {"updated_within": True}
+    provider = chatwoot()
+    provider.taught(honest.learned)
+    honest.asked.clear()
+    walk(provider, honest, POLL)
+    assert len(honest.asked) == 1, "a server that passed the probe is not asked again"
+
+
+def test_a_stamp_outside_the_window_is_doubted_even_of_a_server_that_passed() -> None:
+    changed = account(9, size=3, windows=False)
+    changed.learned = {"updated_within": True}
+    provider = chatwoot()
+    provider.taught(changed.learned)
+    walk(provider, changed, POLL)
+    assert changed.learned == {"updated_within": False}
+
+
+@pytest.mark.parametrize(("windows", "learned"), [(True, True), (False, False)])
+@pytest.mark.parametrize("stamps", [True, False])
+def test_a_check_finds_out_what_the_server_can_do(
+    windows: bool, learned: bool, stamps: bool
+) -> None:
+    asked = account(4, windows=windows, stamps=stamps)
+    walk(chatwoot(), asked, Check())
+    assert asked.learned == {"updated_within": learned}
+    assert len(asked.asked) == 2
+
+
+def test_a_check_of_an_empty_account_learns_nothing() -> None:
+    empty = account(0)
+    walk(chatwoot(), empty, Check())
+    assert empty.learned == {}
+    assert len(empty.asked) == 1
+
+
+def test_rows_that_are_all_fresh_prove_neither_answer_to_the_probe() -> None:
+    busy = account(0, windows=False)
+    for number in (1, 2, 3):
+        busy.add(number, age=5)
+    walk(chatwoot(), busy, Check())
+    assert busy.learned == {}
+
+
+@given(
+    bumped=st.sets(st.integers(1, 20), max_size=8),
+    size=st.integers(1, 5),
+    windows=st.booleans(),
+    stamps=st.booleans(),
+    known=st.booleans(),
+)
+def test_a_poll_sees_every_new_activity_whatever_the_server_can_do(
+    bumped: set[int], size: int, windows: bool, stamps: bool, known: bool
+) -> None:
+    any_server = account(20, size=size, windows=windows, stamps=stamps)
+    provider = chatwoot()
+    if known:
+        walk(provider, any_server, Check())
+    for number in bumped:
+        any_server.bump(number)
+    walked = walk(provider, any_server, POLL)
+    assert set(walked.ids) >= set(ids(*bumped))
