@@ -1,0 +1,223 @@
+"""Chatwoot's row of a conversation, as its jbuilder templates write it at v4.15.1.
+
+Law: pure; `moment` is the server's time. Two clocks: `last_activity_at` moves when any message is
+created, the activity lines of background jobs included, `updated_at` with every normal save. The
+jobs run `delay` seconds after the change that asked for them: until then neither line nor bump is
+there.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from watcher.simulator.canon import unread_count
+from watcher.simulator.state import Account, Activity, Message, State, Viewer
+
+__all__ = ["Version", "last_activity_at", "row", "updated_at"]
+
+Version = tuple[int, int, int]
+
+CHANNELS = {
+    "sms": "Channel::TwilioSms",
+    "email": "Channel::Email",
+    "whatsapp": "Channel::Whatsapp",
+    "webchat": "Channel::WebWidget",
+    "facebook": "Channel::FacebookPage",
+    "instagram": "Channel::Instagram",
+    "call": "Channel::Voice",
+}
+DIRECTIONS = {"inbound": 0, "outbound": 1, "internal": 1}
+ACTIVITY = 2
+
+
+def _seconds(at: datetime | None) -> int:
+    return 0 if at is None else int(at.timestamp())
+
+
+def _written(state: State, moment: datetime, delay: float) -> list[tuple[datetime, Activity]]:
+    """Give the activity lines whose job has run, with the time at which it did, oldest first."""
+    due = [(line.at + timedelta(seconds=delay), line) for line in state.activities]
+    return [pair for pair in due if pair[0] <= moment]
+
+
+def last_activity_at(state: State, moment: datetime, delay: float) -> datetime:
+    """Give the creation time of the newest line, or of the conversation."""
+    times = [at for at, _ in _written(state, moment, delay)]
+    if state.message is not None:
+        times.append(state.message.at)
+    return max(times, default=state.created_at)
+
+
+def updated_at(state: State, moment: datetime, delay: float) -> datetime:
+    """Give the row's second clock; the creation of an activity line moves it as well."""
+    return max([state.updated_at, *(at for at, _ in _written(state, moment, delay))])
+
+
+def row(
+    account: Account,
+    viewer: Viewer,
+    state: State,
+    moment: datetime,
+    delay: float,
+    version: Version,
+) -> dict[str, Any]:
+    """Give the row of list and show."""
+    active = _seconds(last_activity_at(state, moment, delay))
+    until = state.snoozed_until
+    shown: dict[str, Any] = {
+        "meta": _meta(account, viewer, state, version),
+        "id": int(state.id),
+        "messages": _newest(account, state, moment, delay),
+        "account_id": int(account.id),
+        "uuid": f"00000000-0000-4000-8000-{int(account.id):04d}{int(state.id):08d}",
+        "additional_attributes": {"initiated_at": {"timestamp": state.created_at.ctime()}},
+        "agent_last_seen_at": _seconds(state.seen_at),
+        "assignee_last_seen_at": _seconds(state.seen_at) if state.assignee else 0,
+        "can_reply": moment - state.created_at < timedelta(hours=24),
+        "contact_last_seen_at": 0,
+        "custom_attributes": dict(state.attributes),
+        "inbox_id": state.inbox.id,
+        "labels": list(state.labels),
+        "muted": False,
+        "snoozed_until": None if until is None else _iso(until),
+        "status": state.status,
+        "created_at": _seconds(state.created_at),
+        "updated_at": updated_at(state, moment, delay).timestamp(),
+        "timestamp": active,
+        "first_reply_created_at": _seconds(state.first_reply_at),
+        "unread_count": unread_count("chatwoot", state),
+        "last_non_activity_message": _last_message(account, state, active),
+        "last_activity_at": active,
+        "priority": state.priority,
+        "waiting_since": _seconds(state.waiting_since),
+        "sla_policy_id": None,
+    }
+    for since, key in (
+        ((2, 18, 0), "uuid"),
+        ((3, 7, 0), "sla_policy_id"),
+        ((4, 0, 2), "updated_at"),
+    ):
+        if version < since:
+            del shown[key]
+    return shown
+
+
+def _meta(account: Account, viewer: Viewer, state: State, version: Version) -> dict[str, Any]:
+    """Give `meta`; assignee, its type and team are absent when there is none."""
+    contact = state.contact
+    meta: dict[str, Any] = {
+        "sender": {
+            "additional_attributes": {},
+            "availability_status": "offline",
+            "email": contact.email,
+            "id": int(contact.id),
+            "name": contact.name,
+            "phone_number": contact.phone,
+            "blocked": False,
+            "identifier": None,
+            "thumbnail": "",
+            "custom_attributes": {},
+            "last_activity_at": _seconds(state.updated_at),
+            "created_at": _seconds(state.created_at),
+        },
+        "channel": CHANNELS[state.inbox.channel],
+        "hmac_verified": False,
+    }
+    agent, team = state.assignee, state.team
+    if agent is not None and agent.bot:
+        meta["assignee"] = {
+            "id": int(agent.id),
+            "name": agent.name,
+            "description": None,
+            "thumbnail": "",
+            "bot_type": "webhook",
+        }
+    elif agent is not None:
+        meta["assignee"] = {
+            "id": int(agent.id),
+            "account_id": int(account.id),
+            "availability_status": "online",
+            "auto_offline": True,
+            "confirmed": True,
+            "email": f"agent{agent.id}@example.com",
+            "provider": "email",
+            "available_name": agent.name,
+            "name": agent.name,
+            "role": "agent",
+            "thumbnail": "",
+        }
+    if agent is not None and version >= (4, 8, 0):
+        meta["assignee_type"] = "AgentBot" if agent.bot else "User"
+    if team is not None:
+        meta["team"] = {
+            "id": int(team.id),
+            "name": team.name,
+            "description": None,
+            "allow_auto_assign": True,
+            "account_id": int(account.id),
+            "is_member": team.id in viewer.teams,
+        }
+    return meta
+
+
+def _newest(account: Account, state: State, moment: datetime, delay: float) -> list[dict[str, Any]]:
+    """Give the newest line, an activity line included: none or one."""
+    lines: list[tuple[datetime, Message | Activity]] = [*_written(state, moment, delay)]
+    if state.message is not None:
+        lines.append((state.message.at, state.message))
+    if not lines:
+        return []
+    at, line = max(lines, key=lambda pair: (pair[0], pair[1].id))
+    return [_message(account, state, line, at, _seconds(at))]
+
+
+def _last_message(account: Account, state: State, active: int) -> dict[str, Any] | None:
+    """Give the newest line that is no activity: private notes are among them."""
+    if state.message is None:
+        return None
+    return _message(account, state, state.message, state.message.at, active)
+
+
+def _message(
+    account: Account, state: State, line: Message | Activity, at: datetime, active: int
+) -> dict[str, Any]:
+    activity = isinstance(line, Activity)
+    direction = "outbound" if isinstance(line, Activity) else line.direction
+    inbound = direction == "inbound"
+    shown: dict[str, Any] = {
+        "id": line.id,
+        "content": line.text,
+        "account_id": int(account.id),
+        "inbox_id": state.inbox.id,
+        "conversation_id": int(state.id),
+        "message_type": ACTIVITY if activity else DIRECTIONS[direction],
+        "created_at": _seconds(at),
+        "updated_at": _iso(at),
+        "private": direction == "internal",
+        "status": "sent",
+        "source_id": None,
+        "content_type": "text",
+        "content_attributes": {},
+        "sender_type": None if activity else "Contact" if inbound else "User",
+        "sender_id": None if activity else int(state.contact.id) if inbound else 2,
+        "external_source_ids": {},
+        "additional_attributes": {},
+        "processed_message_content": line.text,
+        "sentiment": {},
+        "conversation": {
+            "assignee_id": int(state.assignee.id) if state.assignee else None,
+            "unread_count": unread_count("chatwoot", state),
+            "last_activity_at": active,
+            "contact_inbox": {"source_id": f"source-{state.contact.id}"},
+        },
+    }
+    if not activity:
+        name = state.contact.name if inbound else account.agents[0].name if account.agents else None
+        shown["sender"] = {"id": shown["sender_id"], "name": name, "thumbnail": ""}
+    return shown
+
+
+def _iso(at: datetime) -> str:
+    utc = at.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"

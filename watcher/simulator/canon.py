@@ -1,0 +1,134 @@
+"""A simulated state in the words of the public contract, as one provider is able to show it.
+
+Law: pure. This is the simulators' own reading of the contract's `data.conversation`; it shares
+nothing with the code under test, so that the two can disagree.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from watcher.simulator.state import Activity, Kind, Message, State
+
+__all__ = ["CHATWOOT_CAP", "canonical", "newest_event", "rfc3339", "unread_count"]
+
+CHATWOOT_CAP = 10
+"""Chatwoot counts no further (conversation.rb, `.last(10)`)."""
+
+
+def rfc3339(at: datetime) -> str:
+    """Write a time as RFC 3339 in UTC with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def newest_event(state: State) -> Message | Activity | None:
+    """Give the newest line of the conversation, the system's included."""
+    lines: list[Message | Activity] = [*state.activities]
+    if state.message is not None:
+        lines.append(state.message)
+    return max(lines, key=lambda line: (line.at, line.id), default=None)
+
+
+def unread_count(kind: Kind, state: State) -> int | None:
+    """Give the count that the provider shows: none at Leadping, at most ten at Chatwoot."""
+    if kind == "leadping":
+        return None
+    if kind == "highlevel":
+        return state.unread
+    unseen = sum(line > state.seen_line for _, line in state.inbound)
+    return min(unseen, CHATWOOT_CAP)
+
+
+def canonical(kind: Kind, state: State) -> dict[str, Any]:
+    """Give the conversation as the contract's section 2 writes it (times as RFC 3339).
+
+    Left out are `url`, `created_at` and `last_activity_at`, which never change by themselves.
+    The keys of `attributes` are the simulator's own; a provider may track more of them.
+    """
+    count = unread_count(kind, state)
+    return {
+        "id": state.id,
+        "contact": {
+            "id": state.contact.id,
+            "name": state.contact.name,
+            "email": state.contact.email,
+            "phone": state.contact.phone,
+        },
+        "channel": state.inbox.channel,
+        "unread": state.unread > 0 if count is None else count > 0,
+        "unread_count": count,
+        "assignee": _assignee(kind, state),
+        "team": None if state.team is None else {"id": state.team.id, "name": state.team.name},
+        "archived": state.archived,
+        "status": state.status,
+        "disposition": _disposition(state),
+        "labels": sorted(state.labels),
+        "priority": state.priority,
+        "last_message": _last_message(kind, state),
+        "attributes": _attributes(kind, state),
+    }
+
+
+def _assignee(kind: Kind, state: State) -> dict[str, Any] | None:
+    agent = state.assignee
+    if agent is None:
+        return None
+    name = None if kind == "highlevel" else agent.name  # HighLevel's row has the id alone
+    return {"id": f"bot:{agent.id}" if agent.bot else agent.id, "name": name}
+
+
+def _disposition(state: State) -> dict[str, Any] | None:
+    outcome = state.disposition
+    if outcome is None:
+        return None
+    return {
+        "id": outcome.id,
+        "label": outcome.label,
+        "outcome": outcome.outcome,
+        "changed_at": rfc3339(outcome.changed_at),
+        "changed_by": outcome.changed_by,
+    }
+
+
+def _last_message(kind: Kind, state: State) -> dict[str, Any] | None:
+    message = state.message
+    if kind == "leadping":
+        return _last_event(state)
+    if message is None:
+        return None
+    at = message.at.replace(microsecond=0) if kind == "chatwoot" else message.at
+    return {
+        "text": message.text,
+        "direction": message.direction,
+        "type": state.inbox.channel,
+        "at": rfc3339(at),
+    }
+
+
+def _last_event(state: State) -> dict[str, Any] | None:
+    """Leadping shows the newest event's time beside the newest message's preview."""
+    event = newest_event(state)
+    if event is None:
+        return None
+    note = isinstance(event, Message) and event.direction == "internal"
+    return {
+        "text": None if state.message is None else state.message.text,
+        "direction": "internal" if note else None,
+        "type": None,
+        "at": rfc3339(event.at),
+    }
+
+
+def _attributes(kind: Kind, state: State) -> dict[str, Any]:
+    """Give the extras that a person would call a change; machine-written hints are noise."""
+    if kind == "highlevel":
+        return {"starred": state.starred, "followers": sorted(state.followers)}
+    if kind == "chatwoot":
+        until = None if state.snoozed_until is None else rfc3339(state.snoozed_until)
+        return {"custom_attributes": dict(state.attributes), "snoozed_until": until}
+    return {
+        "archived_at": None if state.archived_at is None else rfc3339(state.archived_at),
+        "archive_reason": state.archive_reason,
+        "active_outbound_phone_number_id": state.attributes.get("activeOutboundPhoneNumberId"),
+    }

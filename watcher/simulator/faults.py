@@ -1,0 +1,289 @@
+"""Faults before a fake server: what goes wrong, when, and a log of every request.
+
+Law: an ASGI application around another; it alters answers, never the world. Times are the world's.
+
+    faults = Faults(leadping.app(world), world.clock)
+    faults.plan(status(429, wait=7), requests(3))
+    faults.plan(hang(), between(t0, t1))
+    faults.plan(status(500), where(lambda seen: seen.params.get("page") == "3"))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
+
+__all__ = [
+    "Fault",
+    "Faults",
+    "Seen",
+    "always",
+    "between",
+    "empty",
+    "hang",
+    "html",
+    "requests",
+    "shuffled",
+    "slow",
+    "status",
+    "truncated",
+    "where",
+    "without",
+]
+
+ERROR_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A logged request. `number` counts from 1; `forbidden` says that it is none of the reads that
+    this provider offers: another method, or an unknown path. Headers are left out on purpose: no
+    token stands in the log.
+    """
+
+    number: int
+    at: datetime
+    method: str
+    path: str
+    params: Mapping[str, str]
+    json: Any
+    forbidden: bool
+
+
+When = Callable[[Seen], bool]
+
+
+def requests(*numbers: int) -> When:
+    """Match the requests with these numbers, 1 being the first that the server got."""
+    return lambda seen: seen.number in numbers
+
+
+def between(start: datetime, end: datetime) -> When:
+    """Match what comes from `start` until before `end`."""
+    return lambda seen: start <= seen.at < end
+
+
+def where(test: When) -> When:
+    """Match by any test of the request."""
+    return test
+
+
+def always(seen: Seen) -> bool:
+    """Match every request."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong. One of: an answer instead of the server's own, a change of it, silence.
+
+    `refuse` is a status in the provider's own words (`wait` adds a `Retry-After`), `replace` a
+    ready answer, `alter` changes body and status text of the real one, `hangs` never answers,
+    `delay` answers later by so many seconds of the event loop.
+    """
+
+    refuse: int | None = None
+    wait: float | None = None
+    replace: Response | None = None
+    alter: Callable[[bytes], bytes] | None = None
+    hangs: bool = False
+    delay: float = 0.0
+
+
+def status(code: int, wait: float | None = None) -> Fault:
+    """Answer with this status and the provider's own body; `wait` is a `Retry-After`."""
+    return Fault(refuse=code, wait=wait)
+
+
+def hang() -> Fault:
+    """Never answer, until the caller gives up."""
+    return Fault(hangs=True)
+
+
+def slow(seconds: float) -> Fault:
+    """Answer rightly, but late."""
+    return Fault(delay=seconds)
+
+
+def html(code: int = 502) -> Fault:
+    """Answer with a proxy's error page."""
+    return Fault(replace=Response(ERROR_PAGE, code, media_type="text/html"))
+
+
+def truncated() -> Fault:
+    """Answer 200 with half of the JSON."""
+    return Fault(alter=lambda body: body[: len(body) // 2])
+
+
+def empty() -> Fault:
+    """Answer 200 with an empty list, no further page and counts of nought."""
+    return Fault(alter=lambda body: _edit(body, lambda rows: [], end=True))
+
+
+def shuffled(seed: int = 0) -> Fault:
+    """Answer with the rows in another order."""
+    rng = Random(seed)  # noqa: S311 - reproducible chance, no secret
+    return Fault(alter=lambda body: _edit(body, lambda rows: rng.sample(rows, len(rows))))
+
+
+def without(*ids: str) -> Fault:
+    """Answer without the rows of these ids."""
+    return Fault(
+        alter=lambda body: _edit(body, lambda rows: [r for r in rows if str(r["id"]) not in ids])
+    )
+
+
+class Faults:
+    """The server with faults. `log` has every request, `forbidden` those that change something.
+
+    With `strict`, a forbidden request is answered 500 as well, so that no test can miss it.
+    """
+
+    def __init__(
+        self, app: Starlette, clock: Callable[[], datetime], *, strict: bool = False
+    ) -> None:
+        self.app = app
+        self.clock = clock
+        self.strict = strict
+        self.log: list[Seen] = []
+        self._plan: list[tuple[Fault, When]] = []
+
+    @property
+    def forbidden(self) -> list[Seen]:
+        """Give the requests that a reader may not send; a test asserts that there are none."""
+        return [seen for seen in self.log if seen.forbidden]
+
+    def plan(self, fault: Fault, when: When = always) -> None:
+        """Add a fault; of several that match, the one planned first happens."""
+        self._plan.append((fault, when))
+
+    def clear(self) -> None:
+        """Drop all faults; the log stays."""
+        self._plan.clear()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = await _read(receive)
+        seen = self._log(scope, body)
+        fault = next((fault for fault, when in self._plan if when(seen)), None)
+        if self.strict and seen.forbidden:
+            fault = Fault(replace=Response("forbidden in strict mode", 500))
+        replay = _replay(body, receive)
+        if fault is None:
+            await self.app(scope, replay, send)
+        else:
+            await self._fail(fault, scope, replay, send, receive)
+
+    async def _fail(
+        self, fault: Fault, scope: Scope, replay: Receive, send: Send, receive: Receive
+    ) -> None:
+        if fault.hangs:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        if fault.delay:
+            await anyio.sleep(fault.delay)
+        answer = fault.replace
+        if fault.refuse is not None:
+            answer = self.app.state.refusal(fault.refuse, fault.wait)
+        if answer is not None:
+            await answer(scope, replay, send)
+        elif fault.alter is not None:
+            await _altered(self.app, fault.alter, scope, replay, send)
+        else:
+            await self.app(scope, replay, send)
+
+    def _log(self, scope: Scope, body: bytes) -> Seen:
+        seen = Seen(
+            number=len(self.log) + 1,
+            at=self.clock(),
+            method=scope["method"],
+            path=scope["path"],
+            params=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
+            json=_json(body),
+            forbidden=all(route.matches(scope)[0] != Match.FULL for route in self.app.routes),
+        )
+        self.log.append(seen)
+        return seen
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        body += part
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return body
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body once more, then whatever follows."""
+    told = False
+
+    async def replayed() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed
+
+
+async def _altered(
+    app: Starlette, alter: Callable[[bytes], bytes], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send the server's answer with another body and the length that belongs to it."""
+    start: Message = {}
+    body = b""
+
+    async def collect(message: Message) -> None:
+        nonlocal start, body
+        if message["type"] == "http.response.start":
+            start = message
+        else:
+            body += message.get("body", b"")
+
+    await app(scope, receive, collect)
+    changed = alter(body) if start["status"] == 200 else body
+    headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+    length = (b"content-length", str(len(changed)).encode())
+    await send({**start, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": changed})
+
+
+def _edit(body: bytes, change: Callable[[list[Any]], list[Any]], *, end: bool = False) -> bytes:
+    """Change the rows of a list, wherever this provider keeps them; with `end`, the rest too."""
+    whole = json.loads(body)
+    inside = whole.get("data", whole)
+    for name in ("items", "conversations", "payload"):
+        if name in inside:
+            inside[name] = change(inside[name])
+    if end:
+        ends = {"continuationToken": None, "totalCount": None, "total": 0}
+        inside.update({name: value for name, value in ends.items() if name in inside})
+        if "meta" in inside:
+            inside["meta"] = dict.fromkeys(inside["meta"], 0)
+    return json.dumps(whole).encode()
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

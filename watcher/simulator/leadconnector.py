@@ -1,0 +1,238 @@
+"""A fake HighLevel (LeadConnector, also Leadway): conversation search, GET by id, token refresh.
+
+Law: reads the world, never changes it; shares nothing with the provider that it tests.
+
+Facts are from HighLevel's published spec, its rate limit and OAuth pages, and observed answers
+(the texts of the 401s, numbers in milliseconds, `sort`). Ties on one millisecond at a page's edge
+are lost, as with any search index resumed strictly behind one value. What is not published (a limit
+above 100, GET of a deleted conversation, the 429's body) is an option or plain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Literal
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from watcher.simulator._leadconnector_query import Refused, read_search
+from watcher.simulator._leadconnector_rows import by_id, row
+from watcher.simulator.limits import Buckets, Window, answer
+from watcher.simulator.oauth import OAuth
+from watcher.simulator.state import Account, State
+from watcher.simulator.world import World
+
+__all__ = ["OAuth", "Options", "app", "refusal"]
+
+VERSIONS = frozenset({"2021-04-15", "2021-07-28", "2023-02-21", "v3"})
+SCOPE = "conversations.readonly"
+DAY = 86_400
+MESSAGES = {
+    400: "Bad Request",
+    401: "Invalid token: access token is invalid",
+    403: "The token does not have access to this location",
+    404: "Not Found",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How this HighLevel behaves where it differs or nothing is published.
+
+    `index_delay`: seconds until a change shows in search (GET by id shows it at once).
+    `drop_out`: the search requests (1 is the first) that lose one row of their page, drawn by
+    `seed`. `over_limit`: what a limit above 100 gives. `numbers_as_strings`: dates and counts of
+    the rows. `deleted`: what GET by id of a deleted conversation gives (an unknown one: the same,
+    but 404 for 200). `refusal`: the status for wrong parameters. `messages`: whether errors carry
+    their message as a string or an array. `scopes`: what the tokens may do. `oauth`: tokens that
+    expire, beside the static ones.
+    """
+
+    page_size: int = 20
+    page_cap: int = 100
+    over_limit: Literal["clamp", "refuse"] = "clamp"
+    index_delay: float = 0.0
+    drop_out: frozenset[int] = frozenset()
+    seed: int = 0
+    numbers_as_strings: bool = False
+    deleted: Literal[404, 400, 200] = 404
+    refusal: Literal[400, 422] = 422
+    messages: Literal["string", "array"] = "array"
+    scopes: frozenset[str] = frozenset({SCOPE})
+    limit: int | None = 100
+    daily: int = 200_000
+    oauth: OAuth | None = None
+
+
+def app(
+    world: World, options: Options | None = None, *, accounts: Sequence[Account] | None = None
+) -> Starlette:
+    """Serve the world's HighLevel locations (or only those given)."""
+    server = _LeadConnector(world, options or Options(), accounts)
+    served = Starlette(
+        routes=[
+            Route("/conversations/search", server.search, methods=["GET"]),
+            Route("/conversations/{conversation}", server.one, methods=["GET"]),
+            Route("/oauth/token", server.refresh, methods=["POST"]),
+        ]
+    )
+    served.state.refusal = refusal
+    return served
+
+
+def refusal(
+    status: int, wait: float | None = None, message: str | list[str] | None = None
+) -> Response:
+    """Give an error. HighLevel documents no `Retry-After`; `wait` adds one all the same."""
+    body: dict[str, object] = {
+        "statusCode": status,
+        "message": message or MESSAGES.get(status, "Internal server error"),
+    }
+    if status in (401, 403, 422):
+        names = {401: "Unauthorized", 403: "Forbidden", 422: "Unprocessable Entity"}
+        body["error"] = names[status]
+    return answer(body, status, {} if wait is None else {"Retry-After": str(int(wait))})
+
+
+class _LeadConnector:
+    def __init__(self, world: World, options: Options, accounts: Sequence[Account] | None) -> None:
+        self.world = world
+        self.options = options
+        self._accounts = accounts
+        self._rng = Random(options.seed)  # noqa: S311 - reproducible chance, no secret
+        self._burst = Window(world.clock, options.limit or 0, 10)
+        self._daily = Buckets(world.clock, options.daily, DAY)
+        self._searches = 0
+        self._answers = 0
+
+    async def search(self, request: Request) -> Response:
+        return self._metered(request, self._search)
+
+    async def one(self, request: Request) -> Response:
+        return self._metered(request, self._one)
+
+    async def refresh(self, request: Request) -> Response:
+        if self.options.oauth is None:
+            return refusal(404)
+        status, body = self.options.oauth.refresh(await request.body(), self.world.now())
+        return answer(body, status)
+
+    def _search(self, request: Request) -> Response:
+        location = request.query_params.get("locationId")
+        account = self._enter(request, location)
+        if isinstance(account, Response):
+            return account
+        options = self.options
+        try:
+            query = read_search(
+                request.query_params.multi_items(),
+                default_limit=options.page_size,
+                cap=options.page_cap,
+                clamp=options.over_limit == "clamp",
+            )
+        except Refused as refused:
+            text = [str(refused)] if options.messages == "array" else str(refused)
+            return refusal(options.refusal, message=text)
+        states = self._indexed(account)
+        page, total = query.take(states)
+        return answer(
+            {
+                "conversations": [
+                    row(state, account.id, as_strings=options.numbers_as_strings)
+                    for state in self._dropped_out(page)
+                ],
+                "total": total,
+                "traceId": self._trace(),
+            }
+        )
+
+    def _one(self, request: Request) -> Response:
+        account = self._enter(request, None)
+        if isinstance(account, Response):
+            return account
+        conversation = account.conversations.get(request.path_params["conversation"])
+        if conversation is None:
+            unknown = 404 if self.options.deleted == 200 else self.options.deleted
+            return refusal(unknown)
+        if conversation.state.gone_at is not None and self.options.deleted != 200:
+            return refusal(self.options.deleted)
+        return answer(by_id(conversation.state, account.id))
+
+    def _enter(self, request: Request, location: str | None) -> Account | Response:
+        """Check token, version, scope and location, in the order in which HighLevel does."""
+        account = self._caller(request)
+        if account is None:
+            return refusal(401)
+        version = request.headers.get("Version")
+        if version is None:
+            return refusal(401, message="version header was not found.")
+        if version not in VERSIONS:
+            return refusal(401, message="version header is invalid")
+        if SCOPE not in self.options.scopes:
+            return refusal(401, message="The token is not authorized for this scope.")
+        if request.url.path == "/conversations/search" and not location:
+            missing = "locationId must be a string"
+            array = self.options.messages == "array"
+            return refusal(self.options.refusal, message=[missing] if array else missing)
+        if location is not None and location != account.id:
+            return refusal(403)
+        return account
+
+    def _caller(self, request: Request) -> Account | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        accounts = self._accounts
+        if accounts is None:
+            accounts = self.world.of_kind("highlevel")
+        oauth = self.options.oauth
+        for account in accounts:
+            if token in account.tokens:
+                return account
+            if oauth is not None and oauth.admits(token, account.id, self.world.now()):
+                return account
+        return None
+
+    def _metered(self, request: Request, respond: Callable[[Request], Response]) -> Response:
+        """Count the request and put the quota's headers on the answer, whatever it is."""
+        if self.options.limit is None:
+            return respond(request)
+        account = self._caller(request)
+        key = "unknown" if account is None else account.id
+        admitted = self._daily.admit(key) and self._burst.admit(key)
+        response = respond(request) if admitted else refusal(429)
+        response.headers.update(
+            {
+                "X-RateLimit-Max": str(self.options.limit),
+                "X-RateLimit-Remaining": str(self._burst.left(key)),
+                "X-RateLimit-Interval-Milliseconds": "10000",
+                "X-RateLimit-Limit-Daily": str(self.options.daily),
+                "X-RateLimit-Daily-Remaining": str(max(0, self._daily.left(key))),
+            }
+        )
+        return response
+
+    def _indexed(self, account: Account) -> list[State]:
+        """Give the states as the index has them: those of a moment ago."""
+        moment = self.world.now() - timedelta(seconds=self.options.index_delay)
+        states = (c.as_of(moment) for c in account.conversations.values())
+        return [state for state in states if state is not None and state.gone_at is None]
+
+    def _dropped_out(self, page: list[State]) -> list[State]:
+        self._searches += 1
+        if self._searches not in self.options.drop_out or not page:
+            return page
+        lost = self._rng.randrange(len(page))
+        return [state for number, state in enumerate(page) if number != lost]
+
+    def _trace(self) -> str:
+        self._answers += 1
+        return f"00000000-0000-4000-8000-{self._answers:012d}"

@@ -1,0 +1,224 @@
+"""A fake Leadping: the inbox list, one lead's conversations, one lead, and health.
+
+Law: reads the world, never changes it; shares nothing with the provider that it tests.
+
+Facts are from Leadping's published OpenAPI contract, its rate limit and error pages (June to
+September 2026), and Cosmos DB's paging documentation for the continuation token. What is not
+published (the filter's numbers, the page cap, which fields sort, a deleted lead) is an option.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from watcher.simulator._leadping_query import FIELDS, Query, Refused, read_query, take_page
+from watcher.simulator._leadping_rows import Era, lead, row
+from watcher.simulator.limits import Window, answer
+from watcher.simulator.state import Account, State, Viewer
+from watcher.simulator.world import World
+
+__all__ = ["Options", "app", "refusal"]
+
+TITLES = {
+    400: "One or more validation errors occurred.",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    429: "Too many requests.",
+    500: "An error occurred while processing your request.",
+    503: "Service Unavailable",
+}
+CHALLENGE = 'Bearer resource_metadata="http://api.leadping.ai/.well-known/oauth-protected-resource"'
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How this Leadping behaves where versions differ or nothing is published.
+
+    `era`: the shape of rows and errors. `numbers_as_strings`: `pageSize` and `totalCount` in
+    quotes. `archive_filter`: what the query parameter accepts. `empty_pages`: every so manieth page
+    of a walk is empty with a token (Cosmos); `short_pages`: pages hold about half of what was
+    asked. `sortable`, `range_filters`: what is supported; anything else is 400. `isUnread` depends
+    on whose token asks. `deleted_lead`: what GET of a deleted lead gives. `retry_after`: a 429 says
+    how long. `time_digits`: fraction digits of times (.NET writes up to seven).
+    """
+
+    era: Era = "september"
+    numbers_as_strings: bool = False
+    archive_filter: Literal["both", "names", "numbers"] = "both"
+    page_size: int = 25
+    page_cap: int = 100
+    empty_pages: int = 0
+    short_pages: bool = False
+    sortable: frozenset[str] = frozenset(FIELDS)
+    range_filters: bool = True
+    deleted_lead: Literal["404", "deletedAt"] = "404"
+    limit: int | None = 300
+    retry_after: bool = True
+    time_digits: int = 3
+
+
+def app(
+    world: World, options: Options | None = None, *, accounts: Sequence[Account] | None = None
+) -> Starlette:
+    """Serve the world's Leadping organizations (or only those given); the token tells which."""
+    server = _Leadping(world, options or Options(), accounts)
+    served = Starlette(
+        routes=[
+            Route("/", server.health, methods=["GET"]),
+            Route("/conversations/my", server.mine, methods=["POST"]),
+            Route("/conversations/lead/{lead}", server.of_lead, methods=["POST"]),
+            Route("/leads/{lead}", server.lead, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _bare},
+    )
+    served.state.refusal = lambda status, wait=None: refusal(status, wait, server.options.era)
+    return served
+
+
+async def _bare(request: Request, error: Exception) -> Response:
+    """Answer as .NET does for a wrong method or path: the status and no body."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - narrows Starlette's signature
+    return Response(None, error.status_code, error.headers)
+
+
+def refusal(
+    status: int, wait: float | None = None, era: Era = "september", detail: str | None = None
+) -> Response:
+    """Give an error as RFC 9457 describes it; `wait` is the `Retry-After` in seconds, if any."""
+    headers = {} if wait is None else {"Retry-After": str(max(1, math.ceil(wait)))}
+    body: dict[str, object] = {
+        "type": f"https://tools.ietf.org/html/rfc9110#section-15.{'6' if status >= 500 else '5'}",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+    }
+    if status == 401:
+        headers["WWW-Authenticate"] = CHALLENGE
+        body["type"] = "https://tools.ietf.org/html/rfc9110#section-15.5.2"
+    if status == 429:
+        detail = "The API rate limit for this account has been exceeded."
+    if detail is not None:
+        body["detail"] = detail
+    if era == "september":
+        body["traceId"] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+        if status == 400:
+            body["errors"] = {"$": [detail or "The request is invalid."]}
+    late = era == "september" or status == 429
+    media_type = "application/problem+json" if late else "application/json"
+    return answer(body, status, headers, media_type)
+
+
+class _Leadping:
+    def __init__(self, world: World, options: Options, accounts: Sequence[Account] | None) -> None:
+        self.world = world
+        self.options = options
+        self._accounts = accounts
+        self._window = Window(world.clock, options.limit or 0, 60)
+
+    async def health(self, request: Request) -> Response:
+        return answer({"status": "ok", "service": "leadping-api"})
+
+    async def mine(self, request: Request) -> Response:
+        return await self._list(request, lead_id=None)
+
+    async def of_lead(self, request: Request) -> Response:
+        return await self._list(request, lead_id=request.path_params["lead"])
+
+    async def lead(self, request: Request) -> Response:
+        caller = self._admit(request)
+        if isinstance(caller, Response):
+            return caller
+        account, _ = caller
+        wanted = request.path_params["lead"]
+        states = [c.state for c in account.conversations.values()]
+        states = [state for state in states if state.contact.id == wanted]
+        gone = bool(states) and all(state.gone_at is not None for state in states)
+        if not states or (gone and self.options.deleted_lead == "404"):
+            return self._refuse(404, "The specified lead was not found.")
+        if all(state.hidden for state in states):
+            return self._refuse(401, "The user does not own this lead.")
+        return answer(lead(states[0], self.options.time_digits))
+
+    async def _list(self, request: Request, lead_id: str | None) -> Response:
+        caller = self._admit(request)
+        if isinstance(caller, Response):
+            return caller
+        account, viewer = caller
+        try:
+            query = read_query(
+                await request.body(),
+                request.query_params.get("archiveFilter"),
+                scope=lead_id or "my",
+                names=self.options.archive_filter != "numbers",
+                numbers=self.options.archive_filter != "names",
+                sortable=self.options.sortable,
+                range_filters=self.options.range_filters,
+            )
+            return answer(self._page(account, viewer, query, lead_id))
+        except Refused as refused:
+            return self._refuse(400, str(refused))
+
+    def _page(
+        self, account: Account, viewer: Viewer, query: Query, lead_id: str | None
+    ) -> dict[str, object]:
+        options = self.options
+        states = [
+            state
+            for state in (c.state for c in account.conversations.values())
+            if state.gone_at is None
+            and not state.hidden
+            and (lead_id is None or state.contact.id == lead_id)
+        ]
+        unread = {state.id: _unread(account, viewer, state) for state in states}
+        size = min(query.page_size or options.page_size, options.page_cap)
+        page = take_page(
+            query, states, unread, size, empty_every=options.empty_pages, short=options.short_pages
+        )
+        total = page.total if query.include_count else None
+
+        def number(value: int | None) -> int | str | None:
+            return str(value) if options.numbers_as_strings and value is not None else value
+
+        return {
+            "items": [
+                row(state, unread[state.id], options.era, options.time_digits)
+                for state in page.states
+            ],
+            "pageSize": number(size),
+            "totalCount": number(total),
+            "continuationToken": page.token,
+        }
+
+    def _admit(self, request: Request) -> tuple[Account, Viewer] | Response:
+        """Find out who asks; the limit counts each organization's requests together."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        accounts = self._accounts
+        if accounts is None:
+            accounts = self.world.of_kind("leadping")
+        for account in accounts:
+            viewer = account.tokens.get(token)
+            if viewer is not None and scheme.lower() == "bearer" and token[:7] != "lp_src_":
+                if self.options.limit is not None and not self._window.admit(account.id):
+                    wait = self._window.wait(account.id) if self.options.retry_after else None
+                    return refusal(429, wait, self.options.era)
+                return account, viewer
+        return refusal(401, None, self.options.era)
+
+    def _refuse(self, status: int, detail: str) -> Response:
+        return refusal(status, None, self.options.era, detail)
+
+
+def _unread(account: Account, viewer: Viewer, state: State) -> bool:
+    """Tell whether this caller has something unread; the world counts for the account's viewer."""
+    if viewer.user == account.viewer.user:
+        return state.unread > 0
+    return bool(state.inbound) and viewer.user not in state.read_by

@@ -1,0 +1,256 @@
+"""What the simulated world is made of: accounts, conversations, their states, and who sees them.
+
+Law: values, and the two containers that keep them. A `State` is frozen; a mutation replaces it and
+the old one stays in the conversation's history, because a search index may still show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+__all__ = [
+    "Account",
+    "Activity",
+    "Agent",
+    "Contact",
+    "Conversation",
+    "Direction",
+    "Disposition",
+    "Impossible",
+    "Inbox",
+    "Kind",
+    "Message",
+    "Role",
+    "State",
+    "Team",
+    "Viewer",
+]
+
+Kind = Literal["leadping", "highlevel", "chatwoot"]
+Direction = Literal["inbound", "outbound", "internal"]
+Role = Literal[
+    "administrator",
+    "agent",
+    "conversation_manage",
+    "conversation_unassigned_manage",
+    "conversation_participating_manage",
+    "none",
+    "bot",
+]
+"""Chatwoot's roles, its Enterprise custom roles by their permission, and a bot's token."""
+
+
+class Impossible(ValueError):
+    """The provider has no such thing: teams at HighLevel, priorities at Leadping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Somebody who answers; with `bot` one of Chatwoot's agent bots, whose ids overlap users'."""
+
+    id: str
+    name: str
+    bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """One of Chatwoot's inboxes; elsewhere only its channel matters."""
+
+    id: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The person on the other side; Leadping calls it a lead. One may have many conversations."""
+
+    id: str
+    name: str | None
+    email: str | None
+    phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message, an answer or a private note; never an activity line."""
+
+    id: int
+    text: str
+    direction: Direction
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A line that the system writes. `at` is when it was asked for: Chatwoot writes it later."""
+
+    id: int
+    text: str
+    at: datetime
+    type: str = "TYPE_ACTIVITY_OPPORTUNITY"
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    id: str
+    label: str
+    outcome: str | None
+    category: str | None
+    changed_at: datetime
+    changed_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything about a conversation at one moment.
+
+    `unread` counts what the watcher's own user has not seen, without any provider's cap.
+    `updated_at` is the provider's second clock (Chatwoot, HighLevel's dateUpdated).
+    `inbound` are time and line number of the newest inbound messages, `seen_line` the last line
+    that was seen: from them follows Chatwoot's count, also when two things share a millisecond.
+    `read_by` are other users who have read since the last inbound message (Leadping is per user).
+    `gone_at` is when it was deleted; `hidden` that the watcher's token may not see it; `orphan`
+    that its contact was half deleted, which breaks every Chatwoot page it stands on.
+    """
+
+    id: str
+    contact: Contact
+    inbox: Inbox
+    created_at: datetime
+    updated_at: datetime
+    message: Message | None = None
+    activities: tuple[Activity, ...] = ()
+    unread: int = 0
+    inbound: tuple[tuple[datetime, int], ...] = ()
+    seen_at: datetime | None = None
+    seen_line: int = 0
+    read_by: frozenset[str] = frozenset()
+    assignee: Agent | None = None
+    team: Team | None = None
+    status: str | None = None
+    snoozed_until: datetime | None = None
+    archived: bool = False
+    archived_at: datetime | None = None
+    archive_reason: int | str | None = None
+    disposition: Disposition | None = None
+    labels: tuple[str, ...] = ()
+    priority: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    starred: bool = False
+    followers: tuple[str, ...] = ()
+    waiting_since: datetime | None = None
+    first_reply_at: datetime | None = None
+    gone_at: datetime | None = None
+    hidden: bool = False
+    orphan: bool = False
+
+
+class Conversation:
+    """A conversation through time; the world's methods take it as their subject."""
+
+    __slots__ = ("account", "history", "id")
+
+    KEPT = 64
+    """So many states are remembered: more than any index lags behind."""
+
+    def __init__(self, account: Account, state: State) -> None:
+        self.account = account
+        self.id = state.id
+        self.history: list[tuple[datetime, State]] = [(state.created_at, state)]
+
+    @property
+    def state(self) -> State:
+        """The state now."""
+        return self.history[-1][1]
+
+    def as_of(self, moment: datetime) -> State | None:
+        """Give the state that held at a past moment; None where it did not exist yet."""
+        for at, state in reversed(self.history):
+            if at <= moment:
+                return state
+        return None
+
+    def become(self, state: State, at: datetime) -> None:
+        """Replace the state; only the world calls this."""
+        self.history.append((at, state))
+        del self.history[: -self.KEPT]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Whose eyes a token has. Outside Chatwoot only `user` counts, and only for Leadping's unread.
+
+    `inboxes` are the Chatwoot inboxes that an agent is a member of (None: all of them).
+    """
+
+    user: str = "1"
+    role: Role = "administrator"
+    inboxes: frozenset[int] | None = None
+    teams: frozenset[str] = frozenset()
+
+    def lists(self, state: State) -> bool:
+        """Tell whether the list shows the conversation (Chatwoot's permission filter)."""
+        if state.hidden or self.role in ("none", "bot"):
+            return False
+        if self.role == "administrator":
+            return True
+        assignee = None if state.assignee is None or state.assignee.bot else state.assignee.id
+        return self._member(state) and (
+            self.role in ("agent", "conversation_manage")
+            or assignee == self.user
+            or (self.role == "conversation_unassigned_manage" and state.assignee is None)
+        )
+
+    def shows(self, state: State) -> bool:
+        """Tell whether `show` answers: wider than the list by the viewer's teams, and for bots."""
+        if state.hidden:
+            return False
+        by_team = state.team is not None and state.team.id in self.teams and self.role == "agent"
+        return self.role == "bot" or by_team or self.lists(state)
+
+    def _member(self, state: State) -> bool:
+        return self.inboxes is None or state.inbox.id in self.inboxes
+
+
+@dataclass(slots=True)
+class Account:
+    """One account: a Leadping organization, a HighLevel location or a Chatwoot account.
+
+    `token` belongs to `viewer`, whom the truth is about; `tokens` may get further ones.
+    """
+
+    kind: Kind
+    id: str
+    token: str
+    viewer: Viewer
+    agents: list[Agent]
+    teams: list[Team]
+    labels: list[str]
+    inboxes: list[Inbox]
+    tokens: dict[str, Viewer] = field(default_factory=dict)
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    suspended: bool = False
+    contacts: int = 1000
+
+    @property
+    def key(self) -> str:
+        """The account's name in the truth: `chatwoot/3`."""
+        return f"{self.kind}/{self.id}"
+
+    def sees(self, state: State) -> bool:
+        """Tell whether an ideal watcher with the account's own token finds the conversation."""
+        return state.gone_at is None and self.viewer.lists(state)
+
+    def living(self) -> list[Conversation]:
+        """Give the conversations that exist and can be seen, oldest first."""
+        return [c for c in self.conversations.values() if self.sees(c.state)]

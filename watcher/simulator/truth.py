@@ -1,0 +1,178 @@
+"""The truth log: what an ideal watcher, one that looks after every single mutation, reports.
+
+Law: pure but for the log itself. It compares states in canonical form by the contract's table of
+event types, written a second time on purpose: the watcher's diff is judged by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from watcher.simulator.canon import CHATWOOT_CAP, canonical, newest_event
+from watcher.simulator.state import Account, Kind, Message, State
+
+__all__ = ["Truth", "TruthEntry", "differences"]
+
+Fields = dict[str, Any]
+Difference = tuple[str, Fields, Fields]
+
+RIDERS = ("snoozed_until", "archived_at", "archive_reason")
+"""Extras that change with the archive flag or the status, and ride on that event."""
+
+
+@dataclass(frozen=True, slots=True)
+class TruthEntry:
+    """One event that should be reported.
+
+    `account` is `Account.key`. `before` and `after` hold the whole canonical values of the changed
+    top-level keys. `extra` is what the contract puts into `data` beside them: `reason` of a
+    removal, `returned` of a conversation that came back.
+    """
+
+    at: datetime
+    account: str
+    conversation: str
+    type: str
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Truth:
+    """All entries in the order in which they happened."""
+
+    def __init__(self) -> None:
+        self.entries: list[TruthEntry] = []
+        self._removed: set[tuple[str, str]] = set()
+
+    def __iter__(self) -> Iterator[TruthEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def find(
+        self,
+        account: str | None = None,
+        conversation: str | None = None,
+        type: str | None = None,  # noqa: A002 - the field's name in the contract
+        since: datetime | None = None,
+    ) -> list[TruthEntry]:
+        """Give the entries that agree with everything given."""
+        return [
+            entry
+            for entry in self.entries
+            if (account is None or entry.account == account)
+            and (conversation is None or entry.conversation == conversation)
+            and (type is None or entry.type == type)
+            and (since is None or entry.at >= since)
+        ]
+
+    def note(self, at: datetime, account: Account, before: State | None, after: State) -> None:
+        """Log what a mutation means for a watcher with the account's own token."""
+        identity = (account.key, after.id)
+        seen_before = before is not None and account.sees(before)
+        seen_after = account.sees(after)
+        if before is not None and seen_before and seen_after:
+            for kind, old, new in differences(account.kind, before, after):
+                self.entries.append(TruthEntry(at, *identity, kind, old, new))
+        elif seen_after:
+            self._created(at, account, after, returned=identity in self._removed)
+        elif seen_before:
+            reason = "access_lost" if after.gone_at is None else "deleted"
+            self._removed.add(identity)
+            entry = TruthEntry(at, *identity, "conversation.removed", extra={"reason": reason})
+            self.entries.append(entry)
+
+    def _created(self, at: datetime, account: Account, state: State, *, returned: bool) -> None:
+        identity = (account.key, state.id)
+        extra = {"returned": True} if returned else {}
+        self.entries.append(TruthEntry(at, *identity, "conversation.created", extra=extra))
+        if canonical(account.kind, state)["unread"]:
+            unread: tuple[Fields, Fields] = ({"unread": False}, {"unread": True})
+            self.entries.append(TruthEntry(at, *identity, "conversation.unread", *unread))
+
+
+def differences(kind: Kind, before: State, after: State) -> list[Difference]:
+    """Give the events between two states of one visible conversation, each as (type, old, new)."""
+    old, new = canonical(kind, before), canonical(kind, after)
+
+    def cut(name: str, *keys: str) -> Difference:
+        changed = [key for key in keys if old[key] != new[key]]
+        kept = {key: old[key] for key in changed}, {key: new[key] for key in changed}
+        return (f"conversation.{name}", *kept)
+
+    found: list[Difference] = []
+    ridden: tuple[str, ...] = (
+        ("attributes",) if _only_riders(old["attributes"], new["attributes"]) else ()
+    )
+    if old["last_message"] != new["last_message"] or _new_message(before, after):
+        found.append(cut("message", "last_message"))
+    if not old["unread"] and new["unread"]:
+        found.append(cut("unread", "unread", "unread_count"))
+    elif old["unread"] and not new["unread"]:
+        found.append(cut("read", "unread", "unread_count"))
+    elif old["unread"] and _risen(kind, before, after, old["unread_count"], new["unread_count"]):
+        found.append(cut("unread", "unread_count"))
+    if _id(old["assignee"]) != _id(new["assignee"]):
+        found.append(cut(_assignment(old["assignee"], new["assignee"]), "assignee"))
+    if _id(old["team"]) != _id(new["team"]):
+        found.append(cut("team_changed", "team"))
+    if old["archived"] != new["archived"]:
+        name = "archived" if new["archived"] else "unarchived"
+        found.append(cut(name, "archived", "status", *ridden))
+    elif old["status"] != new["status"]:
+        found.append(cut("status_changed", "status", *ridden))
+    else:
+        ridden = ()
+    for name, keys in (
+        ("disposition_changed", ("disposition",)),
+        ("labels_changed", ("labels",)),
+        ("priority_changed", ("priority",)),
+        ("contact_changed", ("contact",)),
+        ("updated", ("channel",) if ridden else ("channel", "attributes")),
+    ):
+        if any(old[key] != new[key] for key in keys):
+            found.append(cut(name, *keys))
+    return found
+
+
+def _only_riders(old: Fields, new: Fields) -> bool:
+    """Tell whether only such extras changed as belong to an archive flag or a status."""
+    return all(old[key] == new[key] for key in old if key not in RIDERS)
+
+
+def _risen(kind: Kind, before: State, after: State, old: int | None, new: int | None) -> bool:
+    """Tell whether something new is unread in a conversation that already was.
+
+    A count that rose says so. Where there is none, any later event that is no internal note
+    does; at Chatwoot's cap, a newer inbound message.
+    """
+    if kind == "leadping":
+        event = newest_event(after)
+        note = isinstance(event, Message) and event.direction == "internal"
+        return event is not None and event != newest_event(before) and not note
+    if old is None or new is None:
+        return False
+    capped = kind == "chatwoot" and old == new == CHATWOOT_CAP
+    inbound = after.message is not None and after.message.direction == "inbound"
+    return new > old or (capped and inbound and _new_message(before, after))
+
+
+def _new_message(before: State, after: State) -> bool:
+    return after.message is not None and (
+        before.message is None or after.message.id != before.message.id
+    )
+
+
+def _assignment(old: Fields | None, new: Fields | None) -> str:
+    if old is None:
+        return "assigned"
+    return "unassigned" if new is None else "reassigned"
+
+
+def _id(reference: Fields | None) -> str | None:
+    return None if reference is None else str(reference["id"])
