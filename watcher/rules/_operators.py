@@ -1,0 +1,158 @@
+"""What CEL's operators ask of the types beside them.
+
+Law: pure; a term in, a term or a problem (message, suggestion) out. A value that may be null
+counts as its other type: null is a matter of the moment, not of the expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from watcher.vocabulary import ANY, BOOL, Kind, Shape, nearest
+
+__all__ = ["LEVELS", "WORDS", "Problem", "Term", "combine", "demand", "index", "member", "never_in"]
+
+Problem = tuple[str, str | None]
+"""A message, and what was probably meant."""
+
+LEVELS = {
+    "||": 1,
+    "&&": 2,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in"), 3),
+    **dict.fromkeys(("+", "-"), 4),
+    **dict.fromkeys(("*", "/", "%"), 5),
+}
+"""How strongly each operator binds."""
+
+WORDS: dict[Kind, str] = {
+    "any": "anything",
+    "null": "null",
+    "bool": "true or false",
+    "number": "a number",
+    "string": "a text",
+    "list": "a list",
+    "map": "an object",
+    "timestamp": "a timestamp",
+    "duration": "a duration",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of an expression: its shape, the path it spells (empty for what is no path) and its
+    text where it is a text literal.
+    """
+
+    shape: Shape
+    path: str = ""
+    literal: str | None = None
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"{self.path} is {WORDS[self.shape.kind]}"
+        return f"this is {WORDS[self.shape.kind]}"
+
+
+def demand(term: Term, kinds: Kind | Collection[Kind], where: str) -> Problem | None:
+    """Object to a term that cannot have one of the kinds that its place asks for."""
+    wanted = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    kind = term.shape.kind
+    if not wanted or kind == "any" or kind in wanted:
+        return None
+    words = " or ".join(WORDS[one] for one in wanted)
+    suggestion = None
+    if wanted == ("bool",) and term.path:
+        plain = {"map": " != null", "string": " != null", "list": ".size() > 0", "number": " > 0"}
+        suggestion = term.path + plain[kind] if kind in plain else None
+    elif "timestamp" in wanted and kind == "string" and term.path:
+        suggestion = f"timestamp({term.path})"
+    return f"{term}, where {where} only {words} can stand", suggestion
+
+
+def combine(operator: str, left: Term, right: Term) -> tuple[Term, Problem | None]:
+    """Judge a comparison or a sum; `&&`, `||` and `in` have rules of their own."""
+    one, other = left.shape, right.shape
+    differ = one.known and other.known and one.kind != other.kind
+    words = f"{WORDS[one.kind]} with {WORDS[other.kind]}"
+    if operator in ("==", "!="):
+        never = "they are never equal"
+        return Term(BOOL), (f"this compares {words}; {never}", None) if differ else None
+    if operator in ("<", "<=", ">", ">="):
+        orderless = next((s for s in (one, other) if s.kind in ("null", "list", "map")), None)
+        if differ or orderless is not None:
+            return Term(BOOL), (f"this compares {words}; neither is greater", None)
+        return Term(BOOL), None
+    dated = {"timestamp", "duration"} & {one.kind, other.kind}
+    if dated and operator in ("+", "-"):
+        strange = {one.kind, other.kind} - {"timestamp", "duration", "any"}
+        return Term(ANY), (f"{operator!r} cannot join {words}", None) if strange else None
+    if "any" in (one.kind, other.kind):
+        return Term(ANY), None
+    joinable = ("number", "string", "list") if operator == "+" else ("number",)
+    if differ or one.kind not in joinable or other.kind not in joinable:
+        return Term(ANY), (f"{operator!r} cannot join {words}", None)
+    return Term(one), None
+
+
+def never_in(left: Term, right: Term) -> Problem | None:
+    """Object to a membership that can never be: `"asignee" in changes`, `3 in labels`."""
+    shape = right.shape
+    if shape.kind == "string" and left.shape.kind == "string":
+        suggestion = f"{right.path}.contains(…)" if right.path else None
+        return f"{right}: 'in' looks into a list or an object", suggestion
+    if problem := demand(right, ("list", "map"), "after 'in'"):
+        return problem
+    if shape.kind == "map" and shape.members is not None and left.literal is not None:
+        return _missing(right, left.literal)
+    element = shape.element
+    if element is None or not element.known or not left.shape.known:
+        return None
+    if element.kind == left.shape.kind:
+        return None
+    held, sought = WORDS[element.kind], WORDS[left.shape.kind]
+    return f"this looks for {sought} in a list in which each is {held}", None
+
+
+def member(base: Term, name: str) -> tuple[Term, Problem | None]:
+    """Follow `base.name`."""
+    path = f"{base.path}.{name}" if base.path else ""
+    shape = base.shape
+    if shape.kind == "any":
+        return Term(ANY, path), None
+    if shape.kind != "map":
+        return Term(ANY, path), (f"{base}: it has no field {name!r}", None)
+    if shape.members is None:
+        return Term(ANY, path), None
+    if name in shape.members:
+        return Term(shape.members[name], path), None
+    return Term(ANY, path), _missing(base, name)
+
+
+def index(base: Term, key: Term) -> tuple[Term, Problem | None]:
+    """Follow `base[key]`."""
+    shape = base.shape
+    if shape.kind == "map":
+        if key.literal is not None:
+            return member(base, key.literal)
+        return Term(ANY), demand(key, "string", "as a key") if shape.members is not None else None
+    if shape.kind == "list":
+        return Term(shape.element or ANY), demand(key, "number", "as the index of a list")
+    if shape.kind == "any":
+        return Term(ANY), None
+    return Term(ANY), (f"{base}: it has no elements", None)
+
+
+def _missing(base: Term, name: str) -> Problem | None:
+    """Object to a key that an object never has, and guess which was meant."""
+    members = base.shape.members or {}
+    if name in members:
+        return None
+    prefix = f"{base.path}." if base.path else ""
+    guess = nearest(name, members)
+    if guess is None:
+        inner = (key for key, shape in members.items() if name in (shape.members or {}))
+        holder = next(inner, None)
+        guess = f"{holder}.{name}" if holder else None
+    message = f"{base.path or 'this'} has no field {name!r}; it has {', '.join(members)}"
+    return message, f"{prefix}{guess}" if guess else None

@@ -1,0 +1,144 @@
+"""What lasts: whether an observed change ends what a rule with `for` waits on.
+
+Law: pure. A state ends by what is observed: what is not known to have ended goes on. Ends are
+told from the two sides of a change; the store cancels the timers before it adds new ones, so an
+event that ends one state and begins the next starts its timer anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from watcher.model import Conversation, Event, to_plain
+from watcher.rules.conditions import Context, EvaluationError, context
+from watcher.rules.rule import Rule
+
+__all__ = ["ends", "source_ends"]
+
+Ended = Callable[[Conversation, Conversation], bool]
+
+
+def _assignee_differs(before: Conversation, after: Conversation) -> bool:
+    one = before.assignee.id if before.assignee is not None else None
+    other = after.assignee.id if after.assignee is not None else None
+    return one != other
+
+
+def _team_differs(before: Conversation, after: Conversation) -> bool:
+    one = before.team.id if before.team is not None else None
+    other = after.team.id if after.team is not None else None
+    return one != other
+
+
+def _answered(before: Conversation, after: Conversation) -> bool:
+    """An outbound message ends the wait for an answer; an internal note, or one of which the
+    provider does not tell the direction, does not. A last message that is gone does.
+    """
+    if before.last_message == after.last_message:
+        return False
+    return after.last_message is None or after.last_message.direction == "outbound"
+
+
+_ENDED: Mapping[str, tuple[Ended, str]] = {
+    "conversation.unread": (lambda a, b: a.unread and not b.unread, "it was read"),
+    "conversation.message": (_answered, "it was answered"),
+    "conversation.assigned": (_assignee_differs, "the assignee changed"),
+    "conversation.unassigned": (_assignee_differs, "the assignee changed"),
+    "conversation.team_changed": (_team_differs, "the team changed again"),
+    "conversation.archived": (lambda a, b: a.archived and not b.archived, "it was unarchived"),
+    "conversation.status_changed": (
+        lambda a, b: a.status != b.status,
+        "the status changed again",
+    ),
+    "conversation.disposition_changed": (
+        lambda a, b: a.disposition != b.disposition,
+        "the disposition changed again",
+    ),
+    "conversation.labels_changed": (
+        lambda a, b: a.labels != b.labels,
+        "the labels changed again",
+    ),
+    "conversation.priority_changed": (
+        lambda a, b: a.priority != b.priority,
+        "the priority changed again",
+    ),
+}
+
+_STANDS: Mapping[str, Callable[[Conversation], bool]] = {
+    "conversation.unread": lambda now: now.unread,
+    "conversation.archived": lambda now: now.archived,
+}
+"""States that a conversation itself shows, without the change that began them."""
+
+
+def ends(
+    rules: Sequence[Rule],
+    before: Conversation,
+    after: Conversation | None,
+    *,
+    source: str,
+    provider: str,
+) -> tuple[tuple[str, str], ...]:
+    """Give the names of the rules whose wait about this conversation is over, each with a note.
+
+    `after` is None when the conversation was removed, which ends everything. A wait is over when
+    its state has ended or when `where`, as far as it speaks of the conversation itself, no longer
+    holds. A rule for several types is over with the first of their states that ends: its timer
+    does not tell which of them it waits on.
+    """
+    over: list[tuple[str, str]] = []
+    now: Context | None = None
+    for rule in rules:
+        if rule.hold_for is None or rule.types <= {"source.failing"}:
+            continue
+        if after is None:
+            over.append((rule.name, "the conversation was removed"))
+            continue
+        if note := _state_ended(rule, before, after):
+            over.append((rule.name, note))
+        elif rule.where_lasts:
+            now = now or _still(to_plain(after), source, provider)
+            if note := _lapsed(rule, now):
+                over.append((rule.name, note))
+    return tuple(over)
+
+
+def source_ends(rules: Sequence[Rule], event: Event) -> tuple[tuple[str, str], ...]:
+    """Give the rules whose wait about a source is over with this event: `source.recovered`."""
+    if event.type != "source.recovered":
+        return ()
+    return tuple(
+        (rule.name, "the source recovered")
+        for rule in rules
+        if rule.hold_for is not None and "source.failing" in rule.types
+    )
+
+
+def _state_ended(rule: Rule, before: Conversation, after: Conversation) -> str:
+    for kind, (ended, note) in _ENDED.items():
+        if kind not in rule.types:
+            continue
+        # Taken over silently (a field that is newly mapped), an end has no change that shows it.
+        gone = rule.types == {kind} and kind in _STANDS and not _STANDS[kind](after)
+        if gone or ended(before, after):
+            return note
+    return ""
+
+
+def _still(plain: Mapping[str, object], source: str, provider: str) -> Context:
+    """Make the present state known to a condition that reads nothing of the event's moment."""
+    data = {"source": source, "provider": provider, "conversation": plain}
+    return context(Event("", "", source, None, _NO_TIME, data))
+
+
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _lapsed(rule: Rule, now: Context) -> str:
+    if rule.where is None:
+        return ""
+    try:
+        return "" if rule.where.holds(now) else "`where` no longer holds"
+    except EvaluationError as failure:
+        return f"`where` can no longer be evaluated: {failure.message}"

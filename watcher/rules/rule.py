@@ -1,0 +1,117 @@
+"""One rule as a value, and what is checked of its `when` and `for`.
+
+Law: pure; a rule holds the sources of its message, not compiled templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from watcher.model import EVENT_TYPES
+from watcher.rules.conditions import Condition
+from watcher.vocabulary import nearest
+
+__all__ = ["TIMED_TYPES", "Objection", "Rule", "check_for", "check_when", "covered"]
+
+TIMED_TYPES: tuple[str, ...] = (
+    "conversation.unread",
+    "conversation.message",
+    "conversation.assigned",
+    "conversation.unassigned",
+    "conversation.team_changed",
+    "conversation.archived",
+    "conversation.status_changed",
+    "conversation.disposition_changed",
+    "conversation.labels_changed",
+    "conversation.priority_changed",
+    "source.failing",
+)
+"""The types with a state that lasts, to which `for` applies (contract, section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which events are told to whom.
+
+    `when` are event types or globs, `notify` receivers in the configuration's order. With
+    `hold_for`, the message goes out only if the state and `where` have held for so long. `title`
+    and `body` are template sources, None for the default message.
+    """
+
+    name: str
+    when: tuple[str, ...]
+    notify: tuple[str, ...]
+    where: Condition | None = None
+    hold_for: timedelta | None = None
+    title: str | None = None
+    body: str | None = None
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The event types that `when` covers."""
+        return covered(self.when)
+
+    @property
+    def where_lasts(self) -> bool:
+        """Whether `where` can be asked again of a later state of the conversation."""
+        return self.where is not None and self.where.lasts
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What is wrong with one text of a rule, and what was probably meant."""
+
+    text: str
+    message: str
+    suggestion: str | None = None
+
+
+@lru_cache(maxsize=4096)
+def covered(when: tuple[str, ...]) -> frozenset[str]:
+    """Give the event types that types and globs (`*`, case-sensitive) cover."""
+    return frozenset(
+        kind for kind in EVENT_TYPES if any(fnmatchcase(kind, pattern) for pattern in when)
+    )
+
+
+def check_when(patterns: Sequence[str]) -> tuple[Objection, ...]:
+    """Object to every pattern that no event can have."""
+    return tuple(
+        Objection(
+            pattern,
+            f"no event has the type {pattern!r}; there are {', '.join(EVENT_TYPES)}",
+            _meant(pattern),
+        )
+        for pattern in patterns
+        if not covered((pattern,))
+    )
+
+
+def check_for(when: Sequence[str]) -> Objection | None:
+    """Object to a `for` on types without a state that lasts; the first such type is named."""
+    for pattern in when:
+        for kind in EVENT_TYPES:
+            if fnmatchcase(kind, pattern) and kind not in TIMED_TYPES:
+                through = f" (by {pattern!r})" if kind != pattern else ""
+                message = (
+                    f"`for` does not apply to {kind}{through}, which has no state that lasts;"
+                    f" it applies to {', '.join(TIMED_TYPES)}"
+                )
+                return Objection(pattern, message)
+    return None
+
+
+def _meant(pattern: str) -> str | None:
+    """Guess the type meant, also where its first part was left out (`unread`)."""
+    short = {kind.partition(".")[2]: kind for kind in reversed(EVENT_TYPES)}
+    if "*" in pattern:
+        globs = sorted({f"{kind.partition('.')[0]}.*" for kind in EVENT_TYPES})
+        return nearest(pattern, globs)
+    if guess := nearest(pattern, EVENT_TYPES):
+        return guess
+    leaf = nearest(pattern, short)
+    return short[leaf] if leaf else None
