@@ -22,7 +22,7 @@ from watcher.model import Delivery, Result, derive_id, rfc3339
 from watcher.notify import Notice, Notifier
 from watcher.pipeline import Policy, announce_receiver, judge_receiver, room, settle
 from watcher.records import Commit, ReceiverState, Recorded, Settlement
-from watcher.rules import Rule
+from watcher.rules import Rule, outgoing
 from watcher.store import Store
 
 __all__ = ["Dispatcher", "ReceiverPlan"]
@@ -166,7 +166,7 @@ class Dispatcher:
         space = room(limit, sent, 1, now)
         if space.wait is not None:
             return []
-        waiting = await self._claim(now, DIGEST_AT_MOST)
+        waiting = list(await self._claim(now, DIGEST_AT_MOST))
         if not waiting:
             return []
         space = room(limit, sent, len(waiting), now)
@@ -215,9 +215,9 @@ class Dispatcher:
     def _notice(self, batch: list[Delivery]) -> Notice:
         now = self._clock()
         if not self.plan.notifier.text:
-            return Notice(templates.outgoing(batch[0]), "", "", now)
+            return Notice(outgoing(batch[0]), "", "", now)
         texts = [self._text(delivery, now) for delivery in batch]
-        event = templates.outgoing(batch[0])
+        event = outgoing(batch[0])
         if len(batch) == 1:
             return Notice(event, *texts[0], now)
         title, body = templates.digest(texts)

@@ -193,7 +193,7 @@ class _Builder:
         for change in changes:
             extra = {"returned": True} if returned else {}
             self._tell(change, plain, counts, row.id, extra)
-        if changes and old is not None and not returned:
+        if self.live and old is not None and not returned:
             self._end(old, new)
         self._snapshots.append(
             Snapshot(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime
+from typing import Any
 
 from watcher.errors import SourceChanged
 from watcher.model import Observation
@@ -219,7 +220,7 @@ class SweepWalk:
         if verdict.released is not None and state.hold is not None:
             await self._release(desk, state.hold, verdict.released, now)
         from_hold = verdict.from_hold | (frozenset(state.held_suspects) & frozenset(verdict.verify))
-        changes = {
+        changes: dict[str, Any] = {
             "suspects": verdict.verify,
             "held_suspects": tuple(sorted(from_hold)),
             "swept": self.began,
