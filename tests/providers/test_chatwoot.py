@@ -108,6 +108,25 @@ def test_a_row_of_version_two_shows_its_newest_line_and_leaves_the_rest_out() ->
     assert "priority" not in seen["101"].fields
 
 
+def test_a_conversation_of_version_two_without_any_line_has_no_last_message() -> None:
+    row = shape("list_v2_9")["data"]["payload"][0]
+    (seen,) = parse(envelope([{**row, "messages": []}])).rows
+    assert seen.fields["last_message"] is None
+
+
+def test_what_a_contact_does_not_show_is_left_out() -> None:
+    seen = one(meta={"sender": {"id": 41, "name": "Ada"}, "channel": "Channel::Api"})
+    assert seen.fields["contact.name"] == "Ada"
+    assert "contact.email" not in seen.fields
+
+
+def test_without_meta_nothing_is_said_about_assignee_team_contact_or_channel() -> None:
+    row = shape("show_v4_15")
+    del row["meta"]
+    (seen,) = parse(envelope([row])).rows
+    assert not {"assignee", "team", "channel", "contact.id"} & set(seen.fields)
+
+
 def test_service_levels_are_tracked_where_the_edition_has_them() -> None:
     seen = rows("list_enterprise")
     assert seen["101"].fields["attributes.sla_status"] == "active_with_misses"

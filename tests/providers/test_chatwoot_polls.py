@@ -47,6 +47,17 @@ def test_after_a_long_gap_a_poll_walks_by_activity_down_to_the_watermark() -> No
     assert dict(busy.asked[0].params)["sort_by"] == "last_activity_at_desc"
 
 
+def test_a_walk_by_activity_goes_back_to_the_last_poll_though_newer_rows_are_known() -> None:
+    busy = account(12, size=3)
+    busy.now = NOW - timedelta(hours=2)
+    for number in (2, 5, 8, 11):
+        busy.bump(number)
+    provider = chatwoot()
+    provider.taught({"updated_within": False})
+    walked = walk(provider, busy, Poll(since=NOW - timedelta(hours=2), now=NOW, newest=NOW))
+    assert set(walked.ids) >= set(ids(2, 5, 8, 11))
+
+
 def test_a_walk_by_activity_is_cut_after_twenty_pages() -> None:
     busy = account(90, size=3)
     walk(chatwoot(), busy, Poll(NOW - timedelta(days=30), NOW))

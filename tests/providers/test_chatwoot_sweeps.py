@@ -33,6 +33,14 @@ def test_a_short_page_ends_the_sweep_without_another_request() -> None:
     assert [dict(request.params)["page"] for request in still.asked] == ["1", "2", "3"]
 
 
+def test_a_short_page_is_not_the_end_while_the_list_counts_more() -> None:
+    provider = chatwoot()
+    first = [{"id": number} for number in (1, 2, 3)]
+    page = provider.parse(provider.start(SWEEP), answer(envelope(first, total=6)))
+    page = provider.parse(page.next, answer(envelope([{"id": 4}, {"id": 5}], total=6)))
+    assert page.next is not None
+
+
 def test_rows_that_come_during_a_sweep_are_seen_by_it() -> None:
     growing = account(6, size=3)
     growing.add(100, age=0)

@@ -123,7 +123,7 @@ def _row_by_row(plain: Any, links: str, raw: bool) -> Listing:
         except ValidationError as error:
             ids.append(derive_id(repr(row)))
             named = row.get("id") if isinstance(row, dict) else None
-            name = str(named) if isinstance(named, int) else f"number {len(ids)} of the page"
+            name = str(named)[:20] if isinstance(named, int) else f"number {len(ids)} of the page"
             complaints.append(f"conversation {name} cannot be read: {_fault(error)}")
         else:
             wires.append(wire)

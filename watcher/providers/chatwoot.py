@@ -209,8 +209,8 @@ class Chatwoot:
 
     def _judge(self, response: Response) -> None:
         # rack-attack counts in fixed minutes of the server's clock and sends no Retry-After.
-        patience = 60 - _server_time(response).second
-        judge(response, refused=_refusal, patience=float(max(1, patience)))
+        patience = 60.0 - _server_time(response).second
+        judge(response, refused=_refusal, patience=patience)
 
     def _looked_up(self, position: Single, response: Response) -> Page:
         """Read the answer to a look-up.
