@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from watcher.providers import Request, Response
+from watcher.providers import Page, Request, Response
 
 START = 1_786_000_000_000
 NOW = datetime.fromtimestamp(START / 1000, UTC) + timedelta(seconds=1)
@@ -28,7 +28,8 @@ class StrictServer:
     """The search as it was observed; the switches are what is not known of it.
 
     `mirrored`: equal rows come in the opposite order when the sort is turned round. `before`
-    is called ahead of each answer with the number of the request, to change the world.
+    is called ahead of each answer with the number of the request, to change the world. `hidden`
+    ids are taken out of a page after it was cut; `neither` ids pass for neither read nor unread.
     """
 
     rows: list[Row]
@@ -38,6 +39,8 @@ class StrictServer:
     heeds_cursor: bool = True
     counts: bool = True
     before: Callable[[int], None] = lambda number: None
+    hidden: frozenset[str] = frozenset()
+    neither: frozenset[str] = frozenset()
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, request: Request) -> Response:
@@ -57,15 +60,18 @@ class StrictServer:
             after = int(params["startAfterDate"])
             chosen = [row for row in chosen if row.at is None or sign * row.at > sign * after]
         page = chosen[: min(int(params["limit"]), self.most)]
-        body: dict[str, object] = {"conversations": [_shape(row) for row in page]}
+        body: dict[str, object] = {
+            "conversations": [_shape(row) for row in page if row.id not in self.hidden]
+        }
         if self.counts:
             body["total"] = total
         return Response(200, json.dumps(body).encode(), {}, NOW, NOW)
 
-    @staticmethod
-    def _selected(row: Row, params: dict[str, str]) -> bool:
+    def _selected(self, row: Row, params: dict[str, str]) -> bool:
         if params.get("assignedTo") == "unassigned" and row.owner:
             return False
+        if row.id in self.neither:
+            return params["status"] == "all"
         return params["status"] == "all" or (params["status"] == "unread") == row.unread
 
 
@@ -76,3 +82,14 @@ def _shape(row: Row) -> dict[str, object]:
     if row.owner:
         shape["assignedTo"] = row.owner
     return shape
+
+
+def ids(pages: list[Page]) -> set[str]:
+    return {row.id for page in pages for row in page.rows}
+
+
+def world(*times: int | None, unread: bool = False) -> list[Row]:
+    return [
+        Row(f"c{number}", None if at is None else START + at, unread)
+        for number, at in enumerate(times)
+    ]

@@ -77,15 +77,23 @@ def test_a_limit_waits_an_interval_or_until_another_day(left: str, wait: float) 
     assert raised.value.retry_after == wait
 
 
-def test_a_limit_parameter_that_is_refused_is_lowered_once() -> None:
-    watched, refusal = provider(), answer({"message": ["limit must not be greater than 50"]}, 422)
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [(["limit must not be greater than 50"], "50"), ("limit is not valid", "20")],
+)
+def test_a_limit_that_is_refused_is_lowered(words: Any, limit: str) -> None:
+    watched, refusal = provider(), answer({"message": words}, 422)
     page = watched.parse(watched.start(Sweep(NOW)), refusal)
     assert page.fallback
     watched.taught(page.learned)
     position = watched.start(Sweep(NOW))
-    assert ("limit", "20") in watched.request(position).params
+    assert ("limit", limit) in watched.request(position).params
+
+
+def test_the_default_limit_is_never_lowered() -> None:
+    watched = provider(page_size=20)
     with pytest.raises(SourceChanged):
-        watched.parse(position, refusal)
+        watched.parse(watched.start(Sweep(NOW)), answer({"message": "limit is not valid"}, 422))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadconnector_server import NOW, START, Row, StrictServer
+from leadconnector_server import NOW, START, Row, StrictServer, ids, world
 
 from watcher.providers import Members, Motion, Page, Poll, Sweep
 from watcher.providers._leadconnector_walk import Walk
@@ -34,17 +34,6 @@ def walk(server: StrictServer, motion: Motion, watched: HighLevel | None = None)
         if position is None:
             return pages
     raise AssertionError("the walk does not end")
-
-
-def ids(pages: list[Page]) -> set[str]:
-    return {row.id for page in pages for row in page.rows}
-
-
-def world(*times: int | None, unread: bool = False) -> list[Row]:
-    return [
-        Row(f"c{number}", None if at is None else START + at, unread)
-        for number, at in enumerate(times)
-    ]
 
 
 few_times = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=25)
@@ -180,6 +169,20 @@ def test_a_tie_that_cannot_be_proven_whole_leaves_the_sweep_incomplete(
     assert not pages[-1].complete
 
 
+def test_parts_that_do_not_show_the_whole_page_again_prove_nothing() -> None:
+    server = StrictServer([*world(5, 5, 5, 5), Row("later", START + 9)])
+    server.rows[0].unread = server.rows[1].unread = True
+    server.neither = frozenset({"c2"})
+    assert not walk(server, Sweep(NOW))[-1].complete
+
+
+def test_a_page_cut_short_by_hidden_rows_is_not_the_end() -> None:
+    server = StrictServer(world(*range(21)), hidden=frozenset({"c1", "c18"}))
+    pages = walk(server, Sweep(NOW))
+    assert ids(pages) == {row.id for row in server.rows} - server.hidden
+    assert pages[-1].complete
+
+
 def test_a_server_that_cannot_ascend_is_walked_down_and_closed() -> None:
     server = StrictServer(world(1, 2, 3, 4, 5, 6), ascends=False)
 
@@ -209,6 +212,7 @@ def test_conversations_without_a_time_are_seen_at_the_end() -> None:
     pages = walk(server, Sweep(NOW))
     assert ids(pages) == {row.id for row in server.rows}
     assert pages[-1].complete
+    assert {params["status"] for params in server.asked} == {"all"}  # a tie that is seen whole
 
 
 def test_more_conversations_without_a_time_than_a_page_leave_the_sweep_incomplete() -> None:

@@ -11,9 +11,18 @@ import re
 from watcher.errors import SourceError, SourceRefused
 from watcher.providers import Response
 from watcher.providers._answers import judge, said
+from watcher.providers._leadconnector_walk import DEFAULT_LIMIT
 from watcher.providers._leadconnector_wire import whole_number
 
-__all__ = ["DOUBTFUL", "INTERVAL", "LONG_WAIT", "accept", "day_is_over", "known_refusal"]
+__all__ = [
+    "DOUBTFUL",
+    "INTERVAL",
+    "LONG_WAIT",
+    "accept",
+    "day_is_over",
+    "known_refusal",
+    "limit_in",
+]
 
 INTERVAL = 10.0
 """Seconds of the rate limit's window, to wait after a 429 (no `Retry-After` is documented)."""
@@ -63,6 +72,12 @@ def known_refusal(words: str) -> tuple[str, str] | None:
         if text in words.lower():
             return reason, remedy
     return None
+
+
+def limit_in(words: str, asked: int) -> int:
+    """Give the largest `limit` that a refusal of the one asked for names, else the default."""
+    named = (int(number) for number in re.findall(r"\b[0-9]{1,4}\b", words))
+    return max((n for n in named if DEFAULT_LIMIT <= n < asked), default=DEFAULT_LIMIT)
 
 
 def _refused(response: Response) -> SourceError:

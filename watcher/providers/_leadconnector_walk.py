@@ -163,8 +163,6 @@ def detour(walk: Walk) -> Walk | None:
 def _onward(walk: Walk) -> Step:
     if walk.most is not None and walk.page > walk.most:
         return Step(None, False)
-    if walk.tie is None and walk.cursor is not None and _outside(walk, walk.cursor):
-        return _end(walk)
     return Step(walk, walk.whole)
 
 

@@ -43,6 +43,7 @@ from watcher.providers._leadconnector_refusals import (
     accept,
     day_is_over,
     known_refusal,
+    limit_in,
 )
 from watcher.providers._leadconnector_walk import DEFAULT_LIMIT, Walk, advance, detour
 from watcher.providers._leadconnector_wire import EPOCH, read_listing, read_rows, whole_number
@@ -204,7 +205,9 @@ class HighLevel:
     def _walked(self, walk: Walk, response: Response) -> Page:
         words = said(response, "message").lower()
         if response.status in (400, 422) and "limit" in words and walk.limit > DEFAULT_LIMIT:
-            return Page(complete=False, fallback=True, learned={"limit": DEFAULT_LIMIT})
+            return Page(
+                complete=False, fallback=True, learned={"limit": limit_in(words, walk.limit)}
+            )
         accept(response)
         listing = read_listing(response)
         reading = read_rows(listing, self._link, unassigned=walk.unassigned, raw=self._raw)
