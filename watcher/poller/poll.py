@@ -10,10 +10,11 @@ from datetime import datetime
 
 import anyio
 
+from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.model import Observation
 from watcher.pipeline import judge_arrivals
 from watcher.poller.desk import Desk, Seen
-from watcher.providers import LookUp, Members, Motion, Page, Poll
+from watcher.providers import LookUp, Members, Motion, Page, Poll, Position
 
 __all__ = ["PollWalk", "newest_of"]
 
@@ -22,6 +23,9 @@ SET_PAGES = 3
 
 SUSPECTS_PER_POLL = 20
 """Look-ups that one poll may spend on suspicions; the next poll goes on."""
+
+PAGE_TRIES = 3
+"""Failures of polls in a row after which they go past the page that fails."""
 
 MAX_PAGES = 200
 """A walk that never ends is cut here; the sweep sees what it missed."""
@@ -35,6 +39,7 @@ class PollWalk:
         self.missing: frozenset[str] = frozenset()
         self.vanished: frozenset[str] = frozenset()
         self.crowded = False
+        self._failures = 0
         self._excused: dict[str, set[str]] = {}
         self._too_large: set[str] = set()
 
@@ -52,9 +57,16 @@ class PollWalk:
         self.total, self.missing, self.vanished = None, frozenset(), frozenset()
         self.crowded = False
         arrivals: dict[str, tuple[Observation, Seen]] = {}
-        position = desk.start(motion)
+        position, past = desk.start(motion), False
         for _ in range(MAX_PAGES):
-            seen = await desk.fetch(position, urgent=True)
+            try:
+                seen = await desk.fetch(position, urgent=True)
+            except (SourceUnavailable, SourceChanged) as error:
+                if past:
+                    raise
+                position, past = self._past(desk, position, error), True
+                continue
+            past = False
             page = seen.page
             newest = newest_of(page.rows, newest)
             last = page.next is None and not page.fallback
@@ -66,12 +78,27 @@ class PollWalk:
                 break
             position = desk.start(motion) if page.fallback else page.next
             await anyio.lowlevel.checkpoint()
+        self._failures = 0
         await self._admit(desk, arrivals)
         for name in desk.plan.provider.sets:
             if name not in self._too_large:
                 await self._members(desk, name)
         await desk.save(force=newest != desk.state.newest, newest=newest, polled=started)
         desk.metrics.polls.labels(desk.plan.name).inc()
+
+    def _past(self, desk: Desk, position: Position, error: SourceError) -> Position:
+        """Give the position after a page that failed several polls in a row, where there is one:
+        a single broken record must not blind the polls. Raises `error` otherwise.
+        """
+        if isinstance(error, SourceUnavailable) and (
+            error.connect or error.retry_after is not None
+        ):
+            raise error
+        self._failures += 1
+        after = desk.plan.provider.skip(position) if self._failures >= PAGE_TRIES else None
+        if after is None:
+            raise error
+        return after
 
     def _note(self, page: Page, vanished: frozenset[str]) -> None:
         if page.total is not None:
@@ -104,6 +131,8 @@ class PollWalk:
             decision = await desk.absorb(seen.page.rows, seen.response)
             self.vanished -= _explained(seen.page.rows, decision.vanished)
             shown.update(row.id for row in seen.page.rows)
+            if seen.page.fallback:
+                return  # the provider learned something; the next poll asks differently
             position = seen.page.next
             if position is None:
                 break

@@ -234,7 +234,7 @@ class SourcePoller:
         desk, live = self.desk, self.desk.state.baselined is not None
         if not live:
             done = await sweep.finish_baseline(desk, self._holes)
-            self._holes = self._holes + 1 if sweep.skipped else 0
+            self._holes = 0 if sweep.whole else self._holes + 1
             now = anyio.current_time()
             if done:
                 self.log.info("baseline done", conversations=len(sweep.seen))
@@ -243,7 +243,7 @@ class SourcePoller:
                 self._sweep_due = now + self.plan.poll_every
         else:
             self._verification = await sweep.finish(desk, self._holes)
-            self._holes = self._holes + 1 if sweep.skipped else 0
+            self._holes = 0 if sweep.whole else self._holes + 1
         self._drift = None
         self._poll.swept()
         self.attempted = True

@@ -26,6 +26,9 @@ MAX_PAGES = 200_000
 MISSING = "missing_from_the_start"
 """Where a source's state keeps the raw keys that no row of its baseline had."""
 
+LOOK_BEHIND = 100
+"""Rows behind a hole that are looked up one by one after each sweep."""
+
 HOLE_AFTER = 2
 """Sweeps in a row with skipped pages after which the hole counts as staying."""
 
@@ -45,6 +48,7 @@ class SweepWalk:
     newest: datetime | None = None
     whole: bool = True
     skipped: int = 0
+    cut: bool = False
     unusable: int = 0
     pages: int = 0
     rows: int = 0
@@ -86,7 +90,8 @@ class SweepWalk:
             self._restart(desk)
             return False
         if page.next is None:
-            self.whole = self.whole and page.complete and not self.unusable and not self.skipped
+            self.cut = not page.complete
+            self.whole = not (self.cut or self.unusable or self.skipped)
             return True
         if self.pages >= MAX_PAGES:
             raise SourceChanged("the listing never ends", "report this with the provider's name")
@@ -104,7 +109,6 @@ class SweepWalk:
         if self.restarts > MAX_RESTARTS + 2:
             raise SourceChanged("the listing makes every walk begin again")
         self.position = self.first = desk.start(Sweep(self.started))
-        self.whole = True
         self.seen.clear()
 
     def skip(self, desk: Desk) -> bool:
@@ -124,7 +128,7 @@ class SweepWalk:
         """
         now = desk.clock()
         if not self.whole:
-            if not self.skipped or holes_before + 1 < HOLE_AFTER:
+            if holes_before + 1 < HOLE_AFTER:
                 desk.log.warning("the first sweep was incomplete; it is repeated", rows=self.rows)
                 return False
         elif not self.seen and desk.state.empty_sweeps == 0:
@@ -145,9 +149,16 @@ class SweepWalk:
             learned={**desk.state.learned, MISSING: sorted(self.missing or ())},
         )
         desk.metrics.sweeps.labels(desk.plan.name, "baseline").inc()
-        if self.skipped:
+        if not self.whole:
             await self._report_hole(desk, now)
         return True
+
+    def _hole(self) -> str:
+        if self.skipped:
+            return f"{self.skipped} page(s) of the listing always fail"
+        if self.unusable:
+            return f"{self.unusable} row(s) of the listing cannot be read"
+        return "the listing cannot be walked whole"
 
     async def _report_hole(self, desk: Desk, now: datetime) -> None:
         hold = Hold(
@@ -155,8 +166,8 @@ class SweepWalk:
             since=now,
             ids=(),
             known=len(self.seen),
-            reason=f"{self.skipped} page(s) of the listing always fail; what is there is not watched",
-            remedy="ask the provider's administrator to mend the records that the page fails on",
+            reason=f"{self._hole()}; what is hidden there is watched less closely",
+            remedy="ask the provider's administrator to mend the records that the listing fails on",
         )
         await desk.announce("held", reason=hold.reason, remedy=hold.remedy, since=now, hold=hold)
 
@@ -166,14 +177,26 @@ class SweepWalk:
         outcome = "complete" if self.whole else "incomplete"
         desk.metrics.sweeps.labels(desk.plan.name, outcome).inc()
         if not self.whole:
-            if self.skipped and state.hold is None and holes_before + 1 >= HOLE_AFTER:
+            if state.hold is None and holes_before + 1 >= HOLE_AFTER:
                 await self._report_hole(desk, now)
             await desk.save(force=False, swept=self.began)
-            return None
+            return await self._look_behind(desk)
         if state.hold is not None and state.hold.kind == "hole":
             await self._release(desk, state.hold, "mended", now)
         await self._judge_arrivals(desk, now)
         return await self._judge_absences(desk, now)
+
+    async def _look_behind(self, desk: Desk) -> Verification | None:
+        """Behind a hole that stays, rows are looked up one by one: only the provider's own word
+        counts there, never their absence from the listing.
+        """
+        hold = desk.state.hold
+        if hold is None or hold.kind != "hole":
+            return None
+        hidden = sorted(set(await desk.store.present(desk.plan.name)) - self.seen)
+        if not hidden or len(hidden) > LOOK_BEHIND:
+            return None
+        return Verification(hidden, frozenset(), frozenset(), proof_only=True)
 
     async def _release(self, desk: Desk, hold: Hold, outcome: str, now: datetime) -> None:
         await desk.announce(

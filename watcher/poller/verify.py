@@ -27,7 +27,8 @@ Reason = Literal["deleted", "access_lost", "unknown"]
 class Verification:
     """The look-ups that follow a sweep.
 
-    `confirmed` are ids that two complete sweeps lacked, `from_hold` those that were held.
+    `confirmed` are ids that two complete sweeps lacked, `from_hold` those that were held. With
+    `proof_only` the listing proves nothing: what the look-up cannot decide is no suspect.
     """
 
     waiting: list[str]
@@ -35,6 +36,7 @@ class Verification:
     from_hold: frozenset[str]
     undecided: list[str] = dataclasses.field(default_factory=list)
     failures: int = 0
+    proof_only: bool = False
 
     async def step(self, desk: Desk) -> bool:
         """Look up the next row; True when none is left. Raises SourceError."""
@@ -49,6 +51,8 @@ class Verification:
                 raise
         if self.waiting:
             return False
+        if self.proof_only:
+            return True
         await desk.save(
             force=True,
             suspects=tuple(self.undecided),
