@@ -145,26 +145,22 @@ def eligible(
 ) -> Sequence[Owed]:
     """Choose up to `limit` of a receiver's waiting rows, given in the order in which they entered
     the outbox: what is due, longest due first, one immediate delivery of a topic at most.
+
+    With `relaxed`, one that has often failed lets later ones pass while it waits for its next
+    attempt; when both could go, the earlier does.
     """
     waiting = tuple(waiting)
     closed = {owed.topic for owed in waiting if not owed.timer and owed.is_out(now)}
-    ready = []
+    chosen = []
     for owed in waiting:
         due = owed.delivery.due <= now and not owed.is_out(now)
         if due and (owed.timer or owed.topic not in closed):
-            ready.append(owed)
-        if not owed.timer and not (relaxed and owed.delivery.attempt >= FAILED_OFTEN):
-            closed.add(owed.topic)
-    ready.sort(key=lambda owed: owed.delivery.due)
-
-    chosen: list[Owed] = []
-    out: set[tuple[str, str | None]] = set()
-    for owed in ready:
-        if len(chosen) < limit and (owed.timer or owed.topic not in out):
             chosen.append(owed)
-            if not owed.timer:
-                out.add(owed.topic)
-    return chosen
+        stands_back = relaxed and not due and owed.delivery.attempt >= FAILED_OFTEN
+        if not owed.timer and not stands_back:
+            closed.add(owed.topic)
+    chosen.sort(key=lambda owed: owed.delivery.due)
+    return chosen[:limit]
 
 
 def made_at(commit: Commit) -> datetime | None:

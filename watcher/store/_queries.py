@@ -101,10 +101,9 @@ _FINISH = """
 END_TIMERS = _FINISH + " AND topic = :topic AND (:rule IS NULL OR timer = :rule)"
 FORGET_TIMERS = _FINISH + " AND source = :source"
 
-# Eligible: see `watcher.store._outbox.eligible`, which says the same. The reader of this statement
-# still has to take one immediate delivery of a topic at most.
+# The same as `watcher.store._outbox.eligible`.
 ELIGIBLE = f"""
-    SELECT d.seq, d.topic, {DELIVERY}
+    SELECT d.seq, {DELIVERY}
     FROM deliveries d JOIN events e ON e.id = d.event
     WHERE d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
         AND (d.lease IS NULL OR d.lease <= :now)
@@ -112,8 +111,10 @@ ELIGIBLE = f"""
             SELECT 1 FROM deliveries o
             WHERE o.receiver = d.receiver AND o.topic = d.topic AND o.seq <> d.seq
                 AND o.state = 'pending' AND o.timer IS NULL
-                AND (o.lease > :now OR (o.seq < d.seq AND o.attempt < :patience))))
-    ORDER BY d.due, d.seq"""
+                AND (o.lease > :now
+                     OR (o.seq < d.seq AND (o.attempt < :patience OR o.due <= :now)))))
+    ORDER BY d.due, d.seq
+    LIMIT :limit"""
 CLAIM = "UPDATE deliveries SET attempt = attempt + 1, lease = ? WHERE seq = ?"
 
 SETTLE = """

@@ -39,6 +39,8 @@ class Reader:
         with anyio.CancelScope(shield=True):  # a connect that is cut off leaks its thread
             try:
                 await connection
+                # Type globs mean what they say, as they do in PostgreSQL.
+                await connection.execute_fetchall("PRAGMA case_sensitive_like = ON")
             except sqlite3.Error as error:
                 raise store_error(path, error) from error
         return cls(connection, path)

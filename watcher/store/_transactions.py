@@ -105,26 +105,18 @@ def claim(
     limit: int,
     relaxed: bool,
 ) -> Sequence[Delivery]:
-    """Take what is eligible; reading stops as soon as the limit is reached."""
-    patience = FAILED_OFTEN if relaxed else sys.maxsize
-    parameters = {"receiver": receiver, "now": _rows.micros(now), "patience": patience}
-    chosen: list[int] = []
-    taken: list[Delivery] = []
-    out: set[str] = set()
-    cursor = connection.execute(_queries.ELIGIBLE, parameters)
-    while len(taken) < limit and (row := cursor.fetchone()) is not None:
-        seq, topic, *columns = row
-        delivery = _rows.read_delivery(columns)
-        if delivery.timer is None:
-            if topic in out:
-                continue
-            out.add(topic)
-        chosen.append(seq)
-        taken.append(replace(delivery, attempt=delivery.attempt + 1))
-    cursor.close()
+    """Take what is eligible."""
+    parameters = {
+        "receiver": receiver,
+        "now": _rows.micros(now),
+        "patience": FAILED_OFTEN if relaxed else sys.maxsize,
+        "limit": limit,
+    }
+    rows = connection.execute(_queries.ELIGIBLE, parameters).fetchall()
     until = _rows.micros(now + lease)
-    connection.executemany(_queries.CLAIM, [(until, seq) for seq in chosen])
-    return taken
+    connection.executemany(_queries.CLAIM, [(until, seq) for seq, *_ in rows])
+    eligible = [_rows.read_delivery(columns) for _, *columns in rows]
+    return [replace(delivery, attempt=delivery.attempt + 1) for delivery in eligible]
 
 
 def settle(

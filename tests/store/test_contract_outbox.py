@@ -1,0 +1,282 @@
+"""Every store: who may take which delivery when, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from support.records import LEASE, T0, at, commit, delivery, event, settlement
+
+from watcher.model import Delivery
+from watcher.records import DeliveryQuery, Settlement
+from watcher.store import Store
+
+
+async def fill(store: Store, *deliveries: Delivery) -> None:
+    """Commit these deliveries one after the other."""
+    for owed in deliveries:
+        await store.commit(commit(owed))
+
+
+async def take(
+    store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False
+) -> Sequence[Delivery]:
+    """Claim for the receiver `team`."""
+    return await store.claim("team", at(seconds), lease=LEASE, limit=limit, relaxed=relaxed)
+
+
+async def ids(store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False) -> str:
+    """Claim for the receiver `team` and give the ids in their order."""
+    return " ".join([d.id for d in await take(store, seconds, limit=limit, relaxed=relaxed)])
+
+
+async def fail(store: Store, seconds: float = 0, *, relaxed: bool = False) -> str:
+    """Claim and fail whatever can be claimed; it is due again a minute later."""
+    out = await take(store, seconds, relaxed=relaxed)
+    await store.settle([settlement(one, "pending", seconds=seconds) for one in out])
+    return " ".join(one.id for one in out)
+
+
+async def only(store: Store) -> Delivery:
+    """Give the outbox's only delivery."""
+    (owed,) = await store.deliveries(DeliveryQuery())
+    return owed
+
+
+def of(name: str, conversation: str, seconds: float = 0, **changed: object) -> Delivery:
+    """Make a delivery of an event about a conversation."""
+    return delivery(event(name, subject=conversation, seconds=seconds), **changed)
+
+
+async def test_a_delivery_is_not_taken_before_it_is_due(store: Store) -> None:
+    await fill(store, delivery(due=10))
+    assert await ids(store, 9.999999) == ""
+    assert await ids(store, 10) == "e1"
+
+
+async def test_each_receiver_takes_its_own(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm")))
+    assert [d.receiver for d in await take(store)] == ["team"]
+    assert await store.pending() == {"team": 1, "crm": 1}
+
+
+async def test_the_longest_due_come_first_and_the_limit_holds(store: Store) -> None:
+    await fill(store, of("late", "c1", due=30), of("b", "c2", due=10), of("a", "c3", due=10))
+    assert await ids(store, 60, limit=2) == "b a"
+    assert await ids(store, 60, limit=2) == "late"
+    assert await ids(store, 999, limit=0) == ""
+
+
+async def test_what_is_taken_is_hidden_until_its_lease_ends(store: Store) -> None:
+    await fill(store, delivery())
+    (first,) = await take(store)
+    assert await ids(store, 59.999) == ""
+    (second,) = await take(store, 60)
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert (await only(store)).attempt == 2
+
+
+async def test_leases_end_for_all_at_a_start_after_a_crash(store: Store) -> None:
+    await store.commit(commit(delivery()))
+    assert await ids(store) == "e1"
+    await store.unclaim()
+    (again,) = await take(store)
+    assert again.attempt == 2
+
+
+async def test_a_later_one_of_the_same_conversation_waits_for_the_earlier(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"), of("other", "c2"))
+    (first, _) = await take(store)
+    assert await ids(store, 120) == "1 other"  # leases ran out; still not the second
+    await store.settle([settlement(first)])
+    assert (await only_pending(store)) == "1 2 other"  # fenced off: attempt 1 is history
+    first, _ = await take(store, 240)
+    await store.settle([settlement(first)])
+    assert await ids(store, 240) == "2"
+
+
+async def only_pending(store: Store) -> str:
+    """Give the ids of what is pending."""
+    return " ".join(d.id for d in await store.deliveries(DeliveryQuery(state="pending")))
+
+
+@pytest.mark.parametrize("state", ["delivered", "dead", "cancelled"])
+async def test_the_later_one_goes_once_the_earlier_is_done_in_whatever_way(
+    store: Store, state: str
+) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"))
+    (first,) = await take(store)
+    await store.settle([settlement(first, state)])
+    assert await ids(store) == "2"
+
+
+async def test_the_later_one_waits_while_the_earlier_is_not_even_due(store: Store) -> None:
+    await fill(store, of("1", "c1", due=100), of("2", "c1", due=0))
+    assert await ids(store, 50) == ""
+
+
+async def test_order_is_kept_by_receiver_source_and_conversation(store: Store) -> None:
+    leads = delivery(event("3", source="leads", subject="c1"))
+    whole = delivery(event("4", source="sales", subject=None, type="source.failing"))
+    await fill(store, of("1", "c1"), of("2", "c1", receiver="crm"), leads, whole)
+    assert await ids(store) == "1 3 4"
+
+
+async def test_events_without_a_subject_are_in_order_too(store: Store) -> None:
+    await fill(
+        store,
+        delivery(event("1", subject=None, type="source.failing")),
+        delivery(event("2", subject=None, type="source.recovered")),
+    )
+    assert await ids(store) == "1"
+
+
+async def test_timers_wait_for_nobody_and_nobody_waits_for_them(store: Store) -> None:
+    await fill(store, of("1", "c1", timer="A"), of("2", "c1"), of("3", "c1", timer="B"))
+    assert await ids(store) == "1.A 2 3.B"
+
+
+async def test_relaxed_lets_later_ones_pass_after_the_third_failure(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"))
+    for minute in range(3):
+        assert await fail(store, 60 * minute, relaxed=True) == "1"
+    assert await ids(store, 121) == ""  # strict still waits
+    assert await ids(store, 121, relaxed=True) == "2"
+
+
+async def test_relaxed_or_not_one_of_a_conversation_is_out_at_a_time(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"), of("3", "c2"))
+    for minute in range(3):
+        await fail(store, 60 * minute, relaxed=True)
+    # The second one is due as well, but not beside the first.
+    assert await ids(store, 180, relaxed=True) == "1 3"
+    assert await ids(store, 239, relaxed=True) == ""
+
+
+async def test_relaxed_an_earlier_one_waits_while_a_later_one_is_out(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"))
+    for minute in range(3):
+        await fail(store, 60 * minute, relaxed=True)
+    assert await ids(store, 179, relaxed=True) == "2"
+    assert await ids(store, 180, relaxed=True) == ""
+    assert await ids(store, 239, relaxed=True) == "1"
+
+
+async def test_an_outcome_is_recorded_and_the_lease_ends(store: Store) -> None:
+    await fill(store, delivery())
+    (out,) = await take(store)
+    await store.settle([Settlement(out.key, 1, "pending", at(5), "503", None)])
+    assert await ids(store, 4) == ""
+    (again,) = await take(store, 5)
+    assert (again.note, again.due, again.settled) == ("503", at(5), None)
+    await store.settle([Settlement(out.key, 2, "delivered", at(5), "200", at(6))])
+    done = await only(store)
+    assert (done.state, done.note, done.settled) == ("delivered", "200", at(6))
+
+
+async def test_an_outcome_with_another_attempt_number_is_ignored(store: Store) -> None:
+    await fill(store, delivery())
+    (old,) = await take(store)
+    (new,) = await take(store, 60)
+    await store.settle([settlement(old, "dead")])
+    assert await only(store) == new
+    assert await ids(store, 61) == ""  # and the new lease goes on
+
+
+async def test_an_outcome_of_an_unknown_delivery_is_ignored(store: Store) -> None:
+    assert list(await store.settle([settlement(delivery())])) == []
+
+
+async def test_what_was_buried_while_out_does_not_wait_again_but_may_have_arrived(
+    store: Store,
+) -> None:
+    await fill(store, delivery())
+    (out,) = await take(store)
+    await store.bury([], [], at(1))
+    await store.settle([settlement(out, "pending", seconds=2)])
+    assert (await only(store)).state == "dead"
+    await store.settle([settlement(out, "delivered", seconds=3)])
+    assert (await only(store)).state == "delivered"
+
+
+async def test_next_due_looks_at_what_is_pending_whoever_has_claimed_it(store: Store) -> None:
+    await fill(store, of("2", "c1", due=20), of("1", "c1", due=30), of("3", "c2", due=-9))
+    assert await store.next_due("team") == at(-9)
+    (out,) = await take(store)
+    assert await store.next_due("team") == at(-9)
+    await store.settle([settlement(out)])
+    assert await store.next_due("team") == at(20)
+    assert await store.next_due("crm") is None
+
+
+async def test_sent_since_counts_a_digest_once_and_only_what_went_out(store: Store) -> None:
+    for number in range(6):
+        await fill(store, of(str(number), f"c{number}"))
+    await fill(store, delivery(event("crm"), receiver="crm"))
+    (crm,) = await store.claim("crm", T0, lease=LEASE, limit=1)
+    out = await take(store)
+    times = [5, 9, 9, 9, 7]
+    await store.settle([settlement(crm, seconds=8)])
+    await store.settle([settlement(one, seconds=s) for one, s in zip(out, times, strict=False)])
+    await store.settle([settlement(out[-1], "dead", seconds=8)])
+    assert list(await store.sent_since("team", T0)) == [at(5), at(7), at(9)]
+    assert list(await store.sent_since("team", at(7))) == [at(7), at(9)]
+    assert list(await store.sent_since("team", at(7.000001))) == [at(9)]
+
+
+async def test_retry_makes_dead_ones_due_now_as_if_never_tried(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c2"), of("3", "c3"))
+    out = await take(store)
+    await store.settle([settlement(one, "dead") for one in out[:2]])
+    await store.settle([settlement(out[2])])
+    assert await store.retry(["1", "3", "never"], at(500)) == 1
+    (again,) = await store.deliveries(DeliveryQuery(id="1"))
+    assert (again.state, again.attempt, again.due, again.settled) == ("pending", 0, at(500), None)
+    assert again.note == "it is dead"  # why it was given up can still be read
+    assert await ids(store, 500) == "1"
+    assert await store.retry([], at(600)) == 0
+
+
+async def test_retry_of_all_takes_every_dead_one(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm"), delivery(receiver="ops")))
+    await store.bury(["ops"], [], at(1))
+    assert await store.retry(None, at(2)) == 2
+    assert await store.pending() == {"team": 1, "crm": 1, "ops": 1}
+
+
+async def test_retry_by_id_reaches_every_receiver_of_the_message(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm")))
+    await store.bury([], [], at(1))
+    assert await store.retry(["e1"], at(2)) == 2
+
+
+async def test_bury_gives_up_what_belongs_to_nobody_any_more(store: Store) -> None:
+    await store.commit(
+        commit(
+            delivery(),
+            delivery(receiver="crm"),
+            delivery(receiver="ops", rule="Removed"),
+            delivery(timer="Kept", receiver="ops"),
+            delivery(timer="Removed", receiver="ops"),
+        )
+    )
+    assert await store.bury(["team", "ops"], ["Rule", "Kept"], at(5)) == 2
+    found = {d.key: (d.state, d.settled) for d in await store.deliveries(DeliveryQuery())}
+    assert found == {
+        "e1/team": ("pending", None),
+        "e1/crm": ("dead", at(5)),
+        "e1/ops": ("pending", None),  # immediate: what is owed outlives its rule
+        "e1.Kept/ops": ("pending", None),
+        "e1.Removed/ops": ("cancelled", at(5)),
+    }
+    notes = {d.note for d in await store.deliveries(DeliveryQuery()) if d.state != "pending"}
+    assert notes == {"the receiver is no longer configured", "the rule is no longer configured"}
+    assert await store.bury(["team", "ops"], ["Rule", "Kept"], at(6)) == 0
+
+
+async def test_bury_leaves_what_is_settled_as_it_is(store: Store) -> None:
+    await fill(store, delivery())
+    (out,) = await take(store)
+    await store.settle([settlement(out)])
+    assert await store.bury([], [], at(5)) == 0
+    assert (await only(store)).state == "delivered"

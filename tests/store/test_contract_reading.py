@@ -1,0 +1,153 @@
+"""Every store: what can be asked of the log and the outbox, and what leaves them with time."""
+
+from __future__ import annotations
+
+import pytest
+from support.records import LEASE, T0, at, commit, delivery, event, settlement
+
+from watcher.records import Commit, DeliveryQuery, End, EventQuery
+from watcher.store import Store
+
+TYPES = {
+    "1": ("conversation.unread", "sales", "c1"),
+    "2": ("conversation.read", "sales", "c2"),
+    "3": ("conversation.team_changed", "leads", "c1"),
+    "4": ("source.failing", "leads", None),
+    "5": ("conversation.unread", "leads", "c1"),
+}
+
+
+async def fill(store: Store) -> None:
+    for number, (type_, source, subject) in enumerate(TYPES.values(), 1):
+        happened = event(str(number), type=type_, source=source, subject=subject, seconds=number)
+        await store.commit(Commit(source, events=(happened,)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, "1 2 3 4 5"),
+        ({"limit": 2}, "4 5"),
+        ({"limit": 0}, ""),
+        ({"type": "conversation.unread"}, "1 5"),
+        ({"type": "conversation.*"}, "1 2 3 5"),
+        ({"type": "*.failing"}, "4"),
+        ({"type": "*"}, "1 2 3 4 5"),
+        ({"type": "*a*.*e*"}, "1 2 3 5"),
+        ({"type": "conversation.team_changed"}, "3"),
+        ({"type": "conversation.team*changed"}, "3"),
+        ({"type": "conversation"}, ""),
+        ({"type": "Conversation.*"}, ""),
+        ({"type": "conversation.team?changed"}, ""),
+        ({"type": "conversation.tea__changed"}, ""),
+        ({"type": "%"}, ""),
+        ({"type": "[cs]*"}, ""),
+        ({"type": "\\*"}, ""),
+        ({"source": "leads"}, "3 4 5"),
+        ({"conversation": "c1"}, "1 3 5"),
+        ({"conversation": "c1", "source": "leads", "limit": 1}, "5"),
+        ({"id": "4"}, "4"),
+        ({"id": "never"}, ""),
+        ({"since": at(3)}, "3 4 5"),
+        ({"since": at(3), "type": "*.unread"}, "5"),
+    ],
+)
+async def test_events_are_found_newest_ones_oldest_first(
+    store: Store, asked: dict, found: str
+) -> None:
+    await fill(store)
+    events = await store.events(EventQuery(**asked))
+    assert " ".join(recorded.event.id for recorded in events) == found
+
+
+async def test_events_after_a_place_in_the_log(store: Store) -> None:
+    await fill(store)
+    log = await store.events(EventQuery())
+    assert list(await store.events(EventQuery(after=log[2].seq))) == list(log[3:])
+    assert list(await store.events(EventQuery(after=log[4].seq))) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, "e1/team e1/crm e2/team e2.Slow/crm"),
+        ({"limit": 2}, "e2/team e2.Slow/crm"),
+        ({"limit": 0}, ""),
+        ({"state": "delivered"}, "e1/team"),
+        ({"state": "dead"}, ""),
+        ({"receiver": "crm"}, "e1/crm e2.Slow/crm"),
+        ({"event": "e2"}, "e2/team e2.Slow/crm"),
+        ({"id": "e1"}, "e1/team e1/crm"),
+        ({"id": "e2.Slow"}, "e2.Slow/crm"),
+        ({"state": "pending", "receiver": "crm", "limit": 1}, "e2.Slow/crm"),
+    ],
+)
+async def test_deliveries_are_found_newest_ones_oldest_first(
+    store: Store, asked: dict, found: str
+) -> None:
+    second = event("e2", seconds=5)
+    await store.commit(commit(delivery(), delivery(receiver="crm")))
+    await store.commit(commit(delivery(second), delivery(second, timer="Slow", receiver="crm")))
+    (out,) = await store.claim("team", T0, lease=LEASE, limit=1)
+    await store.settle([settlement(out)])
+    deliveries = await store.deliveries(DeliveryQuery(**asked))
+    assert " ".join(owed.key for owed in deliveries) == found
+
+
+async def test_pending_counts_by_receiver(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm"), delivery(timer="Slow")))
+    assert await store.pending() == {"team": 2, "crm": 1}
+    out = await store.claim("team", T0, lease=LEASE, limit=2)
+    await store.settle([settlement(one) for one in out])
+    assert await store.pending() == {"crm": 1}
+
+
+async def test_prune_removes_what_is_older_and_keeps_what_is_not(store: Store) -> None:
+    await fill(store)
+    assert await store.prune(at(3), at(3)) == 2
+    assert [found.event.id for found in await store.events(EventQuery())] == ["3", "4", "5"]
+    assert await store.prune(at(3), at(3)) == 0
+
+
+async def test_prune_keeps_pending_deliveries_and_the_events_they_carry(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(event("e2"), receiver="crm")))
+    (out,) = await store.claim("team", T0, lease=LEASE, limit=1)
+    await store.settle([settlement(out, seconds=10)])
+    assert await store.prune(at(100), at(10)) == 0  # settled at ten is not older than ten
+    assert await store.prune(at(100), at(10.000001)) == 2
+    assert [found.event.id for found in await store.events(EventQuery())] == ["e2"]
+    assert [owed.id for owed in await store.deliveries(DeliveryQuery())] == ["e2"]
+
+
+@pytest.mark.parametrize("state", ["delivered", "dead", "cancelled"])
+async def test_settled_deliveries_go_in_whatever_state(store: Store, state: str) -> None:
+    await store.commit(commit(delivery()))
+    (out,) = await store.claim("team", T0, lease=LEASE, limit=1)
+    await store.settle([settlement(out, state)])
+    assert await store.prune(T0, at(1)) == 1
+    assert len(await store.events(EventQuery())) == 1
+
+
+async def test_an_event_stays_as_long_as_a_delivery_that_stays_carries_it(store: Store) -> None:
+    await store.commit(commit(delivery()))
+    (out,) = await store.claim("team", T0, lease=LEASE, limit=1)
+    await store.settle([settlement(out, "dead", seconds=50)])
+    assert await store.prune(at(100), at(20)) == 0
+    (kept,) = await store.deliveries(DeliveryQuery())
+    assert kept.event == event()
+
+
+async def test_prune_keeps_timers_that_have_not_ended(store: Store) -> None:
+    await store.commit(commit(delivery(timer="Slow")))
+    (out,) = await store.claim("team", T0, lease=LEASE, limit=1)
+    await store.settle([settlement(out)])
+    assert await store.prune(at(1000), at(1000)) == 0
+    await store.commit(Commit("sales", ends=(End("sales", "c1"),)))
+    assert await store.prune(at(1000), at(1000)) == 2
+
+
+async def test_a_cancelled_timer_without_a_time_is_as_old_as_its_making(store: Store) -> None:
+    await store.commit(commit(delivery(event(seconds=7), timer="Slow", due=5000)))
+    await store.commit(Commit("sales", ends=(End("sales", "c1"),)))
+    assert await store.prune(T0, at(7)) == 0
+    assert await store.prune(T0, at(8)) == 1

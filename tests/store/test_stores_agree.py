@@ -1,0 +1,225 @@
+"""Whatever is done to both, SQLite and the specification answer alike and hold the same."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+from hypothesis import given
+from hypothesis import strategies as st
+from support.records import T0, at, delivery, event, settlement, snapshot
+
+from watcher.errors import WatcherError
+from watcher.model import Delivery, Event
+from watcher.records import (
+    Commit,
+    DeliveryQuery,
+    End,
+    EventQuery,
+    ReceiverState,
+    Recorded,
+    SourceState,
+)
+from watcher.store import Store
+from watcher.store.memory import MemoryStore
+from watcher.store.sqlite import SqliteStore, copy_to_memory
+
+names = st.sampled_from(["sales", "sales-2"])
+subjects = st.sampled_from(["c1", "c2", None])
+receivers = st.sampled_from(["team", "crm"])
+rules = st.sampled_from(["A", "B"])
+seconds = st.integers(-5, 5)
+ids = st.integers(0, 15).map(str)
+
+
+def happened(number: int) -> Event:
+    """Make the event of this number: an id always means the same event."""
+    return event(
+        str(number),
+        source=("sales", "sales-2")[number % 2],
+        subject=("c1", "c2", None)[number % 3],
+        seconds=number % 5 - 2,
+    )
+
+
+events = st.integers(0, 15).map(happened)
+deliveries = st.builds(
+    delivery, events, receiver=receivers, timer=st.none() | rules, due=st.none() | seconds
+)
+snapshots = st.builds(
+    snapshot,
+    st.sampled_from(["c1", "c2"]),
+    st.integers(1, 3),
+    present=st.booleans(),
+    unread=st.booleans(),
+    assignee=st.none() | st.just("u1"),
+    seen=st.frozensets(st.sampled_from(["unread", "status", "labels"])),
+)
+ends = st.builds(End, names, subjects, st.none() | rules, st.just("over"))
+
+
+@st.composite
+def commits(draw: st.DrawFn) -> Commit:
+    """Draw a commit of which most would be taken."""
+    owed = draw(st.lists(deliveries, max_size=3))
+    extra = draw(st.lists(events, max_size=1))
+    fresh = {one.event.id: one.event for one in owed} | {one.id: one for one in extra}
+    name = draw(names)
+    return Commit(
+        source=name,
+        state=draw(st.none() | st.just(SourceState(name, "chatwoot", "1"))),
+        snapshots=tuple(draw(st.lists(snapshots, max_size=2))),
+        events=() if draw(st.integers(0, 5)) == 0 else tuple(fresh.values()),
+        deliveries=tuple(owed),
+        ends=tuple(draw(st.lists(ends, max_size=1))),
+        forget=draw(st.integers(0, 9)) == 0,
+        unsee=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"status"})])),
+    )
+
+
+def plain(answer: Any) -> Any:
+    """Leave aside what stores may do as they like: the kind of sequence, gaps in the log."""
+    if isinstance(answer, Sequence):
+        return [one.event if isinstance(one, Recorded) else one for one in answer]
+    return answer
+
+
+@dataclass
+class Pair:
+    """Both stores, the time that passes for them and what is out."""
+
+    stores: tuple[MemoryStore, SqliteStore]
+    now: datetime = T0
+    out: list[Delivery] = field(default_factory=list)
+
+    async def both(self, act: Callable[[Store], Awaitable[Any]]) -> Any:
+        """Do the same to both stores and give what both answer."""
+        answers = []
+        for store in self.stores:
+            try:
+                answers.append(await act(store))
+            except WatcherError as error:
+                answers.append((type(error), str(error)))
+        specified, given_ = answers
+        assert plain(given_) == plain(specified)
+        return specified
+
+
+Step = Callable[[Pair], Awaitable[None]]
+
+
+def step(act: Callable[..., Awaitable[None]], **arguments: st.SearchStrategy[Any]) -> Any:
+    """Draw the arguments of an act; the pair of stores comes later."""
+    drawn = st.fixed_dictionaries(arguments)
+    return drawn.map(lambda chosen: lambda pair: act(pair, **chosen))
+
+
+async def write(pair: Pair, commit: Commit) -> None:
+    await pair.both(lambda store: store.commit(commit))
+
+
+async def claim(pair: Pair, receiver: str, limit: int, relaxed: bool, lease: int) -> None:
+    seconds = timedelta(seconds=lease)
+    taken = await pair.both(
+        lambda store: store.claim(receiver, pair.now, lease=seconds, limit=limit, relaxed=relaxed)
+    )
+    pair.out += taken
+
+
+async def settle(pair: Pair, which: int, state: str, commit: Commit | None) -> None:
+    if pair.out:
+        one = pair.out[which % len(pair.out)]
+        elapsed = (pair.now - T0).total_seconds()
+        outcome = replace(settlement(one, state, seconds=elapsed), due=pair.now)
+        receiver = ReceiverState(one.receiver, failures=which)
+        await pair.both(lambda store: store.settle([outcome], receiver=receiver, commit=commit))
+
+
+async def wait(pair: Pair, seconds: int) -> None:
+    pair.now += timedelta(seconds=seconds)
+
+
+async def retry(pair: Pair, chosen: frozenset[str] | None) -> None:
+    await pair.both(lambda store: store.retry(chosen, pair.now))
+
+
+async def bury(pair: Pair, receivers: frozenset[str], rules: frozenset[str]) -> None:
+    await pair.both(lambda store: store.bury(receivers, rules, pair.now))
+
+
+async def prune(pair: Pair, events: int, deliveries: int) -> None:
+    await pair.both(lambda store: store.prune(at(events), at(deliveries)))
+
+
+async def unclaim(pair: Pair) -> None:
+    await pair.both(lambda store: store.unclaim())
+
+
+acts = st.one_of(
+    step(write, commit=commits()),
+    step(write, commit=commits()),
+    step(
+        claim,
+        receiver=receivers,
+        limit=st.integers(0, 4),
+        relaxed=st.booleans(),
+        lease=st.integers(1, 4),
+    ),
+    step(
+        settle,
+        which=st.integers(0, 9),
+        state=st.sampled_from(["pending", "pending", "delivered", "dead", "cancelled"]),
+        commit=st.none() | commits(),
+    ),
+    step(wait, seconds=st.integers(0, 4)),
+    step(retry, chosen=st.none() | st.frozensets(ids, max_size=4)),
+    step(
+        bury,
+        receivers=st.sampled_from([frozenset({"team", "crm"}), frozenset({"crm"})]),
+        rules=st.sampled_from([frozenset({"A", "B"}), frozenset({"A"})]),
+    ),
+    step(prune, events=seconds, deliveries=seconds),
+    step(unclaim),
+)
+
+
+async def compare(pair: Pair) -> None:
+    """Ask both stores everything that they can be asked."""
+    await pair.both(lambda store: store.events(EventQuery()))
+    await pair.both(lambda store: store.deliveries(DeliveryQuery()))
+    await pair.both(lambda store: store.sources())
+    await pair.both(lambda store: store.receivers())
+    await pair.both(lambda store: store.pending())
+    for name in ("sales", "sales-2"):
+        await pair.both(lambda store, name=name: store.known(name, ["c1", "c2"]))
+        await pair.both(lambda store, name=name: store.present(name))
+        await pair.both(lambda store, name=name: store.members(name, "unread"))
+        await pair.both(lambda store, name=name: store.members(name, "unassigned"))
+    for name in ("team", "crm"):
+        await pair.both(lambda store, name=name: store.next_due(name))
+        await pair.both(lambda store, name=name: store.sent_since(name, T0))
+
+
+@given(st.lists(acts, min_size=5, max_size=40))
+def test_sqlite_does_what_the_specification_does(script: list[Step]) -> None:
+    async def main() -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "watcher.db")
+            pair = Pair((MemoryStore(), await SqliteStore.open(path)))
+            try:
+                for act in script:
+                    await act(pair)
+                await compare(pair)
+                copy = await copy_to_memory(path)
+                assert copy._outbox == pair.stores[0]._outbox  # leases and ended timers too
+                pair.stores = (copy, pair.stores[1])
+                await compare(pair)
+            finally:
+                await pair.stores[1].close()
+
+    anyio.run(main)
