@@ -140,8 +140,10 @@ class Stage:
     async def baseline(self) -> None:
         """Wait until every source has its baseline."""
         with anyio.fail_after(3600):
-            while any(one["baselined"] is None for one in self.daemon.sources()):
-                await anyio.sleep(1)  # noqa: ASYNC110 - virtual seconds, and a condition of many parts
+            while any(  # noqa: ASYNC110 - virtual seconds, and a condition of many parts
+                one["baselined"] is None for one in self.daemon.sources()
+            ):
+                await anyio.sleep(1)
         await anyio.sleep(1)
 
     def expect(self, since: datetime | None = None) -> list[tuple[Any, ...]]:
