@@ -1,0 +1,47 @@
+"""The configuration: YAML files in, one frozen `Config` or every mistake with its place out.
+
+Law: nothing here knows how a source is polled or how a message is sent. The journey of a file is
+
+    files.read        bytes → trees (`yaml`), merged over all files
+    texts.Texts       references to secrets in texts → `SecretText`
+    validate.validate one part against its pydantic model (`schema`) → problems with places
+    sources, receivers, routing, expressions → what the rest of the program uses (`model`)
+"""
+
+from __future__ import annotations
+
+from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
+from watcher.config.editor import json_schema
+from watcher.config.load import load
+from watcher.config.model import (
+    AppriseReceiver,
+    Config,
+    Receiver,
+    Retention,
+    Server,
+    Source,
+    Webhook,
+)
+from watcher.config.secrets import MissingSecret, Redactor, SecretText
+from watcher.config.values import Address, parse_duration, say_duration
+
+__all__ = [
+    "Address",
+    "AppriseReceiver",
+    "Config",
+    "MissingSecret",
+    "ProviderLoader",
+    "ProviderUnusable",
+    "Receiver",
+    "Redactor",
+    "Retention",
+    "SecretText",
+    "Server",
+    "Source",
+    "Webhook",
+    "installed_providers",
+    "json_schema",
+    "load",
+    "parse_duration",
+    "say_duration",
+]

@@ -1,0 +1,167 @@
+"""The configuration's JSON Schema, with which editors complete and check the file as it is typed.
+
+Law: derived from the models that check the file; nothing is said twice. Where the file may hold
+a secret's reference, the schema allows any text with `${`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
+from watcher.config.schema import (
+    NAME_PATTERN,
+    RECEIVER_FORMS,
+    RetentionForm,
+    RuleForm,
+    ServerForm,
+    SourceForm,
+    StoreForm,
+)
+from watcher.model import EVENT_TYPES
+
+__all__ = ["json_schema"]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_REFERENCE = {"type": "string", "pattern": r"\$\{", "title": "Reference to a secret"}
+
+Schema = dict[str, Any]
+
+
+def json_schema(providers: Mapping[str, ProviderLoader] | None = None) -> Schema:
+    """Give the JSON Schema (draft 2020-12) of a configuration file.
+
+    The settings of each provider apply where a source names it. `providers` are loaders by name,
+    by default the installed ones; one that cannot be loaded allows any setting.
+    """
+    definitions: Schema = {}
+    known = installed_providers() if providers is None else providers
+    schema = {
+        "$schema": _DIALECT,
+        "title": "inbox-watcher configuration",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "store": _form(StoreForm, "store", definitions)["properties"]["store"],
+            "server": {
+                "description": "Status page, metrics and health; false turns them off.",
+                "anyOf": [{"const": False}, _settings(ServerForm, "server", definitions)],
+            },
+            "retention": _settings(RetentionForm, "retention", definitions),
+            "sources": _named(
+                "The accounts that are watched, by name.", _sources(known, definitions)
+            ),
+            "receivers": _named("Where events and messages go, by name.", _receivers(definitions)),
+            "rules": {
+                "type": ["array", "null"],
+                "description": "Which events go to which receivers.",
+                "items": _rule(definitions),
+            },
+        },
+    }
+    return {**schema, "$defs": definitions}
+
+
+def _named(description: str, value: Schema) -> Schema:
+    return {
+        "type": ["object", "null"],
+        "description": description,
+        "propertyNames": {"pattern": NAME_PATTERN},
+        "additionalProperties": value,
+    }
+
+
+def _form(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
+    """Give a model's own schema; what it refers to goes to `definitions` under a name of its own."""
+    template = f"#/$defs/{prefix}.{{model}}"
+    schema: Schema = model.model_json_schema(ref_template=template)
+    for name, definition in schema.pop("$defs", {}).items():
+        definitions[f"{prefix}.{name}"] = definition
+    schema.pop("title", None)
+    for value in schema.get("properties", {}).values():
+        value.pop("title", None)  # it only says the key again
+    return schema
+
+
+def _settings(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
+    """Give the schema of a model whose values may be references."""
+    schema = _form(model, prefix, definitions)
+    schema["properties"] = {
+        name: _or_reference(value) for name, value in schema.get("properties", {}).items()
+    }
+    return schema
+
+
+def _or_reference(value: Schema) -> Schema:
+    """Allow a reference where a value is not free text anyway."""
+    if value.get("type") in ("object", "array") or "$ref" in value or "const" in value:
+        return value
+    said: Schema = {
+        key: value.pop(key) for key in ("description", "default", "examples") if key in value
+    }
+    return value | said if value == {"type": "string"} else {**said, "anyOf": [value, _REFERENCE]}
+
+
+def _sources(providers: Mapping[str, ProviderLoader], definitions: Schema) -> Schema:
+    common = _settings(SourceForm, "source", definitions)
+    # A reference cannot stand for a provider's name.
+    common["properties"]["provider"] = {
+        "enum": list(providers),
+        "description": "The installed providers.",
+    }
+    branches = []
+    for name, loader in providers.items():
+        definition = f"source.{name}"
+        try:
+            own = _settings(loader().settings_model, definition, definitions)
+        except ProviderUnusable:
+            definitions[definition] = {"type": "object"}
+        else:
+            definitions[definition] = {
+                **own,
+                "properties": {**common["properties"], **own["properties"]},
+                "required": [*common["required"], *own.get("required", [])],
+            }
+        branches.append(_branch("provider", name, definition))
+    properties = {"provider": common["properties"]["provider"]}
+    return {
+        "type": "object", "required": ["provider"], "properties": properties, "allOf": branches,
+    }  # fmt: skip
+
+
+def _receivers(definitions: Schema) -> Schema:
+    branches = []
+    for name, model in RECEIVER_FORMS.items():
+        definition = f"receiver.{name}"
+        definitions[definition] = _settings(model, definition, definitions)
+        branches.append(_branch("type", name, definition))
+    definitions["receiver.apprise"]["oneOf"] = [{"required": ["url"]}, {"required": ["urls"]}]
+    properties = {
+        "type": {"enum": list(RECEIVER_FORMS), "description": "What kind of receiver it is."}
+    }
+    return {"type": "object", "required": ["type"], "properties": properties, "allOf": branches}
+
+
+def _branch(key: str, value: str, definition: str) -> Schema:
+    """Apply a definition where a key has a value: editors then complain about that one alone."""
+    return {
+        "if": {"properties": {key: {"const": value}}, "required": [key]},
+        "then": {"$ref": f"#/$defs/{definition}"},
+    }
+
+
+def _rule(definitions: Schema) -> Schema:
+    schema = _form(RuleForm, "rule", definitions)
+    kinds = sorted({re.sub(r"\..*", ".*", type_) for type_ in EVENT_TYPES})
+    pattern = {
+        "anyOf": [{"enum": [*EVENT_TYPES, *kinds]}, {"type": "string", "pattern": r"[*?\[]"}]
+    }
+    schema["properties"]["when"] = {
+        "description": schema["properties"]["when"]["description"],
+        "anyOf": [pattern, {"type": "array", "items": pattern, "minItems": 1}],
+    }
+    return schema

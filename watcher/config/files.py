@@ -1,0 +1,186 @@
+"""From the paths of the configuration to one merged whole with places.
+
+Law: this module reads files and knows the top-level keys, and nothing below them. Whatever
+cannot be read is a problem; the rest is read all the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watcher.config.tree import Entries, Entry, Items, Node, Scalar
+from watcher.config.wording import meant
+from watcher.config.yaml import LIMIT, parse
+from watcher.errors import Problem
+
+__all__ = ["Merged", "find_paths", "read"]
+
+_VARIABLE = "INBOX_WATCHER_CONFIG"
+_DEFAULT = "rules"
+_ENDINGS = (".yaml", ".yml")
+_SINGLE = ("store", "server", "retention")
+_NAMED = ("sources", "receivers")
+_KEYS = (*_SINGLE, *_NAMED, "rules")
+
+
+@dataclass(slots=True)
+class Merged:
+    """All files as one. `complete` is False when a file or a part of one could not be read, so
+    that what seems missing may stand there. `order` gives the files' places in reading order.
+    """
+
+    single: dict[str, Entry] = field(default_factory=dict)
+    sources: dict[str, Entry] = field(default_factory=dict)
+    receivers: dict[str, Entry] = field(default_factory=dict)
+    rules: list[Node] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    order: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    complete: bool = True
+
+
+def find_paths(paths: Sequence[Path] | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Give what was named, else what `$INBOX_WATCHER_CONFIG` names, else `rules`.
+
+    The variable may hold several paths, separated like those of `$PATH`.
+    """
+    if paths:
+        return tuple(paths)
+    named = [Path(part) for part in environ.get(_VARIABLE, "").split(os.pathsep) if part]
+    return tuple(named) or (Path(_DEFAULT),)
+
+
+def read(paths: Sequence[Path]) -> Merged:
+    """Read and merge files, and directories' `*.yaml` and `*.yml` files in name order.
+
+    Left out of directories: subfolders, hidden files and rule tests (`*.test.yaml`). A file that
+    is named twice is read once.
+    """
+    merged = Merged()
+    seen: set[str] = set()
+    for path in paths:
+        for file in _expand(path, merged):
+            try:
+                real = os.path.realpath(file)
+            except ValueError as error:  # a NUL in the name
+                _unreadable(file, error, merged)
+                continue
+            if real not in seen:
+                seen.add(real)
+                _read_file(file, merged)
+    return merged
+
+
+def _expand(path: Path, merged: Merged) -> tuple[Path, ...]:
+    """Give the files that a path stands for."""
+    try:
+        if not path.is_dir():
+            return (path,)
+        files = sorted(
+            (file for file in path.iterdir() if _belongs(file)), key=lambda file: file.name
+        )
+    except (OSError, ValueError) as error:
+        _unreadable(path, error, merged)
+        return ()
+    if not files:
+        merged.complete = False
+        merged.problems.append(
+            Problem(str(path), 0, 0, "the directory has no *.yaml or *.yml file", "put one there")
+        )
+    return tuple(files)
+
+
+def _belongs(file: Path) -> bool:
+    stem, ending = os.path.splitext(file.name)  # noqa: PTH122 - of a name, not a path
+    hidden = file.name.startswith(".")
+    return ending in _ENDINGS and not hidden and not stem.endswith(".test") and not file.is_dir()
+
+
+def _unreadable(path: Path, error: Exception, merged: Merged) -> None:
+    merged.complete = False
+    if isinstance(error, FileNotFoundError):
+        message, remedy = (
+            "there is no such file or directory",
+            (f"name one with --config or ${_VARIABLE}; without them it is ./{_DEFAULT}"),
+        )
+    else:
+        reason = getattr(error, "strerror", None) or "not a usable path"
+        message, remedy = f"cannot be read: {reason}", "check the path and its permissions"
+    merged.problems.append(Problem(str(path), 0, 0, message, remedy))
+
+
+def _read_file(path: Path, merged: Merged) -> None:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LIMIT + 1)
+    except (OSError, ValueError) as error:
+        _unreadable(path, error, merged)
+        return
+    file = str(path)
+    merged.files.append(path)
+    merged.order.setdefault(file, len(merged.order))
+    root, problems = parse(content, file)
+    merged.problems += problems
+    if isinstance(root, Entries):
+        for entry in root:
+            _merge(entry, merged)
+    elif root is not None and not (isinstance(root, Scalar) and root.value is None):
+        merged.complete = False
+        merged.problems.append(
+            root.place.problem(
+                f"the file holds {root.kind}, not settings",
+                f"begin with one of: {', '.join(_KEYS)}",
+            )
+        )
+    elif problems:
+        merged.complete = False
+
+
+def _merge(entry: Entry, merged: Merged) -> None:
+    """Take over one top-level key of a file."""
+    name, value = entry.name, entry.value
+    if name not in _KEYS:
+        merged.complete = False
+        merged.problems.append(
+            entry.key.place.problem(
+                f"unknown key `{name}`", f"{meant(name, _KEYS)}allowed: {', '.join(_KEYS)}"
+            )
+        )
+    elif name in _SINGLE:
+        _add(name, entry, merged.single, merged)
+    elif isinstance(value, Scalar) and value.value is None:
+        pass  # everything below it is commented out
+    elif name == "rules":
+        if isinstance(value, Items):
+            merged.rules += value.items
+        else:
+            _wrong_kind(entry, "a list; begin each rule with `- name:`", merged)
+    elif isinstance(value, Entries):
+        for named in value:
+            _add(name, named, merged.sources if name == "sources" else merged.receivers, merged)
+    else:
+        _wrong_kind(entry, f"a mapping of names to {name}", merged)
+
+
+def _add(kind: str, entry: Entry, into: dict[str, Entry], merged: Merged) -> None:
+    first = into.setdefault(entry.name, entry)
+    if first is not entry:
+        what = f"`{entry.name}`" if kind in _SINGLE else f"the {kind[:-1]} `{entry.name}`"
+        place = first.key.place
+        merged.problems.append(
+            entry.key.place.problem(
+                f"{what} is here a second time; the first is at"
+                f" {place.file}:{place.line}:{place.column}",
+                "remove one of the two" if kind in _SINGLE else "give one of them another name",
+            )
+        )
+
+
+def _wrong_kind(entry: Entry, wanted: str, merged: Merged) -> None:
+    merged.complete = False
+    merged.problems.append(
+        entry.value.place.problem(f"`{entry.name}` must be {wanted}, found {entry.value.kind}")
+    )

@@ -1,0 +1,202 @@
+"""The form of the configuration file, as pydantic models: for checking it and for editors.
+
+Law: form only. What one part of the file says about another (a receiver's name in a rule), what
+comes from providers and what expressions mean is checked where the parts come together.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from watcher.config.checks import (
+    AppriseUrl,
+    Duration,
+    Headers,
+    Limit,
+    ListenAddress,
+    OneOrMore,
+    RuleName,
+    StorePath,
+    WebhookSecret,
+    WebhookUrl,
+)
+from watcher.config.values import Address, parse_duration
+
+__all__ = [
+    "NAME_PATTERN",
+    "RECEIVER_FORMS",
+    "AppriseForm",
+    "Form",
+    "HoldForm",
+    "RetentionForm",
+    "RuleForm",
+    "ServerForm",
+    "SourceForm",
+    "StoreForm",
+    "WebhookForm",
+]
+
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+"""Names of sources and receivers."""
+
+_SECOND = timedelta(seconds=1)
+_MINUTE = timedelta(minutes=1)
+
+
+def _default(text: str, **constraints: Any) -> Any:
+    """Give a duration's default, which editors see the way a person writes it."""
+    shown = {"default": text}
+    return Field(default=parse_duration(text), json_schema_extra=shown, **constraints)  # type: ignore[arg-type]  # JsonDict is invariant
+
+
+def _schedule(*texts: str) -> Any:
+    """Give the default of a schedule of retries."""
+    return Field(
+        default=tuple(map(parse_duration, texts)),
+        max_length=100,
+        json_schema_extra={"default": list(texts)},
+        description="Pauses between attempts, each ±10 %; when they are used up, a delivery is dead.",
+    )
+
+
+class Form(BaseModel):
+    """Base of the file's parts: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreForm(Form):
+    """Where the watcher keeps what it knows."""
+
+    store: StorePath = Field(
+        default="inbox-watcher.db",
+        description="Path of the SQLite file; a relative one starts at the working directory.",
+    )
+
+
+class ServerForm(Form):
+    """The embedded server: status page, metrics, health."""
+
+    listen: ListenAddress = Field(
+        default=Address("127.0.0.1", 8484),
+        description="Address and port of status page, metrics and health.",
+        json_schema_extra={"default": "127.0.0.1:8484"},
+    )
+    probes: ListenAddress | None = Field(
+        default=None,
+        description="A second address for health and metrics alone, such as 0.0.0.0:8485.",
+    )
+
+
+class RetentionForm(Form):
+    """How long events and settled deliveries are kept."""
+
+    events: Duration = _default("30d", ge=_MINUTE, description="Age at which events are removed.")
+    deliveries: Duration = _default(
+        "30d", ge=_MINUTE, description="Age at which settled deliveries are removed."
+    )
+
+
+class HoldForm(Form):
+    """How many rows a complete sweep may lack before it is held: both must be exceeded."""
+
+    rows: int = Field(default=20, ge=0, description="So many rows are never too many.")
+    percent: float = Field(
+        default=10, ge=0, le=100, description="This share of the known rows is never too much."
+    )
+
+
+class SourceForm(Form):
+    """One account at a provider; the provider's own settings stand beside these."""
+
+    provider: str = Field(min_length=1, description="Name of an installed provider.")
+    poll_every: Duration = _default(
+        "30s", ge=_SECOND, description="Interval of the fast look for recent activity."
+    )
+    sweep_every: Duration = _default(
+        "15m", ge=_SECOND, description="Interval of the complete walk, which finds every change."
+    )
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="Canonical fields taken from the provider's raw row with JMESPath,"
+        " for instance `disposition: custom_attributes.outcome`.",
+    )
+    hold: HoldForm = Field(default_factory=HoldForm, description="When a sweep is implausible.")
+
+
+class WebhookForm(Form):
+    """A receiver of events as signed HTTP requests (Standard Webhooks, CloudEvents)."""
+
+    type: Literal["webhook"]
+    url: WebhookUrl = Field(description="Where events are posted; redirects are not followed.")
+    secret: WebhookSecret = Field(
+        default="", description="Signing secret, `whsec_` and base64; without it nothing is signed."
+    )
+    headers: Headers = Field(default_factory=dict, description="Further headers.")
+    timeout: Duration = _default(
+        "10s", ge=timedelta(milliseconds=1), le=5 * _MINUTE, description="Time for one attempt."
+    )
+    retry: tuple[Duration, ...] = _schedule(
+        "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"
+    )
+    ordering: Literal["strict", "relaxed"] = Field(
+        default="strict",
+        description="`relaxed` lets later deliveries of a conversation pass one that failed thrice.",
+    )
+
+
+class AppriseForm(Form):
+    """A receiver of texts for people: anything that Apprise can reach."""
+
+    type: Literal["apprise"]
+    url: AppriseUrl = Field(default="", description="One Apprise URL.")
+    urls: tuple[AppriseUrl, ...] = Field(
+        default=(),
+        min_length=1,
+        max_length=100,
+        description="Several, all sent to; instead of url.",
+    )
+    limit: Limit = Field(
+        default=(30, _MINUTE),
+        description="How many messages in how long; what exceeds it becomes one digest.",
+        json_schema_extra={"default": "30/1m"},
+    )
+    retry: tuple[Duration, ...] = _schedule("5s", "1m", "5m", "30m", "2h")
+    ordering: Literal["strict", "relaxed"] = Field(
+        default="strict",
+        description="`relaxed` lets later deliveries of a conversation pass one that failed thrice.",
+    )
+
+
+RECEIVER_FORMS: dict[str, type[WebhookForm] | type[AppriseForm]] = {
+    "webhook": WebhookForm,
+    "apprise": AppriseForm,
+}
+"""The forms of receivers by `type`."""
+
+
+class MessageForm(Form):
+    """What a text receiver shows; Jinja2 templates, sandboxed."""
+
+    title: str = Field(default="", description="One line; the default title where left out.")
+    body: str = Field(default="", description="The text; the default body where left out.")
+
+
+class RuleForm(Form):
+    """Which events go to which receivers."""
+
+    name: RuleName = Field(description="What people call it; a rule is its name.")
+    when: OneOrMore = Field(
+        min_length=1, description="Event types or globs such as `conversation.*`."
+    )
+    where: str = Field(default="", description="A CEL condition over the event.")
+    hold_for: Duration = _default(
+        "0s", alias="for", description="Only if the condition still holds after this time."
+    )
+    notify: OneOrMore = Field(min_length=1, description="Names of receivers.")
+    message: MessageForm = Field(
+        default_factory=MessageForm, description="Title and body for text receivers."
+    )

@@ -1,0 +1,125 @@
+"""Settings of the tree as plain values, with the secrets in their texts resolved.
+
+Law: knows texts and secrets, no setting. What cannot be resolved is a problem, and a placeholder
+goes on, so that everything else can still be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from watcher.config.secrets import MissingSecret, Redactor, SecretText, parse_text
+from watcher.config.tree import Entries, Items, Node, Scalar
+from watcher.errors import Problem
+
+__all__ = ["Texts"]
+
+_PLACEHOLDERS = (
+    "left-out",
+    "https://left-out.invalid",
+    "1",
+    "1h",
+    "whsec_bGVmdC1vdXQtbGVmdC1vdXQtbGVmdC1vdXQ=",
+    "127.0.0.1:0",
+    "1/1h",
+    "true",
+    "strict",
+)
+
+
+class Texts:
+    """Resolves the texts of settings.
+
+    With `secrets=False` every reference is left out. `problems` collects what cannot be
+    resolved, once for each text. A text that was left out has a placeholder for its value;
+    `next_placeholder` tries another one, for settings that want a certain form.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        folders: Mapping[str, Path],
+        redactor: Redactor,
+        secrets: bool = True,
+    ) -> None:
+        self.redactor = redactor
+        self.problems: list[Problem] = []
+        self._environ = environ
+        self._folders = folders
+        self._secrets = secrets
+        self._texts: dict[Scalar, SecretText] = {}
+        self._placeholders: dict[Scalar, int] = {}
+
+    def text(self, scalar: Scalar) -> SecretText:
+        """Give a text setting; references that cannot be resolved become a problem."""
+        known = self._texts.get(scalar)
+        if known is None:
+            known = self._texts[scalar] = self._read(scalar)
+        return known
+
+    def _read(self, scalar: Scalar) -> SecretText:
+        text, missing = parse_text(
+            scalar.raw,
+            environ=self._environ if self._secrets else None,
+            folder=self._folders[scalar.place.file],
+            redactor=self.redactor,
+        )
+        for problem in missing:
+            place = scalar.at(problem.offset)
+            self.problems.append(place.problem(problem.message, problem.remedy))
+        if missing or (text.names and not self._secrets):
+            self._placeholders[scalar] = 0
+        return text
+
+    def refers(self, node: Node) -> bool:
+        """Tell whether a value comes, wholly or in part, from outside the file."""
+        return isinstance(node, Scalar) and isinstance(node.value, str) and "${" in node.raw
+
+    def left_out(self, node: Node) -> bool:
+        """Tell whether a value is a placeholder, so that nothing may be concluded from it."""
+        return isinstance(node, Scalar) and node in self._placeholders
+
+    def left_out_within(self, node: Node) -> bool:
+        """Tell whether anything in it is a placeholder."""
+        match node:
+            case Entries():
+                return any(self.left_out_within(entry.value) for entry in node)
+            case Items():
+                return any(map(self.left_out_within, node.items))
+            case _:
+                return node in self._placeholders
+
+    def next_placeholder(self, node: Node) -> bool:
+        """Try another placeholder; False when there is none left."""
+        if not isinstance(node, Scalar) or self._placeholders[node] + 1 >= len(_PLACEHOLDERS):
+            return False
+        self._placeholders[node] += 1
+        return True
+
+    def plain(self, node: Node, *, resolve: bool = True) -> Any:
+        """Give the node as plain Python values; with `resolve`, references are replaced."""
+        match node:
+            case Entries():
+                return {
+                    entry.name: self.plain(entry.value, resolve=resolve) for entry in node.entries
+                }
+            case Items():
+                return [self.plain(item, resolve=resolve) for item in node.items]
+            case Scalar(value=str()) if resolve:
+                return self._value(node)
+            case _:
+                return node.value
+
+    def _value(self, scalar: Scalar) -> str:
+        text = self.text(scalar)
+        if scalar in self._placeholders:
+            return _PLACEHOLDERS[self._placeholders[scalar]]
+        try:
+            return text.read()
+        except MissingSecret as missing:  # the file vanished since it was parsed
+            self.problems.append(scalar.place.problem(missing.message, missing.remedy))
+            self._placeholders[scalar] = 0
+            return _PLACEHOLDERS[0]
