@@ -1,0 +1,115 @@
+"""The sandbox in which templates run, and what null means in it.
+
+Law: one environment, never changed after it is made. Reading on from null gives null, and null
+prints as nothing; a name that does not exist at all is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import ChainableUndefined, StrictUndefined, Undefined
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from watcher.templates._words import spoken
+
+__all__ = ["ENVIRONMENT", "GLOBALS", "MAPPING_METHODS", "NULL"]
+
+MAPPING_METHODS = ("get", "items", "keys", "values")
+GLOBALS = ("cycler", "dict", "joiner", "namespace", "range")
+"""What Jinja2 offers everywhere, without its generator of random text."""
+
+LONGEST_PRODUCT = 100_000
+
+
+class Null(ChainableUndefined):
+    """null: reads on, can be called, prints as nothing, counts as false, equals `none`."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Null:  # type: ignore[override]  # Jinja2's raises
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or isinstance(other, Undefined)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = Undefined.__hash__
+
+
+NULL = Null()
+
+
+def soften(value: Any) -> Any:
+    """Turn None into the null of templates."""
+    return NULL if value is None else value
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2's sandbox, with null and with limits on what one operator can blow up."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if obj is None or isinstance(obj, Null):
+            return NULL
+        if isinstance(obj, Mapping) and (attribute in obj or attribute not in MAPPING_METHODS):
+            return soften(obj.get(attribute))
+        return soften(super().getattr(obj, attribute))
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if obj is None or isinstance(obj, Null):
+            return NULL
+        if isinstance(obj, Mapping):
+            return soften(obj.get(argument))
+        if isinstance(obj, str | list | tuple) and isinstance(argument, int):
+            return soften(obj[argument]) if -len(obj) <= argument < len(obj) else NULL
+        return soften(super().getitem(obj, argument))
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as in Jinja2: arguments of the called may be named `self`
+        if isinstance(__obj, Null):
+            return NULL
+        return soften(super().call(__context, __obj, *args, **kwargs))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Multiply and raise to a power, as long as the result stays of a reasonable size."""
+        if operator == "**" and not (abs(left) < 1_000_000 and abs(right) < 100):
+            raise SecurityError("a power is too large")
+        if operator == "*" and (_product(left, right) or _product(right, left)) > LONGEST_PRODUCT:
+            raise SecurityError("a repeated text is too long")
+        return super().call_binop(context, operator, left, right)
+
+
+def _product(text: Any, times: Any) -> int:
+    """Give how long a repeated text or list becomes, 0 for other products."""
+    repeats = isinstance(text, str | list | tuple) and isinstance(times, int)
+    return len(text) * times if repeats else 0
+
+
+def _finish(value: Any) -> Any:
+    """Give what `{{ value }}` prints: nothing for null, names rather than objects."""
+    if value is None:
+        return ""
+    return spoken(value) if isinstance(value, Mapping | list | tuple) else value
+
+
+def _make() -> Sandbox:
+    environment = Sandbox(undefined=StrictUndefined, finalize=_finish, autoescape=False)
+    for name in set(environment.globals) - set(GLOBALS):
+        del environment.globals[name]
+    del environment.filters["random"]
+    environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
+    environment.policies["json.dumps_kwargs"] = {
+        "sort_keys": True,
+        "ensure_ascii": False,
+        "default": lambda value: None if isinstance(value, Null) else str(value),
+    }
+    return environment
+
+
+ENVIRONMENT = _make()

@@ -1,0 +1,187 @@
+"""Rendering: a rule's templates, compiled once, and the message that they give for an event.
+
+Law: pure. What is wrong with a template whatever the event is found when it is compiled; a
+template that fails for one event never keeps the event from being told: the default message goes
+out, and the problem is handed back to be counted and shown.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import jinja2
+from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
+
+from watcher.errors import WatcherError
+from watcher.model import Event
+from watcher.templates._checker import Finding, Reader
+from watcher.templates._environment import ENVIRONMENT, NULL
+from watcher.templates._words import bounded, line
+from watcher.templates.defaults import default_message
+from watcher.vocabulary import SAMPLES, variables
+
+__all__ = ["Rendered", "Template", "TemplateError", "compile_template", "render"]
+
+LONGEST_SOURCE = 32_768
+LONGEST_TITLE = 1_000
+LONGEST_BODY = 32_768
+CUT = "\n… (cut: the message is too long)"
+
+
+class TemplateError(WatcherError):
+    """A template is wrong, whatever the event.
+
+    `message` says what was found and what is allowed; `line` and `column` count from 1 within the
+    template, `column` is None where only the line is known. `suggestion` is what was probably
+    meant (None where nothing comes close). `others` are the further mistakes of the same template.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        line: int = 1,
+        column: int | None = None,
+        suggestion: str | None = None,
+        others: tuple[TemplateError, ...] = (),
+    ) -> None:
+        self.message = message
+        self.line = line
+        self.column = column
+        self.suggestion = suggestion
+        self.others = others
+        super().__init__(message)
+
+
+class RenderingFailed(WatcherError):
+    """A template fails for one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled template; two are the same when their sources are."""
+
+    source: str
+    _compiled: jinja2.Template = field(repr=False, compare=False)
+
+    def fill(self, event: Event, most: int = LONGEST_BODY) -> str:
+        """Give the text for an event, cut at `most` characters; raises RenderingFailed."""
+        try:
+            return bounded(self._generate(event, most), most, CUT)
+        except RecursionError:
+            raise RenderingFailed("the template goes round in circles") from None
+        except Exception as failure:  # a template can raise whatever Python can
+            raise RenderingFailed(_explain(failure)) from failure
+
+    def _generate(self, event: Event, most: int) -> str:
+        names = {name: NULL if value is None else value for name, value in variables(event).items()}
+        parts: list[str] = []
+        size = 0
+        for part in self._compiled.generate(names):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                break
+        return "".join(parts).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The words for an event. `problem` tells why they are the default ones though the rule has a
+    message of its own, None where all is well.
+    """
+
+    title: str
+    body: str
+    problem: str | None = None
+
+
+def render(rule_title: str | None, rule_body: str | None, event: Event) -> Rendered:
+    """Give the message for an event, by a rule's template sources (None: the default).
+
+    Never raises. A title is one line. What is too long is cut, with a note.
+    """
+    title, body = default_message(event)
+    try:
+        own_title = _fill(rule_title, event, title)
+        own_body = _fill(rule_body, event, body)
+    except (RenderingFailed, TemplateError) as failure:
+        return Rendered(title, body, f"the template failed: {failure}")
+    if not (own_title or own_body):
+        return Rendered(title, body, "the template gave no text")
+    return Rendered(line(own_title, LONGEST_TITLE), own_body)
+
+
+def _fill(source: str | None, event: Event, default: str) -> str:
+    return default if source is None else compile_template(source).fill(event)
+
+
+@lru_cache(maxsize=1024)
+def compile_template(source: str) -> Template:
+    """Compile a template; raises TemplateError with every mistake that it finds.
+
+    Checked are the syntax, every name, field, filter and test wherever it stands, and what a
+    trial over sample events brings up.
+    """
+    if len(source) > LONGEST_SOURCE:
+        raise TemplateError(f"the template is longer than {LONGEST_SOURCE} characters")
+    reader = Reader()
+    try:
+        tree = ENVIRONMENT.parse(source)
+        reader.read(tree)
+        if reader.findings:
+            raise _collect(source, reader.findings)
+        template = Template(source, ENVIRONMENT.from_string(source))
+    except TemplateSyntaxError as failure:
+        message = failure.message or "the template cannot be read"
+        raise TemplateError(line(message, 300), failure.lineno) from None
+    except (RecursionError, SyntaxError, MemoryError, ValueError):
+        # what Jinja2 generates from a template nested too deeply is beyond Python's own compiler
+        raise TemplateError("the template is nested too deeply") from None
+    _try(template, reader.open)
+    return template
+
+
+def _collect(source: str, findings: list[Finding]) -> TemplateError:
+    lines = source.splitlines()
+    errors: list[TemplateError] = []
+    for one in sorted(findings, key=lambda finding: finding.line):
+        same = [other for other in findings if (other.line, other.word) == (one.line, one.word)]
+        columns = _columns(lines[one.line - 1], one.word) if one.line <= len(lines) else []
+        place = next(number for number, other in enumerate(same) if other is one)
+        column = columns[place] if len(columns) == len(same) else None
+        errors.append(TemplateError(one.message, one.line, column, one.suggestion))
+    errors[0].others = tuple(errors[1:])
+    return errors[0]
+
+
+def _columns(text: str, word: str) -> list[int]:
+    """Find a word within the tags of a line: Jinja2 itself remembers lines only."""
+    if not word:
+        return []
+    inside = [one.span() for one in re.finditer(r"\{[{%].*?(?:[%}]\}|$)", text)]
+    return [
+        match.start() + 1
+        for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text)
+        if not inside or any(start <= match.start() < end for start, end in inside)
+    ]
+
+
+def _try(template: Template, reads_open: bool) -> None:
+    """Render the first sample, in which every field has a value. What a template does with keys
+    of `attributes`, of which nothing is known, may fail here and be right for real events.
+    """
+    try:
+        template.fill(SAMPLES[0])
+    except RenderingFailed as failure:
+        if reads_open and isinstance(failure.__cause__, UndefinedError | TypeError):
+            return
+        raise TemplateError(f"tried on a sample event: {failure}") from None
+
+
+def _explain(failure: Exception) -> str:
+    text = line(str(failure), 200) or type(failure).__name__
+    if isinstance(failure, UndefinedError | SecurityError | OverflowError):
+        return text
+    return f"{text} ({type(failure).__name__})"
