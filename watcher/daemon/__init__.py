@@ -29,7 +29,7 @@ from watcher.store import Store
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport, prepare_loop
 
-__all__ = ["Daemon", "open_store", "run"]
+__all__ = ["Daemon", "Publish", "open_store", "run", "until_stopped"]
 
 GRACE = 6.0
 """Seconds that attempts under way get when the daemon stops."""
@@ -217,7 +217,7 @@ async def run(config: Config, *, once: bool = False, echo: Publish | None = None
         daemon = Daemon(config, store=store, transport=transport, echo=echo)
         try:
             if once:
-                return await _stoppable(daemon, daemon.once)
+                return await until_stopped(daemon, daemon.once)
             await _serve(daemon, store, Path(config.store))
             return True
         finally:
@@ -225,7 +225,10 @@ async def run(config: Config, *, once: bool = False, echo: Publish | None = None
                 await daemon.close()
 
 
-async def _stoppable(daemon: Daemon, work: Callable[[], Any]) -> bool:
+async def until_stopped(daemon: Daemon, work: Callable[[], Any]) -> bool:
+    """Do some of the daemon's work, but stop gracefully on SIGTERM or SIGINT; True only if the work
+    was done to its end and says that it went well.
+    """
     went_well = False
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope)

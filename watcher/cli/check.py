@@ -1,0 +1,189 @@
+"""`check`: is the configuration right, and do the providers let us in?
+
+Law: changes nothing anywhere. Every mistake at once, each with its place and its remedy.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from watcher.cli.options import ConfigPaths
+from watcher.cli.reach import load
+from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
+from watcher.clock import wall_clock
+from watcher.config import AppriseReceiver, Config
+from watcher.config.files import find_paths, read
+from watcher.daemon.plans import plan_source
+from watcher.errors import Problem, SourceChanged, SourceError, SourceUnavailable
+from watcher.notify.apprise import validate
+from watcher.poller import SourcePlan
+from watcher.providers import Check
+from watcher.transport import Transport, prepare_loop
+
+__all__ = ["register"]
+
+DEADLINE = 30.0
+"""Seconds that one provider gets to answer all of its check."""
+
+LONGEST_WALK = 20
+"""Pages of a check; providers need one or two, some four."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a provider said. `error` is None when the token works."""
+
+    source: str
+    provider: str
+    seconds: float
+    error: SourceError | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "check",
+        cls=Careful,
+        epilog="Example, for CI: inbox-watcher check --no-secrets --config rules/",
+    )(check)
+
+
+def check(
+    ctx: typer.Context,
+    config: ConfigPaths = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also ask each provider whether the token works.")
+    ] = False,
+    no_secrets: Annotated[
+        bool, typer.Option("--no-secrets", help="Leave variables and secret files out.")
+    ] = False,
+) -> None:
+    """Validate the configuration and report every mistake with file, line, column and remedy."""
+    if online and no_secrets:
+        raise typer.BadParameter("--online needs the secrets that --no-secrets leaves out")
+    screen: Screen = ctx.obj
+    loaded = load(screen, config, secrets=not no_secrets)
+    problems = () if no_secrets else anyio.run(_bad_urls, loaded, config)
+    for problem in problems:
+        screen.note(str(problem))
+    for warning in loaded.warnings:
+        screen.note(f"warning: {warning}")
+    if problems:
+        raise typer.Exit(MISUSED)
+    screen.write(_summary(loaded))
+    if online:
+        outcomes = anyio.run(_ask_all, loaded)
+        for outcome in outcomes:
+            _show(screen, outcome)
+        if any(outcome.error for outcome in outcomes):
+            raise typer.Exit(FAILED)
+
+
+def _summary(loaded: Config) -> str:
+    store = Path(loaded.store).absolute()
+    counted = (
+        _count(len(loaded.sources), "source"),
+        _count(len(loaded.receivers), "receiver"),
+        _count(len(loaded.rules), "rule"),
+    )
+    state = "the store is" if store.exists() else "the store will be"
+    return f"ok: {', '.join(counted)}; {state} {store}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+async def _bad_urls(loaded: Config, paths: Sequence[Path] | None) -> tuple[Problem, ...]:
+    """Have Apprise look at its URLs, in a worker process; gives a problem per bad one."""
+    receivers = [each for each in loaded.receivers if isinstance(each, AppriseReceiver)]
+    owners = [(receiver.name, number) for receiver in receivers for number in _numbers(receiver)]
+    urls = [url.read() for receiver in receivers for url in receiver.urls]
+    verdicts = await validate(urls)
+    if not any(verdicts):
+        return ()
+    places = read(find_paths(paths, os.environ)).receivers
+    return tuple(
+        places[name].key.place.problem(
+            f"the {number}URL of the receiver `{name}` is not usable: {verdict}",
+            "see the service's page in Apprise's documentation",
+        )
+        for (name, number), verdict in zip(owners, verdicts, strict=True)
+        if verdict is not None
+    )
+
+
+def _numbers(receiver: AppriseReceiver) -> tuple[str, ...]:
+    """Number a receiver's URLs, as far as it has several."""
+    count = len(receiver.urls)
+    return tuple(f"{number}. " for number in range(1, count + 1)) if count > 1 else ("",)
+
+
+async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:
+    """Ask all providers at once; the outcomes are in the order of the configuration."""
+    prepare_loop()
+    outcomes: dict[str, Outcome] = {}
+
+    async def ask(plan: SourcePlan) -> None:
+        started = time.monotonic()
+        error = await _ask(plan)
+        outcomes[plan.name] = Outcome(
+            plan.name, plan.provider_name, time.monotonic() - started, error
+        )
+
+    async with Transport(wall_clock) as transport, anyio.create_task_group() as tasks:
+        for source in loaded.sources:
+            tasks.start_soon(ask, plan_source(source, transport, 0, 1))
+    return tuple(outcomes[source.name] for source in loaded.sources)
+
+
+async def _ask(plan: SourcePlan) -> SourceError | None:
+    """Walk a provider's check to its end; gives what stood in the way."""
+    try:
+        with anyio.fail_after(DEADLINE):
+            await _walk(plan)
+    except TimeoutError:
+        return SourceUnavailable(
+            f"no complete answer within {DEADLINE:.0f} s", "try again, or look at base_url"
+        )
+    except SourceError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything
+        return SourceChanged(
+            f"the provider plug-in failed on an answer ({type(error).__name__})",
+            "report this to whoever wrote the provider",
+        )
+    return None
+
+
+async def _walk(plan: SourcePlan) -> None:
+    provider = plan.provider
+    learned: dict[str, Any] = {}
+    position = provider.start(Check())
+    for _ in range(LONGEST_WALK):
+        response = await plan.send(provider.request(position), urgent=True)
+        page = provider.parse(position, response)
+        if page.learned:
+            learned |= page.learned
+            provider.taught(learned)
+        position = provider.start(Check()) if page.fallback else page.next
+        if position is None:
+            return
+    raise SourceChanged("the check does not come to an end", "report this as a bug")
+
+
+def _show(screen: Screen, outcome: Outcome) -> None:
+    name = f"{outcome.source} ({outcome.provider})"
+    if outcome.error is None:
+        screen.write(f"{name}: ok, {outcome.seconds:.1f} s", "green")
+        return
+    remedy = f" ({outcome.error.remedy})" if outcome.error.remedy else ""
+    screen.write(f"{name}: {outcome.error.reason}{remedy}", "red")

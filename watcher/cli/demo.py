@@ -1,0 +1,36 @@
+"""`demo`: simulated providers on loopback, the real watcher, events on the terminal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from watcher.cli.options import read_duration
+from watcher.cli.screen import Careful
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", cls=Careful, epilog="Example: inbox-watcher demo --for 30s")(demo)
+
+
+def demo(
+    duration: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--for",
+            parser=read_duration,
+            metavar="DURATION",
+            show_default=False,
+            help="End after this time; without it Ctrl-C ends it.",
+        ),
+    ] = None,
+) -> None:
+    """Show the watcher at work: no account, no network and no other service needed."""
+    from watcher.demo import run_demo  # the simulators are for nobody else who runs a command
+
+    raise typer.Exit(run_demo(duration))

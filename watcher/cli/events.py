@@ -1,0 +1,103 @@
+"""`events`: the event log, as lines for people or as the very objects that receivers get.
+
+Law: reads beside the daemon, by place in the log; writes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fnmatch
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from watcher.cli.options import AsJson, ConfigPaths, Limit, choose, read_duration
+from watcher.cli.reach import load, reading
+from watcher.cli.screen import Careful, Screen
+from watcher.cli.wording import say_event
+from watcher.clock import wall_clock
+from watcher.model import EVENT_TYPES
+from watcher.records import EventQuery, Recorded
+
+__all__ = ["register"]
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the log with `--follow`."""
+
+ALL = 1_000_000
+"""More events than come between two looks."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "events",
+        cls=Careful,
+        epilog="Example: inbox-watcher events --since 1h --type 'conversation.*' --json",
+    )(events)
+
+
+def events(
+    ctx: typer.Context,
+    config: ConfigPaths = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    as_json: AsJson = False,
+    since: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=read_duration, metavar="DURATION", help="Only those so recent, such as 1h."
+        ),
+    ] = None,
+    type_: Annotated[
+        str | None,
+        typer.Option("--type", metavar="GLOB", help="Only this type, or such as 'source.*'."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those of this source.")
+    ] = None,
+    conversation: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only those of this conversation.")
+    ] = None,
+    limit: Limit = 1000,
+) -> None:
+    """Print the recorded events, oldest first."""
+    if type_ is not None and not fnmatch.filter(EVENT_TYPES, type_):
+        choose("event type", type_, EVENT_TYPES)
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    query = EventQuery(
+        since=None if since is None else wall_clock() - since,
+        type=type_,
+        source=source,
+        conversation=conversation,
+        limit=limit,
+    )
+
+    def show(found: Sequence[Recorded]) -> None:
+        for recorded in found:
+            if as_json:
+                screen.json(recorded.event.to_plain())
+            else:
+                screen.write(say_event(recorded.event))
+
+    async def tell() -> None:
+        async with reading(Path(loaded.store)) as store:
+            found = await store.events(query)
+            show(found)
+            after = query
+            while follow:
+                if found:
+                    after = dataclasses.replace(query, after=found[-1].seq)
+                await anyio.sleep(LOOK_EVERY)
+                found = await store.events(dataclasses.replace(after, limit=ALL))
+                show(found)
+
+    with contextlib.suppress(KeyboardInterrupt) if follow else contextlib.nullcontext():
+        anyio.run(tell)

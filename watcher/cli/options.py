@@ -1,0 +1,69 @@
+"""Options that several commands share, and how their texts are read.
+
+Law: form only; nothing is opened or asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from watcher.config.values import parse_duration, suggest_duration
+from watcher.vocabulary import nearest
+
+__all__ = ["AsJson", "ConfigPaths", "Limit", "LogLevel", "choose", "read_duration"]
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+ConfigPaths = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="PATH",
+        show_default=False,
+        help="A configuration file or directory; repeatable. Without it:"
+        " $INBOX_WATCHER_CONFIG, else ./rules.",
+    ),
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines, for programs.")]
+
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", min=1, metavar="N", help="At most so many, the newest.")
+]
+
+
+def read_duration(text: str | timedelta) -> timedelta:
+    """Read an option such as `--since 1h`; raises BadParameter with what was probably meant."""
+    if isinstance(text, timedelta):
+        return text
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        meant = suggest_duration(text)
+        hint = f"did you mean {meant}?" if meant else "write 30s, 15m, 1h30m or 7d"
+        raise typer.BadParameter(f"{text!r} {error}; {hint}") from None
+
+
+def choose(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise BadParameter, naming the nearest or all there are, unless `name` is one of `known`."""
+    names = list(known)
+    if name in names:
+        return
+    near = nearest(name, names)
+    hint = f"did you mean {near!r}?" if near else f"there is: {', '.join(names) or 'none'}"
+    raise typer.BadParameter(f"there is no {kind} {name!r}; {hint}")

@@ -1,0 +1,129 @@
+"""`release`: the evidence of a held sweep, and a person's decision about it.
+
+Law: shows and passes on; what a decision means is `watcher.pipeline.decide_hold`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import structlog
+import typer
+
+from watcher.cli.options import ConfigPaths, choose
+from watcher.cli.reach import ask_daemon, load, owning, reading
+from watcher.cli.screen import FAILED, Careful, Screen
+from watcher.cli.wording import say_time
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.pipeline import Watch, decide_hold
+from watcher.records import Hold
+
+__all__ = ["register"]
+
+SHOWN = 20
+"""Conversations that are named as evidence."""
+
+MEANING = {
+    ("absences", True): "the next complete sweep reports what is gone",
+    ("absences", False): "nothing is reported as gone; the next complete sweep judges anew",
+    ("arrivals", True): "the next complete sweep reports the conversations as created",
+    ("arrivals", False): "the conversations join silently with the next complete sweep",
+    ("hole", True): "the report is closed; what lies behind the page is still not watched",
+    ("hole", False): "the report is closed; what lies behind the page is still not watched",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("release", cls=Careful, epilog="Example: inbox-watcher release sales --accept")(
+        release
+    )
+
+
+def release(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False)],
+    accept: Annotated[
+        bool, typer.Option("--accept", help="The sweep was right: conclude what it showed.")
+    ] = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="The sweep was wrong: nothing happened.")
+    ] = False,
+    config: ConfigPaths = None,
+) -> None:
+    """Decide about a held sweep; with neither option, show the evidence."""
+    if accept and discard:
+        raise typer.BadParameter("--accept or --discard, not both")
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    choose("source", source, (one.name for one in loaded.sources))
+    hold = anyio.run(_hold, Path(loaded.store), source)
+    if hold is None:
+        screen.note(f"nothing is held for {source}")
+        if accept or discard:
+            raise typer.Exit(FAILED)
+        return
+    if not accept and not discard:
+        anyio.run(_show, screen, Path(loaded.store), source, hold)
+        return
+    if not anyio.run(_decide, loaded, source, accept):
+        screen.complain(f"nothing is held for {source} any more", "a sweep has decided meanwhile")
+        raise typer.Exit(FAILED)
+    screen.write(f"{'accepted' if accept else 'discarded'}: {MEANING[hold.kind, accept]}")
+
+
+async def _hold(path: Path, source: str) -> Hold | None:
+    async with reading(path) as store:
+        state = await store.source(source)
+    return state.hold if state is not None else None
+
+
+async def _show(screen: Screen, path: Path, source: str, hold: Hold) -> None:
+    """Show what is held and why, with the conversations by name."""
+    shown = hold.ids[:SHOWN]
+    async with reading(path) as store:
+        known = await store.known(source, shown)
+    screen.write(f"{source}: a sweep is held since {say_time(hold.since)} ({hold.kind})")
+    screen.write(f"{hold.reason}: {len(hold.ids)} conversations, {hold.known} were known")
+    screen.write(hold.remedy)
+    rows = []
+    for id_ in shown:
+        contact = known[id_].conversation.contact if id_ in known else None
+        name = contact and (contact.name or contact.email or contact.phone)
+        rows.append((id_, name or ""))
+    if rows:
+        screen.table(("conversation", "contact"), rows)
+    if len(hold.ids) > len(shown):
+        screen.write(f"and {len(hold.ids) - len(shown)} more")
+    for accept in (True, False):
+        option = "--accept" if accept else "--discard"
+        screen.write(f"inbox-watcher release {source} {option}: {MEANING[hold.kind, accept]}")
+
+
+async def _decide(loaded: Config, source: str, accept: bool) -> bool:
+    """Have the decision carried out; False when nothing is held any more."""
+    path = Path(loaded.store)
+    answer = await ask_daemon(path, "POST", "/release", {"source": source, "accept": accept})
+    if answer is not None:
+        return bool(answer["released"])
+    async with owning(path, "release") as store:
+        state = await store.source(source)
+        if state is None or state.hold is None:
+            return False
+        watch = Watch(source, state.provider, state.account, loaded.rules)
+        commit, failed = decide_hold(watch, state, accept=accept, now=wall_clock())
+        if commit.state is not None:
+            # Without the time of the last sweep the daemon begins with one.
+            commit = dataclasses.replace(
+                commit, state=dataclasses.replace(commit.state, swept=None)
+            )
+        await store.commit(commit)
+    for rule, problem in failed:
+        structlog.get_logger().warning(
+            "a condition could not be evaluated", rule=rule, problem=problem
+        )
+    return True

@@ -1,0 +1,119 @@
+"""`run`: the daemon, one pass of it, or a rehearsal that sends and saves nothing.
+
+Law: starts and words; what runs is `watcher.daemon`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Annotated
+
+import anyio
+import structlog
+import typer
+
+from watcher import daemon
+from watcher.cli.options import ConfigPaths, LogLevel
+from watcher.cli.reach import load
+from watcher.cli.screen import FAILED, Careful, Screen
+from watcher.cli.wording import say_event
+from watcher.daemon.dry_run import Rehearsed, dry_run
+from watcher.records import Recorded
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "run",
+        cls=Careful,
+        epilog="Example: inbox-watcher run --config /etc/inbox-watcher --log-level warning",
+    )(run)
+
+
+def run(
+    ctx: typer.Context,
+    config: ConfigPaths = None,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Look at every source once, deliver what is due, and exit."),
+    ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what would be sent; send and save nothing. Works beside a running daemon.",
+        ),
+    ] = False,
+    log_level: Annotated[
+        LogLevel | None, typer.Option("--log-level", help="How much is logged on stderr.")
+    ] = None,
+) -> None:
+    """Watch the sources and deliver what changes, until SIGTERM or Ctrl-C."""
+    screen: Screen = ctx.obj
+    screen.level = log_level or screen.level
+    went_well = True
+    with _stopping_quietly():
+        loaded = load(screen, config, secrets=True, level=LogLevel.info)
+        for warning in loaded.warnings:
+            structlog.get_logger().warning("the configuration", problem=str(warning))
+        if rehearse:
+            work = functools.partial(
+                dry_run,
+                loaded,
+                once=once,
+                echo=functools.partial(_show_events, screen),
+                show=functools.partial(_show_message, screen),
+            )
+        else:
+            work = functools.partial(daemon.run, loaded, once=once)
+        went_well = anyio.run(work)
+    if not went_well:
+        screen.complain(
+            "the pass did not go well",
+            "`inbox-watcher status` and the lines above say what failed;"
+            " --log-level debug says more",
+        )
+        raise typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _stopping_quietly() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end the program quietly while the daemon does not listen yet.
+
+    Without a handler of its own, PID 1 of a container would not hear a SIGTERM at all.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _show_events(screen: Screen, recorded: Sequence[Recorded]) -> None:
+    for one in recorded:
+        screen.write(say_event(one.event))
+
+
+def _show_message(screen: Screen, rehearsed: Rehearsed) -> None:
+    """Show what would go out now: the text, or for a webhook the event."""
+    notice = rehearsed.notice
+    rule = f" by the rule {rehearsed.rule!r}" if rehearsed.rule else ", a digest"
+    screen.write(f"would send {notice.event.type} to {rehearsed.receiver}{rule}:", "bold")
+    if rehearsed.text:
+        shown = f"{notice.title}\n{notice.body}".strip()
+    else:
+        shown = json.dumps(notice.event.to_plain(), ensure_ascii=False)
+    screen.write("\n".join(f"    {line}" for line in shown.split("\n")))

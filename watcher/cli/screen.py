@@ -1,0 +1,141 @@
+"""Where a command writes, and how a failure is told to a person.
+
+Law: the only place of the command line that prints. Every text passes the redactor, and nothing
+that came from outside can steer the terminal. What a failure is called and which exit status it
+has is decided here, once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperCommand
+
+from watcher.cli.options import LogLevel
+from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked
+
+__all__ = ["Careful", "Screen", "plain", "told"]
+
+FAILED = 1
+MISUSED = 2
+
+PIPED_WIDTH = 240
+"""Columns of a table that no terminal limits."""
+
+
+def plain(text: str) -> str:
+    """Give the text without anything that could steer a terminal; line breaks stay."""
+    return "\n".join(
+        "".join(char if char.isprintable() else " " for char in line) for line in text.split("\n")
+    )
+
+
+class Screen:
+    """Stdout for results, stderr for what concerns the person; made anew for each command.
+
+    `scrub` strikes out secrets; it knows none until a configuration was read. `level` is None
+    where nothing was asked for.
+    """
+
+    def __init__(self, level: LogLevel | None = None) -> None:
+        self.level = level
+        self.scrub: Callable[[str], str] = lambda text: text
+        width = None if sys.stdout.isatty() else PIPED_WIDTH
+        self._out = Console(highlight=False, width=width)
+        self._err = Console(highlight=False, stderr=True)
+
+    def write(self, text: str, style: str = "") -> None:
+        """Print a result, one line of it per line of the text."""
+        self._print(self._out, text, style)
+
+    def note(self, text: str, style: str = "") -> None:
+        """Tell the person something beside the result."""
+        self._print(self._err, text, style)
+
+    def complain(self, cause: str, remedy: str = "") -> None:
+        """Tell what went wrong: one line of cause, one of remedy."""
+        self.note("error: " + " ".join(cause.split()), "red")
+        if remedy:
+            self.note("help: " + " ".join(remedy.split()))
+
+    def json(self, value: Mapping[str, Any]) -> None:
+        """Print one JSON object on a line of its own, exactly as it is."""
+        typer.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print aligned columns."""
+        table = Table(*head, box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*(Text(plain(self.scrub(cell))) for cell in row))
+        self._out.print(table)
+
+    def _print(self, console: Console, text: str, style: str) -> None:
+        console.print(Text(plain(self.scrub(text)), style), soft_wrap=True)
+
+
+class Careful(TyperCommand):
+    """A command whose failures are told to a person."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with told(ctx.obj):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def told(screen: Screen) -> Iterator[None]:
+    """Turn what is raised inside into words and an exit status."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        raise
+    except KeyboardInterrupt:
+        raise typer.Exit(FAILED) from None
+    except Exception as error:  # noqa: BLE001 - the last place that can say anything
+        raise typer.Exit(_tell(screen, error)) from None
+
+
+def _tell(screen: Screen, error: Exception) -> int:
+    """Say what happened; gives the exit status."""
+    match _cause(error):
+        case ConfigError() as wrong:
+            for problem in wrong.problems:
+                screen.note(str(problem))
+            return MISUSED
+        case StoreLocked() as locked:
+            screen.complain(str(locked), "`inbox-watcher status` shows what it does; or stop it")
+        case StoreError() as broken:
+            cause, _, remedy = str(broken).partition("; ")
+            screen.complain(cause, remedy)
+        case SourceError() as source:
+            screen.complain(source.reason, source.remedy)
+        case OSError() as refused:
+            screen.complain(str(refused), "check the address or path, and its permissions")
+        case bug:
+            if screen.level == LogLevel.debug:
+                screen.note("".join(traceback.format_exception(error)).rstrip())
+            screen.complain(
+                f"internal error: {type(bug).__name__}",
+                "`inbox-watcher --log-level debug …` shows the traceback for a report",
+            )
+    return FAILED
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Give the failure that tells most of what went wrong at once in several tasks."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [_cause(each) for each in error.exceptions]
+    for kind in (ConfigError, StoreError, SourceError, OSError):
+        for cause in causes:
+            if isinstance(cause, kind):
+                return cause
+    return causes[0]

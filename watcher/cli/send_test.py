@@ -1,0 +1,132 @@
+"""`send-test`: one sample event through a receiver's own notifier, and what the other side said.
+
+Law: the sample is marked as a test wherever a person or a program may look, and is recorded
+nowhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from watcher import templates
+from watcher.cli.options import ConfigPaths, choose
+from watcher.cli.reach import ask_daemon, load, owning, reading
+from watcher.cli.screen import FAILED, Careful, Screen
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.daemon.plans import plan_receivers
+from watcher.errors import StoreError
+from watcher.model import (
+    Contact,
+    Conversation,
+    Event,
+    Message,
+    Result,
+    derive_id,
+    rfc3339,
+    to_plain,
+)
+from watcher.notify import Notice
+from watcher.transport import Transport, prepare_loop
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("send-test", cls=Careful, epilog="Example: inbox-watcher send-test team")(send_test)
+
+
+def send_test(
+    ctx: typer.Context,
+    receiver: Annotated[str, typer.Argument(metavar="RECEIVER", show_default=False)],
+    config: ConfigPaths = None,
+) -> None:
+    """Send a sample event to a receiver, show what the other side answered, and turn the receiver
+    on again if it was off.
+    """
+    screen: Screen = ctx.obj
+    loaded = load(screen, config, secrets=True)
+    choose("receiver", receiver, (one.name for one in loaded.receivers))
+    started = time.monotonic()
+    result = anyio.run(_send, loaded, receiver)
+    took = time.monotonic() - started
+    answer = f": {result.note}" if result.note else ""
+    screen.write(f"{receiver}: {result.outcome} after {took:.1f} s{answer}")
+    if result.outcome != "ok":
+        raise typer.Exit(FAILED)
+    if anyio.run(_turn_on, Path(loaded.store), receiver):
+        screen.write(f"{receiver} was off and is turned on again")
+
+
+async def _send(loaded: Config, receiver: str) -> Result:
+    prepare_loop()
+    now = wall_clock()
+    source = loaded.sources[0]
+    event = sample(source.name, source.provider, now, uuid.uuid4().hex)
+    text = templates.render(None, None, event)
+    notice = Notice(event, f"Test: {text.title}", text.body, now)
+    configured = [one for one in loaded.receivers if one.name == receiver]
+    async with Transport(wall_clock) as transport:
+        (plan,) = plan_receivers(configured, transport)
+        try:
+            return await plan.notifier.send(notice)
+        finally:
+            await plan.notifier.close()
+
+
+def sample(source: str, provider: str, now: datetime, mark: str) -> Event:
+    """Make a valid `conversation.unread` about nobody; `mark` makes its id unique, since receivers
+    drop repeats.
+    """
+    conversation = Conversation(
+        id="inbox-watcher-test",
+        contact=Contact(id="inbox-watcher-test", name="Inbox Watcher Test"),
+        unread=True,
+        unread_count=1,
+        status="open",
+        last_message=Message("This is a test; nobody is waiting.", "inbound", None, now),
+        last_activity_at=now,
+        created_at=now,
+    )
+    return Event(
+        id=derive_id("send-test", mark),
+        type="conversation.unread",
+        source=source,
+        subject=conversation.id,
+        time=now,
+        data={
+            "source": source,
+            "provider": provider,
+            "test": True,
+            "conversation": to_plain(conversation),
+            "changes": {
+                "unread": {"before": False, "after": True},
+                "unread_count": {"before": 0, "after": 1},
+            },
+            "observed": {"after": rfc3339(now - timedelta(seconds=30)), "before": rfc3339(now)},
+        },
+    )
+
+
+async def _turn_on(path: Path, receiver: str) -> bool:
+    """Turn a receiver on that answered 410 once; False when it was not off."""
+    try:
+        async with reading(path) as store:
+            state = (await store.receivers()).get(receiver)
+    except StoreError:
+        return False  # nothing is remembered, so nothing is off
+    if state is None or not state.off:
+        return False
+    if await ask_daemon(path, "POST", "/turn-on", {"receiver": receiver}) is None:
+        async with owning(path, "send-test") as owner:
+            await owner.save_receiver(dataclasses.replace(state, off="", failures=0))
+    return True

@@ -1,0 +1,227 @@
+"""`status`: how sources and receivers stand, told by the daemon or remembered by the store.
+
+Law: reads and words; the daemon and the store know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import typer
+
+from watcher.cli.options import AsJson, ConfigPaths
+from watcher.cli.reach import ask_daemon, load, reading
+from watcher.cli.screen import Careful, Screen
+from watcher.cli.wording import say_age, say_time
+from watcher.config import Config
+from watcher.errors import StoreError, StoreLocked
+from watcher.model import rfc3339
+from watcher.records import SourceState, Trouble
+from watcher.store.sqlite import SqliteStore, read_lock
+
+__all__ = ["register"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How everything stands, in the daemon's own words (see `Daemon.status`).
+
+    `owner` says who runs, None if nobody does; `asked` is False where the store was read instead.
+    """
+
+    owner: str | None
+    asked: bool
+    sources: Sequence[Mapping[str, Any]]
+    receivers: Sequence[Mapping[str, Any]]
+    network_failing: bool
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status", cls=Careful, epilog="Example: inbox-watcher status --json")(status)
+
+
+def status(ctx: typer.Context, config: ConfigPaths = None, as_json: AsJson = False) -> None:
+    """Show sources, their lag and their failures, and what waits for the receivers."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    standing = anyio.run(_look, loaded)
+    if as_json:
+        _print_json(screen, loaded, standing)
+    else:
+        _print(screen, standing)
+
+
+async def _look(loaded: Config) -> Standing:
+    """Ask the daemon; where it cannot be asked, read what the store remembers."""
+    path = Path(loaded.store)
+    try:
+        told = await ask_daemon(path, "GET", "/status")
+    except StoreLocked:
+        told = None
+    holder = read_lock(path)
+    owner = f"{holder['owner']}, process {holder['pid']}" if holder else None
+    try:
+        async with reading(path) as store:
+            pending = await store.pending()
+            if told is None:
+                return await _remembered(store, loaded, owner, pending)
+    except StoreError:
+        if told is None:
+            raise
+        pending = {}
+    receivers = [{**one, "pending": pending.get(one["receiver"], 0)} for one in told["receivers"]]
+    return Standing(owner, True, told["sources"], receivers, told["network_failing"])
+
+
+async def _remembered(
+    store: SqliteStore, loaded: Config, owner: str | None, pending: Mapping[str, int]
+) -> Standing:
+    states = {state.name: state for state in await store.sources()}
+    sources = []
+    for source in loaded.sources:
+        state = states.get(source.name) or SourceState(source.name, source.provider, "")
+        sources.append(_plain(state, len(await store.present(source.name))))
+    known = await store.receivers()
+    receivers = []
+    for receiver in loaded.receivers:
+        remembered = known.get(receiver.name)
+        receivers.append(
+            {
+                "receiver": receiver.name,
+                "off": (remembered.off or None) if remembered else None,
+                "failing": _trouble(remembered.failing) if remembered else None,
+                "pending": pending.get(receiver.name, 0),
+            }
+        )
+    network = states.get("")
+    failing = network is not None and network.failing is not None
+    return Standing(owner, False, sources, receivers, failing)
+
+
+def _plain(state: SourceState, conversations: int) -> dict[str, Any]:
+    """Give what the store remembers of a source with the keys of `SourcePoller.status`."""
+    looked = max((at for at in (state.polled, state.swept) if at is not None), default=None)
+    hold = state.hold
+    return {
+        "source": state.name,
+        "provider": state.provider,
+        "conversations": conversations,
+        "baselined": rfc3339(state.baselined) if state.baselined else None,
+        "last_look": rfc3339(looked) if looked else None,
+        "lag": None,
+        "sweeping": None,
+        "failing": _trouble(state.failing),
+        "hold": None
+        if hold is None
+        else {
+            "kind": hold.kind,
+            "since": rfc3339(hold.since),
+            "ids": list(hold.ids),
+            "known": hold.known,
+            "reason": hold.reason,
+            "remedy": hold.remedy,
+        },
+    }
+
+
+def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
+    if trouble is None:
+        return None
+    return {
+        "since": rfc3339(trouble.since),
+        "reason": trouble.reason,
+        "remedy": trouble.remedy,
+    }
+
+
+def _print_json(screen: Screen, loaded: Config, standing: Standing) -> None:
+    """Print a line about the watcher, then one per source and receiver; each begins with its kind."""
+    screen.json(
+        {
+            "daemon": standing.owner,
+            "answers": standing.asked,
+            "store": str(Path(loaded.store).absolute()),
+            "network_failing": standing.network_failing,
+        }
+    )
+    for one in (*standing.sources, *standing.receivers):
+        screen.json(one)
+
+
+def _print(screen: Screen, standing: Standing) -> None:
+    if standing.owner is None:
+        screen.write("no daemon runs; this is what the store remembers", "yellow")
+    elif not standing.asked:
+        screen.write(f"the store is in use ({standing.owner}); this is what it remembers", "yellow")
+    if standing.network_failing:
+        screen.write("no source can be reached: the network of this machine fails", "red")
+    screen.table(
+        ("source", "provider", "conversations", "last look", "lag", "state"),
+        [_source_row(one, running=standing.asked) for one in standing.sources],
+    )
+    if standing.receivers:
+        screen.write("")
+        screen.table(
+            ("receiver", "pending", "state"),
+            [
+                (str(one["receiver"]), str(one["pending"]), _receiver_state(one))
+                for one in standing.receivers
+            ],
+        )
+
+
+def _source_row(source: Mapping[str, Any], *, running: bool) -> tuple[str, ...]:
+    return (
+        str(source["source"]),
+        str(source["provider"]),
+        str(source["conversations"]),
+        _say_stamp(source["last_look"]),
+        say_age(source["lag"]),
+        _source_state(source, running=running),
+    )
+
+
+def _source_state(source: Mapping[str, Any], *, running: bool) -> str:
+    """Say in words how a source stands: what a person should do something about comes first."""
+    said = []
+    if source["failing"]:
+        said.append(f"failing {_why(source['failing'])}")
+    if source["hold"]:
+        said.append(f"held {_why(source['hold'])}")
+    if source["baselined"] is None:
+        sweeping = source["sweeping"]
+        if sweeping:
+            of = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
+            said.append(f"reading the baseline: {sweeping['seen']}{of}")
+        else:
+            said.append("no baseline yet")
+    elif running and source["stale"] and not source["failing"]:
+        said.append("stale" if source["last_look"] else "starting")
+    return "; ".join(said) or "ok"
+
+
+def _receiver_state(receiver: Mapping[str, Any]) -> str:
+    said = []
+    if receiver["off"]:
+        turn_on = f"inbox-watcher send-test {receiver['receiver']}"
+        said.append(f"off: {receiver['off']} (`{turn_on}` turns it on when it works)")
+    if receiver["failing"]:
+        said.append(f"failing {_why(receiver['failing'])}")
+    return "; ".join(said) or "ok"
+
+
+def _why(trouble: Mapping[str, Any]) -> str:
+    remedy = f" ({trouble['remedy']})" if trouble["remedy"] else ""
+    return f"since {_say_stamp(trouble['since'])}: {trouble['reason']}{remedy}"
+
+
+def _say_stamp(stamp: str | None) -> str:
+    if stamp is None:
+        return ""
+    return say_time(datetime.fromisoformat(stamp.replace("Z", "+00:00")))

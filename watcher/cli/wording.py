@@ -1,0 +1,108 @@
+"""Events and deliveries in a line that a person reads.
+
+Law: pure; values in, text out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from watcher.config.values import say_duration
+from watcher.model import Event
+
+__all__ = ["say_age", "say_event", "say_time", "say_what", "say_who"]
+
+LONGEST = 60
+"""Characters that are shown of one value."""
+
+TELLING = ("name", "label", "text", "outcome", "id")
+"""Keys that say what an object is, the most telling first."""
+
+
+def say_time(at: datetime) -> str:
+    """Write a time to the second, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def say_age(seconds: float | None) -> str:
+    """Write an age in its largest two units; empty where there is none."""
+    if seconds is None:
+        return ""
+    whole = timedelta(seconds=max(0, round(seconds)))
+    if whole >= timedelta(days=1):
+        whole -= whole % timedelta(hours=1)
+    elif whole >= timedelta(hours=1):
+        whole -= whole % timedelta(minutes=1)
+    return say_duration(whole)
+
+
+def say_event(event: Event) -> str:
+    """Write an event in one line: when, what, where, about whom, and what changed."""
+    words = (say_time(event.time), event.type, event.source, say_who(event), say_what(event))
+    return "  ".join(word for word in words if word)
+
+
+def say_who(event: Event) -> str:
+    """Name the contact of an event's conversation, or the conversation itself."""
+    contact = (event.data.get("conversation") or {}).get("contact") or {}
+    named = (contact.get(key) for key in ("name", "email", "phone"))
+    return next((_short(name) for name in named if name), event.subject or "")
+
+
+def say_what(event: Event) -> str:
+    """Say what an event changed, field by field, or why it came about."""
+    data = event.data
+    conversation = data.get("conversation")
+    if conversation is None:
+        remedy = f" ({data['remedy']})" if data.get("remedy") else ""
+        return f"{data.get('reason') or ''}{remedy}"
+    changes: Mapping[str, Any] = data.get("changes") or {}
+    said = [
+        words
+        for name, change in changes.items()
+        for words in _say_change(name, change.get("before"), change.get("after"))
+    ]
+    if event.type == "conversation.removed":
+        said.append(f"reason: {data.get('reason')}")
+    if not said and conversation.get("last_message"):
+        said.append(_say_value(conversation["last_message"]))
+    return ", ".join(said)
+
+
+def _say_change(name: str, before: Any, after: Any) -> Iterator[str]:
+    """Say what became of one field; of an object that is still called the same, what is in it."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        was, is_ = _headline(before), _headline(after)
+        if was == is_:
+            for key in dict.fromkeys((*before, *after)):
+                if before.get(key) != after.get(key):
+                    yield from _say_change(f"{name}.{key}", before.get(key), after.get(key))
+            return
+    yield f"{name}: {_say_value(before)} → {_say_value(after)}"
+
+
+def _headline(value: Mapping[str, Any]) -> Any:
+    return next((value[key] for key in TELLING if value.get(key) is not None), None)
+
+
+def _say_value(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case Mapping():
+            headline = _headline(value)
+            if headline is None:
+                return ", ".join(f"{key} {_say_value(each)}" for key, each in value.items())
+            return _short(str(headline))
+        case list() | tuple():
+            return _short(", ".join(map(str, value))) or "none"
+    return _short(str(value))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -1,0 +1,93 @@
+"""`run --dry-run`: the real daemon over a copy of the store in memory, with notifiers that show.
+
+Law: polls for real; sends nothing, writes nothing, takes no lock and listens nowhere, so it works
+beside a running daemon.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.daemon import Daemon, Publish, until_stopped
+from watcher.daemon.plans import plan_receivers
+from watcher.model import Result
+from watcher.notify import Notice
+from watcher.records import DeliveryQuery
+from watcher.store import Store
+from watcher.store.sqlite import copy_to_memory
+from watcher.transport import Transport, prepare_loop
+
+__all__ = ["PrintNotifier", "Rehearsed", "dry_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A message that would have been sent. `rule` is None for a digest of several deliveries;
+    `text` tells whether the receiver gets title and body rather than the event.
+    """
+
+    receiver: str
+    rule: str | None
+    notice: Notice
+    text: bool
+
+
+class PrintNotifier:
+    """Stands in for a receiver's notifier: shows the message, and says that it arrived."""
+
+    def __init__(
+        self, receiver: str, *, text: bool, store: Store, show: Callable[[Rehearsed], None]
+    ) -> None:
+        self.text = text
+        self._receiver = receiver
+        self._store = store
+        self._show = show
+
+    async def send(self, notice: Notice) -> Result:
+        """Show the message; it counts as delivered, so that later ones follow."""
+        query = DeliveryQuery(id=notice.event.id, receiver=self._receiver)
+        deliveries = await self._store.deliveries(query)
+        rule = deliveries[0].rule if deliveries else None
+        self._show(Rehearsed(self._receiver, rule, notice, self.text))
+        return Result("ok", "shown, not sent")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def dry_run(
+    config: Config,
+    *,
+    once: bool = False,
+    echo: Publish,
+    show: Callable[[Rehearsed], None],
+) -> bool:
+    """Run until SIGTERM or SIGINT (or, with `once`, for one pass); True if it went well.
+
+    `echo` gets the events as they are found, `show` the messages as they would be sent. What
+    the store owes already is shown too. Raises StoreError when there is a store that cannot be
+    read; one that is not there yet counts as empty.
+    """
+    prepare_loop()
+    store = await copy_to_memory(Path(config.store))
+    async with Transport(wall_clock) as transport:
+        plans = []
+        for plan in plan_receivers(config.receivers, transport):
+            notifier = PrintNotifier(plan.name, text=plan.notifier.text, store=store, show=show)
+            plans.append(dataclasses.replace(plan, notifier=notifier))
+        daemon = Daemon(config, store=store, transport=transport, receivers=plans, echo=echo)
+        try:
+            if once:
+                return await until_stopped(daemon, daemon.once)
+            await until_stopped(daemon, daemon.run)
+            return True
+        finally:
+            with anyio.CancelScope(shield=True):
+                await daemon.close()
