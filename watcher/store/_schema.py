@@ -30,8 +30,10 @@ def migrations() -> Sequence[str]:
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open the only writing connection, create or migrate the schema; raises StoreError."""
     try:
+        if not path.exists():
+            path.touch(mode=0o600)  # it will hold personal data; SQLite's side files follow it
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise store_error(path, error) from error
     try:
         _check_owner(connection, path)
@@ -86,7 +88,7 @@ def check_version(path: Path, version: int, own: int, *, exact: bool = False) ->
 
 def store_error(path: Path, error: Exception) -> StoreError:
     """Say in one line what SQLite complains about, and what a person can do."""
-    name = getattr(error, "sqlite_errorname", "")
+    name = "SQLITE_PERM" if isinstance(error, OSError) else getattr(error, "sqlite_errorname", "")
     match name.split("_")[1] if name.startswith("SQLITE_") else "":
         case "NOTADB" | "CORRUPT":
             remedy = "it is damaged or no SQLite database: restore a backup or move it away"
@@ -116,7 +118,9 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Split a script; `executescript` will not do, it commits before it begins."""
+    """Split a script in which each statement begins on a line of its own; `executescript` will
+    not do, it commits before it begins.
+    """
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

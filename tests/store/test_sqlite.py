@@ -1,0 +1,237 @@
+"""The SQLite file: its owner, its readers, and everything that may be wrong with it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+from support.records import LEASE, T0, commit, delivery, event, snapshot
+
+from watcher.errors import StoreError, StoreLocked
+from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
+from watcher.store.sqlite import SqliteStore, copy_to_memory, read_lock
+
+
+def one_line(error: pytest.ExceptionInfo[StoreError]) -> str:
+    """Give an error's text, which must be one line for people."""
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def names(directory: Path) -> list[str]:
+    """Give the names of all files in a directory."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+async def test_a_second_owner_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
+    first = await SqliteStore.open(tmp_path / "db", owner="daemon")
+    with pytest.raises(StoreLocked) as error:
+        await SqliteStore.open(tmp_path / "db", owner="retry")
+    assert "daemon, process " in error.value.owner
+    assert str(tmp_path / "db") in one_line(error)
+    await first.close()
+    second = await SqliteStore.open(tmp_path / "db")
+    await second.close()
+
+
+async def test_the_lock_tells_who_holds_it_and_where_to_ask(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    assert read_lock(path) is None
+    store = await SqliteStore.open(path, owner="daemon")
+    assert read_lock(path) == {"pid": os.getpid(), "owner": "daemon", "socket": ""}
+    store.record_socket(tmp_path / "a much longer name than before.sock")
+    store.record_socket("/run/short.sock")
+    assert read_lock(path)["socket"] == "/run/short.sock"
+    await store.close()
+    assert read_lock(path) is None
+
+
+async def test_a_glance_at_the_lock_keeps_no_owner_away(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    await (await SqliteStore.open(path)).close()
+    stop = False
+
+    def glance() -> None:
+        while not stop:
+            read_lock(path)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, glance)
+        for _ in range(20):
+            await (await SqliteStore.open(path)).close()
+        stop = True
+
+
+async def test_an_unreadable_lock_file_still_locks(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    (tmp_path / "db.lock").write_text("{half")
+    assert read_lock(tmp_path / "db") == {"pid": 0, "owner": "unknown", "socket": ""}
+    await store.close()
+
+
+async def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    await store.commit(commit(delivery(), snapshots=(snapshot(),)))
+    await store.close()
+    store = await SqliteStore.open(tmp_path / "db")
+    assert await store.known("sales", ["c1"]) == {"c1": snapshot()}
+    assert list(await store.deliveries(DeliveryQuery())) == [delivery()]
+    await store.close()
+
+
+async def test_a_closed_store_leaves_one_whole_file_and_nobody_elses_eyes_on_it(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    await store.commit(commit(delivery()))
+    assert stat.S_IMODE((tmp_path / "db").stat().st_mode) == 0o600
+    await store.close()
+    assert names(tmp_path) == ["db", "db.lock"]
+
+
+@pytest.mark.parametrize("name", ["with space.db", "what?.db", "a#b.db", "50%25.db", "ü'\".db"])
+async def test_odd_characters_in_the_path_are_just_characters(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / name
+    path.parent.mkdir()
+    store = await SqliteStore.open(path)
+    await store.commit(commit(delivery()))
+    assert await store.pending() == {"team": 1}
+    reader = await SqliteStore.open_reader(path)
+    assert await reader.pending() == {"team": 1}
+    await reader.close()
+    await store.close()
+    assert names(path.parent) == [name, f"{name}.lock"]
+
+
+async def test_a_missing_directory_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as error:
+        await SqliteStore.open(tmp_path / "missing" / "db")
+    assert "missing does not exist; create it" in one_line(error)
+
+
+async def test_a_path_that_is_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as error:
+        await SqliteStore.open(tmp_path)
+    assert "check that the path" in one_line(error)
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    path.write_bytes(b"just some text, no database" * 100)
+    before = path.read_bytes()
+    for attempt in (SqliteStore.open, SqliteStore.open_reader, copy_to_memory):
+        with pytest.raises(StoreError) as error:
+            await attempt(path)
+        assert "no SQLite database" in one_line(error)
+    assert path.read_bytes() == before
+    assert read_lock(path) is None
+
+
+async def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError) as error:
+        await SqliteStore.open(path)
+    assert "another program" in one_line(error)
+    with pytest.raises(StoreError, match="no store of inbox-watcher"):
+        await SqliteStore.open_reader(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_damaged_file_is_a_store_error_of_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    store = await SqliteStore.open(path)
+    many = tuple(snapshot(f"c{number}", status="x" * 500) for number in range(200))
+    await store.commit(Commit("sales", snapshots=many))
+    await store.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    damaged = await SqliteStore.open(path)
+    for use in (
+        damaged.known("sales", [f"c{number}" for number in range(200)]),
+        damaged.commit(Commit("sales", snapshots=(snapshot("new"),))),
+    ):
+        with pytest.raises(StoreError) as error:
+            await use
+        assert "restore a backup" in one_line(error)
+    await damaged.close()
+
+
+async def test_a_reader_sees_each_commit_beside_the_writer(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    reader = await SqliteStore.open_reader(tmp_path / "db")
+    for number in range(20):
+        await store.commit(Commit("sales", events=(event(str(number)),)))
+        assert len(await reader.events(EventQuery())) == number + 1
+    await store.close()
+    assert len(await reader.events(EventQuery())) == 20  # also after the owner has gone
+    await reader.close()
+
+
+async def test_a_reader_does_not_need_an_owner(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    await store.commit(commit(delivery()))
+    await store.close()
+    reader = await SqliteStore.open_reader(tmp_path / "db")
+    assert await reader.pending() == {"team": 1}
+    assert read_lock(tmp_path / "db") is None
+    await reader.close()
+    await reader.close()
+
+
+async def test_a_reader_writes_nothing(tmp_path: Path) -> None:
+    await (await SqliteStore.open(tmp_path / "db")).close()
+    before = (tmp_path / "db").read_bytes()
+    reader = await SqliteStore.open_reader(tmp_path / "db")
+    for write in (
+        reader.commit(Commit("sales")),
+        reader.claim("team", T0, lease=LEASE, limit=1),
+        reader.settle([]),
+        reader.unclaim(),
+        reader.save_receiver(ReceiverState("team")),
+        reader.retry(None, T0),
+        reader.bury([], [], T0),
+        reader.prune(T0, T0),
+    ):
+        with pytest.raises(StoreError, match="reading only"):
+            await write
+    with pytest.raises(StoreError, match="reading only"):
+        reader.record_socket("/run/x.sock")
+    await reader.close()
+    assert (tmp_path / "db").read_bytes() == before
+
+
+async def test_a_reader_of_a_missing_store_says_so_and_creates_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no store at"):
+        await SqliteStore.open_reader(tmp_path / "db")
+    assert names(tmp_path) == []
+
+
+async def test_a_copy_in_memory_goes_its_own_way(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    await store.commit(commit(delivery(), snapshots=(snapshot(),), state=SourceState("s", "p", "")))
+    await store.claim("team", T0, lease=LEASE, limit=1)
+    copy = await copy_to_memory(tmp_path / "db")
+    assert await copy.known("sales", ["c1"]) == {"c1": snapshot()}
+    assert list(await copy.sources()) == list(await store.sources())
+    assert list(await copy.claim("team", T0, lease=LEASE, limit=1)) == []  # leased in the copy too
+    (second,) = await copy.commit(Commit("sales", events=(event("e2"),)))
+    assert second.seq > (await store.events(EventQuery()))[-1].seq
+    assert len(await store.events(EventQuery())) == 1
+    await store.close()
+
+
+async def test_a_copy_of_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+    copy = await copy_to_memory(tmp_path / "db")
+    assert list(await copy.sources()) == []
+    assert names(tmp_path) == []

@@ -1,0 +1,171 @@
+"""The SQLite store's writer: grouped commits, cancelled callers, closing, a full disk."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+from support.records import at, commit, delivery, event, snapshot
+
+from watcher.errors import Conflict, StoreError
+from watcher.records import Commit, EventQuery, ReceiverState
+from watcher.store import _queries
+from watcher.store.sqlite import SqliteStore, copy_to_memory, read_lock
+
+
+async def test_jobs_that_share_a_commit_fail_alone(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    failed: list[str] = []
+
+    async def write(number: int) -> None:
+        revision = 7 if number % 3 == 0 else 1  # every third is a conflict
+        page = Commit(
+            "sales",
+            events=(event(f"e{number}"),),
+            snapshots=(snapshot(f"new{number}"), snapshot(f"c{number}", revision)),
+        )
+        try:
+            await store.commit(page)
+        except Conflict:
+            failed.append(f"e{number}")
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(30):
+            tasks.start_soon(write, number)
+    assert sorted(failed) == sorted(f"e{number}" for number in range(0, 30, 3))
+    written = {found.event.id for found in await store.events(EventQuery())}
+    assert written == {f"e{number}" for number in range(30)} - set(failed)
+    assert len(await store.present("sales")) == 2 * len(written)
+    await store.close()
+
+
+async def test_a_cancelled_caller_leaves_a_whole_transaction_or_none(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    told: set[int] = set()
+
+    async def write(number: int) -> None:
+        page = Commit("sales", events=(event(f"e{number}"),), snapshots=(snapshot(f"c{number}"),))
+        await store.commit(page)
+        told.add(number)
+
+    for first in range(0, 100, 10):
+        async with anyio.create_task_group() as tasks:
+            for number in range(first, first + 10):
+                tasks.start_soon(write, number)
+            for _ in range(first // 10):
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+    events = {found.event.id[1:] for found in await store.events(EventQuery())}
+    assert {id_[1:] for id_ in await store.present("sales")} == events
+    assert {str(number) for number in told} == events  # whoever was cut off learned the outcome
+    await store.commit(Commit("sales", events=(event("after"),)))
+    await store.close()
+
+
+async def test_a_caller_cancelled_by_asyncio_itself_leaves_nothing_half_done(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    for number in range(50):
+        page = Commit("sales", events=(event(f"e{number}"),), snapshots=(snapshot(f"c{number}"),))
+        task = asyncio.ensure_future(store.commit(page))
+        for _ in range(number % 4):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    await store.unclaim()  # comes after all that was queued
+    events = {found.event.id[1:] for found in await store.events(EventQuery())}
+    assert {id_[1:] for id_ in await store.present("sales")} == events
+    await store.close()
+
+
+async def test_a_store_can_be_closed_inside_a_cancelled_scope(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await store.close()
+    assert read_lock(tmp_path / "db") is None
+
+
+async def test_what_was_queued_before_the_close_is_written(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(store.commit, Commit("sales", events=(event(str(number)),)))
+        await anyio.lowlevel.checkpoint()
+        await store.close()
+    assert len(await (await copy_to_memory(tmp_path / "db")).events(EventQuery())) == 20
+
+
+async def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    await store.close()
+    for use in (store.source("sales"), store.commit(Commit("sales")), store.unclaim()):
+        with pytest.raises(StoreError, match="is closed"):
+            await use
+
+
+async def test_commits_that_wait_together_share_a_flush(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    commits: list[str] = []
+    store._writer.connection.set_trace_callback(commits.append)
+    async with anyio.create_task_group() as tasks:
+        for number in range(200):
+            tasks.start_soon(store.save_receiver, ReceiverState(f"r{number}"))
+    store._writer.connection.set_trace_callback(None)
+    assert commits.count("COMMIT") < 100
+    assert len(await store.receivers()) == 200
+    await store.close()
+
+
+async def test_the_file_is_flushed_at_each_commit(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    pragma = store._writer.connection.execute
+    assert pragma("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert pragma("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    await store.close()
+
+
+async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    claim = dict.fromkeys(("receiver", "now", "patience", "limit"), 0)
+    end = dict.fromkeys(("topic", "rule", "note", "at"), "")
+    for statement, parameters in (
+        (_queries.ELIGIBLE, claim),
+        (_queries.END_TIMERS, end),
+        (_queries.KNOWN, ("", "[]")),
+        (_queries.PRESENT, ("",)),
+        (_queries.MEMBERS["unread"], ("",)),
+        (_queries.NEXT_DUE, ("",)),
+        (_queries.SENT_SINCE, ("", 0)),
+    ):
+        plan = store._writer.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        tables = [row[3] for row in plan if row[3].startswith("SCAN") and "json_each" not in row[3]]
+        assert tables == [], statement
+    await store.close()
+
+
+async def test_a_full_disk_fails_whoever_wrote_and_nobody_after(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    connection = store._writer.connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    big = Commit("sales", snapshots=(snapshot(status="x" * 100_000),))
+    with pytest.raises(StoreError) as error:
+        await store.commit(big)
+    assert "make room on the disk" in str(error.value)
+    assert set(await store.present("sales")) == set()
+    connection.execute("PRAGMA max_page_count = 100000")
+    await store.commit(big)
+    assert set(await store.present("sales")) == {"c1"}
+    await store.close()
+
+
+async def test_times_survive_to_the_microsecond(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    await store.commit(commit(delivery(due=0.000001)))
+    assert await store.next_due("team") == at(0.000001)
+    await store.close()
