@@ -133,6 +133,7 @@ def _reason(logs: Iterable[tuple[str, str]], url: str) -> str:
     lines = list(logs)
     told = [text for level, text in lines if level in ("WARNING", "ERROR", "CRITICAL")]
     causes = [text for level, text in lines if level == "DEBUG" and "Exception" in text]
+    causes = [text.rpartition("(Caused by ")[2] for text in causes]  # requests says much before
     return scrub(" ".join(told[-1:] + causes[-1:]), url)
 
 

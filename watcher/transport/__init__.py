@@ -68,11 +68,19 @@ class Transport:
     """Sends requests of sources, and what webhooks post; an asynchronous context manager.
 
     `mount` puts ASGI applications in the place of origins (keys like `http://chat.example.com`);
-    an application that raises an OSError stands for a connection that fails.
+    an application that raises an OSError stands for a connection that fails. `deadline` is the
+    seconds that a source's request may take in all, once its budget has let it through.
     """
 
-    def __init__(self, clock: Clock, *, mount: Mapping[str, App] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        mount: Mapping[str, App] | None = None,
+        deadline: float = DEADLINE,
+    ) -> None:
         self._clock = clock
+        self._deadline = deadline
         self._budgets = Budgets()
         self._client = new_client(PerOriginTransport(mount=mount))
 
@@ -113,7 +121,7 @@ class Transport:
         message: httpx.Request | None = None
         try:
             message = self._compose(connection, request)
-            with anyio.fail_after(DEADLINE):
+            with anyio.fail_after(self._deadline):
                 try:
                     return await self._attempt(message)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):

@@ -29,6 +29,9 @@ AGED = 60.0
 """Seconds (at least one window) after which a sweep's request waits in line with the polls:
 polls alone may use up a budget, and sweeps are what the watcher's promises rest on."""
 
+TICK = 0.001
+"""Seconds; the shortest wait, since a loop may wake us a rounding error too early."""
+
 PATIENCE = 60.0
 """Seconds that are waited in silence for a used-up quota; a longer wait is told to the caller."""
 
@@ -166,8 +169,10 @@ class Budgets:
                     return
                 if is_first and gate.left is not None and gate.left <= 0:
                     _refuse_long_wait(gate.resets - now)
+                if not is_first:
+                    gate.wake(budget, now)  # a sweep that came of age meanwhile has not noticed
                 ticket.turn = anyio.Event()
-                with anyio.move_on_after(opens - now):
+                with anyio.move_on_after(max(TICK, opens - now)):
                     await ticket.turn.wait()
         finally:
             line.remove(ticket)
