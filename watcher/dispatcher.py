@@ -75,6 +75,7 @@ class Dispatcher:
         self._wake = anyio.Event()
         self._busy = 0
         self._stopping = False
+        self._looked = clock()
         self._settling = anyio.Lock()
         self._complaints: dict[str, int] = {}
         self.state = ReceiverState(plan.name, plan.target)
@@ -155,7 +156,7 @@ class Dispatcher:
         free = self.plan.slots - self._busy
         if free <= 0 or self.state.off or self._stopping:
             return []
-        now = self._clock()
+        now = self._looked = self._clock()
         limit = self.plan.policy.limit
         if limit is None:
             claimed = await self._claim(now, free)
@@ -192,7 +193,7 @@ class Dispatcher:
             space = room(limit, sent, 1, now)
             if space.wait is not None:
                 return min(LONGEST_WAIT, max(0.0, (space.wait - now).total_seconds()))
-        due = await self._store.next_due(self.plan.name, after=now)
+        due = await self._store.next_due(self.plan.name, after=self._looked)
         if due is None:
             return LONGEST_WAIT
         return min(LONGEST_WAIT, max(0.001, (due - now).total_seconds()))

@@ -206,6 +206,8 @@ async def test_next_due_looks_at_what_is_pending_whoever_has_claimed_it(store: S
     assert await store.next_due("team") == at(-9)
     await store.settle([settlement(out)])
     assert await store.next_due("team") == at(20)
+    assert await store.next_due("team", after=at(19)) == at(20)
+    assert await store.next_due("team", after=at(20)) == at(30)
     assert await store.next_due("crm") is None
 
 

@@ -90,9 +90,9 @@ class Store(Protocol):
         """End all leases: called at start by the only owner of the store, after a crash."""
         ...
 
-    async def next_due(self, receiver: str) -> datetime | None:
-        """Give when the receiver's next pending delivery is due (perhaps in the past), leases and
-        order left aside; None if nothing is pending.
+    async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
+        """Give when the receiver's next pending delivery is due, leases and order left aside: of
+        those due later than `after`, or (None) of all, perhaps in the past; None if there is none.
         """
         ...
 

@@ -123,7 +123,10 @@ SETTLE = """
     WHERE key = :key AND attempt = :attempt AND (state = 'pending' OR :state = 'delivered')"""
 UNCLAIM = "UPDATE deliveries SET lease = NULL WHERE lease IS NOT NULL"
 
-NEXT_DUE = "SELECT min(due) FROM deliveries WHERE receiver = ? AND state = 'pending'"
+NO_TIME = -(2**62)
+"""Earlier than every time in microseconds."""
+
+NEXT_DUE = "SELECT min(due) FROM deliveries WHERE receiver = ? AND state = 'pending' AND due > ?"
 SENT_SINCE = """
     SELECT DISTINCT settled FROM deliveries
     WHERE receiver = ? AND state = 'delivered' AND settled >= ? ORDER BY settled"""

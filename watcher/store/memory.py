@@ -178,8 +178,9 @@ class MemoryStore:
         for owed in tuple(self._outbox.values()):
             self._keep(replace(owed, lease=None))
 
-    async def next_due(self, receiver: str) -> datetime | None:
-        return min((owed.delivery.due for owed in self._waiting(receiver)), default=None)
+    async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
+        dues = (owed.delivery.due for owed in self._waiting(receiver))
+        return min((due for due in dues if after is None or due > after), default=None)
 
     async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
         sent = {

@@ -172,8 +172,9 @@ class SqliteStore:
 
     # Reading the log and the outbox
 
-    async def next_due(self, receiver: str) -> datetime | None:
-        ((due,),) = await self._reader.fetch(_queries.NEXT_DUE, (receiver,))
+    async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
+        later = _queries.NO_TIME if after is None else _rows.micros(after)
+        ((due,),) = await self._reader.fetch(_queries.NEXT_DUE, (receiver, later))
         return None if due is None else _rows.from_micros(due)
 
     async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
