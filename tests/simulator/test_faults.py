@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from simulation import KINDS, Stage, ask
 
-from watcher.simulator import Faults, by_host, chatwoot, faults, leadconnector, leadping
+from watcher.simulator import Dated, Faults, by_host, chatwoot, faults, leadconnector, leadping
 from watcher.simulator.state import Kind
 
 PATHS: dict[Kind, tuple[str, str]] = {
@@ -170,6 +170,15 @@ async def test_several_servers_stand_behind_their_hosts() -> None:
     assert answer.json()["status"] == "ok"
     assert (len(one.faults.log), len(two.faults.log)) == (0, 1)
     assert (await ask(net, "GET", "/", headers={"Host": "elsewhere"})).status_code == 404
+
+
+async def test_a_dated_server_tells_the_worlds_time_on_every_answer() -> None:
+    server = Server("chatwoot")
+    server.stage.clock.forward(90)
+    dated = Dated(server.faults, server.stage.clock)
+    answer = await ask(dated, "GET", server.path)
+    assert answer.status_code == 401
+    assert answer.headers["Date"] == "Fri, 20 Nov 2026 10:01:30 GMT"
 
 
 async def test_it_serves_a_real_socket_and_a_hanging_request_ends_with_its_caller() -> None:

@@ -210,6 +210,22 @@ def test_an_inbound_message_reopens_a_resolved_chatwoot_conversation() -> None:
     assert stage.told() == ["message", "unread", "unarchived"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "direction", "type_"),
+    [("leadping", "internal", None), ("highlevel", "internal", "internal_comment"),
+     ("chatwoot", "internal", "sms")],
+)  # fmt: skip
+def test_a_note_is_internal_with_the_type_that_the_row_can_show(
+    kind: Kind, direction: str, type_: str | None
+) -> None:
+    stage = Stage(kind)
+    conversation = stage.create(inbox=stage.account.inboxes[0])
+    stage.world.message(conversation, "VIP", "internal")
+    assert stage.world.truth.entries[-1].after["last_message"] == {
+        "text": "VIP", "direction": direction, "type": type_, "at": "2026-11-20T10:00:01.000Z",
+    }  # fmt: skip
+
+
 def test_owners_come_change_and_go() -> None:
     stage, conversation = quiet("chatwoot")
     one, two, *_ = stage.account.agents

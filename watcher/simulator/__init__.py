@@ -10,7 +10,8 @@ For `inbox-watcher demo`, for the tests, and for people who write providers:
 
 `leadping.app`, `leadconnector.app` and `chatwoot.app` take the world and an `Options` of their
 module; each serves all accounts of its kind, and the token (`Account.token`) tells them apart.
-`by_host` puts several behind one transport. `lively(world).step()` lets something happen.
+`by_host` puts several behind one transport, `Dated` adds the `Date` header.
+`lively(world).step()` lets something happen.
 
 Law: shares no code with the providers, so that both cannot be wrong in the same way; the only clock
 is the world's.
@@ -18,15 +19,11 @@ is the world's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from starlette.routing import Host, Router
-from starlette.types import ASGIApp
-
 from watcher.simulator import chatwoot, faults, leadconnector, leadping
 from watcher.simulator.canon import canonical
 from watcher.simulator.faults import Fault, Faults, Seen
 from watcher.simulator.script import Script, lively
+from watcher.simulator.serving import Dated, by_host
 from watcher.simulator.state import (
     Account,
     Agent,
@@ -48,6 +45,7 @@ __all__ = [
     "Agent",
     "Contact",
     "Conversation",
+    "Dated",
     "Disposition",
     "Fault",
     "Faults",
@@ -70,8 +68,3 @@ __all__ = [
     "leadping",
     "lively",
 ]
-
-
-def by_host(servers: Mapping[str, ASGIApp]) -> Router:
-    """Give one application that answers for several hosts; an unknown host is 404."""
-    return Router(routes=[Host(host, app=server) for host, server in servers.items()])

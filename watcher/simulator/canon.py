@@ -98,10 +98,12 @@ def _last_message(kind: Kind, state: State) -> dict[str, Any] | None:
     if message is None:
         return None
     at = message.at.replace(microsecond=0) if kind == "chatwoot" else message.at
+    # HighLevel's row has one word for what the last line is, and none for a note's channel.
+    comment = kind == "highlevel" and message.direction == "internal"
     return {
         "text": message.text,
         "direction": message.direction,
-        "type": state.inbox.channel,
+        "type": "internal_comment" if comment else state.inbox.channel,
         "at": rfc3339(at),
     }
 

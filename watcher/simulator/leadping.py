@@ -44,7 +44,8 @@ CHALLENGE = 'Bearer resource_metadata="http://api.leadping.ai/.well-known/oauth-
 class Options:
     """How this Leadping behaves where versions differ or nothing is published.
 
-    `era`: the shape of rows and errors. `numbers_as_strings`: `pageSize` and `totalCount` in
+    `era`: the shape of rows and errors; the truth log is about August's and later, older rows show
+    neither notes nor e-mail. `numbers_as_strings`: `pageSize` and `totalCount` in
     quotes. `archive_filter`: what the query parameter accepts. `empty_pages`: every so manieth page
     of a walk is empty with a token (Cosmos); `short_pages`: pages hold about half of what was
     asked. `sortable`, `range_filters`: what is supported; anything else is 400. `isUnread` depends
