@@ -7,10 +7,7 @@ files, and in the environment, has `hush` in it.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest

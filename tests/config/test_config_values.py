@@ -36,7 +36,7 @@ def test_a_duration_is_numbers_with_units(text: str, milliseconds: int) -> None:
      "٣s", "1e3s", "3651d", "9999999999s", "P1D"],
 )  # fmt: skip
 def test_anything_else_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration|is longer than ten years") as caught:
+    with pytest.raises(ValueError, match=r"is not a duration|is longer than ten years") as caught:
         parse_duration(text)
     assert not text.strip() or text.strip() not in str(caught.value).split()
 

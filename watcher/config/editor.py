@@ -128,9 +128,8 @@ def _sources(providers: Mapping[str, ProviderLoader], definitions: Schema) -> Sc
             }
         branches.append(_branch("provider", name, definition))
     properties = {"provider": common["properties"]["provider"]}
-    return {
-        "type": "object", "required": ["provider"], "properties": properties, "allOf": branches,
-    }  # fmt: skip
+    schema: Schema = {"type": "object", "required": ["provider"], "properties": properties}
+    return {**schema, "allOf": branches} if branches else schema
 
 
 def _receivers(definitions: Schema) -> Schema:

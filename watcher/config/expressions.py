@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work
-from watcher.mapping import Mapping, MappingError, compile_mapping
+from watcher.mapping import FieldMapping, MappingError, compile_mapping
 from watcher.rules import Condition, ExpressionError, compile_condition
 from watcher.templates import TemplateError, compile_template
 
@@ -39,31 +39,31 @@ def check_template(entry: Entry | None, work: Work) -> str | None:
     try:
         compile_template(node.raw)
     except TemplateError as error:
-        place = node.at(_line_start(node.raw, error.line))
-        work.problems.append(
-            place.problem(f"`{entry.name}`: {error.message}", _meant(error.suggestion))
-        )
+        for mistake in (error, *error.others):
+            place = node.at(_offset(node.raw, mistake.line, mistake.column))
+            work.problems.append(
+                place.problem(f"`{entry.name}`: {mistake.message}", _meant(mistake.suggestion))
+            )
     return node.raw
 
 
-def compile_fields(entry: Entry | None, work: Work) -> Mapping | None:
-    """Compile a source's `fields`; each wrong one is a problem of its own."""
+def compile_fields(entry: Entry | None, work: Work) -> FieldMapping | None:
+    """Compile a source's `fields`; None where there are none or one is wrong."""
     if entry is None or not isinstance(entry.value, Entries):
         return None
-    nodes = {field.name: field for field in entry.value if _text(field) is not None}
-    good: dict[str, str] = {}
-    for name, field in nodes.items():
-        try:
-            compile_mapping({name: field.value.raw})  # type: ignore[union-attr]  # _text has looked
-        except MappingError as error:
+    nodes = {field.name: text for field in entry.value if (text := _text(field)) is not None}
+    if not nodes:
+        return None
+    try:
+        return compile_mapping({name: node.raw for name, node in nodes.items()})
+    except MappingError as error:
+        for mistake in (error, *error.others):
             work.problems.append(
-                field.value.place.problem(
-                    f"`fields.{name}`: {error.message}", _meant(error.suggestion)
+                nodes[mistake.field].place.problem(
+                    f"`fields.{mistake.field}`: {mistake.message}", _meant(mistake.suggestion)
                 )
             )
-        else:
-            good[name] = field.value.raw  # type: ignore[union-attr]
-    return compile_mapping(good) if good else None
+        return None
 
 
 def _text(entry: Entry | None) -> Scalar | None:
@@ -73,12 +73,12 @@ def _text(entry: Entry | None) -> Scalar | None:
     return entry.value if isinstance(entry.value.value, str) else None
 
 
-def _line_start(text: str, line: int) -> int:
-    """Give the offset of the first visible character of a line, counted from 1."""
+def _offset(text: str, line: int, column: int | None) -> int:
+    """Give the offset of a place counted from 1; without a column, of the line's beginning."""
     lines = text.split("\n")
     index = min(max(line, 1), len(lines)) - 1
     indent = len(lines[index]) - len(lines[index].lstrip())
-    return sum(len(one) + 1 for one in lines[:index]) + indent
+    return sum(len(one) + 1 for one in lines[:index]) + (indent if column is None else column - 1)
 
 
 def _meant(suggestion: str | None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from watcher.config.secrets import Redactor, SecretText
 from watcher.config.values import Address
 from watcher.errors import Problem
-from watcher.mapping import Mapping as FieldMapping
+from watcher.mapping import FieldMapping
 from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule
 

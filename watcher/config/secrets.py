@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from watcher.errors import WatcherError
+
 __all__ = ["MissingSecret", "Redactor", "SecretText", "parse_text"]
 
 _STRUCK = "***"
@@ -61,7 +63,7 @@ class Redactor:
         return f"Redactor({len(self._values)} values)"
 
 
-class MissingSecret(Exception):
+class MissingSecret(WatcherError):
     """A reference cannot be resolved. `offset` is where it begins in the text."""
 
     def __init__(self, message: str, remedy: str, offset: int = 0) -> None:

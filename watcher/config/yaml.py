@@ -44,8 +44,10 @@ _REMEDIES = (
     ("mapping values are not allowed", "check the indentation; text with a colon needs quotes"),
     ("expected ':'", "is a `:` missing after the key, or a quote not closed?"),
     ("end of stream", "a quote or a bracket is not closed"),
-    ("expected key", "check the indentation of this line and of those before it"),
-    ("<block end>", "check the indentation of this line and of those before it"),
+    ("expected key", "check the indentation, and quotes inside of quotes"),
+    ("<block end>", "check the indentation, and quotes inside of quotes"),
+    ("'-' indicator", "check the indentation of this line and of those before it"),
+    ("entries are not allowed", "write the list below its key, or as [one, two]"),
     ("expected ',' or", "a comma or a closing bracket is missing"),
     ("escape character", "write `\\\\` for a backslash, or use single quotes"),
 )
@@ -181,7 +183,12 @@ class _Builder:
             value = self._node(next(self._events), depth + 1)
             weight += key.weight + value.weight
             if not isinstance(key, Scalar):
-                self.problems.append(place.problem(f"a key must be text, found {key.kind}"))
+                self.problems.append(
+                    place.problem(
+                        f"a key must be text, found {key.kind}",
+                        "a text that begins with { or [ needs quotes",
+                    )
+                )
             elif key.raw == "<<" and not key.style:
                 self.problems.append(
                     place.problem(
@@ -244,7 +251,10 @@ def _place(file: str, before: str) -> Place:
 
 def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
     """Say what the parser said, with a remedy where its words are known."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    marks = [getattr(error, "problem_mark", None), getattr(error, "context_mark", None)]
+    if "end of stream" in str(getattr(error, "problem", "")):
+        marks.reverse()  # what is not closed begins there
+    mark = next((one for one in marks if one is not None), None)
     if mark is None:
         return Place(file, 1, 1).problem("the file cannot be read as YAML")
     place = Place(file, mark.line + 1, mark.column + 1)
@@ -254,5 +264,7 @@ def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
         if at == "\t":
             return place.problem("a tab where YAML wants spaces", "indent with spaces")
         return place.problem(f"a value cannot begin with {at}", "put the text in quotes")
+    if text[max(mark.index - 1, 0) : mark.index + 1] == "${":
+        return place.problem("`${…}` without quotes in braces or brackets", 'write "${NAME}"')
     remedy = next((text for words, text in _REMEDIES if words in said), "check this line")
     return place.problem(f"not valid YAML: {said}", remedy)

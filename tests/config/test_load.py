@@ -1,0 +1,241 @@
+"""Loading: what comes out, with secrets and without, and what is only a warning."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from loading import ENVIRON, SOURCE, Write, read, refused, warned
+from small_providers import Desk, DeskSettings
+
+from watcher.config import Address, AppriseReceiver, Webhook
+
+
+def test_the_least_configuration_has_the_defaults_of_the_contract(write: Write) -> None:
+    config = read(write(SOURCE))
+    assert config.store == "inbox-watcher.db"
+    assert config.server is not None
+    assert (config.server.host, config.server.port, config.server.probes) == (
+        "127.0.0.1",
+        8484,
+        None,
+    )
+    assert config.retention.events == config.retention.deliveries == timedelta(days=30)
+    (source,) = config.sources
+    assert (source.poll_every, source.sweep_every) == (
+        timedelta(seconds=30),
+        timedelta(minutes=15),
+    )
+    assert (source.hold_rows, source.hold_share, source.mapping) == (20, 0.1, None)
+    assert source.token.read() == ENVIRON["TOKEN"]
+    assert source.settings.token == ENVIRON["TOKEN"]
+    assert config.receivers == config.rules == ()
+
+
+FULL = """
+store: /tmp/watcher.db
+server: {listen: "[::1]:80", probes: 0.0.0.0:8485}
+retention: {events: 7d, deliveries: 1h30m}
+sources:
+  support:
+    provider: desk
+    base_url: https://${HOST:-chat.example.com}/
+    account_id: ${ACCOUNT}
+    token: ${TOKEN}
+    poll_every: 5s
+    sweep_every: ${SWEEP:-1h}
+    hold: {rows: 5, percent: 50}
+    fields: {disposition: custom_attributes.outcome}
+receivers:
+  crm:
+    type: webhook
+    url: https://crm.example.com/${PATH_PART:-hooks}
+    secret: ${SECRET}
+    headers: {X-Team: sales, X-Key: "${TOKEN}"}
+    timeout: 500ms
+    retry: [1s, 1m]
+    ordering: relaxed
+  team: {type: apprise, url: "json://localhost"}
+  boss: {type: apprise, urls: ["json://localhost", "mailto://a"], limit: 5/1h, retry: []}
+rules:
+  - name: Unread reaches the team
+    when: conversation.unread
+    where: conversation.channel == "${not a reference}"
+    notify: [team, crm, team]
+    message: {title: "{{ conversation.contact.name }} ${TOKEN}"}
+  - {name: Later, when: [conversation.unread, conversation.archived], for: 15m, notify: boss}
+"""
+
+
+def test_every_setting_arrives(write: Write) -> None:
+    config = read(write(FULL), environ={**ENVIRON, "ACCOUNT": "3"})
+    assert config.store == "/tmp/watcher.db"  # noqa: S108 - only a text
+    assert config.server is not None
+    assert (config.server.host, config.server.port) == ("::1", 80)
+    assert config.server.probes == Address("0.0.0.0", 8485)  # noqa: S104 - only a text
+    assert config.retention.deliveries == timedelta(minutes=90)
+    (source,) = config.sources
+    assert (source.name, source.provider, source.provider_class) == ("support", "desk", Desk)
+    assert isinstance(source.settings, DeskSettings)
+    assert source.settings.account_id == 3
+    assert source.settings.base_url == "https://chat.example.com"
+    assert source.sweep_every == timedelta(hours=1)
+    assert (source.hold_rows, source.hold_share) == (5, 0.5)
+    assert source.mapping is not None
+    crm, team, boss = config.receivers
+    assert isinstance(crm, Webhook)
+    assert crm.url.read() == "https://crm.example.com/hooks"
+    assert crm.secret is not None
+    assert crm.secret.read() == ENVIRON["SECRET"]
+    assert {name: text.read() for name, text in crm.headers.items()} == {
+        "X-Team": "sales",
+        "X-Key": ENVIRON["TOKEN"],
+    }
+    assert (crm.timeout, crm.relaxed) == (0.5, True)
+    assert crm.retry == (timedelta(seconds=1), timedelta(minutes=1))
+    assert isinstance(team, AppriseReceiver)
+    assert [url.read() for url in team.urls] == ["json://localhost"]
+    assert team.limit == (30, timedelta(minutes=1))
+    assert len(team.retry) == 5
+    assert isinstance(boss, AppriseReceiver)
+    assert (len(boss.urls), boss.limit, boss.retry) == (2, (5, timedelta(hours=1)), ())
+    first, second = config.rules
+    assert first.notify == ("team", "crm")
+    assert first.where is not None
+    assert first.where.source == 'conversation.channel == "${not a reference}"'
+    assert (first.title, first.body) == ("{{ conversation.contact.name }} ${TOKEN}", None)
+    assert (second.when, second.hold_for) == (
+        ("conversation.unread", "conversation.archived"),
+        timedelta(minutes=15),
+    )
+
+
+def test_a_webhook_is_retried_by_the_contracts_schedule(write: Write) -> None:
+    text = SOURCE + "receivers: {crm: {type: webhook, url: 'https://crm.example.com'}}"
+    (crm,) = read(write(text)).receivers
+    hours = [2, 5, 10, 14, 20, 24]
+    assert crm.retry == (
+        timedelta(seconds=5),
+        timedelta(minutes=5),
+        timedelta(minutes=30),
+        *(timedelta(hours=hour) for hour in hours),
+    )
+    assert isinstance(crm, Webhook)
+    assert (crm.secret, crm.timeout, crm.relaxed, dict(crm.headers)) == (None, 10.0, False, {})
+
+
+def test_false_turns_the_server_off(write: Write) -> None:
+    assert read(write("server: false\n" + SOURCE)).server is None
+
+
+def test_a_slow_poll_takes_the_default_sweep_with_it(write: Write) -> None:
+    text = "sources: {sales: {provider: plain, token: x, poll_every: 1h}}"
+    assert read(write(text)).sources[0].sweep_every == timedelta(hours=1)
+
+
+def test_sections_whose_content_is_commented_out_are_empty(write: Write) -> None:
+    config = read(write(SOURCE + "receivers:\n  # crm:\nrules:\nretention:\nserver:\n"))
+    assert config.server is not None
+    assert config.receivers == config.rules == ()
+
+
+def test_no_repr_shows_a_secret(write: Write) -> None:
+    config = read(write(FULL), environ={**ENVIRON, "ACCOUNT": "3"})
+    assert ENVIRON["TOKEN"] not in repr(config)
+    assert ENVIRON["SECRET"] not in repr(config)
+
+
+def test_the_redactor_knows_every_secret(write: Write) -> None:
+    config = read(
+        write(FULL + "\n".replace("x", "")),
+        environ={**ENVIRON, "ACCOUNT": "3", "HOST": "h.internal"},
+    )
+    for secret in (*ENVIRON.values(), "h.internal"):
+        assert config.redactor.scrub(f"<{secret}>") == "<***>"
+
+
+def test_secrets_that_are_written_out_are_known_too(write: Write) -> None:
+    config = read(
+        write(
+            "sources: {a: {provider: plain, token: in-the-file}}\n"
+            "receivers:\n"
+            "  b: {type: webhook, url: 'https://me:pass-word@b.example.com', secret: whsec_aGFsbG8=,\n"
+            "      headers: {Authorization: Basic-abc}}\n"
+            "  c: {type: apprise, urls: ['slack://T1/B2/C3']}\n"
+        )
+    )
+    for secret in ("in-the-file", "pass-word", "whsec_aGFsbG8=", "Basic-abc", "slack://T1/B2/C3"):
+        assert config.redactor.scrub(f"<{secret}>") == "<***>"
+
+
+# Without secrets
+
+
+def test_without_secrets_nothing_is_looked_up_and_the_rest_is_checked(write: Write) -> None:
+    text = FULL.replace("${SECRET}", "${file:none}")
+    config = read(write(text), environ={}, secrets=False)
+    assert len(config.sources) == 1
+    assert len(config.receivers) == 3
+    assert config.sources[0].sweep_every > timedelta(0)
+
+
+def test_without_secrets_other_mistakes_are_found(write: Write) -> None:
+    text = (
+        "sources: {a: {provider: desk, token: '${A}', base_url: '${B}', account_id: '${C}', x: 1}}"
+    )
+    (said,) = refused(write(text), environ={}, secrets=False)
+    assert "unknown key `x`" in said
+
+
+def test_what_no_placeholder_fits_does_not_stand_in_the_way(write: Write) -> None:
+    text = (
+        "sources: {a: {provider: desk, token: x, base_url: 'https://x', account_id: 1,"
+        " hidden: '${A}', login: {user: x, pin: '${P}'}}}"
+    )
+    (source,) = read(write(text), environ={}, secrets=False).sources
+    assert source.token.read() == "x"
+
+
+# Warnings
+
+
+def test_an_unused_receiver_is_a_warning(write: Write) -> None:
+    text = (
+        SOURCE + "receivers:\n  a: {type: apprise, url: 'json://x'}\n"
+        "  b: {type: apprise, url: 'json://x'}\n"
+        "rules: [{name: A, when: '*', notify: a}]\n"
+    )
+    (said,) = warned(write(text))
+    assert ":5:3: no rule notifies the receiver `b`" in said
+
+
+def test_a_configuration_without_rules_is_a_warning(write: Write) -> None:
+    (said,) = warned(write(SOURCE))
+    assert "no rule is configured" in said
+
+
+RULE = (
+    "receivers: {a: {type: apprise, url: 'json://x'}}\nrules: [{name: A, when: '*', notify: a}]\n"
+)
+
+
+def test_an_interval_beyond_the_providers_limit_is_a_warning(write: Write) -> None:
+    text = "sources:\n  a: {provider: plain, token: x, poll_every: 1s}\n" + RULE
+    (said,) = warned(write(text))  # three requests a poll, ten in ten seconds allowed
+    assert ":2:46: the source `a` asks for about 31 requests in 10 s" in said
+    assert "the provider allows 10" in said
+    assert "`poll_every: 4s`" in said
+
+
+def test_the_interval_of_the_remedy_is_within_the_limit(write: Write) -> None:
+    text = "sources:\n  a: {provider: plain, token: x, poll_every: 4s}\n" + RULE
+    assert warned(write(text)) == []
+
+
+def test_sources_that_share_a_limit_are_added_up(write: Write) -> None:
+    sources = "".join(
+        f"  s{number}: {{provider: plain, token: x, poll_every: 7s}}\n" for number in range(3)
+    )
+    (said,) = warned(write("sources:\n" + sources + RULE))
+    assert "the sources `s0`, `s1`, `s2` ask for about 13 requests" in said
+    other = sources.replace("s1: {", "s1: {base_url: 'https://other.example.com', ")
+    assert warned(write("sources:\n" + other + RULE)) == []

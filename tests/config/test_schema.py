@@ -1,0 +1,134 @@
+"""The JSON Schema for editors: what it lets pass and what it does not."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from small_providers import PROVIDERS
+
+from watcher.config import json_schema
+
+CONTRACT = """
+store: /var/lib/inbox-watcher/watcher.db
+server: {listen: 127.0.0.1:8484}
+retention: {events: 30d, deliveries: 30d}
+sources:
+  sales:
+    provider: highlevel
+    location_id: ve9EPM428h8vShlRW1KT
+    token: ${HIGHLEVEL_TOKEN}
+    poll_every: 30s
+    sweep_every: 15m
+  support:
+    provider: chatwoot
+    base_url: https://chat.example.com
+    account_id: 3
+    token: ${file:/run/secrets/chatwoot_token}
+  leads:
+    provider: leadping
+    token: ${LEADPING_TOKEN}
+receivers:
+  crm:
+    type: webhook
+    url: https://crm.example.com/hooks/inbox
+    secret: ${CRM_WEBHOOK_SECRET}
+    headers: {X-Team: sales}
+    timeout: 10s
+  team:
+    type: apprise
+    url: ${SLACK_URL}
+rules:
+  - name: Unread reaches the team
+    when: conversation.unread
+    where: conversation.channel == "sms" && conversation.assignee == null
+    notify: [team, crm]
+    message:
+      title: "New message from {{ conversation.contact.name or 'unknown' }}"
+      body: "{{ conversation.last_message.text }}\\n{{ conversation.url }}"
+  - name: Nobody has looked for fifteen minutes
+    when: conversation.*
+    for: 15m
+    notify: [manager]
+"""
+
+
+ROOT = Path(__file__).parent.parent.parent
+POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+OWN = {
+    name: EntryPoint(name, value, "watcher.providers").load
+    for name, value in POINTS["watcher.providers"].items()
+}
+
+
+def judge(text: str, providers: Any = OWN) -> list[str]:
+    schema = json_schema(providers)
+    Draft202012Validator.check_schema(schema)
+    tree = yaml.safe_load(text)
+    return [error.message for error in Draft202012Validator(schema).iter_errors(tree)]
+
+
+def test_the_contracts_example_is_valid() -> None:
+    assert judge(CONTRACT) == []
+
+
+@pytest.mark.parametrize("name", ["store", "retention", "sources", "receivers", "rules"])
+def test_a_misspelt_section_is_not(name: str) -> None:
+    assert judge(CONTRACT.replace(f"\n{name}:", f"\n{name}x:"))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("poll_every:", "poll_evry:"), ("location_id:", "locationid:"), ("account_id: 3", "account_id: x"),
+        ("provider: leadping", "provider: leadpin"), ("poll_every: 30s", "poll_every: 30"),
+        ("sweep_every: 15m", "sweep_every: 15 min"), ("type: webhook", "type: webhok"),
+        ("secret:", "secrt:"), ("notify: [manager]", "notify: []"), ("for: 15m", "for: soon"),
+        ("when: conversation.unread", "when: conversation.unred"), ("title:", "titel:"),
+        ("listen: 127.0.0.1:8484", "listen: 8484"), ("  sales:\n", "  Sales:\n"),
+        ("  team:\n    type: apprise\n    url:", "  team:\n    type: apprise\n    uri:"),
+        ("https://chat.example.com", "chat.example.com"), ("30d, deliveries", "30 days, deliveries"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_seen_while_typing(right: str, wrong: str) -> None:
+    assert right in CONTRACT
+    assert judge(CONTRACT.replace(right, wrong))
+
+
+def test_a_reference_may_stand_where_a_number_or_a_duration_stands() -> None:
+    text = CONTRACT.replace("account_id: 3", "account_id: ${ACCOUNT}")
+    assert judge(text.replace("poll_every: 30s", "poll_every: ${POLL:-30s}")) == []
+
+
+def test_false_turns_the_server_off_and_true_does_nothing() -> None:
+    assert judge("server: false") == []
+    assert judge("server: true")
+
+
+def test_each_provider_has_its_own_settings() -> None:
+    source = "sources: {a: {provider: %s, token: x, base_url: 'https://x', account_id: 1}}"
+    assert judge(source % "desk", PROVIDERS) == []
+    assert judge(source % "plain", PROVIDERS)
+    assert judge(source % "broken", PROVIDERS) == []
+
+
+def test_settings_say_what_they_are_for() -> None:
+    schema = json_schema(PROVIDERS)
+    definition = schema["$defs"]["receiver.webhook"]["properties"]
+    assert definition["retry"]["default"][0] == "5s"
+    assert all("description" in value for name, value in definition.items() if name != "type")
+
+
+BROKEN = Path(__file__).parent / "broken"
+
+
+@pytest.mark.parametrize(
+    "name", ["01-unknown-top-level-key", "13-durations", "17-receivers", "25-server-and-hold"]
+)
+def test_what_the_watcher_refuses_the_editor_marks(name: str) -> None:
+    assert judge((BROKEN / f"{name}.yaml").read_text(), PROVIDERS)
