@@ -1,0 +1,93 @@
+"""Servers on loopback that answer byte for byte what a test wants, faults included."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+__all__ = ["Served", "answer", "serving", "unused_port"]
+
+
+@dataclass
+class Served:
+    """What a server has seen. `requests` are whole: head and body."""
+
+    port: int = 0
+    connections: int = 0
+    requests: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+Script = Callable[[Served, asyncio.StreamWriter], Awaitable[None]]
+"""Answers the last of `Served.requests`; closing the writer ends the connection."""
+
+
+def answer(body: bytes = b"{}", *headers: str, status: str = "200 OK") -> bytes:
+    """Compose an answer with the right length."""
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+@asynccontextmanager
+async def serving(
+    script: Script | bytes, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Served]:
+    """Serve on an unused port; a script of bytes is the answer to everything."""
+    served = Served()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        served.connections += 1
+        try:
+            while not writer.is_closing():
+                served.requests.append(await _read_request(reader))
+                if isinstance(script, bytes):
+                    writer.write(script)
+                    await writer.drain()
+                else:
+                    await script(served, writer)
+        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+            tasks.discard(task)
+
+    server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
+    served.port = server.sockets[0].getsockname()[1]
+    try:
+        yield served
+    finally:
+        server.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _read_request(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = 0
+    for line in head.lower().split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name == b"content-length":
+            length = int(value)
+    return head + await reader.readexactly(length)
+
+
+async def unused_port() -> int:
+    """Give a port where nobody listens."""
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    return port
