@@ -50,9 +50,7 @@ def send_test(
     receiver: Annotated[str, typer.Argument(metavar="RECEIVER", show_default=False)],
     config: ConfigPaths = None,
 ) -> None:
-    """Send a sample event to a receiver, show what the other side answered, and turn the receiver
-    on again if it was off.
-    """
+    """Send a sample event and show what the other side answers; turns on a receiver that was off."""
     screen: Screen = ctx.obj
     loaded = load(screen, config, secrets=True)
     choose("receiver", receiver, (one.name for one in loaded.receivers))

@@ -1,0 +1,77 @@
+"""`check`: every mistake with its place, and what the providers say about the tokens."""
+
+from __future__ import annotations
+
+from conftest import SECRET_PATH, TOKEN, Workshop
+
+
+def test_a_good_configuration_is_counted_and_the_store_named(shop: Workshop) -> None:
+    result = shop.run("check")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"ok: 1 source, 1 receiver, 1 rule; the store will be {shop.store}\n"
+
+
+def test_every_mistake_is_told_with_its_place_on_stderr(shop: Workshop) -> None:
+    shop.write(more="    colour: red\n  - {name: Two, when: nothing.such, notify: nobody}\n")
+    result = shop.run("check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"{shop.config}:1") for line in lines), lines
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_variable_is_named_and_left_out_on_wish(shop: Workshop) -> None:
+    result = shop.run("check", secrets=False)
+    assert result.exit_code == 2
+    assert "CHAT_TOKEN" in result.stderr
+    assert shop.run("check", "--no-secrets", secrets=False).exit_code == 0
+
+
+def test_a_file_that_is_not_there_is_a_mistake_not_a_traceback(shop: Workshop) -> None:
+    result = shop.run("check", "--config", str(shop.folder / "nowhere.yaml"))
+    assert result.exit_code == 2
+    assert "nowhere.yaml" in result.stderr
+
+
+def test_warnings_are_told_and_change_nothing(shop: Workshop) -> None:
+    shop.write(receivers=f"  spare: {{type: webhook, url: '{shop.hook}'}}\n")
+    result = shop.run("check")
+    assert result.exit_code == 0
+    assert "warning: " in result.stderr
+    assert "spare" in result.stderr
+
+
+def test_apprise_looks_at_its_urls_and_none_is_shown(shop: Workshop) -> None:
+    urls = "['json://127.0.0.1/', 'slack://short-secret']"
+    shop.write(receivers=f"  team: {{type: apprise, urls: {urls}}}\n")
+    result = shop.run("check")
+    assert result.exit_code == 2, result.output
+    (line,) = [line for line in result.stderr.splitlines() if "warning" not in line]
+    assert line.startswith(f"{shop.config}:12:3: ")
+    assert "2. URL of the receiver `team`" in line
+    assert "short-secret" not in result.output
+
+
+def test_online_a_token_that_works_is_ok(shop: Workshop) -> None:
+    result = shop.run("check", "--online")
+    assert result.exit_code == 0, result.output
+    assert "support (chatwoot): ok" in result.stdout
+
+
+def test_online_a_refused_token_fails_with_reason_and_remedy(shop: Workshop) -> None:
+    shop.environ["CHAT_TOKEN"] = "some-other-token"
+    result = shop.run("check", "--online")
+    assert result.exit_code == 1
+    assert "support (chatwoot): " in result.stdout
+    assert "token" in result.stdout
+    assert "some-other-token" not in result.output
+
+
+def test_online_a_provider_that_is_not_there_fails_in_words(shop: Workshop) -> None:
+    shop.chat = "http://127.0.0.1:9"
+    shop.write()
+    result = shop.run("check", "--online")
+    assert result.exit_code == 1
+    assert "127.0.0.1" in result.stdout
+    assert not any(secret in result.output for secret in (TOKEN, SECRET_PATH, "Traceback"))

@@ -1,0 +1,83 @@
+"""Events in a line: what changed is said, and nothing steers the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from watcher.cli.screen import plain
+from watcher.cli.send_test import sample
+from watcher.cli.wording import say_age, say_event, say_what
+from watcher.model import EVENT_TYPES, Event
+
+NOW = datetime(2026, 11, 20, 10, 0, 5, 123000, tzinfo=UTC)
+SAMPLE = sample("sales", "highlevel", NOW, "mark")
+
+
+def changed(**changes: Any) -> Event:
+    """Give the sample event with these changes, each a pair."""
+    pairs = {name: {"before": one, "after": two} for name, (one, two) in changes.items()}
+    return dataclasses.replace(SAMPLE, data={**SAMPLE.data, "changes": pairs})
+
+
+@given(st.text())
+def test_what_is_shown_never_steers_the_terminal(text: str) -> None:
+    shown = plain(text)
+    assert all(char == "\n" or char.isprintable() for char in shown)
+    assert shown.count("\n") == text.count("\n")
+    assert plain(shown) == shown
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(EVENT_TYPES), st.dictionaries(st.text(), st.tuples(json_values, json_values)))
+def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
+    line = say_event(dataclasses.replace(changed(**changes), type=type_))
+    assert line.startswith(f"2026-11-20 10:00:05Z  {type_}  sales  Inbox Watcher Test")
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (changed(assignee=({"id": "1", "name": "Bob"}, {"id": "2", "name": "Carol"})),
+         "assignee: Bob → Carol"),
+        (changed(assignee=(None, {"id": "2", "name": None})), "assignee: none → 2"),
+        (changed(unread=(False, True), unread_count=(None, 2)),
+         "unread: no → yes, unread_count: none → 2"),
+        (changed(labels=([], ["vip", "late"])), "labels: none → vip, late"),
+        (changed(contact=({"name": "Ann", "phone": None}, {"name": "Ann", "phone": "5"})),
+         "contact.phone: none → 5"),
+        (changed(last_message=({"text": "a"}, {"text": "b " * 80})),
+         "last_message: a → " + "b " * 29 + "b…"),
+        (changed(), "This is a test; nobody is waiting."),
+        (dataclasses.replace(changed(), type="conversation.removed",
+                             data={**SAMPLE.data, "changes": {}, "reason": "deleted"}),
+         "reason: deleted"),
+        (Event("1", "source.failing", "sales", None, NOW,
+               {"reason": "HTTP 401", "remedy": "renew the token"}),
+         "HTTP 401 (renew the token)"),
+    ],
+)  # fmt: skip
+def test_a_change_is_said_in_words(event: Event, words: str) -> None:
+    assert say_what(event) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, ""), (0.2, "0s"), (75, "1m15s"), (3725, "1h2m"), (90061, "1d1h"), (-5, "0s")],
+)
+def test_an_age_is_said_in_its_largest_units(seconds: float | None, said: str) -> None:
+    assert say_age(seconds) == said
+
+
+def test_two_samples_never_share_an_id() -> None:
+    assert sample("sales", "highlevel", NOW, "a").id != sample("sales", "highlevel", NOW, "b").id
