@@ -1,0 +1,82 @@
+"""The reckoning: what happened at the providers against what arrived at the receiver.
+
+Law: pure. A change counts as arrived only if conversation, type and both sides of every field are
+right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from watcher.demo.receiver import Arrival
+from watcher.simulator import TruthEntry
+
+__all__ = ["Change", "Reckoning", "reckon"]
+
+PATIENCE = timedelta(seconds=10)
+"""Longer than a removal takes, which two sweeps must agree about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that should be reported, at the source of this name."""
+
+    source: str
+    entry: TruthEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """`delays` are the seconds from change to arrival of all that arrived. `under_way` has not
+    arrived but may yet, `missed` should have. `invented` arrived without having happened.
+    """
+
+    delays: tuple[float, ...]
+    under_way: tuple[Change, ...]
+    missed: tuple[Change, ...]
+    invented: tuple[Arrival, ...]
+
+
+def reckon(changes: Iterable[Change], arrivals: Iterable[Arrival], now: datetime) -> Reckoning:
+    """Match each change with one arrival about a conversation."""
+    arrived: defaultdict[tuple[str, ...], deque[Arrival]] = defaultdict(deque)
+    for arrival in arrivals:
+        if "subject" in arrival.event:
+            arrived[_of_event(arrival.event)].append(arrival)
+    delays: list[float] = []
+    lacking: list[Change] = []
+    for change in changes:
+        matches = arrived[_of_change(change)]
+        if matches:
+            delays.append((matches.popleft().at - change.entry.at).total_seconds())
+        else:
+            lacking.append(change)
+    return Reckoning(
+        delays=tuple(delays),
+        under_way=tuple(one for one in lacking if now - one.entry.at <= PATIENCE),
+        missed=tuple(one for one in lacking if now - one.entry.at > PATIENCE),
+        invented=tuple(left for matches in arrived.values() for left in matches),
+    )
+
+
+def _of_change(change: Change) -> tuple[str, ...]:
+    entry = change.entry
+    sides = {
+        name: {"before": entry.before[name], "after": value} for name, value in entry.after.items()
+    }
+    return (change.source, entry.conversation, entry.type, _text(sides), _text(entry.extra))
+
+
+def _of_event(event: Mapping[str, Any]) -> tuple[str, ...]:
+    data = event["data"]
+    extra = {name: data[name] for name in ("reason", "returned") if name in data}
+    return (data["source"], event["subject"], event["type"], _text(data["changes"]), _text(extra))
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,168 @@
+"""The scenes of the demonstration: one simulated account each, and the configuration for all.
+
+Law: sets things up and writes files; nothing here waits, listens or prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from watcher.simulator import (
+    Account,
+    Script,
+    TruthEntry,
+    World,
+    chatwoot,
+    leadconnector,
+    leadping,
+    lively,
+)
+from watcher.simulator.state import Kind
+
+__all__ = ["Scene", "open_scenes", "write_configuration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a scene is made of. `past` is how much of its story happened before anybody watched,
+    so that the scenes do not all begin with the same thing.
+    """
+
+    name: str
+    provider: str
+    brand: str
+    kind: Kind
+    account: str
+    setting: str
+    conversations: int
+    past: int
+
+
+CAST = (
+    Part("support", "chatwoot", "Chatwoot", "chatwoot", "3", "account_id", 30, 0),
+    Part("sales", "highlevel", "HighLevel", "highlevel", "loc-sales", "location_id", 40, 4),
+    Part("leads", "leadping", "Leadping", "leadping", "org-leads", "organization", 25, 1),
+    Part("clinic", "leadway", "Leadway", "highlevel", "loc-clinic", "location_id", 15, 5),
+    Part("shop", "chatwoot", "Chatwoot", "chatwoot", "8", "account_id", 20, 8),
+    Part("callbacks", "leadping", "Leadping", "leadping", "org-callbacks", "organization", 15, 5),
+)
+
+
+class Scene:
+    """One account in a world of its own, which tells a story of its own."""
+
+    def __init__(self, part: Part, clock: Callable[[], datetime], seed: int) -> None:
+        self.name = part.name
+        self.provider = part.provider
+        self.brand = part.brand
+        self.setting = f"{part.setting}: {part.account}"
+        self._world = World(clock, seed)
+        self.account: Account = self._world.open_account(
+            part.kind, part.account, conversations=part.conversations
+        )
+        self._script: Script = lively(self._world)
+        for _ in range(part.past):
+            self._script.step()
+        self._before = len(self._world.truth)
+
+    @property
+    def app(self) -> ASGIApp:
+        """Give the provider's server."""
+        match self.account.kind:
+            case "chatwoot":
+                return chatwoot.app(self._world)
+            case "highlevel":
+                return leadconnector.app(self._world)
+            case "leadping":
+                return leadping.app(self._world)
+
+    @property
+    def changes(self) -> Sequence[TruthEntry]:
+        """Give what should be reported, beginning with the first step."""
+        return self._world.truth.entries[self._before :]
+
+    def step(self) -> str:
+        """Let the next thing happen, and say it without the provider's name."""
+        return self._script.step().partition(": ")[2]
+
+
+def open_scenes(clock: Callable[[], datetime]) -> tuple[Scene, ...]:
+    """Open every account; the same cast each time."""
+    return tuple(Scene(part, clock, seed) for seed, part in enumerate(CAST, start=1))
+
+
+RULES = """\
+rules:
+  - name: Everything reaches the CRM
+    when: "*"
+    notify: crm
+
+  - name: Somebody waits and nobody is in charge
+    when: conversation.unread
+    where: conversation.assignee == null
+    notify: team
+
+  - name: An outcome
+    when: conversation.disposition_changed
+    notify: team
+    message:
+      title: "{{ conversation.contact.name }}: {{ conversation.disposition.label or 'no outcome' }}"
+      body: "{{ source }} ({{ provider }})"
+"""
+
+
+def write_configuration(
+    folder: Path, scenes: Sequence[Scene], secret: str, *, ports: Sequence[int], health: int
+) -> Path:
+    """Write the configuration with its secrets in files; gives its path.
+
+    `ports` are those of the scenes and, last, the receiver's; `health` the daemon's own.
+    """
+    secrets = folder / "secrets"
+    secrets.mkdir(mode=0o700)
+    _keep(secrets / "crm", secret)
+    blocks = []
+    for scene, port in zip(scenes, ports[:-1], strict=True):
+        _keep(secrets / scene.name, scene.account.token)
+        blocks.append(
+            f"  {scene.name}:\n"
+            f"    provider: {scene.provider}\n"
+            f"    base_url: http://127.0.0.1:{port}   # simulated; leave it out for the real one\n"
+            f"    {scene.setting}\n"
+            f"    token: ${{file:secrets/{scene.name}}}\n"
+            f"    poll_every: 1s\n"
+            f"    sweep_every: 3s\n"
+        )
+    file = folder / "watcher.yaml"
+    file.write_text(
+        "# Written by `inbox-watcher demo`: a real configuration against simulated providers.\n"
+        f"store: {_quoted(str(folder / 'watcher.db'))}\n"
+        f"server: {{listen: 127.0.0.1:{health}}}\n\n"
+        "sources:\n" + "\n".join(blocks) + "\n"
+        "receivers:\n"
+        "  crm:\n"
+        "    type: webhook\n"
+        f"    url: http://127.0.0.1:{ports[-1]}/crm\n"
+        "    secret: ${file:secrets/crm}\n"
+        "  team:\n"
+        "    type: apprise   # any Apprise URL: slack://, mailto://, tgram://, …\n"
+        f"    url: json://127.0.0.1:{ports[-1]}/team\n\n" + RULES,
+        encoding="utf-8",
+    )
+    return file
+
+
+def _keep(file: Path, secret: str) -> None:
+    """Write a secret for nobody but the user."""
+    file.touch(mode=0o600)
+    file.write_text(secret + "\n", encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    """Quote for YAML; a dollar sign would begin a reference."""
+    return "'" + text.replace("'", "''").replace("$", "$$") + "'"
