@@ -107,7 +107,10 @@ def test_a_store_that_nobody_closed_does_not_keep_the_program_from_ending(tmp_pa
     for name, ending, status in (("ends", "", 0), ("fails", "raise SystemExit(3)", 3)):
         path = tmp_path / name
         with program(FORGETFUL.replace("{ending}", ending), path) as forgetful:
-            forgetful.communicate(timeout=30)
+            try:
+                forgetful.communicate(timeout=30)
+            finally:
+                forgetful.kill()
         assert forgetful.returncode == status
         assert read_lock(path) is None
         connection = sqlite3.connect(path)
