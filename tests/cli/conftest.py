@@ -94,7 +94,9 @@ class Workshop:
         """Run a command in this process."""
         environ = {"CHAT_TOKEN": self.environ["CHAT_TOKEN"] if secrets else None}
         runner = CliRunner()
-        return runner.invoke(app, [*arguments], env={**environ, "INBOX_WATCHER_CONFIG": str(self.config)})
+        return runner.invoke(
+            app, [*arguments], env={**environ, "INBOX_WATCHER_CONFIG": str(self.config)}
+        )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the real program."""

@@ -39,7 +39,9 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(EVENT_TYPES), st.dictionaries(st.text(), st.tuples(json_values, json_values)))
+@given(
+    st.sampled_from(EVENT_TYPES), st.dictionaries(st.text(), st.tuples(json_values, json_values))
+)
 def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
     line = say_event(dataclasses.replace(changed(**changes), type=type_))
     assert line.startswith(f"2026-11-20 10:00:05Z  {type_}  sales  Inbox Watcher Test")

@@ -1,0 +1,99 @@
+"""`events`: the log for people and for programs, at rest and as it grows."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from conftest import Workshop, json_lines
+from watcher.cli.send_test import sample
+from watcher.model import Event
+from watcher.records import Commit
+
+NOW = datetime.now(UTC)
+
+
+def recorded(mark: str, **changed: Any) -> Event:
+    """Make an event an hour ago that the log can hold."""
+    return dataclasses.replace(
+        sample("support", "chatwoot", NOW - timedelta(hours=1), mark), **changed
+    )
+
+
+EVENTS = (
+    recorded("a", time=NOW - timedelta(days=2)),
+    recorded("b", type="conversation.read", subject="7"),
+    recorded("c", type="source.failing", subject=None, data={"reason": "HTTP 500", "remedy": ""}),
+    recorded("d", source="sales"),
+)
+
+
+@pytest.fixture
+def log(shop: Workshop) -> Workshop:
+    """A store with four events."""
+    shop.fill(Commit("support", events=EVENTS))
+    return shop
+
+
+def test_json_gives_the_exact_objects_that_receivers_get(log: Workshop) -> None:
+    result = log.run("events", "--json", secrets=False)
+    assert result.exit_code == 0
+    assert json_lines(result.stdout) == [event.to_plain() for event in EVENTS]
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        (["--since", "1d"], [1, 2, 3]),
+        (["--type", "conversation.*"], [0, 1, 3]),
+        (["--type", "source.failing"], [2]),
+        (["--source", "sales"], [3]),
+        (["--conversation", "7"], [1]),
+        (["--limit", "2"], [2, 3]),
+        (["--since", "1m"], []),
+    ],
+)
+def test_each_option_narrows_the_log(log: Workshop, options: list[str], left: list[int]) -> None:
+    shown = json_lines(log.run("events", "--json", *options).stdout)
+    assert [one["id"] for one in shown] == [EVENTS[number].id for number in left]
+
+
+def test_people_get_a_line_per_event(log: Workshop) -> None:
+    lines = log.run("events").stdout.splitlines()
+    assert len(lines) == len(EVENTS)
+    assert "source.failing  support  HTTP 500" in lines[2]
+    assert "Inbox Watcher Test  unread: no → yes" in lines[3]
+
+
+def test_a_name_from_outside_cannot_steer_the_terminal(shop: Workshop) -> None:
+    data = {**EVENTS[0].data, "changes": {"status": {"before": "\x1b[2J", "after": "a\nb"}}}
+    shop.fill(Commit("support", events=(recorded("e", data=data),)))
+    shown = shop.run("events").stdout
+    assert "\x1b" not in shown
+    assert shown.count("\n") == 1
+
+
+def test_without_a_store_it_says_what_to_start(shop: Workshop) -> None:
+    result = shop.run("events")
+    assert result.exit_code == 1
+    cause, remedy = result.stderr.splitlines()
+    assert cause == f"error: there is no store at {shop.store}"
+    assert remedy.startswith("help: start `inbox-watcher run`")
+
+
+def test_following_shows_what_comes_until_ctrl_c(log: Workshop, running: Any) -> None:
+    with running("events", "--follow", "--json", "--type", "conversation.*") as follower:
+        follower.wait_for(EVENTS[3].id)
+        late = [recorded(f"late {number}", time=NOW) for number in range(3)]
+        unwanted = recorded("unwanted", type="source.recovered")
+        log.fill(
+            Commit("support", events=(*late[:2], unwanted)), Commit("support", events=(late[2],))
+        )
+        follower.wait_for(late[2].id)
+        assert follower.stop(signal.SIGINT) == 0
+    shown = [one["id"] for one in json_lines("".join(follower.out))]
+    assert shown == [one.id for one in (EVENTS[0], EVENTS[1], EVENTS[3], *late)]
+    assert follower.err == []
