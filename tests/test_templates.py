@@ -36,6 +36,7 @@ CHANGES = {
         ("{{ conversation.last_message.text | upper }}", "IS IT STILL FOR SALE?"),
         ("{{ conversation.last_message.text.split(' ')[0] }}", "Is"),
         ("{{ conversation.labels }}", "vip"),
+        ("{{ conversation.unread }}", "true"),
         ("{{ conversation.assignee }}", "Ana"),
         ("{{ conversation.attributes.score + 1 }}", "8"),
         ("{% if 'vip' in conversation.labels %}VIP{% endif %}", "VIP"),

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 LONGEST = 4096
-"""Characters of an expression. The library's parser recurses: at four times this length a chain
+"""Characters of an expression. The library's parser recurses: at eight times this length a chain
 such as `1 + 1 + …` was seen to overflow a thread's stack of 8 MB, which ends the process.
 """
 

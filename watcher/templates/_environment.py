@@ -95,6 +95,8 @@ def _finish(value: Any) -> Any:
     """Give what `{{ value }}` prints: nothing for null, names rather than objects."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return spoken(value) if isinstance(value, Mapping | list | tuple) else value
 
 

@@ -144,7 +144,7 @@ def compile_template(source: str) -> Template:
 
 
 def _collect(source: str, findings: list[Finding]) -> TemplateError:
-    lines = source.splitlines()
+    lines = re.split(r"\r\n|\r|\n", source)  # as Jinja2 counts them
     errors: list[TemplateError] = []
     for one in sorted(findings, key=lambda finding: finding.line):
         same = [other for other in findings if (other.line, other.word) == (one.line, one.word)]
