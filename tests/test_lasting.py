@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from rule_samples import AT, MARIA, event, rule
+from rule_samples import AT, MARIA, rule
 
 from watcher.model import Conversation, Disposition, Message, Reference
-from watcher.rules import TIMED_TYPES, Rule, ends, source_ends
+from watcher.rules import TIMED_TYPES, Rule, ends
 
 
 def over(one: Rule, before: Conversation, after: Conversation | None) -> bool:
@@ -104,9 +104,5 @@ def test_where_must_hold_all_the_time_as_far_as_it_speaks_of_the_conversation(
     assert over(waits, MARIA, dataclasses.replace(MARIA, assignee=None)) is ended
 
 
-def test_a_failing_source_is_over_when_it_recovers() -> None:
-    waits = rule("source.failing", name="down", hold_for=timedelta(minutes=15))
-    rules = (waits, rule("conversation.unread", hold_for=timedelta(minutes=1)))
-    assert [name for name, _ in source_ends(rules, event("source.recovered", None))] == ["down"]
-    assert source_ends(rules, event("source.failing", None)) == ()
-    assert not over(waits, MARIA, None)
+def test_what_happens_to_a_conversation_ends_no_wait_about_its_source() -> None:
+    assert not over(rule("source.failing", hold_for=timedelta(minutes=15)), MARIA, None)

@@ -15,7 +15,7 @@ from watcher.rules.conditions import (
     compile_condition,
     context,
 )
-from watcher.rules.lasting import ends, source_ends
+from watcher.rules.lasting import ends
 from watcher.rules.routing import Match, Routing, Timer, Verdict, explain, outgoing, route
 from watcher.rules.rule import TIMED_TYPES, Objection, Rule, check_for, check_when, covered
 
@@ -40,5 +40,4 @@ __all__ = [
     "explain",
     "outgoing",
     "route",
-    "source_ends",
 ]

@@ -14,7 +14,7 @@ from watcher.model import Conversation, Event, to_plain
 from watcher.rules.conditions import Context, EvaluationError, context
 from watcher.rules.rule import Rule
 
-__all__ = ["ends", "source_ends"]
+__all__ = ["ends"]
 
 Ended = Callable[[Conversation, Conversation], bool]
 
@@ -85,7 +85,8 @@ def ends(
     `after` is None when the conversation was removed, which ends everything. A wait is over when
     its state has ended or when `where`, as far as it speaks of the conversation itself, no longer
     holds. A rule for several types is over with the first of their states that ends: its timer
-    does not tell which of them it waits on.
+    does not tell which of them it waits on. (Waits about a source end with `source.recovered`,
+    whatever the rule.)
     """
     over: list[tuple[str, str]] = []
     now: Context | None = None
@@ -102,17 +103,6 @@ def ends(
             if note := _lapsed(rule, now):
                 over.append((rule.name, note))
     return tuple(over)
-
-
-def source_ends(rules: Sequence[Rule], event: Event) -> tuple[tuple[str, str], ...]:
-    """Give the rules whose wait about a source is over with this event: `source.recovered`."""
-    if event.type != "source.recovered":
-        return ()
-    return tuple(
-        (rule.name, "the source recovered")
-        for rule in rules
-        if rule.hold_for is not None and "source.failing" in rule.types
-    )
 
 
 def _state_ended(rule: Rule, before: Conversation, after: Conversation) -> str:
