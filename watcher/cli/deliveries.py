@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import anyio
 import typer
@@ -17,7 +17,7 @@ from watcher.cli.reach import ask_daemon, load, owning, reading
 from watcher.cli.screen import FAILED, Careful, Screen, told
 from watcher.cli.wording import say_time, say_who
 from watcher.clock import wall_clock
-from watcher.model import Delivery, DeliveryState, rfc3339
+from watcher.model import Delivery, rfc3339
 from watcher.records import DeliveryQuery
 
 __all__ = ["register"]
@@ -65,8 +65,7 @@ def deliveries(
     screen: Screen = ctx.obj
     with told(screen):
         loaded = load(screen, config)
-        wanted = cast("DeliveryState | None", state.value if state else None)
-        query = DeliveryQuery(state=wanted, receiver=receiver, limit=limit)
+        query = DeliveryQuery(state=state.value if state else None, receiver=receiver, limit=limit)
 
         async def find() -> list[Delivery]:
             async with reading(Path(loaded.store)) as store:

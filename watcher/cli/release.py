@@ -88,7 +88,8 @@ async def _show(screen: Screen, path: Path, source: str, hold: Hold) -> None:
     async with reading(path) as store:
         known = await store.known(source, shown)
     screen.write(f"{source}: a sweep is held since {say_time(hold.since)} ({hold.kind})")
-    screen.write(f"{hold.reason}: {len(hold.ids)} conversations, {hold.known} were known")
+    screen.write(hold.reason)
+    screen.write(f"it concerns {len(hold.ids)} conversations; {hold.known} were known then")
     screen.write(hold.remedy)
     rows = []
     for id_ in shown:

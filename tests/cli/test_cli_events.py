@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Workshop, json_lines
+from workshop import NOW, Workshop, json_lines
+
 from watcher.cli.send_test import sample
 from watcher.model import Event
 from watcher.records import Commit
-
-NOW = datetime.now(UTC)
 
 
 def recorded(mark: str, **changed: Any) -> Event:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SECRET_PATH, TOKEN, Workshop, json_lines, wait_until
+from workshop import SECRET_PATH, TOKEN, Workshop, json_lines, wait_until
+
 from watcher.records import DeliveryQuery, EventQuery
 from watcher.simulator import Conversation
 from watcher.store.sqlite import read_lock

@@ -8,9 +8,10 @@ import sys
 
 import jsonschema
 import pytest
-import watcher
-from conftest import Workshop
 from typer.testing import CliRunner
+from workshop import Workshop
+
+import watcher
 from watcher.cli import app
 
 COMMANDS = (

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from watcher.cli.screen import plain
 from watcher.cli.send_test import sample
 from watcher.cli.wording import say_age, say_event, say_what

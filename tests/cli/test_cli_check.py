@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import SECRET_PATH, TOKEN, Workshop
+from workshop import SECRET_PATH, TOKEN, Workshop
 
 
 def test_a_good_configuration_is_counted_and_the_store_named(shop: Workshop) -> None:

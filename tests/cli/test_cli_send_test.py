@@ -1,0 +1,64 @@
+"""`send-test`: a marked sample through the receiver's own notifier."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from workshop import SECRET_PATH, Workshop, wait_until
+
+
+def test_send_test_sends_a_marked_sample_and_shows_the_answer(shop: Workshop) -> None:
+    results = [shop.run("send-test", "crm") for _ in range(2)]
+    assert [result.exit_code for result in results] == [0, 0]
+    assert results[0].stdout.startswith("crm: ok after ")
+    assert "HTTP 200: thanks" in results[0].stdout
+    assert [event["data"]["test"] for event in shop.receiver.got] == [True, True]
+    assert len({event["id"] for event in shop.receiver.got}) == 2
+    assert not shop.store.exists()
+
+
+def test_send_test_fails_with_what_the_other_side_said(shop: Workshop) -> None:
+    shop.receiver.status = 500
+    result = shop.run("send-test", "crm")
+    assert result.exit_code == 1
+    assert "crm: failed after" in result.stdout
+    assert "HTTP 500: no" in result.stdout
+    assert SECRET_PATH not in result.output
+
+
+def test_send_test_reaches_apprise_receivers_through_apprise(shop: Workshop) -> None:
+    target = shop.hook.replace("http://", "json://")
+    shop.write(receivers=f"  team: {{type: apprise, url: '{target}'}}\n")
+    result = shop.run("send-test", "team")
+    assert result.exit_code == 0, result.output
+    assert shop.receiver.got[0]["title"].startswith("Test: ")
+
+
+def test_send_test_turns_a_receiver_on_again(shop: Workshop, running: Any) -> None:
+    assert shop.run("run", "--once").exit_code == 0
+    shop.receiver.status = 410
+    shop.world.message(shop.account.conversations["1"], "Hello?")
+    assert shop.run("run", "--once").exit_code == 1
+    assert "off: " in shop.run("status").stdout
+    assert shop.run("send-test", "crm").exit_code == 1
+    assert "off: " in shop.run("status").stdout
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        shop.receiver.status = 200
+        shop.receiver.got.clear()
+        result = shop.run("send-test", "crm")
+        assert "turned on again" in result.stdout, result.output
+        wait_until(lambda: any("test" not in event["data"] for event in shop.receiver.got))
+        assert daemon.stop(signal.SIGTERM) == 0
+    assert "off: " not in shop.run("status").stdout
+
+
+def test_send_test_turns_on_in_the_store_when_no_daemon_runs(shop: Workshop) -> None:
+    assert shop.run("run", "--once").exit_code == 0
+    shop.receiver.status = 410
+    shop.world.message(shop.account.conversations["1"], "Hello?")
+    shop.run("run", "--once")
+    shop.receiver.status = 200
+    assert "turned on again" in shop.run("send-test", "crm").stdout
+    assert shop.ask(lambda store: store.receivers())["crm"].off == ""

@@ -1,0 +1,53 @@
+"""`status`: the daemon's own words, or what the store remembers."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from workshop import NOW, Workshop, dead, json_lines, remembered, wait_until
+
+from watcher.model import rfc3339
+from watcher.records import Commit, Trouble
+
+
+def test_status_without_store_or_daemon_says_what_to_start(shop: Workshop) -> None:
+    result = shop.run("status", secrets=False)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is no store at" in result.stderr
+
+
+def test_status_without_a_daemon_tells_what_is_remembered(shop: Workshop) -> None:
+    failing = Trouble(NOW, "the token is refused", "make a new one")
+    shop.fill(Commit("support", remembered(failing=failing)), dead("a"), dead("b", state="pending"))
+    result = shop.run("status", secrets=False)
+    assert result.exit_code == 0, result.output
+    assert "no daemon runs" in result.stdout
+    assert "the token is refused (make a new one)" in result.stdout
+    watcher, source, receiver = json_lines(shop.run("status", "--json").stdout)
+    assert (watcher["daemon"], watcher["answers"]) == (None, False)
+    assert source["failing"]["since"] == rfc3339(NOW)
+    assert receiver == {"receiver": "crm", "off": None, "failing": None, "pending": 1}
+
+
+def test_status_of_a_running_daemon_is_its_own(shop: Workshop, running: Any) -> None:
+    with running("run") as daemon:
+        daemon.wait_for("baseline done")
+        wait_until(lambda: "ok" in shop.run("status", secrets=False).stdout)
+        watcher, source, receiver = json_lines(shop.run("status", "--json").stdout)
+        assert f"pid {daemon.process.pid}" in watcher["daemon"]
+        assert (source["source"], source["conversations"], source["stale"]) == ("support", 4, False)
+        assert receiver["pending"] == 0
+        assert daemon.stop(signal.SIGTERM) == 0
+    assert "no daemon runs" in shop.run("status").stdout
+
+
+def test_status_tells_a_refused_token_with_its_remedy(shop: Workshop, running: Any) -> None:
+    shop.environ["CHAT_TOKEN"] = "some-other-token"
+    with running("run") as daemon:
+        daemon.wait_for("the source fails")
+        result = shop.run("status")
+        assert "failing since" in result.stdout
+        assert "no baseline yet" in result.stdout
+        assert "some-other-token" not in result.output
+        assert daemon.stop(signal.SIGTERM) == 0
