@@ -228,7 +228,7 @@ class Dispatcher:
     def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
         rule = next((rule for rule in self._rules() if rule.name == delivery.rule), None)
         title, body = (rule.title, rule.body) if rule is not None else (None, None)
-        rendered = templates.render(title, body, delivery.event)
+        rendered = templates.render(title, body, outgoing(delivery))
         if rendered.problem is not None:
             self._metrics.template_errors.labels(delivery.rule).inc()
             count = self._complaints.get(delivery.rule, 0)

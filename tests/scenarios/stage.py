@@ -30,9 +30,9 @@ SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 SETTINGS = {
     "chatwoot": "account_id: {account}",
-    "highlevel": "location_id: {account}",
-    "leadway": "location_id: {account}",
-    "leadping": "organization: {account}",
+    "highlevel": 'location_id: "{account}"',
+    "leadway": 'location_id: "{account}"',
+    "leadping": 'organization: "{account}"',
 }
 
 
@@ -78,7 +78,7 @@ class Stage:
         self.receivers = ""
         self.options: dict[str, Any] = {}
         self.faults: dict[str, Faults] = {}
-        self.poll_every, self.sweep_every = "10s", "5m"
+        self.poll_every, self.sweep_every = "30s", "5m"
         self._folder = folder
         self._sources: list[str] = []
         self._daemon: Daemon | None = None
@@ -155,6 +155,14 @@ class Stage:
         return sorted(map(_from_event, self.inbox.conversations))
 
 
+def _comparable(changes: dict[str, Any]) -> str:
+    """Write changes down; of `attributes` only that they changed, for a provider may track more
+    of them than the simulator knows.
+    """
+    told = {name: sides if name != "attributes" else ... for name, sides in changes.items()}
+    return json.dumps(told, sort_keys=True, default=str)
+
+
 def _from_truth(entry: Any) -> tuple[Any, ...]:
     changes = {
         name: {"before": entry.before[name], "after": entry.after[name]} for name in entry.after
@@ -162,7 +170,7 @@ def _from_truth(entry: Any) -> tuple[Any, ...]:
     return (
         entry.conversation,
         entry.type,
-        json.dumps(changes, sort_keys=True, default=str),
+        _comparable(changes),
         json.dumps(dict(entry.extra), sort_keys=True),
     )
 
@@ -173,6 +181,6 @@ def _from_event(event: dict[str, Any]) -> tuple[Any, ...]:
     return (
         event["subject"],
         event["type"],
-        json.dumps(data["changes"], sort_keys=True),
+        _comparable(data["changes"]),
         json.dumps(extra, sort_keys=True),
     )

@@ -30,19 +30,18 @@ async def test_an_outage_is_told_once_and_loses_nothing(
     stage: Stage, provider: str, trouble: str
 ) -> None:
     stage.sweep_every = "1m"
-    stage.watch(provider, "sales", "acc1", conversations=30)
+    stage.watch(provider, "sales", "1", conversations=30)
     async with stage.running():
         await stage.baseline()
         script = lively(stage.world, Random(4))
         stage.faults[provider].plan(TROUBLES[trouble]())
-        for _ in range(10):
-            await anyio.sleep(600)
+        await anyio.sleep(3600)
         stage.faults[provider].clear()
         await anyio.sleep(1200)
-        for _ in range(20):
+        for _ in range(5):
             script.step()
-            await anyio.sleep(200)
-        await anyio.sleep(600)
+            await anyio.sleep(150)
+        await anyio.sleep(300)
     assert stage.got() == stage.expect()
     kinds = [b["type"] for b in stage.inbox.bodies if b["type"].startswith("source.")]
     assert kinds == ["source.baselined", "source.failing", "source.recovered"]
@@ -54,14 +53,14 @@ async def test_what_changes_during_an_outage_is_reported_afterwards(
     stage: Stage, provider: str, trouble: str
 ) -> None:
     stage.sweep_every = "1m"
-    account = stage.watch(provider, "sales", "acc1", conversations=12)
+    account = stage.watch(provider, "sales", "1", conversations=12)
     async with stage.running():
         await stage.baseline()
         stage.faults[provider].plan(TROUBLES[trouble]())
         await anyio.sleep(300)
         for conversation in list(account.conversations.values())[:4]:
             stage.world.message(conversation, "are you there?")
-        await anyio.sleep(4 * 3600)
+        await anyio.sleep(4 * 3600 if provider == "chatwoot" else 3600)
         stage.faults[provider].clear()
         await anyio.sleep(1800)
     assert stage.got() == stage.expect()
@@ -69,11 +68,10 @@ async def test_what_changes_during_an_outage_is_reported_afterwards(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_single_fault_is_not_worth_a_word(stage: Stage, provider: str) -> None:
-    stage.watch(provider, "sales", "acc1", conversations=12)
+    stage.watch(provider, "sales", "1", conversations=12)
     async with stage.running():
         await stage.baseline()
-        hits = Random(1).sample(range(20, 400), 40)
-        alone = [n for n in hits if not {n - 1, n - 2} & set(hits)]
+        alone = range(20, 600, 13)
         stage.faults[provider].plan(faults.status(502), faults.requests(*alone))
         script = lively(stage.world, Random(4))
         for _ in range(20):
@@ -89,7 +87,7 @@ async def test_a_single_fault_is_not_worth_a_word(stage: Stage, provider: str) -
 async def test_a_suddenly_empty_list_is_held_and_then_nothing_happened(
     stage: Stage, provider: str
 ) -> None:
-    stage.watch(provider, "sales", "acc1", conversations=12)
+    stage.watch(provider, "sales", "1", conversations=12)
     async with stage.running():
         await stage.baseline()
         lie_ends = stage.clock() + timedelta(minutes=6)
@@ -105,7 +103,7 @@ async def test_a_suddenly_empty_list_is_held_and_then_nothing_happened(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_shuffled_list_changes_nothing(stage: Stage, provider: str) -> None:
-    stage.watch(provider, "sales", "acc1", conversations=12)
+    stage.watch(provider, "sales", "1", conversations=12)
     async with stage.running():
         await stage.baseline()
         stage.faults[provider].plan(faults.shuffled(3))
@@ -119,7 +117,7 @@ async def test_a_shuffled_list_changes_nothing(stage: Stage, provider: str) -> N
 async def test_a_row_that_the_list_forgets_but_the_provider_has_is_not_removed(
     stage: Stage, provider: str
 ) -> None:
-    account = stage.watch(provider, "sales", "acc1", conversations=12)
+    account = stage.watch(provider, "sales", "1", conversations=12)
     async with stage.running():
         await stage.baseline()
         name = next(iter(account.conversations))

@@ -35,14 +35,14 @@ SHOWN = {
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_each_change_is_reported_once_with_right_sides(stage: Stage, provider: str) -> None:
     stage.sweep_every = "1m"
-    account = stage.watch(provider, "sales", "acc1", conversations=30)
+    account = stage.watch(provider, "sales", "1", conversations=30)
     async with stage.running():
         await stage.baseline()
         script = lively(stage.world, Random(3))
         for _ in range(60):
             script.step()
-            await anyio.sleep(200)
-        await anyio.sleep(600)
+            await anyio.sleep(150)
+        await anyio.sleep(300)
     assert stage.got() == stage.expect()
     kinds = {kind.removeprefix("conversation.") for _, kind, _, _ in stage.got()}
     assert kinds == SHOWN[account.kind]
@@ -51,7 +51,7 @@ async def test_each_change_is_reported_once_with_right_sides(stage: Stage, provi
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_the_baseline_reports_nothing_but_itself(stage: Stage, provider: str) -> None:
-    stage.watch(provider, "sales", "acc1", conversations=130)
+    stage.watch(provider, "sales", "1", conversations=130)
     async with stage.running():
         await stage.baseline()
         await anyio.sleep(1200)
@@ -64,7 +64,7 @@ async def test_several_accounts_of_all_providers_at_once(stage: Stage) -> None:
     async with stage.running():
         await stage.baseline()
         script = lively(stage.world, Random(5))
-        for _ in range(150):
+        for _ in range(70):
             script.step()
             await anyio.sleep(330)
         await anyio.sleep(900)
@@ -76,7 +76,7 @@ async def test_each_before_is_the_previous_after(stage: Stage) -> None:
     async with stage.running():
         await stage.baseline()
         script = lively(stage.world, Random(8))
-        for _ in range(80):
+        for _ in range(50):
             script.step()
             await anyio.sleep(330)
         await anyio.sleep(900)
