@@ -95,13 +95,21 @@ class Stage:
         """Open an account at the provider and configure a source for it."""
         kind: Any = "highlevel" if provider == "leadway" else provider
         opened = self.world.open_account(kind, account, conversations=conversations)
-        setting = SETTINGS[provider].format(account=account)
+        self.watch_again(provider, name, opened, extra)
+        return opened
+
+    def watch_again(self, provider: str, name: str, account: Account, extra: str = "") -> None:
+        """Configure a source for an account that is open already."""
+        setting = SETTINGS[provider].format(account=account.id)
         self._sources.append(
-            f"  {name}:\n    provider: {provider}\n    base_url: http://{kind}.example\n"
-            f"    token: {opened.token}\n    {setting}\n"
+            f"  {name}:\n    provider: {provider}\n    base_url: http://{account.kind}.example\n"
+            f"    token: {account.token}\n    {setting}\n"
             f"    poll_every: {self.poll_every}\n    sweep_every: {self.sweep_every}\n{extra}"
         )
-        return opened
+
+    def restart_with(self) -> None:
+        """Forget the configured sources; the next run has others."""
+        self._sources.clear()
 
     def serve(self) -> dict[str, Any]:
         """Give the origins and the applications that answer for them."""

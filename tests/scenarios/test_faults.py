@@ -91,9 +91,7 @@ async def test_a_suddenly_empty_list_is_held_and_then_nothing_happened(
     async with stage.running():
         await stage.baseline()
         lie_ends = stage.clock() + timedelta(minutes=6)
-        stage.faults[provider].plan(
-            faults.empty(), faults.between(stage.clock(), lie_ends)
-        )
+        stage.faults[provider].plan(faults.empty(), faults.between(stage.clock(), lie_ends))
         await anyio.sleep(1800)
     assert stage.got() == []
     kinds = [b["type"] for b in stage.inbox.bodies if b["type"].startswith("source.")]
@@ -121,7 +119,9 @@ async def test_a_row_that_the_list_forgets_but_the_provider_has_is_not_removed(
     async with stage.running():
         await stage.baseline()
         name = next(iter(account.conversations))
-        listing = {"leadping": "/my", "highlevel": "/search", "chatwoot": "/conversations"}[provider]
+        listing = {"leadping": "/my", "highlevel": "/search", "chatwoot": "/conversations"}[
+            provider
+        ]
         stage.faults[provider].plan(
             faults.without(name), faults.where(lambda seen: seen.path.endswith(listing))
         )

@@ -1,0 +1,182 @@
+"""Killed at any moment and started again: nothing lost, nothing reported twice under another id."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+import pytest
+from stage import Stage
+
+from watcher.simulator import World, lively
+from watcher.store.memory import MemoryStore
+from watcher.store.sqlite import SqliteStore
+
+PROVIDERS = ("leadping", "highlevel", "chatwoot")
+
+
+def reported(stage: Stage) -> list[Any]:
+    """What the receiver accepted, repeats under the same id dropped as a receiver would."""
+    once = {body["id"]: body for body in stage.inbox.bodies}
+    stage.inbox.bodies = list(once.values())
+    return stage.got()
+
+
+@contextlib.asynccontextmanager
+async def sqlite(stage: Stage, path: Path) -> Any:
+    store = await SqliteStore.open(path)
+    stage.store = store
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_restarts_at_any_time_with_the_real_store(
+    stage: Stage, provider: str, tmp_path: Path
+) -> None:
+    stage.watch(provider, "sales", "1", conversations=30)
+    script = lively(stage.world, Random(6))
+    chance = Random(2)
+    async with sqlite(stage, tmp_path / "a.db"), stage.running():
+        await stage.baseline()
+    for _ in range(12):
+        script.step()
+        await anyio.sleep(400)
+        async with sqlite(stage, tmp_path / "a.db"), stage.running():
+            await anyio.sleep(330 + chance.random() * 400)
+    assert reported(stage) == stage.expect()
+    assert len(stage.inbox.of("source.baselined")) == 1
+
+
+class Killed(Exception):
+    """The process dies here."""
+
+
+class Mortal:
+    """A store whose user dies at the n-th call, before or after it was carried out."""
+
+    def __init__(self, store: MemoryStore, call: int, *, after: bool) -> None:
+        self._store, self._left, self._after = store, call, after
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._store, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._left -= 1
+            if self._left == 0 and not self._after:
+                raise Killed
+            result = await method(*args, **kwargs)
+            if self._left == 0:
+                raise Killed
+            return result
+
+        return call
+
+
+def dress(world: World, account: Any) -> None:
+    """Let a little of everything happen."""
+    names = list(account.conversations.values())
+    world.message(names[0], "hello?")
+    world.read(names[1])
+    if account.kind != "leadping":
+        world.assign(names[2], account.agents[0])
+    world.archive(names[3])
+    world.delete(names[4])
+    world.create(account, "I am new here")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_killed_around_every_call_of_the_store(
+    tmp_path: Path, provider: str, after: bool
+) -> None:
+    calls = 0
+    while True:
+        calls += 3 if calls > 12 else 1
+        stage = Stage(tmp_path, seed=calls)
+        stage.poll_every, stage.sweep_every = "30s", "1m"
+        account = stage.watch(provider, "sales", "1", conversations=8)
+        kept = MemoryStore()
+        stage.store = Mortal(kept, calls, after=after)  # type: ignore[assignment]
+        died = False
+        try:
+            async with stage.running():
+                await stage.baseline()
+                dress(stage.world, account)
+                await anyio.sleep(400)
+        except* Killed:
+            died = True
+        if died and not stage.world.truth.entries:
+            stage.store = kept
+            async with stage.running():
+                await stage.baseline()
+            dress(stage.world, account)
+        stage.store = kept
+        async with stage.running():
+            await anyio.sleep(700)
+        assert reported(stage) == stage.expect(), f"killed at call {calls}"
+        if not died:
+            assert calls > 12
+            return
+
+
+async def test_a_copy_of_the_store_from_before_gives_the_same_ids(
+    stage: Stage, tmp_path: Path
+) -> None:
+    account = stage.watch("chatwoot", "sales", "1", conversations=10)
+    path = tmp_path / "a.db"
+    async with sqlite(stage, path), stage.running():
+        await stage.baseline()
+    backup = path.read_bytes()
+    dress(stage.world, account)
+    for _ in range(2):  # what is seen after the copy was taken, and again from the copy
+        path.write_bytes(backup)
+        async with sqlite(stage, path), stage.running():
+            await anyio.sleep(900)
+    ids = [body["id"] for body in stage.inbox.conversations]
+    assert len(ids) > 5
+    assert all(ids.count(one) == 2 for one in ids)
+
+
+async def test_another_account_under_the_same_name_begins_anew(stage: Stage) -> None:
+    stage.watch("chatwoot", "sales", "1", conversations=6)
+    async with stage.running():
+        await stage.baseline()
+    stage.restart_with()
+    other = stage.watch("chatwoot", "sales", "2", conversations=4)
+    async with stage.running():
+        await anyio.sleep(60)
+        stage.world.archive(next(c for c in other.conversations.values() if not c.state.archived))
+        await anyio.sleep(600)
+    assert [b["type"] for b in stage.inbox.bodies] == [
+        "source.baselined",
+        "source.baselined",
+        "conversation.archived",
+    ]
+
+
+async def test_a_field_that_is_newly_mapped_is_taken_over_silently(stage: Stage) -> None:
+    account = stage.watch("chatwoot", "sales", "1", conversations=6)
+    for conversation in account.conversations.values():
+        stage.world.set_attribute(conversation, "outcome", "won")
+    async with stage.running():
+        await stage.baseline()
+    stage.restart_with()
+    extra = "    fields: {disposition: custom_attributes.outcome}\n"
+    stage.watch_again("chatwoot", "sales", account, extra)
+    async with stage.running():
+        await anyio.sleep(900)
+        assert stage.inbox.conversations == []
+        stage.world.set_attribute(next(iter(account.conversations.values())), "outcome", "lost")
+        await anyio.sleep(900)
+    (event,) = stage.inbox.conversations
+    assert event["type"] == "conversation.disposition_changed"
+    assert event["data"]["changes"]["disposition"]["before"]["label"] == "won"
+    assert event["data"]["changes"]["disposition"]["after"]["label"] == "lost"
