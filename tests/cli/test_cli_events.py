@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -96,3 +99,13 @@ def test_following_shows_what_comes_until_ctrl_c(log: Workshop, running: Any) ->
     shown = [one["id"] for one in json_lines("".join(follower.out))]
     assert shown == [one.id for one in (EVENTS[0], EVENTS[1], EVENTS[3], *late)]
     assert follower.err == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(log: Workshop) -> None:
+    pipe = f"{sys.executable} -m watcher events --json | head -n 1"
+    environ = {**os.environ, "INBOX_WATCHER_CONFIG": str(log.config)}
+    done = subprocess.run(
+        ["sh", "-c", pipe], env=environ, capture_output=True, text=True, check=True
+    )
+    assert json_lines(done.stdout) == [EVENTS[0].to_plain()]
+    assert done.stderr == ""

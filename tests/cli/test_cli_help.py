@@ -84,3 +84,20 @@ def test_schema_prints_a_valid_json_schema_that_knows_the_providers() -> None:
     assert {"chatwoot", "highlevel", "leadping", "leadway"} <= set(
         schema["properties"]["sources"]["additionalProperties"]["properties"]["provider"]["enum"]
     )
+
+
+def test_the_program_s_main_module_costs_apprise_s_workers_nothing() -> None:
+    """Each worker process imports it again (anyio.to_process), and needs nothing of the daemon."""
+    question = "import sys, watcher.__main__; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", question], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.split()
+    assert "watcher.cli" in loaded
+    assert not {"typer", "rich", "pydantic", "watcher.daemon"} & set(loaded)
+
+
+def test_demo_shows_the_watcher_at_work_for_as_long_as_is_asked() -> None:
+    result = CliRunner().invoke(app, ["demo", "--for", "2s"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout

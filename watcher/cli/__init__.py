@@ -3,68 +3,50 @@
 Law: the topmost layer, and thin. One file per group of commands; each reads its options, has
 something below do the work, and words the outcome. Results go to stdout, everything else to
 stderr; a person's mistake never shows a traceback, and nothing ever shows a secret.
+
+Importing this package costs nothing: each worker process for Apprise imports the program's main
+module again, and must not bring the whole daemon with it.
 """
 
 from __future__ import annotations
 
 import io
+import signal
 import sys
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from watcher import __version__
-from watcher.cli import check, deliveries, demo, events, release, run, schema, send_test, status
-from watcher.cli.options import LogLevel
-from watcher.cli.screen import Screen
+if TYPE_CHECKING:
+    from watcher.cli.application import app
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="inbox-watcher",
-    help="Watches shared inboxes from outside and tells at once what changed.",
-    epilog="Exit status: 0 done, 1 something failed, 2 wrong usage or configuration.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _module in (run, check, demo, status, events, deliveries, send_test, release, schema):
-    _module.register(app)
 
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        from watcher.cli.application import app
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"inbox-watcher {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def begin(
-    ctx: typer.Context,
-    log_level: Annotated[
-        LogLevel | None,
-        typer.Option(
-            "--log-level",
-            show_default=False,
-            help="How much is told on stderr; debug also shows the traceback of an internal error.",
-        ),
-    ] = None,
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """Watches shared inboxes from outside and tells at once what changed."""
-    ctx.obj = Screen(log_level)
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
     """Run the command that `sys.argv` names; always ends with SystemExit."""
+    # PID 1 of a container does not hear a SIGTERM that nobody handles, not even while it starts.
+    signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character of a message is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="inbox-watcher")
+    try:
+        from watcher.cli.application import app
+
+        app(prog_name="inbox-watcher")
+    except KeyboardInterrupt:
+        # Stopped before anything began: for the daemon that is a stop like any other.
+        sys.exit(0 if "run" in sys.argv[1:2] else 1)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Take SIGTERM for Ctrl-C; the daemon has handlers of its own once it runs."""
+    raise KeyboardInterrupt

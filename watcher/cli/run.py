@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import signal
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Annotated
 
 import anyio
@@ -59,7 +57,7 @@ def run(
     screen: Screen = ctx.obj
     screen.level = log_level or screen.level
     went_well = True
-    with _stopping_quietly():
+    with contextlib.suppress(KeyboardInterrupt):  # stopped before the daemon listens to signals
         loaded = load(screen, config, secrets=True, level=LogLevel.info)
         for warning in loaded.warnings:
             structlog.get_logger().warning("the configuration", problem=str(warning))
@@ -81,25 +79,6 @@ def run(
             " --log-level debug says more",
         )
         raise typer.Exit(FAILED)
-
-
-@contextlib.contextmanager
-def _stopping_quietly() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end the program quietly while the daemon does not listen yet.
-
-    Without a handler of its own, PID 1 of a container would not hear a SIGTERM at all.
-    """
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _show_events(screen: Screen, recorded: Sequence[Recorded]) -> None:

@@ -1,0 +1,57 @@
+"""All commands under one roof.
+
+Law: puts together; each command says for itself what it is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from watcher import __version__
+from watcher.cli import check, deliveries, demo, events, release, run, schema, send_test, status
+from watcher.cli.options import LogLevel
+from watcher.cli.screen import Screen
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="inbox-watcher",
+    help="Watches shared inboxes from outside and tells at once what changed.",
+    epilog="Exit status: 0 done, 1 something failed, 2 wrong usage or configuration.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _module in (run, check, demo, status, events, deliveries, send_test, release, schema):
+    _module.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"inbox-watcher {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    ctx: typer.Context,
+    log_level: Annotated[
+        LogLevel | None,
+        typer.Option(
+            "--log-level",
+            show_default=False,
+            help="How much is told on stderr; debug also shows the traceback of an internal error.",
+        ),
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Watches shared inboxes from outside and tells at once what changed."""
+    ctx.obj = Screen(log_level)
