@@ -41,6 +41,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
+        self.raw: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.attempts = 0
         self.status = 200
@@ -52,6 +53,7 @@ class Inbox:
         self.attempts += 1
         if self.status == 200:
             self.bodies.append(json.loads(body))
+            self.raw.append(body)
             self.headers.append(dict(request.headers))
         response = Response(status_code=self.status, headers=self.answer_headers)
         await response(scope, receive, send)
