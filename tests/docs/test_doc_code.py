@@ -1,0 +1,259 @@
+"""The code and the JSON in the documentation, run as they stand."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+import httpx  # noqa: TID251 - the fakes are asked as the transport asks them
+import pytest
+from doc_pages import Block, blocks, code, read, rows
+
+from watcher.clock import wall_clock
+from watcher.model import CONVERSATION, Event, from_plain
+from watcher.notify import Answer, Notice
+from watcher.notify.webhook import WebhookNotifier
+from watcher.providers import Check, LookUp, Poll, Provider, Response, Sweep
+from watcher.providers.chatwoot import Chatwoot
+from watcher.providers.leadconnector import HighLevel
+from watcher.providers.leadping import Leadping
+from watcher.simulator import Account, World, chatwoot, leadconnector, leadping
+
+SECRET = "whsec_" + "bm90IGEgcmVhbCBzZWNyZXQ="
+NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+def run(block: Block, name: str) -> ModuleType:
+    """Run a block as a module of its own; dataclasses look their module up by name."""
+    module = ModuleType(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(block.text, block.name, "exec"), module.__dict__)  # noqa: S102 - our own page
+    finally:
+        del sys.modules[name]
+    return module
+
+
+def python(page: str, containing: str) -> Block:
+    (found,) = (
+        each for each in blocks("python") if each.page.name == page and containing in each.text
+    )
+    return found
+
+
+def test_every_block_of_python_is_run_here() -> None:
+    ours = [
+        python("README.md", "class Hook"),
+        python("webhooks.md", "def receive"),
+        python("writing-a-provider.md", "class Acme:"),
+        python("writing-a-provider.md", "World(clock"),
+    ]
+    assert {block.name for block in blocks("python")} == {block.name for block in ours}
+
+
+# The event
+
+
+def sample() -> dict[str, Any]:
+    (block,) = blocks("json")
+    plain: dict[str, Any] = json.loads(block.text)
+    return plain
+
+
+def test_the_event_shown_is_what_the_program_writes() -> None:
+    plain = sample()
+    assert list(Event.from_body(json.dumps(plain)).to_plain().items()) == list(plain.items())
+    conversation = plain["data"]["conversation"]
+    assert CONVERSATION.dump_python(from_plain(conversation), mode="json") == conversation
+
+
+def test_what_changed_in_it_is_what_it_shows() -> None:
+    data = sample()["data"]
+    assert set(data) == {"source", "provider", "conversation", "changes", "observed"}
+    for field, sides in data["changes"].items():
+        assert sides["after"] == data["conversation"][field]
+
+
+# Verifying webhooks
+
+
+async def sent(secret: str) -> tuple[dict[str, str], bytes]:
+    """Give headers and body of a webhook as it goes out now."""
+    taken: list[tuple[dict[str, str], bytes]] = []
+
+    async def post(_url: str, *, content: bytes, headers: Any, timeout: float) -> Answer:
+        taken.append((dict(headers), content))
+        return Answer(204, {}, b"")
+
+    notifier = WebhookNotifier(
+        url=lambda: "https://crm.example.com/hooks/inbox",
+        secret=lambda: secret,
+        headers=dict,
+        timeout=10,
+        post=post,
+    )
+    event = Event.from_body(json.dumps(sample()))
+    await notifier.send(Notice(event, "", "", wall_clock()))  # what verifies reads the same clock
+    return taken[0]
+
+
+async def test_the_receiver_on_the_page_takes_what_is_signed_and_nothing_else() -> None:
+    receive = run(python("webhooks.md", "def receive"), "doc_receiver").receive
+    headers, body = await sent(SECRET)
+    assert receive(headers, body, SECRET) == sample()
+    assert receive(headers, body.replace(b"u2", b"u3"), SECRET) is None
+    assert receive({**headers, "webhook-id": "another"}, body, SECRET) is None
+    assert receive(headers, body, "whsec_" + "YW5vdGhlciBzZWNyZXQ=") is None
+
+
+async def test_the_headers_on_the_page_are_those_that_go_out() -> None:
+    headers, _ = await sent(SECRET)
+    told = [row for row in rows(read("webhooks.md")) if len(row) == 2]
+    names = [name for row in told for name in code(row[0]) if re.fullmatch(r"[a-z-]+", name)]
+    assert names == list(headers)
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Serve the README's receiver on loopback; gives its port."""
+    monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
+    handler = run(python("README.md", "class Hook"), "doc_hook").Hook
+    handler.log_message = lambda *_: None
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # it raises by design
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def answer(port: int, body: bytes, headers: dict[str, str]) -> int | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("POST", "/", body, headers)
+        return connection.getresponse().status
+    except http.client.RemoteDisconnected:
+        return None
+    finally:
+        connection.close()
+
+
+async def test_the_readmes_receiver_answers_what_is_signed_and_nothing_else(
+    hook: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headers, body = await sent(SECRET)
+    assert answer(hook, body, headers) == 204
+    assert capsys.readouterr().out == "conversation.reassigned Maria Lopez\n"
+    assert answer(hook, body.replace(b"u2", b"u3"), headers) is None
+
+
+# Writing a provider
+
+
+def respond(status: int, body: Any) -> Response:
+    return Response(status, json.dumps(body).encode(), {}, NOW, NOW)
+
+
+def thread(id_: str) -> dict[str, Any]:
+    stamps = {"active": "2026-11-20T09:00:00+00:00", "created": "2026-11-01T09:00:00+00:00"}
+    words = {"last_text": "Hello", "customer": "Ana", "topic": "sales"}
+    return {"id": id_, "unread": True, "owner": "u1", **stamps, **words}
+
+
+def test_the_provider_on_the_page_keeps_the_protocol() -> None:
+    module = run(python("writing-a-provider.md", "class Acme:"), "doc_acme")
+    acme = module.Acme(module.AcmeSettings(token="none", desk="7"))
+    assert isinstance(acme, Provider)
+    start = acme.start(Sweep(NOW))
+    first = acme.parse(start, respond(200, {"threads": [thread("a")], "next": "a"}))
+    last = acme.parse(first.next, respond(200, {"threads": [thread("b")], "next": None}))
+    assert [row.id for page in (first, last) for row in page.rows] == ["a", "b"]
+    assert ("after", "a") in acme.request(first.next).params
+    assert last.next is None
+    poll = acme.start(Poll(since=NOW, now=NOW))
+    assert acme.parse(poll, respond(200, {"threads": [thread("a")], "next": "a"})).next is None
+    assert acme.request(acme.start(Check())).path == "/threads"
+
+
+def test_the_provider_on_the_page_sorts_errors_by_recovery() -> None:
+    module = run(python("writing-a-provider.md", "class Acme:"), "doc_acme")
+    acme = module.Acme(module.AcmeSettings(token="none", desk="7"))
+    sweep = acme.start(Sweep(NOW))
+    look = acme.start(LookUp(from_plain({"id": "a"}), "absent"))
+    assert acme.parse(look, respond(404, {})).verdict == "deleted"
+    assert acme.parse(look, respond(200, thread("a"))).verdict == "found"
+    for status, error in (
+        (401, module.SourceRefused),
+        (503, module.SourceUnavailable),
+        (200, module.SourceChanged),
+    ):
+        with pytest.raises(error):
+            acme.parse(sweep, respond(status, {}))
+
+
+def test_the_simulated_world_on_the_page_does_what_it_says() -> None:
+    world = run(python("writing-a-provider.md", "World(clock"), "doc_world").world
+    assert world.truth.entries
+
+
+# What is tracked
+
+
+async def attributes(account: Account, app: Any, provider: Provider) -> set[str]:
+    """Give the attributes that a provider reads from the rows of a simulated account."""
+    position = provider.start(Sweep(NOW))
+    request = provider.request(position)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://simulated"
+    ) as client:
+        answer = await client.request(
+            request.method,
+            request.path,
+            params=request.params,
+            json=request.json,
+            headers={**dict(request.headers), **provider.authorization(account.token)},
+        )
+    page = provider.parse(position, Response(answer.status_code, answer.content, {}, NOW, NOW))
+    assert page.rows
+    paths = {path for row in page.rows for path in row.fields}
+    return {path.partition(".")[2] for path in paths if path.startswith("attributes.")}
+
+
+async def test_the_attributes_on_the_page_are_those_that_are_read() -> None:
+    world = World(lambda: NOW, seed=1)
+    accounts = {
+        kind: world.open_account(kind, "3", conversations=30)
+        for kind in ("highlevel", "leadping", "chatwoot")
+    }
+    settings: dict[str, Any] = {"token": "none"}
+    read_by = {
+        "HighLevel, Leadway": await attributes(
+            accounts["highlevel"],
+            leadconnector.app(world),
+            HighLevel(HighLevel.settings_model(location_id="3", **settings)),
+        ),
+        "Leadping": await attributes(
+            accounts["leadping"],
+            leadping.app(world),
+            Leadping(Leadping.settings_model(**settings)),
+        ),
+        "Chatwoot": await attributes(
+            accounts["chatwoot"],
+            chatwoot.app(world),
+            Chatwoot(Chatwoot.settings_model(account_id=3, **settings)),
+        ),
+    }
+    page = read("events.md").partition("## What is tracked")[2]
+    told = {row[0]: set(code(row[1])) for row in rows(page) if row[0] in read_by}
+    for name, seen in read_by.items():
+        # The simulated Chatwoot is the community edition, which has no SLA.
+        assert told[name] == seen | ({"sla_status"} if name == "Chatwoot" else set())
