@@ -278,6 +278,13 @@ class Dispatcher:
         for settlement in settlements:
             outcome = "retry" if settlement.state == "pending" else settlement.state
             self._metrics.deliveries.labels(self.plan.name, outcome).inc()
+            if settlement.state == "pending":
+                self.log.info(
+                    "a delivery failed; it is tried again",
+                    delivery=settlement.key,
+                    reason=settlement.note,
+                    due=rfc3339(settlement.due),
+                )
             if settlement.state == "dead":
                 self.log.error(
                     "a delivery is given up", delivery=settlement.key, reason=settlement.note

@@ -252,6 +252,12 @@ async def test_retry_by_id_reaches_every_receiver_of_the_message(store: Store) -
     assert await store.retry(["e1"], at(2)) == 2
 
 
+async def test_retry_by_key_reaches_one_receiver(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm")))
+    await store.bury([], [], at(1))
+    assert await store.retry(["e1/team"], at(2)) == 1
+
+
 async def test_bury_gives_up_what_belongs_to_nobody_any_more(store: Store) -> None:
     await store.commit(
         commit(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
-import anyio
-import anyio.lowlevel
-import anyio.to_thread
 import pytest
 from support.records import LEASE, T0, commit, delivery, event, snapshot
 
@@ -54,19 +53,14 @@ async def test_the_lock_tells_who_holds_it_and_where_to_ask(tmp_path: Path) -> N
 
 
 async def test_a_glance_at_the_lock_keeps_no_owner_away(tmp_path: Path) -> None:
-    path = tmp_path / "db"
-    await (await SqliteStore.open(path)).close()
-    stop = False
-
-    def glance() -> None:
-        while not stop:
-            read_lock(path)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(anyio.to_thread.run_sync, glance)
-        for _ in range(20):
-            await (await SqliteStore.open(path)).close()
-        stop = True
+    glance = os.open(tmp_path / "db.lock", os.O_RDONLY | os.O_CREAT)
+    fcntl.flock(glance, fcntl.LOCK_SH)  # what `read_lock` holds for a moment
+    looks_away = threading.Timer(0.05, os.close, [glance])
+    looks_away.start()
+    store = await SqliteStore.open(tmp_path / "db")
+    looks_away.join()
+    assert read_lock(tmp_path / "db") is not None
+    await store.close()
 
 
 async def test_an_unreadable_lock_file_still_locks(tmp_path: Path) -> None:

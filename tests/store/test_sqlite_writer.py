@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from pathlib import Path
 
 import anyio
@@ -12,7 +14,7 @@ from support.records import at, commit, delivery, event, snapshot
 
 from watcher.errors import Conflict, StoreError
 from watcher.records import Commit, EventQuery, ReceiverState
-from watcher.store import _queries
+from watcher.store import _queries, _transactions
 from watcher.store.sqlite import SqliteStore, copy_to_memory, read_lock
 
 
@@ -139,7 +141,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (_queries.KNOWN, ("", "[]")),
         (_queries.PRESENT, ("",)),
         (_queries.MEMBERS["unread"], ("",)),
-        (_queries.NEXT_DUE, ("",)),
+        (_queries.NEXT_DUE, ("", 0)),
         (_queries.SENT_SINCE, ("", 0)),
     ):
         plan = store._writer.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
@@ -168,4 +170,31 @@ async def test_times_survive_to_the_microsecond(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db")
     await store.commit(commit(delivery(due=0.000001)))
     assert await store.next_due("team") == at(0.000001)
+    await store.close()
+
+
+async def test_when_sqlite_undoes_a_whole_group_nobody_in_it_is_told_of_success(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    writer = store._writer
+    connection = writer.connection
+    gate = threading.Event()
+
+    def lose_everything() -> None:
+        connection.execute("ROLLBACK")  # as SQLite does by itself after some I/O errors
+        raise sqlite3.OperationalError("disk I/O error")
+
+    held = writer.submit(gate.wait)  # lets the others gather behind it
+    before = writer.submit(_transactions.save_receiver, connection, ReceiverState("before"))
+    culprit = writer.submit(lose_everything)
+    after = writer.submit(_transactions.save_receiver, connection, ReceiverState("after"))
+    gate.set()
+    await asyncio.wait([asyncio.wrap_future(held)])
+    for lost in (before, culprit, after):
+        with pytest.raises(StoreError):
+            await asyncio.wrap_future(lost)
+    assert await store.receivers() == {}
+    await store.save_receiver(ReceiverState("later"))
+    assert set(await store.receivers()) == {"later"}
     await store.close()

@@ -119,7 +119,7 @@ async def _retry(screen: Screen, store: Path, ids: list[str] | None) -> int:
                 "`inbox-watcher deliveries --state dead` lists them",
             )
             raise typer.Exit(FAILED)
-        wanted = sorted({one.id for one in dead if _names(one) & set(ids)})
+        wanted = sorted({one.key for one in dead if _names(one) & set(ids)})
     answer = await ask_daemon(store, "POST", "/retry", {"ids": wanted})
     if answer is not None:
         return int(answer["count"])

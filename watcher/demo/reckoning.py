@@ -69,13 +69,26 @@ def _of_change(change: Change) -> tuple[str, ...]:
     sides = {
         name: {"before": entry.before[name], "after": value} for name, value in entry.after.items()
     }
-    return (change.source, entry.conversation, entry.type, _text(sides), _text(entry.extra))
+    return (change.source, entry.conversation, entry.type, _told(sides), _text(entry.extra))
 
 
 def _of_event(event: Mapping[str, Any]) -> tuple[str, ...]:
     data = event["data"]
     extra = {name: data[name] for name in ("reason", "returned") if name in data}
-    return (data["source"], event["subject"], event["type"], _text(data["changes"]), _text(extra))
+    return (data["source"], event["subject"], event["type"], _told(data["changes"]), _text(extra))
+
+
+def _told(changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write what changed in a form to compare.
+
+    Of `attributes` only what differs: a provider may track more extras than the world knows.
+    """
+    sides = dict(changes)
+    if "attributes" in sides:
+        before, after = sides["attributes"]["before"], sides["attributes"]["after"]
+        names = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+        sides["attributes"] = {name: (before.get(name), after.get(name)) for name in names}
+    return _text(sides)
 
 
 def _text(value: Mapping[str, Any]) -> str:

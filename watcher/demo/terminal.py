@@ -26,7 +26,7 @@ from watcher.model import Event
 __all__ = ["Terminal"]
 
 PIPED_WIDTH = 400
-LONGEST_VALUE = 60
+LONGEST_VALUE = 48
 SHOWN = 5
 
 STYLES = {
@@ -74,26 +74,23 @@ class Terminal:
 
     def happens(self, scene: Scene, told: str) -> None:
         """Tell what happened at a provider."""
-        self._line("world", f"{scene.brand} {scene.name}", Text(told))
+        self._line("world", f"{scene.provider} {scene.name}", Text(told))
 
     def detected(self, event: Event) -> None:
         """Tell an event as the daemon records it, from what to what."""
-        words = Text(event.type, "bold")
-        words.append(f"  {describe(event)}", "not bold")
-        where = f"{event.data.get('provider', '')} {event.source}".strip()
-        self._line("event", where, words)
+        words = Text.assemble((event.type, "bold"), f"  {describe(event)}")
+        self._line("event", _where(event.data), words)
 
     def arrived(self, arrival: Arrival) -> None:
-        """Tell that an event reached the webhook receiver."""
+        """Tell that an event reached the webhook receiver, and how long after its detection."""
         event = arrival.event
-        found = datetime.fromisoformat(event["time"])
-        late = (arrival.at - found).total_seconds()
-        words = f"{event['type']}  signature verified, {late * 1000:.0f} ms after it was seen"
-        self._line("webhook", "→ crm", Text(words))
+        late = (arrival.at - datetime.fromisoformat(event["time"])).total_seconds()
+        words = f"{event['type']}  signature verified, {late * 1000:.0f} ms"
+        self._line("webhook", _where(event["data"]), Text(words))
 
     def read(self, title: str, body: str) -> None:
         """Show the beginning of a text that came through Apprise."""
-        self._line("message", "→ team", Text(f"{title} | {body.partition(chr(10))[0]}"))
+        self._line("message", "Apprise → team", Text(f"{title} | {body.partition(chr(10))[0]}"))
 
     def sum_up(
         self,
@@ -109,15 +106,15 @@ class Terminal:
         changes = len(delays) + len(reckoning.under_way) + len(reckoning.missed)
         self._say("")
         self._say(
-            f"{happened} things happened, which is {changes} changes: {detected} events were"
-            f" detected, {len(delays)} arrived rightly at the receiver with a verified signature,"
-            f" {len(reckoning.missed)} missed."
+            f"{_count(happened, 'thing')} happened, {_count(changes, 'change')} in all:"
+            f" {_count(detected, 'event')} detected, {len(delays)} delivered with the right"
+            f" content and a verified signature, {len(reckoning.missed)} missed."
         )
         if delays:
             self._say(
-                f"From change to receiver: {statistics.median(delays):.1f} s in the middle,"
-                f" {max(delays):.1f} s at most."
-                f" {inbound.texts} messages for people went through Apprise."
+                f"From change to receiver: median {statistics.median(delays):.1f} s,"
+                f" at most {max(delays):.1f} s."
+                f" {_count(inbound.texts, 'message')} for people went through Apprise."
             )
         self._list("Still under way when it ended", reckoning.under_way)
         self._list("MISSED", reckoning.missed)
@@ -139,7 +136,7 @@ class Terminal:
     def _line(self, kind: str, where: str, words: Text) -> None:
         seconds = (self._clock() - self._started).total_seconds()
         table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-        for width in (6, 7, 19):
+        for width in (6, 7, 18):
             table.add_column(width=width, no_wrap=True)
         table.add_column()
         style = STYLES[kind]
@@ -148,6 +145,14 @@ class Terminal:
 
     def _say(self, words: str) -> None:
         self._console.print(Text(words), soft_wrap=True)
+
+
+def _where(data: Mapping[str, Any]) -> str:
+    return f"{data.get('provider', '')} {data.get('source', '')}".strip()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def describe(event: Event) -> str:

@@ -116,7 +116,8 @@ class PollWalk:
         admit, _, _ = judge_arrivals(
             desk.watch, arrivals.keys(), desk.present, hold=None, now=desk.clock()
         )
-        if not admit or desk.state.hold is not None:
+        waits = desk.state.hold is not None and desk.state.hold.kind == "arrivals"
+        if not admit or waits:
             self.crowded = True
             return
         for row, seen in arrivals.values():

@@ -113,17 +113,22 @@ class SourcePoller:
         return True
 
     async def once(self) -> bool:
-        """Make one pass: a poll where one is possible, and what else is due; True if all went well."""
+        """Make one pass: a poll where one is possible, and what else is due; True if all went well.
+
+        A first sweep that must be repeated (it was empty, or incomplete) is repeated once.
+        """
         await self.open()
         self._poll_due = anyio.current_time()
-        empty_tries = 0
+        sweeps = 0
         while self._busy() or self._due() <= anyio.current_time():
+            sweeping = self._sweep is not None
             if not await self.attempt():
+                self.log.warning("the pass ends here", reason=self._troubles.last_reason)
                 return False
-            if self.desk.state.baselined is None and self._sweep is None:
-                empty_tries += 1
-                if empty_tries >= 2:
-                    break
+            if sweeping and self._sweep is None and self.desk.state.baselined is None:
+                sweeps += 1
+                if sweeps >= 2:
+                    return False
                 self._sweep_due = anyio.current_time()
         return True
 

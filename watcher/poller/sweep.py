@@ -180,6 +180,7 @@ class SweepWalk:
             if state.hold is None and holes_before + 1 >= HOLE_AFTER:
                 await self._report_hole(desk, now)
             await desk.save(force=False, swept=self.began)
+            await self._admit_few(desk, now)
             return await self._look_behind(desk)
         if state.hold is not None and state.hold.kind == "hole":
             await self._release(desk, state.hold, "mended", now)
@@ -226,6 +227,16 @@ class SweepWalk:
                 hold=new_hold,
             )
         if admit:
+            for row, seen in self.arrivals.values():
+                await desk.absorb([row], seen.response, admit=True)
+
+    async def _admit_few(self, desk: Desk, now: datetime) -> None:
+        """A new row is there whether or not the walk was whole; only a crowd needs a whole one."""
+        admit, _, _ = judge_arrivals(
+            desk.watch, self.arrivals.keys(), desk.present, hold=None, now=now
+        )
+        waits = desk.state.hold is not None and desk.state.hold.kind == "arrivals"
+        if admit and not waits:
             for row, seen in self.arrivals.values():
                 await desk.absorb([row], seen.response, admit=True)
 

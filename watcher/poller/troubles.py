@@ -31,6 +31,7 @@ class Troubles:
         self._network = network
         self._failures = 0
         self._renewed = False
+        self.last_reason = ""
 
     async def worked(self) -> None:
         """An attempt went well."""
@@ -44,6 +45,7 @@ class Troubles:
     async def failed(self, error: SourceError) -> float:
         """An attempt failed; gives the seconds until the next one."""
         self._failures += 1
+        self.last_reason = str(error)
         desk = self._desk
         refused = isinstance(error, SourceRefused)
         if refused and not self._renewed and desk.plan.renew():

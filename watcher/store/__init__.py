@@ -123,7 +123,7 @@ class Store(Protocol):
         ...
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
-        """Make dead deliveries with these ids (None: all dead ones) pending and due at `now`, with
+        """Make dead deliveries with these ids or keys (None: all dead ones) pending and due at `now`, with
         attempt count zero; give how many there were.
         """
         ...

@@ -136,7 +136,11 @@ RETRY_ALL = """
     UPDATE deliveries
     SET state = 'pending', due = :now, attempt = 0, settled = NULL, lease = NULL
     WHERE state = 'dead'"""
-RETRY = RETRY_ALL + " AND id IN (SELECT value FROM json_each(:ids))"
+RETRY = (
+    RETRY_ALL
+    + " AND (id IN (SELECT value FROM json_each(:ids))"
+    + " OR id || '/' || receiver IN (SELECT value FROM json_each(:ids)))"
+)
 
 _RECEIVER_GONE = "receiver NOT IN (SELECT value FROM json_each(:receivers))"
 _RULE_GONE = "timer NOT IN (SELECT value FROM json_each(:rules))"

@@ -225,7 +225,8 @@ class MemoryStore:
         dead = [
             owed
             for owed in self._outbox.values()
-            if owed.delivery.state == "dead" and (ids is None or owed.delivery.id in ids)
+            if owed.delivery.state == "dead"
+            and (ids is None or owed.delivery.id in ids or owed.delivery.key in ids)
         ]
         for owed in dead:
             self._keep(owed.retried(now))
