@@ -1,0 +1,264 @@
+"""The demonstration: its reckoning is honest, its receiver checks, and the command shows it all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks.webhooks import Webhook
+
+from watcher.clock import wall_clock
+from watcher.config import load
+from watcher.demo.receiver import Arrival, Inbound
+from watcher.demo.reckoning import PATIENCE, Change, reckon
+from watcher.demo.scenes import open_scenes, write_configuration
+from watcher.demo.terminal import describe
+from watcher.model import Event
+from watcher.simulator import TruthEntry
+from watcher.transport import Transport
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+PATIENT = 90
+"""Seconds for a command on a slow and busy machine; it takes about 14."""
+
+
+# The reckoning
+
+
+def change(number: int, age: float = 1.0) -> Change:
+    """Make a change that is `age` seconds old."""
+    entry = TruthEntry(
+        at=NOW - timedelta(seconds=age),
+        account="chatwoot/3",
+        conversation=str(number % 3),
+        type="conversation.assigned",
+        before={"assignee": None},
+        after={"assignee": {"id": str(number % 5), "name": "Grace Hill"}},
+    )
+    return Change("support", entry)
+
+
+def arrival(of: Change, **different: Any) -> Arrival:
+    """Make the arrival that belongs to a change, perhaps with something different in it."""
+    entry = of.entry
+    changes = {
+        name: {"before": entry.before[name], "after": value} for name, value in entry.after.items()
+    }
+    data = {"source": of.source, "changes": changes, **entry.extra, **different}
+    return Arrival(NOW, {"subject": entry.conversation, "type": entry.type, "data": data})
+
+
+@given(st.lists(st.integers(0, 20)), st.data())
+def test_whatever_arrives_in_any_order_is_matched_and_the_rest_is_lacking(
+    numbers: list[int], data: st.DataObject
+) -> None:
+    changes = [change(number) for number in numbers]
+    came = data.draw(st.permutations(range(len(changes))))[: data.draw(st.integers(0, 30))]
+    reckoning = reckon(changes, [arrival(changes[index]) for index in came], NOW)
+    assert len(reckoning.delays) == len(came)
+    assert len(reckoning.under_way) == len(changes) - len(came)
+    assert (reckoning.missed, reckoning.invented) == ((), ())
+
+
+@given(st.lists(st.integers(0, 20), min_size=1), st.integers(1, 3))
+def test_whatever_arrives_more_often_than_it_happened_is_invented(
+    numbers: list[int], too_often: int
+) -> None:
+    changes = [change(number) for number in numbers]
+    arrivals = [arrival(one) for one in changes] + [arrival(changes[0])] * too_often
+    assert len(reckon(changes, arrivals, NOW).invented) == too_often
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"source": "sales"},
+        {"changes": {}},
+        {"changes": {"assignee": {"before": None, "after": {"id": "9", "name": "Grace Hill"}}}},
+        {"reason": "deleted"},
+    ],
+)
+def test_an_arrival_with_wrong_content_is_no_arrival(different: Mapping[str, Any]) -> None:
+    reckoning = reckon([change(1)], [arrival(change(1), **different)], NOW)
+    assert len(reckoning.under_way) == len(reckoning.invented) == 1
+
+
+def test_a_change_is_missed_only_after_it_should_have_arrived() -> None:
+    patience = PATIENCE.total_seconds()
+    reckoning = reckon([change(1, age=patience - 1), change(2, age=patience + 1)], [], NOW)
+    assert [one.entry.after["assignee"]["id"] for one in reckoning.under_way] == ["1"]
+    assert [one.entry.after["assignee"]["id"] for one in reckoning.missed] == ["2"]
+
+
+def test_extras_that_only_the_provider_tracks_do_not_matter_but_others_do() -> None:
+    entry = replace(
+        change(1).entry,
+        before={"attributes": {"starred": False}},
+        after={"attributes": {"starred": True}},
+    )
+    before = {"starred": False, "inbox": "1"}
+    right = {"before": before, "after": {"starred": True, "inbox": "1"}}
+    wrong = {"before": before, "after": {"starred": True, "inbox": "2"}}
+    starred = Change("support", entry)
+    for sides, count in ((right, 1), (wrong, 0)):
+        came = arrival(starred, changes={"attributes": sides})
+        assert len(reckon([starred], [came], NOW).delays) == count
+
+
+def test_events_of_the_watcher_itself_are_not_reckoned_with() -> None:
+    baselined = Arrival(NOW, {"type": "source.baselined", "data": {"source": "support"}})
+    assert reckon([], [baselined], NOW).invented == ()
+
+
+# The receiver
+
+
+async def test_the_receiver_takes_only_what_is_signed_and_counts_repeats() -> None:
+    shown: list[Arrival] = []
+    inbound = Inbound(lambda: NOW, shown.append, lambda _title, _body: None)
+    body = b'{"type": "conversation.read"}'
+    signed_at = wall_clock().replace(microsecond=0)  # the library compares it with its own clock
+    headers = {
+        "webhook-id": "one",
+        "webhook-timestamp": str(int(signed_at.timestamp())),
+        "webhook-signature": Webhook(inbound.secret).sign("one", signed_at, body.decode()),
+    }
+    answers = []
+    async with Transport(wall_clock, mount={"http://crm.example": inbound.app}) as transport:
+        for content, sent in ((body, headers), (body, headers), (body + b" ", headers), (body, {})):
+            answers.append(
+                await transport.post(
+                    "http://crm.example/crm", content=content, headers=sent, timeout=5
+                )
+            )
+    assert [answer.status for answer in answers] == [204, 204, 401, 401]
+    assert [dict(one.event) for one in shown] == [json.loads(body)]
+    assert (len(inbound.arrivals), inbound.repeats, inbound.refused) == (1, 1, 2)
+
+
+# The configuration
+
+
+def test_the_configuration_is_valid_and_has_no_secret_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "it's $HOME: {here}"
+    folder.mkdir()
+    scenes = open_scenes(lambda: NOW)
+    file = write_configuration(folder, scenes, "whsec_c2VjcmV0", ports=range(7001, 7008), health=1)
+    config = load([file], environ={})
+    assert config.warnings == ()
+    assert config.store == str(folder / "watcher.db")
+    assert {source.provider for source in config.sources} == {
+        "chatwoot", "highlevel", "leadping", "leadway",
+    }  # fmt: skip
+    assert [source.token.read() for source in config.sources] == [
+        scene.account.token for scene in scenes
+    ]
+    text = file.read_text(encoding="utf-8")
+    assert not any(secret in text for secret in ("whsec_", *(s.account.token for s in scenes)))
+    assert all(one.stat().st_mode & 0o077 == 0 for one in (folder / "secrets").iterdir())
+
+
+# The words
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"unread": {"before": False, "after": True}}, "Maria: unread no → yes"),
+        ({"labels": {"before": [], "after": ["hot", "vip"]}}, "Maria: labels none → hot+vip"),
+        (
+            {"assignee": {"before": {"id": "1", "name": "Grace"}, "after": {"id": "2"}}},
+            "Maria: assignee Grace → 2",
+        ),
+        (
+            {"contact": {"before": {"id": "1", "name": "M"}, "after": {"id": "1", "name": "N"}}},
+            "Maria: name M → N",
+        ),
+        (
+            {"last_message": {"before": None, "after": {"text": "x" * 100}}},
+            f"Maria: last_message none → “{'x' * 47}…”",
+        ),
+        ({}, "Maria"),
+    ],
+)
+def test_an_event_is_told_from_what_to_what(changes: Mapping[str, Any], told: str) -> None:
+    data = {"conversation": {"contact": {"name": "Maria"}}, "changes": changes}
+    assert describe(Event("1", "conversation.updated", "support", "7", NOW, data)) == told
+
+
+# The command
+
+
+@contextmanager
+def demo(tmp_path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the command from a folder of its own, behind proxies that lead nowhere."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    nowhere = dict.fromkeys(
+        ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+        "http://127.0.0.1:9",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "watcher", "demo", *options],
+        cwd=folder,
+        env={**os.environ, **nowhere, "TMPDIR": str(tmp_path), "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+        assert list(folder.iterdir()) == []
+
+
+DELIVERED = re.compile(r"^ *([\d.]+)s +webhook +(\w+) +\w+ +conversation\.\w+ +signature verified")
+
+
+def test_the_demo_delivers_signed_events_of_every_provider_in_time(tmp_path: Path) -> None:
+    with demo(tmp_path, "--for", "12s") as process:
+        out, err = process.communicate(timeout=PATIENT)
+    assert (process.returncode, err) == (0, "")
+    first: dict[str, float] = {}
+    for found in filter(None, map(DELIVERED.match, out.splitlines())):
+        first.setdefault(found[2], float(found[1]))
+    assert first.keys() == {"chatwoot", "highlevel", "leadping", "leadway"}, out
+    assert max(first.values()) < 15
+    assert " 0 missed." in out
+    assert "\x1b" not in out
+    assert re.search(r"message +Apprise → team +New message from ", out), out
+    kept = next(tmp_path.glob("inbox-watcher-demo-*"))
+    assert str(kept / "watcher.yaml") in out
+    assert load([kept / "watcher.yaml"], environ={}).store == str(kept / "watcher.db")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demo_with_its_summary(tmp_path: Path, number: signal.Signals) -> None:
+    with demo(tmp_path) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if DELIVERED.match(line):
+                break
+        process.send_signal(number)
+        asked = time.monotonic()
+        out, err = process.communicate(timeout=PATIENT)
+    assert (process.returncode, err) == (0, "")
+    assert time.monotonic() - asked < 15
+    assert " 0 missed." in out
+    assert "are kept in" in out
