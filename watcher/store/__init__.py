@@ -2,7 +2,7 @@
 
 Law: each method is one transaction; no query, row or connection crosses this border. The memory
 store is the specification, every other one passes the same contract suite
-(`tests/store_contract.py`). This file holds the protocol alone; only composition roots name an
+(`tests/store/test_contract_*.py`). This file holds the protocol alone; only composition roots name an
 implementation.
 """
 
