@@ -78,11 +78,11 @@ class StoreForm(Form):
 
 
 class ServerForm(Form):
-    """The embedded server: status page, metrics, health."""
+    """The embedded server: metrics and health."""
 
     listen: ListenAddress = Field(
         default=Address("127.0.0.1", 8484),
-        description="Address and port of status page, metrics and health.",
+        description="Address and port of metrics and health.",
         json_schema_extra={"default": "127.0.0.1:8484"},
     )
     probes: ListenAddress | None = Field(

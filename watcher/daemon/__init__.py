@@ -35,6 +35,7 @@ GRACE = 6.0
 """Seconds that attempts under way get when the daemon stops."""
 
 PRUNE_EVERY = 3600.0
+MEASURE_EVERY = 15.0
 
 Publish = Callable[[Sequence[Recorded]], None]
 
@@ -115,6 +116,7 @@ class Daemon:
             for poller in self.pollers.values():
                 tasks.start_soon(poller.run, name=f"poller {poller.plan.name}")
             tasks.start_soon(self._prune, name="prune")
+            tasks.start_soon(self._measure, name="measure")
 
     async def once(self) -> bool:
         """Make one pass: every source, then what is due; True if all went well."""
@@ -159,6 +161,13 @@ class Daemon:
             if gone:
                 structlog.get_logger().info("old records removed", rows=gone)
             await anyio.sleep(PRUNE_EVERY)
+
+    async def _measure(self) -> None:
+        while True:
+            waiting = await self.store.pending()
+            for name in self.dispatchers:
+                self.metrics.pending.labels(name).set(waiting.get(name, 0))
+            await anyio.sleep(MEASURE_EVERY)
 
     # -- what commands may do (control.Control) -----------------------------------------------
 

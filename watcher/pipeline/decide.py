@@ -7,9 +7,9 @@ the second time; how rows are cut into pages does not change the events.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from watcher import rules as routing
@@ -23,15 +23,13 @@ from watcher.model import (
     rfc3339,
     to_plain,
 )
+from watcher.pipeline.doubt import older, undated, vanished, without
 from watcher.records import Commit, End, SourceState
 
 __all__ = ["Decision", "Failed", "Look", "Watch", "decide", "remove", "route"]
 
 Failed = tuple[tuple[str, str], ...]
 """Rules whose condition could not be evaluated, each with the message: counted and shown."""
-
-VANISHED_AT = 2
-"""From how many known values on that vanish together from a page without any, the API is suspect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ def decide(
 ) -> Decision:
     """Decide what a page's rows change. Until the baseline has ended there are no events."""
     latest = {row.id: row for row in rows}  # a row that is there twice: the later copy wins
-    vanished = _vanished(known, latest.values())
+    lost = vanished(known, latest.values())
     builder = _Builder(watch, state, look)
     arrivals: list[Observation] = []
     agreed: set[str] = set()
@@ -105,16 +103,16 @@ def decide(
         snapshot = known.get(row.id)
         if snapshot is not None and snapshot.observed > look.sent:
             continue  # the request began before the row's last observation: it may be older
-        if vanished:
-            row = _without(row, vanished)
-        if snapshot is None and builder.live and not look.admit and _undated(row):
+        if lost:
+            row = without(row, lost)
+        if snapshot is None and builder.live and not look.admit and undated(row):
             arrivals.append(row)
             continue
         builder.add(row, snapshot)
-        if not vanished:
+        if not lost:
             agreed.add(row.id)
     return Decision(
-        builder.commit(), tuple(arrivals), vanished, frozenset(agreed), tuple(builder.failed)
+        builder.commit(), tuple(arrivals), lost, frozenset(agreed), tuple(builder.failed)
     )
 
 
@@ -178,7 +176,7 @@ class _Builder:
         returned = snapshot is not None and not snapshot.present
         changes: tuple[Change, ...] = ()
         if old is None or returned:
-            joins = not returned and (self.look.silent or _older(row, self.state.baseline_started))
+            joins = not returned and (self.look.silent or older(row, self.state.baseline_started))
             if self.live and not joins:
                 changes = appearance(new.conversation, returned=returned)
         else:
@@ -288,52 +286,3 @@ class _Builder:
 
 def _believed(snapshot: Snapshot | None) -> Believed | None:
     return Believed(snapshot.conversation, snapshot.message_id) if snapshot is not None else None
-
-
-def _undated(row: Observation) -> bool:
-    return row.fields.get("created_at") is None
-
-
-def _older(row: Observation, baseline_started: datetime | None) -> bool:
-    """Tell whether the provider created the row before the baseline began (both by its clock).
-
-    Whole seconds are compared with the second that the baseline began in: a row created in that
-    very second and not seen by the baseline is more likely new.
-    """
-    created = row.fields.get("created_at")
-    if created is None or baseline_started is None:
-        return False
-    if created.microsecond == 0:
-        baseline_started -= timedelta(microseconds=baseline_started.microsecond)
-    older: bool = created < baseline_started
-    return older
-
-
-def _vanished(known: Mapping[str, Snapshot], rows: Iterable[Observation]) -> frozenset[str]:
-    """Give the paths whose raw key no row of the page has, though several known rows had values."""
-    rows = list(rows)
-    candidates = frozenset.intersection(*(row.absent for row in rows)) if rows else frozenset()
-    lost = {
-        path: sum(
-            1
-            for row in rows
-            if (snapshot := known.get(row.id)) is not None
-            and snapshot.present
-            and _value(snapshot, path) is not None
-        )
-        for path in candidates
-    }
-    return frozenset(path for path, count in lost.items() if count >= VANISHED_AT)
-
-
-def _value(snapshot: Snapshot, path: str) -> Any:
-    head, _, leaf = path.partition(".")
-    value = getattr(snapshot.conversation, head)
-    if not leaf:
-        return value
-    return value.get(leaf) if head == "attributes" else getattr(value, leaf)
-
-
-def _without(row: Observation, paths: frozenset[str]) -> Observation:
-    kept = {path: value for path, value in row.fields.items() if path not in paths}
-    return dataclasses.replace(row, fields=kept)

@@ -6,9 +6,7 @@ once more when it is over.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -16,17 +14,17 @@ import anyio
 from watcher.clock import Clock
 from watcher.errors import SourceError, SourceRefused, SourceUnavailable, WalkExpired
 from watcher.metrics import Metrics
-from watcher.model import rfc3339
 from watcher.pipeline import decide_hold
 from watcher.poller.desk import Desk
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.poll import PollWalk
+from watcher.poller.standing import describe, is_stale
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.troubles import Troubles
 from watcher.poller.verify import Verification
 from watcher.providers import Check, Sweep
-from watcher.records import Commit, Recorded, Trouble
+from watcher.records import Commit, Recorded
 from watcher.rules import Rule
 from watcher.store import Store
 
@@ -59,7 +57,7 @@ class SourcePoller:
         self.network = network
         self.log = self.desk.log
         self.attempted = False
-        self.first_pass = anyio.Event()
+        self._looked = False
         self._poll = PollWalk()
         self._sweep: SweepWalk | None = None
         self._verification: Verification | None = None
@@ -178,7 +176,7 @@ class SourcePoller:
 
     def _after_poll(self) -> None:
         self.attempted = True
-        self.first_pass.set()
+        self._looked = True
         now = anyio.current_time()
         if self._poll.crowded:
             self._sweep_due = min(self._sweep_due, now)
@@ -252,7 +250,7 @@ class SourcePoller:
         self._drift = None
         self._poll.swept()
         self.attempted = True
-        self.first_pass.set()
+        self._looked = True
         await self._troubles.judge_schema(sweep.missing or frozenset(), sweep.vanished)
 
     def _show_progress(self, sweep: SweepWalk) -> None:
@@ -292,41 +290,8 @@ class SourcePoller:
 
     def status(self) -> dict[str, Any]:
         """Tell people how the source stands (plain JSON)."""
-        state, desk = self.desk.state, self.desk
-        sweep = self._sweep
-        return {
-            "source": self.plan.name,
-            "provider": self.plan.provider_name,
-            "conversations": desk.present,
-            "baselined": rfc3339(state.baselined) if state.baselined else None,
-            "last_look": rfc3339(desk.looked) if self.first_pass.is_set() else None,
-            "lag": (desk.clock() - desk.looked).total_seconds()
-            if self.first_pass.is_set()
-            else None,
-            "sweeping": {"seen": len(sweep.seen), "of": sweep.total} if sweep else None,
-            "failing": _trouble(state.failing),
-            "hold": dataclasses.asdict(state.hold)
-            | {"since": rfc3339(state.hold.since), "ids": list(state.hold.ids)}
-            if state.hold
-            else None,
-            "poll_every": self.plan.poll_every,
-            "stale": self.stale(),
-            "attempted": self.attempted,
-        }
+        return describe(self.desk, self._sweep, attempted=self.attempted, looked=self._looked)
 
     def stale(self) -> bool:
         """Tell whether the last good look is too long ago (three polls, at least a minute)."""
-        if not self.first_pass.is_set() or self.desk.state.failing is not None:
-            return True
-        limit = timedelta(seconds=max(60.0, 3 * self.plan.poll_every))
-        return self.desk.clock() - self.desk.looked > limit
-
-
-def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
-    if trouble is None:
-        return None
-    return {
-        "since": rfc3339(trouble.since),
-        "reason": trouble.reason,
-        "remedy": trouble.remedy,
-    }
+        return is_stale(self.desk, looked=self._looked)

@@ -1,0 +1,69 @@
+"""Doubts about single rows: are they older than the baseline, and did a key vanish from all?
+
+Law: pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from watcher.model import Observation, Snapshot
+
+__all__ = ["older", "undated", "vanished", "without"]
+
+VANISHED_AT = 2
+"""From how many known values on that vanish together from a page without any, the API is suspect."""
+
+
+def undated(row: Observation) -> bool:
+    """Tell whether the row says nothing of when the provider created it."""
+    return row.fields.get("created_at") is None
+
+
+def older(row: Observation, baseline_started: datetime | None) -> bool:
+    """Tell whether the provider created the row before the baseline began (both by its clock).
+
+    Whole seconds are compared with the second that the baseline began in: a row created in that
+    very second and not seen by the baseline is more likely new.
+    """
+    created = row.fields.get("created_at")
+    if created is None or baseline_started is None:
+        return False
+    if created.microsecond == 0:
+        baseline_started -= timedelta(microseconds=baseline_started.microsecond)
+    older: bool = created < baseline_started
+    return older
+
+
+def vanished(known: Mapping[str, Snapshot], rows: Iterable[Observation]) -> frozenset[str]:
+    """Give the paths whose raw key no row of the page has, though several known rows had values."""
+    rows = list(rows)
+    candidates = frozenset.intersection(*(row.absent for row in rows)) if rows else frozenset()
+    lost = {
+        path: sum(
+            1
+            for row in rows
+            if (snapshot := known.get(row.id)) is not None
+            and snapshot.present
+            and _value(snapshot, path) is not None
+        )
+        for path in candidates
+    }
+    return frozenset(path for path, count in lost.items() if count >= VANISHED_AT)
+
+
+def _value(snapshot: Snapshot, path: str) -> Any:
+    head, _, leaf = path.partition(".")
+    value = getattr(snapshot.conversation, head)
+    if not leaf:
+        return value
+    return value.get(leaf) if head == "attributes" else getattr(value, leaf)
+
+
+def without(row: Observation, paths: frozenset[str]) -> Observation:
+    """Give the row as if it had not shown these paths."""
+    kept = {path: value for path, value in row.fields.items() if path not in paths}
+    return dataclasses.replace(row, fields=kept)
