@@ -74,6 +74,7 @@ class Dispatcher:
         self._metrics = metrics
         self._wake = anyio.Event()
         self._busy = 0
+        self._idle = anyio.Event()
         self._stopping = False
         self._looked = clock()
         self._settling = anyio.Lock()
@@ -114,9 +115,8 @@ class Dispatcher:
     async def stop(self) -> None:
         """Begin no more attempts, and return when those under way have ended."""
         self._stopping = True
-        while self._busy:
-            self._wake = anyio.Event()
-            await self._wake.wait()
+        if self._busy:
+            await self._idle.wait()
 
     async def drain(self) -> None:
         """Deliver once what is due now (used by `run --once`)."""
@@ -212,6 +212,8 @@ class Dispatcher:
         finally:
             self._busy -= 1
             self.wake()
+            if self._stopping and not self._busy:
+                self._idle.set()
 
     def _notice(self, batch: list[Delivery]) -> Notice:
         now = self._clock()

@@ -85,6 +85,7 @@ class Daemon:
             for plan in plans
         }
         self._scope: anyio.CancelScope | None = None
+        self._polling = anyio.CancelScope()
 
     def _rules(self) -> tuple[Rule, ...]:
         return self.config.rules
@@ -113,10 +114,15 @@ class Daemon:
             self._scope = tasks.cancel_scope
             for dispatcher in self.dispatchers.values():
                 tasks.start_soon(dispatcher.run, name=f"dispatcher {dispatcher.plan.name}")
-            for poller in self.pollers.values():
-                tasks.start_soon(poller.run, name=f"poller {poller.plan.name}")
+            tasks.start_soon(self._poll, name="pollers")
             tasks.start_soon(self._prune, name="prune")
             tasks.start_soon(self._measure, name="measure")
+
+    async def _poll(self) -> None:
+        with self._polling:
+            async with anyio.create_task_group() as tasks:
+                for poller in self.pollers.values():
+                    tasks.start_soon(poller.run, name=f"poller {poller.plan.name}")
 
     async def once(self) -> bool:
         """Make one pass: every source, then what is due; True if all went well."""
@@ -136,7 +142,8 @@ class Daemon:
         return all(went_well) and not failing
 
     async def stop(self) -> None:
-        """Let attempts under way end, for a few seconds at most, then cancel everything."""
+        """Stop polling, let attempts to send end (for a few seconds at most), cancel the rest."""
+        self._polling.cancel()
         with anyio.move_on_after(GRACE):
             async with anyio.create_task_group() as tasks:
                 for dispatcher in self.dispatchers.values():
