@@ -92,15 +92,19 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Ask for what was updated within no seconds: nothing, unless the server ignores the word.
+    """Ask for what was updated just now: next to nothing, unless the server ignores the word.
 
     A window's own rows prove little. One may be rightly there although its last activity is old
     (custom attributes, a snooze that ran out), and before v4.0.2 rows show no `updated_at`; and
     when all are fresh, an ignored window's page 1 may be full and the rest cut off. This question
     has one right answer. `then` is how the poll goes on if the window was ignored.
+
+    `seconds` is 1 where rows show their `updated_at`, by which a row of that very second is told
+    from an old one; 0, which must be answered with nothing, where they do not.
     """
 
     then: Newest | None = None
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +176,16 @@ def after_window(at: Window, listing: Listing, *, honoured: bool) -> Step:
         return Step(None)
     # If there was no window, then this was page 1 of the walk by activity.
     beyond = after_newest(Newest(at.floor), listing).next
-    return Step(Probe(beyond if isinstance(beyond, Newest) else None))
+    return Step(Probe(beyond if isinstance(beyond, Newest) else None, _stamped(listing)))
 
 
 def after_first(listing: Listing) -> Step:
     """Probe where there are rows; an empty list would answer any question with nothing."""
-    return Step(Probe() if listing.ids else None)
+    return Step(Probe(seconds=_stamped(listing)) if listing.ids else None)
+
+
+def _stamped(listing: Listing) -> int:
+    return int(any(row.updated_at is not None for row in listing.rows))
 
 
 def after_probe(at: Probe, listing: Listing, now: datetime) -> tuple[bool | None, Step]:

@@ -160,7 +160,7 @@ class Chatwoot:
             case Window():
                 order = (("updated_within", str(position.seconds)),)
             case Probe():
-                order = (("updated_within", "0"),)
+                order = (("updated_within", str(position.seconds)),)
             case Newest():
                 order = (("sort_by", "last_activity_at_desc"), ("page", str(position.page)))
             case Walk():
