@@ -1,0 +1,69 @@
+# inbox-watcher as a container: the daemon as uid 10001, its state on one volume, nothing else
+# writable.
+#
+#   docker build -t inbox-watcher .
+#   docker run --rm --read-only --tmpfs /tmp inbox-watcher demo
+#
+# deploy/compose.yaml runs it for good; deploy/try-image.sh tries all of it against simulators.
+# Everything installed is pinned with hashes in deploy/*.lock. A pip configuration (an index of your
+# own) is handed in without staying in the image: --secret id=pip,src=pip.conf
+
+FROM python:3.12-slim-bookworm AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+
+# Only wheels: nothing is compiled here, and no stranger's build script runs. The environment gets
+# no pip of its own; the one here installs into it.
+COPY deploy/requirements.lock deploy/requirements-build.lock deploy/
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    python3 -m venv --without-pip /opt/inbox-watcher \
+    && pip --python /opt/inbox-watcher/bin/python install \
+        --only-binary :all: --require-hashes --no-deps -r deploy/requirements.lock \
+    && python3 -m venv /build/venv \
+    && /build/venv/bin/pip install \
+        --only-binary :all: --require-hashes --no-deps -r deploy/requirements-build.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY watcher watcher
+RUN /build/venv/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
+    && pip --python /opt/inbox-watcher/bin/python install --no-index --no-deps dist/*.whl \
+    && pip --python /opt/inbox-watcher/bin/python check
+
+
+FROM python:3.12-slim-bookworm
+
+LABEL org.opencontainers.image.title="inbox-watcher" \
+      org.opencontainers.image.description="Watches shared inboxes from outside and tells at once what changed" \
+      org.opencontainers.image.licenses="MIT"
+
+# The volume takes owner and mode of this folder when it is first used.
+RUN useradd --uid 10001 --user-group --no-create-home --no-log-init \
+        --home-dir /var/lib/inbox-watcher --shell /usr/sbin/nologin inbox-watcher \
+    && install -d -o 10001 -g 10001 -m 0700 /var/lib/inbox-watcher \
+    && install -d -m 0755 /etc/inbox-watcher
+
+COPY --from=build /opt/inbox-watcher /opt/inbox-watcher
+
+ENV PATH=/opt/inbox-watcher/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    INBOX_WATCHER_CONFIG=/etc/inbox-watcher
+
+# A configuration without `store` keeps its database in the working directory: on the volume too.
+WORKDIR /var/lib/inbox-watcher
+VOLUME /var/lib/inbox-watcher
+USER 10001:10001
+
+# Health and metrics, where the configuration says `server: {probes: 0.0.0.0:8485}`.
+EXPOSE 8485
+
+# By the default `server.listen`, on the container's own loopback; http.client heeds no proxy.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-IS", "-c", "import http.client, sys; it = http.client.HTTPConnection('127.0.0.1', 8484, timeout=4); it.request('GET', '/healthz'); sys.exit(it.getresponse().status != 200)"]
+
+# The daemon is PID 1: it handles SIGTERM itself and ends within ten seconds.
+ENTRYPOINT ["inbox-watcher"]
+CMD ["run"]
