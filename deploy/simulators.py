@@ -85,6 +85,7 @@ class Trial:
                 # Written when signals are heard: whoever sees the file may send one.
                 ports = [listener.getsockname()[1] for listener in listeners]
                 write_configuration(self.folder, self.scenes, self.inbound.secret, ports)
+                say(f"{len(self.scenes)} accounts and a receiver listen")
                 tasks.start_soon(self._tell_owed)
                 async for number in signals:
                     if number == signal.SIGTERM:

@@ -44,7 +44,7 @@ fi
 if [[ -n $stand_in ]]; then
     client+=(--root "$work/storage" --runroot "$work/run" --storage-driver vfs --runtime runc
         --cgroup-manager cgroupfs --events-backend file)
-    build+=(--isolation chroot --pull=never)
+    build+=(--isolation chroot --pull=never --layers=false) # vfs copies a whole tree a layer
     export DISABLE_HC_SYSTEMD=true # the check is run below
     limits+=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
 fi
@@ -73,6 +73,7 @@ clean() {
 
 make_stand_in() { # <name of the base image>
     local codename=${1##*-} root=$work/rootfs site
+    # shellcheck disable=SC2016 # apt fills these in
     site=$(apt-get indextargets --format '$(SITE) $(CODENAME)' 'Created-By: Packages' |
         awk -v codename="$codename" '$2 == codename {print $1; exit}')
     [[ -n $site ]] || fail "apt knows no mirror of $codename"
