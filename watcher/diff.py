@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from watcher.model import Conversation, Message, Observation, Reference, to_plain
+from watcher.model import Conversation, Disposition, Message, Observation, Reference, to_plain
 
 __all__ = ["Believed", "Change", "adopt", "appearance", "diff", "merge"]
 
@@ -22,6 +22,9 @@ RIDES_WITH: Mapping[str, str] = {
     "archive_reason": "archived",
 }
 """Attributes that follow another field: their change rides on that field's event."""
+
+
+Part = TypeVar("Part", Message, Disposition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,15 @@ def _overlay(
         if name in direct:
             direct[name] = _keep_name(getattr(base, name), direct[name])
     if "last_message" in direct:
-        message_id = seen.message_id
+        told = direct["last_message"]
+        same_id = message_id is None or seen.message_id in (None, message_id)
+        if same_id and base.last_message is not None and told is not None:
+            direct["last_message"] = _fill(base.last_message, told, "at", "text")
+            message_id = seen.message_id or message_id
+        else:
+            message_id = seen.message_id
+    if base.disposition is not None and direct.get("disposition") is not None:
+        direct["disposition"] = _fill(base.disposition, direct["disposition"])
     return Believed(dataclasses.replace(base, **direct), message_id)
 
 
@@ -91,6 +102,18 @@ def _keep_name(old: Reference | None, new: Reference | None) -> Reference | None
     if old is not None and new is not None and old.id == new.id and new.name is None:
         return old
     return new
+
+
+def _fill(old: Part, new: Part, *identity: str) -> Part:
+    """Fill what `new` leaves empty from `old`, if they are the same one: equal in all that both have
+    (or in the parts that are its `identity`). A key that a row lacks for once is no change.
+    """
+    names = [part.name for part in dataclasses.fields(old)]
+    empty = [name for name in names if getattr(new, name) is None]
+    compared = [name for name in identity or names if name not in empty]
+    if not compared or any(getattr(old, name) != getattr(new, name) for name in compared):
+        return new
+    return dataclasses.replace(new, **{name: getattr(old, name) for name in empty})
 
 
 def appearance(new: Conversation, *, returned: bool) -> tuple[Change, ...]:
@@ -181,7 +204,7 @@ def _message_change(old: Believed, new: Believed) -> str:
         return "edited" if _before(b, a) else "new"
     if a == b:
         return "same"
-    if _before(b, a):
+    if _before(b, a) or (a.at, a.text) == (b.at, b.text):
         return "edited"
     if _is_other_activity(old.conversation, new.conversation, a, b):
         return "same"

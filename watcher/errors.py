@@ -68,12 +68,14 @@ class SourceError(WatcherError):
     """Base of what can go wrong with one source.
 
     `reason` says what happened, `remedy` what a person can do; both are single lines without
-    secrets and end up in `source.failing` events, logs and `inbox-watcher status`.
+    secrets and end up in `source.failing` events, logs and `inbox-watcher status`. `reached` is
+    False where the request never came to the provider's machine, so that it says nothing about it.
     """
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", *, reached: bool = True) -> None:
         self.reason = reason
         self.remedy = remedy
+        self.reached = reached
         super().__init__(f"{reason} ({remedy})" if remedy else reason)
 
 
@@ -92,8 +94,9 @@ class SourceUnavailable(SourceError):
         *,
         retry_after: float | None = None,
         connect: bool = False,
+        reached: bool = True,
     ) -> None:
-        super().__init__(reason, remedy)
+        super().__init__(reason, remedy, reached=reached and not connect)
         self.retry_after = retry_after
         self.connect = connect
 

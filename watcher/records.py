@@ -150,7 +150,8 @@ class Settlement:
     """The new state of one delivery after an attempt.
 
     `attempt` is the fence: it must equal the stored attempt number, else somebody else has
-    claimed the delivery since and the settlement is ignored.
+    claimed the delivery since and the settlement is ignored. `untried` takes the claim back: no
+    attempt was made, and none is counted.
     """
 
     key: str
@@ -159,6 +160,7 @@ class Settlement:
     due: datetime
     note: str
     settled: datetime | None
+    untried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

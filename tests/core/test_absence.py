@@ -55,7 +55,7 @@ def test_what_is_implausible_is_held(case: str, present: int, missing: int, held
 
 def test_the_next_complete_sweep_agrees() -> None:
     verdict = judge(100, ids(30), hold=hold(ids(30)))
-    assert verdict.released == "confirmed"
+    assert verdict.released == "agreed"
     assert verdict.confirmed == verdict.from_hold == ids(30)
     assert verdict.hold is None
 
@@ -97,7 +97,7 @@ def test_a_crowd_of_new_rows_without_creation_times_is_held_once() -> None:
     admit, held, _ = judge_arrivals(WATCH, ids(30), 100, hold=None, now=NOW)
     assert not admit
     assert held is not None
-    assert judge_arrivals(WATCH, ids(30), 100, hold=held, now=NOW) == (True, None, "confirmed")
+    assert judge_arrivals(WATCH, ids(30), 100, hold=held, now=NOW) == (True, None, "agreed")
     assert judge_arrivals(WATCH, frozenset(), 100, hold=held, now=NOW) == (True, None, "disagreed")
 
 

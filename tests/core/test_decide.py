@@ -171,8 +171,15 @@ def test_new_rows_without_a_creation_time_are_withheld_until_admitted() -> None:
 
 def test_an_answer_that_was_asked_for_earlier_is_dropped() -> None:
     known, _ = play([[row(archived=False, created_at=T0)]])
-    stale = Look(T0, T0, {}, T0)
+    stale = Look(T0, T0, {}, T0, decided=T0 + timedelta(days=3))
     assert decide(WATCH, STATE, known, [row(archived=True)], stale).commit is None
+
+
+def test_a_clock_that_was_set_back_blinds_nobody() -> None:
+    known, _ = play([[old_row(archived=False)]])
+    earlier = T0 + timedelta(days=1)  # before the snapshot's own observation
+    back = Look(earlier, earlier, {}, T0, decided=earlier)
+    assert decide(WATCH, STATE, known, [old_row(archived=True)], back).commit is not None
 
 
 def test_a_key_that_vanishes_from_every_row_is_no_change() -> None:

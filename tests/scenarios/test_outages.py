@@ -141,7 +141,7 @@ async def test_many_deleted_at_once_are_held_until_the_next_sweep_agrees(stage: 
     assert stage.got() == stage.expect()
     assert all(body["data"]["held"] for body in stage.inbox.of("conversation.removed"))
     assert len(stage.inbox.of("source.held")) == 1
-    assert stage.inbox.of("source.released")[0]["data"]["outcome"] == "confirmed"
+    assert stage.inbox.of("source.released")[0]["data"]["outcome"] == "agreed"
 
 
 async def test_a_refused_token_is_told_at_once_with_a_remedy(stage: Stage) -> None:

@@ -133,7 +133,7 @@ async def test_the_file_is_flushed_at_each_commit(tmp_path: Path) -> None:
 
 async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db")
-    claim = dict.fromkeys(("receiver", "now", "patience", "limit"), 0)
+    claim = dict.fromkeys(("receiver", "now", "patience", "limit", "together"), 0)
     end = dict.fromkeys(("topic", "rule", "note", "at"), "")
     for statement, parameters in (
         (_queries.ELIGIBLE, claim),

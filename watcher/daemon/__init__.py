@@ -7,7 +7,6 @@ ten seconds: no new attempts, those under way get a few seconds, then everything
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -81,6 +80,7 @@ class Daemon:
                 clock=clock,
                 publish=self._publish,
                 metrics=self.metrics,
+                confirm=self._confirm,
             )
             for plan in plans
         }
@@ -89,6 +89,11 @@ class Daemon:
 
     def _rules(self) -> tuple[Rule, ...]:
         return self.config.rules
+
+    async def _confirm(self, source: str, conversation: str) -> bool:
+        """Ask a source about one conversation before people are told that something lasts."""
+        poller = self.pollers.get(source)
+        return poller is None or await poller.confirm(conversation)
 
     def _publish(self, recorded: Sequence[Recorded]) -> None:
         if recorded:
@@ -215,7 +220,7 @@ class Daemon:
 @contextlib.asynccontextmanager
 async def open_store(config: Config) -> AsyncIterator[SqliteStore]:
     """Open the configured store as its only owner; raises StoreError, StoreLocked."""
-    store = await SqliteStore.open(Path(config.store), owner=f"pid {os.getpid()}")
+    store = await SqliteStore.open(Path(config.store), owner="inbox-watcher run")
     try:
         yield store
     finally:

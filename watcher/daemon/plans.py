@@ -28,8 +28,8 @@ __all__ = ["plan_receivers", "plan_source"]
 SPREAD = 10.0
 """Seconds over which sources start at most."""
 
-APPRISE_WORKERS = 3
-APPRISE_LEASE = timedelta(minutes=5)
+APPRISE_WORKERS = 2
+APPRISE_LEASE = timedelta(hours=1)
 WEBHOOK_SLACK = timedelta(seconds=30)
 
 
@@ -76,12 +76,11 @@ def plan_source(source: Source, transport: Transport, index: int, count: int) ->
 
 
 def plan_receivers(receivers: Sequence[Receiver], transport: Transport) -> tuple[ReceiverPlan, ...]:
-    """Build the receivers' plans; all Apprise receivers share a few worker processes."""
-    workers = anyio.CapacityLimiter(APPRISE_WORKERS)
+    """Build the receivers' plans."""
     return tuple(
         _plan_webhook(receiver, transport)
         if isinstance(receiver, Webhook)
-        else _plan_apprise(receiver, workers)
+        else _plan_apprise(receiver)
         for receiver in receivers
     )
 
@@ -104,7 +103,9 @@ def _plan_webhook(receiver: Webhook, transport: Transport) -> ReceiverPlan:
     )
 
 
-def _plan_apprise(receiver: AppriseReceiver, workers: anyio.CapacityLimiter) -> ReceiverPlan:
+def _plan_apprise(receiver: AppriseReceiver) -> ReceiverPlan:
+    # Workers of its own: a service that hangs keeps no other receiver waiting.
+    workers = anyio.CapacityLimiter(APPRISE_WORKERS)
     notifier: Notifier = AppriseNotifier(
         urls=lambda: tuple(url.read() for url in receiver.urls),
         name=receiver.name,
@@ -120,7 +121,7 @@ def _plan_apprise(receiver: AppriseReceiver, workers: anyio.CapacityLimiter) -> 
             once_more=True,
         ),
         target=_target(*(url.read() for url in receiver.urls)),
-        slots=2,
+        slots=1,
         lease=APPRISE_LEASE,
     )
 

@@ -15,6 +15,7 @@ from watcher.pipeline.absence import (
 )
 from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
 from watcher.pipeline.decide import Decision, Look, Watch, decide, remove, route
+from watcher.pipeline.doubt import value_at
 from watcher.pipeline.settle import (
     FAILING_AFTER,
     Policy,
@@ -44,4 +45,5 @@ __all__ = [
     "room",
     "route",
     "settle",
+    "value_at",
 ]

@@ -43,19 +43,23 @@ def judge_absences(
     suspects_before: AbstractSet[str],
     hold: Hold | None,
     now: datetime,
+    vouched: AbstractSet[str] = frozenset(),
 ) -> SweepVerdict:
     """Judge a complete sweep that showed `seen` of the `present` (known, not removed) rows.
 
-    `suspects_before` are ids that the last complete sweep lacked and nobody could decide.
+    `suspects_before` are ids that the last complete sweep lacked and nobody could decide;
+    `vouched` those that it lacked too although a look-up found them: they are looked up again, and
+    their absence from the list is no news that would have to be held.
     """
     suspects = present - seen
     held = frozenset(hold.ids) if hold is not None and hold.kind == "absences" else frozenset()
     agreed = suspects & held
     released = None
     if held:
-        released = "confirmed" if agreed else "disagreed"
+        released = "agreed" if agreed else "disagreed"
     twice = (suspects & suspects_before) - agreed
-    rest = suspects - agreed - twice
+    again = (suspects & vouched) - agreed - twice
+    rest = suspects - agreed - twice - again
     everything = bool(rest) and rest == present
     new_hold = None
     if everything or watch.implausible(len(rest), len(present)):
@@ -71,7 +75,7 @@ def judge_absences(
         )
         rest = frozenset()
     return SweepVerdict(
-        verify=tuple(sorted(agreed | twice | rest)),
+        verify=tuple(sorted(agreed | twice | again | rest)),
         confirmed=frozenset(agreed | twice),
         from_hold=frozenset(agreed),
         hold=new_hold,
@@ -98,13 +102,11 @@ def judge_arrivals(
     Gives whether to admit, a new hold, and the outcome of the previous hold (None: not concerned).
     """
     held = frozenset(hold.ids) if hold is not None and hold.kind == "arrivals" else None
-    if held is not None:
-        if held & arrivals:
-            return True, None, "confirmed"
-        if not arrivals:
-            return True, None, "disagreed"
+    if held is not None and held & arrivals:
+        return True, None, "agreed"
+    released = "disagreed" if held is not None else None
     if not watch.implausible(len(arrivals), known):
-        return True, None, "disagreed" if held is not None else None
+        return True, None, released
     new_hold = Hold(
         kind="arrivals",
         since=now,
@@ -113,7 +115,7 @@ def judge_arrivals(
         reason=f"{len(arrivals)} unknown conversations came at once beside {known} known ones",
         remedy=f"the next complete sweep decides; or decide now: inbox-watcher release {watch.source}",
     )
-    return False, new_hold, None
+    return False, new_hold, released
 
 
 def decide_hold(

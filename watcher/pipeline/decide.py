@@ -59,7 +59,8 @@ class Look:
     answer was there, `before` when each known row was last observed (as far as remembered),
     `previous` when this source was last looked at at all. `admit` lets unknown rows without a
     creation time in at once; otherwise they are withheld as arrivals. `silent` lets all unknown
-    rows join without an event.
+    rows join without an event. `trusted` are leaf paths whose absence is believed, because other
+    rows of the same walk had them. `decided` is the present, where that is later than `received`.
     """
 
     sent: datetime
@@ -68,6 +69,13 @@ class Look:
     previous: datetime
     admit: bool = False
     silent: bool = False
+    trusted: frozenset[str] = frozenset()
+    decided: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """When this is decided: a later observation than that is a clock that was set back."""
+        return self.decided or self.received
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +84,14 @@ class Decision:
 
     `commit` is None when nothing changed. `arrivals` are unknown rows without a creation time
     that were withheld. `vanished` are leaf paths that every row lost at once: their old values
-    stand. `agreed` are the ids whose snapshot now says what the page says.
+    stand, and `doubtful` are the rows concerned. `agreed` are the ids
+    whose snapshot now says what the page says.
     """
 
     commit: Commit | None
     arrivals: tuple[Observation, ...] = ()
     vanished: frozenset[str] = frozenset()
+    doubtful: tuple[Observation, ...] = ()
     agreed: frozenset[str] = frozenset()
     failed: Failed = ()
 
@@ -95,15 +105,17 @@ def decide(
 ) -> Decision:
     """Decide what a page's rows change. Until the baseline has ended there are no events."""
     latest = {row.id: row for row in rows}  # a row that is there twice: the later copy wins
-    lost = vanished(known, latest.values())
+    lost = vanished(known, latest.values()) - look.trusted
+    doubtful: list[Observation] = []
     builder = _Builder(watch, state, look)
     arrivals: list[Observation] = []
     agreed: set[str] = set()
     for row in latest.values():
         snapshot = known.get(row.id)
-        if snapshot is not None and snapshot.observed > look.sent:
+        if snapshot is not None and look.sent < snapshot.observed <= look.now:
             continue  # the request began before the row's last observation: it may be older
         if lost:
+            doubtful.append(row)
             row = without(row, lost)
         if snapshot is None and builder.live and not look.admit and undated(row):
             arrivals.append(row)
@@ -112,7 +124,12 @@ def decide(
         if not lost:
             agreed.add(row.id)
     return Decision(
-        builder.commit(), tuple(arrivals), lost, frozenset(agreed), tuple(builder.failed)
+        builder.commit(),
+        tuple(arrivals),
+        lost,
+        tuple(doubtful),
+        frozenset(agreed),
+        tuple(builder.failed),
     )
 
 

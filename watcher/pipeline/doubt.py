@@ -12,7 +12,7 @@ from typing import Any
 
 from watcher.model import Observation, Snapshot
 
-__all__ = ["older", "undated", "vanished", "without"]
+__all__ = ["older", "undated", "value_at", "vanished", "without"]
 
 VANISHED_AT = 2
 """From how many known values on that vanish together from a page without any, the API is suspect."""
@@ -48,14 +48,15 @@ def vanished(known: Mapping[str, Snapshot], rows: Iterable[Observation]) -> froz
             for row in rows
             if (snapshot := known.get(row.id)) is not None
             and snapshot.present
-            and _value(snapshot, path) is not None
+            and value_at(snapshot, path) not in (None, row.fields.get(path))
         )
         for path in candidates
     }
     return frozenset(path for path, count in lost.items() if count >= VANISHED_AT)
 
 
-def _value(snapshot: Snapshot, path: str) -> Any:
+def value_at(snapshot: Snapshot, path: str) -> Any:
+    """Give what a snapshot holds under a leaf path."""
     head, _, leaf = path.partition(".")
     value = getattr(snapshot.conversation, head)
     if not leaf:

@@ -63,9 +63,10 @@ class Desk:
         self.clock = clock
         self.metrics = metrics
         self.recent = Recent()
+        self.vouched: set[str] = set()
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
         self.present = 0
-        self.looked = clock()
+        self.looked = self.passed = clock()
         self.log = structlog.get_logger().bind(source=plan.name)
         self._rules = rules
         self._publish = publish
@@ -180,6 +181,7 @@ class Desk:
         *,
         admit: bool = False,
         silent: bool = False,
+        trusted: frozenset[str] = frozenset(),
         cursor: Mapping[str, Any] | None = None,
     ) -> Decision:
         """Have rows decided and committed; what they show that is known already costs nothing.
@@ -201,9 +203,11 @@ class Desk:
                 **{key: snapshot.observed for key, snapshot in known.items()},
                 **self.recent.seen(ids),
             },
-            previous=self.looked,
+            previous=self.passed,
             admit=admit,
             silent=silent,
+            trusted=trusted,
+            decided=self.clock(),
         )
         decision = decide(self.watch, self.state, known, fresh, look)
         if decision.commit is not None:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import anyio
 import structlog
 
 from watcher.clock import Clock
@@ -44,6 +45,7 @@ class Network:
         self._connected: dict[str, bool | None] = {}
         self._pokes: dict[str, Callable[[], None]] = {}
         self._state = SourceState("", "", "")
+        self._telling = anyio.Lock()
         self.failing_since: datetime | None = None
 
     async def open(self) -> None:
@@ -93,6 +95,10 @@ class Network:
         await self._announce("recovered", since)
 
     async def _announce(self, kind: str, since: datetime) -> None:
+        async with self._telling:
+            await self._record(kind, since)
+
+    async def _record(self, kind: str, since: datetime) -> None:
         trouble = Trouble(since, _REASON, _REMEDY) if kind == "failing" else None
         commit, _ = announce_network(
             self._rules(),

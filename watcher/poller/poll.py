@@ -6,13 +6,14 @@ row itself is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import anyio
 
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.model import Observation
-from watcher.pipeline import judge_arrivals
+from watcher.pipeline import judge_arrivals, value_at
 from watcher.poller.desk import Desk, Seen
 from watcher.providers import LookUp, Members, Motion, Page, Poll, Position
 
@@ -39,9 +40,21 @@ class PollWalk:
         self.missing: frozenset[str] = frozenset()
         self.vanished: frozenset[str] = frozenset()
         self.crowded = False
+        self._doubtful: dict[str, frozenset[str]] = {}
+        self._whole = False
         self._failures = 0
         self._excused: dict[str, set[str]] = {}
         self._too_large: set[str] = set()
+        self._told: set[str] = set()
+
+    def doubt(self, paths: frozenset[str], ids: Iterable[str], *, whole: bool = False) -> None:
+        """Have the next poll ask the id sets, however large, about rows that lost these paths.
+
+        After a `whole` listing without such a key, what the sets do not explain is reported.
+        """
+        self._whole = self._whole or whole
+        for key in ids:
+            self._doubtful[key] = self._doubtful.get(key, frozenset()) | paths
 
     def swept(self) -> None:
         """After a sweep, sets are tried again and suspicions asked again."""
@@ -50,6 +63,7 @@ class PollWalk:
 
     async def run(self, desk: Desk) -> None:
         """Make one poll; raises SourceError."""
+        began = desk.clock()
         started = desk.provider_now()
         since = desk.state.polled or desk.state.baseline_started or started
         newest = desk.state.newest
@@ -57,33 +71,35 @@ class PollWalk:
         self.total, self.missing, self.vanished = None, frozenset(), frozenset()
         self.crowded = False
         arrivals: dict[str, tuple[Observation, Seen]] = {}
-        position, past = desk.start(motion), False
+        position, failed = desk.start(motion), False
         for _ in range(MAX_PAGES):
             try:
                 seen = await desk.fetch(position, urgent=True)
             except (SourceUnavailable, SourceChanged) as error:
-                if past:
-                    raise
-                position, past = self._past(desk, position, error), True
+                self._failures += not failed
+                failed = True
+                position = self._past(desk, position, error)
                 continue
-            past = False
             page = seen.page
             newest = newest_of(page.rows, newest)
             last = page.next is None and not page.fallback
             cursor = {"newest": newest, "polled": started} if last else None
             decision = await desk.absorb(page.rows, seen.response, cursor=cursor)
             arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
-            self._note(page, decision.vanished)
+            self._note(page)
+            self.doubt(decision.vanished, (row.id for row in decision.doubtful))
             if last:
                 break
             position = desk.start(motion) if page.fallback else page.next
             await anyio.lowlevel.checkpoint()
-        self._failures = 0
+        self._failures *= failed  # a page that fails every time is passed at once every time
         await self._admit(desk, arrivals)
         for name in desk.plan.provider.sets:
-            if name not in self._too_large:
+            if self._doubtful or name not in self._too_large:
                 await self._members(desk, name)
+        await self._settle_doubts(desk)
         await desk.save(force=newest != desk.state.newest, newest=newest, polled=started)
+        desk.passed = began
         desk.metrics.polls.labels(desk.plan.name).inc()
 
     def _past(self, desk: Desk, position: Position, error: SourceError) -> Position:
@@ -94,18 +110,33 @@ class PollWalk:
             error.connect or error.retry_after is not None
         ):
             raise error
-        self._failures += 1
         after = desk.plan.provider.skip(position) if self._failures >= PAGE_TRIES else None
         if after is None:
             raise error
         return after
 
-    def _note(self, page: Page, vanished: frozenset[str]) -> None:
+    def _note(self, page: Page) -> None:
         if page.total is not None:
             self.total = page.total
         if len(page.rows) > 2:  # one odd row alone is no changed API
             self.missing |= frozenset(page.missing)
-        self.vanished |= vanished
+
+    async def _settle_doubts(self, desk: Desk) -> None:
+        """What the id sets proved is committed; what still stands against the rows is reported."""
+        if not self._doubtful:
+            return
+        doubtful, whole = self._doubtful, self._whole
+        self._doubtful, self._whole = {}, False
+        if not whole:
+            return
+        known = await desk.store.known(desk.plan.name, doubtful)
+        self.vanished = frozenset(
+            path
+            for key, paths in doubtful.items()
+            if key in known and known[key].present
+            for path in paths
+            if value_at(known[key], path) is not None
+        )
 
     async def _admit(self, desk: Desk, arrivals: dict[str, tuple[Observation, Seen]]) -> None:
         """Let new rows in that have no creation time, unless they are implausibly many: then the
@@ -117,7 +148,7 @@ class PollWalk:
             desk.watch, arrivals.keys(), desk.present, hold=None, now=desk.clock()
         )
         waits = desk.state.hold is not None and desk.state.hold.kind == "arrivals"
-        if not admit or waits:
+        if not admit or waits or desk.state.arrivals:
             self.crowded = True
             return
         for row, seen in arrivals.values():
@@ -127,10 +158,9 @@ class PollWalk:
         """Walk an id set; ask for the known members that it lacks."""
         shown: set[str] = set()
         position = desk.start(Members(name))
-        for _ in range(SET_PAGES):
+        for _ in range(MAX_PAGES if self._doubtful else SET_PAGES):
             seen = await desk.fetch(position, urgent=True)
-            decision = await desk.absorb(seen.page.rows, seen.response)
-            self.vanished -= _explained(seen.page.rows, decision.vanished)
+            await desk.absorb(seen.page.rows, seen.response)
             shown.update(row.id for row in seen.page.rows)
             if seen.page.fallback:
                 return  # the provider learned something; the next poll asks differently
@@ -139,18 +169,21 @@ class PollWalk:
                 break
         else:
             self._too_large.add(name)
-            desk.log.info("an id set is too large to be polled; sweeps watch it", set=name)
+            if name not in self._told:
+                self._told.add(name)
+                desk.log.info("an id set is too large to be polled; sweeps watch it", set=name)
             return
         excused = self._excused.setdefault(name, set())
         known = set(await desk.store.members(desk.plan.name, name))
         excused &= known - shown
         suspects = sorted(known - shown - excused)[:SUSPECTS_PER_POLL]
         for key in suspects:
-            await self._look_up(desk, key)
+            await self.look_up(desk, key)
         still = set(await desk.store.members(desk.plan.name, name)) if suspects else set()
         excused.update(key for key in suspects if key in still)
 
-    async def _look_up(self, desk: Desk, key: str) -> None:
+    async def look_up(self, desk: Desk, key: str) -> None:
+        """Ask for one conversation and commit what it shows; raises SourceError."""
         snapshot = (await desk.store.known(desk.plan.name, [key])).get(key)
         if snapshot is None:
             return
@@ -159,13 +192,6 @@ class PollWalk:
             seen = await desk.fetch(position, urgent=True)
             await desk.absorb(seen.page.rows, seen.response)
             position = seen.page.next
-
-
-def _explained(rows: tuple[Observation, ...], vanished: frozenset[str]) -> frozenset[str]:
-    """Give the paths that a filtered page proves to be empty rather than vanished."""
-    return (
-        frozenset(path for row in rows for path in row.fields if path not in row.absent) - vanished
-    )
 
 
 def newest_of(rows: tuple[Observation, ...], newest: datetime | None) -> datetime | None:

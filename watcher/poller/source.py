@@ -6,13 +6,14 @@ once more when it is over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 
 from watcher.clock import Clock
-from watcher.errors import SourceError, SourceRefused, SourceUnavailable, WalkExpired
+from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
 from watcher.metrics import Metrics
 from watcher.pipeline import decide_hold
 from watcher.poller.desk import Desk
@@ -21,19 +22,21 @@ from watcher.poller.plan import SourcePlan
 from watcher.poller.poll import PollWalk
 from watcher.poller.standing import describe, is_stale
 from watcher.poller.sweep import SweepWalk
+from watcher.poller.sweeping import Sweeping
 from watcher.poller.troubles import Troubles
-from watcher.poller.verify import Verification
-from watcher.providers import Check, Sweep
-from watcher.records import Commit, Recorded
+from watcher.providers import Check
+from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
 
 __all__ = ["SourcePoller"]
 
-PAGE_TRIES = 3
-"""Failures of one page after which the walk goes past it, if the provider works otherwise."""
+Motion = Literal["check", "poll", "verify", "sweep"]
 
-PROGRESS_EVERY = 5.0
+CHECK_TRIES = 3
+"""Failures of the check after which the walks themselves find out."""
+
+LONGEST_WAIT = 3600.0
 
 
 class SourcePoller:
@@ -57,20 +60,20 @@ class SourcePoller:
         self.network = network
         self.log = self.desk.log
         self.attempted = False
-        self._looked = False
+        self.looked = False
         self._poll = PollWalk()
-        self._sweep: SweepWalk | None = None
-        self._verification: Verification | None = None
-        self._checked = False
+        self._sweeping = Sweeping(self.desk, self._poll)
         self._troubles = Troubles(self.desk, network)
-        self._holes = 0
+        self._checked = False
+        self._check_failures = 0
+        self._polled_last = False
         self._poll_due = 0.0
         self._sweep_due = 0.0
         self._not_before = 0.0
-        self._progress_due = 0.0
+        self._paused: dict[str, float] = {}
         self._drift: int | None = None
-        self._swept_at: float | None = None
         self._wake = anyio.Event()
+        self._step = anyio.Lock()
 
     # -- the loop ---------------------------------------------------------------------------
 
@@ -101,14 +104,19 @@ class SourcePoller:
 
     async def attempt(self) -> bool:
         """Do the next due thing; True if it went well."""
-        try:
-            await self._step()
-        except SourceError as error:
-            await self._failed(error)
-            self.attempted = True
-            return False
-        await self._worked()
-        return True
+        async with self._step:
+            motion = self._next()
+            if motion is None:
+                return True
+            try:
+                await self._do(motion)
+            except SourceError as error:
+                await self._failed(motion, error)
+                self.attempted = True
+                return False
+            self._paused.pop(motion, None)
+            await self._troubles.worked(_concern(motion))
+            return True
 
     async def once(self) -> bool:
         """Make one pass: a poll where one is possible, and what else is due; True if all went well.
@@ -118,16 +126,20 @@ class SourcePoller:
         await self.open()
         self._poll_due = anyio.current_time()
         sweeps = 0
-        while self._busy() or self._due() <= anyio.current_time():
-            sweeping = self._sweep is not None
+        while (motion := self._next()) is not None:
             if not await self.attempt():
                 self.log.warning("the pass ends here", reason=self._troubles.last_reason)
                 return False
-            if sweeping and self._sweep is None and self.desk.state.baselined is None:
-                sweeps += 1
+            if motion == "poll":
+                self._poll_due = math.inf  # one is enough, however long it took
+            if motion == "sweep" and not self._sweeping.busy:
+                sweeps += self.desk.state.baselined is None
                 if sweeps >= 2:
                     return False
-                self._sweep_due = anyio.current_time()
+                if self.desk.state.baselined is None:
+                    self._sweep_due = anyio.current_time()
+                else:
+                    self._poll_due = math.inf  # what a sweep has just shown needs no poll
         return True
 
     def poke(self) -> None:
@@ -135,52 +147,93 @@ class SourcePoller:
         self._poll_due = anyio.current_time()
         self._wake.set()
 
-    def _busy(self) -> bool:
-        return self._sweep is not None or self._verification is not None or not self._checked
+    # -- what is next -----------------------------------------------------------------------
 
-    def _due(self) -> float:
-        if self.desk.state.baselined is None:
-            return self._sweep_due
-        return min(self._poll_due, self._sweep_due)
+    def _next(self) -> Motion | None:
+        """Give what is due now. A poll goes between two pages of a sweep, and a page between two
+        polls, so that neither starves the other; a motion that failed pauses.
+        """
+        now = anyio.current_time()
+        for motion in self._wanted(now):
+            if max(self._not_before, self._paused.get(motion, 0.0)) <= now:
+                return motion
+        return None
+
+    def _wanted(self, now: float) -> list[Motion]:
+        if not self._checked:
+            return ["check"]
+        walk: list[Motion] = []
+        if self._sweeping.verification is not None:
+            walk = ["verify"]
+        elif self._sweeping.walk is not None or self._sweep_due <= now:
+            walk = ["sweep"]
+        if self.desk.state.baselined is None or self._poll_due > now:
+            return walk
+        return [*walk, "poll"] if self._polled_last else ["poll", *walk]
 
     def _delay(self) -> float:
         """Give the seconds until something is to be done."""
         now = anyio.current_time()
-        due = now if self._busy() else self._due()
-        return max(due, self._not_before) - now
-
-    async def _step(self) -> None:
-        now, live = anyio.current_time(), self.desk.state.baselined is not None
+        if self._next() is not None:
+            return 0.0
+        dues = [self._poll_due if self.desk.state.baselined is not None else math.inf]
+        dues.append(now if self._sweeping.busy else self._sweep_due)
+        motions: list[Motion] = ["poll", "verify" if self._sweeping.verification else "sweep"]
         if not self._checked:
-            await self._check()
-        elif live and self._poll_due <= now:
-            self._poll_due = now + self.plan.poll_every
-            await self._poll.run(self.desk)
-            self._after_poll()
-        elif self._verification is not None:
-            if await self._verification.step(self.desk):
-                self._verification = None
-        elif self._sweep is not None:
-            await self._sweep_page(self._sweep)
-        elif self._sweep_due <= now:
-            await self._begin_sweep(now, live)
+            dues, motions = [now], ["check"]
+        waits = (
+            max(due, self._not_before, self._paused.get(motion, 0.0))
+            for due, motion in zip(dues, motions, strict=True)
+        )
+        return min(max(min(waits) - now, 0.0), LONGEST_WAIT)
+
+    async def _do(self, motion: Motion) -> None:
+        now = anyio.current_time()
+        self._polled_last = motion == "poll"
+        match motion:
+            case "check":
+                await self._check()
+            case "poll":
+                self._poll_due = now + self.plan.poll_every
+                await self._poll.run(self.desk)
+                await self._after_poll()
+            case "verify":
+                await self._sweeping.verify()
+            case "sweep":
+                if self._sweeping.walk is None:
+                    self._sweep_due = now + self.plan.sweep_every
+                    await self._sweeping.begin()
+                ended = await self._sweeping.page()
+                if ended is not None:
+                    await self._after_sweep(ended)
 
     async def _check(self) -> None:
-        """Ask whether the list shows what the watcher needs, before anything is believed."""
+        """Ask whether the list shows what the watcher needs, before anything is believed.
+
+        Only a refusal stands in the way for good: a page that fails is the sweep's matter.
+        """
         position = self.desk.start(Check())
-        while position is not None:
-            position = (await self.desk.fetch(position, urgent=True)).page.next
+        try:
+            while position is not None:
+                position = (await self.desk.fetch(position, urgent=True)).page.next
+        except (SourceUnavailable, SourceChanged) as error:
+            self._check_failures += 1
+            absent = isinstance(error, SourceUnavailable) and (
+                error.connect or error.retry_after is not None
+            )
+            if absent or self._check_failures < CHECK_TRIES:
+                raise
         self._checked = True
 
-    # -- polls and sweeps -------------------------------------------------------------------
-
-    def _after_poll(self) -> None:
+    async def _after_poll(self) -> None:
         self.attempted = True
-        self._looked = True
+        self.looked = True
         now = anyio.current_time()
-        if self._poll.crowded:
+        if self._poll.crowded and self.desk.state.hold is None:
             self._sweep_due = min(self._sweep_due, now)
-        if self._poll.total is None or self._sweep is not None or self._swept_at is None:
+        await self._troubles.judge_schema(self._poll.missing, self._poll.vanished, whole=False)
+        swept_at = self._sweeping.swept_at
+        if self._poll.total is None or self._sweeping.busy or swept_at is None:
             return
         # The provider's own count drifts from ours: rows came or went that polls do not show.
         drift = self._poll.total - self.desk.present
@@ -188,110 +241,77 @@ class SourcePoller:
             self._drift = drift
         elif drift != self._drift:
             pause = min(self.plan.sweep_every, 10 * self.plan.poll_every)
-            self._sweep_due = min(self._sweep_due, max(now, self._swept_at + pause))
+            self._sweep_due = min(self._sweep_due, max(now, swept_at + pause))
 
-    async def _begin_sweep(self, now: float, live: bool) -> None:
-        if not live and self.desk.present:
-            # What an unfinished first sweep left behind is no knowledge.
-            await self.desk.commit(Commit(self.plan.name, self.desk.state, forget=True))
-        self._sweep_due = now + self.plan.sweep_every
-        self._swept_at = now
-        self._progress_due = now + PROGRESS_EVERY
-        self._sweep = SweepWalk.begin(self.desk)
-
-    async def _sweep_page(self, sweep: SweepWalk) -> None:
-        try:
-            over = await sweep.step(self.desk)
-        except WalkExpired:
-            sweep.expired(self.desk)
-            return
-        except SourceUnavailable as error:
-            if error.connect or error.retry_after is not None:
-                raise
-            await self._page_failed(sweep, error)
-            return
-        except SourceRefused:
-            raise
-        except SourceError as error:
-            await self._page_failed(sweep, error)
-            return
-        if not over:
-            self._show_progress(sweep)
-            return
-        self._sweep = None
-        await self._end_sweep(sweep)
-
-    async def _page_failed(self, sweep: SweepWalk, error: SourceError) -> None:
-        """Go past a page that keeps failing while the provider answers otherwise."""
-        sweep.page_failures += 1
-        if sweep.page_failures < PAGE_TRIES or sweep.position == sweep.first:
-            raise error
-        await self.desk.fetch(self.desk.start(Sweep(sweep.started)), urgent=False)
-        if not sweep.skip(self.desk):
-            raise error
-        self.log.warning(
-            "a page of the listing always fails; the sweep goes past it", reason=error.reason
-        )
-
-    async def _end_sweep(self, sweep: SweepWalk) -> None:
-        desk, live = self.desk, self.desk.state.baselined is not None
-        if not live:
-            done = await sweep.finish_baseline(desk, self._holes)
-            self._holes = 0 if sweep.whole else self._holes + 1
-            now = anyio.current_time()
-            if done:
-                self.log.info("baseline done", conversations=len(sweep.seen))
-                self._poll_due = now
-            else:
-                self._sweep_due = now + self.plan.poll_every
-        else:
-            self._verification = await sweep.finish(desk, self._holes)
-            self._holes = 0 if sweep.whole else self._holes + 1
+    async def _after_sweep(self, walk: SweepWalk) -> None:
         self._drift = None
-        self._poll.swept()
         self.attempted = True
-        self._looked = True
-        await self._troubles.judge_schema(sweep.missing or frozenset(), sweep.vanished)
-
-    def _show_progress(self, sweep: SweepWalk) -> None:
+        self.looked = True
         now = anyio.current_time()
-        if self.desk.state.baselined is None and now >= self._progress_due:
-            self._progress_due = now + PROGRESS_EVERY
-            self.log.info("reading the baseline", conversations=len(sweep.seen), of=sweep.total)
+        if self.desk.state.baselined is None:
+            self._sweep_due = now + self.plan.poll_every
+            return
+        self._poll_due = min(self._poll_due, now)
+        missing = walk.missing or frozenset()
+        await self._troubles.judge_schema(missing, frozenset(), whole=not walk.vanished)
 
-    async def _worked(self) -> None:
-        await self._troubles.worked()
-        if self._poll.missing or self._poll.vanished:
-            await self._troubles.judge_schema(self._poll.missing, self._poll.vanished)
-
-    async def _failed(self, error: SourceError) -> None:
+    async def _failed(self, motion: Motion, error: SourceError) -> None:
+        """Pause what failed; everything, where the failure concerns every request."""
+        pause = await self._troubles.failed(_concern(motion), error)
         now = anyio.current_time()
-        pause = await self._troubles.failed(error)
-        self._not_before = now + pause
+        until = now + pause
         if not pause:
             self._poll_due = now
+        everything = isinstance(error, SourceRefused) or (
+            isinstance(error, SourceUnavailable)
+            and (error.connect or error.retry_after is not None)
+        )
+        if everything or motion == "check":
+            self._not_before = until
+        else:
+            self._paused[motion] = until
 
     # -- people -----------------------------------------------------------------------------
 
     async def release(self, *, accept: bool) -> bool:
         """Carry out a person's decision about the held sweep; False when none is held."""
-        if self.desk.state.hold is None:
-            return False
-        commit, failed = decide_hold(
-            self.desk.watch, self.desk.state, accept=accept, now=self.desk.clock()
-        )
-        await self.desk.commit(commit)
-        self.desk.count_failed(failed)
-        self.desk.metrics.held.labels(self.plan.name).set(0)
-        self._sweep, self._verification = None, None
-        self._sweep_due = anyio.current_time()
-        self._wake.set()
+        async with self._step:  # never in the middle of a page
+            if self.desk.state.hold is None:
+                return False
+            commit, failed = decide_hold(
+                self.desk.watch, self.desk.state, accept=accept, now=self.desk.clock()
+            )
+            await self.desk.commit(commit)
+            self.desk.count_failed(failed)
+            self.desk.metrics.held.labels(self.plan.name).set(0)
+            self._sweeping.abandon()
+            self._sweep_due = anyio.current_time()
+            self._wake.set()
+        return True
+
+    async def confirm(self, conversation: str) -> bool:
+        """Ask the provider about one conversation now and commit what it shows; False if it cannot
+        be asked, or has not been looked at in this run.
+        """
+        async with self._step:
+            if not self.looked or anyio.current_time() < self._not_before:
+                return False
+            try:
+                await self._poll.look_up(self.desk, conversation)
+            except SourceError:
+                return False
         return True
 
     def status(self) -> dict[str, Any]:
         """Tell people how the source stands (plain JSON)."""
-        return describe(self.desk, self._sweep, attempted=self.attempted, looked=self._looked)
+        walk = self._sweeping.walk
+        return describe(self.desk, walk, attempted=self.attempted, looked=self.looked)
 
     def stale(self) -> bool:
         """Tell whether the last good look is too long ago (three polls, at least a minute)."""
-        return is_stale(self.desk, looked=self._looked)
+        return is_stale(self.desk, looked=self.looked)
+
+
+def _concern(motion: Motion) -> str:
+    """Give what a motion's failures count for: look-ups belong to the sweep that asked for them."""
+    return "sweep" if motion == "verify" else motion

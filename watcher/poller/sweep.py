@@ -14,7 +14,7 @@ from watcher.errors import SourceChanged
 from watcher.model import Observation
 from watcher.pipeline import judge_absences, judge_arrivals
 from watcher.poller.desk import Desk, Seen
-from watcher.poller.poll import newest_of
+from watcher.poller.poll import PollWalk, newest_of
 from watcher.poller.verify import Verification
 from watcher.providers import Position, Sweep
 from watcher.records import Commit, Hold
@@ -55,6 +55,8 @@ class SweepWalk:
     total: int | None = None
     missing: frozenset[str] | None = None
     vanished: frozenset[str] = frozenset()
+    doubtful: dict[str, tuple[Observation, Seen]] = dataclasses.field(default_factory=dict)
+    shown: set[str] = dataclasses.field(default_factory=set)
     page_failures: int = 0
     restarts: int = 0
     first: Position = None
@@ -83,6 +85,9 @@ class SweepWalk:
         self.total = page.total if page.total is not None else self.total
         self.unusable += page.unusable
         self.vanished |= decision.vanished
+        self.doubtful.update((row.id, (row, seen)) for row in decision.doubtful)
+        for row in page.rows:
+            self.shown.update(row.fields.keys() - row.absent)
         if page.rows:
             missing = frozenset(page.missing)
             self.missing = missing if self.missing is None else self.missing & missing
@@ -111,15 +116,22 @@ class SweepWalk:
         self.position = self.first = desk.start(Sweep(self.started))
         self.seen.clear()
 
-    def skip(self, desk: Desk) -> bool:
-        """Go past a page that always fails; False where the walk cannot."""
-        after = desk.plan.provider.skip(self.position)
-        if after is None:
-            return False
-        self.position = after
-        self.skipped += 1
+    def go_past(self, position: Position, pages: int) -> None:
+        """Go on behind so many pages that always fail."""
+        self.position = position
+        self.skipped += pages
         self.page_failures = 0
-        return True
+
+    async def settle_doubts(self, desk: Desk, polls: PollWalk) -> None:
+        """Believe rows that lost a value, where other rows of the walk still have that key; ask the
+        id sets about the rest.
+        """
+        known = self.vanished & self.shown
+        for row, seen in self.doubtful.values() if known else ():
+            await desk.absorb([row], seen.response, trusted=known)
+        self.vanished -= known
+        if self.vanished:
+            polls.doubt(self.vanished, self.doubtful, whole=self.whole)
 
     async def finish_baseline(self, desk: Desk, holes_before: int) -> bool:
         """End the first sweep: True when the baseline stands, False when another one must follow.
@@ -217,7 +229,8 @@ class SweepWalk:
         )
         if released is not None and hold is not None:
             await self._release(desk, hold, released, now)
-        if new_hold is not None and (hold is None or hold.kind != "arrivals"):
+        free = desk.state.hold is None  # one hold at a time; the rest waits for a later sweep
+        if new_hold is not None and free:
             await desk.announce(
                 "held",
                 reason=new_hold.reason,
@@ -242,6 +255,9 @@ class SweepWalk:
 
     async def _judge_absences(self, desk: Desk, now: datetime) -> Verification | None:
         state = desk.state
+        if state.hold is not None and state.hold.kind == "arrivals":
+            await desk.save(force=False, swept=self.began)
+            return None
         present = frozenset(await desk.store.present(desk.plan.name))
         verdict = judge_absences(
             desk.watch,
@@ -250,7 +266,9 @@ class SweepWalk:
             suspects_before=frozenset(state.suspects),
             hold=state.hold,
             now=now,
+            vouched=desk.vouched,
         )
+        desk.vouched &= present - self.seen
         if verdict.released is not None and state.hold is not None:
             await self._release(desk, state.hold, verdict.released, now)
         from_hold = verdict.from_hold | (frozenset(state.held_suspects) & frozenset(verdict.verify))

@@ -24,27 +24,28 @@ SLOWEST_RETRY = 300.0
 
 
 class Troubles:
-    """Counts failed attempts and announces `source.failing` and `source.recovered`."""
+    """Counts failed attempts by motion and announces `source.failing` and `source.recovered`."""
 
     def __init__(self, desk: Desk, network: Network) -> None:
+        self.last_reason = ""
         self._desk = desk
         self._network = network
-        self._failures = 0
+        self._failures: dict[str, int] = {}
         self._renewed = False
-        self.last_reason = ""
 
-    async def worked(self) -> None:
-        """An attempt went well."""
-        self._failures = 0
+    async def worked(self, motion: str) -> None:
+        """An attempt of this kind went well; the source works again when no kind fails."""
+        self._failures.pop(motion, None)
         self._renewed = False
         await self._network.reachable(self._desk.plan.name)
         failing = self._desk.state.failing
-        if failing is not None and not failing.reason.startswith(SCHEMA):
-            await self._recover(failing)
+        if failing is None or failing.reason.startswith(SCHEMA) or self._failures:
+            return
+        await self._recover(failing)
 
-    async def failed(self, error: SourceError) -> float:
-        """An attempt failed; gives the seconds until the next one."""
-        self._failures += 1
+    async def failed(self, motion: str, error: SourceError) -> float:
+        """An attempt of this kind failed; gives the seconds until it is worth another."""
+        failures = self._failures[motion] = self._failures.get(motion, 0) + 1
         self.last_reason = str(error)
         desk = self._desk
         refused = isinstance(error, SourceRefused)
@@ -54,14 +55,23 @@ class Troubles:
             return 0.0
         if isinstance(error, SourceUnavailable) and error.connect:
             await self._network.unreachable(desk.plan.name)
-        desk.log.debug("an attempt failed", reason=error.reason, attempt=self._failures)
-        told = desk.state.failing is not None or self._network.failing
-        if not told and (refused or self._failures >= FAILING_AFTER):
+        elif error.reached:
+            await self._network.reachable(desk.plan.name)
+        desk.log.debug("an attempt failed", motion=motion, reason=error.reason, attempt=failures)
+        failing = desk.state.failing
+        told = failing is not None and not failing.reason.startswith(SCHEMA)
+        ours = self._network.failing and isinstance(error, SourceUnavailable) and error.connect
+        if not told and not ours and (refused or failures >= FAILING_AFTER):
             await self._fail(error.reason, error.remedy)
-        return self._pause(error)
+        return self._pause(error, failures)
 
-    async def judge_schema(self, missing: frozenset[str], vanished: frozenset[str]) -> None:
-        """Report keys that vanished from every row at once; their old values stand."""
+    async def judge_schema(
+        self, missing: frozenset[str], vanished: frozenset[str], *, whole: bool
+    ) -> None:
+        """Report keys that vanished from every row at once; their old values stand.
+
+        Only a `whole` listing (a sweep) that has them all again ends the trouble.
+        """
         state = self._desk.state
         if state.baselined is None:
             return
@@ -72,7 +82,7 @@ class Troubles:
                 f"{SCHEMA}no row has {', '.join(gone)} any more; the old values stand",
                 "see whether the provider changed its API, and look for a newer inbox-watcher",
             )
-        elif not gone and failing is not None and failing.reason.startswith(SCHEMA):
+        elif whole and not gone and failing is not None and failing.reason.startswith(SCHEMA):
             await self._recover(failing)
 
     async def _fail(self, reason: str, remedy: str) -> None:
@@ -89,10 +99,10 @@ class Troubles:
             "recovered", reason="works again", since=failing.since, failing=None
         )
 
-    def _pause(self, error: SourceError) -> float:
+    def _pause(self, error: SourceError, failures: int) -> float:
         """Give the seconds until the next attempt, with jitter from name and count, not chance."""
         name, poll_every = self._desk.plan.name, self._desk.plan.poll_every
-        digest = hashlib.blake2b(f"{name}#{self._failures}".encode(), digest_size=2).digest()
+        digest = hashlib.blake2b(f"{name}#{failures}".encode(), digest_size=2).digest()
         jitter = 0.2 * int.from_bytes(digest, "big") / 65535
         if isinstance(error, SourceRefused):
             return min(SLOWEST_RETRY, max(15.0, 10 * poll_every)) * (0.9 + jitter)
@@ -100,4 +110,4 @@ class Troubles:
             return max(error.retry_after, 0.1) * (1.0 + jitter)  # never earlier than asked
         ceiling = min(SLOWEST_RETRY, max(30.0, 2 * poll_every))
         first = min(poll_every, 5.0)
-        return min(ceiling, first * float(2 ** min(self._failures - 1, 10))) * (0.9 + jitter)
+        return min(ceiling, first * float(2 ** min(failures - 1, 10))) * (0.9 + jitter)

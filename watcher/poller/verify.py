@@ -88,6 +88,8 @@ class Verification:
             reason = "unknown"
         if reason is not None and response is not None:
             await self._remove(desk, key, reason, response.sent, response.received)
+        if verdict == "found":
+            desk.vouched.add(key)
         self._leave(key, undecided=reason is None and verdict != "found")
 
     async def _remove(
@@ -95,7 +97,7 @@ class Verification:
     ) -> None:
         snapshot = (await desk.store.known(desk.plan.name, [key]))[key]
         before = {key: snapshot.observed, **desk.recent.seen([key])}
-        look = Look(sent=sent, received=received, before=before, previous=desk.looked)
+        look = Look(sent=sent, received=received, before=before, previous=desk.passed)
         decision = remove(
             desk.watch, desk.state, snapshot, reason, look, held=key in self.from_hold
         )

@@ -6,46 +6,36 @@ The list has one sort key, the last message's time in milliseconds, and the curs
 `startAfterDate` continues *strictly after* a value (observed; the documentation says "should
 contain the sort value of the last document"). Rows of the same millisecond that did not fit on
 the page would be lost, so a walk asks one millisecond earlier: the tied rows come again. Where
-more rows share a millisecond than fit on a page, that `Tie` is asked for in parts.
+more rows share a millisecond than fit on a page, that tie is asked for in parts
+(`_leadconnector_ties`), and the walk goes on strictly after it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-__all__ = ["Mark", "Order", "Step", "Tie", "Walk", "advance", "detour", "step_over"]
+from watcher.providers._leadconnector_marks import Mark, Order, before, in_order, opposite, past
+from watcher.providers._leadconnector_ties import Tie, begin_tie, take_part
 
-Order = Literal["asc", "desc"]
+__all__ = ["DEFAULT_LIMIT", "Asked", "Step", "Walk", "advance", "detour", "step_over"]
 
 DEFAULT_LIMIT = 20
 """What the search gives when no limit is asked for (documented): no clamp is thought to be lower,
 so a page shorter than this, or than an earlier page of its walk, was not cut off."""
 
 
-class Mark(NamedTuple):
-    """A row as the walk sees it; `at` is its sort value, None for a row that shows none."""
+class Asked(NamedTuple):
+    """What the next request of a walk asks for: sort order, filters, and `startAfterDate`.
 
-    id: str
-    at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Tie:
-    """A page full of one millisecond, `at`, being asked for in parts.
-
-    `parts` are the `status` filters still to ask, the present one first. `near` holds the ids
-    of that part's page from the walk's own end, once that was full too and the other end is
-    being asked. `stuck` are the ids of the page that began it, `met` those of all parts.
+    `owner` is `assignedTo`, `window` the `startDate` and `endDate`; None asks for all.
     """
 
-    at: int
-    parts: tuple[str, ...]
-    stuck: frozenset[str]
-    near: tuple[str, ...] | None = None
-    met: frozenset[str] = frozenset()
-    whole: bool = True
+    order: Order
+    status: str
+    cursor: int | None
+    owner: str | None = None
+    window: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +71,15 @@ class Walk:
         return max(self.size, min(self.limit, DEFAULT_LIMIT))
 
     @property
-    def asked(self) -> tuple[Order, str, int | None]:
-        """Give sort order, status filter and `startAfterDate` of the next request."""
+    def asked(self) -> Asked:
+        """Give what the next request asks for."""
+        owner = "unassigned" if self.unassigned else None
         if self.tie is None:
-            return self.order, self.status, self.cursor
-        order = self.order if self.tie.near is None else _opposite(self.order)
-        return order, self.tie.parts[0], _before(self.tie.at, order)
+            return Asked(self.order, self.status, self.cursor, owner)
+        part = self.tie.parts[0]
+        order = self.order if part.near is None else opposite(self.order)
+        cursor = before(self.tie.at, order)
+        return Asked(order, part.status, cursor, part.owner or owner, self.tie.window)
 
 
 class Step(NamedTuple):
@@ -107,9 +100,9 @@ def advance(walk: Walk, marks: tuple[Mark, ...], total: int | None) -> Step:
     comes. So neither a clamped `limit` nor rows filtered out of a page can pass for the end.
     """
     if walk.tie is not None:
-        return _after_part(walk, walk.tie, marks)
+        return _after_part(walk, walk.tie, marks, total)
     dated = [mark.at for mark in marks if mark.at is not None]
-    ordered = _in_order(dated, walk.cursor, walk.order)
+    ordered = in_order(dated, walk.cursor, walk.order)
     if not ordered and walk.order == "asc":
         return Step(None, False, disordered=True)
     ids = frozenset(mark.id for mark in marks)
@@ -131,15 +124,15 @@ def advance(walk: Walk, marks: tuple[Mark, ...], total: int | None) -> Step:
     last = dated[-1]
     if _outside(walk, last):
         return _end(seen)
-    cursor = _before(last, walk.order)
-    if dated[0] != last and (walk.cursor is None or _past(cursor, walk.cursor, walk.order)):
+    cursor = before(last, walk.order)
+    if dated[0] != last and (walk.cursor is None or past(cursor, walk.cursor, walk.order)):
         edge = frozenset(mark.id for mark in marks if mark.at == last)
         return _onward(replace(seen, cursor=cursor, edge=edge))
     if not ordered:
         return _end(replace(seen, whole=False))
     if len(marks) < walk.full or marks[-1].at is None:
         return _onward(step_over(seen, last))  # the page held the whole tie
-    return _onward(replace(seen, tie=_tie(seen, last, marks)))
+    return _onward(replace(seen, tie=begin_tie(last, walk.status, marks)))
 
 
 def step_over(walk: Walk, at: int, *, whole: bool = True) -> Walk:
@@ -185,68 +178,23 @@ def _after_undated(walk: Walk) -> Step:
     return _end(replace(walk, whole=False))
 
 
-def _tie(walk: Walk, at: int, marks: tuple[Mark, ...]) -> Tie:
-    stuck = tuple(mark.id for mark in marks if mark.at == at)
-    if walk.status == "all":
-        return Tie(at, ("read", "unread"), frozenset(stuck))
-    return Tie(at, (walk.status,), frozenset(stuck), near=stuck, met=frozenset(stuck))
-
-
-def _after_part(walk: Walk, tie: Tie, marks: tuple[Mark, ...]) -> Step:
-    """Take in one part of a tie: ask its other end, the next part, or walk on behind the tie."""
-    order, _, cursor = walk.asked
-    dated = [mark.at for mark in marks if mark.at is not None]
-    ordered = _in_order(dated, cursor, order)
+def _after_part(walk: Walk, tie: Tie, marks: tuple[Mark, ...], total: int | None) -> Step:
+    """Take in one part of a tie: ask for the next one, or walk on behind the tie."""
+    order, cursor = walk.asked.order, walk.asked.cursor
+    ordered = in_order([mark.at for mark in marks if mark.at is not None], cursor, order)
     if not ordered and order == walk.order == "asc":
         return Step(None, False, disordered=True)
-    ids = tuple(mark.id for mark in marks if mark.at == tie.at)
-    tie = replace(tie, met=tie.met.union(ids))
+    tie = take_part(tie, marks, total, full=walk.full, ordered=ordered)
     walk = replace(walk, page=walk.page + 1)
-    if tie.near is None:
-        whole = ordered and (len(ids) < len(marks) or len(marks) < walk.full)
-        if not whole:
-            return _onward(replace(walk, tie=replace(tie, near=ids)))
-    else:
-        whole = ordered and _ends_meet(tie.near, ids)
-    tie = replace(tie, parts=tie.parts[1:], near=None, whole=tie.whole and whole)
     if tie.parts:
         return _onward(replace(walk, tie=tie))
-    if walk.order == "asc" and not tie.met:
+    if walk.order == "asc" and not tie.seen:
         return Step(None, False, disordered=True)  # nothing upwards from where rows just were
-    behind = step_over(walk, tie.at, whole=tie.whole and tie.stuck <= tie.met)
-    return _onward(replace(behind, count=walk.count + len(tie.met - tie.stuck)))
-
-
-def _ends_meet(near: tuple[str, ...], far: tuple[str, ...]) -> bool:
-    """Tell whether a page from either end of a tie together hold all of it.
-
-    They do when the one ends where the other, read backwards, begins. A server that keeps the
-    order among equals in both directions answers the same rows twice, which proves nothing.
-    """
-    shared = len(set(near) & set(far))
-    return len(near) > 1 and shared > 0 and near[-shared:] == far[::-1][:shared]
-
-
-def _in_order(dated: list[int], cursor: int | None, order: Order) -> bool:
-    """Tell whether a page's times run the way asked for and lie behind the cursor."""
-    start = cursor is None or all(_past(at, cursor, order) for at in dated)
-    return start and all(a == b or _past(b, a, order) for a, b in pairwise(dated))
+    behind = step_over(walk, tie.at, whole=tie.proven)
+    return _onward(replace(behind, count=walk.count + len(tie.seen - tie.stuck)))
 
 
 def _outside(walk: Walk, at: int) -> bool:
     if walk.order == "asc":
         return walk.ceiling is not None and at > walk.ceiling
     return walk.floor is not None and at < walk.floor
-
-
-def _past(at: int, than: int, order: Order) -> bool:
-    return at > than if order == "asc" else at < than
-
-
-def _before(at: int, order: Order) -> int:
-    """Give the cursor strictly after which the rows of this very millisecond come first."""
-    return at - 1 if order == "asc" else at + 1
-
-
-def _opposite(order: Order) -> Order:
-    return "desc" if order == "asc" else "asc"

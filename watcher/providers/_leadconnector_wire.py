@@ -17,7 +17,7 @@ from watcher.errors import SourceChanged
 from watcher.model import Direction, Message, Observation, Reference
 from watcher.providers import Response
 from watcher.providers._answers import json_body
-from watcher.providers._leadconnector_walk import Mark
+from watcher.providers._leadconnector_marks import Mark
 
 __all__ = ["Listing", "Reading", "millis", "read_listing", "read_rows", "whole_number"]
 
@@ -90,7 +90,7 @@ def read_rows(
     marks, rows, complaints = [], [], []
     for number, row in enumerate(listing.rows, 1):
         id_ = _id(row)
-        marks.append(Mark(id_ or f"?{number}", _sort_value(row)))
+        marks.append(_mark(row, id_ or f"?{number}"))
         if id_ is None:
             complaints.append(f"row {number}: no readable id")
             continue
@@ -138,6 +138,12 @@ def _id(row: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) and value.strip() else None
+
+
+def _mark(row: Any, id_: str) -> Mark:
+    reader = _Reader(row if isinstance(row, dict) else {})
+    added = millis(reader.row.get("dateAdded"))
+    return Mark(id_, _sort_value(row), added, reader.word("assignedTo"))
 
 
 def _sort_value(row: Any) -> int | None:
@@ -199,7 +205,9 @@ def _sorted_words(value: Any) -> list[str] | None:
 
 
 def _observe(row: _Reader) -> tuple[dict[str, Any], set[str]]:
-    """Give the fields that a row shows, and the paths that are None for want of their key."""
+    """Give the fields that a row shows, and the paths whose own key it does not have: they are
+    None, or read from a key that takes its place.
+    """
     shown: dict[str, Any] = {}
     absent = set()
     owner = row.word("assignedTo")
@@ -215,7 +223,7 @@ def _observe(row: _Reader) -> tuple[dict[str, Any], set[str]]:
         if value is None and any(key in row.bad for key in keys):
             continue
         shown[path] = value
-        if not row.has(*keys):
+        if not row.has(keys[0]):
             absent.add(path)
     given = {
         "contact.id": (row.word("contactId"), "contactId"),
@@ -236,39 +244,55 @@ def _observe(row: _Reader) -> tuple[dict[str, Any], set[str]]:
     if (followers := row.words("followers")) is not None:
         shown["attributes.followers"] = followers
     deleted, inbox = row.flag("deleted"), row.flag("inbox")
-    if deleted is not None or inbox is not None:
+    told = row.has("deleted") and row.has("inbox") and not {"deleted", "inbox"} & set(row.bad)
+    if told or deleted is True or inbox is False:
         shown["archived"] = deleted is True or inbox is False
-    if _observe_message(row, shown):
-        absent.add("last_message")
-    return shown, absent
+    return shown, absent | _observe_message(row, shown)
 
 
-def _observe_message(row: _Reader, shown: dict[str, Any]) -> bool:
-    """Add `last_message` and `channel`; True when there is no message for want of its keys.
+def _observe_message(row: _Reader, shown: dict[str, Any]) -> set[str]:
+    """Add `last_message` and `channel`; give which of them the row shows without their own key.
 
     Activity lines (`TYPE_ACTIVITY_OPPORTUNITY`, …) become a row's last message too; they say
     nothing of the last real one, nor, like internal comments, of the channel.
     """
     kind = row.text("lastMessageType")
     if kind and (kind.startswith("TYPE_ACTIVITY") or kind == "TYPE_LIVE_CHAT_INFO_MESSAGE"):
-        return False
+        return set()
     text, at = row.text("lastMessageBody"), row.moment("lastMessageDate")
-    own = KINDS.get(row.word("type") or "")
     if not {"lastMessageType", "lastMessageBody", "lastMessageDate"}.isdisjoint(row.bad):
-        return False  # better the old message than half of the new one
-    if kind == "TYPE_NO_SHOW" or (text is None and at is None):
+        return set()  # better the old message than half of the new one
+    half = row.has("lastMessageBody") != row.has("lastMessageDate")  # a key vanished, no message
+    if kind == "TYPE_NO_SHOW" or (text is None and at is None and not (kind and half)):
         # Observed on empty conversations that an import made.
         shown["last_message"] = None
-        shown["channel"] = own
-        return not row.has("lastMessageType", "lastMessageBody", "lastMessageDate")
+        gone = not row.has("lastMessageType", "lastMessageBody", "lastMessageDate")
+        return _observe_channel(row, shown, None) | ({"last_message"} if gone else set())
     internal = kind == "TYPE_INTERNAL_COMMENT" or row.flag("isLastMessageInternalComment") is True
     told = DIRECTIONS.get(row.text("lastMessageDirection") or "")
     direction = "internal" if internal else told
     word = _channel(kind)
     shown["last_message"] = Message(text=text, direction=direction, type=word, at=at)
-    if not internal:
-        shown["channel"] = word or own
-    return False
+    return set() if internal else _observe_channel(row, shown, kind)
+
+
+def _observe_channel(row: _Reader, shown: dict[str, Any], kind: str | None) -> set[str]:
+    """Add `channel`, by the message's type or else by the conversation's own; give it back where
+    the row has no `lastMessageType`.
+
+    Without that key, TYPE_PHONE does not tell: it stands on conversations of any channel.
+    """
+    own = row.word("type")
+    named = KINDS.get(own or "")
+    if kind:
+        shown["channel"] = _channel(kind) or named
+    elif row.has("lastMessageType"):
+        if row.has("type") and "type" not in row.bad:
+            shown["channel"] = named
+    elif named is not None and own not in ("TYPE_PHONE", "1"):
+        shown["channel"] = named
+        return {"channel"}
+    return set()
 
 
 def _channel(kind: str | None) -> str | None:

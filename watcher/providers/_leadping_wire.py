@@ -115,6 +115,7 @@ class Head(Wire):
 class Lead(Wire):
     """The part of a lead that tells whether it was deleted (softly: records stay)."""
 
+    id: str = Field(min_length=1)
     deleted_at: Time = None
 
 

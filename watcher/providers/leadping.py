@@ -93,7 +93,8 @@ class LookUpAt:
     """A walk through one lead's conversations, in search of one of them.
 
     `archived`: this is the second walk, through the archived ones alone. `clear` is False once
-    a page was refused or a row unreadable: then not to be found proves nothing.
+    a page was refused or a row unreadable: then not to be found proves nothing. `others` is True
+    once the lists showed other conversations of the lead.
     """
 
     ask: Ask
@@ -101,14 +102,15 @@ class LookUpAt:
     lead: str
     archived: bool = False
     clear: bool = True
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LeadAt:
-    """The lead itself, whose lists lacked the conversation (`clear`: surely so)."""
+    """The lead itself, whose lists lacked the conversation (`others`: but showed others)."""
 
     lead: str
-    clear: bool
+    others: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,23 +208,24 @@ class Leadping:
         A route that refuses this lead or this filter proves nothing: the next question decides.
         """
         if _about_the_lead(at, response):
-            return self._not_listed(at, Listing(), clear=False)
+            return self._not_listed(replace(at, clear=False), Listing())
         listing = hear(at.ask, response, raw=self._raw)
         if any(row.id == at.wanted.conversation.id for row in listing.rows):
             if at.archived:
                 raise hides(self._settings.archive_filter, "archived")
             return replace(_page(listing), verdict="found")
         clear = at.clear and not listing.unusable
+        at = replace(at, clear=clear, others=at.others or bool(listing.rows))
         further = at.ask.after(listing)
         if further is not None:
-            return _page(listing, replace(at, ask=further, clear=clear))
-        return self._not_listed(at, listing, clear=clear)
+            return _page(listing, replace(at, ask=further))
+        return self._not_listed(at, listing)
 
-    def _not_listed(self, at: LookUpAt, listing: Listing, *, clear: bool) -> Page:
+    def _not_listed(self, at: LookUpAt, listing: Listing) -> Page:
         if at.wanted.why == "suspect":
             return replace(_page(listing), verdict="unknown")  # only a sweep tells of absences
-        if at.archived or not clear:
-            return _page(listing, LeadAt(at.lead, clear))
+        if at.archived or not at.clear:
+            return _page(listing, LeadAt(at.lead, at.others))
         first = archived_only(at.ask.first())
         return _page(listing, replace(at, ask=first, archived=True))
 
@@ -239,9 +242,11 @@ class Leadping:
         if response.status in (401, 403) and not _challenged(response):
             return Page(next=VouchAt(replace(self._inbox, size=1), "access_lost"))
         judge(response, refused=refused)
-        gone = read_lead(response).deleted_at is not None
-        # The lead lives; a sweep and two lists of its conversations lack this one.
-        return Page(verdict="deleted" if gone or at.clear else "unknown")
+        if read_lead(response).deleted_at is not None:
+            return Page(verdict="deleted")
+        # The lead lives, and nothing deletes a conversation alone: if its lists showed nothing at
+        # all, it is they that are wrong; if they showed others, two sweeps must agree.
+        return Page(verdict="unknown" if at.others else "found")
 
     def skip(self, position: Position) -> Position | None:
         """Give None: only a page itself tells the token of the one after it."""

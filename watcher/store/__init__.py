@@ -60,14 +60,23 @@ class Store(Protocol):
         ...
 
     async def claim(
-        self, receiver: str, now: datetime, *, lease: timedelta, limit: int, relaxed: bool = False
+        self,
+        receiver: str,
+        now: datetime,
+        *,
+        lease: timedelta,
+        limit: int,
+        relaxed: bool = False,
+        together: bool = False,
     ) -> Sequence[Delivery]:
         """Take up to `limit` deliveries that are due, oldest first, hidden from others for `lease`.
 
         Eligible is what is pending, due at `now`, not leased, and for immediate deliveries
         (no `timer`) has no earlier immediate pending delivery of the same conversation to the
         same receiver; with `relaxed`, earlier ones that failed three times no longer count. At
-        most one immediate delivery of a conversation is out at a time. Each claim adds one to
+        most one immediate delivery of a conversation is out at a time. With `together`, those of
+        one conversation that are all due come out at once, in their order, to be sent in that
+        order or as one message; then the order of the outbox counts, not the due time. Each claim adds one to
         `attempt`, which fences `settle`.
         """
         ...

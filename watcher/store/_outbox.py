@@ -105,6 +105,7 @@ class Owed:
             due=outcome.due,
             note=outcome.note,
             settled=outcome.settled,
+            attempt=outcome.attempt - outcome.untried,
         )
         return replace(self, delivery=delivery, lease=None)
 
@@ -141,13 +142,14 @@ class Owed:
 
 
 def eligible(
-    waiting: Iterable[Owed], now: datetime, *, limit: int, relaxed: bool
+    waiting: Iterable[Owed], now: datetime, *, limit: int, relaxed: bool, together: bool = False
 ) -> Sequence[Owed]:
     """Choose up to `limit` of a receiver's waiting rows, given in the order in which they entered
     the outbox: what is due, longest due first, one immediate delivery of a topic at most.
 
     With `relaxed`, one that has often failed lets later ones pass while it waits for its next
-    attempt; when both could go, the earlier does.
+    attempt; when both could go, the earlier does. With `together`, all that are due of a topic
+    are chosen, up to one that is not, and all keep the order in which they entered.
     """
     waiting = tuple(waiting)
     closed = {owed.topic for owed in waiting if not owed.timer and owed.is_out(now)}
@@ -157,9 +159,10 @@ def eligible(
         if due and (owed.timer or owed.topic not in closed):
             chosen.append(owed)
         stands_back = relaxed and not due and owed.delivery.attempt >= FAILED_OFTEN
-        if not owed.timer and not stands_back:
+        if not owed.timer and not stands_back and not (together and due):
             closed.add(owed.topic)
-    chosen.sort(key=lambda owed: owed.delivery.due)
+    if not together:
+        chosen.sort(key=lambda owed: owed.delivery.due)
     return chosen[:limit]
 
 

@@ -112,14 +112,17 @@ ELIGIBLE = f"""
             WHERE o.receiver = d.receiver AND o.topic = d.topic AND o.seq <> d.seq
                 AND o.state = 'pending' AND o.timer IS NULL
                 AND (o.lease > :now
-                     OR (o.seq < d.seq AND (o.attempt < :patience OR o.due <= :now)))))
-    ORDER BY d.due, d.seq
+                     OR (o.seq < d.seq AND (
+                         (o.due <= :now AND NOT :together)
+                         OR (o.due > :now AND o.attempt < :patience))))))
+    ORDER BY CASE WHEN :together THEN d.seq ELSE d.due END, d.seq
     LIMIT :limit"""
 CLAIM = "UPDATE deliveries SET attempt = attempt + 1, lease = ? WHERE seq = ?"
 
 SETTLE = """
     UPDATE deliveries
-    SET state = :state, due = :due, note = :note, settled = :settled, lease = NULL
+    SET state = :state, due = :due, note = :note, settled = :settled, lease = NULL,
+        attempt = attempt - :untried
     WHERE key = :key AND attempt = :attempt AND (state = 'pending' OR :state = 'delivered')"""
 UNCLAIM = "UPDATE deliveries SET lease = NULL WHERE lease IS NOT NULL"
 

@@ -104,6 +104,7 @@ def claim(
     lease: timedelta,
     limit: int,
     relaxed: bool,
+    together: bool,
 ) -> Sequence[Delivery]:
     """Take what is eligible."""
     parameters = {
@@ -111,6 +112,7 @@ def claim(
         "now": _rows.micros(now),
         "patience": FAILED_OFTEN if relaxed else sys.maxsize,
         "limit": limit,
+        "together": together,
     }
     rows = connection.execute(_queries.ELIGIBLE, parameters).fetchall()
     until = _rows.micros(now + lease)
@@ -136,6 +138,7 @@ def settle(
                 "due": _rows.micros(outcome.due),
                 "note": outcome.note,
                 "settled": _rows.maybe_micros(outcome.settled),
+                "untried": outcome.untried,
             }
             for outcome in settlements
         ],

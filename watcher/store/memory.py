@@ -150,9 +150,17 @@ class MemoryStore:
     # Delivering
 
     async def claim(
-        self, receiver: str, now: datetime, *, lease: timedelta, limit: int, relaxed: bool = False
+        self,
+        receiver: str,
+        now: datetime,
+        *,
+        lease: timedelta,
+        limit: int,
+        relaxed: bool = False,
+        together: bool = False,
     ) -> Sequence[Delivery]:
-        chosen = eligible(self._waiting(receiver), now, limit=limit, relaxed=relaxed)
+        waiting = self._waiting(receiver)
+        chosen = eligible(waiting, now, limit=limit, relaxed=relaxed, together=together)
         taken = [owed.claimed(now + lease) for owed in chosen]
         for owed in taken:
             self._keep(owed)

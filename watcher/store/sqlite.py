@@ -142,9 +142,18 @@ class SqliteStore:
         return await self._write(_transactions.commit, commit)
 
     async def claim(
-        self, receiver: str, now: datetime, *, lease: timedelta, limit: int, relaxed: bool = False
+        self,
+        receiver: str,
+        now: datetime,
+        *,
+        lease: timedelta,
+        limit: int,
+        relaxed: bool = False,
+        together: bool = False,
     ) -> Sequence[Delivery]:
-        return await self._write(_transactions.claim, receiver, now, lease, limit, relaxed)
+        return await self._write(
+            _transactions.claim, receiver, now, lease, limit, relaxed, together
+        )
 
     async def settle(
         self,

@@ -235,9 +235,11 @@ def _read_credentials(connection: Connection) -> Mapping[str, str]:
         raise SourceRefused(
             f"the token cannot be read ({error.strerror or type(error).__name__})",
             "check the file or variable that the configuration takes the token from",
+            reached=False,
         ) from None
     except ConfigError as error:
-        raise SourceRefused("the token cannot be read", str(error).partition("\n")[0]) from None
+        remedy = str(error).partition("\n")[0]
+        raise SourceRefused("the token cannot be read", remedy, reached=False) from None
 
 
 async def _read_whole(answer: httpx.Response) -> bytes:
@@ -263,5 +265,5 @@ def _read_date(value: str | None) -> datetime | None:
 
 def _to_source_error(failure: Failure) -> SourceError:
     if failure.ours:
-        return SourceRefused(failure.reason, failure.remedy)
+        return SourceRefused(failure.reason, failure.remedy, reached=False)
     return SourceUnavailable(failure.reason, failure.remedy, connect=failure.connect)

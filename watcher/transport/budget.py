@@ -187,4 +187,5 @@ def _refuse_long_wait(seconds: float) -> None:
             f"the provider's request quota is used up for another {seconds:.0f} s",
             "poll less often, or find what else uses the same quota",
             retry_after=seconds,
+            reached=False,
         )

@@ -7,7 +7,7 @@ result means is decided by `watcher.pipeline`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,26 +15,35 @@ from typing import Any
 import anyio
 import structlog
 
-from watcher import templates
 from watcher.clock import Clock
+from watcher.dispatcher.wording import Words
 from watcher.metrics import Metrics
-from watcher.model import Delivery, Result, derive_id, rfc3339
-from watcher.notify import Notice, Notifier
+from watcher.model import Delivery, Result, rfc3339
+from watcher.notify import Notifier
 from watcher.pipeline import Policy, announce_receiver, judge_receiver, room, settle
-from watcher.records import Commit, ReceiverState, Recorded, Settlement
-from watcher.rules import Rule, outgoing
+from watcher.records import Commit, DeliveryQuery, ReceiverState, Recorded, Settlement
+from watcher.rules import Rule
 from watcher.store import Store
 
 __all__ = ["Dispatcher", "ReceiverPlan"]
-
-LATE = timedelta(minutes=10)
-"""A text that goes out later than this says when it happened."""
 
 LONGEST_WAIT = 60.0
 """Seconds after which the outbox is looked at again, whatever was or was not heard of it."""
 
 DIGEST_AT_MOST = 500
-TEMPLATE_COMPLAINTS = 3
+
+ASK_AGAIN = timedelta(seconds=30)
+"""How long a timer waits when its source could not be asked."""
+
+Message = list[Delivery]
+"""What goes out as one: a delivery, or several as a digest."""
+
+Confirm = Callable[[str, str], Awaitable[bool]]
+"""Asks a source about one conversation now and commits what it shows; False if it cannot."""
+
+
+async def _always(_source: str, _conversation: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class Dispatcher:
         clock: Clock,
         publish: Callable[[Sequence[Recorded]], None],
         metrics: Metrics,
+        confirm: Confirm = _always,
     ) -> None:
         self.plan = plan
         self._store = store
@@ -78,9 +88,10 @@ class Dispatcher:
         self._stopping = False
         self._looked = clock()
         self._settling = anyio.Lock()
-        self._complaints: dict[str, int] = {}
+        self._confirm = confirm
         self.state = ReceiverState(plan.name, plan.target)
         self.log = structlog.get_logger().bind(receiver=plan.name)
+        self._words = Words(rules, metrics, self.log, text=plan.notifier.text)
 
     def wake(self) -> None:
         """Something may be due."""
@@ -104,10 +115,10 @@ class Dispatcher:
             while True:
                 self._wake = anyio.Event()
                 started = 0
-                for batch in await self._batches():
+                for messages in await self._rounds():
                     self._busy += 1
                     started += 1
-                    tasks.start_soon(self._deliver, batch, name=f"send {self.plan.name}")
+                    tasks.start_soon(self._deliver, messages, name=f"send {self.plan.name}")
                 if started == 0:
                     with anyio.move_on_after(await self._wait()):
                         await self._wake.wait()
@@ -121,17 +132,18 @@ class Dispatcher:
     async def drain(self) -> None:
         """Deliver once what is due now (used by `run --once`)."""
         await self.open()
-        while batches := await self._batches():
+        while rounds := await self._rounds():
             async with anyio.create_task_group() as tasks:
-                for batch in batches:
+                for messages in rounds:
                     self._busy += 1
-                    tasks.start_soon(self._deliver, batch)
+                    tasks.start_soon(self._deliver, messages)
 
     async def turn_on(self) -> None:
         """Send again to a receiver that was turned off (410) or counts as failing."""
-        state = dataclasses.replace(self.state, off="", failures=0)
-        await self._store.save_receiver(state)
-        self.state = state
+        async with self._settling:
+            state = dataclasses.replace(self.state, off="", failures=0)
+            await self._store.save_receiver(state)
+            self.state = state
         self.wake()
 
     def status(self) -> dict[str, Any]:
@@ -151,36 +163,41 @@ class Dispatcher:
 
     # -- what goes out now --------------------------------------------------------------------
 
-    async def _batches(self) -> list[list[Delivery]]:
-        """Claim what may go out now: single deliveries, and perhaps one digest of many."""
+    async def _rounds(self) -> list[list[Message]]:
+        """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
+        of a round one after the other.
+
+        A receiver with a limit gets one round: singles in their order, and what exceeds the limit
+        as one digest.
+        """
         free = self.plan.slots - self._busy
         if free <= 0 or self.state.off or self._stopping:
             return []
         now = self._looked = self._clock()
         limit = self.plan.policy.limit
         if limit is None:
-            claimed = await self._claim(now, free)
-            return [[delivery] for delivery in claimed]
+            return [[[delivery]] for delivery in await self._claim(now, free)]
         if self._busy:
-            return []  # a limited receiver is sent to round by round, so that its window is right
+            return []
         sent = await self._store.sent_since(self.plan.name, now - limit[1])
-        space = room(limit, sent, 1, now)
-        if space.wait is not None:
+        if room(limit, sent, 1, now).wait is not None:
             return []
-        waiting = list(await self._claim(now, DIGEST_AT_MOST))
-        if not waiting:
-            return []
+        waiting = list(await self._claim(now, DIGEST_AT_MOST, together=True))
         space = room(limit, sent, len(waiting), now)
         single, rest = waiting[: space.single], waiting[space.single :]
-        return [[delivery] for delivery in single] + ([rest] if rest else [])
+        messages: list[Message] = [[delivery] for delivery in single]
+        return [[*messages, rest] if rest else messages] if messages or rest else []
 
-    async def _claim(self, now: datetime, count: int) -> Sequence[Delivery]:
+    async def _claim(
+        self, now: datetime, count: int, *, together: bool = False
+    ) -> Sequence[Delivery]:
         return await self._store.claim(
             self.plan.name,
             now,
             lease=self.plan.lease,
             limit=count,
             relaxed=self.plan.policy.relaxed,
+            together=together,
         )
 
     async def _wait(self) -> float:
@@ -200,56 +217,59 @@ class Dispatcher:
 
     # -- one attempt --------------------------------------------------------------------------
 
-    async def _deliver(self, batch: list[Delivery]) -> None:
+    async def _deliver(self, messages: list[Message]) -> None:
+        """Send one message after the other; after a failure the rest waits for the next round."""
         try:
-            notice = self._notice(batch)
-            try:
-                result = await self.plan.notifier.send(notice)
-            except Exception as error:  # a bug of one notifier stops nobody else
-                self.log.exception("the notifier has a bug")
-                result = Result("failed", f"internal error: {type(error).__name__}")
-            await self._settle(batch, result)
+            while messages:
+                message = await self._still_true(messages.pop(0))
+                if message and not await self._attempt(message):
+                    break
+            for message in messages:
+                await self._put_back(message, self._clock())
         finally:
             self._busy -= 1
             self.wake()
             if self._stopping and not self._busy:
                 self._idle.set()
 
-    def _notice(self, batch: list[Delivery]) -> Notice:
-        now = self._clock()
-        if not self.plan.notifier.text:
-            return Notice(outgoing(batch[0]), "", "", now)
-        texts = [self._text(delivery, now) for delivery in batch]
-        event = outgoing(batch[0])
-        if len(batch) == 1:
-            return Notice(event, *texts[0], now)
-        title, body = templates.digest(texts)
-        event = dataclasses.replace(event, id=derive_id("digest", *(d.id for d in batch)))
-        return Notice(event, title, body, now)
+    async def _attempt(self, message: Message) -> bool:
+        try:
+            result = await self.plan.notifier.send(self._words.notice(message, self._clock()))
+        except Exception as error:  # a bug of one notifier stops nobody else
+            self.log.exception("the notifier has a bug")
+            result = Result("failed", f"internal error: {type(error).__name__}")
+        await self._settle(message, result)
+        return result.outcome in ("ok", "rejected")
 
-    def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
-        rule = next((rule for rule in self._rules() if rule.name == delivery.rule), None)
-        title, body = (rule.title, rule.body) if rule is not None else (None, None)
-        rendered = templates.render(title, body, outgoing(delivery))
-        if rendered.problem is not None:
-            self._metrics.template_errors.labels(delivery.rule).inc()
-            count = self._complaints.get(delivery.rule, 0)
-            if count < TEMPLATE_COMPLAINTS:
-                self._complaints[delivery.rule] = count + 1
-                self.log.warning(
-                    "a message failed to render; the default one is sent",
-                    rule=delivery.rule,
-                    problem=rendered.problem,
-                )
-        wanted = delivery.created
-        if delivery.timer is not None and rule is not None and rule.hold_for is not None:
-            wanted += rule.hold_for
-        text = rendered.body
-        if now - wanted > LATE:
-            text = f"{text}\n\n{templates.late_note(delivery.event.time, now)}".lstrip()
-        return rendered.title, text
+    async def _still_true(self, message: Message) -> Message:
+        """Leave out timers whose state has ended since: the provider is asked once more before
+        people are told that something has lasted. Where it cannot be asked, the timer waits.
+        """
+        kept: Message = []
+        for delivery in message:
+            if delivery.timer is None or delivery.event.subject is None:
+                kept.append(delivery)
+                continue
+            asked = await self._confirm(delivery.event.source, delivery.event.subject)
+            query = DeliveryQuery(id=delivery.id, receiver=delivery.receiver, state="pending")
+            if not await self._store.deliveries(query):
+                continue  # what was seen just now has ended it
+            if asked:
+                kept.append(delivery)
+            else:
+                await self._put_back([delivery], self._clock() + ASK_AGAIN)
+        return kept
 
-    async def _settle(self, batch: list[Delivery], result: Result) -> None:
+    async def _put_back(self, message: Message, due: datetime) -> None:
+        """Give claimed deliveries back untried."""
+        await self._store.settle(
+            [
+                Settlement(d.key, d.attempt, "pending", max(due, d.due), d.note, None, untried=True)
+                for d in message
+            ]
+        )
+
+    async def _settle(self, batch: Message, result: Result) -> None:
         """Record what came of it, and what it says about the receiver, in one transaction."""
         async with self._settling:
             now = self._clock()
@@ -260,7 +280,7 @@ class Dispatcher:
             commit: Commit | None = None
             if turned is not None:
                 trouble = state.failing or self.state.failing
-                state, commit, _ = announce_receiver(
+                state, commit, failed = announce_receiver(
                     self._rules(),
                     state,
                     turned,
@@ -269,6 +289,8 @@ class Dispatcher:
                     since=trouble.since if trouble else now,
                     now=now,
                 )
+                for rule, _problem in failed:
+                    self._metrics.rule_errors.labels(rule).inc()
                 say = self.log.error if turned == "failing" else self.log.info
                 say(
                     "the receiver fails" if turned == "failing" else "the receiver works again",

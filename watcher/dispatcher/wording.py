@@ -1,0 +1,68 @@
+"""The words of a delivery: the rule's message or the default one, late or together with others.
+
+Law: renders what `watcher.templates` decides; sends nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from watcher import templates
+from watcher.metrics import Metrics
+from watcher.model import Delivery, derive_id
+from watcher.notify import Notice
+from watcher.rules import Rule, outgoing
+
+__all__ = ["Words"]
+
+LATE = timedelta(minutes=10)
+"""A text that goes out later than this says when it happened."""
+
+
+class Words:
+    """Makes notices for one receiver; a template that fails is counted, and logged once."""
+
+    def __init__(
+        self, rules: Callable[[], tuple[Rule, ...]], metrics: Metrics, log: Any, *, text: bool
+    ) -> None:
+        self._rules = rules
+        self._metrics = metrics
+        self._log = log
+        self._with_text = text
+        self._complained: set[str] = set()
+
+    def notice(self, batch: Sequence[Delivery], now: datetime) -> Notice:
+        """Make one message of one delivery, or a digest of several."""
+        event = outgoing(batch[0])
+        if not self._with_text:
+            return Notice(event, "", "", now)
+        texts = [self._text(delivery, now) for delivery in batch]
+        if len(batch) == 1:
+            return Notice(event, *texts[0], now)
+        title, body = templates.digest(texts)
+        event = dataclasses.replace(event, id=derive_id("digest", *(d.id for d in batch)))
+        return Notice(event, title, body, now)
+
+    def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
+        rule = next((rule for rule in self._rules() if rule.name == delivery.rule), None)
+        title, body = (rule.title, rule.body) if rule is not None else (None, None)
+        rendered = templates.render(title, body, outgoing(delivery))
+        if rendered.problem is not None:
+            self._metrics.template_errors.labels(delivery.rule).inc()
+            if delivery.rule not in self._complained:
+                self._complained.add(delivery.rule)
+                self._log.warning(
+                    "a message failed to render; the default one is sent",
+                    rule=delivery.rule,
+                    problem=rendered.problem,
+                )
+        wanted = delivery.created
+        if delivery.timer is not None and rule is not None and rule.hold_for is not None:
+            wanted += rule.hold_for
+        text = rendered.body
+        if now - wanted > LATE:
+            text = f"{text}\n\n{templates.late_note(delivery.event.time, now)}".lstrip()
+        return rendered.title, text
