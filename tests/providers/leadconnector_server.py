@@ -1,4 +1,7 @@
-"""A strict search server: its cursor continues strictly after a value, and ties are lost."""
+"""A strict search server: its cursor continues strictly after a value, and ties are lost.
+
+And the walk over it, as the poller makes it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from watcher.providers import Page, Request, Response
+from watcher.providers import Motion, Page, Request, Response
+from watcher.providers.leadconnector import HighLevel, HighLevelSettings
 
 START = 1_786_000_000_000
 NOW = datetime.fromtimestamp(START / 1000, UTC) + timedelta(seconds=1)
@@ -15,19 +19,24 @@ NOW = datetime.fromtimestamp(START / 1000, UTC) + timedelta(seconds=1)
 
 @dataclass
 class Row:
-    """A conversation at the server; `at` is None for one that was never written in."""
+    """A conversation at the server; `at` is None for one that was never written in, `added` for
+    one without a creation time, which no window of creation times selects.
+    """
 
     id: str
     at: int | None
     unread: bool = False
     owner: str | None = None
+    added: int | None = None
 
 
 @dataclass
 class StrictServer:
     """The search as it was observed; the switches are what is not known of it.
 
-    `mirrored`: equal rows come in the opposite order when the sort is turned round. `before`
+    `mirrored`: equal rows come in the opposite order when the sort is turned round, else in the
+    same one, as in a search index. `closed` tells whether `startDate` and `endDate` select rows
+    of these very milliseconds; `heeds` names the filters that are not ignored. `before`
     is called ahead of each answer with the number of the request, to change the world. `hidden`
     ids are taken out of a page after it was cut; `neither` ids pass for neither read nor unread.
     """
@@ -38,6 +47,8 @@ class StrictServer:
     ascends: bool = True
     heeds_cursor: bool = True
     counts: bool = True
+    closed: tuple[bool, bool] = (True, True)
+    heeds: frozenset[str] = frozenset({"assignedTo", "startDate", "endDate"})
     before: Callable[[int], None] = lambda number: None
     hidden: frozenset[str] = frozenset()
     neither: frozenset[str] = frozenset()
@@ -68,20 +79,56 @@ class StrictServer:
         return Response(200, json.dumps(body).encode(), {}, NOW, NOW)
 
     def _selected(self, row: Row, params: dict[str, str]) -> bool:
-        if params.get("assignedTo") == "unassigned" and row.owner:
+        params = {key: text for key, text in params.items() if key in self.heeds | {"status"}}
+        if "assignedTo" in params and (row.owner or "unassigned") != params["assignedTo"]:
+            return False
+        if not self._within(row, params.get("startDate"), params.get("endDate")):
             return False
         if row.id in self.neither:
             return params["status"] == "all"
         return params["status"] == "all" or (params["status"] == "unread") == row.unread
+
+    def _within(self, row: Row, start: str | None, end: str | None) -> bool:
+        if start is None and end is None:
+            return True
+        if row.added is None:
+            return False
+        low, high = int(start or 0), int(end or 2 * START)
+        begun = row.added > low or (self.closed[0] and row.added == low)
+        return begun and (row.added < high or (self.closed[1] and row.added == high))
 
 
 def _shape(row: Row) -> dict[str, object]:
     shape: dict[str, object] = {"id": row.id, "unreadCount": int(row.unread)}
     if row.at is not None:
         shape |= {"lastMessageDate": row.at, "sort": [row.at]}
+    if row.added is not None:
+        shape["dateAdded"] = row.added
     if row.owner:
         shape["assignedTo"] = row.owner
     return shape
+
+
+def provider(page_size: int = 3) -> HighLevel:
+    return HighLevel(HighLevelSettings(location_id="loc1", token="t", page_size=page_size))
+
+
+def walk(server: StrictServer, motion: Motion, watched: HighLevel | None = None) -> list[Page]:
+    """Walk to the end as the poller does, and give the pages since the last fresh start."""
+    watched = watched or provider()
+    pages: list[Page] = []
+    position = watched.start(motion)
+    for _ in range(500):
+        page = watched.parse(position, server.answer(watched.request(position)))
+        if page.fallback:
+            watched.taught(page.learned)
+            pages, position = [], watched.start(motion)
+            continue
+        pages.append(page)
+        position = page.next
+        if position is None:
+            return pages
+    raise AssertionError("the walk does not end")
 
 
 def ids(pages: list[Page]) -> set[str]:

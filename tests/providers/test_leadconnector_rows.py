@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from leadconnector_desk import (
     EMPTY,
     answer,
@@ -94,9 +97,8 @@ def test_a_row_needs_no_more_than_an_id() -> None:
     row = observe()
     assert row.fields.keys() == {
         "url", "assignee", "contact.name", "contact.email", "contact.phone", "last_message",
-        "channel",
     }  # fmt: skip
-    assert row.absent == row.fields.keys() - {"url", "channel"}
+    assert row.absent == row.fields.keys() - {"url"}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,85 @@ def test_a_message_type_names_its_channel(kind: str, word: str | None) -> None:
 def test_without_a_message_the_conversations_own_type_names_the_channel(
     own: Any, word: str | None
 ) -> None:
-    assert observe(type=own).fields["channel"] == word
+    assert observe(type=own, lastMessageType=None).fields["channel"] == word
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({}, {}),
+        ({"type": "TYPE_PHONE"}, {}),  # which stands on conversations of any channel
+        ({"type": 1}, {}),
+        ({"type": "TYPE_NEW"}, {}),
+        ({"type": "TYPE_EMAIL"}, {"channel": "email"}),
+        ({"lastMessageType": None}, {}),
+        ({"lastMessageType": "TYPE_NO_SHOW"}, {}),
+        ({"lastMessageType": None, "type": ["TYPE_PHONE"]}, {}),
+        ({"lastMessageType": "", "type": "TYPE_PHONE"}, {"channel": "sms"}),
+    ],
+)
+@pytest.mark.parametrize("message", [{}, {"lastMessageBody": "hi"}])
+def test_a_channel_that_no_key_tells_is_left_out(
+    row: dict[str, Any], shown: dict[str, str], message: dict[str, str]
+) -> None:
+    seen = observe(**row, **message)
+    assert {path: word for path, word in seen.fields.items() if path == "channel"} == shown
+    assert ("channel" in seen.absent) == (row == {"type": "TYPE_EMAIL"})
+
+
+MESSAGE = {
+    "lastMessageBody": "Is Tuesday fine?",
+    "lastMessageType": "TYPE_SMS",
+    "lastMessageDirection": "inbound",
+    "lastMessageDate": 1_786_082_787_710,
+}
+
+
+@pytest.mark.parametrize(
+    ("gone", "part"),
+    [("lastMessageBody", "text"), ("lastMessageType", "type"),
+     ("lastMessageDirection", "direction"), ("lastMessageDate", "at")],
+)  # fmt: skip
+def test_a_message_without_one_of_its_keys_shows_the_others(gone: str, part: str) -> None:
+    whole = observe(**MESSAGE).fields["last_message"]
+    seen = observe(**{key: value for key, value in MESSAGE.items() if key != gone})
+    assert seen.fields["last_message"] == dataclasses.replace(whole, **{part: None})
+    assert "last_message" not in seen.absent
+
+
+def test_a_call_without_its_date_is_still_a_message() -> None:
+    row = observe(lastMessageBody="", lastMessageType="TYPE_CALL", lastMessageDirection="inbound")
+    assert row.fields["last_message"] == Message(None, "inbound", "call")
+
+
+def test_a_name_that_is_read_from_another_key_is_marked() -> None:
+    row = observe(contactName="ann")
+    assert row.fields["contact.name"] == "ann"
+    assert "contact.name" in row.absent
+    for own in ("Ann", None, ""):
+        assert "contact.name" not in observe(fullName=own, contactName="ann").absent
+
+
+OWN = {
+    "assignee": "assignedTo",
+    "contact.name": "fullName",
+    "contact.email": "email",
+    "contact.phone": "phone",
+    "channel": "lastMessageType",
+}
+ROW_KEYS = ("type", "contactName", "lastMessageBody", "lastMessageDate", *OWN.values())
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(ROW_KEYS), st.sampled_from([None, "", "TYPE_EMAIL", "TYPE_NO_SHOW", 7, []])
+    )
+)
+def test_no_path_whose_own_key_is_there_counts_as_absent(row: dict[str, Any]) -> None:
+    absent = observe(**row).absent
+    assert not [path for path in absent - {"last_message"} if OWN[path] in row]
+    if "last_message" in absent:
+        assert row.keys().isdisjoint({"lastMessageType", "lastMessageBody", "lastMessageDate"})
 
 
 @pytest.mark.parametrize(
@@ -151,11 +231,19 @@ def test_an_internal_comment_is_internal_whatever_its_direction(row: dict[str, A
         ({"inbox": False}, True),
         ({"deleted": True, "inbox": True}, True),
         ({"deleted": False, "inbox": True}, False),
-        ({"inbox": True}, False),
+        ({"deleted": None, "inbox": True}, False),
     ],
 )
 def test_deleted_or_out_of_the_inbox_is_archived(row: dict[str, Any], archived: bool) -> None:
     assert observe(**row).fields["archived"] is archived
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{}, {"inbox": True}, {"deleted": False}, {"deleted": False, "inbox": "yes"}],
+)
+def test_half_of_what_tells_the_archive_tells_nothing(row: dict[str, Any]) -> None:
+    assert "archived" not in observe(**row).fields
 
 
 def test_what_a_row_does_not_tell_is_left_out() -> None:

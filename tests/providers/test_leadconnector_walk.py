@@ -7,34 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadconnector_server import NOW, START, Row, StrictServer, ids, world
+from leadconnector_server import NOW, START, Row, StrictServer, ids, provider, walk, world
 
-from watcher.providers import Members, Motion, Page, Poll, Sweep
-from watcher.providers._leadconnector_walk import Walk
-from watcher.providers.leadconnector import HighLevel, HighLevelSettings
-
-
-def provider(page_size: int = 3) -> HighLevel:
-    return HighLevel(HighLevelSettings(location_id="loc1", token="t", page_size=page_size))
-
-
-def walk(server: StrictServer, motion: Motion, watched: HighLevel | None = None) -> list[Page]:
-    """Walk to the end as the poller does, and give the pages since the last fresh start."""
-    watched = watched or provider()
-    pages: list[Page] = []
-    position = watched.start(motion)
-    for _ in range(500):
-        page = watched.parse(position, server.answer(watched.request(position)))
-        if page.fallback:
-            watched.taught(page.learned)
-            pages, position = [], watched.start(motion)
-            continue
-        pages.append(page)
-        position = page.next
-        if position is None:
-            return pages
-    raise AssertionError("the walk does not end")
-
+from watcher.providers import Members, Poll, Sweep
 
 few_times = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=25)
 servers = st.builds(
@@ -138,42 +113,6 @@ def test_a_descending_walk_overlaps_from_the_other_side() -> None:
     pages = walk(server, Members("unread"))
     assert server.asked[1]["startAfterDate"] == str(START + 3)
     assert ids(pages) == {"c0", "c1", "c2", "c3"}
-
-
-def test_a_page_full_of_one_millisecond_is_asked_for_by_status() -> None:
-    rows = [*world(5, 5, 5, 5), Row("later", START + 9)]
-    rows[0].unread = rows[1].unread = True
-    server = StrictServer(rows, mirrored=False)
-    pages = walk(server, Sweep(NOW))
-    assert ids(pages) == {"c0", "c1", "c2", "c3", "later"}
-    assert pages[-1].complete
-    assert [params["status"] for params in server.asked] == ["all", "read", "unread", "all"]
-    assert server.asked[-1]["startAfterDate"] == str(START + 5)
-
-
-def test_a_part_that_is_full_too_is_asked_for_from_its_other_end() -> None:
-    server = StrictServer([*world(5, 5, 5, 5, 5), Row("later", START + 9)])
-    pages = walk(server, Sweep(NOW))
-    assert ids(pages) == {"c0", "c1", "c2", "c3", "c4", "later"}
-    assert pages[-1].complete
-    assert ("desc", "read") in {(params["sort"], params["status"]) for params in server.asked}
-
-
-@pytest.mark.parametrize(("rows", "mirrored"), [(7, True), (5, False)])
-def test_a_tie_that_cannot_be_proven_whole_leaves_the_sweep_incomplete(
-    rows: int, mirrored: bool
-) -> None:
-    server = StrictServer([*world(*[5] * rows), Row("later", START + 9)], mirrored=mirrored)
-    pages = walk(server, Sweep(NOW))
-    assert "later" in ids(pages)
-    assert not pages[-1].complete
-
-
-def test_parts_that_do_not_show_the_whole_page_again_prove_nothing() -> None:
-    server = StrictServer([*world(5, 5, 5, 5), Row("later", START + 9)])
-    server.rows[0].unread = server.rows[1].unread = True
-    server.neither = frozenset({"c2"})
-    assert not walk(server, Sweep(NOW))[-1].complete
 
 
 def test_a_page_cut_short_by_hidden_rows_is_not_the_end() -> None:
@@ -285,16 +224,6 @@ def test_behind_a_page_that_always_fails_the_rest_is_reached_from_the_other_end(
         around, complete = page.next, page.complete
     assert seen == {row.id for row in server.rows}
     assert not complete
-
-
-def test_a_part_of_a_tie_that_always_fails_is_stepped_over() -> None:
-    server, watched = StrictServer(world(5, 5, 5, 5, 9)), provider()
-    position = watched.start(Sweep(NOW))
-    stuck = watched.parse(position, server.answer(watched.request(position))).next
-    assert stuck.tie is not None
-    behind = watched.skip(stuck)
-    assert isinstance(behind, Walk)
-    assert (behind.cursor, behind.tie, behind.whole) == (START + 5, None, False)
 
 
 def test_a_descent_whose_page_always_fails_cannot_go_on() -> None:

@@ -5,7 +5,8 @@ Law: pure. Within a tie there is no cursor, only what the search can filter by (
 when its page shows a row from behind the tie or is short. A full part is divided: by the
 creation times that its page shows, down to single milliseconds; then it is asked for from the
 other end of the list; then by the assignees seen. What is never proven whole makes the walk
-incomplete, and so does a row of a divided page that no whole part brings again.
+incomplete, and so does a row of a divided page that no whole part brings again (one without a
+creation time, say, or one that changed sides meanwhile).
 
 Creation times come before assignees because they do not change while the parts are asked for,
 and because an assignee whom no page shows would be missed: there the server's own count of what
