@@ -36,6 +36,7 @@ Motion = Literal["check", "poll", "verify", "sweep"]
 CHECK_TRIES = 3
 """Failures of the check after which the walks themselves find out."""
 
+LOOK_UP_PAUSE = 5.0
 LONGEST_WAIT = 3600.0
 
 
@@ -257,19 +258,21 @@ class SourcePoller:
 
     async def _failed(self, motion: Motion, error: SourceError) -> None:
         """Pause what failed; everything, where the failure concerns every request."""
-        pause = await self._troubles.failed(_concern(motion), error)
         now = anyio.current_time()
-        until = now + pause
-        if not pause:
-            self._poll_due = now
         everything = isinstance(error, SourceRefused) or (
             isinstance(error, SourceUnavailable)
             and (error.connect or error.retry_after is not None)
         )
+        if motion == "verify" and not everything:
+            self._paused[motion] = now + LOOK_UP_PAUSE  # one row's trouble is not the source's
+            return
+        pause = await self._troubles.failed(_concern(motion), error)
+        if not pause:
+            self._poll_due = now
         if everything or motion == "check":
-            self._not_before = until
+            self._not_before = now + pause
         else:
-            self._paused[motion] = until
+            self._paused[motion] = now + pause
 
     # -- people -----------------------------------------------------------------------------
 

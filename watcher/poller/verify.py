@@ -17,7 +17,7 @@ from watcher.providers import LookUp, Response
 
 __all__ = ["Verification"]
 
-TRIES = 5
+TRIES = 3
 """Failed look-ups of one row after which it waits for the next sweep."""
 
 Reason = Literal["deleted", "access_lost", "unknown"]
