@@ -66,6 +66,10 @@ clean() {
     "${client[@]}" rm -f -v watcher-trial >/dev/null 2>&1 || true
     "${client[@]}" rm -f -v simulators-trial >/dev/null 2>&1 || true
     "${client[@]}" volume rm "$state" >/dev/null 2>&1 || true
+    # Its files belong to the image's user, whom only the engine can act for.
+    rm -rf "$trial" 2>/dev/null ||
+        "${client[@]}" run --rm --network none --user 0 --volume "$work:/work:z" --entrypoint rm \
+            "$image" -rf /work/trial || true
     [[ -n $keep ]] || rm -rf "$work"
 }
 
@@ -93,7 +97,6 @@ trap clean EXIT
 clean_before=$keep keep=yes
 clean # what an interrupted trial left
 keep=$clean_before
-rm -rf "$trial"
 
 if [[ -n $stand_in ]]; then
     base=$(awk '$1 == "FROM" {print $2; exit}' Dockerfile)
