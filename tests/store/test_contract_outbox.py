@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from support.records import LEASE, T0, at, commit, delivery, event, settlement
@@ -197,6 +198,29 @@ async def test_what_was_buried_while_out_does_not_wait_again_but_may_have_arrive
     assert (await only(store)).state == "dead"
     await store.settle([settlement(out, "delivered", seconds=3)])
     assert (await only(store)).state == "delivered"
+
+
+async def test_together_those_of_one_conversation_come_out_in_order(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"), of("3", "c2"), of("4", "c1"))
+    taken = await store.claim("team", at(0), lease=LEASE, limit=9, together=True)
+    assert [one.id for one in taken] == ["1", "2", "3", "4"]
+    assert await store.claim("team", at(0), lease=LEASE, limit=9, together=True) == []
+
+
+async def test_together_nothing_passes_one_that_waits_for_its_next_attempt(store: Store) -> None:
+    await fill(store, of("1", "c1", due=30), of("2", "c1"), of("3", "c2"))
+    taken = await store.claim("team", at(0), lease=LEASE, limit=9, together=True)
+    assert [one.id for one in taken] == ["3"]
+
+
+async def test_an_untried_claim_is_not_counted(store: Store) -> None:
+    await fill(store, of("1", "c1"))
+    (out,) = await store.claim("team", at(0), lease=LEASE, limit=9)
+    back = replace(settlement(out, "pending", seconds=0), untried=True, due=at(0))
+    await store.settle([back])
+    assert (await only(store)).attempt == 0
+    (again,) = await store.claim("team", at(5), lease=LEASE, limit=9)
+    assert again.attempt == 1
 
 
 async def test_next_due_looks_at_what_is_pending_whoever_has_claimed_it(store: Store) -> None:

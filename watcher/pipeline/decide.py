@@ -60,7 +60,8 @@ class Look:
     `previous` when this source was last looked at at all. `admit` lets unknown rows without a
     creation time in at once; otherwise they are withheld as arrivals. `silent` lets all unknown
     rows join without an event. `trusted` are leaf paths whose absence is believed, because other
-    rows of the same walk had them. `decided` is the present, where that is later than `received`.
+    rows of the same walk had them; `doubted` those that vanished lately, of which not even a single
+    row is believed. `decided` is the present, where that is later than `received`.
     """
 
     sent: datetime
@@ -70,6 +71,7 @@ class Look:
     admit: bool = False
     silent: bool = False
     trusted: frozenset[str] = frozenset()
+    doubted: frozenset[str] = frozenset()
     decided: datetime | None = None
 
     @property
@@ -105,7 +107,7 @@ def decide(
 ) -> Decision:
     """Decide what a page's rows change. Until the baseline has ended there are no events."""
     latest = {row.id: row for row in rows}  # a row that is there twice: the later copy wins
-    lost = vanished(known, latest.values()) - look.trusted
+    lost = vanished(known, latest.values(), look.doubted) - look.trusted
     doubtful: list[Observation] = []
     builder = _Builder(watch, state, look)
     arrivals: list[Observation] = []

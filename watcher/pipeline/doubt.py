@@ -38,8 +38,14 @@ def older(row: Observation, baseline_started: datetime | None) -> bool:
     return older
 
 
-def vanished(known: Mapping[str, Snapshot], rows: Iterable[Observation]) -> frozenset[str]:
-    """Give the paths whose raw key no row of the page has, though several known rows had values."""
+def vanished(
+    known: Mapping[str, Snapshot],
+    rows: Iterable[Observation],
+    doubted: frozenset[str] = frozenset(),
+) -> frozenset[str]:
+    """Give the paths whose raw key no row of the page has, though several known rows had values
+    (for paths that are `doubted` already, one is enough).
+    """
     rows = list(rows)
     candidates = frozenset.intersection(*(row.absent for row in rows)) if rows else frozenset()
     lost = {
@@ -52,7 +58,9 @@ def vanished(known: Mapping[str, Snapshot], rows: Iterable[Observation]) -> froz
         )
         for path in candidates
     }
-    return frozenset(path for path, count in lost.items() if count >= VANISHED_AT)
+    return frozenset(
+        path for path, count in lost.items() if count >= (1 if path in doubted else VANISHED_AT)
+    )
 
 
 def value_at(snapshot: Snapshot, path: str) -> Any:

@@ -64,6 +64,7 @@ class Desk:
         self.metrics = metrics
         self.recent = Recent()
         self.vouched: set[str] = set()
+        self.doubted: frozenset[str] = frozenset()
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
         self.present = 0
         self.looked = self.passed = clock()
@@ -190,6 +191,13 @@ class Desk:
         together with them (and only then; see `save` for a page that changes nothing).
         """
         latest = {row.id: row for row in rows}
+        shown = frozenset(
+            path
+            for row in rows
+            for path, value in row.fields.items()
+            if value is not None and path not in row.absent
+        )
+        self.doubted -= shown
         fresh = self.recent.fresh(latest.values(), response.sent)
         if not fresh:
             self.looked = response.sent
@@ -206,7 +214,8 @@ class Desk:
             previous=self.passed,
             admit=admit,
             silent=silent,
-            trusted=trusted,
+            trusted=trusted | shown,
+            doubted=self.doubted,
             decided=self.clock(),
         )
         decision = decide(self.watch, self.state, known, fresh, look)
@@ -217,6 +226,7 @@ class Desk:
                     commit, state=dataclasses.replace(self.state, **cursor)
                 )
             await self.commit(commit)
+        self.doubted |= decision.vanished
         self.recent.keep((row for row in fresh if row.id in decision.agreed), response.sent)
         self.count_failed(decision.failed)
         self.looked = response.sent
