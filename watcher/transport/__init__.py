@@ -8,6 +8,7 @@ here, with a reason that names host and port and never a token, a path or a quer
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,7 +36,14 @@ from watcher.transport.client import CONNECT_TIMEOUT, call_unix, new_client
 from watcher.transport.failures import NETWORK_ERRORS, Failure, explain, place
 from watcher.transport.origins import App, PerOriginTransport
 
-__all__ = ["Connection", "PerOriginTransport", "Transport", "call_unix", "prepare_loop"]
+__all__ = [
+    "Connection",
+    "PerOriginTransport",
+    "Transport",
+    "call_unix",
+    "name_resolution_hangs",
+    "prepare_loop",
+]
 
 DEADLINE = 60.0
 """Seconds for one exchange from the first byte sent to the last byte read, a retry included."""
@@ -47,6 +55,7 @@ LARGEST_ANSWER = 64 * 1024
 """Bytes that are read of what a receiver answers."""
 
 RESOLVERS = 64
+RESOLVER = "inbox-watcher-resolve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +212,22 @@ def prepare_loop() -> None:
     hang in DNS would delay every healthy host.
     """
     asyncio.get_running_loop().set_default_executor(
-        ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
+        _Resolvers(RESOLVERS, thread_name_prefix=RESOLVER)
     )
+
+
+def name_resolution_hangs() -> bool:
+    """Tell whether a thread still waits for DNS; the interpreter would wait for it at exit, for as
+    long as the resolver likes.
+    """
+    return any(thread.name.startswith(RESOLVER) for thread in threading.enumerate())
+
+
+class _Resolvers(ThreadPoolExecutor):
+    """An executor that a loop's end does not wait for: a name that hangs cannot be called back."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 class _Trace:
