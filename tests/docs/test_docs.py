@@ -210,7 +210,7 @@ def typed() -> list[str]:
     for page in PAGES:
         text = re.sub(r"`inbox-watcher \w+` is not included yet", "", page.read_text("utf-8"))
         said += code(text)
-    found = [re.search(r"(?:^|/|\s)inbox-watcher ([a-z].*)", each) for each in (*lines, *said)]
+    found = [re.search(r"^(?:.*[\s/])?inbox-watcher ([a-z].*)", each) for each in (*lines, *said)]
     return sorted({match[1] for match in found if match})
 
 

@@ -110,7 +110,9 @@ def test_a_row_that_only_the_archived_list_shows_proves_a_wrong_filter() -> None
         list(walk(provider(), look_up(), Desk(all=OTHERS, archived=HERE)))
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"id": "l-1", "deletedAt": "once"}', b'{"items": []}'])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[]", b'{"id": "l-1", "deletedAt": "once"}', b'{"items": []}']
+)
 def test_an_answer_that_is_no_lead_proves_nothing(body: bytes) -> None:
     desk = Desk(all=EMPTY, archived=EMPTY, lead=answer(body))
     with pytest.raises(SourceChanged, match="no lead"):
