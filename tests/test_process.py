@@ -60,6 +60,7 @@ class Scene:
                 f"    sweep_every: 2s\n    {SETTING[provider].format(repr(account.id))}\n"
             ).replace("account_id: '4'", "account_id: 4")
         self.log = folder / "log.txt"
+        self.starts = 0
         self.config = folder / "watcher.yaml"
         self.config.write_text(
             f"store: {folder}/watcher.db\nserver: false\nsources:\n{sources}receivers:\n"
@@ -78,13 +79,17 @@ class Scene:
         return Response()
 
     def start(self) -> subprocess.Popen[bytes]:
+        """Start the program, and wait until it listens to signals."""
+        self.starts += 1
         with self.log.open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "watcher", "run", "--config", str(self.config)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "NO_COLOR": "1"},
             )
+        self.wait(lambda: self.log.read_text().count('"watching"') == self.starts)
+        return process
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -65,6 +65,7 @@ def bind_control(store: Path) -> tuple[socket.socket, Path]:
     mask = os.umask(0o177)
     try:
         listener.bind(str(path))
+        listener.listen()  # who comes before the server does waits instead of being refused
     except OSError as error:
         listener.close()
         raise StoreError(f"the control socket {path} cannot be made: {error.strerror}") from None

@@ -35,7 +35,7 @@ def test_status_of_a_running_daemon_is_its_own(shop: Workshop, running: Any) -> 
         daemon.wait_for("baseline done")
         wait_until(lambda: "ok" in shop.run("status", secrets=False).stdout)
         watcher, source, receiver = json_lines(shop.run("status", "--json").stdout)
-        assert f"pid {daemon.process.pid}" in watcher["daemon"]
+        assert f"process {daemon.process.pid}" in watcher["daemon"]
         assert (source["source"], source["conversations"], source["stale"]) == ("support", 4, False)
         assert receiver["pending"] == 0
         assert daemon.stop(signal.SIGTERM) == 0

@@ -69,6 +69,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # who comes before the server does waits instead of being refused
     except OSError as error:
         listener.close()
         raise OSError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
