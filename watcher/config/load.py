@@ -122,11 +122,11 @@ def _check_whole(merged: Merged, work: Work) -> None:
     first = str(merged.files[0]) if merged.files else ""
     if not merged.sources:
         work.problems.append(
-            Problem(first, 0, 0, "no source is configured", "add one under `sources:`")
+            Problem(first, 1, 1, "no source is configured", "add one under `sources:`")
         )
     if not merged.rules:
         work.warnings.append(
-            Problem(first, 0, 0, "no rule is configured, so nothing is sent", "add `rules:`")
+            Problem(first, 1, 1, "no rule is configured, so nothing is sent", "add `rules:`")
         )
     used = {name for rule in merged.rules for name in notified(rule)}
     for name, entry in merged.receivers.items():
