@@ -68,8 +68,8 @@ clean() {
     "${client[@]}" volume rm "$state" >/dev/null 2>&1 || true
     # Its files belong to the image's user, whom only the engine can act for.
     rm -rf "$trial" 2>/dev/null ||
-        "${client[@]}" run --rm --network none --user 0 --volume "$work:/work:z" --entrypoint rm \
-            "$image" -rf /work/trial || true
+        "${client[@]}" run --rm --network none --user 0 --volume "$work:/scratch:z" --entrypoint rm \
+            "$image" -rf /scratch/trial || true
     [[ -n $keep ]] || rm -rf "$work"
 }
 
