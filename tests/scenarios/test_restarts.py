@@ -12,6 +12,7 @@ import anyio
 import pytest
 from stage import Stage
 
+from watcher.model import rfc3339
 from watcher.simulator import World, lively
 from watcher.store.memory import MemoryStore
 from watcher.store.sqlite import SqliteStore
@@ -180,3 +181,19 @@ async def test_a_field_that_is_newly_mapped_is_taken_over_silently(stage: Stage)
     assert event["type"] == "conversation.disposition_changed"
     assert event["data"]["changes"]["disposition"]["before"]["label"] == "won"
     assert event["data"]["changes"]["disposition"]["after"]["label"] == "lost"
+
+
+async def test_what_came_while_nobody_watched_is_said_to_have_come_then(stage: Stage) -> None:
+    account = stage.watch("highlevel", "sales", "1", conversations=6)
+    async with stage.running():
+        await stage.baseline()
+        await anyio.sleep(300)
+    stopped = stage.clock()
+    await anyio.sleep(3600)
+    stage.world.create(account, "anybody there?")
+    await anyio.sleep(3600)
+    async with stage.running():
+        await anyio.sleep(300)
+    (created,) = stage.inbox.of("conversation.created")
+    observed = created["data"]["observed"]
+    assert observed["after"] <= rfc3339(stopped) < observed["before"]

@@ -106,6 +106,8 @@ class Desk:
                 state = dataclasses.replace(stored, mapping=fingerprint)
                 await self.commit(Commit(name, state, unsee=unsee))
         provider.taught(self.state.learned)
+        if self.state.polled is not None:  # what is new now may have come while nobody watched
+            self.passed = min(self.passed, self.state.polled)
         self.present = len(await self.store.present(name))
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
