@@ -9,11 +9,13 @@ import stat
 import threading
 from pathlib import Path
 
+import anyio
 import pytest
 from support.records import LEASE, T0, commit, delivery, event, snapshot
 
 from watcher.errors import StoreError, StoreLocked
 from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
+from watcher.store._lock import StoreLock
 from watcher.store.sqlite import SqliteStore, copy_to_memory, read_lock
 
 
@@ -229,3 +231,21 @@ async def test_a_copy_of_a_store_that_does_not_exist_is_empty(tmp_path: Path) ->
     copy = await copy_to_memory(tmp_path / "db")
     assert list(await copy.sources()) == []
     assert names(tmp_path) == []
+
+
+async def test_a_reader_waits_for_an_owner_that_is_still_making_the_store(tmp_path: Path) -> None:
+    path, finished = tmp_path / "db", tmp_path / "finished"
+    await (await SqliteStore.open(finished)).close()
+    lock = StoreLock.acquire(path, "test")
+    path.touch()  # as SQLite leaves it before the first transaction
+
+    async def finish() -> None:
+        await anyio.sleep(0.3)
+        finished.rename(path)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(finish)
+        with anyio.fail_after(5):
+            reader = await SqliteStore.open_reader(path)
+        await reader.close()
+    lock.release()

@@ -42,6 +42,9 @@ __all__ = ["LockHolder", "SqliteStore", "copy_to_memory", "read_lock"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+WAITS, WAIT = 30, 0.1
+"""How often, and how many seconds apart, a reader looks whether the owner has made the store."""
+
 
 class SqliteStore:
     """Implements `watcher.store.Store`. Made by `open` (the owner) or `open_reader` (a command)."""
@@ -253,7 +256,21 @@ def _open_owner(path: Path, owner: str) -> tuple[StoreLock, Writer]:
 
 
 async def _open_reader(path: Path) -> Reader:
-    """Open a file that must be a store of this program's version."""
+    """Open a file that must be a store of this program's version.
+
+    An owner that has just started may still be making its tables: it is given a moment.
+    """
+    for _ in range(WAITS):
+        try:
+            return await _open_finished(path)
+        except StoreError:
+            if await _in_thread(functools.partial(read_lock, path)) is None:
+                raise
+        await anyio.sleep(WAIT)
+    return await _open_finished(path)
+
+
+async def _open_finished(path: Path) -> Reader:
     if not await anyio.Path(path).is_file():
         raise StoreError(f"there is no store at {path}; start `inbox-watcher run` or name another")
     reader = await Reader.open(path)
