@@ -72,8 +72,10 @@ def test_a_receiver_named_by_several_rules_is_told_once_by_the_first() -> None:
         rule(name="second", notify=("crm", "boss")),
     )
     assert route(event(), rules).immediate == (
-        Match("team", "first"), Match("crm", "first"), Match("boss", "second"),
-    )  # fmt: skip
+        Match("team", "first", ("first",)),
+        Match("crm", "first", ("first", "second")),
+        Match("boss", "second", ("second",)),
+    )
 
 
 def test_every_rule_with_for_has_a_timer_of_its_own() -> None:
@@ -84,7 +86,7 @@ def test_every_rule_with_for_has_a_timer_of_its_own() -> None:
         rule("conversation.unread", name="later", hold_for=hour, notify=("team", "team")),
     )
     routed = route(event(), rules)
-    assert routed.immediate == (Match("team", "now"),)
+    assert routed.immediate == (Match("team", "now", ("now",)),)
     assert routed.timers == (Timer("team", "soon", quarter), Timer("team", "later", hour))
 
 
@@ -98,10 +100,10 @@ def test_a_condition_that_fails_is_false_and_told() -> None:
 def test_a_receiver_is_never_told_of_itself() -> None:
     rules = (rule("receiver.*", notify=("crm", "team")), rule("*", name="all", notify=("crm",)))
     failing = event("receiver.failing", None, source="crm")
-    assert route(failing, rules).immediate == (Match("team", "rule"),)
+    assert route(failing, rules).immediate == (Match("team", "rule", ("rule",)),)
     assert "not told of itself" in explain(failing, rules)[1].reason
     namesake = event("source.failing", None, source="crm")
-    assert route(namesake, rules).immediate == (Match("crm", "all"),)
+    assert route(namesake, rules).immediate == (Match("crm", "all", ("all",)),)
 
 
 @pytest.mark.parametrize("direction", ["outbound", "internal", None])

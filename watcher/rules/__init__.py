@@ -11,33 +11,59 @@ from watcher.rules.conditions import (
     Condition,
     Context,
     EvaluationError,
+    Expression,
     ExpressionError,
     compile_condition,
+    compile_expression,
     context,
 )
+from watcher.rules.hours import Hours, Window
 from watcher.rules.lasting import ends
-from watcher.rules.routing import Match, Routing, Timer, Verdict, explain, outgoing, route
+from watcher.rules.pace import Digest, Repeat, Throttle, digest_key, throttle_key
+from watcher.rules.routing import (
+    Collected,
+    Match,
+    Routing,
+    Timer,
+    Verdict,
+    explain,
+    outgoing,
+    route,
+)
 from watcher.rules.rule import TIMED_TYPES, Objection, Rule, check_for, check_when, covered
+from watcher.rules.silence import Silence, silenced
 
 __all__ = [
     "TIMED_TYPES",
+    "Collected",
     "Condition",
     "Context",
+    "Digest",
     "EvaluationError",
+    "Expression",
     "ExpressionError",
+    "Hours",
     "Match",
     "Objection",
+    "Repeat",
     "Routing",
     "Rule",
+    "Silence",
+    "Throttle",
     "Timer",
     "Verdict",
+    "Window",
     "check_for",
     "check_when",
     "compile_condition",
+    "compile_expression",
     "context",
     "covered",
+    "digest_key",
     "ends",
     "explain",
     "outgoing",
     "route",
+    "silenced",
+    "throttle_key",
 ]

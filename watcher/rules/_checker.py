@@ -7,7 +7,7 @@ is allowed. One recursive descent over the grammar of the CEL specification.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -56,10 +56,13 @@ class Reading:
     findings: tuple[Finding, ...]
 
 
-def read(source: str) -> Reading:
-    """Read an expression that the library compiles; raises Stop where no token fits."""
+def read(source: str, more: Sequence[str] = ()) -> Reading:
+    """Read an expression that the library compiles; raises Stop where no token fits.
+
+    `more` are names of texts that it may read besides those of an event.
+    """
     shape, stopped = ANY, []
-    reader = _Reader(source)
+    reader = _Reader(source, {**_ROOTS, **dict.fromkeys(more, STRING)})
     try:
         shape = reader.whole().shape
     except Stop as stop:
@@ -69,8 +72,9 @@ def read(source: str) -> Reading:
 
 
 class _Reader(Cursor):
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, known: Mapping[str, Shape]) -> None:
         super().__init__(source)
+        self.known = known
         self.depth = 0
         self.macros = 0
         self.scope: dict[str, Shape] = {}
@@ -209,11 +213,11 @@ class _Reader(Cursor):
             return Term(_LITERALS[name])
         if name in self.scope:
             return Term(self.scope[name], path=name)
-        if name in _ROOTS:
+        if name in self.known:
             self.roots.add(name)
-            return Term(_ROOTS[name], path=name)
+            return Term(self.known[name], path=name)
         if name not in TYPES:
-            known = [*self.scope, *_ROOTS]
+            known = [*self.scope, *self.known]
             message = f"{name!r} is not known here; there are {', '.join(known)}"
             self.object_to((message, _meant(name, known)), token.offset)
         return Term(ANY, path=name)

@@ -6,6 +6,7 @@ goes wrong with one event is an `EvaluationError`, and nothing else is ever rais
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import cel
 
 from watcher.errors import WatcherError
 from watcher.model import Event
-from watcher.rules._checker import Finding, read
+from watcher.rules._checker import Finding, Reading, read
 from watcher.rules._operators import WORDS
 from watcher.rules._tokens import Stop
 from watcher.vocabulary import SAMPLES, variables
@@ -24,8 +25,10 @@ __all__ = [
     "Condition",
     "Context",
     "EvaluationError",
+    "Expression",
     "ExpressionError",
     "compile_condition",
+    "compile_expression",
     "context",
 ]
 
@@ -36,6 +39,10 @@ such as `1 + 1 + …` was seen to overflow a thread's stack of 8 MB, which ends 
 
 _MATCHES = cel.compile("''.matches(pattern)")
 _LASTS = frozenset({"source", "provider", "conversation"})
+SILENCE_NAMES = ("rule", "receiver", "severity")
+"""What the `match` of a silence sees besides the event."""
+
+_SAME_CONVERSATION = '[source, conversation == null ? "" : conversation.id]'
 _FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -102,9 +109,27 @@ class Condition:
         return result
 
 
-def context(event: Event) -> Context:
-    """Make an event known to conditions. Never fails: what CEL cannot hold is replaced."""
-    names = variables(event)
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression whose value groups events: those with the same one belong together."""
+
+    source: str
+    _program: cel.Program
+
+    def key(self, context: Context) -> str:
+        """Give the value for one event as text (JSON); raises EvaluationError."""
+        try:
+            result = self._program.execute(context.cel)
+        except _FAILURES as failure:
+            raise EvaluationError(_explain(failure)) from None
+        return json.dumps(result, sort_keys=True, default=str, ensure_ascii=False)
+
+
+def context(event: Event, **more: str) -> Context:
+    """Make an event known to conditions, for silences with `rule`, `receiver` and `severity`.
+    Never fails: what CEL cannot hold is replaced.
+    """
+    names = variables(event) | more
     try:
         return Context(cel.Context(names))
     except (OverflowError, TypeError, ValueError):
@@ -122,33 +147,50 @@ def _holdable(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
-def compile_condition(source: str) -> Condition:
+def compile_condition(source: str, *, silence: bool = False) -> Condition:
     """Compile an expression; raises ExpressionError with every mistake that it finds.
 
     Checked are the syntax, every name, field and function wherever it stands, the types of
-    operands, and what a trial run over sample events brings up.
+    operands, and what a trial run over sample events brings up. With `silence` it also sees
+    `rule`, `receiver` and `severity`.
     """
+    program, reading = _compile(source, SILENCE_NAMES if silence else ())
+    if reading.shape.kind not in ("bool", "any"):
+        message = f"the condition gives {WORDS[reading.shape.kind]}, not true or false"
+        raise ExpressionError(message)
+    condition = Condition(source, reading.roots, program)
+    _try(program, boolean=True)
+    return condition
+
+
+def compile_expression(source: str) -> Expression:
+    """Compile an expression that groups events; raises ExpressionError as for conditions.
+
+    The word `conversation` stands for the conversation's id: the whole changes with every event.
+    """
+    meant = _SAME_CONVERSATION if source.strip() == "conversation" else source
+    program, _ = _compile(meant, ())
+    _try(program, boolean=False)
+    return Expression(source, program)
+
+
+def _compile(source: str, more: tuple[str, ...]) -> tuple[cel.Program, Reading]:
     if not source.strip():
-        raise ExpressionError("the condition is empty")
+        raise ExpressionError("the expression is empty")
     if len(source) > LONGEST:
-        raise ExpressionError(f"the condition is longer than {LONGEST} characters", LONGEST)
+        raise ExpressionError(f"the expression is longer than {LONGEST} characters", LONGEST)
     try:
         program = cel.compile(source)
     except ValueError as failure:  # UnicodeEncodeError is one, too
         raise _syntax_error(source, str(failure)) from None
     try:
-        reading = read(source)
+        reading = read(source, more)
     except Stop as stop:
         raise ExpressionError(stop.message, stop.offset) from None
     findings = reading.findings + tuple(_bad_patterns(reading.patterns))
     if findings:
         raise _collect(findings)
-    if reading.shape.kind not in ("bool", "any"):
-        message = f"the condition gives {WORDS[reading.shape.kind]}, not true or false"
-        raise ExpressionError(message)
-    condition = Condition(source, reading.roots, program)
-    _try(condition)
-    return condition
+    return program, reading
 
 
 def _collect(findings: tuple[Finding, ...]) -> ExpressionError:
@@ -168,20 +210,20 @@ def _bad_patterns(patterns: tuple[tuple[str, int], ...]) -> Iterator[Finding]:
             yield Finding(message, offset)
 
 
-def _try(condition: Condition) -> None:
+def _try(program: cel.Program, *, boolean: bool) -> None:
     """Run over the samples. In the first every field has a value, so only what is open may be
     missing there; in the others anything may be null.
     """
     for number, sample in enumerate(SAMPLES):
         try:
-            result = condition._program.execute(context(sample).cel)
+            result = program.execute(context(sample, **dict.fromkeys(SILENCE_NAMES, "")).cel)
         except LookupError:
             continue  # a key of `attributes`, a label by number: known only at run time
         except _FAILURES as failure:
             if number == 0:
                 raise ExpressionError(f"tried on a sample event: {_explain(failure)}") from None
             continue
-        if not isinstance(result, bool):
+        if boolean and not isinstance(result, bool):
             raise ExpressionError(f"the condition gives {_kind(result)}, not true or false")
 
 

@@ -1,4 +1,4 @@
-"""What lasts: whether an observed change ends what a rule with `for` waits on.
+"""What lasts: whether an observed change ends what a rule with `for` or `repeat` waits on.
 
 Law: pure. A state ends by what is observed: what is not known to have ended goes on. Ends are
 told from the two sides of a change; the store cancels the timers before it adds new ones, so an
@@ -83,22 +83,22 @@ def ends(
     """Give the names of the rules whose wait about this conversation is over, each with a note.
 
     `after` is None when the conversation was removed, which ends everything. A wait is over when
-    its state has ended or when `where`, as far as it speaks of the conversation itself, no longer
-    holds. A rule for several types is over with the first of their states that ends: its timer
-    does not tell which of them it waits on. (Waits about a source end with `source.recovered`,
-    whatever the rule.)
+    its state has ended, or when `where` or `unless`, as far as they speak of the conversation
+    itself, no longer let it match. A rule for several types is over with the first of their states
+    that ends: its timer does not tell which of them it waits on. (Waits about a
+    source end with `source.recovered`, whatever the rule.)
     """
     over: list[tuple[str, str]] = []
     now: Context | None = None
     for rule in rules:
-        if rule.hold_for is None or rule.types <= {"source.failing"}:
+        if not rule.lasting or rule.types <= {"source.failing"}:
             continue
         if after is None:
             over.append((rule.name, "the conversation was removed"))
             continue
         if note := _state_ended(rule, before, after):
             over.append((rule.name, note))
-        elif rule.where_lasts:
+        elif rule.where_lasts or rule.unless_lasts:
             now = now or _still(to_plain(after), source, provider)
             if note := _lapsed(rule, now):
                 over.append((rule.name, note))
@@ -126,9 +126,16 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _lapsed(rule: Rule, now: Context) -> str:
-    if rule.where is None:
-        return ""
-    try:
-        return "" if rule.where.holds(now) else "`where` no longer holds"
-    except EvaluationError as failure:
-        return f"`where` can no longer be evaluated: {failure.message}"
+    asked = (
+        ("where", rule.where if rule.where_lasts else None, True),
+        ("unless", rule.unless if rule.unless_lasts else None, False),
+    )
+    for key, condition, wanted in asked:
+        if condition is None:
+            continue
+        try:
+            if condition.holds(now) != wanted:
+                return f"`{key}` {'no longer holds' if wanted else 'holds now'}"
+        except EvaluationError as failure:
+            return f"`{key}` can no longer be evaluated: {failure.message}"
+    return ""

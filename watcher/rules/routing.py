@@ -9,43 +9,50 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from watcher.model import Delivery, Event
 from watcher.rules.conditions import Context, EvaluationError, context
+from watcher.rules.pace import Digest, digest_key
 from watcher.rules.rule import Rule
 
-__all__ = ["Match", "Routing", "Timer", "Verdict", "explain", "outgoing", "route"]
+__all__ = ["Collected", "Match", "Routing", "Timer", "Verdict", "explain", "outgoing", "route"]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A receiver to be told at once; `rule` is the name of the rule whose message counts."""
+    """A receiver to be told at once; `rule` is the name of the rule whose message counts.
+    `candidates` are the names of all rules that tell it at once, in their order, `rule` first:
+    where one's throttle, silence or hours suppress its message, the next one's counts.
+    """
 
     receiver: str
     rule: str
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A receiver to be told when the state has held for `after`."""
+    """A receiver to be told when the state has held for `after`: by a rule with `for` the first
+    time; by one with `repeat` alone the second time (`repeats`), for the first is told at once.
+    """
 
     receiver: str
     rule: str
     after: timedelta
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Routing:
-    """Who is told of an event.
-
-    `immediate` has each receiver at most once, `timers` each pair of receiver and rule. `failed`
-    are rules (by name) whose condition could not be evaluated, with the reason.
+class Collected:
+    """A receiver to be told of this event together with others: those of the same rule, group and
+    `due`.
     """
 
-    immediate: tuple[Match, ...] = ()
-    timers: tuple[Timer, ...] = ()
-    failed: tuple[tuple[str, str], ...] = ()
+    receiver: str
+    rule: str
+    group: str
+    due: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +65,75 @@ class Verdict:
     failed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Who is told of an event.
+
+    `immediate` has each receiver at most once, `timers` each pair of receiver and rule. `failed`
+    are rules (by name) whose expressions could not be evaluated, with the reason. `verdicts` has
+    every rule in order.
+    """
+
+    immediate: tuple[Match, ...] = ()
+    timers: tuple[Timer, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    collected: tuple[Collected, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+
 def route(event: Event, rules: Sequence[Rule]) -> Routing:
     """Decide who is told of an event, by rules in their order."""
-    immediate: dict[str, Match] = {}
+    immediate: dict[str, list[str]] = {}
     timers: dict[tuple[str, str], Timer] = {}
-    failed: list[tuple[str, str]] = []
-    for verdict in _judge(event, rules, explain=False):
+    collected: dict[tuple[str, str], Collected] = {}
+    verdicts = tuple(_judge(event, rules))
+    failed = [(one.rule.name, one.reason) for one in verdicts if one.failed]
+    known: Context | None = None
+    for verdict in verdicts:
         rule = verdict.rule
-        if verdict.failed:
-            failed.append((rule.name, verdict.reason))
         if not verdict.matches:
             continue
+        group, due = "", event.time
+        if rule.digest is not None:
+            known = known or context(event)
+            group, wrong = digest_key(rule.digest, known)
+            due = collected_until(rule, rule.digest, event.time)
+            if wrong:
+                failed.append((rule.name, f"`by` could not be evaluated: {wrong}"))
         for receiver in rule.notify:
             if _is_about(event, receiver):
                 continue
-            if rule.hold_for is None:
-                immediate.setdefault(receiver, Match(receiver, rule.name))
-            else:
-                timers.setdefault((receiver, rule.name), Timer(receiver, rule.name, rule.hold_for))
-    return Routing(tuple(immediate.values()), tuple(timers.values()), tuple(failed))
+            pair = receiver, rule.name
+            if rule.digest is not None:
+                collected.setdefault(pair, Collected(*pair, group, due))
+                continue
+            if rule.hold_for is not None:
+                timers.setdefault(pair, Timer(*pair, rule.hold_for))
+                continue
+            names = immediate.setdefault(receiver, [])
+            if rule.name not in names:
+                names.append(rule.name)
+            if rule.repeat is not None:
+                timers.setdefault(pair, Timer(*pair, rule.repeat.every, repeats=True))
+    matches = tuple(Match(name, rules[0], tuple(rules)) for name, rules in immediate.items())
+    return Routing(
+        matches, tuple(timers.values()), tuple(failed), tuple(collected.values()), verdicts
+    )
+
+
+def collected_until(rule: Rule, digest: Digest, at: datetime) -> datetime:
+    """Give when an event's digest goes out: at its next boundary or, where the rule's hours hold
+    messages back, at the opening after that.
+    """
+    due = digest.boundary(at)
+    held = rule.hours is not None and rule.hours.otherwise == "hold"
+    return rule.hours.next_opening(due) if held and rule.hours is not None else due
 
 
 def explain(event: Event, rules: Sequence[Rule]) -> tuple[Verdict, ...]:
     """Tell of every rule why it matches the event or why not."""
     verdicts = []
-    for verdict in _judge(event, rules, explain=True):
+    for verdict in _judge(event, rules):
         left_out = [name for name in verdict.rule.notify if _is_about(event, name)]
         if verdict.matches and left_out:
             reason = f"{verdict.reason}; {left_out[0]} is not told of itself"
@@ -104,29 +155,42 @@ def outgoing(delivery: Delivery) -> Event:
     return dataclasses.replace(event, id=delivery.id, data={**event.data, "delivery": told})
 
 
-def _judge(event: Event, rules: Sequence[Rule], *, explain: bool) -> Iterator[Verdict]:
-    """Judge the rules; those for other types are passed over unless all are to be explained."""
+def _judge(event: Event, rules: Sequence[Rule]) -> Iterator[Verdict]:
+    """Judge the rules in order, each one."""
     shared: Context | None = None
+    stopped = ""
     for rule in rules:
-        if event.type not in rule.types:
-            if explain:
-                wanted = " or ".join(rule.when)
-                yield Verdict(rule, False, f"`when` asks for {wanted}, this is {event.type}")
+        if stopped:
+            yield Verdict(rule, False, f"`stop` of the rule {stopped!r} ended the evaluation")
             continue
-        if rule.hold_for is not None and (reason := _no_state(event)):
+        if event.type not in rule.types:
+            wanted = " or ".join(rule.when)
+            yield Verdict(rule, False, f"`when` asks for {wanted}, this is {event.type}")
+            continue
+        if rule.lasting and (reason := _no_state(event)):
             yield Verdict(rule, False, reason)
             continue
-        if rule.where is None:
-            yield Verdict(rule, True, _matched(rule))
+        if rule.where is not None or rule.unless is not None:
+            shared = shared or context(event)
+        verdict = _asked(rule, shared)
+        if verdict.matches and rule.stop:
+            stopped = rule.name
+        yield verdict
+
+
+def _asked(rule: Rule, known: Context | None) -> Verdict:
+    """Ask the conditions of a rule whose `when` matches."""
+    for key, condition, wanted in (("where", rule.where, True), ("unless", rule.unless, False)):
+        if condition is None or known is None:
             continue
-        shared = shared or context(event)
         try:
-            holds = rule.where.holds(shared)
+            holds = condition.holds(known)
         except EvaluationError as failure:
-            reason = f"`where` could not be evaluated: {failure.message}"
-            yield Verdict(rule, False, reason, failed=True)
-            continue
-        yield Verdict(rule, holds, _matched(rule) if holds else "`where` is false")
+            reason = f"`{key}` could not be evaluated: {failure.message}"
+            return Verdict(rule, False, reason, failed=True)
+        if holds != wanted:
+            return Verdict(rule, False, f"`{key}` is {'true' if holds else 'false'}")
+    return Verdict(rule, True, _matched(rule))
 
 
 def _matched(rule: Rule) -> str:
@@ -144,7 +208,8 @@ def _no_state(event: Event) -> str:
     direction = (conversation.get("last_message") or {}).get("direction")
     if direction == "inbound":
         return ""
-    return f"`for` waits while the last message is inbound, this one is {direction or 'unknown'}"
+    waits = "`for` and `repeat` wait while the last message is inbound"
+    return f"{waits}, this one is {direction or 'unknown'}"
 
 
 def _is_about(event: Event, receiver: str) -> bool:

@@ -5,14 +5,16 @@ Law: pure; a rule holds the sources of its message, not compiled templates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from watcher.model import EVENT_TYPES
 from watcher.rules.conditions import Condition
+from watcher.rules.hours import Hours
+from watcher.rules.pace import Digest, Repeat, Throttle
 from watcher.vocabulary import nearest
 
 __all__ = ["TIMED_TYPES", "Objection", "Rule", "check_for", "check_when", "covered"]
@@ -35,11 +37,16 @@ TIMED_TYPES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which events are told to whom.
+    """Which events are told to whom, when, how often and in which words.
 
-    `when` are event types or globs, `notify` receivers in the configuration's order. With
-    `hold_for`, the message goes out only if the state and `where` have held for so long. `title`
-    and `body` are template sources, None for the default message.
+    `when` are event types or globs, `notify` receivers in the configuration's order. An event
+    matches where `where` is true and `unless` is not. With `hold_for` the message goes out only if
+    the state, `where` and not `unless` have held for so long; `repeat` tells again while they do.
+    `throttle` and `hours` are asked when a message is due; `digest` collects. After a match with
+    `stop`, later rules are not asked. `severity` is free text for people and silences.
+
+    `title` and `body` are template sources, None for the default message; `texts` has those of
+    single receivers.
     """
 
     name: str
@@ -49,6 +56,23 @@ class Rule:
     hold_for: timedelta | None = None
     title: str | None = None
     body: str | None = None
+    unless: Condition | None = None
+    repeat: Repeat | None = None
+    throttle: Throttle | None = None
+    digest: Digest | None = None
+    hours: Hours | None = None
+    stop: bool = False
+    severity: str = ""
+    texts: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict, hash=False)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it waits on a state, so that an observed end of it cancels messages."""
+        return self.hold_for is not None or self.repeat is not None
+
+    def words(self, receiver: str) -> tuple[str | None, str | None]:
+        """Give the template sources of title and body for a receiver."""
+        return self.texts.get(receiver, (self.title, self.body))
 
     @property
     def types(self) -> frozenset[str]:
@@ -59,6 +83,11 @@ class Rule:
     def where_lasts(self) -> bool:
         """Whether `where` can be asked again of a later state of the conversation."""
         return self.where is not None and self.where.lasts
+
+    @property
+    def unless_lasts(self) -> bool:
+        """Whether `unless` can be asked again of a later state of the conversation."""
+        return self.unless is not None and self.unless.lasts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,114 @@
+"""How often a rule tells: repeated, throttled, collected.
+
+Law: pure. The boundary of a digest follows from the time of the event alone, so that events find
+together without looking each other up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from watcher.model import Event
+from watcher.rules.conditions import Context, EvaluationError, Expression
+from watcher.rules.hours import DAY, EVERY_DAY, instants
+
+__all__ = ["Digest", "Repeat", "Throttle", "digest_key", "throttle_key"]
+
+_MINUTE = timedelta(minutes=1)
+_LOOKS = 16
+"""Days to look ahead for a boundary, from yesterday on: a week, and one more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Tell again `every` so long while the state lasts; after the first message at most `at_most`
+    times (None: until the state ends).
+    """
+
+    every: timedelta
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Tell once `within` so long; `by` says what counts as the same (None: the conversation)."""
+
+    within: timedelta
+    by: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Collect until the next boundary on the wall clock of `zone`.
+
+    Boundaries are the multiples of `every` after midnight (whole minutes that divide a day) and
+    the times `at`, both on `days` only. Events with the same value of `by` become one message;
+    None: all of them.
+    """
+
+    every: timedelta | None
+    at: tuple[time, ...]
+    zone: ZoneInfo
+    by: Expression | None = None
+    days: frozenset[int] = EVERY_DAY
+
+    def boundary(self, at: datetime) -> datetime:
+        """Give the first boundary after an instant, in UTC.
+
+        A time of day that daylight saving repeats counts once, the first time; one that it leaves
+        out comes with the change. Multiples of an hour and less go on through a repeated hour.
+        Raises ValueError where there is none, which the configuration does not let happen.
+        """
+        at = at.astimezone(UTC)
+        today = at.astimezone(self.zone).date()
+        for number in range(-1, _LOOKS):
+            day = today + timedelta(days=number)
+            if day.weekday() not in self.days:
+                continue
+            found = [
+                instant
+                for minute, again in self._minutes()
+                for instant in instants(self.zone, day, minute)[: 2 if again else 1]
+                if instant > at
+            ]
+            if found:
+                return min(found)
+        raise ValueError("this digest has no boundary")
+
+    def _minutes(self) -> list[tuple[int, bool]]:
+        """Give the minutes of a day that are boundaries, and whether a repeated one counts twice."""
+        times = [(one.hour * 60 + one.minute, False) for one in self.at]
+        if self.every is None:
+            return times
+        step = self.every // _MINUTE
+        return times + [(minute, step <= 60) for minute in range(0, DAY, step)]
+
+
+def throttle_key(throttle: Throttle, event: Event, known: Context) -> tuple[str, str]:
+    """Give what an event counts as for a throttle, and what went wrong (empty: nothing).
+
+    Without `by`, and where it cannot be evaluated, that is the conversation; for events without
+    one the source.
+    """
+    alone = f"conversation {event.source}/{event.subject}" if event.subject else event.source
+    if throttle.by is None:
+        return alone, ""
+    try:
+        return throttle.by.key(known), ""
+    except EvaluationError as failure:
+        return alone, failure.message
+
+
+def digest_key(digest: Digest, known: Context) -> tuple[str, str]:
+    """Give the group that an event is collected in, and what went wrong (empty: nothing).
+
+    Where `by` cannot be evaluated, that is the group of null.
+    """
+    if digest.by is None:
+        return "", ""
+    try:
+        return digest.by.key(known), ""
+    except EvaluationError as failure:
+        return "null", failure.message
