@@ -82,7 +82,7 @@ async def test_an_empty_store_knows_nothing(store: Store) -> None:
     assert list(await store.deliveries(DeliveryQuery())) == []
     assert await store.pending() == {}
     assert await store.retry(None, T0) == 0
-    assert await store.bury([], [], T0) == 0
+    assert await store.bury([], [], ["sales"], T0) == 0
     assert await store.prune(at(1e9), at(1e9)) == 0
 
 

@@ -148,8 +148,10 @@ async def retry(pair: Pair, chosen: frozenset[str] | None) -> None:
     await pair.both(lambda store: store.retry(chosen, pair.now))
 
 
-async def bury(pair: Pair, receivers: frozenset[str], rules: frozenset[str]) -> None:
-    await pair.both(lambda store: store.bury(receivers, rules, pair.now))
+async def bury(
+    pair: Pair, receivers: frozenset[str], rules: frozenset[str], sources: frozenset[str]
+) -> None:
+    await pair.both(lambda store: store.bury(receivers, rules, sources, pair.now))
 
 
 async def prune(pair: Pair, events: int, deliveries: int) -> None:
@@ -182,6 +184,7 @@ acts = st.one_of(
         bury,
         receivers=st.sampled_from([frozenset({"team", "crm"}), frozenset({"crm"})]),
         rules=st.sampled_from([frozenset({"A", "B"}), frozenset({"A"})]),
+        sources=st.sampled_from([frozenset({"sales", "sales-2"}), frozenset({"sales-2"})]),
     ),
     step(prune, events=seconds, deliveries=seconds),
     step(unclaim),

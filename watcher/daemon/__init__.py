@@ -57,7 +57,13 @@ class Daemon:
         self.store = store
         self._clock = clock
         self._echo = echo
-        self.network = Network(store=store, rules=self._rules, clock=clock, publish=self._publish)
+        self.network = Network(
+            store=store,
+            rules=self._rules,
+            clock=clock,
+            publish=self._publish,
+            metrics=self.metrics,
+        )
         count = len(config.sources)
         self.pollers = {
             source.name: SourcePoller(
@@ -93,7 +99,7 @@ class Daemon:
     async def _confirm(self, source: str, conversation: str) -> bool:
         """Ask a source about one conversation before people are told that something lasts."""
         poller = self.pollers.get(source)
-        return poller is None or await poller.confirm(conversation)
+        return poller is not None and await poller.confirm(conversation)
 
     def _publish(self, recorded: Sequence[Recorded]) -> None:
         if recorded:
@@ -108,7 +114,10 @@ class Daemon:
         """Tidy what another run, or another configuration, left in the outbox."""
         await self.store.unclaim()
         await self.store.bury(
-            self.dispatchers.keys(), {rule.name for rule in self.config.rules}, self._clock()
+            self.dispatchers.keys(),
+            {rule.name for rule in self.config.rules},
+            self.pollers.keys(),
+            self._clock(),
         )
         await self.network.open()
 

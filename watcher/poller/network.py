@@ -13,6 +13,7 @@ import anyio
 import structlog
 
 from watcher.clock import Clock
+from watcher.metrics import Metrics
 from watcher.pipeline import announce_network
 from watcher.records import Recorded, SourceState, Trouble
 from watcher.rules import Rule
@@ -37,11 +38,13 @@ class Network:
         rules: Callable[[], tuple[Rule, ...]],
         clock: Clock,
         publish: Callable[[Sequence[Recorded]], None],
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._rules = rules
         self._clock = clock
         self._publish = publish
+        self._metrics = metrics
         self._connected: dict[str, bool | None] = {}
         self._pokes: dict[str, Callable[[], None]] = {}
         self._state = SourceState("", "", "")
@@ -100,7 +103,7 @@ class Network:
 
     async def _record(self, kind: str, since: datetime) -> None:
         trouble = Trouble(since, _REASON, _REMEDY) if kind == "failing" else None
-        commit, _ = announce_network(
+        commit, failed = announce_network(
             self._rules(),
             dataclasses.replace(self._state, failing=trouble),
             kind,
@@ -110,5 +113,10 @@ class Network:
             now=self._clock(),
         )
         recorded = await self._store.commit(commit)
+        for rule, problem in failed:
+            self._metrics.rule_errors.labels(rule).inc()
+            structlog.get_logger().warning(
+                "a condition could not be evaluated", rule=rule, problem=problem
+            )
         self._state = commit.state or self._state
         self._publish(recorded)

@@ -137,10 +137,17 @@ class Store(Protocol):
         """
         ...
 
-    async def bury(self, receivers: Collection[str], rules: Collection[str], now: datetime) -> int:
+    async def bury(
+        self,
+        receivers: Collection[str],
+        rules: Collection[str],
+        sources: Collection[str],
+        now: datetime,
+    ) -> int:
         """After a change of configuration: pending deliveries to receivers that are not among
-        `receivers` become dead, and pending timers of rules that are not among `rules` are
-        cancelled, each with its reason as note; give how many.
+        `receivers` become dead, and pending timers of rules that are not among `rules`, or about
+        sources that are not among `sources` (nobody could confirm them any more), are cancelled,
+        each with its reason as note; give how many.
         """
         ...
 

@@ -18,6 +18,7 @@ __all__ = [
     "FORGOTTEN",
     "RECEIVER_GONE",
     "RULE_GONE",
+    "SOURCE_GONE",
     "Owed",
     "eligible",
     "made_at",
@@ -28,6 +29,7 @@ FAILED_OFTEN = 3
 
 RECEIVER_GONE = "the receiver is no longer configured"
 RULE_GONE = "the rule is no longer configured"
+SOURCE_GONE = "the source is no longer configured"
 FORGOTTEN = "the source points to another account"
 
 
@@ -115,16 +117,21 @@ class Owed:
         return replace(self, delivery=delivery, lease=None)
 
     def reconfigured(
-        self, receivers: Collection[str], rules: Collection[str], now: datetime
+        self,
+        receivers: Collection[str],
+        rules: Collection[str],
+        sources: Collection[str],
+        now: datetime,
     ) -> Owed:
-        """Give the row under a configuration with these receivers and rules only.
+        """Give the row under a configuration with these receivers, rules and sources only.
 
-        A timer whose receiver or rule is gone has ended, so that it starts anew should the
-        name come back.
+        A timer whose receiver, rule or source is gone has ended, so that it starts anew should
+        the name come back.
         """
         receiver_gone = self.delivery.receiver not in receivers
         rule_gone = self.timer and self.delivery.timer not in rules
-        if not receiver_gone and not rule_gone:
+        source_gone = self.timer and self.topic[0] not in sources
+        if not (receiver_gone or rule_gone or source_gone):
             return self
         ended = self.ended or self.timer
         if not self.waits:
@@ -132,7 +139,8 @@ class Owed:
         if receiver_gone:
             delivery = replace(self.delivery, state="dead", note=RECEIVER_GONE, settled=now)
         else:
-            delivery = replace(self.delivery, state="cancelled", note=RULE_GONE, settled=now)
+            note = RULE_GONE if rule_gone else SOURCE_GONE
+            delivery = replace(self.delivery, state="cancelled", note=note, settled=now)
         return Owed(delivery, ended=ended)
 
     def outlived(self, before: datetime) -> bool:

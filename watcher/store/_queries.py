@@ -147,15 +147,18 @@ RETRY = (
 
 _RECEIVER_GONE = "receiver NOT IN (SELECT value FROM json_each(:receivers))"
 _RULE_GONE = "timer NOT IN (SELECT value FROM json_each(:rules))"
+_SOURCE_GONE = "source NOT IN (SELECT value FROM json_each(:sources))"
 BURY = f"""
     UPDATE deliveries SET state = 'dead', note = :note, settled = :now, lease = NULL
     WHERE state = 'pending' AND {_RECEIVER_GONE}"""
 CANCEL_TIMERS = f"""
-    UPDATE deliveries SET state = 'cancelled', note = :note, settled = :now, lease = NULL
-    WHERE state = 'pending' AND timer IS NOT NULL AND {_RULE_GONE}"""
+    UPDATE deliveries SET state = 'cancelled', settled = :now, lease = NULL,
+        note = CASE WHEN {_RULE_GONE} THEN :rule_gone ELSE :source_gone END
+    WHERE state = 'pending' AND timer IS NOT NULL AND ({_RULE_GONE} OR {_SOURCE_GONE})"""
 END_GONE_TIMERS = f"""
     UPDATE deliveries SET ended = 1
-    WHERE timer IS NOT NULL AND ended = 0 AND ({_RECEIVER_GONE} OR {_RULE_GONE})"""
+    WHERE timer IS NOT NULL AND ended = 0
+        AND ({_RECEIVER_GONE} OR {_RULE_GONE} OR {_SOURCE_GONE})"""
 
 PRUNE_DELIVERIES = """
     DELETE FROM deliveries

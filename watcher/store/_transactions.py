@@ -17,7 +17,14 @@ from watcher.errors import Conflict, StoreError
 from watcher.model import Delivery, Snapshot
 from watcher.records import Commit, ReceiverState, Recorded, Settlement
 from watcher.store import _queries, _rows
-from watcher.store._outbox import FAILED_OFTEN, FORGOTTEN, RECEIVER_GONE, RULE_GONE, made_at
+from watcher.store._outbox import (
+    FAILED_OFTEN,
+    FORGOTTEN,
+    RECEIVER_GONE,
+    RULE_GONE,
+    SOURCE_GONE,
+    made_at,
+)
 
 __all__ = [
     "bury",
@@ -171,16 +178,20 @@ def bury(
     connection: sqlite3.Connection,
     receivers: Collection[str],
     rules: Collection[str],
+    sources: Collection[str],
     now: datetime,
 ) -> int:
-    """Give up what belongs to receivers and rules that are no longer configured."""
+    """Give up what belongs to receivers, rules and sources that are no longer configured."""
     named = {
         "receivers": _rows.json_list(receivers),
         "rules": _rows.json_list(rules),
+        "sources": _rows.json_list(sources),
         "now": _rows.micros(now),
     }
     dead = connection.execute(_queries.BURY, {**named, "note": RECEIVER_GONE}).rowcount
-    cancelled = connection.execute(_queries.CANCEL_TIMERS, {**named, "note": RULE_GONE}).rowcount
+    cancelled = connection.execute(
+        _queries.CANCEL_TIMERS, {**named, "rule_gone": RULE_GONE, "source_gone": SOURCE_GONE}
+    ).rowcount
     connection.execute(_queries.END_GONE_TIMERS, named)
     return dead + cancelled
 

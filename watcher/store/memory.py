@@ -240,10 +240,16 @@ class MemoryStore:
             self._keep(owed.retried(now))
         return len(dead)
 
-    async def bury(self, receivers: Collection[str], rules: Collection[str], now: datetime) -> int:
+    async def bury(
+        self,
+        receivers: Collection[str],
+        rules: Collection[str],
+        sources: Collection[str],
+        now: datetime,
+    ) -> int:
         count = 0
         for owed in tuple(self._outbox.values()):
-            changed = owed.reconfigured(receivers, rules, now)
+            changed = owed.reconfigured(receivers, rules, sources, now)
             count += owed.waits and not changed.waits
             self._keep(changed)
         return count

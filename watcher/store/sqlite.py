@@ -176,8 +176,14 @@ class SqliteStore:
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         return await self._write(_transactions.retry, ids, now)
 
-    async def bury(self, receivers: Collection[str], rules: Collection[str], now: datetime) -> int:
-        return await self._write(_transactions.bury, receivers, rules, now)
+    async def bury(
+        self,
+        receivers: Collection[str],
+        rules: Collection[str],
+        sources: Collection[str],
+        now: datetime,
+    ) -> int:
+        return await self._write(_transactions.bury, receivers, rules, sources, now)
 
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         return await self._write(_transactions.prune, events, deliveries)

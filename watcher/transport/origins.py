@@ -8,6 +8,7 @@ as much as polling ten; a pool per origin stays flat, and its limit is a politen
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -108,8 +109,8 @@ class _Leased(httpx.AsyncByteStream):
 
 
 class _Mounted(httpx.AsyncBaseTransport):
-    """An ASGI application in the place of a server. One that raises ConnectionRefusedError is
-    out of reach, one that raises any other OSError breaks the connection off.
+    """An ASGI application in the place of a server. One that raises ConnectionRefusedError or
+    socket.gaierror is out of reach, one that raises any other OSError breaks the connection off.
     """
 
     def __init__(self, app: App) -> None:
@@ -118,7 +119,7 @@ class _Mounted(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
             return await self._inner.handle_async_request(request)
-        except ConnectionRefusedError as error:
+        except (ConnectionRefusedError, socket.gaierror) as error:
             raise httpx.ConnectError(str(error)) from error
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
