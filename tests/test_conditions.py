@@ -36,6 +36,12 @@ def holds(source: str, **more: Any) -> bool:
         ("has(conversation.attributes.nothing)", False),
         ('conversation.assignee != null ? conversation.assignee.id == "u1" : false', True),
         ("timestamp(conversation.last_message.at).getHours() == 10", True),
+        (
+            'timestamp("2026-11-20T10:00:00Z") - duration("1h") < timestamp("2026-11-20T09:30:00Z")',
+            True,
+        ),
+        ("delay == 0", True),
+        ("delay / 60 < 10", True),
         ("size(conversation.labels) + 1 == 2", True),
         ("[1, 2].map(x, x * 2).size() == 2 // a comment with conversation.nothing", True),
         ("!conversation.archived", True),
@@ -113,6 +119,13 @@ def test_a_change_has_both_sides_in_the_shape_of_its_field() -> None:
         ("true ||\n  conversation.asignee == null", "asignee", "conversation.assignee"),
         ('"é😀" == "" || conversation.asignee == null', "asignee", "conversation.assignee"),
         ("[1].exists(a, [1].exists(b, [1].exists(c, true)))", "exists(c", None),
+        ("timestamp(observed.before) - timestamp(observed.after) < 600", "< 600", None),
+        ('true || timestamp(observed.before) - timestamp(observed.after) < "10m"', '< "10m"', None),
+        ("true || timestamp(observed.before) + timestamp(observed.after) == null", "+", None),
+        ('true || timestamp(observed.before) + duration("1m") > 3', "> 3", None),
+        ("observed.before - observed.after < 600", "-", None),
+        ("dleay < 600", "dleay", "delay"),
+        ('delay < "10m"', '< "10m"', None),
     ],
 )  # fmt: skip
 def test_a_mistake_is_found_wherever_it_stands(

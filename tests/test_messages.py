@@ -180,6 +180,12 @@ def test_a_late_message_says_when_it_happened(late: timedelta, words: str) -> No
     assert late_note(AT, AT + late) == f"This happened {words}"
 
 
+def test_what_is_known_only_between_two_looks_is_told_with_both() -> None:
+    since, now = AT - timedelta(hours=12), AT + timedelta(minutes=1)
+    note = "This happened between 22:00 UTC on 2026-11-19 and 10:00 UTC."
+    assert late_note(AT, now, after=since) == note
+
+
 def test_the_note_is_in_utc_wherever_the_clocks_are() -> None:
     berlin = datetime.fromisoformat("2026-11-20T11:00:00+01:00")
     assert late_note(berlin, datetime(2026, 11, 20, 10, 25, tzinfo=UTC)).startswith(

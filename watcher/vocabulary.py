@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from watcher.model import Conversation, Event
 
@@ -25,7 +26,9 @@ __all__ = [
     "SAMPLES",
     "STRING",
     "Kind",
+    "Moment",
     "Shape",
+    "moment",
     "nearest",
     "variables",
 ]
@@ -103,6 +106,7 @@ EVENT_SHAPE = Shape(
             },
         ),
         "observed": Shape("map", {"after": STRING, "before": STRING}),
+        "delay": NUMBER,
         "reason": STRING,
     },
 )
@@ -113,8 +117,10 @@ def variables(event: Event) -> dict[str, Any]:
     """Give the values of the root names for one event; null where the event has none.
 
     `source` is the name of the configured source, for `receiver.*` the receiver's. `changes` is
-    empty rather than null, so that `has(changes.assignee)` can always be asked.
+    empty rather than null, so that `has(changes.assignee)` can always be asked. `delay` is how many
+    whole seconds the news can be old at most (see `moment`), rounded up, never null.
     """
+    age = (event.time - moment(event).at).total_seconds()
     return {
         "type": event.type,
         "source": event.source,
@@ -122,8 +128,64 @@ def variables(event: Event) -> dict[str, Any]:
         "conversation": event.data.get("conversation"),
         "changes": event.data.get("changes") or {},
         "observed": event.data.get("observed"),
+        "delay": max(0, math.ceil(age)),
         "reason": event.data.get("reason"),
     }
+
+
+class Moment(NamedTuple):
+    """When an event's change happened: at `at` where that is `known`, else at some time after it."""
+
+    at: datetime
+    known: bool
+
+
+_OWN_TIME: Mapping[str, tuple[str, str | None]] = {
+    "conversation.created": ("created_at", None),
+    "conversation.message": ("last_message", "at"),
+    "conversation.unread": ("last_message", "at"),
+    "conversation.disposition_changed": ("disposition", "changed_at"),
+}
+"""Where a conversation says itself when what the event tells has happened."""
+
+
+def moment(event: Event) -> Moment:
+    """Tell when an event's change happened.
+
+    The conversation's own time counts where it has one and it lies between the two observations;
+    else all that is known is that it was after the first of them. An event of the watcher itself
+    happens when it is recorded.
+    """
+    observed = event.data.get("observed")
+    after = _time(observed.get("after")) if isinstance(observed, Mapping) else None
+    if after is None:
+        return Moment(event.time, known=True)
+    own = _own_time(event)
+    if own is not None and own >= after:
+        return Moment(min(own, event.time), known=True)  # the provider's clock may be ahead
+    return Moment(min(after, event.time), known=False)
+
+
+def _own_time(event: Event) -> datetime | None:
+    name, inner = _OWN_TIME.get(event.type, ("", None))
+    conversation = event.data.get("conversation")
+    value = conversation.get(name) if isinstance(conversation, Mapping) else None
+    if inner is not None:
+        holder = value if isinstance(value, Mapping) else {}
+        if event.type == "conversation.unread" and holder.get("direction") == "outbound":
+            return None  # what made it unread is not this message
+        value = holder.get(inner)
+    return _time(value)
+
+
+def _time(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:

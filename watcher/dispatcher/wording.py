@@ -12,14 +12,19 @@ from typing import Any
 
 from watcher import templates
 from watcher.metrics import Metrics
-from watcher.model import Delivery, derive_id
+from watcher.model import Delivery, Event, derive_id
 from watcher.notify import Notice
 from watcher.rules import Rule, outgoing
+from watcher.vocabulary import moment
 
 __all__ = ["Words"]
 
 LATE = timedelta(minutes=10)
 """A text that goes out later than this says when it happened."""
+
+LONG_WINDOW = timedelta(hours=1)
+"""Where only two looks are known between which it happened, a text names them if they are further
+apart than this: shorter pauses between sweeps are usual."""
 
 
 class Words:
@@ -59,10 +64,19 @@ class Words:
                     rule=delivery.rule,
                     problem=rendered.problem,
                 )
-        wanted = delivery.created
+        waits = timedelta(0)
         if delivery.timer is not None and rule is not None and rule.hold_for is not None:
-            wanted += rule.hold_for
-        text = rendered.body
-        if now - wanted > LATE:
-            text = f"{text}\n\n{templates.late_note(delivery.event.time, now)}".lstrip()
-        return rendered.title, text
+            waits = rule.hold_for
+        note = _late_note(delivery.event, now, waits)
+        return rendered.title, f"{rendered.body}\n\n{note}".strip()
+
+
+def _late_note(event: Event, now: datetime, waits: timedelta) -> str:
+    """Say when something happened, if that is told late: sent late, or noticed late. Empty if not;
+    `waits` is what the rule's `for` waits for.
+    """
+    happened = moment(event)
+    if not happened.known and event.time - happened.at > LONG_WINDOW:
+        return templates.late_note(event.time, now, after=happened.at)
+    at = happened.at if happened.known else event.time
+    return templates.late_note(at, now) if now - at - waits > LATE else ""

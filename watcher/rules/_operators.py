@@ -6,7 +6,7 @@ counts as its other type: null is a matter of the moment, not of the expression.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from watcher.vocabulary import ANY, BOOL, Kind, Shape, nearest
@@ -24,6 +24,17 @@ LEVELS = {
     **dict.fromkeys(("*", "/", "%"), 5),
 }
 """How strongly each operator binds."""
+
+_TIMESTAMP, _DURATION = Shape("timestamp"), Shape("duration")
+_DATED: Mapping[tuple[Kind, str, Kind], Shape] = {
+    ("timestamp", "-", "timestamp"): _DURATION,
+    ("timestamp", "-", "duration"): _TIMESTAMP,
+    ("timestamp", "+", "duration"): _TIMESTAMP,
+    ("duration", "+", "timestamp"): _TIMESTAMP,
+    ("duration", "+", "duration"): _DURATION,
+    ("duration", "-", "duration"): _DURATION,
+}
+"""What sums and differences of times give; there are no others."""
 
 WORDS: dict[Kind, str] = {
     "any": "anything",
@@ -85,8 +96,9 @@ def combine(operator: str, left: Term, right: Term) -> tuple[Term, Problem | Non
         return Term(BOOL), None
     dated = {"timestamp", "duration"} & {one.kind, other.kind}
     if dated and operator in ("+", "-"):
-        strange = {one.kind, other.kind} - {"timestamp", "duration", "any"}
-        return Term(ANY), (f"{operator!r} cannot join {words}", None) if strange else None
+        shape = _DATED.get((one.kind, operator, other.kind), ANY)
+        impossible = shape is ANY and one.known and other.known
+        return Term(shape), (f"{operator!r} cannot join {words}", None) if impossible else None
     if "any" in (one.kind, other.kind):
         return Term(ANY), None
     joinable = ("number", "string", "list") if operator == "+" else ("number",)

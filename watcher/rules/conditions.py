@@ -94,7 +94,7 @@ class Condition:
     @property
     def lasts(self) -> bool:
         """Whether it speaks of the conversation's state alone, which can be asked again later;
-        `type`, `changes`, `observed` and `reason` belong to the moment of the event.
+        `type`, `changes`, `observed`, `delay` and `reason` belong to the moment of the event.
         """
         return self.roots <= _LASTS
 

@@ -22,13 +22,20 @@ _UNITS = (
 )
 
 
-def late_note(event_time: datetime, now: datetime) -> str:
-    """Say when something happened that is told late; the day only where it was another one."""
-    at, present = event_time.astimezone(UTC), now.astimezone(UTC)
-    when = f"{at:%H:%M} UTC"
-    if at.date() != present.date():
-        when += f" on {at:%Y-%m-%d}"
-    return f"This happened at {when}, {_ago(present - at)}."
+def late_note(event_time: datetime, now: datetime, *, after: datetime | None = None) -> str:
+    """Say when something happened that is told late; the day only where it was another one.
+
+    `after` is given where all that is known is that it happened between then and `event_time`.
+    """
+    if after is not None:
+        return f"This happened between {_when(after, now)} and {_when(event_time, now)}."
+    return f"This happened at {_when(event_time, now)}, {_ago(now - event_time)}."
+
+
+def _when(at: datetime, now: datetime) -> str:
+    at, present = at.astimezone(UTC), now.astimezone(UTC)
+    day = f" on {at:%Y-%m-%d}" if at.date() != present.date() else ""
+    return f"{at:%H:%M} UTC{day}"
 
 
 def _ago(past: timedelta) -> str:
