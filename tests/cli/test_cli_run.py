@@ -169,7 +169,7 @@ def test_an_internal_error_is_one_line_and_the_traceback_on_wish(
     def broken(*_arguments: object, **_more: object) -> None:
         raise RuntimeError(f"the token is {TOKEN}")
 
-    monkeypatch.setattr("watcher.daemon.run", broken)
+    monkeypatch.setattr("watcher.daemon.serving.run", broken)
     quiet = shop.run("run")
     assert quiet.exit_code == 1
     assert "internal error: RuntimeError" in quiet.stderr

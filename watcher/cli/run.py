@@ -17,11 +17,11 @@ import anyio
 import structlog
 import typer
 
-from watcher import daemon
 from watcher.cli.options import ConfigPaths, LogLevel
 from watcher.cli.reach import load
 from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.cli.wording import say_event
+from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
 from watcher.records import Recorded
 from watcher.transport import name_resolution_hangs
@@ -73,7 +73,7 @@ def run(
                 show=functools.partial(_show_message, screen),
             )
         else:
-            work = functools.partial(daemon.run, loaded, once=once)
+            work = functools.partial(serving.run, loaded, once=once)
         went_well = anyio.run(work)
     if not went_well:
         screen.complain(

@@ -6,16 +6,12 @@ ten seconds: no new attempts, those under way get a few seconds, then everything
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import anyio
 import structlog
 
-from watcher import control, web
 from watcher.clock import Clock, wall_clock
 from watcher.config import Config
 from watcher.daemon.plans import plan_receivers, plan_source
@@ -25,10 +21,9 @@ from watcher.poller import Network, SourcePoller
 from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
-from watcher.store.sqlite import SqliteStore
-from watcher.transport import Transport, prepare_loop
+from watcher.transport import Transport
 
-__all__ = ["Daemon", "Publish", "open_store", "run", "until_stopped"]
+__all__ = ["GRACE", "Daemon", "Publish"]
 
 GRACE = 6.0
 """Seconds that attempts under way get when the daemon stops."""
@@ -224,97 +219,3 @@ class Daemon:
         if dispatcher is None:
             raise KeyError(f"receiver {receiver}")
         await dispatcher.turn_on()
-
-
-@contextlib.asynccontextmanager
-async def open_store(config: Config) -> AsyncIterator[SqliteStore]:
-    """Open the configured store as its only owner; raises StoreError, StoreLocked."""
-    store = await SqliteStore.open(Path(config.store), owner="inbox-watcher run")
-    try:
-        yield store
-    finally:
-        with anyio.CancelScope(shield=True):
-            await store.close()
-
-
-async def run(config: Config, *, once: bool = False, echo: Publish | None = None) -> bool:
-    """Run the daemon until SIGTERM or SIGINT (or, with `once`, for one pass); True if it went well.
-
-    Raises StoreError (the store), OSError (an address cannot be listened on).
-    """
-    prepare_loop()
-    async with open_store(config) as store, Transport(wall_clock) as transport:
-        daemon = Daemon(config, store=store, transport=transport, echo=echo)
-        try:
-            if once:
-                return await until_stopped(daemon, daemon.once)
-            await _serve(daemon, store, Path(config.store))
-            return True
-        finally:
-            with anyio.CancelScope(shield=True):
-                await daemon.close()
-
-
-async def until_stopped(daemon: Daemon, work: Callable[[], Any]) -> bool:
-    """Do some of the daemon's work, but stop gracefully on SIGTERM or SIGINT; True only if the work
-    was done to its end and says that it went well.
-    """
-    went_well = False
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope)
-        went_well = await work()
-        tasks.cancel_scope.cancel()
-    return bool(went_well)
-
-
-async def _serve(daemon: Daemon, store: SqliteStore, path: Path) -> None:
-    log = structlog.get_logger()
-    server = daemon.config.server
-    listeners = []
-    if server is not None:
-        app = web.create_app(daemon.sources, daemon.metrics.registry)
-        addresses = [(server.host, server.port)]
-        if server.probes is not None:
-            addresses.append((server.probes.host, server.probes.port))
-        listeners = [(app, web.bind(host, port)) for host, port in addresses]
-    listener, socket_path = control.bind_control(path)
-    listeners.append((control.create_app(daemon), listener))
-    store.record_socket(socket_path)
-    log.info(
-        "watching",
-        sources=len(daemon.pollers),
-        receivers=len(daemon.dispatchers),
-        rules=len(daemon.config.rules),
-        store=str(path),
-    )
-    try:
-        async with anyio.create_task_group() as tasks:
-            for app, bound in listeners:
-                tasks.start_soon(web.serve, app, bound, name="server")
-            tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
-            await daemon.run()
-            tasks.cancel_scope.cancel()
-    finally:
-        with contextlib.suppress(OSError):
-            socket_path.unlink()
-    log.info("stopped")
-
-
-async def _watch_signals(daemon: Daemon, scope: anyio.CancelScope) -> None:
-    """Stop gracefully on the first SIGTERM or SIGINT, at once on the second."""
-
-    async def stop() -> None:
-        await daemon.stop()
-        scope.cancel()
-
-    stopping = False
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with anyio.create_task_group() as tasks:
-            async for number in signals:
-                structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
-                if stopping:
-                    daemon.cancel()
-                    scope.cancel()
-                    return
-                stopping = True
-                tasks.start_soon(stop)

@@ -15,8 +15,9 @@ import anyio
 
 from watcher.clock import wall_clock
 from watcher.config import Config
-from watcher.daemon import Daemon, Publish, until_stopped
+from watcher.daemon import Daemon, Publish
 from watcher.daemon.plans import plan_receivers
+from watcher.daemon.serving import until_stopped
 from watcher.model import Result
 from watcher.notify import Notice
 from watcher.records import DeliveryQuery

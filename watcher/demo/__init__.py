@@ -18,9 +18,10 @@ from pathlib import Path
 import anyio
 from starlette.types import ASGIApp
 
-from watcher import daemon, logs, web
+from watcher import logs, web
 from watcher.clock import wall_clock
 from watcher.config import Config, load
+from watcher.daemon import serving
 from watcher.demo.receiver import Inbound
 from watcher.demo.reckoning import Change, Reckoning, reckon
 from watcher.demo.scenes import Scene, open_scenes, write_configuration
@@ -45,7 +46,7 @@ def run_demo(duration: timedelta | None) -> int:
 
     Status 1: a change did not arrive that should have long since. The folder with configuration
     and database is kept, and its path is printed. Raises StoreError and OSError like
-    `watcher.daemon.run`.
+    `watcher.daemon.serving.run`.
     """
     _keep_off_proxies()
     demonstration = Demonstration(Terminal(wall_clock), duration)
@@ -92,7 +93,7 @@ class Demonstration:
         """Run the daemon until a signal ends it, or the story does."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tell, deadline, tasks.cancel_scope)
-            await daemon.run(config, echo=self._echo)
+            await serving.run(config, echo=self._echo)
             tasks.cancel_scope.cancel()
 
     def _echo(self, recorded: Sequence[Recorded]) -> None:

@@ -1,0 +1,119 @@
+"""Running the daemon as a process: its store, its listeners and the signals.
+
+Law: opens and closes around the daemon, decides nothing. Signals belong to it: the first SIGTERM or
+SIGINT stops gracefully, the second at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+
+from watcher import control, web
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.daemon import Daemon, Publish
+from watcher.store.sqlite import SqliteStore
+from watcher.transport import Transport, prepare_loop
+
+__all__ = ["open_store", "run", "until_stopped"]
+
+
+@contextlib.asynccontextmanager
+async def open_store(config: Config) -> AsyncIterator[SqliteStore]:
+    """Open the configured store as its only owner; raises StoreError, StoreLocked."""
+    store = await SqliteStore.open(Path(config.store), owner="inbox-watcher run")
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+async def run(config: Config, *, once: bool = False, echo: Publish | None = None) -> bool:
+    """Run the daemon until SIGTERM or SIGINT (or, with `once`, for one pass); True if it went well.
+
+    Raises StoreError (the store), OSError (an address cannot be listened on).
+    """
+    prepare_loop()
+    async with open_store(config) as store, Transport(wall_clock) as transport:
+        daemon = Daemon(config, store=store, transport=transport, echo=echo)
+        try:
+            if once:
+                return await until_stopped(daemon, daemon.once)
+            await _serve(daemon, store, Path(config.store))
+            return True
+        finally:
+            with anyio.CancelScope(shield=True):
+                await daemon.close()
+
+
+async def until_stopped(daemon: Daemon, work: Callable[[], Any]) -> bool:
+    """Do some of the daemon's work, but stop gracefully on SIGTERM or SIGINT; True only if the work
+    was done to its end and says that it went well.
+    """
+    went_well = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope)
+        went_well = await work()
+        tasks.cancel_scope.cancel()
+    return bool(went_well)
+
+
+async def _serve(daemon: Daemon, store: SqliteStore, path: Path) -> None:
+    log = structlog.get_logger()
+    server = daemon.config.server
+    listeners = []
+    if server is not None:
+        app = web.create_app(daemon.sources, daemon.metrics.registry)
+        addresses = [(server.host, server.port)]
+        if server.probes is not None:
+            addresses.append((server.probes.host, server.probes.port))
+        listeners = [(app, web.bind(host, port)) for host, port in addresses]
+    listener, socket_path = control.bind_control(path)
+    listeners.append((control.create_app(daemon), listener))
+    store.record_socket(socket_path)
+    log.info(
+        "watching",
+        sources=len(daemon.pollers),
+        receivers=len(daemon.dispatchers),
+        rules=len(daemon.config.rules),
+        store=str(path),
+    )
+    try:
+        async with anyio.create_task_group() as tasks:
+            for app, bound in listeners:
+                tasks.start_soon(web.serve, app, bound, name="server")
+            tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
+            await daemon.run()
+            tasks.cancel_scope.cancel()
+    finally:
+        with contextlib.suppress(OSError):
+            socket_path.unlink()
+    log.info("stopped")
+
+
+async def _watch_signals(daemon: Daemon, scope: anyio.CancelScope) -> None:
+    """Stop gracefully on the first SIGTERM or SIGINT, at once on the second."""
+
+    async def stop() -> None:
+        await daemon.stop()
+        scope.cancel()
+
+    stopping = False
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as tasks:
+            async for number in signals:
+                structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
+                if stopping:
+                    daemon.cancel()
+                    scope.cancel()
+                    return
+                stopping = True
+                tasks.start_soon(stop)
