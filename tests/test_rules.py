@@ -19,7 +19,6 @@ from watcher.rules import (
     Timer,
     check_for,
     check_when,
-    explain,
     outgoing,
     route,
 )
@@ -101,7 +100,7 @@ def test_a_receiver_is_never_told_of_itself() -> None:
     rules = (rule("receiver.*", notify=("crm", "team")), rule("*", name="all", notify=("crm",)))
     failing = event("receiver.failing", None, source="crm")
     assert route(failing, rules).immediate == (Match("team", "rule", ("rule",)),)
-    assert "not told of itself" in explain(failing, rules)[1].reason
+    assert "not told of itself" in route(failing, rules).verdicts[1].reason
     namesake = event("source.failing", None, source="crm")
     assert route(namesake, rules).immediate == (Match("crm", "all", ("all",)),)
 
@@ -114,7 +113,7 @@ def test_waiting_for_an_answer_begins_with_an_inbound_message_only(direction: An
     assert route(event("conversation.message", other), (waits,)).timers == ()
     none = dataclasses.replace(MARIA, last_message=None)
     assert route(event("conversation.message", none), (waits,)).timers == ()
-    assert "inbound" in explain(event("conversation.message", other), (waits,))[0].reason
+    assert "inbound" in route(event("conversation.message", other), (waits,)).verdicts[0].reason
 
 
 NAMES = st.sampled_from(["team", "crm", "boss"])
@@ -135,14 +134,14 @@ RULES = st.lists(
 
 
 @given(rules=RULES, kind=st.sampled_from(EVENT_TYPES), source=NAMES)
-def test_route_tells_each_receiver_once_and_explain_agrees(
+def test_route_tells_each_receiver_once_and_its_reasons_agree(
     rules: list[Rule], kind: str, source: str
 ) -> None:
     what = event(kind, source=source)
     routed = route(what, rules)
     told = [match.receiver for match in routed.immediate]
     assert len(told) == len(set(told))
-    verdicts = explain(what, rules)
+    verdicts = routed.verdicts
     assert [verdict.rule for verdict in verdicts] == rules
     matching = {verdict.rule.name for verdict in verdicts if verdict.matches}
     assert {one.rule for one in (*routed.immediate, *routed.timers)} <= matching
@@ -156,12 +155,12 @@ def test_explain_says_what_each_rule_missed() -> None:
         rule(name="failed", where="conversation.attributes.nothing == 1"),
         rule("conversation.unread", name="timed", hold_for=timedelta(minutes=15)),
     )
-    reasons = {verdict.rule.name: verdict.reason for verdict in explain(event(), rules)}
+    reasons = {verdict.rule.name: verdict.reason for verdict in route(event(), rules).verdicts}
     assert reasons == {
         "type": "`when` asks for conversation.archived or source.*, this is conversation.unread",
-        "where": "`where` is false",
+        "where": "`where` is false: `conversation.archived` is false",
         "failed": "`where` could not be evaluated: there is no field 'nothing'",
-        "timed": "`when` matches; sent if the state holds for 0:15:00",
+        "timed": "`when` matches; sent if the state holds for 15m",
     }
 
 

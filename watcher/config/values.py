@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+from watcher.rules.wording import say_duration
+
 __all__ = [
     "Address",
     "parse_address",
@@ -50,16 +52,6 @@ def parse_duration(text: str) -> timedelta:
     if milliseconds > _LONGEST / timedelta(milliseconds=1):
         raise ValueError("is longer than ten years")
     return timedelta(milliseconds=milliseconds)
-
-
-def say_duration(duration: timedelta) -> str:
-    """Write a duration the way `parse_duration` reads it."""
-    rest = duration // timedelta(milliseconds=1)
-    said = ""
-    for unit, size in _UNITS.items():
-        number, rest = divmod(rest, size)
-        said += f"{number}{unit}" if number else ""
-    return said or "0s"
 
 
 def parse_address(text: str) -> Address:

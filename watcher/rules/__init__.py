@@ -7,14 +7,14 @@ is due (`watcher.pipeline`).
 
 from __future__ import annotations
 
+from watcher.rules.compiling import compile_condition, compile_conditions, compile_expression
 from watcher.rules.conditions import (
+    Answer,
     Condition,
     Context,
     EvaluationError,
     Expression,
     ExpressionError,
-    compile_condition,
-    compile_expression,
     context,
 )
 from watcher.rules.hours import Hours, Window
@@ -26,7 +26,6 @@ from watcher.rules.routing import (
     Routing,
     Timer,
     Verdict,
-    explain,
     outgoing,
     route,
 )
@@ -35,6 +34,7 @@ from watcher.rules.silence import Silence, silenced
 
 __all__ = [
     "TIMED_TYPES",
+    "Answer",
     "Collected",
     "Condition",
     "Context",
@@ -56,12 +56,12 @@ __all__ = [
     "check_for",
     "check_when",
     "compile_condition",
+    "compile_conditions",
     "compile_expression",
     "context",
     "covered",
     "digest_key",
     "ends",
-    "explain",
     "outgoing",
     "route",
     "silenced",

@@ -7,7 +7,7 @@ is allowed. One recursive descent over the grammar of the CEL specification.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,10 +18,13 @@ from watcher.rules._operators import (
     Term,
     combine,
     demand,
+    either,
     index,
     member,
     never_in,
+    walked,
 )
+from watcher.rules._parts import CONDITIONS
 from watcher.rules._tokens import Cursor, Stop, Token
 from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape, nearest
 
@@ -47,39 +50,47 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What an expression says: the shape of its result, the root names that it reads, the regular
-    expressions written in it (with their offsets), and its mistakes in reading order.
+    expressions written in it (with their offsets), variables of macros that hide a root name, and
+    its mistakes in reading order.
     """
 
     shape: Shape
     roots: frozenset[str]
     patterns: tuple[tuple[str, int], ...]
+    hiding: tuple[Token, ...]
     findings: tuple[Finding, ...]
 
 
-def read(source: str, more: Sequence[str] = ()) -> Reading:
+def read(source: str, more: Sequence[str] = (), named: Sequence[str] = ()) -> Reading:
     """Read an expression that the library compiles; raises Stop where no token fits.
 
-    `more` are names of texts that it may read besides those of an event.
+    `more` are names of texts that it may read besides those of an event, `named` the conditions
+    that it may name.
     """
     shape, stopped = ANY, []
-    reader = _Reader(source, {**_ROOTS, **dict.fromkeys(more, STRING)})
+    conditions = Shape("map", dict.fromkeys(named, BOOL))
+    known = {**_ROOTS, **dict.fromkeys(more, STRING), CONDITIONS: conditions}
+    reader = _Reader(source, known)
     try:
         shape = reader.whole().shape
     except Stop as stop:
         stopped = [Finding(stop.message, stop.offset)]
     findings = sorted(reader.findings + stopped, key=lambda one: one.offset)
-    return Reading(shape, frozenset(reader.roots), tuple(reader.patterns), tuple(findings))
+    roots, patterns = frozenset(reader.roots), tuple(reader.patterns)
+    return Reading(shape, roots, patterns, tuple(reader.hiding), tuple(findings))
 
 
 class _Reader(Cursor):
     def __init__(self, source: str, known: Mapping[str, Shape]) -> None:
         super().__init__(source)
         self.known = known
+        self.named = known[CONDITIONS].members or {}
         self.depth = 0
         self.macros = 0
         self.scope: dict[str, Shape] = {}
         self.roots: set[str] = set()
         self.patterns: list[tuple[str, int]] = []
+        self.hiding: list[Token] = []
         self.findings: list[Finding] = []
 
     def object_to(self, problem: Problem | None, offset: int) -> None:
@@ -105,7 +116,7 @@ class _Reader(Cursor):
             yes = self.expression()
             self.expect(":")
             no = self.expression()
-            term = Term(_either(yes.shape, no.shape))
+            term = Term(either(yes.shape, no.shape))
         self.depth -= 1
         return term
 
@@ -192,7 +203,7 @@ class _Reader(Cursor):
                 break
         element = shapes[0] if shapes else ANY
         for shape in shapes[1:]:
-            element = _either(element, shape)
+            element = either(element, shape)
         return Term(Shape("list", element=element))
 
     def map_literal(self) -> Term:
@@ -217,9 +228,9 @@ class _Reader(Cursor):
             self.roots.add(name)
             return Term(self.known[name], path=name)
         if name not in TYPES:
-            known = [*self.scope, *self.known]
+            known = [*self.scope, *(one for one in self.known if one != CONDITIONS or self.named)]
             message = f"{name!r} is not known here; there are {', '.join(known)}"
-            self.object_to((message, _meant(name, known)), token.offset)
+            self.object_to((message, _meant(name, known, self.named)), token.offset)
         return Term(ANY, path=name)
 
     # Calls: the opening parenthesis is taken already
@@ -254,7 +265,7 @@ class _Reader(Cursor):
         self.object_to(demand(base, ("list", "map"), f"before .{token.text}()"), token.offset)
         variable = self.take()
         bodies: list[Placed] = []
-        with self.bound(variable, _walked(base.shape), token):
+        with self.bound(variable, walked(base.shape), token):
             while self.accept(","):
                 at = self.token.offset
                 bodies.append((self.expression(), at))
@@ -269,7 +280,7 @@ class _Reader(Cursor):
         if token.text == "map":
             return Term(Shape("list", element=bodies[-1][0].shape))
         if token.text == "filter":
-            return Term(Shape("list", element=_walked(base.shape)))
+            return Term(Shape("list", element=walked(base.shape)))
         return Term(BOOL)
 
     @contextmanager
@@ -282,6 +293,8 @@ class _Reader(Cursor):
         if self.macros >= NESTED_MACROS:
             message = f".{macro.text}() is nested more than {NESTED_MACROS} deep"
             raise Stop(message, macro.offset)
+        if variable.text in self.known:
+            self.hiding.append(variable)
         outer = self.scope
         self.scope = {**outer, variable.text: shape}
         self.macros += 1
@@ -290,21 +303,10 @@ class _Reader(Cursor):
         self.scope = outer
 
 
-def _walked(shape: Shape) -> Shape:
-    """Give the shape of a macro's variable: the elements of a list, the keys of an object."""
-    if shape.kind == "map":
-        return STRING if shape.members is not None else ANY
-    return shape.element or ANY
-
-
-def _either(one: Shape, other: Shape) -> Shape:
-    if one.kind == "null":
-        return other
-    return one if other.kind in (one.kind, "null") else ANY
-
-
-def _meant(name: str, known: list[str]) -> str | None:
-    """Guess what an unknown name stands for: another one, a literal, or a conversation's field."""
+def _meant(name: str, known: list[str], named: Collection[str]) -> str | None:
+    """Guess what an unknown name stands for: another one, a literal, a condition or a field."""
+    if name in named:
+        return f"{CONDITIONS}.{name}"
     if name.casefold() in _FOREIGN:
         return _FOREIGN[name.casefold()]
     fields = _ROOTS["conversation"].members or {}

@@ -9,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from watcher.vocabulary import ANY, BOOL, Kind, Shape, nearest
+from watcher.vocabulary import ANY, BOOL, STRING, Kind, Shape, nearest
 
-__all__ = ["LEVELS", "WORDS", "Problem", "Term", "combine", "demand", "index", "member", "never_in"]
+__all__ = [
+    "LEVELS",
+    "WORDS",
+    "Problem",
+    "Term",
+    "combine",
+    "demand",
+    "either",
+    "index",
+    "member",
+    "never_in",
+    "walked",
+]
 
 Problem = tuple[str, str | None]
 """A message, and what was probably meant."""
@@ -155,6 +167,20 @@ def index(base: Term, key: Term) -> tuple[Term, Problem | None]:
     return Term(ANY), (f"{base}: it has no elements", None)
 
 
+def walked(shape: Shape) -> Shape:
+    """Give the shape of a macro's variable: the elements of a list, the keys of an object."""
+    if shape.kind == "map":
+        return STRING if shape.members is not None else ANY
+    return shape.element or ANY
+
+
+def either(one: Shape, other: Shape) -> Shape:
+    """Give the shape of what is one or the other."""
+    if one.kind == "null":
+        return other
+    return one if other.kind in (one.kind, "null") else ANY
+
+
 def _missing(base: Term, name: str) -> Problem | None:
     """Object to a key that an object never has, and guess which was meant."""
     members = base.shape.members or {}
@@ -166,5 +192,5 @@ def _missing(base: Term, name: str) -> Problem | None:
         inner = (key for key, shape in members.items() if name in (shape.members or {}))
         holder = next(inner, None)
         guess = f"{holder}.{name}" if holder else None
-    message = f"{base.path or 'this'} has no field {name!r}; it has {', '.join(members)}"
+    message = f"{base.path or 'this'} has no field {name!r}; it has {', '.join(members) or 'none'}"
     return message, f"{prefix}{guess}" if guess else None

@@ -1,49 +1,48 @@
-"""Conditions: a CEL expression that is compiled once and asked about many events.
+"""Conditions: compiled once, asked about many events, with the part that decided.
 
-Law: pure. What is wrong with an expression whatever the event is found when it is compiled; what
-goes wrong with one event is an `EvaluationError`, and nothing else is ever raised.
+Law: pure. What goes wrong with one event is an `EvaluationError`, and nothing else is ever
+raised. A condition is asked part by part, each part once for an event whatever the number of
+conditions that share it; what comes out is what the whole expression gives.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import cel
 
 from watcher.errors import WatcherError
 from watcher.model import Event
-from watcher.rules._checker import Finding, Reading, read
-from watcher.rules._operators import WORDS
-from watcher.rules._tokens import Stop
-from watcher.vocabulary import SAMPLES, variables
+from watcher.rules._parts import Joined, Leaf, Named, Negated, Part
+from watcher.vocabulary import variables
 
 __all__ = [
+    "FAILURES",
+    "Answer",
     "Condition",
     "Context",
     "EvaluationError",
     "Expression",
     "ExpressionError",
-    "compile_condition",
-    "compile_expression",
     "context",
+    "explain_failure",
+    "name_kind",
 ]
 
-LONGEST = 4096
-"""Characters of an expression. The library's parser recurses: at eight times this length a chain
-such as `1 + 1 + …` was seen to overflow a thread's stack of 8 MB, which ends the process.
-"""
+FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What the library raises where an expression cannot be evaluated."""
 
-_MATCHES = cel.compile("''.matches(pattern)")
+SHOWN = 3
+"""Deciding parts that are told; the further ones are counted."""
+
+LONGEST_VALUE = 60
+LONGEST_PART = 120
+
 _LASTS = frozenset({"source", "provider", "conversation"})
-SILENCE_NAMES = ("rule", "receiver", "severity")
-"""What the `match` of a silence sees besides the event."""
-
-_SAME_CONVERSATION = '[source, conversation == null ? "" : conversation.id]'
-_FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class ExpressionError(WatcherError):
@@ -76,20 +75,42 @@ class EvaluationError(WatcherError):
         super().__init__(message)
 
 
+Decided = tuple[tuple[Leaf, tuple[str, ...], bool], ...]
+"""The parts that decided: each with the names of conditions on the way to it, and its value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One event as conditions see it; built once and shared by all conditions."""
+    """One event as conditions see it; built once and shared by all conditions.
+
+    `asked` remembers the value of each part that was asked, by its text.
+    """
 
     cel: cel.Context
+    names: Mapping[str, Any]
+    asked: dict[str, bool | EvaluationError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether a condition holds, and by which of its parts with which values, for people."""
+
+    holds: bool
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled expression. `roots` are the names that it reads."""
+    """A compiled expression. `roots` are the names that it reads, `whole` is its text with those of
+    the conditions that it names put in.
+    """
 
     source: str
     roots: frozenset[str]
-    _program: cel.Program
+    whole: str
+    _part: Part = field(repr=False)
+    _programs: Mapping[str, cel.Program] = field(repr=False, hash=False, compare=False)
+    _named: Mapping[str, Condition] = field(repr=False, hash=False)
 
     @property
     def lasts(self) -> bool:
@@ -100,13 +121,63 @@ class Condition:
 
     def holds(self, context: Context) -> bool:
         """Tell whether the event fulfils the condition; raises EvaluationError."""
+        value, _ = self._ask(self._part, context)
+        if isinstance(value, EvaluationError):
+            raise value
+        return value
+
+    def answer(self, context: Context) -> Answer:
+        """Tell whether the event fulfils the condition, and why; raises EvaluationError."""
+        value, decided = self._ask(self._part, context)
+        if isinstance(value, EvaluationError):
+            raise value
+        return Answer(value, _said(decided, context.names))
+
+    def _ask(self, part: Part, context: Context) -> tuple[bool | EvaluationError, Decided]:
+        """Give the value of a part, and the smallest parts that decided it.
+
+        As CEL has it, what cannot be evaluated does not matter beside what decides without it.
+        """
+        match part:
+            case Leaf(text):
+                value = self._value(text, context)
+                return value, ((part, (), value is True),)
+            case Negated(inner):
+                value, decided = self._ask(inner, context)
+                return (value if isinstance(value, EvaluationError) else not value), decided
+            case Named(name):
+                condition = self._named[name]
+                value, decided = condition._ask(condition._part, context)
+                return value, tuple((leaf, (name, *way), is_) for leaf, way, is_ in decided)
+            case Joined(operator, parts):
+                return self._joined(operator == "||", parts, context)
+
+    def _joined(
+        self, deciding: bool, parts: tuple[Part, ...], context: Context
+    ) -> tuple[bool | EvaluationError, Decided]:
+        failed: EvaluationError | None = None
+        together: Decided = ()
+        for part in parts:
+            value, decided = self._ask(part, context)
+            if value is deciding:
+                return value, decided
+            if isinstance(value, EvaluationError):
+                failed = failed or value
+            together += decided
+        return failed or not deciding, together
+
+    def _value(self, text: str, context: Context) -> bool | EvaluationError:
+        if (known := context.asked.get(text)) is not None:
+            return known
+        value: bool | EvaluationError
         try:
-            result = self._program.execute(context.cel)
-        except _FAILURES as failure:
-            raise EvaluationError(_explain(failure)) from None
-        if not isinstance(result, bool):
-            raise EvaluationError(f"the result is {_kind(result)}, not true or false")
-        return result
+            result = self._programs[text].execute(context.cel)
+        except FAILURES as failure:
+            value = EvaluationError(explain_failure(failure))
+        else:
+            value = result if isinstance(result, bool) else _no_truth(result)
+        context.asked[text] = value
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +191,8 @@ class Expression:
         """Give the value for one event as text (JSON); raises EvaluationError."""
         try:
             result = self._program.execute(context.cel)
-        except _FAILURES as failure:
-            raise EvaluationError(_explain(failure)) from None
+        except FAILURES as failure:
+            raise EvaluationError(explain_failure(failure)) from None
         return json.dumps(result, sort_keys=True, default=str, ensure_ascii=False)
 
 
@@ -131,9 +202,10 @@ def context(event: Event, **more: str) -> Context:
     """
     names = variables(event) | more
     try:
-        return Context(cel.Context(names))
+        return Context(cel.Context(names), names)
     except (OverflowError, TypeError, ValueError):
-        return Context(cel.Context({name: _holdable(value) for name, value in names.items()}))
+        holdable = {name: _holdable(value) for name, value in names.items()}
+        return Context(cel.Context(holdable), holdable)
 
 
 def _holdable(value: Any) -> Any:
@@ -147,119 +219,40 @@ def _holdable(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
-def compile_condition(source: str, *, silence: bool = False) -> Condition:
-    """Compile an expression; raises ExpressionError with every mistake that it finds.
-
-    Checked are the syntax, every name, field and function wherever it stands, the types of
-    operands, and what a trial run over sample events brings up. With `silence` it also sees
-    `rule`, `receiver` and `severity`.
-    """
-    program, reading = _compile(source, SILENCE_NAMES if silence else ())
-    if reading.shape.kind not in ("bool", "any"):
-        message = f"the condition gives {WORDS[reading.shape.kind]}, not true or false"
-        raise ExpressionError(message)
-    condition = Condition(source, reading.roots, program)
-    _try(program, boolean=True)
-    return condition
+def _said(decided: Decided, names: Mapping[str, Any]) -> str:
+    """Put the deciding parts into words: `text` is true (path = value)."""
+    said = []
+    for leaf, way, value in decided[:SHOWN]:
+        seen = [f"{path} = {_shown(path, names)}" for path in leaf.paths if path != leaf.text]
+        through = "".join(f"conditions.{name}: " for name in way)
+        values = f" ({', '.join(seen)})" if seen else ""
+        text = _cut(" ".join(leaf.text.split()), LONGEST_PART)
+        said.append(f"{through}`{text}` is {'true' if value else 'false'}{values}")
+    if len(decided) > SHOWN:
+        said.append(f"and {len(decided) - SHOWN} more")
+    return "; ".join(said)
 
 
-def compile_expression(source: str) -> Expression:
-    """Compile an expression that groups events; raises ExpressionError as for conditions.
-
-    The word `conversation` stands for the conversation's id: the whole changes with every event.
-    """
-    meant = _SAME_CONVERSATION if source.strip() == "conversation" else source
-    program, _ = _compile(meant, ())
-    _try(program, boolean=False)
-    return Expression(source, program)
-
-
-def _compile(source: str, more: tuple[str, ...]) -> tuple[cel.Program, Reading]:
-    if not source.strip():
-        raise ExpressionError("the expression is empty")
-    if len(source) > LONGEST:
-        raise ExpressionError(f"the expression is longer than {LONGEST} characters", LONGEST)
-    try:
-        program = cel.compile(source)
-    except ValueError as failure:  # UnicodeEncodeError is one, too
-        raise _syntax_error(source, str(failure)) from None
-    try:
-        reading = read(source, more)
-    except Stop as stop:
-        raise ExpressionError(stop.message, stop.offset) from None
-    findings = reading.findings + tuple(_bad_patterns(reading.patterns))
-    if findings:
-        raise _collect(findings)
-    return program, reading
+def _shown(path: str, names: Mapping[str, Any]) -> str:
+    """Show a value of the event in bounded length; what is not there is null."""
+    value: Any = names
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, str):
+        value = value[:LONGEST_VALUE]
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return _cut(text.encode(errors="replace").decode(), LONGEST_VALUE)
 
 
-def _collect(findings: tuple[Finding, ...]) -> ExpressionError:
-    errors = [ExpressionError(one.message, one.offset, one.suggestion) for one in findings]
-    errors[0].others = tuple(errors[1:])
-    return errors[0]
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _bad_patterns(patterns: tuple[tuple[str, int], ...]) -> Iterator[Finding]:
-    """Try the regular expressions, also those that a run over the samples would not come to."""
-    for pattern, offset in patterns:
-        try:
-            _MATCHES.execute({"pattern": pattern})
-        except RuntimeError as failure:
-            cause = str(failure).rpartition("error: ")[2].partition(". Check")[0]
-            message = f"this is no regular expression: {' '.join(cause.split())}"
-            yield Finding(message, offset)
+def _no_truth(result: Any) -> EvaluationError:
+    return EvaluationError(f"the result is {name_kind(result)}, not true or false")
 
 
-def _try(program: cel.Program, *, boolean: bool) -> None:
-    """Run over the samples. In the first every field has a value, so only what is open may be
-    missing there; in the others anything may be null.
-    """
-    for number, sample in enumerate(SAMPLES):
-        try:
-            result = program.execute(context(sample, **dict.fromkeys(SILENCE_NAMES, "")).cel)
-        except LookupError:
-            continue  # a key of `attributes`, a label by number: known only at run time
-        except _FAILURES as failure:
-            if number == 0:
-                raise ExpressionError(f"tried on a sample event: {_explain(failure)}") from None
-            continue
-        if boolean and not isinstance(result, bool):
-            raise ExpressionError(f"the condition gives {_kind(result)}, not true or false")
-
-
-_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-_UNEXPECTED = re.compile(
-    r"(?:mismatched|extraneous|no viable alternative at) input '(.*?)'(?: exp|$)"
-)
-_FOREIGN = {"and": "&&", "or": "||", "not": "!", "is": "==", "eq": "==", "ne": "!=", "=": "=="}
-
-
-def _syntax_error(source: str, report: str) -> ExpressionError:
-    """Put the compiler's first complaint into words, at its place."""
-    complaints = _ERROR.findall(report)
-    if not complaints:
-        return ExpressionError("the condition cannot be read")
-    spoken = [one for one in complaints if one[2].startswith("Syntax error")]
-    line, column, text = (spoken or complaints)[0]
-    lines = source.split("\n")
-    offset = sum(len(one) + 1 for one in lines[: int(line) - 1]) + int(column) - 1
-    offset = min(offset, len(source))
-    text = text.removeprefix("Syntax error: ")
-    if text.startswith("token recognition error"):
-        found = source[offset : offset + 1]
-        what = "this text has no end" if found in ("'", '"') else f"unexpected {found!r}"
-        return ExpressionError(what, offset, _FOREIGN.get(found))
-    if match := _UNEXPECTED.search(text):
-        found = match.group(1)
-        if found == "<EOF>":
-            return ExpressionError("the condition ends too early", offset)
-        word = re.search(r"([A-Za-z]+)\s*$", source[:offset])
-        foreign = _FOREIGN.get(found) or (_FOREIGN.get(word.group(1)) if word else None)
-        return ExpressionError(f"unexpected {found!r}", offset, foreign)
-    return ExpressionError(text, offset)
-
-
-def _kind(value: Any) -> str:
+def name_kind(value: Any) -> str:
     """Name the type of a result, without showing it: it may hold what a customer wrote."""
     if value is None:
         return "null"
@@ -267,7 +260,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a value of another type")
 
 
-def _explain(failure: Exception) -> str:
+def explain_failure(failure: Exception) -> str:
     """Say in one line why an evaluation failed, in the words of conditions."""
     text = " ".join(str(failure).split())
     if isinstance(failure, KeyError):

@@ -1,6 +1,6 @@
 """Routing: one event and the rules give who is told at once and who later.
 
-Law: pure. `route` and `explain` ask the same question (`_judge`), so an explanation is never
+Law: pure. The reasons come with the decision, out of the same evaluation: an explanation is never
 another story than what was done.
 """
 
@@ -15,8 +15,9 @@ from watcher.model import Delivery, Event
 from watcher.rules.conditions import Context, EvaluationError, context
 from watcher.rules.pace import Digest, digest_key
 from watcher.rules.rule import Rule
+from watcher.rules.wording import say_duration
 
-__all__ = ["Collected", "Match", "Routing", "Timer", "Verdict", "explain", "outgoing", "route"]
+__all__ = ["Collected", "Match", "Routing", "Timer", "Verdict", "outgoing", "route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def route(event: Event, rules: Sequence[Rule]) -> Routing:
     immediate: dict[str, list[str]] = {}
     timers: dict[tuple[str, str], Timer] = {}
     collected: dict[tuple[str, str], Collected] = {}
-    verdicts = tuple(_judge(event, rules))
+    verdicts = tuple(_own(event, verdict) for verdict in _judge(event, rules))
     failed = [(one.rule.name, one.reason) for one in verdicts if one.failed]
     known: Context | None = None
     for verdict in verdicts:
@@ -130,18 +131,6 @@ def collected_until(rule: Rule, digest: Digest, at: datetime) -> datetime:
     return rule.hours.next_opening(due) if held and rule.hours is not None else due
 
 
-def explain(event: Event, rules: Sequence[Rule]) -> tuple[Verdict, ...]:
-    """Tell of every rule why it matches the event or why not."""
-    verdicts = []
-    for verdict in _judge(event, rules):
-        left_out = [name for name in verdict.rule.notify if _is_about(event, name)]
-        if verdict.matches and left_out:
-            reason = f"{verdict.reason}; {left_out[0]} is not told of itself"
-            verdict = dataclasses.replace(verdict, reason=reason)
-        verdicts.append(verdict)
-    return tuple(verdicts)
-
-
 def outgoing(delivery: Delivery) -> Event:
     """Give the event as it goes out.
 
@@ -180,24 +169,22 @@ def _judge(event: Event, rules: Sequence[Rule]) -> Iterator[Verdict]:
 
 def _asked(rule: Rule, known: Context | None) -> Verdict:
     """Ask the conditions of a rule whose `when` matches."""
+    reasons = ["`when` matches"]
     for key, condition, wanted in (("where", rule.where, True), ("unless", rule.unless, False)):
         if condition is None or known is None:
             continue
         try:
-            holds = condition.holds(known)
+            answer = condition.answer(known)
         except EvaluationError as failure:
             reason = f"`{key}` could not be evaluated: {failure.message}"
             return Verdict(rule, False, reason, failed=True)
-        if holds != wanted:
-            return Verdict(rule, False, f"`{key}` is {'true' if holds else 'false'}")
-    return Verdict(rule, True, _matched(rule))
-
-
-def _matched(rule: Rule) -> str:
-    condition = "`when` and `where` match" if rule.where is not None else "`when` matches"
-    if rule.hold_for is None:
-        return condition
-    return f"{condition}; sent if the state holds for {rule.hold_for}"
+        said = f"`{key}` is {'true' if answer.holds else 'false'}: {answer.because}"
+        if answer.holds != wanted:
+            return Verdict(rule, False, said)
+        reasons.append(said)
+    if rule.hold_for is not None:
+        reasons.append(f"sent if the state holds for {say_duration(rule.hold_for)}")
+    return Verdict(rule, True, "; ".join(reasons))
 
 
 def _no_state(event: Event) -> str:
@@ -210,6 +197,15 @@ def _no_state(event: Event) -> str:
         return ""
     waits = "`for` and `repeat` wait while the last message is inbound"
     return f"{waits}, this one is {direction or 'unknown'}"
+
+
+def _own(event: Event, verdict: Verdict) -> Verdict:
+    """Add to a match that a receiver is left out, if one is."""
+    left_out = [name for name in verdict.rule.notify if _is_about(event, name)]
+    if not (verdict.matches and left_out):
+        return verdict
+    reason = f"{verdict.reason}; {left_out[0]} is not told of itself"
+    return dataclasses.replace(verdict, reason=reason)
 
 
 def _is_about(event: Event, receiver: str) -> bool:
