@@ -13,7 +13,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from hypothesis import given
 from hypothesis import strategies as st
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from support.loopback import answer, serving
 
 from watcher.clock import wall_clock
@@ -56,7 +56,7 @@ class Recorder:
 def notifier(post: Any, *, secret: str | None = SECRET, **headers: str) -> WebhookNotifier:
     return WebhookNotifier(
         url=lambda: "https://crm.example.com/hook",
-        secret=lambda: secret,
+        secrets=lambda: [] if secret is None else [secret],
         headers=lambda: headers,
         timeout=7.5,
         post=post,
@@ -88,7 +88,7 @@ def test_signature_and_timestamp_agree_on_the_utc_second_in_every_zone(
 async def test_the_official_library_accepts_the_delivery_now() -> None:
     async with serving(answer(b"ok")) as served, Transport(wall_clock) as transport:
         hook = WebhookNotifier(
-            lambda: served.url, lambda: SECRET, lambda: {"X-Team": "sales"}, 5.0, transport.post
+            lambda: served.url, lambda: [SECRET], lambda: {"X-Team": "sales"}, 5.0, transport.post
         )
         result = await hook.send(notice(wall_clock().astimezone(timezone(timedelta(hours=9)))))
     assert result == Result("ok", "HTTP 200: ok")
@@ -98,6 +98,21 @@ async def test_the_official_library_accepts_the_delivery_now() -> None:
     assert body == EVENT.body()
     assert headers["x-team"] == "sales"
     assert headers["webhook-id"] == EVENT.id
+
+
+async def test_while_a_secret_is_replaced_who_has_either_of_them_can_verify() -> None:
+    other = "whsec_" + base64.b64encode(b"the secret that replaces the first").decode()
+    post = Recorder()
+    hook = WebhookNotifier(lambda: "https://a.example", lambda: [SECRET, other], dict, 5.0, post)
+    await hook.send(notice(wall_clock()))
+    signatures = post.headers["webhook-signature"].split(" ")
+    assert [one[:3] for one in signatures] == ["v1,", "v1,"]
+    for secret in (SECRET, other):
+        assert Webhook(secret).verify(post.content, dict(post.headers)) == json.loads(EVENT.body())
+    with pytest.raises(WebhookVerificationError):
+        Webhook("whsec_" + base64.b64encode(b"a third one").decode()).verify(
+            post.content, dict(post.headers)
+        )
 
 
 async def test_the_cloudevents_sdk_reads_the_delivery() -> None:
@@ -156,7 +171,7 @@ async def test_an_address_that_cannot_be_read_is_a_failure(raised: Exception, wo
     def url() -> str:
         raise raised
 
-    hook = WebhookNotifier(url, lambda: None, dict, 5.0, Recorder())
+    hook = WebhookNotifier(url, list, dict, 5.0, Recorder())
     result = await hook.send(notice(NOW))
     assert result.outcome == "failed"
     assert words in result.note

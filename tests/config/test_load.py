@@ -84,8 +84,7 @@ def test_every_setting_arrives(write: Write) -> None:
     crm, team, boss = config.receivers
     assert isinstance(crm, Webhook)
     assert crm.url.read() == "https://crm.example.com/hooks"
-    assert crm.secret is not None
-    assert crm.secret.read() == ENVIRON["SECRET"]
+    assert [secret.read() for secret in crm.secrets] == [ENVIRON["SECRET"]]
     assert {name: text.read() for name, text in crm.headers.items()} == {
         "X-Team": "sales",
         "X-Key": ENVIRON["TOKEN"],
@@ -120,7 +119,20 @@ def test_a_webhook_is_retried_by_the_contracts_schedule(write: Write) -> None:
         *(timedelta(hours=hour) for hour in hours),
     )
     assert isinstance(crm, Webhook)
-    assert (crm.secret, crm.timeout, crm.relaxed, dict(crm.headers)) == (None, 10.0, False, {})
+    assert (crm.secrets, crm.timeout, crm.relaxed, dict(crm.headers)) == ((), 10.0, False, {})
+    assert (crm.connect_timeout, crm.link.connections, crm.link.verify) == (10.0, 8, True)
+    assert crm.link.proxy() == ""
+
+
+def test_several_secrets_sign_while_one_replaces_another(write: Write) -> None:
+    text = SOURCE + (
+        "receivers:\n  crm:\n    type: webhook\n    url: https://crm.example.com\n"
+        "    secrets: ['${SECRET}', whsec_aGFsbG8=]\n    concurrency: 2\n"
+    )
+    (crm,) = read(write(text)).receivers
+    assert isinstance(crm, Webhook)
+    assert [one.read() for one in crm.secrets] == [ENVIRON["SECRET"], "whsec_aGFsbG8="]
+    assert crm.link.connections == 2
 
 
 def test_false_turns_the_server_off(write: Write) -> None:

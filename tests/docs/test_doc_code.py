@@ -95,7 +95,7 @@ async def sent(secret: str) -> tuple[dict[str, str], bytes]:
 
     notifier = WebhookNotifier(
         url=lambda: "https://crm.example.com/hooks/inbox",
-        secret=lambda: secret,
+        secrets=lambda: [secret],
         headers=dict,
         timeout=10,
         post=post,

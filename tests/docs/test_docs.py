@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -109,7 +110,7 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
     known |= {"server", "retention"}
     documented = {name for row in rows(page) for name in code(" ".join(row[:2]))}
     keys_alone = {name for name in documented if re.fullmatch(r"[a-z_]+", name)}
-    values = {"webhook", "apprise", "strict", "all"}
+    values = {"webhook", "apprise", "strict", "all", "environment", "direct", "true"}
     assert keys_alone - known == values & keys_alone
 
 
@@ -121,7 +122,8 @@ def defaults() -> list[tuple[str, str]]:
             if isinstance(default, list) and default:
                 found.append((name, ", ".join(map(str, default))))
             elif default not in (None, "", [], {}, "0s") and not isinstance(default, dict):
-                found.append((name, str(default)))
+                shown = json.dumps(default) if isinstance(default, bool) else str(default)
+                found.append((name, shown))
     return found
 
 

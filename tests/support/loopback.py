@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-__all__ = ["Served", "answer", "serving", "unused_port"]
+__all__ = ["Served", "answer", "proxying", "serving", "unused_port"]
 
 
 @dataclass
@@ -82,6 +82,34 @@ async def _read_request(reader: asyncio.StreamReader) -> bytes:
         if name == b"content-length":
             length = int(value)
     return head + await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def proxying(to: Callable[[], int]) -> AsyncIterator[Served]:
+    """Serve a proxy that takes CONNECT and leads every tunnel to one port of this machine."""
+    served = Served()
+
+    async def relay(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while chunk := await source.read(65536):
+                target.write(chunk)
+                await target.drain()
+        except OSError:
+            pass
+        finally:
+            target.close()
+
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.connections += 1
+        served.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        there = await asyncio.open_connection("127.0.0.1", to())
+        await asyncio.gather(relay(reader, there[1]), relay(there[0], writer))
+        await asyncio.gather(there[1].wait_closed(), writer.wait_closed(), return_exceptions=True)
+
+    async with await asyncio.start_server(tunnel, "127.0.0.1", 0) as entrance:
+        served.port = entrance.sockets[0].getsockname()[1]
+        yield served
 
 
 async def unused_port() -> int:

@@ -23,10 +23,12 @@ from watcher.config.values import Address, parse_address, parse_duration, parse_
 __all__ = [
     "AppriseUrl",
     "Duration",
+    "FilePath",
     "Headers",
     "Limit",
     "ListenAddress",
     "OneOrMore",
+    "ProxyAddress",
     "RuleName",
     "StorePath",
     "WebhookSecret",
@@ -84,6 +86,29 @@ def _apprise_url(value: str) -> str:
             "is not an Apprise URL",
             "write one such as slack://…, mailto://…, tgram://… or json://…",
         )
+    return value
+
+
+def _proxy_address(value: str) -> str:
+    if value in ("environment", "direct"):
+        return value
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = good and parts.path in ("", "/") and not re.search(r"[^!-~]", value)
+    except ValueError:  # its message would quote the password
+        good = False
+    if not good:
+        raise _wrong(
+            "is not the address of a proxy",
+            "write http://host:port (or https://), `environment` or `direct`",
+        )
+    return value
+
+
+def _file_path(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise _wrong("is not a path")
     return value
 
 
@@ -167,6 +192,8 @@ Limit = Annotated[
 StorePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_store_path)]
 RuleName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_rule_name)]
 WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
+ProxyAddress = Annotated[str, AfterValidator(_proxy_address)]
+FilePath = Annotated[str, AfterValidator(_file_path)]
 AppriseUrl = Annotated[str, AfterValidator(_apprise_url)]
 WebhookSecret = Annotated[str, AfterValidator(_webhook_secret)]
 Headers = Annotated[

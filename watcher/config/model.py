@@ -16,6 +16,7 @@ from watcher.errors import Problem
 from watcher.mapping import FieldMapping
 from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule
+from watcher.transport.links import Link
 
 __all__ = ["AppriseReceiver", "Config", "Receiver", "Retention", "Server", "Source", "Webhook"]
 
@@ -44,7 +45,7 @@ class Source:
     `settings` is an instance of `provider_class.settings_model`; its `token` is the one of the
     moment of loading, `token.read()` gives the present one. `mapping` is the compiled `fields:`,
     None where there is none. A sweep that lacks more than `hold_rows` rows and more than
-    `hold_share` (0 to 1) of the known ones is held.
+    `hold_share` (0 to 1) of the known ones is held. `link` says how it is reached.
     """
 
     name: str
@@ -57,17 +58,25 @@ class Source:
     mapping: FieldMapping | None
     hold_rows: int
     hold_share: float
+    link: Link
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A receiver of events. `timeout` is in seconds. `relaxed` is `ordering: relaxed`."""
+    """A receiver of events.
+
+    Each of `secrets` signs; nothing is signed without any. `timeout` (for the whole exchange) and
+    `connect_timeout` are in seconds. `relaxed` is `ordering: relaxed`. `link` says how it is
+    reached; its `connections` are `concurrency`.
+    """
 
     name: str
     url: SecretText
-    secret: SecretText | None
+    secrets: tuple[SecretText, ...]
     headers: Mapping[str, SecretText]
     timeout: float
+    connect_timeout: float
+    link: Link
     retry: tuple[timedelta, ...]
     relaxed: bool
 

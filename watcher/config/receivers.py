@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from watcher.config.links import build_link, learn_link
 from watcher.config.model import AppriseReceiver, Receiver, Webhook
 from watcher.config.schema import RECEIVER_FORMS, AppriseForm, WebhookForm
 from watcher.config.secrets import SecretText
@@ -59,9 +60,11 @@ def _receiver(entry: Entry, work: Work) -> Receiver | None:
         what=what,
         literal=("type",),
     )
-    if isinstance(form, WebhookForm):
-        return _webhook(entry.name, form, table, work)
-    if _one_of_both(entry, table, what, work) and isinstance(form, AppriseForm):
+    if node.value == "webhook":
+        if _not_both(table, ("secret", "secrets"), what, work) and isinstance(form, WebhookForm):
+            return _webhook(entry.name, form, table, work)
+        return None
+    if _url_or_urls(entry, table, what, work) and isinstance(form, AppriseForm):
         return _apprise(entry.name, form, table, work)
     return None
 
@@ -71,8 +74,9 @@ def _learn(table: Entries, work: Work) -> None:
     for name in ("url", "urls"):
         for node in _scalars(table, name):
             work.texts.redactor.add_url(node.raw)
-    for node in _scalars(table, "secret"):
+    for node in (*_scalars(table, "secret"), *_scalars(table, "secrets")):
         work.texts.redactor.add(node.raw)
+    learn_link(table, work)
     headers = table.get("headers")
     if headers and isinstance(headers.value, Entries):
         for header in headers.value:
@@ -91,7 +95,7 @@ def _scalars(table: Entries, name: str) -> tuple[Scalar, ...]:
 
 def _webhook(name: str, form: WebhookForm, table: Entries, work: Work) -> Webhook:
     texts = work.texts
-    secret = _scalars(table, "secret")
+    secrets = _scalars(table, "secret") or _scalars(table, "secrets")
     headers = table.get("headers")
     values: dict[str, SecretText] = {}
     if headers is not None and isinstance(headers.value, Entries):
@@ -101,29 +105,37 @@ def _webhook(name: str, form: WebhookForm, table: Entries, work: Work) -> Webhoo
     return Webhook(
         name=name,
         url=texts.text(_scalars(table, "url")[0]),
-        secret=texts.text(secret[0]) if secret else None,
+        secrets=tuple(map(texts.text, secrets)),
         headers=values,
         timeout=form.timeout.total_seconds(),
+        connect_timeout=form.connect_timeout.total_seconds(),
+        link=build_link(
+            form, table, work, what=f"the receiver `{name}`", connections=form.concurrency
+        ),
         retry=form.retry,
         relaxed=form.ordering == "relaxed",
     )
 
 
-def _one_of_both(entry: Entry, table: Entries, what: str, work: Work) -> bool:
+def _not_both(table: Entries, names: tuple[str, str], what: str, work: Work) -> bool:
+    """Check that of two settings for the same one at most is there."""
+    one, several = (table.get(name) for name in names)
+    if one is None or several is None:
+        return True
+    later = max(one, several, key=lambda entry: (entry.key.place.line, entry.key.place.column))
+    message = f"{what} has both `{names[0]}` and `{names[1]}`"
+    work.problems.append(later.key.place.problem(message, "keep one of the two"))
+    return False
+
+
+def _url_or_urls(entry: Entry, table: Entries, what: str, work: Work) -> bool:
     """An Apprise receiver has either `url` or `urls`."""
-    one, several = table.get("url"), table.get("urls")
-    if one is not None and several is not None:
-        later = max(one, several, key=lambda entry: (entry.key.place.line, entry.key.place.column))
-        work.problems.append(
-            later.key.place.problem(f"{what} has both `url` and `urls`", "keep one of the two")
-        )
-        return False
-    if one is None and several is None:
+    if table.get("url") is None and table.get("urls") is None:
         work.problems.append(
             entry.key.place.problem(f"{what} lacks `url`", "add `url: …`, or `urls: [...]`")
         )
         return False
-    return True
+    return _not_both(table, ("url", "urls"), what, work)
 
 
 def _apprise(name: str, form: AppriseForm, table: Entries, work: Work) -> AppriseReceiver:

@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from watcher.config.checks import (
     AppriseUrl,
     Duration,
+    FilePath,
     Headers,
     Limit,
     ListenAddress,
     OneOrMore,
+    ProxyAddress,
     RuleName,
     StorePath,
     WebhookSecret,
@@ -31,6 +33,7 @@ __all__ = [
     "AppriseForm",
     "Form",
     "HoldForm",
+    "LinkForm",
     "RetentionForm",
     "RuleForm",
     "ServerForm",
@@ -109,7 +112,29 @@ class HoldForm(Form):
     )
 
 
-class SourceForm(Form):
+class LinkForm(Form):
+    """How the other side is reached; the same for sources and webhooks."""
+
+    ca_file: FilePath = Field(
+        default="", description="PEM file of the certificate authorities to trust, and no others."
+    )
+    client_cert: FilePath = Field(
+        default="", description="PEM file of the certificate that says who we are."
+    )
+    client_key: FilePath = Field(
+        default="", description="PEM file of its key; without it, it is in client_cert too."
+    )
+    client_key_password: str = Field(default="", description="The key's password.")
+    proxy: ProxyAddress = Field(
+        default="direct",
+        description="http://host:port; `environment`: what HTTPS_PROXY and its kin say; `direct`: none.",
+    )
+    tls_verify: bool = Field(
+        default=True, description="false takes any certificate, and warns loudly."
+    )
+
+
+class SourceForm(LinkForm):
     """One account at a provider; the provider's own settings stand beside these."""
 
     provider: str = Field(min_length=1, description="Name of an installed provider.")
@@ -125,9 +150,13 @@ class SourceForm(Form):
         " for instance `disposition: custom_attributes.outcome`.",
     )
     hold: HoldForm = Field(default_factory=HoldForm, description="When a sweep is implausible.")
+    proxy: ProxyAddress = Field(
+        default="environment",
+        description="http://host:port; `environment`: what HTTPS_PROXY and its kin say; `direct`: none.",
+    )
 
 
-class WebhookForm(Form):
+class WebhookForm(LinkForm):
     """A receiver of events as signed HTTP requests (Standard Webhooks, CloudEvents)."""
 
     type: Literal["webhook"]
@@ -135,9 +164,24 @@ class WebhookForm(Form):
     secret: WebhookSecret = Field(
         default="", description="Signing secret, `whsec_` and base64; without it nothing is signed."
     )
+    secrets: tuple[WebhookSecret, ...] = Field(
+        default=(),
+        min_length=1,
+        max_length=10,
+        description="Several, each of which signs: while one replaces another; instead of secret.",
+    )
     headers: Headers = Field(default_factory=dict, description="Further headers.")
     timeout: Duration = _default(
         "10s", ge=timedelta(milliseconds=1), le=5 * _MINUTE, description="Time for one attempt."
+    )
+    connect_timeout: Duration = _default(
+        "10s",
+        ge=timedelta(milliseconds=1),
+        le=5 * _MINUTE,
+        description="Time for the connection alone, within `timeout`.",
+    )
+    concurrency: int = Field(
+        default=8, ge=1, le=100, description="How many requests may be under way at once."
     )
     retry: tuple[Duration, ...] = _schedule(
         "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from watcher.config.discovery import ProviderLoader, ProviderUnusable
 from watcher.config.expressions import compile_fields
+from watcher.config.links import build_link, learn_link
 from watcher.config.model import Source
 from watcher.config.schema import NAME_PATTERN, SourceForm
 from watcher.config.tree import Entries, Entry, Place, Scalar
@@ -70,6 +71,7 @@ def _source(
         work.problems.append(table.place.problem(message, "write `provider: …` below it"))
         return None
     place = entry.key.place
+    learn_link(table, work)
     common = validate(
         SourceForm,
         _only(table, lambda name: name in _COMMON),
@@ -89,6 +91,7 @@ def _source(
     if settings is None or common is None or sweep_every is None or token is None:
         return None
     assert isinstance(token.value, Scalar)  # noqa: S101 - the settings take it as text
+    link = build_link(common, table, work, what=what)
     return Source(
         name=entry.name,
         provider=common.provider,
@@ -100,6 +103,7 @@ def _source(
         mapping=mapping,
         hold_rows=common.hold.rows,
         hold_share=common.hold.percent / 100,
+        link=link,
     )
 
 

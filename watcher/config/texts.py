@@ -49,7 +49,7 @@ class Texts:
         self.problems: list[Problem] = []
         self._environ = environ
         self._folders = folders
-        self._secrets = secrets
+        self.secrets = secrets
         self._texts: dict[Scalar, SecretText] = {}
         self._placeholders: dict[Scalar, int] = {}
 
@@ -63,16 +63,20 @@ class Texts:
     def _read(self, scalar: Scalar) -> SecretText:
         text, missing = parse_text(
             scalar.raw,
-            environ=self._environ if self._secrets else None,
+            environ=self._environ if self.secrets else None,
             folder=self._folders[scalar.place.file],
             redactor=self.redactor,
         )
         for problem in missing:
             place = scalar.at(problem.offset)
             self.problems.append(place.problem(problem.message, problem.remedy))
-        if missing or (text.names and not self._secrets):
+        if missing or (text.names and not self.secrets):
             self._placeholders[scalar] = 0
         return text
+
+    def folder(self, scalar: Scalar) -> Path:
+        """Give the folder of the file that a text stands in, where relative paths start."""
+        return self._folders[scalar.place.file]
 
     def refers(self, node: Node) -> bool:
         """Tell whether a value comes, wholly or in part, from outside the file."""

@@ -23,7 +23,9 @@ __all__ = ["Work", "found", "is_sensitive", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 
-_SENSITIVE = re.compile(r"token|secret|passw|key|auth|cookie|credential|url|header|store", re.I)
+_SENSITIVE = re.compile(
+    r"token|secret|passw|key|auth|cookie|credential|url|header|store|proxy", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)

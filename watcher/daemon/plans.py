@@ -5,6 +5,7 @@ Law: part of the composition root; the only place that names notifier implementa
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
@@ -54,6 +55,7 @@ def plan_source(source: Source, transport: Transport, index: int, count: int) ->
         credentials=credentials,
         budget=provider.budget,
         quota=provider.quota,
+        link=source.link,
     )
 
     async def send(request: Request, *, urgent: bool) -> Response:
@@ -86,19 +88,21 @@ def plan_receivers(receivers: Sequence[Receiver], transport: Transport) -> tuple
 
 
 def _plan_webhook(receiver: Webhook, transport: Transport) -> ReceiverPlan:
-    secret = receiver.secret
     notifier: Notifier = WebhookNotifier(
         url=receiver.url.read,
-        secret=lambda: secret.read() if secret is not None else None,
+        secrets=lambda: tuple(secret.read() for secret in receiver.secrets),
         headers=lambda: {name: text.read() for name, text in receiver.headers.items()},
         timeout=receiver.timeout,
-        post=transport.post,
+        post=functools.partial(
+            transport.post, link=receiver.link, connect_timeout=receiver.connect_timeout
+        ),
     )
     return ReceiverPlan(
         name=receiver.name,
         notifier=notifier,
         policy=Policy(retry=receiver.retry, relaxed=receiver.relaxed),
         target=_target(receiver.url.read()),
+        slots=receiver.link.connections,
         lease=timedelta(seconds=receiver.timeout) + WEBHOOK_SLACK,
     )
 

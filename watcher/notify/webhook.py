@@ -6,12 +6,12 @@ says what an answer means, is pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from watcher.errors import ConfigError
+from watcher.errors import WatcherError
 from watcher.model import Result
 from watcher.notify import Answer, Notice, Post
 from watcher.providers._answers import retry_after
@@ -30,8 +30,9 @@ NOTE_LENGTH = 200
 class WebhookNotifier:
     """Posts events to one address.
 
-    `url`, `secret` (`whsec_…`, or None: no signature) and `headers` are asked at each attempt,
-    since the files that they come from may change; they may raise OSError or ConfigError.
+    `url`, `secrets` (`whsec_…`; each of them signs, none: no signature) and `headers` are asked at
+    each attempt, since the files that they come from may change; they may raise OSError or
+    WatcherError.
     `timeout` is in seconds, for the whole exchange. The headers of the contract cannot be
     replaced by configured ones.
     """
@@ -41,13 +42,13 @@ class WebhookNotifier:
     def __init__(
         self,
         url: Callable[[], str],
-        secret: Callable[[], str | None],
+        secrets: Callable[[], Sequence[str]],
         headers: Callable[[], Mapping[str, str]],
         timeout: float,
         post: Post,
     ) -> None:
         self._url = url
-        self._secret = secret
+        self._secrets = secrets
         self._headers = headers
         self._timeout = timeout
         self._post = post
@@ -58,11 +59,11 @@ class WebhookNotifier:
         try:
             url = self._url()
             headers = {name.lower(): value for name, value in self._headers().items()}
-            headers |= _sign(notice.event.id, content, notice.at, self._secret())
+            headers |= _sign(notice.event.id, content, notice.at, self._secrets())
         except OSError as error:
             why = error.strerror or type(error).__name__
             return Result("failed", f"the address or the secret cannot be read ({why})")
-        except ConfigError as error:
+        except WatcherError as error:
             return Result("failed", _one_line(str(error)))
         except (ValueError, EmptyWebhookSecretError):  # never quoted: the text may hold the secret
             return Result("failed", "the secret is no Standard Webhooks secret (whsec_ and base64)")
@@ -92,7 +93,7 @@ def read_answer(answer: Answer, now: datetime) -> Result:
     return Result("failed", note, None if wish is None else min(wish, LONGEST_WISH))
 
 
-def _sign(event_id: str, content: bytes, at: datetime, secret: str | None) -> Mapping[str, str]:
+def _sign(event_id: str, content: bytes, at: datetime, secrets: Sequence[str]) -> Mapping[str, str]:
     # The library signs the wall-clock digits as if they were UTC, so they must be; and only a
     # whole second reads the same in the header and in the signature.
     second = at.astimezone(UTC).replace(microsecond=0)
@@ -101,8 +102,11 @@ def _sign(event_id: str, content: bytes, at: datetime, secret: str | None) -> Ma
         "webhook-id": event_id,
         "webhook-timestamp": str(int(second.timestamp())),
     }
-    if secret is not None:
-        headers["webhook-signature"] = Webhook(secret).sign(event_id, second, content.decode())
+    if secrets:
+        # Space-separated, as the specification has it for the time in which a secret is replaced.
+        headers["webhook-signature"] = " ".join(
+            Webhook(secret).sign(event_id, second, content.decode()) for secret in secrets
+        )
     return headers
 
 

@@ -34,10 +34,12 @@ from watcher.records import Answer
 from watcher.transport.budget import Budgets
 from watcher.transport.client import CONNECT_TIMEOUT, call_unix, new_client
 from watcher.transport.failures import NETWORK_ERRORS, Failure, explain, place
+from watcher.transport.links import USUAL, Link
 from watcher.transport.origins import App, PerOriginTransport
 
 __all__ = [
     "Connection",
+    "Link",
     "PerOriginTransport",
     "Transport",
     "call_unix",
@@ -64,13 +66,14 @@ class Connection:
 
     `credentials` gives the headers that carry the token; it is asked anew for each request, since
     the token's file may change (it may raise OSError or ConfigError where it cannot be read).
-    `quota` is `Provider.quota`.
+    `quota` is `Provider.quota`. `link` says how connections are made.
     """
 
     base_url: str
     credentials: Callable[[], Mapping[str, str]]
     budget: Budget
     quota: Callable[[Response], Quota | None]
+    link: Link = USUAL
 
 
 class Transport:
@@ -140,7 +143,8 @@ class Transport:
         except NETWORK_ERRORS as error:
             url = None if message is None else message.url
             # No chain: a library's message may quote the header that carries the token.
-            raise _to_source_error(explain(error, url, "the provider")) from None
+            failure = explain(error, url, "the provider", connection.link)
+            raise _to_source_error(failure) from None
 
     def _compose(self, connection: Connection, request: Request) -> httpx.Request:
         path = quote(request.path, safe="/%:@!$&'()*+,;=~")
@@ -151,7 +155,7 @@ class Transport:
             params=request.params or None,
             json=request.json,
             headers={**headers, **_read_credentials(connection)},
-            extensions={"trace": _Trace()},
+            extensions={"trace": _Trace(), "link": connection.link},
         )
 
     async def _attempt(self, message: httpx.Request) -> Response:
@@ -171,12 +175,20 @@ class Transport:
         )
 
     async def post(
-        self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
+        self,
+        url: str,
+        *,
+        content: bytes,
+        headers: Mapping[str, str],
+        timeout: float,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        link: Link = USUAL,
     ) -> Answer:
         """POST once (`watcher.notify.Post`): no redirect is followed, nothing is repeated.
 
-        Once there is a status it counts, however slowly the rest of the answer drips; at most
-        64 KiB of it are read, at most until `timeout` seconds have passed in all.
+        `timeout` is in seconds for all of it, `connect_timeout` for the connection alone. Once there
+        is a status it counts, however slowly the rest of the answer drips; at most 64 KiB of it are
+        read, at most until `timeout` seconds have passed in all.
         """
         message: httpx.Request | None = None
         answer: httpx.Response | None = None
@@ -188,7 +200,8 @@ class Transport:
                     url,
                     content=content,
                     headers={"accept-encoding": "identity", **headers},
-                    timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+                    timeout=httpx.Timeout(timeout, connect=min(timeout, connect_timeout)),
+                    extensions={"link": link},
                 )
                 answer = await self._client.send(message, stream=True)
                 async for chunk in answer.aiter_raw():
@@ -198,7 +211,7 @@ class Transport:
         except NETWORK_ERRORS as error:
             if answer is None:
                 address = None if message is None else message.url
-                return Answer(0, {}, b"", explain(error, address, "the receiver").reason)
+                return Answer(0, {}, b"", explain(error, address, "the receiver", link).reason)
         finally:
             if answer is not None:
                 await answer.aclose()

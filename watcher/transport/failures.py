@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
+from watcher.transport.links import USUAL, Link, LinkUnusable
 from watcher.transport.origins import origin_of, proxy_for
 
 __all__ = ["NETWORK_ERRORS", "Failure", "explain", "place"]
@@ -36,25 +37,27 @@ class Failure:
     ours: bool = False
 
 
-def place(url: httpx.URL) -> str:
+def place(url: httpx.URL, link: Link = USUAL) -> str:
     """Name host and port of an address (and the proxy's, where one is in between)."""
     origin = origin_of(url)
     _, host, port = origin
     told = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    proxy = proxy_for(origin)
-    if proxy is None:
-        return told
     try:
+        proxy = proxy_for(origin, link)
+        if proxy is None:
+            return told
         between = httpx.URL(proxy)
-    except httpx.InvalidURL:
-        return f"{told} (through the environment's proxy)"
+    except (httpx.InvalidURL, OSError):
+        return f"{told} (through a proxy)"
     return f"{told} (through the proxy {between.host}:{origin_of(between)[2]})"
 
 
-def explain(error: BaseException, url: httpx.URL | None, who: str) -> Failure:
+def explain(error: BaseException, url: httpx.URL | None, who: str, link: Link = USUAL) -> Failure:
     """Say why the request to `url` failed; `who` stands for it where it is no address at all."""
-    where = who if url is None else place(url)
+    where = who if url is None else place(url, link)
     match error:
+        case LinkUnusable():
+            return Failure(str(error), "check the settings of this connection", ours=True)
         case httpx.ConnectTimeout():
             return Failure(
                 f"{where} does not answer a connection attempt in time",
@@ -68,7 +71,7 @@ def explain(error: BaseException, url: httpx.URL | None, who: str) -> Failure:
         case httpx.ProxyError():
             return Failure(
                 f"the proxy does not connect to {where}",
-                "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY in the environment",
+                "check `proxy`, or HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY in the environment",
                 connect=True,
             )
         case httpx.ConnectError() | UnicodeError() if _is_about_connecting(error):
@@ -89,6 +92,11 @@ def explain(error: BaseException, url: httpx.URL | None, who: str) -> Failure:
             return Failure(f"{where} sent an answer whose compression is broken")
         case httpx.RemoteProtocolError():
             return Failure(f"{where} broke the answer off or does not speak HTTP")
+        case httpx.NetworkError() | ssl.SSLError() if alert := _tls_alert(error):
+            return Failure(
+                f"{where} ended TLS: {alert}",
+                "check `client_cert`, and whether the other side knows its authority",
+            )
         case _:
             return Failure(f"the connection to {where} was lost")
 
@@ -100,13 +108,24 @@ def _is_about_connecting(error: BaseException) -> bool:
     return True
 
 
+def _tls_alert(error: BaseException) -> str:
+    """Name the alert with which the other side ended TLS after the handshake, as TLS 1.3 does for
+    a client certificate that is missing or not accepted.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return cause.reason.lower().replace("_", " ")
+    return ""
+
+
 def _explain_connecting(error: BaseException, where: str) -> Failure:
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
                 return Failure(
                     f"the TLS certificate of {where} is not accepted: {cause.verify_message}",
-                    "check the address; for a private certificate authority set SSL_CERT_FILE",
+                    "check the address; for a private certificate authority set `ca_file`, or"
+                    " SSL_CERT_FILE for all",
                     connect=True,
                 )
             case ssl.SSLError():

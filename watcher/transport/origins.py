@@ -1,4 +1,4 @@
-"""Connections: one small pool for each origin, over one shared TLS context.
+"""Connections: one small pool for each origin and link, over one shared TLS context where it can.
 
 Law: moves requests and answers, judges neither. One pool over many hosts walks all of its
 connections on every request (encode/httpcore#1035), so that polling 300 hosts costs fifty times
@@ -17,16 +17,23 @@ from urllib.request import getproxies, proxy_bypass
 import anyio
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
-__all__ = ["App", "Origin", "PerOriginTransport", "origin_of", "proxy_for", "tls_context"]
+from watcher.transport.links import CONNECTIONS, USUAL, Link, context_for, tls_context
+
+__all__ = [
+    "CONNECTIONS",
+    "App",
+    "Origin",
+    "PerOriginTransport",
+    "link_of",
+    "origin_of",
+    "proxy_for",
+]
 
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
 
 App = Callable[..., Any]
 """An ASGI application."""
-
-CONNECTIONS = 8
-"""At one origin: enough for many accounts of one provider, few enough to walk for nothing."""
 
 KEEPALIVE = 90.0
 """Seconds; above the usual poll interval, so that a poll does not pay for a new TLS connection."""
@@ -38,20 +45,27 @@ LOOK_AROUND = 60.0
 """Seconds between two looks for unused origins."""
 
 
-def tls_context() -> ssl.SSLContext:
-    """Make the context that all connections share (each of one's own would cost 20 ms).
-
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` name other certificate authorities than certifi's.
-    """
-    return httpx.create_ssl_context(trust_env=True)
-
-
 def origin_of(url: httpx.URL) -> Origin:
     """Give the origin of an address, the port also where it is the scheme's own."""
     return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
 
 
-def proxy_for(origin: Origin) -> str | None:
+def link_of(request: httpx.Request) -> Link:
+    """Give the link that a request asks for in its extensions, else the usual one."""
+    link: Link = request.extensions.get("link", USUAL)
+    return link
+
+
+def proxy_for(origin: Origin, link: Link = USUAL) -> str | None:
+    """Give the proxy on the way to an origin: the link's own, else the environment's.
+
+    Raises LinkUnusable where the link's own cannot be read.
+    """
+    own = link.read_proxy()
+    return _proxy_of_environment(origin) if own is None else own or None
+
+
+def _proxy_of_environment(origin: Origin) -> str | None:
     """Give the proxy that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` ask for.
 
     This machine itself is never reached through a proxy.
@@ -136,22 +150,26 @@ class PerOriginTransport(httpx.AsyncBaseTransport):
         self._mounted = {
             origin_of(httpx.URL(origin)): _Mounted(app) for origin, app in (mount or {}).items()
         }
-        self._pools: dict[Origin, _Pool] = {}
+        self._pools: dict[tuple[Origin, Link, tuple[object, ...]], _Pool] = {}
         self._tls: ssl.SSLContext | None = None
         self._looked = 0.0
 
     @property
     def origins(self) -> tuple[Origin, ...]:
         """The origins with a pool at present."""
-        return tuple(self._pools)
+        return tuple(origin for origin, _, _ in self._pools)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send over the origin's pool."""
+        """Send over the pool of the origin and the link (`extensions["link"]`).
+
+        Raises LinkUnusable beside what httpx raises.
+        """
         await self._close_idle()
-        origin = origin_of(request.url)
-        pool = self._pools.get(origin)
+        link = link_of(request)
+        key = (origin_of(request.url), link, link.marks())
+        pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[origin] = _Pool(self._open(origin))
+            pool = self._pools[key] = _Pool(self._open(key[0], link))
         pool.busy += 1
         try:
             response = await pool.transport.handle_async_request(request)
@@ -169,29 +187,38 @@ class PerOriginTransport(httpx.AsyncBaseTransport):
         for pool in pools.values():
             await pool.transport.aclose()
 
-    def _open(self, origin: Origin) -> httpx.AsyncBaseTransport:
+    def _open(self, origin: Origin, link: Link) -> httpx.AsyncBaseTransport:
         if origin in self._mounted:
             return self._mounted[origin]
-        if self._tls is None:
-            self._tls = tls_context()
+        context = self._context(link)
+        address = proxy_for(origin, link)
         try:
+            tls = context if address and address.startswith("https:") else None
+            proxy = None if address is None else httpx.Proxy(address, ssl_context=tls)
             return httpx.AsyncHTTPTransport(
-                verify=self._tls,
+                verify=context,
                 trust_env=False,
-                proxy=proxy_for(origin),
+                proxy=proxy,
                 limits=httpx.Limits(
-                    max_connections=CONNECTIONS,
-                    max_keepalive_connections=CONNECTIONS,
+                    max_connections=link.connections,
+                    max_keepalive_connections=link.connections,
                     keepalive_expiry=KEEPALIVE,
                 ),
             )
         except (ImportError, ValueError, httpx.InvalidURL):
-            raise httpx.ProxyError("the proxy that the environment names cannot be used") from None
+            raise httpx.ProxyError("the proxy's address cannot be used") from None
+
+    def _context(self, link: Link) -> ssl.SSLContext:
+        if link.verify and link.ca_file is None and link.client_cert is None:
+            if self._tls is None:
+                self._tls = tls_context()
+            return self._tls
+        return context_for(link)
 
     async def _close_idle(self) -> None:
         now = anyio.current_time()
         if now - self._looked < LOOK_AROUND:
             return
         self._looked = now
-        for origin in [origin for origin, pool in self._pools.items() if pool.idle(now)]:
-            await self._pools.pop(origin).transport.aclose()
+        for key in [key for key, pool in self._pools.items() if pool.idle(now)]:
+            await self._pools.pop(key).transport.aclose()
