@@ -16,22 +16,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 
 __all__ = [
-    "EVENT_TYPES",
-    "Contact",
-    "Conversation",
-    "Delivery",
-    "Disposition",
-    "Event",
-    "Message",
-    "Observation",
-    "Reference",
-    "Result",
-    "Snapshot",
-    "derive_id",
-    "from_plain",
-    "rfc3339",
-    "to_plain",
-]
+    "EVENT_TYPES", "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
+    "Disposition", "Event", "Message", "Observation", "Reference", "Result", "Snapshot", "derive_id",
+    "from_plain", "rfc3339", "to_plain",
+]  # fmt: skip
 
 
 def rfc3339(at: datetime) -> str:
@@ -256,17 +244,25 @@ class Event:
 
 
 DeliveryState = Literal["pending", "delivered", "dead", "cancelled"]
+DeliveryKind = Literal["event", "for", "repeat", "digest"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One event owed to one receiver, until it is done.
 
-    `id` is what receivers see as `webhook-id`: the event's id for an immediate delivery, an id
-    of its own for what a rule with `for` sends. `key` is unique in the outbox (id and receiver).
-    `attempt` counts the attempts made so far and fences `settle`. `timer` is the rule's name
-    when the delivery waits for `for`, else None: timers are ahead of nobody. `due` is when it
+    `id` is what receivers see as `webhook-id`: the event's id for an immediate delivery (`kind`
+    `event`), an id of its own for what a rule with `for`, `repeat` or `digest` sends. `key` is
+    unique in the outbox (id and receiver). `attempt` counts the attempts made so far and fences
+    `settle`. `timer` is the rule's name when the delivery is over as soon as a state ends (`for`,
+    `repeat`). `number` counts the messages of that rule about that state, from 1. `due` is when it
     may be tried next. `note` is the last outcome in one line for people.
+
+    `candidates` are the rules that would send it, in their order: when a guard of `rule` stops
+    it, the next one takes over. `batch` names the digest that it waits for; `message` is the id
+    of the digest that it went out with, so that the same rows go together again. `held`: put off
+    to the hours of its rule, so it is ahead of nobody. `redirected` is the receiver that it was
+    first meant for.
     """
 
     id: str
@@ -280,11 +276,23 @@ class Delivery:
     timer: str | None = None
     note: str = ""
     settled: datetime | None = None
+    kind: DeliveryKind = "event"
+    number: int = 1
+    candidates: tuple[str, ...] = ()
+    batch: str = ""
+    message: str = ""
+    held: bool = False
+    redirected: str = ""
 
     @property
     def key(self) -> str:
         """The outbox's primary key."""
         return f"{self.id}/{self.receiver}"
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it is sent in the order of its conversation; others are ahead of nobody."""
+        return self.kind == "event" and not self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +302,14 @@ class Result:
     `ok`: the receiver has it. `failed`: try again by the schedule (`retry_after` seconds is a
     minimum). `rejected`: the receiver will never take it. `gone`: the receiver asks for no more
     (HTTP 410) and is turned off. `unknown`: cut off in the middle, it may have arrived.
-    `note` tells a person what the other side answered, without secrets.
+    `note` tells a person what the other side answered, without secrets; `status` is the HTTP
+    status, `excerpt` the beginning of the answer's body (500 characters at most), both only where
+    there was an answer. `seconds` is how long the attempt took.
     """
 
     outcome: Literal["ok", "failed", "rejected", "gone", "unknown"]
     note: str = ""
     retry_after: float | None = None
+    status: int | None = None
+    excerpt: str = ""
+    seconds: float | None = None

@@ -20,12 +20,18 @@ __all__ = [
     "Commit",
     "DeliveryQuery",
     "End",
+    "Entry",
+    "EntryKind",
     "EventQuery",
     "Hold",
+    "Judgement",
+    "Mark",
     "ReceiverState",
     "Recorded",
     "Settlement",
     "SourceState",
+    "StoredSilence",
+    "Suppressed",
     "Trouble",
 ]
 
@@ -99,7 +105,8 @@ class ReceiverState:
 
     `target` fingerprints where it points; when that changes, `off` and `failing` are forgotten.
     `failures` counts failed attempts in a row. `off` is the reason why nothing is sent (410).
-    `counts` numbers the `receiver.*` events.
+    `counts` numbers the `receiver.*` events. `paused` is until when nothing is tried because
+    everything failed; from then on one delivery at a time probes, until one is taken.
     """
 
     name: str
@@ -108,6 +115,16 @@ class ReceiverState:
     failing: Trouble | None = None
     off: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    paused: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one rule said of one event when it was recorded: matched or not, and what decided."""
+
+    rule: str
+    matched: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +150,8 @@ class Commit:
     conversation has not ended. `ends` apply before deliveries are added. `forget` removes all
     snapshots of the source first (another account) and cancels its timers; `unsee` are leaf paths
     to strike from the `seen` of every snapshot of the source first (mapped differently).
+    `verdicts` are kept with the events (by id) as long as these. `at` is when it was decided,
+    where neither its events nor its snapshots tell.
     """
 
     source: str
@@ -143,15 +162,81 @@ class Commit:
     ends: tuple[End, ...] = ()
     forget: bool = False
     unsee: frozenset[str] = frozenset()
+    verdicts: Mapping[str, tuple[Judgement, ...]] = field(default_factory=dict)
+    at: datetime | None = None
+
+
+EntryKind = Literal[
+    "attempt", "confirmed", "throttled", "silenced", "held", "dropped", "redirected", "cancelled",
+    "retried", "buried",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a delivery's history: what was done or decided about it, and why.
+
+    `attempt` is the number of the attempt, 0 where none was made. `status`, `excerpt` and `seconds`
+    are those of `watcher.model.Result`. `at` is None where nobody could tell the time.
+    """
+
+    key: str
+    at: datetime | None
+    kind: EntryKind
+    note: str
+    attempt: int = 0
+    status: int | None = None
+    excerpt: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a rule with `throttle` leaves when it sends: until `until`, nothing else of the same
+    rule, receiver and `by` goes out. `delivery` is the key of what was sent at `at`; should that
+    die or be cancelled, the mark is void.
+    """
+
+    rule: str
+    receiver: str
+    by: str
+    at: datetime
+    until: datetime
+    delivery: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSilence:
+    """A silence that a person added while the watcher ran: what matches `match` (CEL) is not sent
+    from `starts` until `ends`, for `reason`. An expired one ends when it was expired.
+    """
+
+    id: str
+    match: str
+    reason: str
+    starts: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """How many deliveries a silence has stopped, and when the last one."""
+
+    count: int
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The new state of one delivery after an attempt.
+    """The new state of one delivery after an attempt, or after a guard's decision.
 
     `attempt` is the fence: it must equal the stored attempt number, else somebody else has
     claimed the delivery since and the settlement is ignored. `untried` takes the claim back: no
-    attempt was made, and none is counted.
+    attempt was made, and none is counted. `rule` (when not empty) is the candidate that took over,
+    `message` the digest that it went out with, `batch` the digest that it now waits for; `held`
+    puts it out of the order. `entry` goes to the history. `silence` is the id of the silence that
+    stopped it, to be counted. `then` are deliveries that follow from this one: they are added
+    unless it is about a state that has ended meanwhile.
     """
 
     key: str
@@ -161,6 +246,13 @@ class Settlement:
     note: str
     settled: datetime | None
     untried: bool = False
+    rule: str = ""
+    message: str = ""
+    batch: str = ""
+    held: bool = False
+    entry: Entry | None = None
+    silence: str = ""
+    then: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +278,14 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries; newest `limit` ones, oldest first."""
+    """Which deliveries; newest `limit` ones, oldest first. `id` is a delivery's, or that of the
+    digest that it went out with; `conversation` is the id that its event is about.
+    """
 
     state: DeliveryState | None = None
     receiver: str | None = None
     event: str | None = None
+    conversation: str | None = None
     id: str | None = None
     limit: int = 1000
 

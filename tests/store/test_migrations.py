@@ -121,7 +121,7 @@ async def test_a_reader_does_not_migrate_and_says_who_does(
     path = tmp_path / "db"
     await (await SqliteStore.open(path)).close()
     steps = [*migrations(), "CREATE TABLE later (x);"]
-    monkeypatch.setattr("watcher.store.sqlite.migrations", lambda: steps)
+    monkeypatch.setattr("watcher.store._opening.migrations", lambda: steps)
     with pytest.raises(StoreError, match=r"older schema.*inbox-watcher run"):
         await SqliteStore.open_reader(path)
 

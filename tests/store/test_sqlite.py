@@ -151,7 +151,8 @@ async def test_a_damaged_file_is_a_store_error_of_one_line(tmp_path: Path) -> No
     await store.commit(Commit("sales", snapshots=many))
     await store.close()
     whole = path.read_bytes()
-    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    sound = len(whole) // 2  # the schema, and the roots of the tables
+    path.write_bytes(whole[:sound] + b"\xff" * (len(whole) - sound))
     damaged = await SqliteStore.open(path)
     for use in (
         damaged.known("sales", [f"c{number}" for number in range(200)]),

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from hypothesis import given
 from hypothesis import strategies as st
-from support.records import T0, at, delivery, event, settlement, snapshot
+from support.records import T0, at, delivery, digested, event, settlement, snapshot
 
 from watcher.errors import WatcherError
 from watcher.model import Delivery, Event
@@ -20,10 +20,14 @@ from watcher.records import (
     Commit,
     DeliveryQuery,
     End,
+    Entry,
     EventQuery,
+    Judgement,
+    Mark,
     ReceiverState,
     Recorded,
     SourceState,
+    StoredSilence,
 )
 from watcher.store import Store
 from watcher.store.memory import MemoryStore
@@ -48,9 +52,14 @@ def happened(number: int) -> Event:
 
 
 events = st.integers(0, 15).map(happened)
-deliveries = st.builds(
-    delivery, events, receiver=receivers, timer=st.none() | rules, due=st.none() | seconds
+batches = st.sampled_from(["Rule/1", "Rule/2"])
+deliveries = st.one_of(
+    st.builds(
+        delivery, events, receiver=receivers, timer=st.none() | rules, due=st.none() | seconds
+    ),
+    st.builds(digested, events, batches, receiver=receivers, due=st.none() | seconds, rule=rules),
 )
+kinds = st.sampled_from(["attempt", "throttled", "held"])
 snapshots = st.builds(
     snapshot,
     st.sampled_from(["c1", "c2"]),
@@ -79,6 +88,8 @@ def commits(draw: st.DrawFn) -> Commit:
         ends=tuple(draw(st.lists(ends, max_size=1))),
         forget=draw(st.integers(0, 9)) == 0,
         unsee=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"status"})])),
+        verdicts={id_: (Judgement("A", True, "`when` matches"),) for id_ in list(fresh)[:2]},
+        at=draw(st.none() | st.just(T0)),
     )
 
 
@@ -131,13 +142,52 @@ async def claim(pair: Pair, receiver: str, limit: int, relaxed: bool, lease: int
     pair.out += taken
 
 
-async def settle(pair: Pair, which: int, state: str, commit: Commit | None) -> None:
+async def collect(pair: Pair, receiver: str, lease: int) -> None:
+    seconds = timedelta(seconds=lease)
+    pair.out += await pair.both(lambda store: store.collect(receiver, pair.now, lease=seconds))
+
+
+async def settle(
+    pair: Pair,
+    which: int,
+    state: str,
+    commit: Commit | None,
+    changed: dict[str, Any],
+    kind: Any,
+    follows: bool,
+) -> None:
     if pair.out:
         one = pair.out[which % len(pair.out)]
         elapsed = (pair.now - T0).total_seconds()
-        outcome = replace(settlement(one, state, seconds=elapsed), due=pair.now)
+        entry = Entry(one.key, pair.now, kind, "said", one.attempt, 200, "ok", 0.25)
+        after = replace(
+            one, id=f"{one.id}.{which}", kind="repeat", number=one.number + 1, attempt=0
+        )
+        outcome = replace(
+            settlement(one, state, seconds=elapsed, **changed),
+            due=pair.now,
+            entry=entry,
+            then=(after,) if follows else (),
+        )
         receiver = ReceiverState(one.receiver, failures=which)
-        await pair.both(lambda store: store.settle([outcome], receiver=receiver, commit=commit))
+        mark = Mark(one.rule, one.receiver, "c1", pair.now, pair.now, one.key)
+        await pair.both(
+            lambda store: store.settle([outcome], receiver=receiver, commit=commit, marks=[mark])
+        )
+
+
+async def acknowledge(pair: Pair, conversation: str, source: str | None) -> None:
+    await pair.both(lambda store: store.acknowledge(conversation, source, "seen", pair.now))
+
+
+async def silence(pair: Pair, which: str, lasts: int) -> None:
+    ends = pair.now + timedelta(seconds=lasts)
+    one = StoredSilence(which, "true", "noise", pair.now, ends)
+    await pair.both(lambda store: store.add_silence(one))
+
+
+async def expire(pair: Pair, which: str) -> None:
+    await pair.both(lambda store: store.expire_silence(which, pair.now))
 
 
 async def wait(pair: Pair, seconds: int) -> None:
@@ -177,7 +227,29 @@ acts = st.one_of(
         which=st.integers(0, 9),
         state=st.sampled_from(["pending", "pending", "delivered", "dead", "cancelled"]),
         commit=st.none() | commits(),
+        changed=st.fixed_dictionaries(
+            {},
+            optional={
+                "untried": st.booleans(),
+                "held": st.booleans(),
+                "rule": rules,
+                "batch": batches,
+                "message": st.just("m1"),
+                "silence": st.sampled_from(["s1", "s2"]),
+            },
+        ),
+        kind=kinds,
+        follows=st.booleans(),
     ),
+    step(collect, receiver=receivers, lease=st.integers(1, 4)),
+    step(collect, receiver=receivers, lease=st.integers(1, 4)),
+    step(
+        acknowledge,
+        conversation=st.sampled_from(["c1", "c2", "sales"]),
+        source=st.none() | names,
+    ),
+    step(silence, which=st.sampled_from(["s1", "s2"]), lasts=st.integers(0, 3)),
+    step(expire, which=st.sampled_from(["s1", "s2"])),
     step(wait, seconds=st.integers(0, 4)),
     step(retry, chosen=st.none() | st.frozensets(ids, max_size=4)),
     step(
@@ -191,6 +263,9 @@ acts = st.one_of(
 )
 
 
+MARKED = [(rule, "c1") for rule in ("A", "B", "Rule")]
+
+
 async def compare(pair: Pair) -> None:
     """Ask both stores everything that they can be asked."""
     await pair.both(lambda store: store.events(EventQuery()))
@@ -198,6 +273,13 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.sources())
     await pair.both(lambda store: store.receivers())
     await pair.both(lambda store: store.pending())
+    await pair.both(lambda store: store.silences())
+    await pair.both(lambda store: store.suppressed())
+    everything = [owed.key for owed in await pair.stores[0].deliveries(DeliveryQuery())]
+    await pair.both(lambda store: store.history(everything))
+    await pair.both(lambda store: store.verdicts([str(number) for number in range(16)]))
+    await pair.both(lambda store: store.deliveries(DeliveryQuery(id="m1")))
+    await pair.both(lambda store: store.deliveries(DeliveryQuery(conversation="c2")))
     for name in ("sales", "sales-2"):
         await pair.both(lambda store, name=name: store.known(name, ["c1", "c2"]))
         await pair.both(lambda store, name=name: store.present(name))
@@ -205,6 +287,7 @@ async def compare(pair: Pair) -> None:
         await pair.both(lambda store, name=name: store.members(name, "unassigned"))
     for name in ("team", "crm"):
         await pair.both(lambda store, name=name: store.next_due(name))
+        await pair.both(lambda store, name=name: store.marks(name, MARKED))
         await pair.both(lambda store, name=name: store.sent_since(name, T0))
 
 

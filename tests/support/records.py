@@ -54,8 +54,11 @@ def delivery(
 ) -> Delivery:
     """Make a delivery of an event; a timer gets an id of its own, as rules with `for` do."""
     of = of or event()
+    if timer:
+        changed.setdefault("kind", "for")
+    apart = timer or changed.get("batch")
     return Delivery(
-        id=id or (f"{of.id}.{timer}" if timer else of.id),
+        id=id or (f"{of.id}.{apart}" if apart else of.id),
         event=of,
         receiver=receiver,
         rule=timer or rule,
@@ -74,7 +77,14 @@ def commit(*deliveries: Delivery, **changed: Any) -> Commit:
     )
 
 
-def settlement(of: Delivery, state: str = "delivered", *, seconds: float = 0) -> Settlement:
+def digested(of: Event | None = None, batch: str = "Rule/09:00", **changed: Any) -> Delivery:
+    """Make a delivery that waits for a digest."""
+    return delivery(of, kind="digest", batch=batch, **changed)
+
+
+def settlement(
+    of: Delivery, state: str = "delivered", *, seconds: float = 0, **changed: Any
+) -> Settlement:
     """Make the outcome of an attempt, `seconds` after T0; a failed one is due a minute later."""
     return Settlement(
         key=of.key,
@@ -83,4 +93,5 @@ def settlement(of: Delivery, state: str = "delivered", *, seconds: float = 0) ->
         due=at(seconds + 60) if state == "pending" else of.due,
         note=f"it is {state}",
         settled=None if state == "pending" else at(seconds),
+        **changed,
     )

@@ -1,4 +1,4 @@
-"""The store as the rest of the program sees it: about a dozen methods in the watcher's words.
+"""The store as the rest of the program sees it: its methods in the watcher's words.
 
 Law: each method is one transaction; no query, row or connection crosses this border. The memory
 store is the specification, every other one passes the same contract suite
@@ -16,11 +16,16 @@ from watcher.model import Delivery, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
+    Entry,
     EventQuery,
+    Judgement,
+    Mark,
     ReceiverState,
     Recorded,
     Settlement,
     SourceState,
+    StoredSilence,
+    Suppressed,
 )
 
 __all__ = ["Store"]
@@ -71,13 +76,23 @@ class Store(Protocol):
     ) -> Sequence[Delivery]:
         """Take up to `limit` deliveries that are due, oldest first, hidden from others for `lease`.
 
-        Eligible is what is pending, due at `now`, not leased, and for immediate deliveries
-        (no `timer`) has no earlier immediate pending delivery of the same conversation to the
-        same receiver; with `relaxed`, earlier ones that failed three times no longer count. At
-        most one immediate delivery of a conversation is out at a time. With `together`, those of
-        one conversation that are all due come out at once, in their order, to be sent in that
-        order or as one message; then the order of the outbox counts, not the due time. Each claim adds one to
+        Eligible is what is pending, due at `now`, not leased, no digest, and for ordered
+        deliveries (`Delivery.ordered`) has no earlier ordered pending delivery of the same
+        conversation to the same receiver; with `relaxed`, earlier ones that failed three times no
+        longer count. At most one ordered delivery of a conversation is out at a time. With
+        `together`, those of one conversation that are all due come out at once, in their order,
+        to be sent in that order or as one message; then the order of the outbox counts, not the
+        due time. Each claim adds one to
         `attempt`, which fences `settle`.
+        """
+        ...
+
+    async def collect(
+        self, receiver: str, now: datetime, *, lease: timedelta
+    ) -> Sequence[Delivery]:
+        """Take the deliveries that make the receiver's next digest that is due, in their order;
+        none if there is none. All carry the digest's id as `message`: composed once, it goes out
+        with the same events again. Otherwise like `claim`.
         """
         ...
 
@@ -87,11 +102,29 @@ class Store(Protocol):
         *,
         receiver: ReceiverState | None = None,
         commit: Commit | None = None,
+        marks: Sequence[Mark] = (),
     ) -> Sequence[Recorded]:
         """Record outcomes, the receiver's new state and what follows from them in one transaction.
 
         A settlement whose attempt number is not the stored one is ignored. Leases of what was
-        settled end. Gives the events of `commit` that were new.
+        settled end. `marks` replace those of the same rule, receiver and `by`. Gives the events
+        of `commit` that were new.
+        """
+        ...
+
+    async def marks(
+        self, receiver: str, wanted: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mark]:
+        """Give a receiver's throttle marks by rule and `by`, of these pairs; void ones (their
+        delivery is dead or cancelled) left out, expired ones not.
+        """
+        ...
+
+    async def acknowledge(
+        self, conversation: str, source: str | None, note: str, now: datetime
+    ) -> int:
+        """End all timers about a conversation (of any source, or of this one): what waits is
+        cancelled with `note`, and what begins later begins anew. Give how many waited.
         """
         ...
 
@@ -127,13 +160,38 @@ class Store(Protocol):
         """Read the outbox."""
         ...
 
+    async def history(self, keys: Collection[str]) -> Sequence[Entry]:
+        """Give what was done and decided about these deliveries, oldest first."""
+        ...
+
+    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[Judgement]]:
+        """Give what every rule said of these events when they were recorded, as far as known."""
+        ...
+
+    async def silences(self) -> Sequence[StoredSilence]:
+        """Give the silences that people added, expired ones too, by their start."""
+        ...
+
+    async def add_silence(self, silence: StoredSilence) -> None:
+        """Remember a silence; one with the same id is replaced."""
+        ...
+
+    async def expire_silence(self, silence: str, now: datetime) -> bool:
+        """End a silence now; False where there is none of this id that still lasts."""
+        ...
+
+    async def suppressed(self) -> Mapping[str, Suppressed]:
+        """Tell how often each silence, by name or id, has stopped a delivery."""
+        ...
+
     async def pending(self) -> Mapping[str, int]:
         """Count pending deliveries by receiver."""
         ...
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         """Make dead deliveries with these ids or keys (None: all dead ones) pending and due at `now`, with
-        attempt count zero; give how many there were.
+        attempt count zero; give how many there were. A digest's id stands for all that it held,
+        and so does each of them: it goes out again as one.
         """
         ...
 
@@ -145,15 +203,17 @@ class Store(Protocol):
         now: datetime,
     ) -> int:
         """After a change of configuration: pending deliveries to receivers that are not among
-        `receivers` become dead, and pending timers of rules that are not among `rules`, or about
-        sources that are not among `sources` (nobody could confirm them any more), are cancelled,
-        each with its reason as note; give how many.
+        `receivers` become dead; pending timers and digests of rules that are not among `rules`,
+        and timers about sources that are not among `sources` (nobody could confirm them any
+        more), are cancelled; each with its reason as note. Give how many.
         """
         ...
 
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         """Remove events and settled deliveries older than these times; pending deliveries (and
-        the events they carry) and unended timers stay. Give how many rows went.
+        the events they carry) and unended timers stay. What belongs to them goes along; throttle
+        marks and silences that ended before `deliveries` go, too. Give how many events and
+        deliveries went.
         """
         ...
 

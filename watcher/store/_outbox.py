@@ -10,16 +10,20 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from watcher.model import Delivery
+from watcher.model import Delivery, derive_id
 from watcher.records import Commit, End, Settlement
 
 __all__ = [
+    "DIGESTED_AT_MOST",
     "FAILED_OFTEN",
     "FORGOTTEN",
     "RECEIVER_GONE",
+    "RETRIED",
     "RULE_GONE",
     "SOURCE_GONE",
     "Owed",
+    "collected",
+    "digest_id",
     "eligible",
     "made_at",
 ]
@@ -27,9 +31,13 @@ __all__ = [
 FAILED_OFTEN = 3
 """From so many attempts on, a waiting delivery no longer holds up later ones (`relaxed`)."""
 
+DIGESTED_AT_MOST = 500
+"""So many events go out as one digest at most; what exceeds that is a further one."""
+
 RECEIVER_GONE = "the receiver is no longer configured"
 RULE_GONE = "the rule is no longer configured"
 SOURCE_GONE = "the source is no longer configured"
+RETRIED = "to be sent again, by hand"
 FORGOTTEN = "the source points to another account"
 
 
@@ -47,13 +55,18 @@ class Owed:
         return self.delivery.event.source, self.delivery.event.subject
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What people may call it: its id, its key, the digest that it went out with."""
+        return self.delivery.id, self.delivery.key, self.delivery.message
+
+    @property
     def waits(self) -> bool:
         """Whether it is still to be sent."""
         return self.delivery.state == "pending"
 
     @property
     def timer(self) -> bool:
-        """Whether it waits for a rule's `for`."""
+        """Whether an observed end of a state ends it (`for`, `repeat`)."""
         return self.delivery.timer is not None
 
     @property
@@ -86,28 +99,41 @@ class Owed:
         delivery = replace(self.delivery, state="cancelled", note=note, settled=at)
         return Owed(delivery, ended=True)
 
-    def claimed(self, until: datetime) -> Owed:
-        """Give the row once its next attempt is under way."""
-        delivery = replace(self.delivery, attempt=self.delivery.attempt + 1)
-        return replace(self, delivery=delivery, lease=until)
+    def claimed(self, until: datetime, message: str | None = None) -> Owed:
+        """Give the row once its next attempt is under way (as part of a digest: `message`)."""
+        one = self.delivery
+        message = one.message if message is None else message
+        return replace(
+            self, delivery=replace(one, attempt=one.attempt + 1, message=message), lease=until
+        )
+
+    def fenced(self, outcome: Settlement) -> bool:
+        """Whether an outcome is not that of the attempt that is under way."""
+        return self.delivery.attempt != outcome.attempt
 
     def settled(self, outcome: Settlement) -> Owed:
         """Give the row after an attempt, unchanged where the fence forbids it.
 
         What was cancelled or buried while it was out does not wait again; that it went out all
-        the same is recorded.
+        the same is recorded. A digest that was given back before its first attempt is not yet
+        composed.
         """
-        if self.delivery.attempt != outcome.attempt:
+        if self.fenced(outcome) or (not self.waits and outcome.state != "delivered"):
             return self
-        if not self.waits and outcome.state != "delivered":
-            return self
+        one = self.delivery
+        attempt = outcome.attempt - outcome.untried
+        message = one.message if attempt else ""
         delivery = replace(
-            self.delivery,
+            one,
             state=outcome.state,
             due=outcome.due,
             note=outcome.note,
             settled=outcome.settled,
-            attempt=outcome.attempt - outcome.untried,
+            attempt=attempt,
+            rule=outcome.rule or one.rule,
+            message=outcome.message or message,
+            batch=outcome.batch or one.batch,
+            held=one.held or outcome.held,
         )
         return replace(self, delivery=delivery, lease=None)
 
@@ -129,7 +155,10 @@ class Owed:
         the name come back.
         """
         receiver_gone = self.delivery.receiver not in receivers
-        rule_gone = self.timer and self.delivery.timer not in rules
+        one = self.delivery
+        rule_gone = (self.timer and one.timer not in rules) or (
+            one.kind == "digest" and one.rule not in rules
+        )
         source_gone = self.timer and self.topic[0] not in sources
         if not (receiver_gone or rule_gone or source_gone):
             return self
@@ -153,31 +182,56 @@ def eligible(
     waiting: Iterable[Owed], now: datetime, *, limit: int, relaxed: bool, together: bool = False
 ) -> Sequence[Owed]:
     """Choose up to `limit` of a receiver's waiting rows, given in the order in which they entered
-    the outbox: what is due, longest due first, one immediate delivery of a topic at most.
+    the outbox: what is due, longest due first, one ordered delivery of a topic at most. Digests
+    are not among them (`collected`).
 
     With `relaxed`, one that has often failed lets later ones pass while it waits for its next
     attempt; when both could go, the earlier does. With `together`, all that are due of a topic
     are chosen, up to one that is not, and all keep the order in which they entered.
     """
-    waiting = tuple(waiting)
-    closed = {owed.topic for owed in waiting if not owed.timer and owed.is_out(now)}
+    waiting = tuple(owed for owed in waiting if owed.delivery.kind != "digest")
+    closed = {owed.topic for owed in waiting if owed.delivery.ordered and owed.is_out(now)}
     chosen = []
     for owed in waiting:
+        ordered = owed.delivery.ordered
         due = owed.delivery.due <= now and not owed.is_out(now)
-        if due and (owed.timer or owed.topic not in closed):
+        if due and (not ordered or owed.topic not in closed):
             chosen.append(owed)
         stands_back = relaxed and not due and owed.delivery.attempt >= FAILED_OFTEN
-        if not owed.timer and not stands_back and not (together and due):
+        if ordered and not stands_back and not (together and due):
             closed.add(owed.topic)
     if not together:
         chosen.sort(key=lambda owed: owed.delivery.due)
     return chosen[:limit]
 
 
+def collected(waiting: Iterable[Owed], now: datetime) -> tuple[Sequence[Owed], str]:
+    """Choose the rows of the digest that is longest due, among a receiver's waiting rows in their
+    order, and give its id. One that was composed before goes out with the same rows again.
+    """
+    due = [
+        owed
+        for owed in waiting
+        if owed.delivery.kind == "digest" and owed.delivery.due <= now and not owed.is_out(now)
+    ]
+    if not due:
+        return (), ""
+    first = min(due, key=lambda owed: owed.delivery.due)
+    group = first.delivery.batch, first.delivery.message
+    rows = [owed for owed in due if (owed.delivery.batch, owed.delivery.message) == group]
+    rows = rows[:DIGESTED_AT_MOST]
+    return rows, first.delivery.message or digest_id(rows[0].delivery, len(rows))
+
+
+def digest_id(first: Delivery, count: int) -> str:
+    """Derive the id of a digest from its first event, its rule and the count."""
+    return derive_id("digest", first.event.id, first.rule, count)
+
+
 def made_at(commit: Commit) -> datetime | None:
-    """Tell when a commit was decided: it carries no clock of its own, but its newest event or
-    observation does. None where it has neither.
+    """Tell when a commit was decided: by its newest event or observation, or as it says itself.
+    None where it has neither.
     """
     times = [event.time for event in commit.events]
     times += [snapshot.observed for snapshot in commit.snapshots]
-    return max(times, default=None)
+    return max(times, default=commit.at)

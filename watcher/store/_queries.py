@@ -73,44 +73,72 @@ PRUNE_EVENTS = """
 # The outbox
 
 DELIVERY = """d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state, d.timer, d.note,
-    d.settled, e.body"""
+    d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected, e.body"""
 """The columns that `watcher.store._rows.read_delivery` expects."""
 
 ALL_DELIVERIES = f"""
     SELECT d.lease, d.ended, {DELIVERY}
     FROM deliveries d JOIN events e ON e.id = d.event ORDER BY d.seq"""
 
-ADD_DELIVERY = """
-    INSERT INTO deliveries (key, id, event, source, topic, receiver, rule, timer, state, attempt,
-                            due, created, settled, note)
-    SELECT :key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt,
-           :due, :created, :settled, :note
+_DELIVERY = """(key, id, event, source, topic, receiver, rule, timer, state, attempt, due,
+        created, settled, note, kind, number, batch, message, candidates, held, redirected)"""
+_VALUES = """:key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt, :due,
+        :created, :settled, :note, :kind, :number, :batch, :message, :candidates, :held,
+        :redirected"""
+
+ADD_DELIVERY = f"""
+    INSERT INTO deliveries {_DELIVERY}
+    SELECT {_VALUES}
     WHERE NOT EXISTS (
         SELECT 1 FROM deliveries
         WHERE topic = :topic AND timer = :timer AND receiver = :receiver
             AND timer IS NOT NULL AND ended = 0)
     ON CONFLICT (key) DO NOTHING"""
+FOLLOW = f"""
+    INSERT INTO deliveries {_DELIVERY}
+    SELECT {_VALUES}
+    WHERE EXISTS (SELECT 1 FROM deliveries WHERE key = :before AND ended = 0)
+    ON CONFLICT (key) DO NOTHING"""
 
-_FINISH = """
+_ENDING = "timer IS NOT NULL AND ended = 0"
+_OF_END = f"{_ENDING} AND topic = :topic AND (:rule IS NULL OR timer = :rule)"
+_OF_SOURCE = f"{_ENDING} AND source = :source"
+_OF_CONVERSATION = f"""{_ENDING} AND topic <> source
+        AND substr(topic, length(source) + 2) = :conversation
+        AND (:source IS NULL OR source = :source)"""
+
+
+def _finish(which: str) -> tuple[str, str]:
+    """Give the statements that tell of the timers' end (how many were cancelled) and that make it."""
+    return (
+        f"""
+    INSERT INTO history (delivery, at, kind, attempt, note, excerpt)
+    SELECT key, :at, 'cancelled', 0, :note, '' FROM deliveries
+    WHERE state = 'pending' AND {which} ORDER BY seq""",
+        f"""
     UPDATE deliveries
     SET ended = 1, lease = NULL,
         note = CASE WHEN state = 'pending' THEN :note ELSE note END,
         settled = CASE WHEN state = 'pending' THEN :at ELSE settled END,
         state = CASE WHEN state = 'pending' THEN 'cancelled' ELSE state END
-    WHERE timer IS NOT NULL AND ended = 0"""
-END_TIMERS = _FINISH + " AND topic = :topic AND (:rule IS NULL OR timer = :rule)"
-FORGET_TIMERS = _FINISH + " AND source = :source"
+    WHERE {which}""",
+    )
+
+
+END_TIMERS = _finish(_OF_END)
+FORGET_TIMERS = _finish(_OF_SOURCE)
+ACKNOWLEDGE = _finish(_OF_CONVERSATION)
 
 # The same as `watcher.store._outbox.eligible`.
 ELIGIBLE = f"""
     SELECT d.seq, {DELIVERY}
     FROM deliveries d JOIN events e ON e.id = d.event
     WHERE d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
-        AND (d.lease IS NULL OR d.lease <= :now)
-        AND (d.timer IS NOT NULL OR NOT EXISTS (
+        AND (d.lease IS NULL OR d.lease <= :now) AND d.kind <> 'digest'
+        AND (d.kind <> 'event' OR d.held = 1 OR NOT EXISTS (
             SELECT 1 FROM deliveries o
             WHERE o.receiver = d.receiver AND o.topic = d.topic AND o.seq <> d.seq
-                AND o.state = 'pending' AND o.timer IS NULL
+                AND o.state = 'pending' AND o.kind = 'event' AND o.held = 0
                 AND (o.lease > :now
                      OR (o.seq < d.seq AND (
                          (o.due <= :now AND NOT :together)
@@ -119,10 +147,31 @@ ELIGIBLE = f"""
     LIMIT :limit"""
 CLAIM = "UPDATE deliveries SET attempt = attempt + 1, lease = ? WHERE seq = ?"
 
+# The same as `watcher.store._outbox.collected`.
+COLLECTED = f"""
+    SELECT d.seq, {DELIVERY}
+    FROM deliveries d JOIN events e ON e.id = d.event,
+        (SELECT batch, message FROM deliveries
+         WHERE receiver = :receiver AND state = 'pending' AND kind = 'digest' AND due <= :now
+             AND (lease IS NULL OR lease <= :now)
+         ORDER BY due, seq LIMIT 1) f
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.kind = 'digest'
+        AND d.batch = f.batch AND d.message = f.message
+        AND d.due <= :now AND (d.lease IS NULL OR d.lease <= :now)
+    ORDER BY d.seq
+    LIMIT :limit"""
+COMPOSE = "UPDATE deliveries SET attempt = attempt + 1, lease = ?, message = ? WHERE seq = ?"
+
+FENCE = "SELECT 1 FROM deliveries WHERE key = :key AND attempt = :attempt"
 SETTLE = """
     UPDATE deliveries
     SET state = :state, due = :due, note = :note, settled = :settled, lease = NULL,
-        attempt = attempt - :untried
+        attempt = attempt - :untried,
+        rule = CASE WHEN :rule = '' THEN rule ELSE :rule END,
+        message = CASE WHEN :message <> '' THEN :message
+                       WHEN attempt = :untried THEN '' ELSE message END,
+        batch = CASE WHEN :batch = '' THEN batch ELSE :batch END,
+        held = CASE WHEN :held = 1 THEN 1 ELSE held END
     WHERE key = :key AND attempt = :attempt AND (state = 'pending' OR :state = 'delivered')"""
 UNCLAIM = "UPDATE deliveries SET lease = NULL WHERE lease IS NOT NULL"
 
@@ -131,34 +180,54 @@ NO_TIME = -(2**62)
 
 NEXT_DUE = "SELECT min(due) FROM deliveries WHERE receiver = ? AND state = 'pending' AND due > ?"
 SENT_SINCE = """
-    SELECT DISTINCT settled FROM deliveries
-    WHERE receiver = ? AND state = 'delivered' AND settled >= ? ORDER BY settled"""
+    SELECT settled FROM (
+        SELECT DISTINCT settled, CASE WHEN message = '' THEN key ELSE message END FROM deliveries
+        WHERE receiver = ? AND state = 'delivered' AND settled >= ?)
+    ORDER BY settled"""
 PENDING = "SELECT receiver, count(*) FROM deliveries WHERE state = 'pending' GROUP BY receiver"
 
-RETRY_ALL = """
+_NAMED = """(id IN (SELECT value FROM json_each(:ids))
+        OR key IN (SELECT value FROM json_each(:ids))
+        OR message IN (SELECT value FROM json_each(:ids)))"""
+_MEANT = f"""state = 'dead' AND (:ids IS NULL OR {_NAMED} OR message IN (
+        SELECT message FROM deliveries WHERE state = 'dead' AND message <> '' AND {_NAMED}))"""
+TELL_RETRY = f"""
+    INSERT INTO history (delivery, at, kind, attempt, note, excerpt)
+    SELECT key, :now, 'retried', 0, :note, '' FROM deliveries WHERE {_MEANT} ORDER BY seq"""
+RETRY = f"""
     UPDATE deliveries
     SET state = 'pending', due = :now, attempt = 0, settled = NULL, lease = NULL
-    WHERE state = 'dead'"""
-RETRY = (
-    RETRY_ALL
-    + " AND (id IN (SELECT value FROM json_each(:ids))"
-    + " OR id || '/' || receiver IN (SELECT value FROM json_each(:ids)))"
-)
+    WHERE {_MEANT}"""
 
 _RECEIVER_GONE = "receiver NOT IN (SELECT value FROM json_each(:receivers))"
-_RULE_GONE = "timer NOT IN (SELECT value FROM json_each(:rules))"
-_SOURCE_GONE = "source NOT IN (SELECT value FROM json_each(:sources))"
-BURY = f"""
-    UPDATE deliveries SET state = 'dead', note = :note, settled = :now, lease = NULL
-    WHERE state = 'pending' AND {_RECEIVER_GONE}"""
-CANCEL_TIMERS = f"""
-    UPDATE deliveries SET state = 'cancelled', settled = :now, lease = NULL,
-        note = CASE WHEN {_RULE_GONE} THEN :rule_gone ELSE :source_gone END
-    WHERE state = 'pending' AND timer IS NOT NULL AND ({_RULE_GONE} OR {_SOURCE_GONE})"""
+_TIMER_GONE = "timer NOT IN (SELECT value FROM json_each(:rules))"
+_SOURCE_GONE = "timer IS NOT NULL AND source NOT IN (SELECT value FROM json_each(:sources))"
+_RULE_GONE = f"""(timer IS NOT NULL AND {_TIMER_GONE}
+        OR kind = 'digest' AND rule NOT IN (SELECT value FROM json_each(:rules)))"""
+
+
+def _bury(state: str, which: str) -> tuple[str, str]:
+    """Give the statements that tell what is given up and that give it up."""
+    return (
+        f"""
+    INSERT INTO history (delivery, at, kind, attempt, note, excerpt)
+    SELECT key, :now, 'buried', 0, :note, '' FROM deliveries
+    WHERE state = 'pending' AND {which} ORDER BY seq""",
+        f"""
+    UPDATE deliveries SET state = '{state}', note = :note, settled = :now, lease = NULL
+    WHERE state = 'pending' AND {which}""",
+    )
+
+
+BURY = _bury("dead", _RECEIVER_GONE)
+CANCEL_RULES = _bury("cancelled", _RULE_GONE)
+CANCEL_SOURCES = _bury("cancelled", _SOURCE_GONE)
 END_GONE_TIMERS = f"""
     UPDATE deliveries SET ended = 1
     WHERE timer IS NOT NULL AND ended = 0
-        AND ({_RECEIVER_GONE} OR {_RULE_GONE} OR {_SOURCE_GONE})"""
+        AND ({_RECEIVER_GONE} OR {_TIMER_GONE} OR {_SOURCE_GONE})"""
+
+# Pruning and reading
 
 PRUNE_DELIVERIES = """
     DELETE FROM deliveries
@@ -192,7 +261,8 @@ def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
             ("d.state = ?", query.state),
             ("d.receiver = ?", query.receiver),
             ("d.event = ?", query.event),
-            ("d.id = ?", query.id),
+            ("(d.id = ? OR d.message = ?)", None if query.id is None else [query.id, query.id]),
+            ("e.subject = ?", query.conversation),
         ],
         query.limit,
     )
@@ -205,4 +275,5 @@ def _newest(
     asked = [(condition, value) for condition, value in conditions if value is not None]
     where = " WHERE " + " AND ".join(condition for condition, _ in asked) if asked else ""
     newest = f"{select}{where} ORDER BY {order} DESC LIMIT ?"
-    return f"SELECT * FROM ({newest}) ORDER BY 1", [*(value for _, value in asked), max(limit, 0)]
+    values = [one for _, value in asked for one in (value if isinstance(value, list) else [value])]
+    return f"SELECT * FROM ({newest}) ORDER BY 1", [*values, max(limit, 0)]

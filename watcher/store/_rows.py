@@ -6,6 +6,7 @@ Law: pure. Times are integer microseconds since 1970 in UTC, documents JSON text
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,20 +14,27 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from watcher.model import CONVERSATION, Delivery, Event, Snapshot
-from watcher.records import ReceiverState, SourceState
+from watcher.records import Entry, Judgement, Mark, ReceiverState, SourceState, StoredSilence
 
 __all__ = [
     "RECEIVER",
     "SOURCE",
     "delivery_row",
+    "entry_row",
     "event_row",
     "from_micros",
     "json_list",
     "like",
+    "mark_row",
     "maybe_micros",
     "micros",
+    "pack_verdicts",
     "read_delivery",
+    "read_entry",
+    "read_mark",
+    "read_silence",
     "read_snapshot",
+    "read_verdicts",
     "snapshot_row",
     "topic",
 ]
@@ -131,12 +139,22 @@ def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
         "created": micros(delivery.created),
         "settled": maybe_micros(delivery.settled),
         "note": delivery.note,
+        "kind": delivery.kind,
+        "number": delivery.number,
+        "batch": delivery.batch,
+        "message": delivery.message,
+        "candidates": json.dumps(delivery.candidates),
+        "held": int(delivery.held),
+        "redirected": delivery.redirected,
     }
 
 
 def read_delivery(row: Sequence[Any]) -> Delivery:
     """Read the columns of `_queries.DELIVERY`."""
-    id_, receiver, rule, due, created, attempt, state, timer, note, settled, body = row
+    (
+        id_, receiver, rule, due, created, attempt, state, timer, note, settled,
+        kind, number, batch, message, candidates, held, redirected, body,
+    ) = row  # fmt: skip
     return Delivery(
         id=id_,
         event=Event.from_body(body),
@@ -149,4 +167,62 @@ def read_delivery(row: Sequence[Any]) -> Delivery:
         timer=timer,
         note=note,
         settled=None if settled is None else from_micros(settled),
+        kind=kind,
+        number=number,
+        candidates=tuple(json.loads(candidates)),
+        batch=batch,
+        message=message,
+        held=bool(held),
+        redirected=redirected,
     )
+
+
+def entry_row(entry: Entry) -> dict[str, Any]:
+    """Give the named parameters that write a line of the history."""
+    return {
+        "key": entry.key,
+        "at": maybe_micros(entry.at),
+        "kind": entry.kind,
+        "attempt": entry.attempt,
+        "note": entry.note,
+        "status": entry.status,
+        "excerpt": entry.excerpt,
+        "seconds": entry.seconds,
+    }
+
+
+def read_entry(row: Sequence[Any]) -> Entry:
+    """Read the columns of `_note_queries.ENTRY`."""
+    key, at, kind, attempt, note, status, excerpt, seconds = row
+    when = None if at is None else from_micros(at)
+    return Entry(key, when, kind, note, attempt, status, excerpt, seconds)
+
+
+def mark_row(mark: Mark) -> tuple[Any, ...]:
+    """Give the parameters that write a throttle mark."""
+    until = micros(mark.until)
+    return mark.receiver, mark.rule, mark.by, micros(mark.at), until, mark.delivery
+
+
+def read_mark(row: Sequence[Any]) -> Mark:
+    """Read the columns of `_note_queries.MARK`."""
+    receiver, rule, by, at, until, delivery = row
+    return Mark(rule, receiver, by, from_micros(at), from_micros(until), delivery)
+
+
+def read_silence(row: Sequence[Any]) -> StoredSilence:
+    """Read the columns of `_note_queries.SILENCE`."""
+    id_, match, reason, starts, ends = row
+    return StoredSilence(id_, match, reason, from_micros(starts), from_micros(ends))
+
+
+def pack_verdicts(said: Sequence[Judgement]) -> bytes:
+    """Write verdicts: the same few sentences for every event, so that they deflate well."""
+    plain = [[one.rule, int(one.matched), one.reason] for one in said]
+    return zlib.compress(json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode(), 1)
+
+
+def read_verdicts(packed: bytes) -> tuple[Judgement, ...]:
+    """Read back what `pack_verdicts` gave."""
+    plain = json.loads(zlib.decompress(packed))
+    return tuple(Judgement(rule, bool(matched), reason) for rule, matched, reason in plain)

@@ -12,24 +12,32 @@ import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from watcher.errors import Conflict, StoreError
 from watcher.model import Delivery, Snapshot
-from watcher.records import Commit, ReceiverState, Recorded, Settlement
-from watcher.store import _queries, _rows
+from watcher.records import Commit, Mark, ReceiverState, Recorded, Settlement, StoredSilence
+from watcher.store import _note_queries, _queries, _rows
 from watcher.store._outbox import (
+    DIGESTED_AT_MOST,
     FAILED_OFTEN,
     FORGOTTEN,
     RECEIVER_GONE,
+    RETRIED,
     RULE_GONE,
     SOURCE_GONE,
+    digest_id,
     made_at,
 )
 
 __all__ = [
+    "acknowledge",
+    "add_silence",
     "bury",
     "claim",
+    "collect",
     "commit",
+    "expire_silence",
     "prune",
     "retry",
     "save_receiver",
@@ -43,9 +51,8 @@ def commit(connection: sqlite3.Connection, change: Commit) -> Sequence[Recorded]
     at = _rows.maybe_micros(made_at(change))
     if change.forget:
         connection.execute(_queries.FORGET_SNAPSHOTS, (change.source,))
-        connection.execute(
-            _queries.FORGET_TIMERS, {"source": change.source, "note": FORGOTTEN, "at": at}
-        )
+        parameters = {"source": change.source, "note": FORGOTTEN, "at": at}
+        _tell_and_do(connection, _queries.FORGET_TIMERS, parameters)
     if change.unsee:
         _unsee(connection, change.source, change.unsee)
     for snapshot in change.snapshots:
@@ -55,7 +62,8 @@ def commit(connection: sqlite3.Connection, change: Commit) -> Sequence[Recorded]
         connection.execute(_queries.SAVE_SOURCE, (change.state.name, document))
     new = _add_events(connection, change)
     for end in change.ends:
-        connection.execute(
+        _tell_and_do(
+            connection,
             _queries.END_TIMERS,
             {
                 "topic": _rows.topic(end.source, end.subject),
@@ -66,6 +74,15 @@ def commit(connection: sqlite3.Connection, change: Commit) -> Sequence[Recorded]
         )
     _add_deliveries(connection, change, {recorded.event.id for recorded in new})
     return new
+
+
+def _tell_and_do(
+    connection: sqlite3.Connection, statements: tuple[str, str], parameters: dict[str, Any]
+) -> int:
+    """Write into the history what is about to be done, then do it; gives how many lines that were."""
+    told = connection.execute(statements[0], parameters).rowcount
+    connection.execute(statements[1], parameters)
+    return told
 
 
 def _unsee(connection: sqlite3.Connection, source: str, paths: frozenset[str]) -> None:
@@ -90,6 +107,8 @@ def _add_events(connection: sqlite3.Connection, change: Commit) -> list[Recorded
     for event in change.events:
         added = connection.execute(_queries.ADD_EVENT, _rows.event_row(event)).fetchall()
         new += [Recorded(seq, event) for (seq,) in added]
+        if added and (said := change.verdicts.get(event.id)):
+            connection.execute(_note_queries.SAVE_VERDICTS, (_rows.pack_verdicts(said), event.id))
     return new
 
 
@@ -128,31 +147,77 @@ def claim(
     return [replace(delivery, attempt=delivery.attempt + 1) for delivery in eligible]
 
 
+def collect(
+    connection: sqlite3.Connection, receiver: str, now: datetime, lease: timedelta
+) -> Sequence[Delivery]:
+    """Take what makes the next digest."""
+    parameters = {"receiver": receiver, "now": _rows.micros(now), "limit": DIGESTED_AT_MOST}
+    rows = connection.execute(_queries.COLLECTED, parameters).fetchall()
+    if not rows:
+        return []
+    found = [_rows.read_delivery(columns) for _, *columns in rows]
+    message = found[0].message or digest_id(found[0], len(found))
+    until = _rows.micros(now + lease)
+    connection.executemany(_queries.COMPOSE, [(until, message, seq) for seq, *_ in rows])
+    return [replace(one, attempt=one.attempt + 1, message=message) for one in found]
+
+
 def settle(
     connection: sqlite3.Connection,
     settlements: Sequence[Settlement],
     receiver: ReceiverState | None,
     change: Commit | None,
+    marks: Sequence[Mark],
 ) -> Sequence[Recorded]:
     """Record outcomes, the receiver's state and what follows."""
-    connection.executemany(
-        _queries.SETTLE,
-        [
-            {
-                "key": outcome.key,
-                "attempt": outcome.attempt,
-                "state": outcome.state,
-                "due": _rows.micros(outcome.due),
-                "note": outcome.note,
-                "settled": _rows.maybe_micros(outcome.settled),
-                "untried": outcome.untried,
-            }
-            for outcome in settlements
-        ],
-    )
+    for outcome in settlements:
+        fence = {"key": outcome.key, "attempt": outcome.attempt}
+        if connection.execute(_queries.FENCE, fence).fetchone() is not None:
+            _settle(connection, outcome)
+    connection.executemany(_note_queries.SAVE_MARK, map(_rows.mark_row, marks))
     if receiver is not None:
         save_receiver(connection, receiver)
     return commit(connection, change) if change is not None else []
+
+
+def _settle(connection: sqlite3.Connection, outcome: Settlement) -> None:
+    if outcome.entry is not None:
+        connection.execute(_note_queries.TELL, _rows.entry_row(outcome.entry))
+    settled = _rows.maybe_micros(outcome.settled)
+    if outcome.silence and settled is not None:
+        connection.execute(_note_queries.COUNT_SUPPRESSED, (outcome.silence, settled))
+    connection.execute(
+        _queries.SETTLE,
+        {
+            "key": outcome.key,
+            "attempt": outcome.attempt,
+            "state": outcome.state,
+            "due": _rows.micros(outcome.due),
+            "note": outcome.note,
+            "settled": settled,
+            "untried": int(outcome.untried),
+            "rule": outcome.rule,
+            "message": outcome.message,
+            "batch": outcome.batch,
+            "held": int(outcome.held),
+        },
+    )
+    for delivery in outcome.then:
+        row = {**_rows.delivery_row(delivery), "before": outcome.key}
+        connection.execute(_queries.FOLLOW, row)
+
+
+def acknowledge(
+    connection: sqlite3.Connection, conversation: str, source: str | None, note: str, now: datetime
+) -> int:
+    """End the timers about a conversation."""
+    parameters = {
+        "conversation": conversation,
+        "source": source,
+        "note": note,
+        "at": _rows.micros(now),
+    }
+    return _tell_and_do(connection, _queries.ACKNOWLEDGE, parameters)
 
 
 def save_receiver(connection: sqlite3.Connection, state: ReceiverState) -> None:
@@ -168,10 +233,9 @@ def unclaim(connection: sqlite3.Connection) -> None:
 
 def retry(connection: sqlite3.Connection, ids: Collection[str] | None, now: datetime) -> int:
     """Make dead deliveries pending again."""
-    at = _rows.micros(now)
-    if ids is None:
-        return connection.execute(_queries.RETRY_ALL, {"now": at}).rowcount
-    return connection.execute(_queries.RETRY, {"now": at, "ids": _rows.json_list(ids)}).rowcount
+    chosen = None if ids is None else _rows.json_list(ids)
+    parameters = {"now": _rows.micros(now), "ids": chosen, "note": RETRIED}
+    return _tell_and_do(connection, (_queries.TELL_RETRY, _queries.RETRY), parameters)
 
 
 def bury(
@@ -188,10 +252,9 @@ def bury(
         "sources": _rows.json_list(sources),
         "now": _rows.micros(now),
     }
-    dead = connection.execute(_queries.BURY, {**named, "note": RECEIVER_GONE}).rowcount
-    cancelled = connection.execute(
-        _queries.CANCEL_TIMERS, {**named, "rule_gone": RULE_GONE, "source_gone": SOURCE_GONE}
-    ).rowcount
+    dead = _tell_and_do(connection, _queries.BURY, {**named, "note": RECEIVER_GONE})
+    cancelled = _tell_and_do(connection, _queries.CANCEL_RULES, {**named, "note": RULE_GONE})
+    cancelled += _tell_and_do(connection, _queries.CANCEL_SOURCES, {**named, "note": SOURCE_GONE})
     connection.execute(_queries.END_GONE_TIMERS, named)
     return dead + cancelled
 
@@ -200,4 +263,20 @@ def prune(connection: sqlite3.Connection, events: datetime, deliveries: datetime
     """Remove what is old; deliveries first, so that events which only they carried can go."""
     gone = connection.execute(_queries.PRUNE_DELIVERIES, {"before": _rows.micros(deliveries)})
     old = connection.execute(_queries.PRUNE_EVENTS, {"before": _rows.micros(events)})
+    connection.execute(_note_queries.PRUNE_MARKS, (_rows.micros(deliveries),))
+    connection.execute(_note_queries.PRUNE_SILENCES, (_rows.micros(deliveries),))
     return gone.rowcount + old.rowcount
+
+
+def add_silence(connection: sqlite3.Connection, silence: StoredSilence) -> None:
+    """Remember a silence."""
+    span = _rows.micros(silence.starts), _rows.micros(silence.ends)
+    connection.execute(
+        _note_queries.ADD_SILENCE, (silence.id, silence.match, silence.reason, *span)
+    )
+
+
+def expire_silence(connection: sqlite3.Connection, silence: str, now: datetime) -> bool:
+    """End a silence."""
+    parameters = {"id": silence, "now": _rows.micros(now)}
+    return connection.execute(_note_queries.EXPIRE_SILENCE, parameters).rowcount == 1

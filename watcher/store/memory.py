@@ -6,8 +6,6 @@ task sees half of it and no cancellation cuts it; all checks come before the fir
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,27 +15,35 @@ from watcher.model import Delivery, Event, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
+    Entry,
     EventQuery,
+    Judgement,
+    Mark,
     ReceiverState,
     Recorded,
     Settlement,
     SourceState,
+    StoredSilence,
+    Suppressed,
 )
-from watcher.store._outbox import FORGOTTEN, Owed, eligible, made_at
+from watcher.store._beliefs import Beliefs
+from watcher.store._matching import matches_delivery, matches_event
+from watcher.store._notes import Notes
+from watcher.store._outbox import FORGOTTEN, RETRIED, Owed, collected, eligible, made_at
 
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore:
+class MemoryStore(Beliefs, Notes):
     """Implements `watcher.store.Store`; nothing outlives the process."""
 
     def __init__(self) -> None:
-        self._sources: dict[str, SourceState] = {}
-        self._receivers: dict[str, ReceiverState] = {}
-        self._snapshots: dict[str, dict[str, Snapshot]] = {}
+        super().__init__()
         self._log: dict[str, Recorded] = {}
         self._last = 0
-        self._outbox: dict[str, Owed] = {}
+        self._entered = 0
+        self._places: dict[str, int] = {}
+        self._open: dict[str, set[str]] = {}
 
     @classmethod
     def load(
@@ -48,6 +54,11 @@ class MemoryStore:
         events: Iterable[Recorded] = (),
         outbox: Iterable[Owed] = (),
         receivers: Iterable[ReceiverState] = (),
+        history: Iterable[Entry] = (),
+        verdicts: Mapping[str, tuple[Judgement, ...]] | None = None,
+        marks: Iterable[Mark] = (),
+        silences: Iterable[StoredSilence] = (),
+        suppressed: Mapping[str, Suppressed] | None = None,
     ) -> MemoryStore:
         """Make a store that holds this already; snapshots come with their source's name, events
         and the outbox in their order.
@@ -59,32 +70,15 @@ class MemoryStore:
             store._snapshots.setdefault(source, {})[snapshot.conversation.id] = snapshot
         store._log = {recorded.event.id: recorded for recorded in events}
         store._last = max((recorded.seq for recorded in store._log.values()), default=0)
-        store._outbox = {owed.delivery.key: owed for owed in outbox}
+        for owed in outbox:
+            store._keep(owed)
+        for entry in history:
+            store._tell(entry)
+        store._verdicts = dict(verdicts or {})
+        store._remark(marks)
+        store._silences = {silence.id: silence for silence in silences}
+        store._suppressed = dict(suppressed or {})
         return store
-
-    # What is known of sources
-
-    async def source(self, name: str) -> SourceState | None:
-        return self._sources.get(name)
-
-    async def sources(self) -> Sequence[SourceState]:
-        return [self._sources[name] for name in sorted(self._sources)]
-
-    async def known(self, source: str, ids: Collection[str]) -> Mapping[str, Snapshot]:
-        stored = self._snapshots.get(source, {})
-        return {id_: stored[id_] for id_ in ids if id_ in stored}
-
-    async def present(self, source: str) -> Collection[str]:
-        stored = self._snapshots.get(source, {})
-        return frozenset(id_ for id_, snapshot in stored.items() if snapshot.present)
-
-    async def members(self, source: str, name: str) -> Collection[str]:
-        stored = self._snapshots.get(source, {})
-        return frozenset(
-            id_
-            for id_, snapshot in stored.items()
-            if snapshot.present and _is_member(snapshot, name)
-        )
 
     # Committing
 
@@ -112,7 +106,7 @@ class MemoryStore:
             self._snapshots.pop(commit.source, None)
             for owed in tuple(self._outbox.values()):
                 if owed.runs and owed.topic[0] == commit.source:
-                    self._keep(owed.finished(FORGOTTEN, at))
+                    self._finish(owed, FORGOTTEN, at)
         stored = self._snapshots.setdefault(commit.source, {})
         for id_, snapshot in stored.items() if commit.unsee else ():
             stored[id_] = replace(snapshot, seen=snapshot.seen - commit.unsee)
@@ -123,10 +117,13 @@ class MemoryStore:
 
         repeated = self._log.keys() & {event.id for event in commit.events}
         new = [self._record(event) for event in commit.events if event.id not in self._log]
+        for recorded in new:
+            if said := commit.verdicts.get(recorded.event.id):
+                self._verdicts[recorded.event.id] = said
         for end in commit.ends:
             for owed in tuple(self._outbox.values()):
                 if owed.concerns(end):
-                    self._keep(owed.finished(end.note, at))
+                    self._finish(owed, end.note, at)
         for delivery in commit.deliveries:
             if delivery.event.id not in repeated:
                 self._add(delivery)
@@ -141,11 +138,28 @@ class MemoryStore:
         """Put a delivery at the outbox's end; it carries the event as the log has it."""
         if delivery.key in self._outbox:
             return
-        if not any(owed.keeps_away(delivery) for owed in self._outbox.values()):
-            self._keep(Owed(replace(delivery, event=self._log[delivery.event.id].event)))
+        timed = delivery.timer is not None
+        if not timed or not any(owed.keeps_away(delivery) for owed in self._outbox.values()):
+            self._enter(delivery)
+
+    def _enter(self, delivery: Delivery) -> None:
+        self._keep(Owed(replace(delivery, event=self._log[delivery.event.id].event)))
+
+    def _finish(self, owed: Owed, note: str, at: datetime | None) -> None:
+        """End a timer; that something was cancelled by it is told."""
+        if owed.waits:
+            self._tell(Entry(owed.delivery.key, at, "cancelled", note))
+        self._keep(owed.finished(note, at))
 
     def _keep(self, owed: Owed) -> None:
-        self._outbox[owed.delivery.key] = owed
+        """Write a row, and keep in mind its place and whether it waits."""
+        key = owed.delivery.key
+        self._outbox[key] = owed
+        if key not in self._places:
+            self._entered += 1
+            self._places[key] = self._entered
+        waiting = self._open.setdefault(owed.delivery.receiver, set())
+        waiting.add(key) if owed.waits else waiting.discard(key)
 
     # Delivering
 
@@ -166,21 +180,53 @@ class MemoryStore:
             self._keep(owed)
         return [owed.delivery for owed in taken]
 
+    async def collect(
+        self, receiver: str, now: datetime, *, lease: timedelta
+    ) -> Sequence[Delivery]:
+        rows, message = collected(self._waiting(receiver), now)
+        taken = [owed.claimed(now + lease, message) for owed in rows]
+        for owed in taken:
+            self._keep(owed)
+        return [owed.delivery for owed in taken]
+
     async def settle(
         self,
         settlements: Sequence[Settlement],
         *,
         receiver: ReceiverState | None = None,
         commit: Commit | None = None,
+        marks: Sequence[Mark] = (),
     ) -> Sequence[Recorded]:
         if commit is not None:
             self._check(commit)
         for outcome in settlements:
-            if outcome.key in self._outbox:
-                self._keep(self._outbox[outcome.key].settled(outcome))
+            owed = self._outbox.get(outcome.key)
+            if owed is not None and not owed.fenced(outcome):
+                self._settle(owed, outcome)
+        self._remark(marks)
         if receiver is not None:
             self._receivers[receiver.name] = receiver
         return self._apply(commit) if commit is not None else []
+
+    def _settle(self, owed: Owed, outcome: Settlement) -> None:
+        if outcome.entry is not None:
+            self._tell(outcome.entry)
+        self._count(outcome)
+        self._keep(owed.settled(outcome))
+        for delivery in outcome.then if not owed.ended else ():
+            if delivery.key not in self._outbox:
+                self._enter(delivery)
+
+    async def acknowledge(
+        self, conversation: str, source: str | None, note: str, now: datetime
+    ) -> int:
+        count = 0
+        for owed in tuple(self._outbox.values()):
+            about = owed.topic[1] == conversation and source in (None, owed.topic[0])
+            if owed.runs and about:
+                count += owed.waits
+                self._finish(owed, note, now)
+        return count
 
     async def unclaim(self) -> None:
         for owed in tuple(self._outbox.values()):
@@ -192,51 +238,44 @@ class MemoryStore:
 
     async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
         sent = {
-            owed.delivery.settled
+            (owed.delivery.settled, owed.delivery.message or owed.delivery.key)
             for owed in self._outbox.values()
             if owed.delivery.receiver == receiver and owed.delivery.state == "delivered"
         }
-        return sorted(at for at in sent if at is not None and at >= since)
-
-    async def receivers(self) -> Mapping[str, ReceiverState]:
-        return {name: self._receivers[name] for name in sorted(self._receivers)}
-
-    async def save_receiver(self, state: ReceiverState) -> None:
-        self._receivers[state.name] = state
+        return sorted(at for at, _ in sent if at is not None and at >= since)
 
     def _waiting(self, receiver: str) -> Iterator[Owed]:
         """Give a receiver's pending rows in the order in which they entered the outbox."""
-        for owed in self._outbox.values():
-            if owed.waits and owed.delivery.receiver == receiver:
-                yield owed
+        for key in sorted(self._open.get(receiver, ()), key=self._places.__getitem__):
+            yield self._outbox[key]
 
     # Reading the log and the outbox
 
     async def events(self, query: EventQuery) -> Sequence[Recorded]:
-        found = [recorded for recorded in self._log.values() if _matches_event(query, recorded)]
+        found = [recorded for recorded in self._log.values() if matches_event(query, recorded)]
         return found[-query.limit :] if query.limit > 0 else []
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
         found = [
             owed.delivery
             for owed in self._outbox.values()
-            if _matches_delivery(query, owed.delivery)
+            if matches_delivery(query, owed.delivery)
         ]
         return found[-query.limit :] if query.limit > 0 else []
 
     async def pending(self) -> Mapping[str, int]:
-        return Counter(owed.delivery.receiver for owed in self._outbox.values() if owed.waits)
+        return {receiver: len(keys) for receiver, keys in sorted(self._open.items()) if keys}
 
     # What people and time do to the outbox
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
-        dead = [
-            owed
-            for owed in self._outbox.values()
-            if owed.delivery.state == "dead"
-            and (ids is None or owed.delivery.id in ids or owed.delivery.key in ids)
-        ]
+        dead = [owed for owed in self._outbox.values() if owed.delivery.state == "dead"]
+        if ids is not None:
+            meant = [owed for owed in dead if {*owed.names} & {*ids}]
+            digests = {owed.delivery.message for owed in meant} - {""}
+            dead = [owed for owed in dead if owed in meant or owed.delivery.message in digests]
         for owed in dead:
+            self._tell(Entry(owed.delivery.key, now, "retried", RETRIED))
             self._keep(owed.retried(now))
         return len(dead)
 
@@ -250,7 +289,9 @@ class MemoryStore:
         count = 0
         for owed in tuple(self._outbox.values()):
             changed = owed.reconfigured(receivers, rules, sources, now)
-            count += owed.waits and not changed.waits
+            if owed.waits and not changed.waits:
+                count += 1
+                self._tell(Entry(owed.delivery.key, now, "buried", changed.delivery.note))
             self._keep(changed)
         return count
 
@@ -265,41 +306,9 @@ class MemoryStore:
             for id_, recorded in self._log.items()
             if recorded.event.time >= events or id_ in carried
         }
+        self._places = {key: place for key, place in self._places.items() if key in self._outbox}
+        self._forget_notes(deliveries, self._log)
         return before - len(self._outbox) - len(self._log)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
-
-
-def _is_member(snapshot: Snapshot, name: str) -> bool:
-    match name:
-        case "unread":
-            return snapshot.conversation.unread
-        case "unassigned":
-            return snapshot.conversation.assignee is None
-    raise ValueError(f"a store knows the members 'unread' and 'unassigned', not {name!r}")
-
-
-def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
-    event = recorded.event
-    return (
-        (query.after is None or recorded.seq > query.after)
-        and (query.since is None or event.time >= query.since)
-        and (query.type is None or _glob(query.type, event.type))
-        and query.source in (None, event.source)
-        and (query.conversation is None or event.subject == query.conversation)
-        and query.id in (None, event.id)
-    )
-
-
-def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:
-    return (
-        query.state in (None, delivery.state)
-        and query.receiver in (None, delivery.receiver)
-        and query.event in (None, delivery.event.id)
-        and query.id in (None, delivery.id)
-    )
-
-
-def _glob(pattern: str, text: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None

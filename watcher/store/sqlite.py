@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,34 +17,33 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from watcher.errors import StoreError
 from watcher.model import Delivery, Event, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
+    Entry,
     EventQuery,
+    Judgement,
+    Mark,
     ReceiverState,
     Recorded,
     Settlement,
     SourceState,
+    StoredSilence,
+    Suppressed,
 )
-from watcher.store import _queries, _rows, _transactions
+from watcher.store import _note_queries, _queries, _rows, _transactions
 from watcher.store._lock import LockHolder, StoreLock, read_lock
-from watcher.store._outbox import Owed
+from watcher.store._opening import absolute, copy_to_memory, in_thread, open_file, open_owner
 from watcher.store._reader import Reader
-from watcher.store._schema import APPLICATION_ID, check_version, migrations, open_writer
 from watcher.store._writer import Writer
-from watcher.store.memory import MemoryStore
 
 __all__ = ["LockHolder", "SqliteStore", "copy_to_memory", "read_lock"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-WAITS, WAIT = 30, 0.1
-"""How often, and how many seconds apart, a reader looks whether the owner has made the store."""
 
 
 class SqliteStore:
@@ -68,13 +68,13 @@ class SqliteStore:
         `owner` is told to whoever finds the store locked. Raises StoreLocked, or StoreError with
         a remedy when the path cannot hold a store.
         """
-        path = _absolute(path)
+        path = absolute(path)
         with anyio.CancelScope(shield=True):  # never leave a lock or a thread behind
-            lock, writer = await _in_thread(functools.partial(_open_owner, path, owner))
+            lock, writer = await in_thread(functools.partial(open_owner, path, owner))
             try:
                 reader = await Reader.open(path)
             except BaseException:
-                await _in_thread(writer.shutdown)
+                await in_thread(writer.shutdown)
                 lock.release()
                 raise
         return cls(path, reader, writer, lock)
@@ -84,7 +84,7 @@ class SqliteStore:
         """Open the store for reading only, beside a running owner or without one; every method
         that writes raises StoreError.
         """
-        reader = await _open_reader(_absolute(path))
+        reader = await open_file(absolute(path))
         return cls(reader.path, reader)
 
     def record_socket(self, socket: Path | str) -> None:
@@ -97,7 +97,7 @@ class SqliteStore:
         with anyio.CancelScope(shield=True):
             await self._reader.close()
             if self._writer is not None:
-                await _in_thread(self._writer.shutdown)
+                await in_thread(self._writer.shutdown)
             if self._lock is not None:
                 self._lock.release()
 
@@ -164,8 +164,25 @@ class SqliteStore:
         *,
         receiver: ReceiverState | None = None,
         commit: Commit | None = None,
+        marks: Sequence[Mark] = (),
     ) -> Sequence[Recorded]:
-        return await self._write(_transactions.settle, settlements, receiver, commit)
+        return await self._write(_transactions.settle, settlements, receiver, commit, marks)
+
+    async def collect(
+        self, receiver: str, now: datetime, *, lease: timedelta
+    ) -> Sequence[Delivery]:
+        return await self._write(_transactions.collect, receiver, now, lease)
+
+    async def acknowledge(
+        self, conversation: str, source: str | None, note: str, now: datetime
+    ) -> int:
+        return await self._write(_transactions.acknowledge, conversation, source, note, now)
+
+    async def add_silence(self, silence: StoredSilence) -> None:
+        await self._write(_transactions.add_silence, silence)
+
+    async def expire_silence(self, silence: str, now: datetime) -> bool:
+        return await self._write(_transactions.expire_silence, silence, now)
 
     async def unclaim(self) -> None:
         await self._write(_transactions.unclaim)
@@ -212,90 +229,30 @@ class SqliteStore:
         rows = await self._reader.fetch(*_queries.deliveries(query))
         return [_rows.read_delivery(columns) for _, *columns in rows]
 
+    async def history(self, keys: Collection[str]) -> Sequence[Entry]:
+        rows = await self._reader.fetch(_note_queries.HISTORY, (_rows.json_list(keys),))
+        return [_rows.read_entry(columns) for columns in rows]
+
+    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[Judgement]]:
+        rows = await self._reader.fetch(_note_queries.VERDICTS, (_rows.json_list(events),))
+        return {id_: _rows.read_verdicts(packed) for id_, packed in rows}
+
+    async def marks(
+        self, receiver: str, wanted: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mark]:
+        pairs = json.dumps(sorted(set(wanted)))
+        rows = await self._reader.fetch(_note_queries.MARKS, (pairs, receiver))
+        return {(mark.rule, mark.by): mark for mark in map(_rows.read_mark, rows)}
+
+    async def silences(self) -> Sequence[StoredSilence]:
+        return [
+            _rows.read_silence(columns)
+            for columns in await self._reader.fetch(_note_queries.SILENCES)
+        ]
+
+    async def suppressed(self) -> Mapping[str, Suppressed]:
+        rows = await self._reader.fetch(_note_queries.SUPPRESSED)
+        return {name: Suppressed(count, _rows.from_micros(at)) for name, count, at in rows}
+
     async def pending(self) -> Mapping[str, int]:
         return dict(await self._reader.fetch(_queries.PENDING))
-
-
-async def copy_to_memory(path: Path | str) -> MemoryStore:
-    """Read a whole store as it is at one moment, also beside its running owner; a store that does
-    not exist yet is an empty one.
-    """
-    path = _absolute(path)
-    if not await anyio.Path(path).exists():
-        return MemoryStore()
-    reader = await _open_reader(path)
-    try:
-        await reader.fetch("BEGIN")  # what follows sees one and the same state of the file
-        sources = await reader.fetch(_queries.SOURCES)
-        snapshots = await reader.fetch(_queries.ALL_SNAPSHOTS)
-        events = await reader.fetch(_queries.ALL_EVENTS)
-        outbox = await reader.fetch(_queries.ALL_DELIVERIES)
-        receivers = await reader.fetch(_queries.RECEIVERS)
-    finally:
-        await reader.close()
-    return MemoryStore.load(
-        sources=[_rows.SOURCE.validate_json(document) for (document,) in sources],
-        snapshots=[(source, _rows.read_snapshot(columns)) for source, *columns in snapshots],
-        events=[Recorded(seq, Event.from_body(body)) for seq, body in events],
-        outbox=[
-            Owed(
-                _rows.read_delivery(columns),
-                lease=None if lease is None else _rows.from_micros(lease),
-                ended=bool(ended),
-            )
-            for lease, ended, *columns in outbox
-        ],
-        receivers=[_rows.RECEIVER.validate_json(document) for (document,) in receivers],
-    )
-
-
-def _open_owner(path: Path, owner: str) -> tuple[StoreLock, Writer]:
-    """Take the lock, then open the writing connection; runs in a thread."""
-    if not path.parent.is_dir():
-        raise StoreError(f"the directory {path.parent} does not exist; create it or change `store`")
-    lock = StoreLock.acquire(path, owner)
-    try:
-        return lock, Writer(open_writer(path), path)
-    except BaseException:
-        lock.release()
-        raise
-
-
-async def _open_reader(path: Path) -> Reader:
-    """Open a file that must be a store of this program's version.
-
-    An owner that has just started may still be making its tables: it is given a moment.
-    """
-    for _ in range(WAITS):
-        try:
-            return await _open_finished(path)
-        except StoreError:
-            if await _in_thread(functools.partial(read_lock, path)) is None:
-                raise
-        await anyio.sleep(WAIT)
-    return await _open_finished(path)
-
-
-async def _open_finished(path: Path) -> Reader:
-    if not await anyio.Path(path).is_file():
-        raise StoreError(f"there is no store at {path}; start `inbox-watcher run` or name another")
-    reader = await Reader.open(path)
-    try:
-        ((application,),) = await reader.fetch("PRAGMA application_id")
-        ((version,),) = await reader.fetch("PRAGMA user_version")
-        if application != APPLICATION_ID:
-            raise StoreError(f"{path} is no store of inbox-watcher; check `store`")
-        check_version(path, version, len(migrations()), exact=True)
-    except BaseException:
-        await reader.close()
-        raise
-    return reader
-
-
-def _absolute(path: Path | str) -> Path:
-    return Path(path).absolute()
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    """Run a function in a thread, with a token of its own: it must not wait for others' work."""
-    return await anyio.to_thread.run_sync(function, limiter=anyio.CapacityLimiter(1))
