@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJso
 from pydantic_core import PydanticCustomError
 
 from watcher.config.values import Address, parse_address, parse_duration, parse_limit
+from watcher.pipeline.disclosure import RedactionError, check_redaction
 
 __all__ = [
     "AppriseUrl",
@@ -29,6 +30,7 @@ __all__ = [
     "ListenAddress",
     "OneOrMore",
     "ProxyAddress",
+    "RedactedPath",
     "RuleName",
     "StorePath",
     "WebhookSecret",
@@ -104,6 +106,13 @@ def _proxy_address(value: str) -> str:
             "write http://host:port (or https://), `environment` or `direct`",
         )
     return value
+
+
+def _redacted_path(value: str) -> str:
+    try:
+        return check_redaction(value)
+    except RedactionError as error:
+        raise _wrong(str(error), error.remedy) from None
 
 
 def _file_path(value: str) -> str:
@@ -193,6 +202,7 @@ StorePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_stor
 RuleName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_rule_name)]
 WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
 ProxyAddress = Annotated[str, AfterValidator(_proxy_address)]
+RedactedPath = Annotated[str, AfterValidator(_redacted_path)]
 FilePath = Annotated[str, AfterValidator(_file_path)]
 AppriseUrl = Annotated[str, AfterValidator(_apprise_url)]
 WebhookSecret = Annotated[str, AfterValidator(_webhook_secret)]

@@ -14,6 +14,7 @@ from watcher.config.secrets import Redactor, SecretText
 from watcher.config.values import Address
 from watcher.errors import Problem
 from watcher.mapping import FieldMapping
+from watcher.pipeline import Disclosure
 from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule
 from watcher.transport.links import Link
@@ -67,7 +68,7 @@ class Webhook:
 
     Each of `secrets` signs; nothing is signed without any. `timeout` (for the whole exchange) and
     `connect_timeout` are in seconds. `relaxed` is `ordering: relaxed`. `link` says how it is
-    reached; its `connections` are `concurrency`.
+    reached; its `connections` are `concurrency`. `disclosure` says what of an event goes out.
     """
 
     name: str
@@ -77,17 +78,21 @@ class Webhook:
     timeout: float
     connect_timeout: float
     link: Link
+    disclosure: Disclosure
     retry: tuple[timedelta, ...]
     relaxed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AppriseReceiver:
-    """A receiver of texts. `limit` is how many messages in how long."""
+    """A receiver of texts. `limit` is how many messages in how long; `disclosure` is what of an
+    event the texts may tell.
+    """
 
     name: str
     urls: tuple[SecretText, ...]
     limit: tuple[int, timedelta]
+    disclosure: Disclosure
     retry: tuple[timedelta, ...]
     relaxed: bool
 

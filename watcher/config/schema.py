@@ -20,6 +20,7 @@ from watcher.config.checks import (
     ListenAddress,
     OneOrMore,
     ProxyAddress,
+    RedactedPath,
     RuleName,
     StorePath,
     WebhookSecret,
@@ -186,6 +187,14 @@ class WebhookForm(LinkForm):
     retry: tuple[Duration, ...] = _schedule(
         "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"
     )
+    payload: Literal["full", "thin"] = Field(
+        default="full", description="`thin` sends ids only, no personal data."
+    )
+    redact: tuple[RedactedPath, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Fields of `conversation` that this receiver never sees, such as contact.email.",
+    )
     ordering: Literal["strict", "relaxed"] = Field(
         default="strict",
         description="`relaxed` lets later deliveries of a conversation pass one that failed thrice.",
@@ -209,6 +218,11 @@ class AppriseForm(Form):
         json_schema_extra={"default": "30/1m"},
     )
     retry: tuple[Duration, ...] = _schedule("5s", "1m", "5m", "30m", "2h")
+    redact: tuple[RedactedPath, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Fields of `conversation` that this receiver never sees, such as contact.email.",
+    )
     ordering: Literal["strict", "relaxed"] = Field(
         default="strict",
         description="`relaxed` lets later deliveries of a conversation pass one that failed thrice.",

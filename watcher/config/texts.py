@@ -26,6 +26,7 @@ _PLACEHOLDERS = (
     "1/1h",
     "true",
     "strict",
+    "full",
 )
 
 

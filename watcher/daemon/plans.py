@@ -102,6 +102,7 @@ def _plan_webhook(receiver: Webhook, transport: Transport) -> ReceiverPlan:
         notifier=notifier,
         policy=Policy(retry=receiver.retry, relaxed=receiver.relaxed),
         target=_target(receiver.url.read()),
+        disclosure=receiver.disclosure,
         slots=receiver.link.connections,
         lease=timedelta(seconds=receiver.timeout) + WEBHOOK_SLACK,
     )
@@ -125,6 +126,7 @@ def _plan_apprise(receiver: AppriseReceiver) -> ReceiverPlan:
             once_more=True,
         ),
         target=_target(*(url.read() for url in receiver.urls)),
+        disclosure=receiver.disclosure,
         slots=1,
         lease=APPRISE_LEASE,
     )

@@ -21,6 +21,7 @@ from watcher.metrics import Metrics
 from watcher.model import Delivery, Result, rfc3339
 from watcher.notify import Notifier
 from watcher.pipeline import Policy, announce_receiver, judge_receiver, room, settle
+from watcher.pipeline.disclosure import EVERYTHING, Disclosure
 from watcher.records import Commit, DeliveryQuery, ReceiverState, Recorded, Settlement
 from watcher.rules import Rule
 from watcher.store import Store
@@ -51,7 +52,8 @@ class ReceiverPlan:
     """One configured receiver, ready to be sent to.
 
     `target` fingerprints where it points, without showing it. `slots` is how many messages may be
-    on the wire at once. `lease` is longer than any attempt can take.
+    on the wire at once. `lease` is longer than any attempt can take. `disclosure` is what of an
+    event it may see.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ReceiverPlan:
     target: str
     slots: int = 8
     lease: timedelta = timedelta(minutes=5)
+    disclosure: Disclosure = EVERYTHING
 
 
 class Dispatcher:
@@ -91,7 +94,7 @@ class Dispatcher:
         self._confirm = confirm
         self.state = ReceiverState(plan.name, plan.target)
         self.log = structlog.get_logger().bind(receiver=plan.name)
-        self._words = Words(rules, metrics, self.log, text=plan.notifier.text)
+        self._words = Words(rules, metrics, self.log, plan.notifier.text, plan.disclosure)
 
     def wake(self) -> None:
         """Something may be due."""

@@ -14,6 +14,7 @@ from watcher import templates
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, derive_id
 from watcher.notify import Notice
+from watcher.pipeline import EVERYTHING, Disclosure, disclose
 from watcher.rules import Rule, outgoing
 from watcher.vocabulary import moment
 
@@ -28,20 +29,28 @@ apart than this: shorter pauses between sweeps are usual."""
 
 
 class Words:
-    """Makes notices for one receiver; a template that fails is counted, and logged once."""
+    """Makes notices for one receiver, of what it may see of events; a template that fails is
+    counted, and logged once.
+    """
 
     def __init__(
-        self, rules: Callable[[], tuple[Rule, ...]], metrics: Metrics, log: Any, *, text: bool
+        self,
+        rules: Callable[[], tuple[Rule, ...]],
+        metrics: Metrics,
+        log: Any,
+        text: bool,
+        disclosure: Disclosure = EVERYTHING,
     ) -> None:
         self._rules = rules
         self._metrics = metrics
         self._log = log
         self._with_text = text
+        self._disclosure = disclosure
         self._complained: set[str] = set()
 
     def notice(self, batch: Sequence[Delivery], now: datetime) -> Notice:
         """Make one message of one delivery, or a digest of several."""
-        event = outgoing(batch[0])
+        event = self._shown(batch[0])
         if not self._with_text:
             return Notice(event, "", "", now)
         texts = [self._text(delivery, now) for delivery in batch]
@@ -51,10 +60,13 @@ class Words:
         event = dataclasses.replace(event, id=derive_id("digest", *(d.id for d in batch)))
         return Notice(event, title, body, now)
 
+    def _shown(self, delivery: Delivery) -> Event:
+        return disclose(outgoing(delivery), self._disclosure)
+
     def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
         rule = next((rule for rule in self._rules() if rule.name == delivery.rule), None)
         title, body = (rule.title, rule.body) if rule is not None else (None, None)
-        rendered = templates.render(title, body, outgoing(delivery))
+        rendered = templates.render(title, body, self._shown(delivery))
         if rendered.problem is not None:
             self._metrics.template_errors.labels(delivery.rule).inc()
             if delivery.rule not in self._complained:

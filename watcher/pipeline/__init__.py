@@ -15,6 +15,7 @@ from watcher.pipeline.absence import (
 )
 from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
 from watcher.pipeline.decide import Decision, Look, Watch, decide, remove, route
+from watcher.pipeline.disclosure import EVERYTHING, Disclosure, disclose
 from watcher.pipeline.doubt import value_at
 from watcher.pipeline.settle import (
     FAILING_AFTER,
@@ -26,8 +27,10 @@ from watcher.pipeline.settle import (
 )
 
 __all__ = [
+    "EVERYTHING",
     "FAILING_AFTER",
     "Decision",
+    "Disclosure",
     "Look",
     "Policy",
     "Room",
@@ -38,6 +41,7 @@ __all__ = [
     "announce_source",
     "decide",
     "decide_hold",
+    "disclose",
     "judge_absences",
     "judge_arrivals",
     "judge_receiver",
