@@ -1,0 +1,143 @@
+"""What must hold after each blow and at the end, read from the files and the wire alone.
+
+Law: judges, changes nothing; the store is examined in a copy, so that nobody but the program ever
+recovers the original.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+from watcher.clock import wall_clock
+from watcher.demo.receiver import Arrival as Reported
+from watcher.demo.reckoning import Change, reckon
+
+from .ground import Ground
+
+__all__ = ["count", "examine", "judge", "pending"]
+
+
+def examine(folder: Path) -> str:
+    """Check the files that a dead process left: an empty text, or what is wrong with them."""
+    store = folder / "watcher.db"
+    if not store.exists():
+        return ""
+    copy = folder / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    for suffix in ("", "-wal"):
+        part = store.with_name(store.name + suffix)
+        if part.exists():
+            shutil.copy(part, copy / part.name)
+    connection = sqlite3.connect(copy / store.name)
+    try:
+        wrong = [row for (row,) in connection.execute("PRAGMA integrity_check") if row != "ok"]
+        wrong += [f"foreign key {row}" for row in connection.execute("PRAGMA foreign_key_check")]
+    except sqlite3.DatabaseError as error:
+        wrong = [str(error)]
+    finally:
+        connection.close()
+    return "; ".join(wrong[:5])
+
+
+def _read(folder: Path, statement: str) -> list[tuple[Any, ...]]:
+    """Read beside the program, or without it."""
+    connection = sqlite3.connect(f"{(folder / 'watcher.db').as_uri()}?mode=ro", uri=True)
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+def count(folder: Path, table: str) -> int:
+    """Count the rows of a table."""
+    ((rows,),) = _read(folder, f"SELECT count(*) FROM {table}")  # noqa: S608 - a constant
+    return int(rows)
+
+
+def pending(folder: Path) -> int:
+    """Count the deliveries that are not settled."""
+    ((rows,),) = _read(folder, "SELECT count(*) FROM deliveries WHERE state = 'pending'")
+    return int(rows)
+
+
+def judge(ground: Ground) -> list[str]:
+    """Compare the log, the outbox and what arrived with what happened; gives what is wrong."""
+    log = _read(ground.folder, "SELECT seq, id, body FROM events ORDER BY seq")
+    outbox = _read(ground.folder, "SELECT event, id, receiver, state, timer FROM deliveries")
+    return [
+        *_judge_log(ground, [json.loads(body) for _, _, body in log]),
+        *_judge_outbox([id_ for _, id_, _ in log], outbox),
+        *_judge_arrivals(ground, {id_: seq for seq, id_, _ in log}, outbox),
+    ]
+
+
+def _judge_log(ground: Ground, events: list[dict[str, Any]]) -> list[str]:
+    changes = [Change(ground.source_of(one), one) for one in ground.world.truth.entries]
+    found = reckon(changes, [Reported(wall_clock(), event) for event in events], wall_clock())
+    wrong = [
+        f"lost: {change.source} {change.entry.type} {change.entry.conversation}"
+        for change in (*found.missed, *found.under_way)
+    ]
+    wrong += [
+        f"invented: {one.event['type']} {one.event.get('subject')} {one.event['data']['changes']}"
+        for one in found.invented
+    ]
+    baselines = Counter(e["data"]["source"] for e in events if e["type"] == "source.baselined")
+    wrong += [
+        f"{baselines[name]} baselines of {name}" for name in ground.sources if baselines[name] != 1
+    ]
+    believed: dict[tuple[str, str, str], Any] = {}
+    for event in events:
+        for name, sides in event["data"].get("changes", {}).items():
+            about = event["source"], event["subject"], name
+            if name != "attributes" and about in believed and believed[about] != sides["before"]:
+                wrong.append(f"before is not the previous after: {about} in {event['id']}")
+            believed[about] = sides["after"]
+    return wrong
+
+
+def _judge_outbox(log: list[str], outbox: list[tuple[Any, ...]]) -> list[str]:
+    wrong = []
+    settled = {(event, receiver) for event, _, receiver, state, _ in outbox if state == "delivered"}
+    for event, _, receiver, state, timer in outbox:
+        if state not in (("delivered", "cancelled") if timer else ("delivered",)):
+            wrong.append(f"{state}: {event} to {receiver}")
+    wrong += [f"no delivery of {id_} to audit" for id_ in log if (id_, "audit") not in settled]
+    return wrong
+
+
+def _judge_arrivals(
+    ground: Ground, seqs: dict[str, int], outbox: list[tuple[Any, ...]]
+) -> list[str]:
+    wrong = []
+    bodies: dict[tuple[str, str], bytes] = {}
+    last: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+    timers = {id_ for _, id_, _, _, timer in outbox if timer}
+    for one in ground.ledger.arrivals:
+        key = one.receiver, one.id
+        if key in bodies:
+            if bodies[key] != one.digest:
+                wrong.append(f"a repeat of {one.id} has another body")
+            continue
+        bodies[key] = one.digest
+        if one.id in timers:
+            continue
+        if one.id not in seqs:
+            wrong.append(f"{one.id} arrived and is not in the log")
+            continue
+        about = one.receiver, one.event["source"], one.event.get("subject", "")
+        if seqs[one.id] < last[about]:
+            wrong.append(f"out of order: {one.id} to {one.receiver}")
+        last[about] = seqs[one.id]
+    for _, id_, receiver, state, _ in outbox:
+        if state == "delivered" and (receiver, id_) not in bodies:
+            wrong.append(f"{id_} counts as delivered to {receiver} and never came")
+    if ground.ledger.forged:
+        wrong.append(f"{ground.ledger.forged} signatures were wrong")
+    return wrong
