@@ -29,6 +29,10 @@ LONGEST_PATH = 100
 """Bytes of a socket's path that every Unix takes (Linux 107, macOS 103)."""
 
 
+Reload = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Takes up the present configuration; gives what changed, or `problems` where it was refused."""
+
+
 class Control(Protocol):
     """What a running daemon lets commands do."""
 
@@ -74,7 +78,7 @@ def bind_control(store: Path) -> tuple[socket.socket, Path]:
     return listener, path
 
 
-def create_app(control: Control) -> Starlette:
+def create_app(control: Control, reload: Reload) -> Starlette:
     """Make the application behind the control socket."""
 
     def answering(
@@ -98,6 +102,9 @@ def create_app(control: Control) -> Starlette:
     async def release(wish: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"released": await control.release(wish["source"], accept=wish["accept"])}
 
+    async def reload_now(_wish: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await reload()
+
     async def turn_on(wish: Mapping[str, Any]) -> Mapping[str, Any]:
         await control.turn_on(wish["receiver"])
         return {}
@@ -107,6 +114,7 @@ def create_app(control: Control) -> Starlette:
             Route("/status", answering(status)),
             Route("/retry", answering(retry), methods=["POST"]),
             Route("/release", answering(release), methods=["POST"]),
+            Route("/reload", answering(reload_now), methods=["POST"]),
             Route("/turn-on", answering(turn_on), methods=["POST"]),
         ]
     )

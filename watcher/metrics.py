@@ -16,12 +16,17 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._labelled: list[tuple[Counter | Gauge, tuple[str, ...]]] = []
 
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"watcher_{name}", text, labels, registry=self.registry)
+            one = Counter(f"watcher_{name}", text, labels, registry=self.registry)
+            self._labelled.append((one, labels))
+            return one
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"watcher_{name}", text, labels, registry=self.registry)
+            one = Gauge(f"watcher_{name}", text, labels, registry=self.registry)
+            self._labelled.append((one, labels))
+            return one
 
         self.requests = counter("requests", "Requests to providers.", "source", "outcome")
         self.polls = counter("polls", "Polls that went through.", "source")
@@ -41,4 +46,11 @@ class Metrics:
         self.pending = gauge("deliveries_pending", "Deliveries that wait.", "receiver")
         self.receiver_failing = gauge("receiver_failing", "1 while a receiver fails.", "receiver")
         self.rule_errors = counter("rule_errors", "Conditions that could not be evaluated.", "rule")
+        self.reloads = counter("config_reloads", "Attempts to take up a configuration.", "outcome")
         self.template_errors = counter("template_errors", "Messages that failed to render.", "rule")
+
+    def forget(self, **labels: str) -> None:
+        """Drop the series of a source or a receiver that is configured no longer."""
+        for series, names in self._labelled:
+            if labels.keys() <= set(names):
+                series.remove_by_labels(labels)

@@ -81,7 +81,7 @@ class Stage:
         self.options: dict[str, Any] = {}
         self.faults: dict[str, Faults] = {}
         self.poll_every, self.sweep_every = "30s", "5m"
-        self._folder = folder
+        self.folder = folder
         self._sources: list[str] = []
         self._daemon: Daemon | None = None
 
@@ -128,7 +128,7 @@ class Stage:
         """Give the configuration's text."""
         sources = "".join(self._sources)
         return (
-            f"store: {self._folder}/watcher.db\nserver: false\nsources:\n{sources}"
+            f"store: {self.folder}/watcher.db\nserver: false\nsources:\n{sources}"
             f"receivers:\n  crm:\n    type: webhook\n    url: http://crm.example/hook\n"
             f"    secret: {SECRET}\n{self.receivers}rules:\n{self.rules}\n"
         )
@@ -136,7 +136,7 @@ class Stage:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
         """Run the daemon in the background for the length of the block, then kill it."""
-        file = self._folder / "watcher.yaml"
+        file = self.folder / "watcher.yaml"
         file.write_text(self.configure())
         config = load([file], environ={})
         async with Transport(self.clock, mount=self.serve()) as transport:

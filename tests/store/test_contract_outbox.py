@@ -85,6 +85,15 @@ async def test_leases_end_for_all_at_a_start_after_a_crash(store: Store) -> None
     assert again.attempt == 2
 
 
+async def test_leases_end_for_one_receiver_whose_dispatcher_has_ended(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm")))
+    assert await ids(store) == "e1"
+    await store.claim("crm", at(0), lease=LEASE, limit=9)
+    await store.unclaim("crm")
+    assert await ids(store) == ""
+    assert [d.attempt for d in await store.claim("crm", at(0), lease=LEASE, limit=9)] == [2]
+
+
 async def test_a_later_one_of_the_same_conversation_waits_for_the_earlier(store: Store) -> None:
     await fill(store, of("1", "c1"), of("2", "c1"), of("other", "c2"))
     (first, _) = await take(store)

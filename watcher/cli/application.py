@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from watcher import __version__
-from watcher.cli import check, deliveries, demo, events, release, run, schema, send_test, status
+from watcher.cli import (
+    check,
+    deliveries,
+    demo,
+    events,
+    release,
+    reload,
+    run,
+    schema,
+    send_test,
+    status,
+)
 from watcher.cli.options import LogLevel
 from watcher.cli.screen import Screen
 
@@ -25,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (run, check, demo, status, events, deliveries, send_test, release, schema):
+for _module in (run, check, demo, status, events, deliveries, send_test, release, reload, schema):
     _module.register(app)
 
 

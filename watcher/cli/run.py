@@ -21,6 +21,8 @@ from watcher.cli.options import ConfigPaths, LogLevel
 from watcher.cli.reach import load
 from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.cli.wording import say_event
+from watcher.config import Config
+from watcher.config import load as read_config
 from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
 from watcher.records import Recorded
@@ -64,6 +66,10 @@ def run(
         loaded = load(screen, config, secrets=True, level=LogLevel.info)
         for warning in loaded.warnings:
             structlog.get_logger().warning("the configuration", problem=str(warning))
+
+        def again() -> Config:
+            return read_config(config, environ=os.environ, redactor=loaded.redactor)
+
         if rehearse:
             work = functools.partial(
                 dry_run,
@@ -73,7 +79,7 @@ def run(
                 show=functools.partial(_show_message, screen),
             )
         else:
-            work = functools.partial(serving.run, loaded, once=once)
+            work = functools.partial(serving.run, loaded, once=once, load=again)
         went_well = anyio.run(work)
     if not went_well:
         screen.complain(

@@ -10,6 +10,7 @@ Law: nothing here knows how a source is polled or how a message is sent. The jou
 
 from __future__ import annotations
 
+from watcher.config.compare import Differences, compare, needs_restart
 from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
 from watcher.config.editor import json_schema
 from watcher.config.load import load
@@ -29,6 +30,7 @@ __all__ = [
     "Address",
     "AppriseReceiver",
     "Config",
+    "Differences",
     "MissingSecret",
     "ProviderLoader",
     "ProviderUnusable",
@@ -39,9 +41,11 @@ __all__ = [
     "Server",
     "Source",
     "Webhook",
+    "compare",
     "installed_providers",
     "json_schema",
     "load",
+    "needs_restart",
     "parse_duration",
     "say_duration",
 ]

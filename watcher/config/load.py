@@ -37,18 +37,20 @@ def load(
     environ: Mapping[str, str],
     secrets: bool = True,
     providers: Mapping[str, ProviderLoader] | None = None,
+    redactor: Redactor | None = None,
 ) -> Config:
     """Load and check the configuration.
 
     `paths` are files and directories; without them `$INBOX_WATCHER_CONFIG` (of `environ`) and
     then `./rules`. With `secrets=False` references to secrets are left out: everything else is
     checked, and the settings concerned hold placeholders (such a `Config` is not for running).
-    `providers` are loaders by name, by default the installed ones.
+    `providers` are loaders by name, by default the installed ones. `redactor` is one that knows
+    the secrets of a configuration loaded before, which stay secret.
 
     Raises ConfigError with every problem, in the order of files and lines.
     """
     merged = read(find_paths(paths, environ))
-    redactor = Redactor()
+    redactor = redactor or Redactor()
     texts = Texts(
         environ=environ,
         folders={file: Path(file).parent for file in merged.order},

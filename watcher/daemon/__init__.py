@@ -14,10 +14,11 @@ import structlog
 
 from watcher.clock import Clock, wall_clock
 from watcher.config import Config
+from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.metrics import Metrics
-from watcher.poller import Network, SourcePoller
+from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
@@ -59,32 +60,16 @@ class Daemon:
             publish=self._publish,
             metrics=self.metrics,
         )
-        count = len(config.sources)
-        self.pollers = {
-            source.name: SourcePoller(
-                plan_source(source, transport, index, count),
-                store=store,
-                rules=self._rules,
-                clock=clock,
-                network=self.network,
-                publish=self._publish,
-                metrics=self.metrics,
-            )
-            for index, source in enumerate(config.sources)
-        }
+        self.transport = transport
+        self._watching = Loops("poller")
+        self._delivering = Loops("dispatcher")
+        self.pollers: dict[str, SourcePoller] = {}
+        self.dispatchers: dict[str, Dispatcher] = {}
+        for index, source in enumerate(config.sources):
+            self.watch(plan_source(source, transport, index, len(config.sources)))
         plans = plan_receivers(config.receivers, transport) if receivers is None else receivers
-        self.dispatchers = {
-            plan.name: Dispatcher(
-                plan,
-                store=store,
-                rules=self._rules,
-                clock=clock,
-                publish=self._publish,
-                metrics=self.metrics,
-                confirm=self._confirm,
-            )
-            for plan in plans
-        }
+        for plan in plans:
+            self.deliver_to(plan)
         self._scope: anyio.CancelScope | None = None
         self._polling = anyio.CancelScope()
 
@@ -103,17 +88,69 @@ class Daemon:
             if self._echo is not None:
                 self._echo(recorded)
 
-    # -- running ------------------------------------------------------------------------------
+    # -- what is watched, and who is told -----------------------------------------------------
 
-    async def open(self) -> None:
-        """Tidy what another run, or another configuration, left in the outbox."""
-        await self.store.unclaim()
+    def watch(self, plan: SourcePlan) -> None:
+        """Begin to watch a source; while the daemon runs, at once."""
+        poller = self.pollers[plan.name] = SourcePoller(
+            plan,
+            store=self.store,
+            rules=self._rules,
+            clock=self._clock,
+            network=self.network,
+            publish=self._publish,
+            metrics=self.metrics,
+        )
+        self._watching.start(plan.name, poller.run)
+
+    async def unwatch(self, source: str) -> None:
+        """Watch a source no longer; a step under way gets a few seconds to end."""
+        with anyio.move_on_after(GRACE):
+            await self.pollers[source].halt()
+        await self._watching.end(source)
+        del self.pollers[source]
+        self.network.leave(source)
+        self.metrics.forget(source=source)
+
+    def deliver_to(self, plan: ReceiverPlan) -> None:
+        """Begin to deliver to a receiver; while the daemon runs, at once."""
+        dispatcher = self.dispatchers[plan.name] = Dispatcher(
+            plan,
+            store=self.store,
+            rules=self._rules,
+            clock=self._clock,
+            publish=self._publish,
+            metrics=self.metrics,
+            confirm=self._confirm,
+        )
+        self._delivering.start(plan.name, dispatcher.run)
+
+    async def deliver_no_more(self, receiver: str) -> None:
+        """Deliver to a receiver no longer; attempts under way get a few seconds to end."""
+        dispatcher = self.dispatchers[receiver]
+        with anyio.move_on_after(GRACE):
+            await dispatcher.stop()
+        await self._delivering.end(receiver)
+        del self.dispatchers[receiver]
+        await dispatcher.plan.notifier.close()
+        await self.store.unclaim(receiver)
+        self.metrics.forget(receiver=receiver)
+
+    async def tidy(self) -> None:
+        """Settle what waits for receivers, rules and sources that are configured no longer."""
         await self.store.bury(
             self.dispatchers.keys(),
             {rule.name for rule in self.config.rules},
             self.pollers.keys(),
             self._clock(),
         )
+
+    # -- running ------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Tidy what another run, or another configuration, left in the outbox."""
+        await self.store.unclaim()
+        await self.tidy()
         await self.network.open()
 
     async def run(self) -> None:
@@ -121,17 +158,14 @@ class Daemon:
         await self.open()
         async with anyio.create_task_group() as tasks:
             self._scope = tasks.cancel_scope
-            for dispatcher in self.dispatchers.values():
-                tasks.start_soon(dispatcher.run, name=f"dispatcher {dispatcher.plan.name}")
+            tasks.start_soon(self._delivering.run, name="dispatchers")
             tasks.start_soon(self._poll, name="pollers")
             tasks.start_soon(self._prune, name="prune")
             tasks.start_soon(self._measure, name="measure")
 
     async def _poll(self) -> None:
         with self._polling:
-            async with anyio.create_task_group() as tasks:
-                for poller in self.pollers.values():
-                    tasks.start_soon(poller.run, name=f"poller {poller.plan.name}")
+            await self._watching.run()
 
     async def once(self) -> bool:
         """Make one pass: every source, then what is due; True if all went well."""
@@ -170,9 +204,8 @@ class Daemon:
             await dispatcher.plan.notifier.close()
 
     async def _prune(self) -> None:
-        retention = self.config.retention
         while True:
-            now = self._clock()
+            now, retention = self._clock(), self.config.retention
             gone = await self.store.prune(now - retention.events, now - retention.deliveries)
             if gone:
                 structlog.get_logger().info("old records removed", rows=gone)

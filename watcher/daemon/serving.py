@@ -19,6 +19,7 @@ from watcher import control, web
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon, Publish
+from watcher.daemon.reload import Reloading
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport, prepare_loop
 
@@ -36,10 +37,17 @@ async def open_store(config: Config) -> AsyncIterator[SqliteStore]:
             await store.close()
 
 
-async def run(config: Config, *, once: bool = False, echo: Publish | None = None) -> bool:
+async def run(
+    config: Config,
+    *,
+    once: bool = False,
+    echo: Publish | None = None,
+    load: Callable[[], Config] | None = None,
+) -> bool:
     """Run the daemon until SIGTERM or SIGINT (or, with `once`, for one pass); True if it went well.
 
-    Raises StoreError (the store), OSError (an address cannot be listened on).
+    `load` reads the configuration anew for a reload (SIGHUP, or the command); without it a reload
+    finds what it has. Raises StoreError (the store), OSError (an address cannot be listened on).
     """
     prepare_loop()
     async with open_store(config) as store, Transport(wall_clock) as transport:
@@ -47,7 +55,8 @@ async def run(config: Config, *, once: bool = False, echo: Publish | None = None
         try:
             if once:
                 return await until_stopped(daemon, daemon.once)
-            await _serve(daemon, store, Path(config.store))
+            reloading = Reloading(daemon, load or (lambda: config))
+            await _serve(daemon, reloading, store, Path(config.store))
             return True
         finally:
             with anyio.CancelScope(shield=True):
@@ -66,7 +75,7 @@ async def until_stopped(daemon: Daemon, work: Callable[[], Any]) -> bool:
     return bool(went_well)
 
 
-async def _serve(daemon: Daemon, store: SqliteStore, path: Path) -> None:
+async def _serve(daemon: Daemon, reloading: Reloading, store: SqliteStore, path: Path) -> None:
     log = structlog.get_logger()
     server = daemon.config.server
     listeners = []
@@ -77,7 +86,7 @@ async def _serve(daemon: Daemon, store: SqliteStore, path: Path) -> None:
             addresses.append((server.probes.host, server.probes.port))
         listeners = [(app, web.bind(host, port)) for host, port in addresses]
     listener, socket_path = control.bind_control(path)
-    listeners.append((control.create_app(daemon), listener))
+    listeners.append((control.create_app(daemon, reloading.reload), listener))
     store.record_socket(socket_path)
     log.info(
         "watching",
@@ -91,12 +100,20 @@ async def _serve(daemon: Daemon, store: SqliteStore, path: Path) -> None:
             for app, bound in listeners:
                 tasks.start_soon(web.serve, app, bound, name="server")
             tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
+            tasks.start_soon(_watch_hangups, reloading, name="hangups")
             await daemon.run()
             tasks.cancel_scope.cancel()
     finally:
         with contextlib.suppress(OSError):
             socket_path.unlink()
     log.info("stopped")
+
+
+async def _watch_hangups(reloading: Reloading) -> None:
+    """Take up the configuration anew at each SIGHUP."""
+    with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+        async for _number in signals:
+            await reloading.reload()
 
 
 async def _watch_signals(daemon: Daemon, scope: anyio.CancelScope) -> None:

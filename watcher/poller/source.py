@@ -20,7 +20,7 @@ from watcher.poller.desk import Desk
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.poll import PollWalk
-from watcher.poller.standing import describe, is_stale
+from watcher.poller.standing import describe
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
 from watcher.poller.troubles import Troubles
@@ -75,6 +75,7 @@ class SourcePoller:
         self._drift: int | None = None
         self._wake = anyio.Event()
         self._step = anyio.Lock()
+        self._halted = False
 
     # -- the loop ---------------------------------------------------------------------------
 
@@ -96,12 +97,10 @@ class SourcePoller:
         await self.desk.open()
         self.network.join(self.plan.name, self.poke)
         now, state = anyio.current_time(), self.desk.state
-        self._poll_due = now
+        self._poll_due = self._sweep_due = now
         if state.baselined is not None and state.swept is not None:
             age = (self.desk.clock() - state.swept).total_seconds()
             self._sweep_due = now + max(0.0, self.plan.sweep_every - max(0.0, age))
-        else:
-            self._sweep_due = now
 
     async def attempt(self) -> bool:
         """Do the next due thing; True if it went well."""
@@ -155,7 +154,7 @@ class SourcePoller:
         polls, so that neither starves the other; a motion that failed pauses.
         """
         now = anyio.current_time()
-        for motion in self._wanted(now):
+        for motion in () if self._halted else self._wanted(now):
             if max(self._not_before, self._paused.get(motion, 0.0)) <= now:
                 return motion
         return None
@@ -186,7 +185,7 @@ class SourcePoller:
             max(due, self._not_before, self._paused.get(motion, 0.0))
             for due, motion in zip(dues, motions, strict=True)
         )
-        return min(max(min(waits) - now, 0.0), LONGEST_WAIT)
+        return LONGEST_WAIT if self._halted else min(max(min(waits) - now, 0.0), LONGEST_WAIT)
 
     async def _do(self, motion: Motion) -> None:
         now = anyio.current_time()
@@ -281,9 +280,8 @@ class SourcePoller:
         async with self._step:  # never in the middle of a page
             if self.desk.state.hold is None:
                 return False
-            commit, failed = decide_hold(
-                self.desk.watch, self.desk.state, accept=accept, now=self.desk.clock()
-            )
+            now = self.desk.clock()
+            commit, failed = decide_hold(self.desk.watch, self.desk.state, accept=accept, now=now)
             await self.desk.commit(commit)
             self.desk.count_failed(failed)
             self.desk.metrics.held.labels(self.plan.name).set(0)
@@ -292,12 +290,18 @@ class SourcePoller:
             self._wake.set()
         return True
 
+    async def halt(self) -> None:
+        """Begin no further step, and wait for the one under way."""
+        self._halted = True
+        async with self._step:
+            pass
+
     async def confirm(self, conversation: str) -> bool:
         """Ask the provider about one conversation now and commit what it shows; False if it cannot
         be asked, or has not been looked at in this run.
         """
         async with self._step:
-            if not self.looked or anyio.current_time() < self._not_before:
+            if self._halted or not self.looked or anyio.current_time() < self._not_before:
                 return False
             try:
                 await self._poll.look_up(self.desk, conversation)
@@ -309,10 +313,6 @@ class SourcePoller:
         """Tell people how the source stands (plain JSON)."""
         walk = self._sweeping.walk
         return describe(self.desk, walk, attempted=self.attempted, looked=self.looked)
-
-    def stale(self) -> bool:
-        """Tell whether the last good look is too long ago (three polls, at least a minute)."""
-        return is_stale(self.desk, looked=self.looked)
 
 
 def _concern(motion: Motion) -> str:

@@ -128,8 +128,10 @@ class Store(Protocol):
         """
         ...
 
-    async def unclaim(self) -> None:
-        """End all leases: called at start by the only owner of the store, after a crash."""
+    async def unclaim(self, receiver: str | None = None) -> None:
+        """End all leases, or those of one receiver: called by the only owner of the store when
+        nobody is sending, after a crash or when a receiver's dispatcher has ended.
+        """
         ...
 
     async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:

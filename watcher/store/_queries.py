@@ -173,7 +173,10 @@ SETTLE = """
         batch = CASE WHEN :batch = '' THEN batch ELSE :batch END,
         held = CASE WHEN :held = 1 THEN 1 ELSE held END
     WHERE key = :key AND attempt = :attempt AND (state = 'pending' OR :state = 'delivered')"""
-UNCLAIM = "UPDATE deliveries SET lease = NULL WHERE lease IS NOT NULL"
+UNCLAIM = """
+UPDATE deliveries SET lease = NULL
+WHERE lease IS NOT NULL AND (:receiver IS NULL OR receiver = :receiver)
+"""
 
 NO_TIME = -(2**62)
 """Earlier than every time in microseconds."""

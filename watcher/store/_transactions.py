@@ -226,9 +226,9 @@ def save_receiver(connection: sqlite3.Connection, state: ReceiverState) -> None:
     connection.execute(_queries.SAVE_RECEIVER, (state.name, document))
 
 
-def unclaim(connection: sqlite3.Connection) -> None:
-    """End all leases."""
-    connection.execute(_queries.UNCLAIM)
+def unclaim(connection: sqlite3.Connection, receiver: str | None) -> None:
+    """End all leases, or those of one receiver."""
+    connection.execute(_queries.UNCLAIM, {"receiver": receiver})
 
 
 def retry(connection: sqlite3.Connection, ids: Collection[str] | None, now: datetime) -> int:

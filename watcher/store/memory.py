@@ -228,9 +228,10 @@ class MemoryStore(Beliefs, Notes):
                 self._finish(owed, note, now)
         return count
 
-    async def unclaim(self) -> None:
+    async def unclaim(self, receiver: str | None = None) -> None:
         for owed in tuple(self._outbox.values()):
-            self._keep(replace(owed, lease=None))
+            if receiver in (None, owed.delivery.receiver):
+                self._keep(replace(owed, lease=None))
 
     async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
         dues = (owed.delivery.due for owed in self._waiting(receiver))

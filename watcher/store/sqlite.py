@@ -184,8 +184,8 @@ class SqliteStore:
     async def expire_silence(self, silence: str, now: datetime) -> bool:
         return await self._write(_transactions.expire_silence, silence, now)
 
-    async def unclaim(self) -> None:
-        await self._write(_transactions.unclaim)
+    async def unclaim(self, receiver: str | None = None) -> None:
+        await self._write(_transactions.unclaim, receiver)
 
     async def save_receiver(self, state: ReceiverState) -> None:
         await self._write(_transactions.save_receiver, state)

@@ -1,0 +1,46 @@
+"""`reload`: have the running daemon take up a changed configuration.
+
+Law: asks and words; what is taken up is `watcher.daemon.reload`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import typer
+
+from watcher.cli.options import ConfigPaths
+from watcher.cli.reach import ask_daemon, load
+from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "reload", cls=Careful, epilog="Example: inbox-watcher check && inbox-watcher reload"
+    )(reload)
+
+
+def reload(ctx: typer.Context, config: ConfigPaths = None) -> None:
+    """Have the running daemon read its configuration again; a broken one is refused."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)  # without secrets: only the daemon has them for certain
+    told = anyio.run(ask_daemon, Path(loaded.store), "POST", "/reload", {})
+    if told is None:
+        screen.complain(
+            f"no daemon runs on {loaded.store}",
+            "`inbox-watcher run` starts one; another `store` is taken up only by a restart",
+        )
+        raise typer.Exit(FAILED)
+    if problems := told.get("problems"):
+        for problem in problems:
+            screen.note(str(problem))
+        screen.complain("the daemon refused the configuration; the old one goes on")
+        raise typer.Exit(MISUSED)
+    for part in ("sources", "receivers", "rules"):
+        screen.write(f"{part}: {told[part]}")
+    for warning in told["warnings"]:
+        screen.note(f"warning: {warning}")

@@ -1,0 +1,96 @@
+"""Taking up a changed configuration while everything runs.
+
+Law: all or nothing: a configuration that cannot be built is refused before anything ends, and the
+old one goes on. What did not change runs on without a break; what is pending stays pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import structlog
+
+from watcher.config import Config, compare, needs_restart
+from watcher.daemon import Daemon
+from watcher.daemon.plans import plan_receivers, plan_source
+from watcher.errors import ConfigError
+
+__all__ = ["Reloading"]
+
+
+class Reloading:
+    """Takes up configurations one after the other. `load` reads the present one; it raises
+    ConfigError.
+    """
+
+    def __init__(self, daemon: Daemon, load: Callable[[], Config]) -> None:
+        self._daemon = daemon
+        self._load = load
+        self._one_at_a_time = anyio.Lock()
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration anew and take it up.
+
+        Gives, as plain JSON, `problems` (lines for people) where it was refused, otherwise what
+        changed of `sources`, `receivers` and `rules` in words, and `warnings`.
+        """
+        async with self._one_at_a_time:
+            log = structlog.get_logger()
+            try:
+                config = await anyio.to_thread.run_sync(self._load)
+                told = await self._take_up(config)
+            except (ConfigError, OSError) as refused:
+                problems = (
+                    [str(problem) for problem in refused.problems]
+                    if isinstance(refused, ConfigError)
+                    else [f"{refused}"]
+                )
+                self._daemon.metrics.reloads.labels("refused").inc()
+                for problem in problems:
+                    log.error("the new configuration is refused; the old goes on", problem=problem)
+                return {"problems": problems}
+            self._daemon.metrics.reloads.labels("done").inc()
+            log.info("the configuration is taken up", **told)
+            for warning in told["warnings"]:
+                log.warning("the configuration", problem=warning)
+            return told
+
+    async def _take_up(self, config: Config) -> dict[str, Any]:
+        daemon, old = self._daemon, self._daemon.config
+        sources = compare(old.sources, config.sources)
+        receivers = compare(old.receivers, config.receivers)
+        rules = compare(old.rules, config.rules)
+        transport = daemon.transport
+        new_sources = [
+            plan_source(source, transport, index, len(config.sources))
+            for index, source in enumerate(config.sources)
+            if source.name in {*sources.added, *sources.changed}
+        ]
+        new_receivers = plan_receivers(
+            [one for one in config.receivers if one.name in {*receivers.added, *receivers.changed}],
+            transport,
+        )
+        # Nothing below fails because of the configuration: what was to be read has been read.
+        async with anyio.create_task_group() as tasks:
+            for name in (*sources.removed, *sources.changed):
+                tasks.start_soon(daemon.unwatch, name)
+            for name in (*receivers.removed, *receivers.changed):
+                tasks.start_soon(daemon.deliver_no_more, name)
+        daemon.config = config
+        for receiver in new_receivers:
+            daemon.deliver_to(receiver)
+        for source in new_sources:
+            daemon.watch(source)
+        await daemon.tidy()
+        late = [
+            f"`{key}` changed; that is taken up when the daemon starts again"
+            for key in needs_restart(old, config)
+        ]
+        return {
+            "sources": str(sources),
+            "receivers": str(receivers),
+            "rules": str(rules),
+            "warnings": [*late, *map(str, config.warnings)],
+        }
