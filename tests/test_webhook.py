@@ -91,7 +91,11 @@ async def test_the_official_library_accepts_the_delivery_now() -> None:
             lambda: served.url, lambda: [SECRET], lambda: {"X-Team": "sales"}, 5.0, transport.post
         )
         result = await hook.send(notice(wall_clock().astimezone(timezone(timedelta(hours=9)))))
-    assert result == Result("ok", "HTTP 200: ok")
+    assert (result.outcome, result.note, result.status, result.excerpt) == (
+        "ok", "HTTP 200: ok", 200, "ok"
+    )  # fmt: skip
+    assert result.seconds is not None
+    assert 0 < result.seconds < 5
     head, _, body = served.requests[0].partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
     assert Webhook(SECRET).verify(body, headers) == json.loads(EVENT.body())
@@ -225,4 +229,26 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
     ],
 )  # fmt: skip
 def test_the_note_is_one_short_line_of_what_was_answered(answer: Answer, note: str) -> None:
-    assert read_answer(answer, NOW) == Result("failed", note)
+    result = read_answer(answer, NOW)
+    assert (result.outcome, result.note, result.retry_after) == ("failed", note, None)
+    assert result.status == (answer.status or None)
+
+
+@pytest.mark.parametrize(
+    ("body", "excerpt"),
+    [
+        (b"", ""),
+        (b'{\r\n  "error": "no\tsuch\x1b[31m lead"\r\n}\r\n', '{\n  "error": "no such [31m lead"\n}'),
+        (b"\xff" * 600, "\ufffd" * 500),
+        (b"key hunter2 " + b"x" * 600, "key *** " + "x" * 492),
+        (b"x" * 496 + b"hunter2", "x" * 496 + "***"),
+    ],
+)  # fmt: skip
+def test_the_first_500_characters_are_kept_for_who_debugs(body: bytes, excerpt: str) -> None:
+    def scrub(text: str) -> str:
+        return text.replace("hunter2", "***")
+
+    for status in (200, 301, 404, 410, 500):
+        result = read_answer(Answer(status, {}, body), NOW, scrub)
+        assert (result.status, result.excerpt) == (status, excerpt)
+        assert "hunter" not in result.note

@@ -27,6 +27,34 @@ def test_send_test_fails_with_what_the_other_side_said(shop: Workshop) -> None:
     assert SECRET_PATH not in result.output
 
 
+def test_send_test_shows_the_beginning_of_the_answer_without_what_it_quotes(
+    shop: Workshop,
+) -> None:
+    shop.receiver.status = 422
+    shop.receiver.says = (
+        f'{{\n  "error": "no lead",\n  "you": "{SECRET_PATH} hush-7"\n}}' + "x" * 600
+    )
+    shop.write(
+        receivers=f"  web: {{type: webhook, url: '{shop.hook}', headers: {{X-Key: hush-7}}}}\n"
+    )
+    result = shop.run("send-test", "web")
+    assert result.exit_code == 1
+    first, *rest = result.stdout.splitlines()
+    assert first.startswith("web: failed after")
+    assert rest[:2] == ["    {", '      "error": "no lead",']
+    assert SECRET_PATH not in result.output
+    assert "hush-7" not in result.output
+    assert sum(map(len, rest)) < 600
+
+
+def test_send_test_sends_what_the_receiver_may_see(shop: Workshop) -> None:
+    shop.write(receivers=f"  web: {{type: webhook, url: '{shop.hook}', payload: thin}}\n")
+    assert shop.run("send-test", "web").exit_code == 0
+    (event,) = shop.receiver.got
+    assert event["data"]["test"] is True
+    assert event["data"]["conversation"] == {"id": "inbox-watcher-test"}
+
+
 def test_send_test_reaches_apprise_receivers_through_apprise(shop: Workshop) -> None:
     target = shop.hook.replace("http://", "json://")
     shop.write(receivers=f"  team: {{type: apprise, url: '{target}'}}\n")

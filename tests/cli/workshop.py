@@ -38,16 +38,18 @@ SECRET_PATH = "/hooks/a-path-that-nobody-may-see"
 
 
 class Receiver:
-    """A webhook receiver that remembers what it got and answers with `status`."""
+    """A webhook receiver that remembers what it got and answers with `status` and what it `says`."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.says = ""
         self.got: list[dict[str, Any]] = []
         self.app = Starlette(routes=[Route("/{path:path}", self._take, methods=["POST"])])
 
     async def _take(self, request: Request) -> Response:
         self.got.append(await request.json())
-        return Response("thanks" if self.status == 200 else "no", self.status)
+        words = "thanks" if self.status == 200 else "no"
+        return Response(self.says or words, self.status)
 
 
 class Workshop:

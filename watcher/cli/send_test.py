@@ -35,6 +35,7 @@ from watcher.model import (
     to_plain,
 )
 from watcher.notify import Notice
+from watcher.pipeline import disclose
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -59,6 +60,8 @@ def send_test(
     took = time.monotonic() - started
     answer = f": {result.note}" if result.note else ""
     screen.write(f"{receiver}: {result.outcome} after {took:.1f} s{answer}")
+    if result.excerpt and not result.note.endswith(f": {result.excerpt}"):
+        screen.write("\n".join(f"    {line}" for line in result.excerpt.splitlines()))
     if result.outcome != "ok":
         raise typer.Exit(FAILED)
     if anyio.run(_turn_on, Path(loaded.store), receiver):
@@ -69,14 +72,14 @@ async def _send(loaded: Config, receiver: str) -> Result:
     prepare_loop()
     now = wall_clock()
     source = loaded.sources[0]
-    event = sample(source.name, source.provider, now, uuid.uuid4().hex)
-    text = templates.render(None, None, event)
-    notice = Notice(event, f"Test: {text.title}", text.body, now)
+    whole = sample(source.name, source.provider, now, uuid.uuid4().hex)
     configured = [one for one in loaded.receivers if one.name == receiver]
     async with Transport(wall_clock) as transport:
-        (plan,) = plan_receivers(configured, transport)
+        (plan,) = plan_receivers(configured, transport, loaded.redactor.scrub)
+        event = disclose(whole, plan.disclosure)
+        text = templates.render(None, None, event)
         try:
-            return await plan.notifier.send(notice)
+            return await plan.notifier.send(Notice(event, f"Test: {text.title}", text.body, now))
         finally:
             await plan.notifier.close()
 

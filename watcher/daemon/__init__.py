@@ -67,7 +67,11 @@ class Daemon:
         self.dispatchers: dict[str, Dispatcher] = {}
         for index, source in enumerate(config.sources):
             self.watch(plan_source(source, transport, index, len(config.sources)))
-        plans = plan_receivers(config.receivers, transport) if receivers is None else receivers
+        plans = (
+            plan_receivers(config.receivers, transport, config.redactor.scrub)
+            if receivers is None
+            else receivers
+        )
         for plan in plans:
             self.deliver_to(plan)
         self._scope: anyio.CancelScope | None = None

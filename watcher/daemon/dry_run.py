@@ -80,7 +80,7 @@ async def dry_run(
     store = await copy_to_memory(Path(config.store))
     async with Transport(wall_clock) as transport:
         plans = []
-        for plan in plan_receivers(config.receivers, transport):
+        for plan in plan_receivers(config.receivers, transport, config.redactor.scrub):
             notifier = PrintNotifier(plan.name, text=plan.notifier.text, store=store, show=show)
             plans.append(dataclasses.replace(plan, notifier=notifier))
         daemon = Daemon(config, store=store, transport=transport, receivers=plans, echo=echo)

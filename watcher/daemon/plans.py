@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -77,17 +77,21 @@ def plan_source(source: Source, transport: Transport, index: int, count: int) ->
     )
 
 
-def plan_receivers(receivers: Sequence[Receiver], transport: Transport) -> tuple[ReceiverPlan, ...]:
-    """Build the receivers' plans."""
+def plan_receivers(
+    receivers: Sequence[Receiver], transport: Transport, scrub: Callable[[str], str] = str
+) -> tuple[ReceiverPlan, ...]:
+    """Build the receivers' plans; `scrub` strikes secrets out of what the other side answers."""
     return tuple(
-        _plan_webhook(receiver, transport)
+        _plan_webhook(receiver, transport, scrub)
         if isinstance(receiver, Webhook)
         else _plan_apprise(receiver)
         for receiver in receivers
     )
 
 
-def _plan_webhook(receiver: Webhook, transport: Transport) -> ReceiverPlan:
+def _plan_webhook(
+    receiver: Webhook, transport: Transport, scrub: Callable[[str], str]
+) -> ReceiverPlan:
     notifier: Notifier = WebhookNotifier(
         url=receiver.url.read,
         secrets=lambda: tuple(secret.read() for secret in receiver.secrets),
@@ -96,6 +100,7 @@ def _plan_webhook(receiver: Webhook, transport: Transport) -> ReceiverPlan:
         post=functools.partial(
             transport.post, link=receiver.link, connect_timeout=receiver.connect_timeout
         ),
+        scrub=scrub,
     )
     return ReceiverPlan(
         name=receiver.name,

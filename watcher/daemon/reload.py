@@ -71,6 +71,7 @@ class Reloading:
         new_receivers = plan_receivers(
             [one for one in config.receivers if one.name in {*receivers.added, *receivers.changed}],
             transport,
+            config.redactor.scrub,
         )
         # Nothing below fails because of the configuration: what was to be read has been read.
         async with anyio.create_task_group() as tasks:
