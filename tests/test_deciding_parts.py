@@ -36,7 +36,7 @@ LEAVES = st.sampled_from(
         'conversation.team.id == "t1"',
         'conversation.assignee.name.startsWith("A")',
         'conversation.labels.exists(l, l == "vip" && !(l == "new"))',
-        "conversation.archived ? conversation.unread : conversation.attributes.open",
+        "(conversation.archived ? conversation.unread : conversation.attributes.open)",
         "conversation.attributes.open",
         "-1 < conversation.unread_count - 1",
         '"changes || assignee".contains("(")',
@@ -55,7 +55,7 @@ def _joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         inner.map(lambda one: f"!({one})"),
         inner.map(lambda one: f"( {one} ) "),
         inner.map(lambda one: f"({one}) == true"),
-        st.tuples(inner, inner, inner).map(lambda three: "({} ? {} : {})".format(*three)),
+        st.tuples(inner, inner, inner).map(lambda three: "(({}) ? ({}) : ({}))".format(*three)),
     )
 
 

@@ -35,6 +35,8 @@ __all__ = [
     "StorePath",
     "WebhookSecret",
     "WebhookUrl",
+    "reads",
+    "wrong",
 ]
 
 T = TypeVar("T")
@@ -50,21 +52,22 @@ _HEADER_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
 
 
-def _wrong(message: str, remedy: str = "") -> PydanticCustomError:
+def wrong(message: str, remedy: str = "") -> PydanticCustomError:
+    """Make the error of a value that is not right; the message goes on from the setting's name."""
     # Braces are the template syntax of PydanticCustomError, so the texts go in as values.
     return PydanticCustomError("setting", "{text}", {"text": message, "remedy": remedy})
 
 
-def _reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:
+def reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:
     """Make a validator from a function that reads a text or raises ValueError."""
 
     def read(value: Any) -> T:
         if not isinstance(value, str):
-            raise _wrong(f"is not {kind}", remedy)
+            raise wrong(f"is not {kind}", remedy)
         try:
             return parse(value)
         except ValueError as error:
-            raise _wrong(str(error), remedy) from None
+            raise wrong(str(error), remedy) from None
 
     return BeforeValidator(read)
 
@@ -76,15 +79,15 @@ def _webhook_url(value: str) -> str:
     except ValueError:  # its message would quote the URL
         good = False
     if not good:
-        raise _wrong("is not an http:// or https:// URL", "write https://host/path")
+        raise wrong("is not an http:// or https:// URL", "write https://host/path")
     if re.search(r"[^!-~]", value):
-        raise _wrong("is not a URL: it has white space or a character to be percent-encoded in it")
+        raise wrong("is not a URL: it has white space or a character to be percent-encoded in it")
     return value
 
 
 def _apprise_url(value: str) -> str:
     if not _SCHEME.match(value):
-        raise _wrong(
+        raise wrong(
             "is not an Apprise URL",
             "write one such as slack://…, mailto://…, tgram://… or json://…",
         )
@@ -101,7 +104,7 @@ def _proxy_address(value: str) -> str:
     except ValueError:  # its message would quote the password
         good = False
     if not good:
-        raise _wrong(
+        raise wrong(
             "is not the address of a proxy",
             "write http://host:port (or https://), `environment` or `direct`",
         )
@@ -117,7 +120,7 @@ def _redacted_path(value: str) -> str:
 
 def _file_path(value: str) -> str:
     if not value.strip() or "\0" in value:
-        raise _wrong("is not a path")
+        raise wrong("is not a path")
     return value
 
 
@@ -125,28 +128,28 @@ def _webhook_secret(value: str) -> str:
     """Check what Standard Webhooks calls a symmetric secret: `whsec_` and base64."""
     remedy = "write `whsec_` followed by base64; `openssl rand -base64 32` makes one"
     if not value.startswith("whsec_"):
-        raise _wrong("is not a Standard Webhooks secret: it does not begin with whsec_", remedy)
+        raise wrong("is not a Standard Webhooks secret: it does not begin with whsec_", remedy)
     try:
         key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise _wrong("is not a Standard Webhooks secret: what follows whsec_ is not base64", remedy)
+        raise wrong("is not a Standard Webhooks secret: what follows whsec_ is not base64", remedy)
     return value
 
 
 def _header_name(name: str) -> str:
     # Names are keys of the file, never secrets, so they may be repeated.
     if not _HEADER_NAME.match(name):
-        raise _wrong(f"`{name}` cannot be the name of a header", "use letters, digits and -")
+        raise wrong(f"`{name}` cannot be the name of a header", "use letters, digits and -")
     if name.lower() in _RESERVED_HEADERS or name.lower().startswith("webhook-"):
-        raise _wrong(f"the header {name} is set by inbox-watcher itself", "remove it")
+        raise wrong(f"the header {name} is set by inbox-watcher itself", "remove it")
     return name
 
 
 def _header_value(value: str) -> str:
     if not _HEADER_VALUE.match(value):
-        raise _wrong(
+        raise wrong(
             "has a line break, a space at an end or a character outside ASCII in it",
             "headers take printable ASCII only",
         )
@@ -155,27 +158,27 @@ def _header_value(value: str) -> str:
 
 def _distinct(headers: Mapping[str, str]) -> Mapping[str, str]:
     if len({name.lower() for name in headers}) < len(headers):
-        raise _wrong("has a header twice, in capitals and in small letters", "keep one of them")
+        raise wrong("has a header twice, in capitals and in small letters", "keep one of them")
     return headers
 
 
 def _rule_name(value: str) -> str:
     if not value.strip() or value != value.strip() or "\n" in value:
-        raise _wrong("is not a name of one line without spaces around it")
+        raise wrong("is not a name of one line without spaces around it")
     return value
 
 
 def _store_path(value: str) -> str:
     if "://" in value:
-        raise _wrong("is a URL; this version keeps its store in SQLite", "write a file's path")
+        raise wrong("is a URL; this version keeps its store in SQLite", "write a file's path")
     if "\0" in value:
-        raise _wrong("is not a path")
+        raise wrong("is not a path")
     return value
 
 
 Duration = Annotated[
     timedelta,
-    _reads(
+    reads(
         parse_duration,
         "a duration",
         "write a number with a unit, such as 500ms, 30s, 15m, 1h30m or 7d",
@@ -190,12 +193,12 @@ Duration = Annotated[
 ]
 ListenAddress = Annotated[
     Address,
-    _reads(parse_address, "an address with a port", "write 127.0.0.1:8484 or [::1]:8484"),
+    reads(parse_address, "an address with a port", "write 127.0.0.1:8484 or [::1]:8484"),
     WithJsonSchema({"type": "string", "pattern": r":\d{1,5}$", "examples": ["127.0.0.1:8484"]}),
 ]
 Limit = Annotated[
     tuple[int, timedelta],
-    _reads(parse_limit, "a limit", "write how many in how long, such as 30/1m"),
+    reads(parse_limit, "a limit", "write how many in how long, such as 30/1m"),
     WithJsonSchema({"type": "string", "pattern": r"^[1-9]\d*/\d", "examples": ["30/1m"]}),
 ]
 StorePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_store_path)]

@@ -18,10 +18,8 @@ from watcher.config.checks import (
     Headers,
     Limit,
     ListenAddress,
-    OneOrMore,
     ProxyAddress,
     RedactedPath,
-    RuleName,
     StorePath,
     WebhookSecret,
     WebhookUrl,
@@ -36,7 +34,6 @@ __all__ = [
     "HoldForm",
     "LinkForm",
     "RetentionForm",
-    "RuleForm",
     "ServerForm",
     "SourceForm",
     "StoreForm",
@@ -234,27 +231,3 @@ RECEIVER_FORMS: dict[str, type[WebhookForm] | type[AppriseForm]] = {
     "apprise": AppriseForm,
 }
 """The forms of receivers by `type`."""
-
-
-class MessageForm(Form):
-    """What a text receiver shows; Jinja2 templates, sandboxed."""
-
-    title: str = Field(default="", description="One line; the default title where left out.")
-    body: str = Field(default="", description="The text; the default body where left out.")
-
-
-class RuleForm(Form):
-    """Which events go to which receivers."""
-
-    name: RuleName = Field(description="What people call it; a rule is its name.")
-    when: OneOrMore = Field(
-        min_length=1, description="Event types or globs such as `conversation.*`."
-    )
-    where: str = Field(default="", description="A CEL condition over the event.")
-    hold_for: Duration = _default(
-        "0s", alias="for", description="Only if the condition still holds after this time."
-    )
-    notify: OneOrMore = Field(min_length=1, description="Names of receivers.")
-    message: MessageForm = Field(
-        default_factory=MessageForm, description="Title and body for text receivers."
-    )

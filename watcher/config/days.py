@@ -1,0 +1,115 @@
+"""Days of the week, times of day, time zones and dates: the texts that stand for them.
+
+Law: reads nothing but the time zone database. What these functions raise never repeats the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from watcher.rules.hours import DAY
+from watcher.vocabulary import nearest
+
+__all__ = ["parse_between", "parse_days", "parse_moment", "parse_time", "parse_zone"]
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_TIME = re.compile(r"(\d{1,2}):(\d{2})\Z", re.ASCII)
+
+
+def parse_days(text: str) -> frozenset[int]:
+    """Read `mon`, `mon-fri`, `fri-mon` or `sat, sun`; Monday is 0. Raises ValueError."""
+    days: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        start = _day(first)
+        end = _day(last) if dash else start
+        days.update(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
+    return frozenset(days)
+
+
+def _day(word: str) -> int:
+    found = [
+        number
+        for number, name in enumerate(_DAYS)
+        if len(word) >= 3 and name.startswith(word.lower())
+    ]
+    if len(found) != 1:
+        raise ValueError("is not a day of the week")
+    return found[0]
+
+
+def parse_time(text: str) -> time:
+    """Read `09:00`; raises ValueError."""
+    minute = _minute(text)
+    if minute == DAY:
+        raise ValueError("is not a time of day from 00:00 to 23:59")
+    return time(minute // 60, minute % 60)
+
+
+def parse_between(text: str) -> tuple[int, int]:
+    """Read `09:00-18:00` as minutes after midnight; `22:00-06:00` ends the day after, at 1800.
+
+    Raises ValueError.
+    """
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ValueError("is not a span of time")
+    start, end = _minute(first.strip()), _minute(last.strip())
+    if start == DAY:
+        raise ValueError("begins at 24:00, which is the next day's 00:00")
+    if start == end:
+        raise ValueError("is empty; the whole day is 00:00-24:00")
+    return start, end if end > start else end + DAY
+
+
+def _minute(text: str) -> int:
+    match = _TIME.match(text)
+    hour, minute = map(int, match.groups()) if match else (99, 0)
+    if minute > 59 or hour > 24 or (hour == 24 and minute):
+        raise ValueError("is not a time of day from 00:00 to 24:00")
+    return hour * 60 + minute
+
+
+def parse_zone(text: str) -> ZoneInfo:
+    """Find a zone of the IANA database, such as `Europe/Berlin`; raises ValueError, with the name
+    that was probably meant where one is near.
+    """
+    if text:
+        try:
+            return ZoneInfo(text)
+        except (LookupError, ValueError, OSError):  # a folder's name gives an OSError
+            pass
+    raise ValueError(_near(text, available_timezones()))
+
+
+def _near(text: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    by_city = {name.rpartition("/")[2]: name for name in names}
+    word = text.strip().replace(" ", "_")
+    guess = nearest(word, names)
+    if guess is None and (city := nearest(word, by_city)):
+        guess = by_city[city]
+    return guess or ""
+
+
+def parse_moment(text: str, zone: ZoneInfo, *, last: bool = False) -> datetime:
+    """Read a date, or a date and a time (`2026-12-24`, `2026-12-24 18:00`, with `Z` or an offset
+    where it is not the wall clock of `zone`). A date alone is its beginning; with `last`, its end.
+
+    Gives UTC; raises ValueError.
+    """
+    plain = text.strip()
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", plain, re.ASCII):
+            day = date.fromisoformat(plain) + timedelta(days=1 if last else 0)
+            return datetime.combine(day, time(), zone).astimezone(UTC)
+        moment = datetime.fromisoformat(plain)
+        local = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is not a date, or a date and a time") from None
+
+

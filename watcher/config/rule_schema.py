@@ -1,0 +1,243 @@
+"""The form of rules, and of what they name: messages, hours, digests, silences.
+
+Law: form only, as in `watcher.config.schema`. A short form (`throttle: 10m`) is the long one with
+one key.
+"""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from watcher.config.checks import Duration, OneOrMore, RuleName, reads, wrong
+from watcher.config.days import parse_between, parse_days, parse_time, parse_zone
+from watcher.config.schema import Form
+
+__all__ = [
+    "CONDITION_PATTERN",
+    "DigestForm",
+    "HoursForm",
+    "MessageForm",
+    "RuleForm",
+    "SilenceForm",
+    "ThrottleForm",
+    "WindowForm",
+    "Zone",
+]
+
+CONDITION_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+"""Names of conditions: they stand in expressions, where `-` is a minus."""
+
+_SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
+_BETWEEN = "write it such as 09:00-18:00; over midnight 22:00-06:00; the whole day 00:00-24:00"
+_DAYS = "write mon, mon-fri or sat,sun"
+
+
+def _zone(value: Any) -> ZoneInfo:
+    if isinstance(value, ZoneInfo):
+        return value
+    try:
+        if isinstance(value, str):
+            return parse_zone(value)
+        near = ""
+    except ValueError as error:
+        near = str(error)
+    raise wrong(
+        "is not a time zone",
+        f"did you mean `{near}`?" if near else "write a name such as Europe/Berlin or UTC",
+    )
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _short(key: str) -> BeforeValidator:
+    """Take a text for a mapping with one key."""
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str) else value,
+        json_schema_input_type=Any,
+    )
+
+
+def _united(days: tuple[frozenset[int], ...]) -> frozenset[int]:
+    return frozenset().union(*days)
+
+
+def _divides(value: timedelta) -> timedelta:
+    if value % timedelta(minutes=1) or _DAY % value:
+        raise wrong(
+            "does not divide a day into equal parts of whole minutes",
+            "write 5m, 10m, 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d;"
+            " for longer times `at` and `days`",
+        )
+    return value
+
+
+def _one_or_more(kind: Any, pattern: str, *examples: str) -> Any:
+    text = {"type": "string", "pattern": pattern, "examples": list(examples)}
+    return Annotated[
+        tuple[kind, ...],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+        WithJsonSchema({"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}),
+    ]
+
+
+_TIME_PATTERN = r"^([01]?\d|2[0-3]):[0-5]\d$"
+_SPAN_PATTERN = r"^\d{1,2}:[0-5]\d\s*-\s*\d{1,2}:[0-5]\d$"
+Zone = Annotated[
+    ZoneInfo,
+    BeforeValidator(_zone),
+    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", "UTC"]}),
+]
+_Time = Annotated[time, reads(parse_time, "a time of day", "write it such as 09:00")]
+_Span = Annotated[tuple[int, int], reads(parse_between, "a span of time", _BETWEEN)]
+_Day = Annotated[frozenset[int], reads(parse_days, "a day of the week", _DAYS)]
+Times = _one_or_more(_Time, _TIME_PATTERN, "09:00")
+Spans = _one_or_more(_Span, _SPAN_PATTERN, "09:00-18:00", "22:00-06:00")
+Days = Annotated[_one_or_more(_Day, r"^[A-Za-z ,-]+$", "mon-fri", "sat,sun"), AfterValidator(_united)]
+
+
+class WindowForm(Form):
+    """One window of the week."""
+
+    days: Days = Field(default=frozenset(range(7)), description="Days on which it begins.")
+    between: Spans = Field(description="From when to when, such as 09:00-18:00; several in a list.")
+
+
+class HoursForm(Form):
+    """Hours of the week: either `days` and `between`, or several `windows`."""
+
+    days: Days | None = Field(default=None, description="Days of the week, such as mon-fri.")
+    between: Spans | None = Field(default=None, description="From when to when: 09:00-18:00.")
+    windows: tuple[WindowForm, ...] = Field(
+        default=(), min_length=1, description="Several windows, each with `days` and `between`."
+    )
+    timezone: Zone | None = Field(default=None, description="Time zone, such as Europe/Berlin.")
+
+
+class RuleHoursForm(HoursForm):
+    """When a rule may tell."""
+
+    otherwise: str = Field(
+        default="hold",
+        min_length=1,
+        description="What becomes of a message outside the hours: `hold`, `drop`, or a receiver.",
+    )
+
+
+class ThrottleForm(Form):
+    """At most one message in a while."""
+
+    within: Duration = Field(ge=_SECOND, description="One message in this time.")
+    by: str = Field(
+        default="",
+        min_length=1,
+        description="What counts as the same, in CEL; the conversation where left out.",
+    )
+
+
+class DigestForm(Form):
+    """Collects into one message."""
+
+    every: Duration | None = Field(
+        default=None,
+        ge=timedelta(minutes=1),
+        description="So often, on the clock: 15m is :00, :15, :30 and :45.",
+    )
+    at: Times | None = Field(default=None, description="At these times of day.")
+    days: Days = Field(default=frozenset(range(7)), description="Only on these days.")
+    by: str = Field(
+        default="", min_length=1, description="A message for each value of this, in CEL."
+    )
+    timezone: Zone | None = Field(default=None, description="Time zone, such as Europe/Berlin.")
+
+
+class PartForm(Form):
+    """Words for text receivers."""
+
+    template: str = Field(default="", min_length=1, description="Name of a template to begin with.")
+    title: str = Field(default="", description="One line; the default title where left out.")
+    body: str = Field(default="", description="The text; the default body where left out.")
+
+
+class MessageForm(PartForm):
+    """What a text receiver shows; Jinja2 templates, sandboxed."""
+
+    per_receiver: dict[str, Annotated[PartForm, _short("template")]] = Field(
+        default_factory=dict, description="Other words for single receivers, by name."
+    )
+
+
+class TemplateForm(Form):
+    """A template by name; Jinja2, sandboxed."""
+
+    title: str = Field(default="", description="One line; the default title where left out.")
+    body: str = Field(default="", description="The text; the default body where left out.")
+
+
+class RuleForm(Form):
+    """Which events go to which receivers."""
+
+    name: RuleName = Field(description="What people call it; a rule is its name.")
+    when: OneOrMore = Field(
+        min_length=1, description="Event types or globs such as `conversation.*`."
+    )
+    where: str = Field(default="", description="A CEL condition over the event.")
+    unless: str = Field(default="", description="A CEL condition; where it holds, nothing is sent.")
+    hold_for: Duration | None = Field(
+        default=None,
+        alias="for",
+        description="Only if the condition still holds after this time.",
+    )
+    repeat: Duration | None = Field(
+        default=None, ge=_SECOND, description="Again so often, until the condition no longer holds."
+    )
+    at_most: int | None = Field(
+        default=None, ge=1, description="So many repeats at most, after the first message."
+    )
+    throttle: Annotated[ThrottleForm | None, _short("within")] = Field(
+        default=None, description="At most one message in this time for each conversation."
+    )
+    digest: Annotated[DigestForm | None, _short("every")] = Field(
+        default=None, description="Collects into one message, at certain times."
+    )
+    hours: RuleHoursForm | None = Field(default=None, description="When this rule may tell.")
+    severity: str = Field(
+        default="", max_length=50, description="A word such as info, warning or critical."
+    )
+    stop: bool = Field(
+        default=False, description="After a match of this rule, later rules are not asked."
+    )
+    notify: OneOrMore = Field(min_length=1, description="Names of receivers.")
+    message: Annotated[MessageForm, _short("template")] = Field(
+        default_factory=MessageForm,
+        description="Title and body for text receivers, or the name of a template.",
+    )
+
+
+class SilenceForm(Form):
+    """What is not told for a while, and why."""
+
+    name: RuleName = Field(description="What people call it.")
+    match: str = Field(
+        min_length=1,
+        description="A CEL condition over the event, `rule`, `receiver` and `severity`.",
+    )
+    reason: str = Field(min_length=1, description="Why; shown on what it suppressed.")
+    starts: str = Field(
+        default="", alias="from", min_length=1, description="A date, or a date and a time."
+    )
+    until: str = Field(
+        default="",
+        min_length=1,
+        description="A date (its end is meant), or a date and a time.",
+    )
+    hours: HoursForm | None = Field(default=None, description="Only within these hours.")
+    timezone: Zone | None = Field(default=None, description="Time zone of `from` and `until`.")
+
