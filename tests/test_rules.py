@@ -17,7 +17,7 @@ from watcher.rules import (
     Match,
     Rule,
     Timer,
-    check_for,
+    check_lasting,
     check_when,
     outgoing,
     route,
@@ -48,17 +48,17 @@ def test_types_and_globs_that_some_event_has_are_accepted() -> None:
 
 def test_for_is_accepted_for_every_type_with_a_state_and_for_no_other() -> None:
     for kind in EVENT_TYPES:
-        objection = check_for([kind])
+        objection = check_lasting("for", [kind])
         assert (objection is None) == (kind in TIMED_TYPES)
         assert objection is None or kind in objection.message
 
 
 def test_for_names_the_first_type_of_a_glob_that_has_no_state() -> None:
-    objection = check_for(["conversation.unread", "conversation.un*"])
+    objection = check_lasting("for", ["conversation.unread", "conversation.un*"])
     assert objection is not None
     assert objection.text == "conversation.un*"
     assert "conversation.unarchived (by 'conversation.un*')" in objection.message
-    assert check_for(["conversation.una[s]*"]) is None
+    assert check_lasting("for", ["conversation.una[s]*"]) is None
 
 
 # Routing

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from rule_samples import AT, MARIA, event
 
 from watcher.model import Event, to_plain
-from watcher.templates import TemplateError, compile_template, default_message, render
+from watcher.templates import (
+    TemplateError,
+    compile_template,
+    default_message,
+    render,
+    render_digest,
+)
 
 
 def filled(source: str, **more: Any) -> str:
@@ -231,3 +237,37 @@ def test_compiling_raises_nothing_but_template_errors(source: str) -> None:
         compile_template(source)
     except TemplateError as error:
         assert error.line >= 1  # noqa: PT017 - an error is allowed, not expected
+
+
+def test_the_template_of_a_digest_goes_over_its_events() -> None:
+    source = "{{ events | length }}:{% for one in events %} {{ one.conversation.assignee.name }}{% endfor %}"
+    other = dataclasses.replace(MARIA, assignee=None)
+    rendered = render_digest(source, None, [event(), event(conversation=other), event()])
+    assert rendered.problem is None
+    assert rendered.title == "3: Ana Ana"
+    assert rendered.body.startswith("- New message from Maria Lopez (sms)")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{{ conversation.channel }}", "'conversation' is not known here; there are events"),
+        (
+            "{% for e in events %}{{ e.conversation.chanel }}{% endfor %}",
+            "e.conversation has no field",
+        ),
+        ("{{ events[0].sorce }}", "this has no field 'sorce'"),
+    ],
+)
+def test_a_digest_knows_its_events_and_no_event_on_its_own(source: str, message: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_template(source, many=True)
+    assert caught.value.message.startswith(message)
+    compiled = compile_template("{{ conversation.channel }}")
+    assert compiled.fill(event()) == "sms"
+
+
+def test_a_digest_whose_template_fails_goes_out_with_the_default_words() -> None:
+    rendered = render_digest("{{ 1 // (events | length - 2) }}", None, [event(), event()])
+    assert rendered.problem is not None
+    assert rendered.title == "2 notifications"

@@ -21,6 +21,7 @@ __all__ = [
     "ANY",
     "BOOL",
     "CHANGING",
+    "DIGEST_SHAPE",
     "EVENT_SHAPE",
     "NUMBER",
     "SAMPLES",
@@ -111,6 +112,9 @@ EVENT_SHAPE = Shape(
     },
 )
 """The root names of conditions and templates, and what is below them."""
+
+DIGEST_SHAPE = Shape("map", {"events": Shape("list", element=EVENT_SHAPE)})
+"""The root names of the templates of a rule with `digest`."""
 
 
 def variables(event: Event) -> dict[str, Any]:

@@ -111,5 +111,3 @@ def parse_moment(text: str, zone: ZoneInfo, *, last: bool = False) -> datetime:
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is not a date, or a date and a time") from None
-
-

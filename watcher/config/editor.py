@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
+from watcher.config.rule_schema import CONDITION_PATTERN, RuleForm, SilenceForm, TemplateForm
 from watcher.config.schema import (
     NAME_PATTERN,
     RECEIVER_FORMS,
     RetentionForm,
-    RuleForm,
     ServerForm,
     SourceForm,
     StoreForm,
@@ -56,6 +56,22 @@ def json_schema(providers: Mapping[str, ProviderLoader] | None = None) -> Schema
                 "The accounts that are watched, by name.", _sources(known, definitions)
             ),
             "receivers": _named("Where events and messages go, by name.", _receivers(definitions)),
+            "timezone": {
+                "type": "string",
+                "description": "Time zone of hours, digests and silences without one of their own.",
+                "examples": ["Europe/Berlin", "UTC"],
+            },
+            "templates": _named(
+                "Messages that rules name.", _form(TemplateForm, "template", definitions)
+            ),
+            "conditions": _named(
+                "CEL conditions, named as conditions.NAME.", {"type": "string"}, CONDITION_PATTERN
+            ),
+            "silences": {
+                "type": ["array", "null"],
+                "description": "What is not told for a while, and why.",
+                "items": _given(_form(SilenceForm, "silence", definitions), "silence", definitions),
+            },
             "rules": {
                 "type": ["array", "null"],
                 "description": "Which events go to which receivers.",
@@ -66,11 +82,30 @@ def json_schema(providers: Mapping[str, ProviderLoader] | None = None) -> Schema
     return {**schema, "$defs": definitions}
 
 
-def _named(description: str, value: Schema) -> Schema:
+def _given(schema: Schema, prefix: str, definitions: Schema) -> Schema:
+    """Leave null out of a form and of its parts: what is named must be there."""
+    parts = [part for name, part in definitions.items() if name.startswith(f"{prefix}.")]
+    for part in (schema, *parts):
+        for name, value in part.get("properties", {}).items():
+            if "default" in value and value["default"] is None:
+                del value["default"]
+            choices = [one for one in value.get("anyOf", ()) if one != {"type": "null"}]
+            if len(choices) == 1:
+                part["properties"][name] = {**choices[0], **_without(value, "anyOf")}
+            elif choices:
+                value["anyOf"] = choices
+    return schema
+
+
+def _without(schema: Schema, key: str) -> Schema:
+    return {name: value for name, value in schema.items() if name != key}
+
+
+def _named(description: str, value: Schema, pattern: str = NAME_PATTERN) -> Schema:
     return {
         "type": ["object", "null"],
         "description": description,
-        "propertyNames": {"pattern": NAME_PATTERN},
+        "propertyNames": {"pattern": pattern},
         "additionalProperties": value,
     }
 
@@ -154,7 +189,7 @@ def _branch(key: str, value: str, definition: str) -> Schema:
 
 
 def _rule(definitions: Schema) -> Schema:
-    schema = _form(RuleForm, "rule", definitions)
+    schema = _given(_form(RuleForm, "rule", definitions), "rule", definitions)
     kinds = sorted({re.sub(r"\..*", ".*", type_) for type_ in EVENT_TYPES})
     pattern = {
         "anyOf": [{"enum": [*EVENT_TYPES, *kinds]}, {"type": "string", "pattern": r"[*?\[]"}]

@@ -21,9 +21,10 @@ __all__ = ["Merged", "find_paths", "read"]
 _VARIABLE = "INBOX_WATCHER_CONFIG"
 _DEFAULT = "rules"
 _ENDINGS = (".yaml", ".yml")
-_SINGLE = ("store", "server", "retention")
-_NAMED = ("sources", "receivers")
-_KEYS = (*_SINGLE, *_NAMED, "rules")
+_SINGLE = ("store", "server", "retention", "timezone")
+_NAMED = ("sources", "receivers", "templates", "conditions")
+_LISTED = ("rules", "silences")
+_KEYS = (*_SINGLE, *_NAMED, *_LISTED)
 
 
 @dataclass(slots=True)
@@ -35,7 +36,10 @@ class Merged:
     single: dict[str, Entry] = field(default_factory=dict)
     sources: dict[str, Entry] = field(default_factory=dict)
     receivers: dict[str, Entry] = field(default_factory=dict)
+    templates: dict[str, Entry] = field(default_factory=dict)
+    conditions: dict[str, Entry] = field(default_factory=dict)
     rules: list[Node] = field(default_factory=list)
+    silences: list[Node] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     order: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -153,14 +157,20 @@ def _merge(entry: Entry, merged: Merged) -> None:
         _add(name, entry, merged.single, merged)
     elif isinstance(value, Scalar) and value.value is None:
         pass  # everything below it is commented out
-    elif name == "rules":
+    elif name in _LISTED:
         if isinstance(value, Items):
-            merged.rules += value.items
+            (merged.rules if name == "rules" else merged.silences).extend(value.items)
         else:
-            _wrong_kind(entry, "a list; begin each rule with `- name:`", merged)
+            _wrong_kind(entry, f"a list; begin each {name[:-1]} with `- name:`", merged)
     elif isinstance(value, Entries):
+        into = {
+            "sources": merged.sources,
+            "receivers": merged.receivers,
+            "templates": merged.templates,
+            "conditions": merged.conditions,
+        }
         for named in value:
-            _add(name, named, merged.sources if name == "sources" else merged.receivers, merged)
+            _add(name, named, into[name], merged)
     else:
         _wrong_kind(entry, f"a mapping of names to {name}", merged)
 

@@ -16,15 +16,18 @@ from pydantic import BaseModel
 from watcher.config.discovery import ProviderLoader, installed_providers
 from watcher.config.files import Merged, find_paths, read
 from watcher.config.model import Config, Retention, Server
+from watcher.config.named import build_names, warn_of_unused
 from watcher.config.receivers import build_receivers
-from watcher.config.routing import build_rules, notified
+from watcher.config.routing import build_rules, notified, warn_of_unreachable
 from watcher.config.schema import RetentionForm, ServerForm, StoreForm
 from watcher.config.secrets import Redactor
+from watcher.config.silences import build_silences
 from watcher.config.sources import build_sources
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, found, validate
 from watcher.errors import ConfigError, Problem
+from watcher.rules import Condition, Expression, Rule, Silence
 
 __all__ = ["load"]
 
@@ -64,8 +67,11 @@ def load(
     retention = _section(RetentionForm, merged.single.get("retention"), work)
     sources = build_sources(merged.sources, known, work)
     receivers = build_receivers(merged.receivers, work)
-    rules = build_rules(merged, work)
-    _check_whole(merged, work)
+    names = build_names(merged, work)
+    rules = build_rules(merged, names, work)
+    silences = build_silences(merged, names, work)
+    warn_of_unused(merged, names, _used(rules, silences), work)
+    _check_whole(merged, rules, work)
     problems = _tidy((*work.problems, *texts.problems), merged, redactor)
     if problems:
         raise ConfigError(problems)
@@ -76,10 +82,20 @@ def load(
         sources=sources,
         receivers=receivers,
         rules=rules,
+        silences=silences,
         files=tuple(merged.files),
         warnings=_tidy(work.warnings, merged, redactor),
         redactor=redactor,
     )
+
+
+def _used(rules: Iterable[Rule], silences: Iterable[Silence]) -> set[str]:
+    """Give the conditions that something names."""
+    asked: list[Condition | Expression | None] = [one.match for one in silences]
+    for rule in rules:
+        asked += [rule.where, rule.unless]
+        asked += [one.by for one in (rule.throttle, rule.digest) if one is not None]
+    return {name for one in asked if one is not None for name in one.names}
 
 
 def _store(merged: Merged, work: Work) -> str:
@@ -117,7 +133,7 @@ def _section(form: type[M], entry: Entry | None, work: Work, *, otherwise: str =
     return form()
 
 
-def _check_whole(merged: Merged, work: Work) -> None:
+def _check_whole(merged: Merged, rules: Sequence[Rule], work: Work) -> None:
     """Check what only the whole tells; not when a part is missing that may hold it."""
     if not merged.complete:
         return
@@ -130,6 +146,7 @@ def _check_whole(merged: Merged, work: Work) -> None:
         work.warnings.append(
             Problem(first, 1, 1, "no rule is configured, so nothing is sent", "add `rules:`")
         )
+    warn_of_unreachable(merged, rules, work)
     used = {name for rule in merged.rules for name in notified(rule)}
     for name, entry in merged.receivers.items():
         if name not in used and merged.rules:

@@ -16,7 +16,7 @@ from watcher.errors import Problem
 from watcher.mapping import FieldMapping
 from watcher.pipeline import Disclosure
 from watcher.providers import Provider, ProviderSettings
-from watcher.rules import Rule
+from watcher.rules import Rule, Silence
 from watcher.transport.links import Link
 
 __all__ = ["AppriseReceiver", "Config", "Receiver", "Retention", "Server", "Source", "Webhook"]
@@ -114,6 +114,7 @@ class Config:
     sources: tuple[Source, ...]
     receivers: tuple[Receiver, ...]
     rules: tuple[Rule, ...]
+    silences: tuple[Silence, ...]
     files: tuple[Path, ...]
     warnings: tuple[Problem, ...] = ()
     redactor: Redactor = field(default_factory=Redactor, compare=False)

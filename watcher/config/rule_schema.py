@@ -10,11 +10,12 @@ from datetime import time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
 from watcher.config.checks import Duration, OneOrMore, RuleName, reads, wrong
 from watcher.config.days import parse_between, parse_days, parse_time, parse_zone
 from watcher.config.schema import Form
+from watcher.rules.hours import EVERY_DAY
 
 __all__ = [
     "CONDITION_PATTERN",
@@ -56,16 +57,24 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _short(key: str) -> BeforeValidator:
-    """Take a text for a mapping with one key."""
+def _short(key: str, forms: Any) -> BeforeValidator:
+    """Take a text for a mapping with one key; `forms` is what editors allow."""
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value,
-        json_schema_input_type=Any,
+        json_schema_input_type=forms,
     )
 
 
-def _united(days: tuple[frozenset[int], ...]) -> frozenset[int]:
-    return frozenset().union(*days)
+def _days(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return value
+    parts = [value] if isinstance(value, str) else value
+    try:
+        if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
+            return frozenset().union(*map(parse_days, parts))
+    except ValueError:
+        pass
+    raise wrong("is not a day of the week", _DAYS)
 
 
 def _divides(value: timedelta) -> timedelta:
@@ -78,14 +87,9 @@ def _divides(value: timedelta) -> timedelta:
     return value
 
 
-def _one_or_more(kind: Any, pattern: str, *examples: str) -> Any:
+def _one_or_more(pattern: str, *examples: str) -> WithJsonSchema:
     text = {"type": "string", "pattern": pattern, "examples": list(examples)}
-    return Annotated[
-        tuple[kind, ...],
-        BeforeValidator(_listed),
-        Field(min_length=1),
-        WithJsonSchema({"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}),
-    ]
+    return WithJsonSchema({"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]})
 
 
 _TIME_PATTERN = r"^([01]?\d|2[0-3]):[0-5]\d$"
@@ -97,26 +101,48 @@ Zone = Annotated[
 ]
 _Time = Annotated[time, reads(parse_time, "a time of day", "write it such as 09:00")]
 _Span = Annotated[tuple[int, int], reads(parse_between, "a span of time", _BETWEEN)]
-_Day = Annotated[frozenset[int], reads(parse_days, "a day of the week", _DAYS)]
-Times = _one_or_more(_Time, _TIME_PATTERN, "09:00")
-Spans = _one_or_more(_Span, _SPAN_PATTERN, "09:00-18:00", "22:00-06:00")
-Days = Annotated[_one_or_more(_Day, r"^[A-Za-z ,-]+$", "mon-fri", "sat,sun"), AfterValidator(_united)]
+_LIST = BeforeValidator(_listed)
+_SOME = Field(min_length=1)
+Times = Annotated[tuple[_Time, ...], _LIST, _SOME, _one_or_more(_TIME_PATTERN, "09:00")]
+Spans = Annotated[
+    tuple[_Span, ...], _LIST, _SOME, _one_or_more(_SPAN_PATTERN, "09:00-18:00", "22:00-06:00")
+]
+Days = Annotated[
+    frozenset[int],
+    BeforeValidator(_days),
+    _one_or_more(r"^[A-Za-z ,-]+$", "mon-fri", "sat,sun"),
+]
 
 
-class WindowForm(Form):
+class PartForm(Form):
+    """Base: what is named must be there."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given(cls, value: Any) -> Any:
+        if value is None:
+            raise wrong("must not be empty")
+        return value
+
+
+class WindowForm(PartForm):
     """One window of the week."""
 
-    days: Days = Field(default=frozenset(range(7)), description="Days on which it begins.")
+    days: Days = Field(
+        default=EVERY_DAY,
+        json_schema_extra={"default": "mon-sun"},
+        description="Days on which it begins.",
+    )
     between: Spans = Field(description="From when to when, such as 09:00-18:00; several in a list.")
 
 
-class HoursForm(Form):
+class HoursForm(PartForm):
     """Hours of the week: either `days` and `between`, or several `windows`."""
 
     days: Days | None = Field(default=None, description="Days of the week, such as mon-fri.")
     between: Spans | None = Field(default=None, description="From when to when: 09:00-18:00.")
     windows: tuple[WindowForm, ...] = Field(
-        default=(), min_length=1, description="Several windows, each with `days` and `between`."
+        default=(), description="Several windows, each with `days` and `between`."
     )
     timezone: Zone | None = Field(default=None, description="Time zone, such as Europe/Berlin.")
 
@@ -131,7 +157,7 @@ class RuleHoursForm(HoursForm):
     )
 
 
-class ThrottleForm(Form):
+class ThrottleForm(PartForm):
     """At most one message in a while."""
 
     within: Duration = Field(ge=_SECOND, description="One message in this time.")
@@ -142,23 +168,27 @@ class ThrottleForm(Form):
     )
 
 
-class DigestForm(Form):
+class DigestForm(PartForm):
     """Collects into one message."""
 
-    every: Duration | None = Field(
+    every: Annotated[Duration, AfterValidator(_divides)] | None = Field(
         default=None,
         ge=timedelta(minutes=1),
         description="So often, on the clock: 15m is :00, :15, :30 and :45.",
     )
     at: Times | None = Field(default=None, description="At these times of day.")
-    days: Days = Field(default=frozenset(range(7)), description="Only on these days.")
+    days: Days = Field(
+        default=EVERY_DAY,
+        json_schema_extra={"default": "mon-sun"},
+        description="Only on these days.",
+    )
     by: str = Field(
         default="", min_length=1, description="A message for each value of this, in CEL."
     )
     timezone: Zone | None = Field(default=None, description="Time zone, such as Europe/Berlin.")
 
 
-class PartForm(Form):
+class WordsForm(PartForm):
     """Words for text receivers."""
 
     template: str = Field(default="", min_length=1, description="Name of a template to begin with.")
@@ -166,22 +196,22 @@ class PartForm(Form):
     body: str = Field(default="", description="The text; the default body where left out.")
 
 
-class MessageForm(PartForm):
+class MessageForm(WordsForm):
     """What a text receiver shows; Jinja2 templates, sandboxed."""
 
-    per_receiver: dict[str, Annotated[PartForm, _short("template")]] = Field(
+    per_receiver: dict[str, Annotated[WordsForm, _short("template", str | WordsForm)]] = Field(
         default_factory=dict, description="Other words for single receivers, by name."
     )
 
 
-class TemplateForm(Form):
+class TemplateForm(PartForm):
     """A template by name; Jinja2, sandboxed."""
 
     title: str = Field(default="", description="One line; the default title where left out.")
     body: str = Field(default="", description="The text; the default body where left out.")
 
 
-class RuleForm(Form):
+class RuleForm(PartForm):
     """Which events go to which receivers."""
 
     name: RuleName = Field(description="What people call it; a rule is its name.")
@@ -201,10 +231,10 @@ class RuleForm(Form):
     at_most: int | None = Field(
         default=None, ge=1, description="So many repeats at most, after the first message."
     )
-    throttle: Annotated[ThrottleForm | None, _short("within")] = Field(
+    throttle: Annotated[ThrottleForm | None, _short("within", Duration | ThrottleForm)] = Field(
         default=None, description="At most one message in this time for each conversation."
     )
-    digest: Annotated[DigestForm | None, _short("every")] = Field(
+    digest: Annotated[DigestForm | None, _short("every", Duration | DigestForm)] = Field(
         default=None, description="Collects into one message, at certain times."
     )
     hours: RuleHoursForm | None = Field(default=None, description="When this rule may tell.")
@@ -215,13 +245,13 @@ class RuleForm(Form):
         default=False, description="After a match of this rule, later rules are not asked."
     )
     notify: OneOrMore = Field(min_length=1, description="Names of receivers.")
-    message: Annotated[MessageForm, _short("template")] = Field(
+    message: Annotated[MessageForm, _short("template", str | MessageForm)] = Field(
         default_factory=MessageForm,
         description="Title and body for text receivers, or the name of a template.",
     )
 
 
-class SilenceForm(Form):
+class SilenceForm(PartForm):
     """What is not told for a while, and why."""
 
     name: RuleName = Field(description="What people call it.")
@@ -240,4 +270,3 @@ class SilenceForm(Form):
     )
     hours: HoursForm | None = Field(default=None, description="Only within these hours.")
     timezone: Zone | None = Field(default=None, description="Time zone of `from` and `until`.")
-

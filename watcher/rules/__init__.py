@@ -29,7 +29,7 @@ from watcher.rules.routing import (
     outgoing,
     route,
 )
-from watcher.rules.rule import TIMED_TYPES, Objection, Rule, check_for, check_when, covered
+from watcher.rules.rule import TIMED_TYPES, Objection, Rule, check_lasting, check_when, covered
 from watcher.rules.silence import Silence, silenced
 
 __all__ = [
@@ -53,7 +53,7 @@ __all__ = [
     "Timer",
     "Verdict",
     "Window",
-    "check_for",
+    "check_lasting",
     "check_when",
     "compile_condition",
     "compile_conditions",

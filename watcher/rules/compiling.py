@@ -133,10 +133,12 @@ def compile_expression(source: str, named: Mapping[str, Condition] | None = None
     The word `conversation` stands for the conversation's id: the whole changes with every event.
     """
     meant = _SAME_CONVERSATION if source.strip() == "conversation" else source
-    whole, _ = _compile(meant, named or {}, ())
+    known = named or {}
+    whole, _ = _compile(meant, known, ())
     program = cel.compile(whole)
     _try(program, boolean=False)
-    return Expression(source, program)
+    used = frozenset(token.text for token in named_in(meant))
+    return Expression(source, used.union(*(known[name].names for name in used)), program)
 
 
 def _compile(

@@ -119,6 +119,11 @@ class Condition:
         """
         return self.roots <= _LASTS
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The conditions that it names, also through others."""
+        return frozenset(self._named).union(*(one.names for one in self._named.values()))
+
     def holds(self, context: Context) -> bool:
         """Tell whether the event fulfils the condition; raises EvaluationError."""
         value, _ = self._ask(self._part, context)
@@ -182,10 +187,13 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression whose value groups events: those with the same one belong together."""
+    """A compiled expression whose value groups events: those with the same one belong together.
+    `names` are the conditions that it names.
+    """
 
     source: str
-    _program: cel.Program
+    names: frozenset[str]
+    _program: cel.Program = field(repr=False, hash=False, compare=False)
 
     def key(self, context: Context) -> str:
         """Give the value for one event as text (JSON); raises EvaluationError."""

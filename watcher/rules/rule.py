@@ -1,4 +1,4 @@
-"""One rule as a value, and what is checked of its `when` and `for`.
+"""One rule as a value, and what is checked of its `when`, `for` and `repeat`.
 
 Law: pure; a rule holds the sources of its message, not compiled templates.
 """
@@ -17,7 +17,7 @@ from watcher.rules.hours import Hours
 from watcher.rules.pace import Digest, Repeat, Throttle
 from watcher.vocabulary import nearest
 
-__all__ = ["TIMED_TYPES", "Objection", "Rule", "check_for", "check_when", "covered"]
+__all__ = ["TIMED_TYPES", "Objection", "Rule", "check_lasting", "check_when", "covered"]
 
 TIMED_TYPES: tuple[str, ...] = (
     "conversation.unread",
@@ -32,7 +32,7 @@ TIMED_TYPES: tuple[str, ...] = (
     "conversation.priority_changed",
     "source.failing",
 )
-"""The types with a state that lasts, to which `for` applies (contract, section 3)."""
+"""The types with a state that lasts, to which `for` and `repeat` apply (contract, section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +120,16 @@ def check_when(patterns: Sequence[str]) -> tuple[Objection, ...]:
     )
 
 
-def check_for(when: Sequence[str]) -> Objection | None:
-    """Object to a `for` on types without a state that lasts; the first such type is named."""
+def check_lasting(key: str, when: Sequence[str]) -> Objection | None:
+    """Object to `for` or `repeat` (`key`) on types without a state that lasts; the first such type
+    is named.
+    """
     for pattern in when:
         for kind in EVENT_TYPES:
             if fnmatchcase(kind, pattern) and kind not in TIMED_TYPES:
                 through = f" (by {pattern!r})" if kind != pattern else ""
                 message = (
-                    f"`for` does not apply to {kind}{through}, which has no state that lasts;"
+                    f"`{key}` does not apply to {kind}{through}, which has no state that lasts;"
                     f" it applies to {', '.join(TIMED_TYPES)}"
                 )
                 return Objection(pattern, message)

@@ -13,6 +13,7 @@ from watcher.templates.rendering import (
     TemplateError,
     compile_template,
     render,
+    render_digest,
 )
 from watcher.templates.summaries import digest, late_note
 
@@ -25,4 +26,5 @@ __all__ = [
     "digest",
     "late_note",
     "render",
+    "render_digest",
 ]

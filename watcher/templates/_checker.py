@@ -20,8 +20,8 @@ __all__ = ["Finding", "Reader"]
 
 NESTED_LOOPS = 2
 
-_ROOTS = EVENT_SHAPE.members or {}
-_FIELDS = _ROOTS["conversation"].members or {}
+_EVENT = EVENT_SHAPE.members or {}
+_FIELDS = _EVENT["conversation"].members or {}
 _IMPLICIT = ("loop", "caller", "varargs", "kwargs")
 _TEXT_METHODS = tuple(name for name in dir(str) if not name.startswith("_"))
 _TEXT_FILTERS = frozenset(
@@ -45,11 +45,12 @@ class Finding:
 
 
 class Reader:
-    """Reads one template; afterwards `findings` holds its mistakes, and `open` tells whether it
-    reads anything of which the shape is not known.
+    """Reads one template that knows the root names `roots`; afterwards `findings` holds its
+    mistakes, and `open` tells whether it reads anything of which the shape is not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, roots: Shape = EVENT_SHAPE) -> None:
+        self._roots = roots.members or {}
         self.findings: list[Finding] = []
         self.open = False
         self._scope: dict[str, Shape] = {}
@@ -173,16 +174,17 @@ class Reader:
     def _name(self, node: nodes.Node, name: str) -> Shape:
         if name in self._scope:
             return self._scope[name]
-        if name in _ROOTS:
-            return _ROOTS[name]
+        if name in self._roots:
+            return self._roots[name]
         if name in GLOBALS or name in _IMPLICIT:
             return ANY
-        known = [*self._scope, *_ROOTS]
+        known = [*self._scope, *self._roots]
+        fields = _FIELDS if "conversation" in self._roots else ()
         guess = _LITERALS.get(name.casefold())
-        if guess is None and name in _FIELDS:
+        if guess is None and name in fields:
             guess = f"conversation.{name}"
         guess = guess or nearest(name, known)
-        if guess is None and (field := nearest(name, _FIELDS)):
+        if guess is None and (field := nearest(name, fields)):
             guess = f"conversation.{field}"
         message = f"{name!r} is not known here; there are {', '.join(known)}"
         self._object_to(node, message, name, guess)

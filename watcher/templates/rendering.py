@@ -8,8 +8,10 @@ out, and the problem is handed back to be counted and shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import jinja2
 from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
@@ -20,9 +22,10 @@ from watcher.templates._checker import Finding, Reader
 from watcher.templates._environment import ENVIRONMENT, NULL
 from watcher.templates._words import bounded, line
 from watcher.templates.defaults import default_message
-from watcher.vocabulary import SAMPLES, variables
+from watcher.templates.summaries import digest
+from watcher.vocabulary import DIGEST_SHAPE, EVENT_SHAPE, SAMPLES, variables
 
-__all__ = ["Rendered", "Template", "TemplateError", "compile_template", "render"]
+__all__ = ["Rendered", "Template", "TemplateError", "compile_template", "render", "render_digest"]
 
 LONGEST_SOURCE = 32_768
 LONGEST_TITLE = 1_000
@@ -67,15 +70,21 @@ class Template:
 
     def fill(self, event: Event, most: int = LONGEST_BODY) -> str:
         """Give the text for an event, cut at `most` characters; raises RenderingFailed."""
+        return self._fill(_soft(event), most)
+
+    def fill_all(self, events: Sequence[Event], most: int = LONGEST_BODY) -> str:
+        """Give the text of a digest of events, likewise."""
+        return self._fill({"events": list(map(_soft, events))}, most)
+
+    def _fill(self, names: Mapping[str, Any], most: int) -> str:
         try:
-            return bounded(self._generate(event, most), most, CUT)
+            return bounded(self._generate(names, most), most, CUT)
         except RecursionError:
             raise RenderingFailed("the template goes round in circles") from None
         except Exception as failure:  # a template can raise whatever Python can
             raise RenderingFailed(_explain(failure)) from failure
 
-    def _generate(self, event: Event, most: int) -> str:
-        names = {name: NULL if value is None else value for name, value in variables(event).items()}
+    def _generate(self, names: Mapping[str, Any], most: int) -> str:
         parts: list[str] = []
         size = 0
         for part in self._compiled.generate(names):
@@ -113,20 +122,43 @@ def render(rule_title: str | None, rule_body: str | None, event: Event) -> Rende
     return Rendered(line(own_title, LONGEST_TITLE), own_body)
 
 
+def render_digest(
+    rule_title: str | None, rule_body: str | None, events: Sequence[Event]
+) -> Rendered:
+    """Give the one message for several events, by the template sources of a rule with `digest`
+    (None: the default, a line for each event). Never raises.
+    """
+    title, body = digest([default_message(event) for event in events])
+    try:
+        own_title, own_body = (
+            default if source is None else compile_template(source, many=True).fill_all(events)
+            for source, default in ((rule_title, title), (rule_body, body))
+        )
+    except (RenderingFailed, TemplateError) as failure:
+        return Rendered(title, body, f"the template failed: {failure}")
+    if not (own_title or own_body):
+        return Rendered(title, body, "the template gave no text")
+    return Rendered(line(own_title, LONGEST_TITLE), own_body)
+
+
 def _fill(source: str | None, event: Event, default: str) -> str:
     return default if source is None else compile_template(source).fill(event)
 
 
+def _soft(event: Event) -> dict[str, Any]:
+    return {name: NULL if value is None else value for name, value in variables(event).items()}
+
+
 @lru_cache(maxsize=1024)
-def compile_template(source: str) -> Template:
+def compile_template(source: str, *, many: bool = False) -> Template:
     """Compile a template; raises TemplateError with every mistake that it finds.
 
     Checked are the syntax, every name, field, filter and test wherever it stands, and what a
-    trial over sample events brings up.
+    trial over sample events brings up. With `many` it is a digest's: it knows the list `events`.
     """
     if len(source) > LONGEST_SOURCE:
         raise TemplateError(f"the template is longer than {LONGEST_SOURCE} characters")
-    reader = Reader()
+    reader = Reader(DIGEST_SHAPE if many else EVENT_SHAPE)
     try:
         tree = ENVIRONMENT.parse(source)
         reader.read(tree)
@@ -139,7 +171,7 @@ def compile_template(source: str) -> Template:
     except (RecursionError, SyntaxError, MemoryError, ValueError):
         # what Jinja2 generates from a template nested too deeply is beyond Python's own compiler
         raise TemplateError("the template is nested too deeply") from None
-    _try(template, reader.open)
+    _try(template, reader.open, many=many)
     return template
 
 
@@ -168,12 +200,15 @@ def _columns(text: str, word: str) -> list[int]:
     ]
 
 
-def _try(template: Template, reads_open: bool) -> None:
+def _try(template: Template, reads_open: bool, *, many: bool) -> None:
     """Render the first sample, in which every field has a value. What a template does with keys
     of `attributes`, of which nothing is known, may fail here and be right for real events.
     """
     try:
-        template.fill(SAMPLES[0])
+        if many:
+            template.fill_all(SAMPLES[:1])
+        else:
+            template.fill(SAMPLES[0])
     except RenderingFailed as failure:
         if reads_open and isinstance(failure.__cause__, UndefinedError | TypeError):
             return

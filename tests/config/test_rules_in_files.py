@@ -1,0 +1,255 @@
+"""Rules, what they share by name, and silences: what comes out of a right configuration, and what
+is only warned of.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from loading import SOURCE, Write, read, warned
+
+from watcher.config import Config
+from watcher.config.days import parse_between, parse_days
+from watcher.rules import Digest, Hours, Repeat, Rule, Window
+
+RECEIVERS = """
+receivers:
+  team: {type: apprise, url: "json://localhost"}
+  boss: {type: apprise, url: "json://localhost"}
+"""
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def config(write: Write, text: str) -> Config:
+    return read(write(SOURCE + RECEIVERS + text))
+
+
+def rule(write: Write, text: str, more: str = "timezone: Europe/Berlin\n") -> Rule:
+    """Load one rule with further settings, each on a line of its own."""
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    head = "rules:\n  - name: One\n    when: conversation.unread\n    notify: [team]\n"
+    (one,) = config(write, f"{more}{head}{lines}").rules
+    return one
+
+
+def test_a_rule_without_settings_tells_at_once_and_always(write: Write) -> None:
+    assert rule(write, "") == Rule("One", ("conversation.unread",), ("team",))
+
+
+def test_repeat_and_throttle(write: Write) -> None:
+    one = rule(write, "for: 15m\nrepeat: 30m\nat_most: 3\nthrottle: 10m")
+    assert one.hold_for == timedelta(minutes=15)
+    assert one.repeat == Repeat(timedelta(minutes=30), 3)
+    assert one.throttle is not None
+    assert (one.throttle.within, one.throttle.by) == (timedelta(minutes=10), None)
+    by = rule(write, "throttle: {within: 1h, by: conversation.assignee.id}").throttle
+    assert by is not None
+    assert by.by is not None
+    assert by.by.source == "conversation.assignee.id"
+
+
+def test_a_digest_in_its_short_and_its_long_form(write: Write) -> None:
+    assert rule(write, "digest: 15m").digest == Digest(timedelta(minutes=15), (), BERLIN)
+    weekly = rule(write, 'digest: {at: ["17:00", "9:00"], days: mon, timezone: UTC}').digest
+    utc = ZoneInfo("UTC")
+    assert weekly == Digest(None, (time(9), time(17)), utc, days=frozenset({0}))
+    by = rule(write, "digest: {every: 1h, at: 09:30, by: source}").digest
+    assert by is not None
+    assert (by.every, by.at) == (timedelta(hours=1), (time(9, 30),))
+    assert by.by is not None
+
+
+def test_hours_with_one_and_with_several_windows(write: Write) -> None:
+    text = (
+        "hours: {days: mon-fri, between: 09:00-18:00, timezone: America/New_York, otherwise: drop}"
+    )
+    window = Window(frozenset(range(5)), 540, 1080)
+    assert rule(write, text).hours == Hours((window,), ZoneInfo("America/New_York"), "drop")
+    text = """
+hours:
+  windows:
+    - {days: mon-fri, between: ["09:00-12:00", "13:00-18:00"]}
+    - {days: [sat, sun], between: 22:00-06:00}
+  otherwise: boss
+"""
+    hours = rule(write, text.strip()).hours
+    assert hours is not None
+    assert (hours.zone, hours.otherwise) == (BERLIN, "boss")
+    assert hours.windows == (
+        Window(frozenset(range(5)), 540, 720),
+        Window(frozenset(range(5)), 780, 1080),
+        Window(frozenset({5, 6}), 1320, 1800),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("mon", {0}),
+        ("Mon-Fri", {0, 1, 2, 3, 4}),
+        ("fri-mon", {4, 5, 6, 0}),
+        ("sat, sun", {5, 6}),
+        ("monday-wednesday,sunday", {0, 1, 2, 6}),
+        ("mon-sun", {0, 1, 2, 3, 4, 5, 6}),
+        ("sun-sat", {0, 1, 2, 3, 4, 5, 6}),
+    ],
+)
+def test_days(text: str, days: set[int]) -> None:
+    assert parse_days(text) == days
+
+
+@pytest.mark.parametrize(
+    "text", ["", "mo", "mon-", "-fri", "mon-fri-sun", "t", "montag", "mon,,tue"]
+)
+def test_what_is_no_day(text: str) -> None:
+    with pytest.raises(ValueError, match="day of the week"):
+        parse_days(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("09:00-18:00", (540, 1080)),
+        ("9:05 - 18:00", (545, 1080)),
+        ("00:00-24:00", (0, 1440)),
+        ("22:00-06:00", (1320, 1800)),
+        ("18:00-00:00", (1080, 1440)),
+        ("18:00-24:00", (1080, 1440)),
+    ],
+)
+def test_spans(text: str, span: tuple[int, int]) -> None:
+    assert parse_between(text) == span
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "09:00", "09:00-", "9-18", "09:00-09:00", "24:00-01:00", "09:60-10:00", "٠٩:00-10:00"],
+)
+def test_what_is_no_span(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is|begins"):
+        parse_between(text)
+
+
+def test_stop_unless_and_severity(write: Write) -> None:
+    one = rule(write, "stop: true\nseverity: critical\nunless: conversation.archived")
+    assert (one.stop, one.severity) == (True, "critical")
+    assert one.unless is not None
+    assert one.unless.source == "conversation.archived"
+
+
+SHARED = """
+timezone: UTC
+conditions:
+  vip: '"vip" in conversation.labels'
+  waiting: conversation.unread && !conditions.vip
+templates:
+  short: {title: "{{ type }}"}
+  long: {title: "{{ source }}", body: "{{ conversation.url }}"}
+  list: {body: "{{ events | length }}"}
+"""
+
+
+def test_conditions_and_templates_are_named(write: Write) -> None:
+    loaded = config(
+        write,
+        SHARED
+        + """
+silences:
+  - name: Import
+    match: conditions.waiting && receiver == "boss"
+    reason: nightly
+    hours: {between: 02:00-03:00}
+rules:
+  - name: Named
+    when: conversation.unread
+    where: conditions.waiting
+    message: long
+    notify: team
+  - name: Own words
+    when: conversation.unread
+    message:
+      template: short
+      body: own
+      per_receiver: {boss: long, team: {title: for the team}}
+    notify: [team, boss]
+  - {name: List, when: conversation.*, digest: 1h, message: list, notify: boss}
+""",
+    )
+    named, own, collected = loaded.rules
+    assert named.where is not None
+    assert named.where.names == {"waiting", "vip"}
+    assert named.words("team") == ("{{ source }}", "{{ conversation.url }}")
+    assert own.words("boss") == ("{{ source }}", "{{ conversation.url }}")
+    assert own.words("team") == ("for the team", "own")
+    assert (own.title, own.body) == ("{{ type }}", "own")
+    assert collected.words("boss") == (None, "{{ events | length }}")
+    (silence,) = loaded.silences
+    assert (silence.name, silence.reason, silence.starts, silence.ends) == (
+        "Import", "nightly", None, None,
+    )  # fmt: skip
+    assert silence.lasts(datetime(2026, 11, 20, 2, 30, tzinfo=UTC))
+    assert not silence.lasts(datetime(2026, 11, 20, 3, 0, tzinfo=UTC))
+    assert loaded.warnings == ()
+
+
+def test_a_date_alone_is_a_whole_day_on_the_clock_there(write: Write) -> None:
+    loaded = config(
+        write,
+        """
+timezone: Europe/Berlin
+silences:
+  - {name: Days, match: "true", reason: holidays, from: 2026-12-24, until: 2026-12-26}
+  - {name: Times, match: "true", reason: move, from: "2026-12-24 18:00", until: "2026-12-25T06:00Z"}
+rules:
+  - {name: All, when: "*", notify: [team, boss]}
+""",
+    )
+    days, times = loaded.silences
+    assert days.starts == datetime(2026, 12, 23, 23, 0, tzinfo=UTC)
+    assert days.ends == datetime(2026, 12, 26, 23, 0, tzinfo=UTC)
+    assert times.starts == datetime(2026, 12, 24, 17, 0, tzinfo=UTC)
+    assert times.ends == datetime(2026, 12, 25, 6, 0, tzinfo=UTC)
+
+
+def test_what_nothing_names_and_what_can_never_match_is_warned_of(write: Write) -> None:
+    said = warned(
+        write(
+            SOURCE
+            + RECEIVERS
+            + SHARED
+            + """
+silences:
+  - {name: For good, match: rule == "All", reason: why not}
+rules:
+  - {name: All, when: "conversation.*", notify: [team, boss], stop: true}
+  - {name: Narrow, when: conversation.unread, notify: team}
+  - {name: Wide, when: [conversation.unread, source.failing], notify: team}
+  - {name: Named, when: source.failing, where: 'conditions.vip', notify: team}
+"""
+        )
+    )
+    assert [one.split(": ", 1)[1].split(" (")[0] for one in said] == [
+        "nothing names the condition `waiting`",
+        "no rule names the template `short`",
+        "no rule names the template `long`",
+        "no rule names the template `list`",
+        "the silence `For good` never ends",
+        "the rule `Narrow` can never match: `stop` of the rule `All` ends the evaluation before",
+    ]
+
+
+def test_hours_without_a_time_zone_are_in_utc_and_that_is_said(write: Write) -> None:
+    said = warned(
+        write(
+            SOURCE
+            + RECEIVERS
+            + """
+rules:
+  - {name: All, when: "*", notify: [team, boss], hours: {between: 09:00-18:00}}
+"""
+        )
+    )
+    assert len(said) == 1
+    assert "has no time zone, so UTC counts" in said[0]
