@@ -115,7 +115,7 @@ def _redacted_path(value: str) -> str:
     try:
         return check_redaction(value)
     except RedactionError as error:
-        raise _wrong(str(error), error.remedy) from None
+        raise wrong(str(error), error.remedy) from None
 
 
 def _file_path(value: str) -> str:
