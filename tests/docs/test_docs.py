@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,21 @@ from doc_pages import PAGES, ROOT, Block, anchors, blocks, code, first_cells, li
 
 from watcher import __version__
 from watcher.cli import app
-from watcher.config import load
+from watcher.config import json_schema, load
+from watcher.config.rule_schema import (
+    DigestForm,
+    MessageForm,
+    RuleForm,
+    RuleHoursForm,
+    SilenceForm,
+    TemplateForm,
+    ThrottleForm,
+    WindowForm,
+)
 from watcher.config.schema import (
     AppriseForm,
     HoldForm,
-    MessageForm,
     RetentionForm,
-    RuleForm,
     ServerForm,
     SourceForm,
     StoreForm,
@@ -38,7 +47,8 @@ from watcher.templates import compile_template
 
 FORMS = (
     StoreForm, ServerForm, RetentionForm, SourceForm, HoldForm, WebhookForm, AppriseForm, RuleForm,
-    MessageForm, HighLevelSettings, LeadwaySettings, LeadpingSettings, ChatwootSettings,
+    MessageForm, ThrottleForm, DigestForm, RuleHoursForm, WindowForm, SilenceForm, TemplateForm,
+    HighLevelSettings, LeadwaySettings, LeadpingSettings, ChatwootSettings,
 )  # fmt: skip
 
 SOURCE = "sources: {base: {provider: leadping, token: not-a-real-token}}"
@@ -72,6 +82,8 @@ def completed(text: str) -> str:
     for rule in shown.get("rules") or ():
         notify = rule["notify"]
         named |= dict.fromkeys([notify] if isinstance(notify, str) else notify)
+        otherwise = (rule.get("hours") or {}).get("otherwise", "hold")
+        named |= dict.fromkeys({otherwise} - {"hold", "drop"})
     lacking = [name for name in named if name not in there]
     if lacking:
         parts.append("receivers: {" + ", ".join(f"{name}: {RECEIVER}" for name in lacking) + "}")
@@ -94,23 +106,43 @@ def test_the_readme_shows_a_whole_configuration_for_each_of_the_four_systems() -
     assert providers == ["highlevel", "leadway", "leadping", "chatwoot"]
 
 
+SETTINGS = read("configuration.md") + read("rules.md")
+
+
 def keys(form: Any) -> set[str]:
     return {info.alias or name for name, info in form.model_fields.items()}
 
 
+TOP = set(json_schema()["properties"])
+
+
+def test_every_top_level_key_is_documented() -> None:
+    page = read("configuration.md").partition("## Top level")[2].partition("### ")[0]
+    assert set(first_cells(page)) == TOP
+
+
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_every_key_of_the_configuration_is_documented(form: Any) -> None:
-    documented = {name for row in rows(read("configuration.md")) for name in code(" ".join(row))}
+    documented = {name for row in rows(SETTINGS) for name in code(" ".join(row))}
     assert keys(form) <= documented
 
 
 def test_no_key_is_documented_that_does_not_exist() -> None:
-    page = read("configuration.md").partition("## Top level")[2].partition("### Conditions")[0]
-    known = set().union(*map(keys, FORMS)) | {"sources", "receivers", "rules"}
-    known |= {"server", "retention"}
+    page = SETTINGS.partition("## Top level")[2]
+    known = set().union(*map(keys, FORMS)) | TOP
     documented = {name for row in rows(page) for name in code(" ".join(row[:2]))}
     keys_alone = {name for name in documented if re.fullmatch(r"[a-z_]+", name)}
-    values = {"webhook", "apprise", "strict", "all", "environment", "direct", "true", "full"}
+    values = {
+        "webhook",
+        "apprise",
+        "strict",
+        "all",
+        "environment",
+        "direct",
+        "true",
+        "false",
+        "full",
+    }
     assert keys_alone - known == values & keys_alone
 
 
@@ -129,8 +161,35 @@ def defaults() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("key", "default"), defaults())
 def test_every_default_is_documented_beside_its_key(key: str, default: str) -> None:
-    told = [row for row in rows(read("configuration.md")) if f"`{key}`" in " ".join(row[:2])]
+    told = [row for row in rows(SETTINGS) if f"`{key}`" in " ".join(row[:2])]
     assert any(default in cell.replace("`", "") for row in told for cell in row), (key, default)
+
+
+DIGESTS = [
+    [code(row[0])[0], row[1], row[2]]
+    for row in rows(read("rules.md"))
+    if re.match(r"2026-", row[-1])
+]
+
+
+@pytest.mark.parametrize(("digest", "event", "due"), DIGESTS)
+def test_every_digest_shown_goes_out_when_it_says(
+    digest: str, event: str, due: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "digest.yaml"
+    rule = f"{{name: One, when: '*', notify: team, digest: {digest}}}"
+    path.write_text(
+        f"timezone: Europe/Berlin\n{SOURCE}\nreceivers: {{team: {RECEIVER}}}\nrules: [{rule}]"
+    )
+    (loaded,) = load([path], environ={}, secrets=False).rules
+    assert loaded.digest is not None
+    zone = loaded.digest.zone
+    at = datetime.fromisoformat(event).replace(tzinfo=zone)
+    assert loaded.digest.boundary(at) == datetime.fromisoformat(due).replace(tzinfo=zone)
+
+
+def test_some_digests_are_shown() -> None:
+    assert len(DIGESTS) >= 5
 
 
 # Expressions
@@ -169,12 +228,12 @@ def test_every_event_type_named_anywhere_exists(page: Path) -> None:
         for name in code(page.read_text(encoding="utf-8"))
         if re.fullmatch(r"(conversation|source|receiver|watcher)\.[a-z_]+", name)
     }
-    fields = {"conversation.url", "watcher.simulator"}
-    assert named - fields <= set(EVENT_TYPES)
+    others = {"conversation.url", "watcher.simulator", "watcher.digest"}
+    assert named - others <= set(EVENT_TYPES)
 
 
 def test_what_for_applies_to_is_told() -> None:
-    page = read("configuration.md")
+    page = read("rules.md")
     told = page.partition("**for.**")[2].partition("What it sends")[0]
     named = {
         f"conversation{name}" if name.startswith(".") else name
