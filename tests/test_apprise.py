@@ -6,10 +6,8 @@ import asyncio
 import email
 import email.policy
 import json
-import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-import trustme
 from aiosmtpd.controller import Controller
+from support.interception import intercepting
 from support.loopback import Served, answer, serving, unused_port
 
 from watcher.model import Event, Result
@@ -99,50 +97,10 @@ async def test_a_mail_arrives_as_plain_text_with_a_one_line_subject(
     assert body.get_content().replace("\r\n", "\n").strip() == HOSTILE
 
 
-@asynccontextmanager
-async def slack(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, said: bytes
-) -> AsyncIterator[Served]:
-    """Stand in for hooks.slack.com: a CONNECT proxy in the environment, and an authority."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("hooks.slack.com").configure_cert(context)
-    connected: list[bytes] = []
-
-    async def relay(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        try:
-            while chunk := await source.read(65536):
-                target.write(chunk)
-                await target.drain()
-        except OSError:
-            pass
-        finally:
-            target.close()
-
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        there = await asyncio.open_connection("127.0.0.1", served.port)
-        await asyncio.gather(relay(reader, there[1]), relay(there[0], writer))
-        await asyncio.gather(there[1].wait_closed(), writer.wait_closed(), return_exceptions=True)
-
-    async with (
-        serving(said, tls=context) as served,
-        await asyncio.start_server(proxy, "127.0.0.1", 0) as entrance,
-    ):
-        port = entrance.sockets[0].getsockname()[1]
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "ca.pem"))
-        yield served
-    assert connected
-    assert connected[0].startswith(b"CONNECT hooks.slack.com:443 ")
-
-
 async def test_slack_gets_what_it_documents_with_its_control_characters_escaped(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async with slack(monkeypatch, tmp_path, answer(b"ok")) as served:
+    async with intercepting(monkeypatch, tmp_path, answer(b"ok"), "hooks.slack.com") as served:
         result = await notifier(SLACK).send(notice("New message", HOSTILE))
     assert result == Result("ok", "Slack")
     head, _, body = served.requests[0].partition(b"\r\n\r\n")
@@ -150,8 +108,8 @@ async def test_slack_gets_what_it_documents_with_its_control_characters_escaped(
     posted = json.loads(body)
     text = json.dumps(posted["attachments"], ensure_ascii=False)
     assert "New message" in text
-    assert "&lt;script&gt;" in text
-    assert "&lt;!channel&gt;" in text
+    assert "&lt;\u200bscript&gt;" in text
+    assert "&lt;\u200b!channel&gt;" in text
     assert "<!channel>" not in text
     assert "second line" in text
 
@@ -160,7 +118,7 @@ async def test_what_slack_refuses_is_told_without_the_address(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = answer(b"invalid_token", status="403 Forbidden")
-    async with slack(monkeypatch, tmp_path, said):
+    async with intercepting(monkeypatch, tmp_path, said, "hooks.slack.com"):
         result = await notifier(SLACK).send(notice())
     assert result.outcome == "failed"
     assert result.note.startswith("Slack: ")
@@ -205,6 +163,7 @@ async def test_an_empty_body_is_no_failure() -> None:
 @pytest.mark.parametrize("script", [hang, drip])
 async def test_what_hangs_is_cut_off_and_its_outcome_unknown(script: Any) -> None:
     async with serving(script) as served:
+        await validate((json_url(served),))  # the worker has started
         began = time.monotonic()
         result = await notifier(json_url(served), deadline=2.0).send(notice())
         assert time.monotonic() - began < 5.0
@@ -244,7 +203,7 @@ async def test_of_several_addresses_only_the_failed_ones_are_tried_again() -> No
         team = notifier(json_url(good), json_url(bad))
         first = await team.send(notice(id="e1"))
         assert first.outcome == "failed"
-        assert first.note.startswith("1 of 2: JSON: ")
+        assert first.note.startswith("1 of 2: 2. JSON: ")
         assert (await team.send(notice(id="e1"))).outcome == "ok"
         assert (len(good.requests), len(bad.requests)) == (1, 2)
         assert (await team.send(notice(id="e2"))).outcome == "ok"

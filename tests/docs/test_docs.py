@@ -142,6 +142,7 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
         "true",
         "false",
         "full",
+        "text",
     }
     assert keys_alone - known == values & keys_alone
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from watcher.config.secrets import Redactor, SecretText
 from watcher.config.values import Address
@@ -86,7 +87,7 @@ class Webhook:
 @dataclass(frozen=True, slots=True)
 class AppriseReceiver:
     """A receiver of texts. `limit` is how many messages in how long; `disclosure` is what of an
-    event the texts may tell.
+    event the texts may tell; `format` is what templates are written in that do not say.
     """
 
     name: str
@@ -95,6 +96,7 @@ class AppriseReceiver:
     disclosure: Disclosure
     retry: tuple[timedelta, ...]
     relaxed: bool
+    format: Literal["text", "markdown", "html"] = "text"
 
 
 Receiver = Webhook | AppriseReceiver

@@ -149,4 +149,5 @@ def _apprise(name: str, form: AppriseForm, table: Entries, work: Work) -> Appris
         disclosure=Disclosure(redacted=tuple(form.redact)),
         retry=form.retry,
         relaxed=form.ordering == "relaxed",
+        format=form.format,
     )

@@ -214,6 +214,10 @@ class AppriseForm(Form):
         description="How many messages in how long; what exceeds it becomes one digest.",
         json_schema_extra={"default": "30/1m"},
     )
+    format: Literal["text", "markdown", "html"] = Field(
+        default="text",
+        description="What templates are written in, where the message itself does not say.",
+    )
     retry: tuple[Duration, ...] = _schedule("5s", "1m", "5m", "30m", "2h")
     redact: tuple[RedactedPath, ...] = Field(
         default=(),

@@ -120,6 +120,7 @@ def _plan_apprise(receiver: AppriseReceiver) -> ReceiverPlan:
         urls=lambda: tuple(url.read() for url in receiver.urls),
         name=receiver.name,
         limiter=workers,
+        format=receiver.format,
     )
     return ReceiverPlan(
         name=receiver.name,

@@ -55,7 +55,7 @@ class Words:
             return Notice(event, "", "", now)
         texts = [self._text(delivery, now) for delivery in batch]
         if len(batch) == 1:
-            return Notice(event, *texts[0], now)
+            return Notice(event, *texts[0], now, self._format(batch[0]))
         title, body = templates.digest(texts)
         event = dataclasses.replace(event, id=derive_id("digest", *(d.id for d in batch)))
         return Notice(event, title, body, now)
@@ -80,7 +80,13 @@ class Words:
         if delivery.timer is not None and rule is not None and rule.hold_for is not None:
             waits = rule.hold_for
         note = _late_note(delivery.event, now, waits)
-        return rendered.title, f"{rendered.body}\n\n{note}".strip()
+        body = templates.joined(rendered.body, f"\n\n{note}") if note else rendered.body
+        return rendered.title, body
+
+    def _format(self, delivery: Delivery) -> templates.Format | None:
+        """Give what the rule's templates are written in, None where the rule does not say."""
+        found = (rule.format for rule in self._rules() if rule.name == delivery.rule)
+        return next(found, None)
 
 
 def _late_note(event: Event, now: datetime, waits: timedelta) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from watcher.model import Event, Result
 from watcher.records import Answer
+from watcher.templates import Format
 
 __all__ = ["Answer", "Notice", "Notifier", "Post"]
 
@@ -21,14 +22,17 @@ __all__ = ["Answer", "Notice", "Notifier", "Post"]
 class Notice:
     """One message for one receiver: the event as it goes out, and its text for people.
 
-    `event.id` is what a receiver drops repeats by. `title` and `body` are plain text, rendered
-    by the rule's template or the default one; a webhook ignores them. `at` is the present.
+    `event.id` is what a receiver drops repeats by. `title` and `body` were rendered by the rule's
+    template or the default one; a webhook ignores them. `at` is the present. `format` is what the
+    template's author wrote them in, None where the receiver's own setting counts; only the parts
+    that a `watcher.templates.Text` knows as the author's are read as such.
     """
 
     event: Event
     title: str
     body: str
     at: datetime
+    format: Format | None = None
 
 
 class Notifier(Protocol):

@@ -29,15 +29,17 @@ SHORTEST_SECRET = 4
 """Characters; shorter parts of a URL are left in notes, else every `a` would be blotted out."""
 
 
-def send(url: str, title: str, body: str, lifetime: int) -> Attempt:
+def send(url: str, written: dict[str, str], lifetime: int) -> Attempt:
     """Send one text to one Apprise URL, at once and without retries of Apprise's own.
+
+    `written` are the fields of `watcher.templates.Written`, which this process need not import.
 
     The process ends itself `lifetime` seconds later if it still hangs then, for the case that
     nobody is left to end it.
     """
     _live_at_most(lifetime)
     try:
-        return _send(url, title, body)
+        return _send(url, written)
     finally:
         signal.alarm(0)
 
@@ -60,23 +62,24 @@ def _live_at_most(seconds: int) -> None:
     signal.alarm(seconds)
 
 
-def _send(url: str, title: str, body: str) -> Attempt:
+def _send(url: str, written: dict[str, str]) -> Attempt:
     import logging
 
-    from apprise import Apprise, AppriseResultStatus, NotifyFormat
+    from apprise import Apprise, AppriseResultStatus
 
     plugin, problem = _load(url)
     if problem is not None:
         return "rejected", problem
-    plugin.retry = 0  # `?retry=` in the URL: the outbox retries, with patience
+    heading = plugin.title_maxlen <= 0  # Apprise puts the title in front of the body
+    title, body, body_format = _hand(plugin, written, heading=heading)
     sender = Apprise(asset=plugin.asset)
     sender.add(plugin)
     logging.getLogger("apprise").setLevel(logging.DEBUG)  # captured, never printed
-    # TEXT always: without it, mail carries the text as raw HTML and Slack lets `<!channel>` pass.
+    # A format always: without it, mail carries text as raw HTML and Slack lets `<!channel>` pass.
     result = sender.notify(
         body=body,
         title=title,
-        body_format=NotifyFormat.TEXT,
+        body_format=body_format,
         interpret_escapes=False,
         log_level=logging.DEBUG,  # SMTP's own reasons are logged no higher
     )
@@ -90,6 +93,22 @@ def _send(url: str, title: str, body: str) -> Attempt:
         return "ok", name
     reason = _reason(((entry.level, entry.message) for entry in result.logs()), url)
     return "failed", f"{name}: {reason or 'not sent, and the service gives no reason'}"
+
+
+def _hand(plugin: Any, written: dict[str, str], *, heading: bool) -> tuple[str, str, Any]:
+    """Give title, body, and the format that Apprise is told for them."""
+    from apprise import NotifyFormat, conversion
+
+    convert: Any = conversion.convert_between  # untyped
+    title, body = written["heading" if heading else "title"], written["body"]
+    handing = written["handing"]
+    if handing not in ("native", "html-to-native"):
+        return title, body, NotifyFormat(handing)
+    if handing == "html-to-native":
+        body = convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, body)
+        title = convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, title) if heading else title
+    # What it takes itself, so that Apprise converts nothing.
+    return title, body, plugin.resolve_format(NotifyFormat.MARKDOWN)
 
 
 def _load(url: str) -> tuple[Any, str | None]:
@@ -113,7 +132,13 @@ def _load(url: str) -> tuple[Any, str | None]:
             if known
             else f"{schema}:// is no service that Apprise knows"
         )
+    plugin.retry = 0  # `?retry=` in the URL: the outbox retries, with patience
+    plugin.throttle = _no_wait  # type: ignore[method-assign]  # the receiver's `limit` is what spaces messages
     return plugin, None
+
+
+def _no_wait(*_args: Any, **_kwargs: Any) -> None:
+    """Stand in for the pauses that Apprise's plugins make in their sending."""
 
 
 def _schemas() -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Apprise: the text, sent to any of its services from a worker process.
+"""Apprise: the text, written for the service of each URL and sent from a worker process.
 
 Law: Apprise is never imported here. Its own thread pool starves when a few servers drip, and a
 thread that hangs keeps a process from exiting; a worker process can be killed. Workers are few,
@@ -7,6 +7,7 @@ shared by all Apprise receivers, and ended with the daemon.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import anyio.to_process
 from watcher.errors import ConfigError
 from watcher.model import Result
 from watcher.notify import Notice, _apprise_worker
+from watcher.templates import Format, Written, service_of, write
 
 __all__ = ["AppriseNotifier", "validate"]
 
@@ -32,6 +34,9 @@ REMEMBERED = 1000
 
 class AppriseNotifier:
     """Sends the text to one receiver's Apprise URLs.
+
+    Each service gets the text in its own markup: what a template's author wrote counts as `format`
+    unless the notice says otherwise, what was inserted shows as it is.
 
     `urls` is asked at each attempt, since the files that it comes from may change; it may raise
     OSError or ConfigError. `limiter` bounds the workers and is shared by all Apprise receivers.
@@ -50,11 +55,13 @@ class AppriseNotifier:
         name: str,
         limiter: anyio.CapacityLimiter,
         *,
+        format: Format = "text",  # noqa: A002 - the word of the configuration
         deadline: float = DEADLINE,
     ) -> None:
         self._urls = urls
         self._name = name
         self._limiter = limiter
+        self._format = format
         self._deadline = deadline
         self._done: OrderedDict[str, set[str]] = OrderedDict()
 
@@ -70,15 +77,16 @@ class AppriseNotifier:
             return Result("failed", f"the address cannot be read ({why})")
         except ConfigError as error:
             return Result("failed", str(error).partition("\n")[0])
-        title = " ".join(notice.title.split())
-        body = notice.body.strip() or title or notice.event.type
+        body = notice.body if notice.body.strip() else (notice.title or notice.event.type)
+        format_ = notice.format or self._format
         if not urls:
             return Result("rejected", "the receiver has no address")
         done = self._done.pop(notice.event.id, set())
         results: dict[str, Result] = {}
 
         async def send_to(url: str) -> None:
-            results[url] = await _send(url, title, body, self._limiter, self._deadline)
+            written = write(service_of(url), notice.title, body, format_)
+            results[url] = await _send(url, written, self._limiter, self._deadline)
 
         try:
             async with anyio.create_task_group() as group:
@@ -91,7 +99,7 @@ class AppriseNotifier:
                 self._done[notice.event.id] = done
                 while len(self._done) > REMEMBERED:
                     self._done.popitem(last=False)
-        return _sum_up([results[url] for url in urls if url in results], len(urls))
+        return _sum_up([results.get(url) for url in urls])
 
     async def close(self) -> None:
         """Workers end with the event loop; nothing else is held."""
@@ -116,7 +124,7 @@ async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:
 
 
 async def _send(
-    url: str, title: str, body: str, limiter: anyio.CapacityLimiter, deadline: float
+    url: str, written: Written, limiter: anyio.CapacityLimiter, deadline: float
 ) -> Result:
     with anyio.move_on_after(deadline) as wait:
         await limiter.acquire()
@@ -124,19 +132,18 @@ async def _send(
         return Result("failed", "not tried: all workers are busy with services that hang")
     try:
         with anyio.move_on_after(deadline):
-            return await _send_in_worker(url, title, body, math.ceil(deadline) + MARGIN)
+            return await _send_in_worker(url, written, math.ceil(deadline) + MARGIN)
     finally:
         limiter.release()
     return Result("unknown", f"cut off after {deadline:g} s without an answer; it may have arrived")
 
 
-async def _send_in_worker(url: str, title: str, body: str, lifetime: int) -> Result:
+async def _send_in_worker(url: str, written: Written, lifetime: int) -> Result:
     try:
         outcome, note = await anyio.to_process.run_sync(
             _apprise_worker.send,
             url,
-            title,
-            body,
+            dataclasses.asdict(written),
             lifetime,
             cancellable=True,
             limiter=anyio.CapacityLimiter(1),  # ours was acquired before the clock started
@@ -154,12 +161,18 @@ async def _send_in_worker(url: str, title: str, body: str, lifetime: int) -> Res
     return Result(outcome, note)
 
 
-def _sum_up(results: Sequence[Result], urls: int) -> Result:
-    """Make one result of one per URL: whatever may still succeed is tried again first."""
+def _sum_up(results: Sequence[Result | None]) -> Result:
+    """Make one result of one per URL (None: reached before): whatever may still succeed is tried
+    again first. Of several URLs, a note tells those in trouble by their position.
+    """
+    several = len(results) > 1
     for outcome in ("failed", "unknown", "rejected"):
-        worst = [result for result in results if result.outcome == outcome]
+        worst = [
+            (f"{number}. {result.note}" if several else result.note, result)
+            for number, result in enumerate(results, 1)
+            if result is not None and result.outcome == outcome
+        ]
         if worst:
-            notes = "; ".join(dict.fromkeys(result.note for result in worst))
-            of = f"{len(worst)} of {urls}: " if urls > 1 else ""
-            return Result(worst[0].outcome, of + notes)
-    return Result("ok", ", ".join(dict.fromkeys(result.note for result in results)))
+            of = f"{len(worst)} of {len(results)}: " if several else ""
+            return Result(worst[0][1].outcome, of + "; ".join(note for note, _ in worst))
+    return Result("ok", ", ".join(dict.fromkeys(result.note for result in results if result)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Literal
 
 from watcher.model import EVENT_TYPES
 from watcher.rules.conditions import Condition
@@ -46,7 +47,7 @@ class Rule:
     `stop`, later rules are not asked. `severity` is free text for people and silences.
 
     `title` and `body` are template sources, None for the default message; `texts` has those of
-    single receivers.
+    single receivers. `format` is what they are written in, None for the receiver's own.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Rule:
     stop: bool = False
     severity: str = ""
     texts: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict, hash=False)
+    format: Literal["text", "markdown", "html"] | None = None
 
     @property
     def lasting(self) -> bool:

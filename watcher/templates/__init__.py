@@ -1,11 +1,12 @@
 """Templates: the words in which an event is told to people.
 
-Law: pure. Texts are plain; what a receiver's own format needs (escaping, cutting to its size) is
-the notifier's. Nothing here decides who is told.
+Law: pure. A rendered text remembers what in it is a stranger's; `write` makes of it what one
+service is to be sent. Nothing here decides who is told.
 """
 
 from __future__ import annotations
 
+from watcher.templates._marks import Text, joined
 from watcher.templates.defaults import default_message
 from watcher.templates.rendering import (
     Rendered,
@@ -15,16 +16,24 @@ from watcher.templates.rendering import (
     render,
     render_digest,
 )
+from watcher.templates.services import FORMATS, Format, Written, service_of, write
 from watcher.templates.summaries import digest, late_note
 
 __all__ = [
+    "FORMATS",
+    "Format",
     "Rendered",
     "Template",
     "TemplateError",
+    "Text",
+    "Written",
     "compile_template",
     "default_message",
     "digest",
+    "joined",
     "late_note",
     "render",
     "render_digest",
+    "service_of",
+    "write",
 ]

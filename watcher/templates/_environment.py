@@ -1,7 +1,8 @@
 """The sandbox in which templates run, and what null means in it.
 
 Law: one environment, never changed after it is made. Reading on from null gives null, and null
-prints as nothing; a name that does not exist at all is an error.
+prints as nothing; a name that does not exist at all is an error. Whatever an expression gives is
+marked as inserted where it is printed; only what stands outside of tags is the author's.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import ChainableUndefined, StrictUndefined, Undefined
+from jinja2 import ChainableUndefined, StrictUndefined, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from watcher.templates._marks import capture, mark
 from watcher.templates._words import spoken
 
 __all__ = ["ENVIRONMENT", "GLOBALS", "MAPPING_METHODS", "NULL"]
@@ -50,10 +53,30 @@ def soften(value: Any) -> Any:
     return NULL if value is None else value
 
 
+class _Generator(CodeGenerator):
+    """Jinja2's, where what `call` and `filter` blocks write passes `finalize` like all else."""
+
+    _finishing = False
+
+    def start_write(self, frame: Frame, node: nodes.Node | None = None) -> None:
+        super().start_write(frame, node)
+        if isinstance(node, nodes.FilterBlock | nodes.CallBlock | nodes.For):
+            self.write("environment.finalize(")  # Jinja2 itself does so for `{{ … }}` only
+            self._finishing = True
+
+    def end_write(self, frame: Frame) -> None:
+        if self._finishing:
+            self.write(")")
+            self._finishing = False
+        super().end_write(frame)
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, with null and with limits on what one operator can blow up."""
 
+    code_generator_class = _Generator
     intercepted_binops = frozenset({"*", "**"})
+    concat = staticmethod(capture)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if obj is None or isinstance(obj, Null):
@@ -91,13 +114,13 @@ def _product(text: Any, times: Any) -> int:
     return len(text) * times if repeats else 0
 
 
-def _finish(value: Any) -> Any:
+def _finish(value: Any) -> str:
     """Give what `{{ value }}` prints: nothing for null, names rather than objects."""
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return spoken(value) if isinstance(value, Mapping | list | tuple) else value
+        return mark("true" if value else "false")
+    return mark(spoken(value) if isinstance(value, Mapping | list | tuple) else value)
 
 
 def _make() -> Sandbox:

@@ -20,7 +20,8 @@ from watcher.errors import WatcherError
 from watcher.model import Event
 from watcher.templates._checker import Finding, Reader
 from watcher.templates._environment import ENVIRONMENT, NULL
-from watcher.templates._words import bounded, line
+from watcher.templates._marks import Text, capture, parts_of, unmarked
+from watcher.templates._words import line
 from watcher.templates.defaults import default_message
 from watcher.templates.summaries import digest
 from watcher.vocabulary import DIGEST_SHAPE, EVENT_SHAPE, SAMPLES, variables
@@ -68,37 +69,38 @@ class Template:
     source: str
     _compiled: jinja2.Template = field(repr=False, compare=False)
 
-    def fill(self, event: Event, most: int = LONGEST_BODY) -> str:
+    def fill(self, event: Event, most: int = LONGEST_BODY) -> Text:
         """Give the text for an event, cut at `most` characters; raises RenderingFailed."""
         return self._fill(_soft(event), most)
 
-    def fill_all(self, events: Sequence[Event], most: int = LONGEST_BODY) -> str:
+    def fill_all(self, events: Sequence[Event], most: int = LONGEST_BODY) -> Text:
         """Give the text of a digest of events, likewise."""
         return self._fill({"events": list(map(_soft, events))}, most)
 
-    def _fill(self, names: Mapping[str, Any], most: int) -> str:
+    def _fill(self, names: Mapping[str, Any], most: int) -> Text:
         try:
-            return bounded(self._generate(names, most), most, CUT)
+            return self._generate(names, most).cut(most, CUT)
         except RecursionError:
             raise RenderingFailed("the template goes round in circles") from None
         except Exception as failure:  # a template can raise whatever Python can
             raise RenderingFailed(_explain(failure)) from failure
 
-    def _generate(self, names: Mapping[str, Any], most: int) -> str:
+    def _generate(self, names: Mapping[str, Any], most: int) -> Text:
         parts: list[str] = []
         size = 0
         for part in self._compiled.generate(names):
             parts.append(part)
             size += len(part)
-            if size > most:
+            if size > 2 * most:  # marks count too, and are never more than the text
                 break
-        return "".join(parts).strip()
+        return capture(parts).trimmed()
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The words for an event. `problem` tells why they are the default ones though the rule has a
-    message of its own, None where all is well.
+    """The words for an event. Title and body are `Text` where a template gave them; the default
+    ones are plain, so that nothing in them counts as markup. `problem` tells why they are the
+    default ones though the rule has a message of its own, None where all is well.
     """
 
     title: str
@@ -119,7 +121,7 @@ def render(rule_title: str | None, rule_body: str | None, event: Event) -> Rende
         return Rendered(title, body, f"the template failed: {failure}")
     if not (own_title or own_body):
         return Rendered(title, body, "the template gave no text")
-    return Rendered(line(own_title, LONGEST_TITLE), own_body)
+    return Rendered(own_title.line(LONGEST_TITLE), own_body)
 
 
 def render_digest(
@@ -131,18 +133,20 @@ def render_digest(
     title, body = digest([default_message(event) for event in events])
     try:
         own_title, own_body = (
-            default if source is None else compile_template(source, many=True).fill_all(events)
+            Text(parts_of(default))
+            if source is None
+            else compile_template(source, many=True).fill_all(events)
             for source, default in ((rule_title, title), (rule_body, body))
         )
     except (RenderingFailed, TemplateError) as failure:
         return Rendered(title, body, f"the template failed: {failure}")
     if not (own_title or own_body):
         return Rendered(title, body, "the template gave no text")
-    return Rendered(line(own_title, LONGEST_TITLE), own_body)
+    return Rendered(own_title.line(LONGEST_TITLE), own_body)
 
 
-def _fill(source: str | None, event: Event, default: str) -> str:
-    return default if source is None else compile_template(source).fill(event)
+def _fill(source: str | None, event: Event, default: str) -> Text:
+    return Text(parts_of(default)) if source is None else compile_template(source).fill(event)
 
 
 def _soft(event: Event) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def compile_template(source: str, *, many: bool = False) -> Template:
         reader.read(tree)
         if reader.findings:
             raise _collect(source, reader.findings)
-        template = Template(source, ENVIRONMENT.from_string(source))
+        template = Template(source, ENVIRONMENT.from_string(unmarked(source)))
     except TemplateSyntaxError as failure:
         message = failure.message or "the template cannot be read"
         raise TemplateError(line(message, 300), failure.lineno) from None

@@ -1,0 +1,195 @@
+"""Services: which of Apprise's reads what in a text, and how a message is written for each.
+
+Law: pure. What is written here was read in the source of Apprise 2.2 and in the services' own
+documentation. A service that is not named gets plain text in which mentions are parted.
+
+`kind` says what the service makes of the text that it is sent:
+
+* plain: nothing; markup shows as it is written.
+* rich: Apprise converts text, Markdown or HTML to what the service wants, and escapes plain text.
+* markdown: it reads Markdown in whatever it is sent, and Apprise passes text on as it is.
+* words: it reads a markup of its own that knows no escape; Apprise converts Markdown to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from watcher.templates._marks import parts_of
+from watcher.templates.cleaning import clean, clean_line
+from watcher.templates.escaping import (
+    as_html,
+    as_markdown,
+    as_plain_words,
+    as_words_in_markdown,
+    guarded,
+)
+
+__all__ = ["FORMATS", "SERVICES", "Format", "Service", "Written", "service_of", "write"]
+
+Format = Literal["text", "markdown", "html"]
+"""What a template's own words are written in."""
+
+FORMATS: tuple[Format, ...] = ("text", "markdown", "html")
+
+Kind = Literal["plain", "rich", "markdown", "words"]
+Handing = Literal["text", "markdown", "html", "native", "html-to-native"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How one service reads. `guard`: it may take `@name` or `<…>` for a mention. `shown`: its
+    title is read like its body.
+    """
+
+    kind: Kind = "plain"
+    guard: bool = True
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message as Apprise is to get it.
+
+    `title` is for services that have a field for it, `heading` for those where Apprise puts it
+    in front of the body. `handing` is the format that Apprise is told; `native` is already what the
+    service reads and to be left alone, `html-to-native` is HTML to be made Markdown first.
+    """
+
+    title: str
+    heading: str
+    body: str
+    handing: Handing
+
+
+def _named(service: Service, schemas: str) -> dict[str, Service]:
+    return dict.fromkeys(schemas.split(), service)
+
+
+SERVICES: dict[str, Service] = {
+    # Nobody reads anything into these: text messages, pagers, pushes.
+    **_named(
+        Service("plain", guard=False),
+        "46elks elks aprs atalk bulksms bulkvs burstsms kudosity clickatell clicksend cm d7sms dapnet"
+        " eight00com exotel fcm freemobile gorush gorushs gotify gotifys httpsms infobip join kaleyra"
+        " klr kavenegar kumulos mobilemessage mobilemsg msg91 msgbird nexmo vonage notifyre ntfy ntfys"
+        " octopush onesignal pagerduty plivo prowl pbul push pushed pushy ringc rsyslog serwersms seven"
+        " sfr signl4 sinch smpp smpps smsc smseagle smseagles smsmanager smsmgr smstunnel sns syslog"
+        " telesign telnyx twilio vapid voipms",
+    ),
+    # Mail, and programs that take a format along.
+    **_named(
+        Service("rich", guard=False),
+        "mailto mailtos azure o365 brevo groundmail mailersend mailgun pingram postmark resend sendgrid"
+        " sendpulse ses smtp2go sparkpost pover pushplus wecom json jsons xml xmls form forms amqp amqps",
+    ),
+    # Chats for which Apprise writes HTML or an escaped Markdown.
+    **_named(Service("rich"), "tgram matrix matrixs apprise apprises"),
+    # Chats that read Markdown in everything.
+    **_named(
+        Service("markdown", shown=True),
+        "discord guilded fluxer fluxers notifiarr workflow workflows ryver nctalk nctalks hassio"
+        " hassios mmost mmosts rocket rockets webex wxteams humhub humhubs",
+    ),
+    **_named(
+        Service("markdown"),
+        "zulip revolt twist github goalert goalerts ilert incidentio squadcast simplepush spush schan"
+        " reddit zalo",
+    ),
+    # Chats with a markup of their own.
+    **_named(
+        Service("words", shown=True),
+        "slack gchat cliq zcliq zohocliq kook evolution evolutions whapi",
+    ),
+}
+"""By the schema of the URL."""
+
+_UNKNOWN = Service()
+
+
+@lru_cache(maxsize=1024)
+def service_of(url: str) -> Service:
+    """Tell how the service of an Apprise URL reads; a `format=` in the URL counts."""
+    schema = url.partition(":")[0].strip().casefold()
+    service = SERVICES.get(schema, _UNKNOWN)
+    asked = dict(parse_qsl(url.partition("?")[2].casefold())).get("format", "")
+    if service.kind == "plain" and asked[:1] in ("m", "h") and asked in FORMATS:
+        return Service("rich", service.guard)
+    return service
+
+
+def write(service: Service, title: str, body: str, format: Format) -> Written:  # noqa: A002 - the word of the configuration
+    """Write a message for a service. Values and ordinary texts are a stranger's; what a template's
+    author wrote is markup where `format` says so, and shows as it is written for `text`.
+    """
+    guard = service.guard
+    own: Callable[[str], str] = str
+    value: Callable[[str], str] = str
+    handing: Handing = "text"
+    match service.kind, format:
+        case "markdown", "text":
+            own = value = as_markdown
+            handing = "native"
+        case "markdown", "markdown":
+            value, handing = as_markdown, "native"
+        case "rich", "markdown":
+            value, handing = as_markdown, "markdown"
+        case "words", "text":
+            own = value = as_plain_words
+        case "words", "markdown":
+            value, handing = as_words_in_markdown, "markdown"
+        case "words", "html":
+            value, handing = _words_in_html, "html"
+        case "markdown", "html":
+            value, handing = as_html, "html-to-native"
+        case _, "html":
+            value, handing = as_html, "html"
+    heading = " ".join(_escape(title, own, value, guard, clean_line).split())
+    if not service.shown:
+        title = _escape(title, str, str, guard, clean_line)
+    elif service.kind == "markdown":
+        title = _escape(
+            title, as_markdown if format != "markdown" else own, as_markdown, guard, clean_line
+        )
+    else:
+        title = _escape(title, as_plain_words, as_plain_words, guard, clean_line)
+    return Written(
+        " ".join(title.split()), heading, _escape(body, own, value, guard, clean), handing
+    )
+
+
+def _words_in_html(text: str) -> str:
+    return as_html(as_plain_words(text))
+
+
+def _escape(
+    text: str,
+    own: Callable[[str], str],
+    value: Callable[[str], str],
+    guard: bool,
+    tidy: Callable[[str], str],
+) -> str:
+    written: list[str] = []
+    before = ""
+    for part, authors in parts_of(text):
+        if authors:
+            before = part
+            written.append(own(part))
+            continue
+        tidied = _tidied(part, tidy)
+        written.append(value(guarded(tidied, before) if guard else tidied))
+    return "".join(written)
+
+
+def _tidied(part: str, tidy: Callable[[str], str]) -> str:
+    """Clean one value; the spaces around it are kept, its neighbours are words."""
+    if tidy is clean:
+        return clean(part)
+    inner = tidy(part)
+    if not inner:
+        return " " if part else ""
+    return f"{' ' * part[:1].isspace()}{inner}{' ' * part[-1:].isspace()}"
