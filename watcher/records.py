@@ -279,13 +279,17 @@ class EventQuery:
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
     """Which deliveries; newest `limit` ones, oldest first. `id` is a delivery's, or that of the
-    digest that it went out with; `conversation` is the id that its event is about.
+    digest that it went out with; `conversation` is the id that its event is about, `type` a glob
+    over the event's, `since` the earliest time at which it was made.
     """
 
     state: DeliveryState | None = None
     receiver: str | None = None
     event: str | None = None
     conversation: str | None = None
+    rule: str | None = None
+    type: str | None = None
+    since: datetime | None = None
     id: str | None = None
     limit: int = 1000
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
-from workshop import Workshop, dead, json_lines, wait_until
+from workshop import NOW, SECRET_PATH, Workshop, dead, json_lines, wait_until
 
-from watcher.records import DeliveryQuery
+from watcher.records import Commit, DeliveryQuery, Entry, Settlement
+from watcher.store.sqlite import SqliteStore
 
 
 def test_deliveries_are_listed_for_people_and_programs(shop: Workshop) -> None:
@@ -63,3 +67,150 @@ def test_retry_asks_the_running_daemon_which_sends_at_once(shop: Workshop, runni
         assert (result.exit_code, result.stdout) == (0, "1 delivery is pending again\n")
         assert wait_until(lambda: shop.receiver.got)[0]["data"]["test"] is True
         assert daemon.stop(signal.SIGTERM) == 0
+
+
+def attempt(shop: Workshop, commit: Commit, *entries: tuple[str, int, str], state: Any) -> str:
+    """Let attempts end with these notes, statuses and excerpts; gives the delivery's id."""
+    (owed,) = commit.deliveries
+    shop.fill(commit)
+
+    async def settle() -> None:
+        store = await SqliteStore.open(shop.store, owner="test")
+        try:
+            for number, (note, status, excerpt) in enumerate(entries, 1):
+                await store.claim("crm", NOW, lease=timedelta(seconds=9), limit=9)
+                entry = Entry(owed.key, NOW, "attempt", note, number, status, excerpt, 0.25)
+                last = state if number == len(entries) else "pending"
+                due = NOW if last == "pending" and number < len(entries) else LATER
+                await store.settle(
+                    [Settlement(owed.key, number, last, due, note, None, entry=entry)]
+                )
+        finally:
+            await store.close()
+
+    anyio.run(settle)
+    return owed.id
+
+
+LATER = NOW + timedelta(hours=2)
+FAILED = ("HTTP 500: {", 500, '{\n  "error": "no such lead"\n}')
+
+
+def test_show_tells_request_answers_and_attempts(shop: Workshop) -> None:
+    more = "headers: {X-Team: sales, X-Api-Key: hush-1, X-Other: '${CHAT_TOKEN}'}"
+    hook = f"{{type: webhook, url: '{shop.hook}', secret: whsec_aHVzaGh1c2g=, {more}}}"
+    shop.config.write_text(
+        shop.config.read_text().replace("{type: webhook, url: '" + shop.hook + "'}", hook)
+    )
+    id_ = attempt(shop, dead("a", state="pending", attempt=0, settled=None, note=""),
+                  ("connection refused", 0, ""), FAILED, state="dead")  # fmt: skip
+    result = shop.run("deliveries", "show", id_, secrets=False)
+    assert result.exit_code == 0, result.output
+    out = result.stdout
+    assert f"delivery {id_} to crm" in out
+    assert "POST http://127.0.0.1:" in out
+    assert "webhook-signature: v1,…" in out
+    assert "x-team: sales" in out
+    assert "x-api-key: ***" in out
+    assert "x-other: ${CHAT_TOKEN}" in out
+    assert '"type": "conversation.unread"' in out
+    assert "attempt 1, 0.25 s: connection refused" in out
+    assert "attempt 2, 0.25 s: HTTP 500: {" in out
+    assert '    |   "error": "no such lead"' in out
+    for secret in ("hush", SECRET_PATH, "aHVzaGh1c2g"):
+        assert secret not in out
+
+
+def test_show_for_programs_has_the_body_as_it_was_sent(shop: Workshop) -> None:
+    assert shop.run("run", "--once").exit_code == 0
+    shop.world.message(shop.account.conversations["1"], "Hello?")
+    assert shop.run("run", "--once").exit_code == 0
+    sent = {event["id"]: event for event in shop.receiver.got}
+    id_ = next(iter(sent))
+    (line,) = json_lines(shop.run("deliveries", "show", "--json", id_).stdout)
+    assert json.loads(line["sent"]["body"]) == sent[id_]
+    assert line["sent"]["body"].encode() in shop.receiver.bodies
+    assert line["sent"]["headers"]["webhook-id"] == id_
+    assert line["state"] == "delivered"
+
+
+def test_show_finds_by_event_and_by_key_and_says_what_it_does_not_find(shop: Workshop) -> None:
+    first, second = dead("a"), dead("a", receiver="team")
+    shop.fill(
+        Commit("support", events=first.events, deliveries=(*first.deliveries, *second.deliveries))
+    )
+    (one,), (other,) = first.deliveries, second.deliveries
+    both = shop.run("deliveries", "show", one.event.id).stdout
+    assert f"delivery {one.id} to crm" in both
+    assert f"delivery {other.id} to team" in both
+    assert "no longer configured" in both
+    assert len(json_lines(shop.run("deliveries", "show", "--json", other.key).stdout)) == 1
+    missing = shop.run("deliveries", "show", "nothing")
+    assert missing.exit_code == 1
+    assert "there is no delivery nothing" in missing.stderr
+
+
+def test_show_gives_texts_what_the_receiver_may_see(shop: Workshop) -> None:
+    shop.write(receivers="  team: {type: apprise, url: 'json://a', redact: [contact.name]}\n")
+    (owed,) = dead("a", receiver="team").deliveries
+    shop.fill(dead("a", receiver="team"))
+    out = shop.run("deliveries", "show", owed.id).stdout
+    assert "message (with today's templates)" in out
+    assert "New message from" in out
+    assert "Inbox Watcher Test" not in out.partition("message (with")[2]
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        (("--receiver", "crm"), "ab"),
+        (("--rule", "Other"), "c"),
+        (("--type", "conversation.*"), "abc"),
+        (("--type", "source.*"), ""),
+        (("--since", "1h"), "bc"),
+        (("--since", "1h", "--receiver", "crm"), "b"),
+        (("--state", "pending"), "d"),
+        (("--state", "dead"), "abc"),
+        ((), "abcdef"),
+    ],
+)
+def test_filters_choose_what_is_listed_and_sent_again(
+    shop: Workshop, filters: tuple[str, ...], ids: str
+) -> None:
+    commits = {
+        "a": dead("a", created=NOW - timedelta(hours=3)),
+        "b": dead("b"),
+        "c": dead("c", receiver="team", rule="Other"),
+        "d": dead("d", state="pending", attempt=3, due=LATER, settled=None),
+        "e": dead("e", state="pending", attempt=0, due=LATER, settled=None),
+        "f": dead("f", state="delivered"),
+    }
+    shop.fill(*commits.values())
+    by_id = {commit.deliveries[0].id: mark for mark, commit in commits.items()}
+    chosen = filters if "--state" in filters or not filters else (*filters, "--state", "dead")
+    listed = json_lines(shop.run("deliveries", "--json", *chosen).stdout)
+    names = "".join(sorted(by_id[line["id"]] for line in listed))
+    assert names == (ids if filters != ("--state", "pending") else "de")
+    if filters:
+        result = shop.run("deliveries", "retry", *filters)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.startswith(f"{len(ids)} deliver")
+        pending = shop.ask(lambda store: store.deliveries(DeliveryQuery(state="pending")))
+        due = {by_id[one.id] for one in pending if one.due < LATER}
+        assert due == set(ids)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("x", "--all-dead"), ("x", "--rule", "r"), ("--all-dead", "--since", "1h")]
+)
+def test_retry_wants_one_way_of_choosing(shop: Workshop, arguments: tuple[str, ...]) -> None:
+    shop.fill()
+    result = shop.run("deliveries", "retry", *arguments)
+    assert result.exit_code == 2
+    assert "one of the three" in " ".join(result.stderr.split())
+
+
+def test_retry_of_one_that_waits_for_its_first_time_is_refused(shop: Workshop) -> None:
+    waits = dead("a", state="pending", attempt=0, settled=None, due=LATER)
+    shop.fill(waits)
+    assert shop.run("deliveries", "retry", waits.deliveries[0].id).exit_code == 1

@@ -45,7 +45,7 @@ def test_each_command_has_a_sentence_and_help_for_each_option(command: tuple[str
         (["events", "--limit", "0"], "--limit"),
         (["deliveries", "--state", "lost"], "dead"),
         (["deliveries", "retry"], "--all-dead"),
-        (["deliveries", "retry", "x", "--all-dead"], "not both"),
+        (["deliveries", "retry", "x", "--all-dead"], "one of the three"),
         (["release"], "SOURCE"),
         (["release", "support", "--accept", "--discard"], "not both"),
         (["release", "suport"], "support"),

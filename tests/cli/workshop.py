@@ -44,9 +44,11 @@ class Receiver:
         self.status = 200
         self.says = ""
         self.got: list[dict[str, Any]] = []
+        self.bodies: list[bytes] = []
         self.app = Starlette(routes=[Route("/{path:path}", self._take, methods=["POST"])])
 
     async def _take(self, request: Request) -> Response:
+        self.bodies.append(await request.body())
         self.got.append(await request.json())
         words = "thanks" if self.status == 200 else "no"
         return Response(self.says or words, self.status)
@@ -211,12 +213,15 @@ def dead(mark: str, receiver: str = "crm", **changed: Any) -> Commit:
     """Make a commit with a delivery that was given up."""
     event = sample("support", "chatwoot", NOW, mark)
     given_up: dict[str, Any] = {
+        "rule": "Everything",
+        "due": NOW,
+        "created": NOW,
         "state": "dead",
         "attempt": 10,
         "note": "HTTP 500: no",
         "settled": NOW,
     }
-    owed = Delivery(event.id, event, receiver, "Everything", NOW, NOW, **given_up | changed)
+    owed = Delivery(event.id, event, receiver, **given_up | changed)
     return Commit("support", events=(event,), deliveries=(owed,))
 
 

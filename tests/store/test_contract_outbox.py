@@ -277,6 +277,29 @@ async def test_retry_makes_dead_ones_due_now_as_if_never_tried(store: Store) -> 
     assert await store.retry([], at(600)) == 0
 
 
+async def test_retry_by_name_ends_the_wait_for_the_next_attempt_and_counts_on(
+    store: Store,
+) -> None:
+    await fill(store, of("failed", "c1"), of("out", "c2"), of("waits", "c3", due=9000))
+    assert await fail(store) == "failed out"
+    assert await ids(store, 60, limit=1) == "failed"
+    await store.settle(
+        [
+            settlement(
+                (await store.deliveries(DeliveryQuery(id="failed")))[0], "pending", seconds=900
+            )
+        ]
+    )
+    assert await ids(store, 60) == "out"
+    assert await store.retry(None, at(61)) == 0, "all means all that are dead"
+    assert await store.retry(["failed", "out", "waits"], at(61)) == 1
+    assert await ids(store, 61) == "failed"
+    (again,) = await store.deliveries(DeliveryQuery(id="failed"))
+    assert again.attempt == 3
+    told = await store.history([again.key])
+    assert [(line.kind, line.at) for line in told] == [("retried", at(61))]
+
+
 async def test_retry_of_all_takes_every_dead_one(store: Store) -> None:
     await store.commit(commit(delivery(), delivery(receiver="crm"), delivery(receiver="ops")))
     await store.bury(["ops"], [], ["sales"], at(1))

@@ -1,23 +1,26 @@
-"""`deliveries`: what is owed, what arrived and what was given up; and sending that again.
+"""`deliveries`: what is owed, what arrived and what was given up; one in full; sending again.
 
 Law: lists by reading; a retry is asked of the daemon, which wakes its dispatchers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 import typer
 
-from watcher.cli.options import AsJson, ConfigPaths, Limit
+from watcher.cli.deliveries_show import plain_delivery, show
+from watcher.cli.options import AsJson, ConfigPaths, Limit, read_duration
 from watcher.cli.reach import ask_daemon, load, owning, reading
 from watcher.cli.screen import FAILED, Careful, Screen, told
 from watcher.cli.wording import say_time, say_who
 from watcher.clock import wall_clock
-from watcher.model import Delivery, rfc3339
+from watcher.model import Delivery
 from watcher.records import DeliveryQuery
 
 __all__ = ["register"]
@@ -34,15 +37,48 @@ class State(StrEnum):
     cancelled = "cancelled"
 
 
+class Again(StrEnum):
+    """States from which a delivery can be sent again."""
+
+    dead = "dead"
+    pending = "pending"
+
+
+ToReceiver = Annotated[
+    str | None, typer.Option("--receiver", metavar="NAME", help="Only those to this receiver.")
+]
+ByRule = Annotated[
+    str | None, typer.Option("--rule", metavar="NAME", help="Only those that this rule sends.")
+]
+OfType = Annotated[
+    str | None,
+    typer.Option("--type", metavar="GLOB", help="Only of these events, such as conversation.*."),
+]
+Since = Annotated[
+    timedelta | None,
+    typer.Option(
+        parser=read_duration,
+        metavar="DURATION",
+        help="Only those made within the last 30s, 15m, 1h30m, 7d, …",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command and its sub-command."""
+    """Add the command and its sub-commands."""
     group = typer.Typer(rich_markup_mode="rich")
     group.callback(
         invoke_without_command=True,
         epilog="Example: inbox-watcher deliveries --state dead --json",
     )(deliveries)
     group.command(
-        "retry", cls=Careful, epilog="Example: inbox-watcher deliveries retry --all-dead"
+        "show", cls=Careful, epilog="Example: inbox-watcher deliveries show 3f2a9c41d5e6b708"
+    )(show)
+    group.command(
+        "retry",
+        cls=Careful,
+        epilog="Examples: inbox-watcher deliveries retry --all-dead;"
+        " inbox-watcher deliveries retry --receiver crm --since 2h",
     )(retry)
     app.add_typer(group, name="deliveries")
 
@@ -51,30 +87,26 @@ def deliveries(
     ctx: typer.Context,
     config: ConfigPaths = None,
     state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
-    receiver: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those to this receiver.")
-    ] = None,
+    receiver: ToReceiver = None,
+    rule: ByRule = None,
+    type_: OfType = None,
+    since: Since = None,
     as_json: AsJson = False,
     limit: Limit = 1000,
 ) -> None:
-    """List deliveries, oldest first; `retry` sends dead ones again."""
+    """List deliveries, oldest first; `show` tells all about one, `retry` sends again."""
     if ctx.invoked_subcommand is not None:
         if config:
-            ctx.meta[__name__] = config
+            ctx.meta["deliveries"] = config
         return
     screen: Screen = ctx.obj
     with told(screen):
         loaded = load(screen, config)
-        query = DeliveryQuery(state=state.value if state else None, receiver=receiver, limit=limit)
-
-        async def find() -> list[Delivery]:
-            async with reading(Path(loaded.store)) as store:
-                return list(await store.deliveries(query))
-
-        found = anyio.run(find)
+        query = _query(state, receiver, rule, type_, since, limit=limit)
+        found = anyio.run(_find, Path(loaded.store), [query])
         if as_json:
             for delivery in found:
-                screen.json(_plain(delivery))
+                screen.json(plain_delivery(delivery))
         elif found:
             screen.table(
                 ("state", "when", "receiver", "rule", "type", "contact", "tries", "note", "id"),
@@ -95,31 +127,80 @@ def retry(
     all_dead: Annotated[
         bool, typer.Option("--all-dead", help="Send every dead delivery again.")
     ] = False,
+    state: Annotated[
+        Again | None,
+        typer.Option(
+            help="dead (the default): given up; pending: failed and waiting for the next attempt."
+        ),
+    ] = None,
+    receiver: ToReceiver = None,
+    rule: ByRule = None,
+    type_: OfType = None,
+    since: Since = None,
     config: ConfigPaths = None,
 ) -> None:
-    """Send dead deliveries again, from the first attempt of their schedule."""
-    if bool(ids) == all_dead:
-        raise typer.BadParameter("name ids, or --all-dead; not both")
+    """Send again: dead deliveries from the first attempt of their schedule, failed ones at once.
+
+    Name ids, or --all-dead, or filters, all of which must fit.
+    """
+    filtered = any((state, receiver, rule, type_, since))
+    if [bool(ids), all_dead, filtered].count(True) != 1:
+        raise typer.BadParameter("name ids, or --all-dead, or filters; one of the three")
     screen: Screen = ctx.obj
-    loaded = load(screen, config or ctx.meta.get(__name__))
-    count = anyio.run(_retry, screen, Path(loaded.store), None if all_dead else ids)
+    loaded = load(screen, config or ctx.meta.get("deliveries"))
+    query = None
+    if filtered:
+        query = _query(state or Again.dead, receiver, rule, type_, since, limit=ALL)
+    count = anyio.run(_retry, screen, Path(loaded.store), ids, query)
     screen.write(f"{count} {'delivery is' if count == 1 else 'deliveries are'} pending again")
 
 
-async def _retry(screen: Screen, store: Path, ids: list[str] | None) -> int:
-    """Make dead deliveries pending; gives how many."""
+def _query(
+    state: State | Again | None,
+    receiver: str | None,
+    rule: str | None,
+    type_: str | None,
+    since: timedelta | None,
+    *,
+    limit: int,
+) -> DeliveryQuery:
+    standing = State(state) if state else None
+    return DeliveryQuery(
+        state=standing.value if standing else None,
+        receiver=receiver,
+        rule=rule,
+        type=type_,
+        since=wall_clock() - since if since is not None else None,
+        limit=limit,
+    )
+
+
+async def _find(store: Path, queries: Sequence[DeliveryQuery]) -> list[Delivery]:
     async with reading(store) as reader:
-        dead = await reader.deliveries(DeliveryQuery(state="dead", limit=ALL))
-    wanted = None
-    if ids is not None:
-        unknown = [each for each in ids if not any(each in _names(one) for one in dead)]
+        return [one for query in queries for one in await reader.deliveries(query)]
+
+
+async def _retry(
+    screen: Screen, store: Path, ids: list[str] | None, query: DeliveryQuery | None
+) -> int:
+    """Make deliveries due now: those named, those a query finds, or all dead ones; gives how many."""
+    wanted: list[str] | None = None
+    if query is not None:
+        wanted = sorted(one.key for one in await _find(store, [query]) if _again(one))
+        if not wanted:
+            return 0
+    elif ids is not None:
+        states = [DeliveryQuery(state=one.value, limit=ALL) for one in Again]
+        found = [one for one in await _find(store, states) if _again(one)]
+        unknown = [each for each in ids if not any(each in _names(one) for one in found)]
         if unknown:
             screen.complain(
-                f"no dead delivery has the id {', '.join(unknown)}",
-                "`inbox-watcher deliveries --state dead` lists them",
+                f"no dead delivery has the id {', '.join(unknown)}, and none that has failed and"
+                " waits for its next attempt",
+                "`inbox-watcher deliveries --state dead` lists what was given up",
             )
             raise typer.Exit(FAILED)
-        wanted = sorted({one.key for one in dead if _names(one) & set(ids)})
+        wanted = sorted({one.key for one in found if _names(one) & set(ids)})
     answer = await ask_daemon(store, "POST", "/retry", {"ids": wanted})
     if answer is not None:
         return int(answer["count"])
@@ -127,29 +208,14 @@ async def _retry(screen: Screen, store: Path, ids: list[str] | None) -> int:
         return await owner.retry(wanted, wall_clock())
 
 
+def _again(delivery: Delivery) -> bool:
+    """Tell whether it can be sent again: a timer that waits for its time cannot."""
+    return delivery.state == "dead" or (delivery.state == "pending" and delivery.attempt > 0)
+
+
 def _names(delivery: Delivery) -> set[str]:
     """Give all that a person may call a delivery."""
-    return {delivery.id, delivery.event.id, delivery.key}
-
-
-def _plain(delivery: Delivery) -> dict[str, Any]:
-    """Give a delivery as plain JSON."""
-    return {
-        "id": delivery.id,
-        "event": delivery.event.id,
-        "type": delivery.event.type,
-        "source": delivery.event.source,
-        "conversation": delivery.event.subject,
-        "receiver": delivery.receiver,
-        "rule": delivery.rule,
-        "state": delivery.state,
-        "attempts": delivery.attempt,
-        "due": rfc3339(delivery.due),
-        "created": rfc3339(delivery.created),
-        "settled": rfc3339(delivery.settled) if delivery.settled else None,
-        "waits_for": delivery.timer,
-        "note": delivery.note,
-    }
+    return {delivery.id, delivery.event.id, delivery.key, delivery.message} - {""}
 
 
 def _row(delivery: Delivery) -> tuple[str, ...]:

@@ -192,8 +192,9 @@ class Store(Protocol):
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         """Make dead deliveries with these ids or keys (None: all dead ones) pending and due at `now`, with
-        attempt count zero; give how many there were. A digest's id stands for all that it held,
-        and so does each of them: it goes out again as one.
+        attempt count zero; those with these ids that failed and wait for their next attempt are due
+        at `now` too, their attempts go on counting. Give how many there were. A digest's id stands
+        for all that it held, and so does each of them: it goes out again as one.
         """
         ...
 

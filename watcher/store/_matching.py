@@ -43,6 +43,9 @@ def matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:
         and query.receiver in (None, delivery.receiver)
         and query.event in (None, delivery.event.id)
         and query.conversation in (None, delivery.event.subject)
+        and query.rule in (None, delivery.rule)
+        and (query.type is None or _glob(query.type, delivery.event.type))
+        and (query.since is None or delivery.created >= query.since)
         and (query.id is None or query.id in (delivery.id, delivery.message or delivery.id))
     )
 

@@ -137,9 +137,18 @@ class Owed:
         )
         return replace(self, delivery=delivery, lease=None)
 
+    def repeatable(self, now: datetime, *, named: bool) -> bool:
+        """Whether a person may have it sent again: it is dead, or it failed and waits for its next
+        attempt (only if it is named).
+        """
+        one = self.delivery
+        postponed = self.waits and one.attempt > 0 and one.due > now and not self.is_out(now)
+        return one.state == "dead" or (named and postponed)
+
     def retried(self, now: datetime) -> Owed:
-        """Give the row of a dead delivery that is to be sent after all."""
-        delivery = replace(self.delivery, state="pending", due=now, attempt=0, settled=None)
+        """Give the row of a delivery that is to be sent now; a dead one as if never tried."""
+        attempt = 0 if self.delivery.state == "dead" else self.delivery.attempt
+        delivery = replace(self.delivery, state="pending", due=now, attempt=attempt, settled=None)
         return replace(self, delivery=delivery, lease=None)
 
     def reconfigured(

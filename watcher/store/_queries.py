@@ -192,14 +192,17 @@ PENDING = "SELECT receiver, count(*) FROM deliveries WHERE state = 'pending' GRO
 _NAMED = """(id IN (SELECT value FROM json_each(:ids))
         OR key IN (SELECT value FROM json_each(:ids))
         OR message IN (SELECT value FROM json_each(:ids)))"""
-_MEANT = f"""state = 'dead' AND (:ids IS NULL OR {_NAMED} OR message IN (
-        SELECT message FROM deliveries WHERE state = 'dead' AND message <> '' AND {_NAMED}))"""
+_AGAIN = """(state = 'dead' OR :ids IS NOT NULL AND state = 'pending' AND attempt > 0
+        AND due > :now AND (lease IS NULL OR lease <= :now))"""
+_MEANT = f"""{_AGAIN} AND (:ids IS NULL OR {_NAMED} OR message IN (
+        SELECT message FROM deliveries WHERE {_AGAIN} AND message <> '' AND {_NAMED}))"""
 TELL_RETRY = f"""
     INSERT INTO history (delivery, at, kind, attempt, note, excerpt)
     SELECT key, :now, 'retried', 0, :note, '' FROM deliveries WHERE {_MEANT} ORDER BY seq"""
 RETRY = f"""
     UPDATE deliveries
-    SET state = 'pending', due = :now, attempt = 0, settled = NULL, lease = NULL
+    SET state = 'pending', due = :now, attempt = iif(state = 'dead', 0, attempt), settled = NULL,
+        lease = NULL
     WHERE {_MEANT}"""
 
 _RECEIVER_GONE = "receiver NOT IN (SELECT value FROM json_each(:receivers))"
@@ -266,6 +269,9 @@ def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
             ("d.event = ?", query.event),
             ("(d.id = ? OR d.message = ?)", None if query.id is None else [query.id, query.id]),
             ("e.subject = ?", query.conversation),
+            ("d.rule = ?", query.rule),
+            (r"e.type LIKE ? ESCAPE '\'", None if query.type is None else _rows.like(query.type)),
+            ("d.created >= ?", _rows.maybe_micros(query.since)),
         ],
         query.limit,
     )

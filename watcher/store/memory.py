@@ -270,15 +270,16 @@ class MemoryStore(Beliefs, Notes):
     # What people and time do to the outbox
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
-        dead = [owed for owed in self._outbox.values() if owed.delivery.state == "dead"]
+        named = ids is not None
+        rows = [owed for owed in self._outbox.values() if owed.repeatable(now, named=named)]
         if ids is not None:
-            meant = [owed for owed in dead if {*owed.names} & {*ids}]
+            meant = [owed for owed in rows if {*owed.names} & {*ids}]
             digests = {owed.delivery.message for owed in meant} - {""}
-            dead = [owed for owed in dead if owed in meant or owed.delivery.message in digests]
-        for owed in dead:
+            rows = [owed for owed in rows if owed in meant or owed.delivery.message in digests]
+        for owed in rows:
             self._tell(Entry(owed.delivery.key, now, "retried", RETRIED))
             self._keep(owed.retried(now))
-        return len(dead)
+        return len(rows)
 
     async def bury(
         self,

@@ -1,0 +1,217 @@
+"""`deliveries show`: one delivery in full: what goes out, what came back, everything decided.
+
+Law: what is shown as sent is made by the code that sends it, from the stored event and today's
+configuration. No secret: where a receiver listens is told by host alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+import typer
+
+from watcher.cli.options import AsJson, ConfigPaths
+from watcher.cli.reach import load, reading
+from watcher.cli.screen import FAILED, Screen
+from watcher.cli.wording import say_time, say_who
+from watcher.clock import wall_clock
+from watcher.config import Config, Receiver, Webhook
+from watcher.config.secrets import SecretText
+from watcher.config.validate import is_sensitive
+from watcher.dispatcher.wording import Words
+from watcher.metrics import Metrics
+from watcher.model import Delivery, rfc3339
+from watcher.notify.webhook import CONTENT_TYPE
+from watcher.records import DeliveryQuery, Entry
+
+__all__ = ["plain_delivery", "show"]
+
+HIDDEN = "***"
+
+
+def show(
+    ctx: typer.Context,
+    id_: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", show_default=False, help="Of a delivery, or of the event that it carries."
+        ),
+    ],
+    config: ConfigPaths = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the request, the answers, and each attempt and decision."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config or ctx.meta.get("deliveries"))
+    found, history = anyio.run(_find, Path(loaded.store), id_)
+    if not found:
+        screen.complain(
+            f"there is no delivery {id_}, and none of an event of this id",
+            "`inbox-watcher deliveries` lists them",
+        )
+        raise typer.Exit(FAILED)
+    receivers = {receiver.name: receiver for receiver in loaded.receivers}
+    for number, message in enumerate(_messages(found)):
+        receiver = receivers.get(message[0].receiver)
+        sent = None if receiver is None else _sent(message, receiver, loaded)
+        lines = [entry for entry in history if entry.key == message[0].key]
+        if as_json:
+            told = [_plain_entry(entry) for entry in lines]
+            screen.json({**plain_delivery(message[0]), "sent": sent, "history": told})
+        else:
+            screen.write("" if number == 0 else "\n", "")
+            _print(screen, message, sent, lines)
+
+
+async def _find(path: Path, id_: str) -> tuple[list[Delivery], list[Entry]]:
+    """Find what a person may mean: a delivery's id or key, a digest's, an event's."""
+    event, slash, receiver = id_.rpartition("/")
+    queries = [DeliveryQuery(id=id_), DeliveryQuery(event=id_)]
+    if slash:
+        queries.append(DeliveryQuery(id=event, receiver=receiver))
+    async with reading(path) as store:
+        found = {one.key: one for query in queries for one in await store.deliveries(query)}
+        for one in tuple(found.values()):
+            if one.message:  # the others that went out with it are part of what was sent
+                query = DeliveryQuery(id=one.message, receiver=one.receiver)
+                found |= {other.key: other for other in await store.deliveries(query)}
+        return list(found.values()), list(await store.history(found.keys()))
+
+
+def _messages(found: Sequence[Delivery]) -> list[list[Delivery]]:
+    """Put together what went out as one."""
+    messages: dict[tuple[str, str], list[Delivery]] = {}
+    for delivery in found:
+        messages.setdefault((delivery.message or delivery.id, delivery.receiver), []).append(
+            delivery
+        )
+    return list(messages.values())
+
+
+def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> dict[str, Any]:
+    """Give what goes out: a request, or a text."""
+    webhook = isinstance(receiver, Webhook)
+    log = structlog.get_logger()
+    words = Words(lambda: loaded.rules, Metrics(), log, not webhook, receiver.disclosure)
+    notice = words.notice(message, wall_clock())
+    if not isinstance(receiver, Webhook):
+        return {"title": notice.title, "body": notice.body}
+    headers = {"content-type": CONTENT_TYPE, "webhook-id": notice.event.id}
+    headers["webhook-timestamp"] = "(of each attempt)"
+    if receiver.secrets:
+        headers["webhook-signature"] = " ".join(["v1,…"] * len(receiver.secrets))
+    for name, value in receiver.headers.items():
+        headers[name.lower()] = HIDDEN if is_sensitive(name) else _readable(value)
+    return {
+        "method": "POST",
+        "url": _readable(receiver.url, url=True),
+        "headers": headers,
+        "body": notice.event.body().decode(),
+    }
+
+
+def _readable(text: SecretText, *, url: bool = False) -> str:
+    """Give a setting without secrets: references by their names, of an address the host alone."""
+    if text.names:
+        return str(text)
+    value = text.read()
+    if not url:
+        return value
+    parts = urlsplit(value)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+
+
+def plain_delivery(delivery: Delivery) -> dict[str, Any]:
+    """Give a delivery as plain JSON."""
+    return {
+        "id": delivery.id,
+        "event": delivery.event.id,
+        "type": delivery.event.type,
+        "source": delivery.event.source,
+        "conversation": delivery.event.subject,
+        "receiver": delivery.receiver,
+        "rule": delivery.rule,
+        "kind": delivery.kind,
+        "number": delivery.number,
+        "state": delivery.state,
+        "attempts": delivery.attempt,
+        "due": rfc3339(delivery.due),
+        "created": rfc3339(delivery.created),
+        "settled": rfc3339(delivery.settled) if delivery.settled else None,
+        "waits_for": delivery.timer,
+        "digest": delivery.message or None,
+        "note": delivery.note,
+    }
+
+
+def _plain_entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "at": rfc3339(entry.at) if entry.at else None,
+        "kind": entry.kind,
+        "attempt": entry.attempt or None,
+        "status": entry.status,
+        "seconds": entry.seconds,
+        "note": entry.note,
+        "excerpt": entry.excerpt,
+    }
+
+
+def _print(
+    screen: Screen,
+    message: Sequence[Delivery],
+    sent: Mapping[str, Any] | None,
+    history: Sequence[Entry],
+) -> None:
+    first = message[0]
+    screen.write(f"delivery {first.id} to {first.receiver}", "bold")
+    when = f"since {say_time(first.settled)}" if first.settled else f"due {say_time(first.due)}"
+    tries = f"{first.attempt} attempt{'' if first.attempt == 1 else 's'}"
+    rows = [
+        ("state", f"{first.state} {when}, {tries}{f': {first.note}' if first.note else ''}"),
+        ("rule", first.rule + ("" if first.kind == "event" else f" ({first.kind} {first.number})")),
+    ]
+    rows += [("event", f"{_about(one)}") for one in message]
+    for name, value in rows:
+        screen.write(f"  {name:<7}{value}")
+    screen.write("")
+    if sent is None:
+        screen.write("the receiver is no longer configured, so what went out cannot be shown")
+    elif "url" in sent:
+        screen.write("request (with today's settings of the receiver)", "bold")
+        lines = [f"{sent['method']} {sent['url']}"]
+        lines += [f"{name}: {value}" for name, value in sent["headers"].items()]
+        body = json.dumps(json.loads(sent["body"]), indent=2, ensure_ascii=False)
+        _indent(screen, [*lines, "", *body.splitlines()])
+    else:
+        screen.write("message (with today's templates)", "bold")
+        _indent(screen, [sent["title"], "", *sent["body"].splitlines()])
+    screen.write("")
+    screen.write("history" if history else "nothing has been tried or decided yet", "bold")
+    for entry in history:
+        _indent(screen, _say_entry(entry))
+
+
+def _about(delivery: Delivery) -> str:
+    event = delivery.event
+    about = " ".join(word for word in (event.type, event.source, say_who(event)) if word)
+    return f"{about} at {say_time(event.time)} (id {event.id})"
+
+
+def _say_entry(entry: Entry) -> list[str]:
+    when = say_time(entry.at) if entry.at else "at an unknown time"
+    what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
+    took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""
+    lines = [f"{when}  {what}{took}: {entry.note}"]
+    if entry.excerpt and not entry.note.endswith(f": {entry.excerpt}"):
+        lines += [f"    | {line}" for line in entry.excerpt.splitlines()]
+    return lines
+
+
+def _indent(screen: Screen, lines: Sequence[str]) -> None:
+    screen.write("\n".join(f"  {line}".rstrip() for line in lines))
