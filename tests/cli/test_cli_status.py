@@ -51,3 +51,13 @@ def test_status_tells_a_refused_token_with_its_remedy(shop: Workshop, running: A
         assert "no baseline yet" in result.stdout
         assert "some-other-token" not in result.output
         assert daemon.stop(signal.SIGTERM) == 0
+
+
+def test_tls_that_is_not_verified_is_said_by_check_run_and_status(shop: Workshop) -> None:
+    shop.write(receivers=f"  web: {{type: webhook, url: '{shop.hook}', tls_verify: false}}\n")
+    warning = "TLS IS NOT VERIFIED for the receiver `web`"
+    assert warning in " ".join(shop.run("check").stderr.split())
+    assert warning in " ".join(shop.run("run", "--once").stderr.split())
+    assert warning in shop.run("status").stdout
+    first = json_lines(shop.run("status", "--json").stdout)[0]
+    assert first["tls_not_verified"] == ["the receiver `web`"]

@@ -18,7 +18,7 @@ from watcher.cli.options import AsJson, ConfigPaths
 from watcher.cli.reach import ask_daemon, load, reading
 from watcher.cli.screen import Careful, Screen
 from watcher.cli.wording import say_age, say_time
-from watcher.config import Config
+from watcher.config import Config, Webhook
 from watcher.errors import StoreError, StoreLocked
 from watcher.model import rfc3339
 from watcher.records import SourceState, Trouble
@@ -55,6 +55,19 @@ def status(ctx: typer.Context, config: ConfigPaths = None, as_json: AsJson = Fal
         _print_json(screen, loaded, standing)
     else:
         _print(screen, standing)
+        for what in _unverified(loaded):
+            screen.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
+
+
+def _unverified(loaded: Config) -> list[str]:
+    """Name the sources and receivers whose certificates nobody looks at."""
+    sources = [f"the source `{one.name}`" for one in loaded.sources if not one.link.verify]
+    receivers = [
+        f"the receiver `{one.name}`"
+        for one in loaded.receivers
+        if isinstance(one, Webhook) and not one.link.verify
+    ]
+    return sources + receivers
 
 
 async def _look(loaded: Config) -> Standing:
@@ -148,6 +161,7 @@ def _print_json(screen: Screen, loaded: Config, standing: Standing) -> None:
             "answers": standing.asked,
             "store": str(Path(loaded.store).absolute()),
             "network_failing": standing.network_failing,
+            "tls_not_verified": _unverified(loaded),
         }
     )
     for one in (*standing.sources, *standing.receivers):
