@@ -4,6 +4,9 @@ is only warned of.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -253,3 +256,15 @@ rules:
     )
     assert len(said) == 1
     assert "has no time zone, so UTC counts" in said[0]
+
+
+def test_time_zones_are_there_where_the_system_has_none() -> None:
+    program = "from watcher.config.days import parse_zone; print(parse_zone('Europe/Berlin'))"
+    run = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONTZPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == "Europe/Berlin\n", run.stderr
