@@ -17,7 +17,8 @@ WORDS = st.sampled_from(
     [*"{}[]:,-|>&*!'\"#$ \n\t", "sources", "rules", "receivers", "server", "store", "retention",
      "provider", "plain", "token", "${TOKEN}", "${", "name", "when", "where", "notify", "message",
      "title", "{{", "}}", "type", "webhook", "apprise", "url", "false", "30s", "12", "a", "b", "- ",
-     ": ", "\n  ", "conversation.unread", "hold", "fields", "\x00", "\ud83d", "ü"]
+     ": ", "\n  ", "conversation.unread", "hold", "silences", "conditions", "templates",
+     "timezone", "digest", "hours", "between", "fields", "\x00", "\ud83d", "ü"]
 )  # fmt: skip
 
 
@@ -40,10 +41,19 @@ PLAIN = st.recursive(
 KEYS = ["provider", "token", "base_url", "account_id", "poll_every", "sweep_every", "fields", "hold",
         "login", "teams", "mode", "either", "type", "url", "urls", "secret", "headers", "timeout",
         "retry", "ordering", "limit", "name", "when", "where", "for", "notify", "message",
-        "title"]  # fmt: skip
+        "title", "unless", "repeat", "at_most", "throttle", "digest", "hours", "stop", "severity",
+        "within", "by", "every", "at", "days", "between", "windows", "timezone", "otherwise",
+        "template", "body", "per_receiver", "match", "reason", "from", "until"]  # fmt: skip
+WORD = st.sampled_from(
+    ["desk", "plain", "mute", "webhook", "apprise", "5s", "15m", "09:00", "09:00-18:00", "mon-fri",
+     "UTC", "a", "b", "conversation.unread", "*", "true", "conditions.a", "source", "2026-12-24"]
+)  # fmt: skip
 PART = st.dictionaries(
     st.sampled_from(KEYS),
-    PLAIN | st.sampled_from(["desk", "plain", "mute", "webhook", "apprise", "5s"]),
+    PLAIN
+    | WORD
+    | st.lists(WORD, max_size=3)
+    | st.dictionaries(st.sampled_from(KEYS), PLAIN | WORD, max_size=4),
 )
 WHOLE = st.fixed_dictionaries(
     {},
@@ -54,6 +64,10 @@ WHOLE = st.fixed_dictionaries(
         "sources": PLAIN | st.dictionaries(st.sampled_from(["a", "b", "C"]), PART | PLAIN),
         "receivers": PLAIN | st.dictionaries(st.sampled_from(["a", "b", "C"]), PART | PLAIN),
         "rules": PLAIN | st.lists(PART | PLAIN, max_size=3),
+        "silences": PLAIN | st.lists(PART | PLAIN, max_size=3),
+        "templates": PLAIN | st.dictionaries(st.sampled_from(["a", "b", "C"]), PART | PLAIN),
+        "conditions": PLAIN | st.dictionaries(st.sampled_from(["a", "b", "C"]), WORD | PLAIN),
+        "timezone": PLAIN | WORD,
     },
 )
 

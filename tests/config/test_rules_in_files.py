@@ -260,7 +260,7 @@ rules:
 
 def test_time_zones_are_there_where_the_system_has_none() -> None:
     program = "from watcher.config.days import parse_zone; print(parse_zone('Europe/Berlin'))"
-    run = subprocess.run(  # noqa: S603 - our own interpreter
+    run = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONTZPATH": ""},
         capture_output=True,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from small_providers import PROVIDERS
+from support.plain_yaml import plain_yaml
 
 from watcher.config import json_schema
 
@@ -69,7 +69,7 @@ OWN = {
 def judge(text: str, providers: Any = OWN) -> list[str]:
     schema = json_schema(providers)
     Draft202012Validator.check_schema(schema)
-    tree = yaml.safe_load(text)
+    tree = plain_yaml(text)
     return [error.message for error in Draft202012Validator(schema).iter_errors(tree)]
 
 
@@ -80,6 +80,57 @@ def test_the_contracts_example_is_valid() -> None:
 @pytest.mark.parametrize("name", ["store", "retention", "sources", "receivers", "rules"])
 def test_a_misspelt_section_is_not(name: str) -> None:
     assert judge(CONTRACT.replace(f"\n{name}:", f"\n{name}x:"))
+
+
+RULES = """
+timezone: Europe/Berlin
+conditions: {vip: '"vip" in conversation.labels'}
+templates: {short: {title: "{{ type }}"}}
+silences:
+  - {name: a, match: "true", reason: b, from: 2026-12-24, hours: {between: "02:00-03:00"}}
+rules:
+  - name: One
+    when: conversation.unread
+    unless: conditions.vip
+    for: 15m
+    repeat: 30m
+    at_most: 3
+    throttle: {within: 10m, by: source}
+    hours: {days: mon-fri, between: ["09:00-12:00", "13:00-18:00"], otherwise: drop}
+    stop: true
+    severity: critical
+    notify: team
+    message: {template: short, per_receiver: {team: short}}
+  - name: Two
+    when: conversation.*
+    digest: {at: "09:00", days: [mon, thu-fri], timezone: UTC}
+    hours: {windows: [{between: "09:00-18:00"}]}
+    throttle: 10m
+    message: short
+    notify: team
+"""
+
+
+def test_rules_are_known_with_all_their_keys() -> None:
+    assert judge(RULES) == []
+    assert judge(RULES.replace("digest: {", "digest: 15m # {")) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("unless:", "unles:"), ("repeat: 30m", "repeat: often"), ("at_most: 3", "at_most: 0"),
+        ("within: 10m", "within: 10"), ("by: source", "buy: source"), ("mon-fri", "[]"),
+        ("13:00-18:00", "13-18"), ("otherwise:", "else:"), ("stop: true", "stop: perhaps"),
+        ("per_receiver:", "per_reciever:"), ('at: "09:00"', "at: 9"), ("days: [mon", "day: [mon"),
+        ("windows:", "window:"), ("reason: b, ", ""), ("vip:", "VIP:"),
+        ("templates: {short: {", "templates: {short: x} # {"),
+        ("title:", "titel:"), ("for: 15m", "for:"), ("throttle: 10m", "throttle: soon"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_rule_is_seen_while_typing(right: str, wrong: str) -> None:
+    assert right in RULES
+    assert judge(RULES.replace(right, wrong))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +179,9 @@ BROKEN = Path(__file__).parent / "broken"
 
 
 @pytest.mark.parametrize(
-    "name", ["01-unknown-top-level-key", "13-durations", "17-receivers", "25-server-and-hold"]
-)
+    "name",
+    ["01-unknown-top-level-key", "13-durations", "17-receivers", "25-server-and-hold", "30-when-rules-tell",
+     "33-named-templates", "34-silences"],
+)  # fmt: skip
 def test_what_the_watcher_refuses_the_editor_marks(name: str) -> None:
     assert judge((BROKEN / f"{name}.yaml").read_text(), PROVIDERS)

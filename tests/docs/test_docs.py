@@ -14,6 +14,8 @@ import pytest
 import typer.main
 import yaml
 from doc_pages import PAGES, ROOT, Block, anchors, blocks, code, first_cells, links, read, rows
+from jsonschema import Draft202012Validator
+from support.plain_yaml import plain_yaml
 
 from watcher import __version__
 from watcher.cli import app
@@ -72,6 +74,8 @@ def options(command: Any) -> set[str]:
 
 # Configurations
 
+SCHEMA = Draft202012Validator(json_schema())
+
 
 def completed(text: str) -> str:
     """Give what a fragment lacks to be a whole configuration: a source, the receivers it names."""
@@ -96,6 +100,7 @@ def test_every_configuration_shown_loads(block: Block, tmp_path: Path) -> None:
     shown.write_text(block.text, encoding="utf-8")
     rest.write_text(completed(block.text), encoding="utf-8")
     load([shown, rest], environ={}, secrets=False)
+    assert not list(SCHEMA.iter_errors(plain_yaml(block.text)))
 
 
 def test_the_readme_shows_a_whole_configuration_for_each_of_the_four_systems() -> None:
