@@ -6,6 +6,7 @@ import asyncio
 import email
 import email.policy
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,16 +23,16 @@ from support.loopback import Served, answer, serving, unused_port
 from watcher.model import Event, Result
 from watcher.notify import Notice, Notifier
 from watcher.notify._apprise_worker import scrub
-from watcher.notify.apprise import AppriseNotifier, validate
+from watcher.notify.apprise import AppriseNotifier, fingerprint, validate
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
 HOSTILE = "<script>alert(1)</script> <!channel> & *bold*\nsecond line"
 
 
-def notice(title: str = "Title", body: str = "Body", id: str = "e1") -> Notice:  # noqa: A002
-    event = Event(id, "conversation.unread", "sales", "c1", AT, {})
-    return Notice(event, title, body, AT)
+def notice(title: str = "Title", body: str = "Body", reached: tuple[str, ...] = ()) -> Notice:
+    event = Event("e1", "conversation.unread", "sales", "c1", AT, {})
+    return Notice(event, title, body, AT, reached=reached)
 
 
 def notifier(*urls: str, workers: int = 2, deadline: float = 20.0) -> AppriseNotifier:
@@ -84,7 +85,7 @@ async def test_a_mail_arrives_as_plain_text_with_a_one_line_subject(
 ) -> None:
     box, url = mailbox
     result = await notifier(url).send(notice("New\r\nBcc: everybody@example.com", HOSTILE))
-    assert result == Result("ok", "E-Mail")
+    assert (result.outcome, result.note) == ("ok", "E-Mail")
     (mail,) = box.mails
     assert mail["Subject"] == "New Bcc: everybody@example.com"
     assert mail["Bcc"] is None
@@ -102,7 +103,7 @@ async def test_slack_gets_what_it_documents_with_its_control_characters_escaped(
 ) -> None:
     async with intercepting(monkeypatch, tmp_path, answer(b"ok"), "hooks.slack.com") as served:
         result = await notifier(SLACK).send(notice("New message", HOSTILE))
-    assert result == Result("ok", "Slack")
+    assert (result.outcome, result.note) == ("ok", "Slack")
     head, _, body = served.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ ")
     posted = json.loads(body)
@@ -201,13 +202,21 @@ async def test_of_several_addresses_only_the_failed_ones_are_tried_again() -> No
 
     async with serving(answer()) as good, serving(mend) as bad:
         team = notifier(json_url(good), json_url(bad))
-        first = await team.send(notice(id="e1"))
+        first = await team.send(notice())
         assert first.outcome == "failed"
         assert first.note.startswith("1 of 2: 2. JSON: ")
-        assert (await team.send(notice(id="e1"))).outcome == "ok"
+        assert first.reached == (fingerprint(json_url(good)),)
+        second = await team.send(notice(reached=first.reached))
+        assert second.outcome == "ok"
+        assert len(second.reached) == 2
         assert (len(good.requests), len(bad.requests)) == (1, 2)
-        assert (await team.send(notice(id="e2"))).outcome == "ok"
+        assert (await team.send(notice())).outcome == "ok"
         assert (len(good.requests), len(bad.requests)) == (2, 3)
+
+
+def test_a_fingerprint_tells_nothing_of_the_address() -> None:
+    assert re.fullmatch("[0-9a-f]{8}", fingerprint(SLACK))
+    assert fingerprint(SLACK) != fingerprint(f"{SLACK}x")
 
 
 async def test_addresses_are_told_good_or_bad_one_by_one_without_quoting_them() -> None:

@@ -262,7 +262,7 @@ class Delivery:
     it, the next one takes over. `batch` names the digest that it waits for; `message` is the id
     of the digest that it went out with, so that the same rows go together again. `held`: put off
     to the hours of its rule, so it is ahead of nobody. `redirected` is the receiver that it was
-    first meant for.
+    first meant for. `reached` are fingerprints of those of several addresses that have it.
     """
 
     id: str
@@ -283,6 +283,7 @@ class Delivery:
     message: str = ""
     held: bool = False
     redirected: str = ""
+    reached: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -304,7 +305,8 @@ class Result:
     (HTTP 410) and is turned off. `unknown`: cut off in the middle, it may have arrived.
     `note` tells a person what the other side answered, without secrets; `status` is the HTTP
     status, `excerpt` the beginning of the answer's body (500 characters at most), both only where
-    there was an answer. `seconds` is how long the attempt took.
+    there was an answer. `seconds` is how long the attempt took. `reached` are fingerprints of
+    all addresses that have it by now, where a receiver has several.
     """
 
     outcome: Literal["ok", "failed", "rejected", "gone", "unknown"]
@@ -313,3 +315,4 @@ class Result:
     status: int | None = None
     excerpt: str = ""
     seconds: float | None = None
+    reached: tuple[str, ...] = ()

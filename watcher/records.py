@@ -236,7 +236,8 @@ class Settlement:
     `message` the digest that it went out with, `batch` the digest that it now waits for; `held`
     puts it out of the order. `entry` goes to the history. `silence` is the id of the silence that
     stopped it, to be counted. `then` are deliveries that follow from this one: they are added
-    unless it is about a state that has ended meanwhile.
+    unless it is about a state that has ended meanwhile. `reached`, where there are any, are the
+    addresses that have it now.
     """
 
     key: str
@@ -253,6 +254,7 @@ class Settlement:
     entry: Entry | None = None
     silence: str = ""
     then: tuple[Delivery, ...] = ()
+    reached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -349,3 +349,21 @@ async def test_bury_leaves_what_is_settled_as_it_is(store: Store) -> None:
     await store.settle([settlement(out)])
     assert await store.bury([], [], ["sales"], at(5)) == 0
     assert (await only(store)).state == "delivered"
+
+
+async def test_which_addresses_a_delivery_has_reached_is_kept_until_it_is_done(
+    store: Store,
+) -> None:
+    await fill(store, delivery())
+    (first,) = await take(store)
+    assert first.reached == ()
+    half = replace(settlement(first, "pending"), reached=("aa", "bb"))
+    await store.settle([half])
+    (second,) = await take(store, 100)
+    assert second.reached == ("aa", "bb")
+    await store.settle([replace(settlement(second, "pending", seconds=100), untried=True)])
+    assert (await only(store)).reached == ("aa", "bb")
+    (third,) = await take(store, 200)
+    await store.settle([settlement(third, "dead", seconds=200)])
+    await store.retry([third.id], now=at(300))
+    assert (await take(store, 300))[0].reached == ("aa", "bb")

@@ -137,7 +137,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
     end = dict.fromkeys(("topic", "rule", "note", "at"), "")
     settled = dict.fromkeys(
         ("key", "attempt", "state", "due", "note", "settled", "untried", "rule", "message",
-         "batch", "held"), 0,
+         "batch", "held", "reached"), 0,
     )  # fmt: skip
     for statement, parameters in (
         (_queries.ELIGIBLE, claim),

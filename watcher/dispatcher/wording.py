@@ -54,11 +54,12 @@ class Words:
         if not self._with_text:
             return Notice(event, "", "", now)
         texts = [self._text(delivery, now) for delivery in batch]
+        reached = _reached(batch)
         if len(batch) == 1:
-            return Notice(event, *texts[0], now, self._format(batch[0]))
+            return Notice(event, *texts[0], now, self._format(batch[0]), reached)
         title, body = templates.digest(texts)
         event = dataclasses.replace(event, id=derive_id("digest", *(d.id for d in batch)))
-        return Notice(event, title, body, now)
+        return Notice(event, title, body, now, reached=reached)
 
     def _shown(self, delivery: Delivery) -> Event:
         return disclose(outgoing(delivery), self._disclosure)
@@ -87,6 +88,12 @@ class Words:
         """Give what the rule's templates are written in, None where the rule does not say."""
         found = (rule.format for rule in self._rules() if rule.name == delivery.rule)
         return next(found, None)
+
+
+def _reached(batch: Sequence[Delivery]) -> tuple[str, ...]:
+    """Give the addresses that have all of these already."""
+    common = set(batch[0].reached).intersection(*(delivery.reached for delivery in batch))
+    return tuple(sorted(common))
 
 
 def _late_note(event: Event, now: datetime, waits: timedelta) -> str:

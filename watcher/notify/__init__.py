@@ -25,7 +25,8 @@ class Notice:
     `event.id` is what a receiver drops repeats by. `title` and `body` were rendered by the rule's
     template or the default one; a webhook ignores them. `at` is the present. `format` is what the
     template's author wrote them in, None where the receiver's own setting counts; only the parts
-    that a `watcher.templates.Text` knows as the author's are read as such.
+    that a `watcher.templates.Text` knows as the author's are read as such. `reached` are the
+    fingerprints of addresses that have it already, as the `Result` of an earlier attempt told them.
     """
 
     event: Event
@@ -33,6 +34,7 @@ class Notice:
     body: str
     at: datetime
     format: Format | None = None
+    reached: tuple[str, ...] = ()
 
 
 class Notifier(Protocol):

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import OrderedDict
+import zlib
 from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.to_process
 
 from watcher.errors import ConfigError
-from watcher.model import Result
+from watcher.model import Result, derive_id
 from watcher.notify import Notice, _apprise_worker
 from watcher.templates import Format, Written, service_of, write
 
-__all__ = ["AppriseNotifier", "validate"]
+__all__ = ["AppriseNotifier", "fingerprint", "validate"]
 
 DEADLINE = 60.0
 """Seconds for one send; also the longest wait for a free worker."""
 
 MARGIN = 5
 """Seconds that a worker outlives its deadline when nobody is left to end it."""
-
-REMEMBERED = 1000
-"""Partly sent events that are remembered."""
 
 
 class AppriseNotifier:
@@ -42,9 +39,8 @@ class AppriseNotifier:
     OSError or ConfigError. `limiter` bounds the workers and is shared by all Apprise receivers.
     An attempt takes at most twice `deadline` seconds: the wait for a worker, and the sending.
 
-    Of several URLs each is sent to by itself, and the whole is done when all are. Which of them
-    are done is remembered by the event's id, in memory, so that a retry reaches only the others;
-    a restart in between repeats those that were done (at least once).
+    Of several URLs each is sent to by itself, and the whole is done when all are. The result says
+    which are done, as fingerprints too short to be undone, and the next attempt leaves them out.
     """
 
     text = True
@@ -63,7 +59,6 @@ class AppriseNotifier:
         self._limiter = limiter
         self._format = format
         self._deadline = deadline
-        self._done: OrderedDict[str, set[str]] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"AppriseNotifier({self._name!r})"
@@ -81,28 +76,33 @@ class AppriseNotifier:
         format_ = notice.format or self._format
         if not urls:
             return Result("rejected", "the receiver has no address")
-        done = self._done.pop(notice.event.id, set())
+        began = anyio.current_time()
+        names = {url: fingerprint(url) for url in urls}
         results: dict[str, Result] = {}
 
         async def send_to(url: str) -> None:
             written = write(service_of(url), notice.title, body, format_)
             results[url] = await _send(url, written, self._limiter, self._deadline)
 
-        try:
-            async with anyio.create_task_group() as group:
-                for url in urls:
-                    if url not in done:
-                        group.start_soon(send_to, url)
-        finally:
-            done |= {url for url, result in results.items() if result.outcome == "ok"}
-            if done and not done.issuperset(urls):
-                self._done[notice.event.id] = done
-                while len(self._done) > REMEMBERED:
-                    self._done.popitem(last=False)
-        return _sum_up([results.get(url) for url in urls])
+        async with anyio.create_task_group() as group:
+            for url in urls:
+                if names[url] not in notice.reached:
+                    group.start_soon(send_to, url)
+        result = _sum_up([results.get(url) for url in urls])
+        done = {names[url] for url in urls if url not in results or results[url].outcome == "ok"}
+        return dataclasses.replace(
+            result,
+            seconds=anyio.current_time() - began,
+            reached=tuple(sorted(done)) if len(urls) > 1 else (),
+        )
 
     async def close(self) -> None:
         """Workers end with the event loop; nothing else is held."""
+
+
+def fingerprint(url: str) -> str:
+    """Name a URL so that it is known again, too short to be undone."""
+    return f"{zlib.crc32(derive_id(url).encode()):08x}"
 
 
 async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:

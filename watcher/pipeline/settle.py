@@ -49,6 +49,11 @@ class Policy:
 
 def settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -> Settlement:
     """Decide a delivery's new state from the result of the attempt `delivery.attempt` (from 1)."""
+    settled = _settle(delivery, result, policy, now)
+    return dataclasses.replace(settled, reached=result.reached)
+
+
+def _settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -> Settlement:
     note = result.note
     if result.outcome == "ok":
         return Settlement(delivery.key, delivery.attempt, "delivered", now, note, now)

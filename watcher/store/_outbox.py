@@ -134,6 +134,7 @@ class Owed:
             message=outcome.message or message,
             batch=outcome.batch or one.batch,
             held=one.held or outcome.held,
+            reached=outcome.reached or one.reached,
         )
         return replace(self, delivery=delivery, lease=None)
 

@@ -73,7 +73,8 @@ PRUNE_EVENTS = """
 # The outbox
 
 DELIVERY = """d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state, d.timer, d.note,
-    d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected, e.body"""
+    d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected,
+    d.reached, e.body"""
 """The columns that `watcher.store._rows.read_delivery` expects."""
 
 ALL_DELIVERIES = f"""
@@ -81,10 +82,11 @@ ALL_DELIVERIES = f"""
     FROM deliveries d JOIN events e ON e.id = d.event ORDER BY d.seq"""
 
 _DELIVERY = """(key, id, event, source, topic, receiver, rule, timer, state, attempt, due,
-        created, settled, note, kind, number, batch, message, candidates, held, redirected)"""
+        created, settled, note, kind, number, batch, message, candidates, held, redirected,
+        reached)"""
 _VALUES = """:key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt, :due,
         :created, :settled, :note, :kind, :number, :batch, :message, :candidates, :held,
-        :redirected"""
+        :redirected, :reached"""
 
 ADD_DELIVERY = f"""
     INSERT INTO deliveries {_DELIVERY}
@@ -171,7 +173,8 @@ SETTLE = """
         message = CASE WHEN :message <> '' THEN :message
                        WHEN attempt = :untried THEN '' ELSE message END,
         batch = CASE WHEN :batch = '' THEN batch ELSE :batch END,
-        held = CASE WHEN :held = 1 THEN 1 ELSE held END
+        held = CASE WHEN :held = 1 THEN 1 ELSE held END,
+        reached = CASE WHEN :reached = '[]' THEN reached ELSE :reached END
     WHERE key = :key AND attempt = :attempt AND (state = 'pending' OR :state = 'delivered')"""
 UNCLAIM = """
 UPDATE deliveries SET lease = NULL

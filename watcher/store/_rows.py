@@ -146,6 +146,7 @@ def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
         "candidates": json.dumps(delivery.candidates),
         "held": int(delivery.held),
         "redirected": delivery.redirected,
+        "reached": json.dumps(delivery.reached),
     }
 
 
@@ -153,7 +154,7 @@ def read_delivery(row: Sequence[Any]) -> Delivery:
     """Read the columns of `_queries.DELIVERY`."""
     (
         id_, receiver, rule, due, created, attempt, state, timer, note, settled,
-        kind, number, batch, message, candidates, held, redirected, body,
+        kind, number, batch, message, candidates, held, redirected, reached, body,
     ) = row  # fmt: skip
     return Delivery(
         id=id_,
@@ -174,6 +175,7 @@ def read_delivery(row: Sequence[Any]) -> Delivery:
         message=message,
         held=bool(held),
         redirected=redirected,
+        reached=tuple(json.loads(reached)),
     )
 
 

@@ -200,6 +200,7 @@ def _settle(connection: sqlite3.Connection, outcome: Settlement) -> None:
             "message": outcome.message,
             "batch": outcome.batch,
             "held": int(outcome.held),
+            "reached": json.dumps(outcome.reached),
         },
     )
     for delivery in outcome.then:
