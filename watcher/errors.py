@@ -11,7 +11,9 @@ Law: nothing here imports anything of the project, and no message ever carries a
     │   └── WalkExpired          the resume token is no longer good: start this walk again
     ├── Conflict                 a snapshot moved on meanwhile: read again, decide again
     └── StoreError               nothing sensible can go on: crash, let the supervisor restart
-        └── StoreLocked          another daemon owns the store: refuse to start
+        ├── StoreLocked          another daemon owns the store: refuse to start
+        ├── StoreUnavailable     the disk is full, the file is locked: wait, try again
+        └── StoreDamaged         what is in the file cannot be believed: stop, touch nothing
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ __all__ = [
     "SourceError",
     "SourceRefused",
     "SourceUnavailable",
+    "StoreDamaged",
     "StoreError",
     "StoreLocked",
+    "StoreUnavailable",
     "WalkExpired",
     "WatcherError",
 ]
@@ -118,7 +122,25 @@ class Conflict(WatcherError):
 
 
 class StoreError(WatcherError):
-    """The store cannot be read or written."""
+    """The store cannot be read or written. The text is a cause and, after a semicolon, a remedy."""
+
+    @property
+    def reason(self) -> str:
+        """What happened, without the remedy."""
+        return str(self).partition("; ")[0]
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do, or nothing."""
+        return str(self).partition("; ")[2]
+
+
+class StoreUnavailable(StoreError):
+    """Something is in the way that passes by itself or once a person removes it."""
+
+
+class StoreDamaged(StoreError):
+    """The file, or a page of it, is no database."""
 
 
 class StoreLocked(StoreError):

@@ -42,6 +42,7 @@ class Metrics:
             "source",
         )
         self.conversations = gauge("conversations", "Conversations known.", "source")
+        self.store_failing = gauge("store_failing", "1 while the store cannot be read or written.")
         self.deliveries = counter("deliveries", "Attempts to deliver.", "receiver", "outcome")
         self.pending = gauge("deliveries_pending", "Deliveries that wait.", "receiver")
         self.receiver_failing = gauge("receiver_failing", "1 while a receiver fails.", "receiver")

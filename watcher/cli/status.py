@@ -39,6 +39,7 @@ class Standing:
     sources: Sequence[Mapping[str, Any]]
     receivers: Sequence[Mapping[str, Any]]
     network_failing: bool
+    store_failing: Mapping[str, Any] | None = None
 
 
 def register(app: typer.Typer) -> None:
@@ -89,7 +90,8 @@ async def _look(loaded: Config) -> Standing:
             raise
         pending = {}
     receivers = [{**one, "pending": pending.get(one["receiver"], 0)} for one in told["receivers"]]
-    return Standing(owner, True, told["sources"], receivers, told["network_failing"])
+    store_failing = told.get("store_failing")
+    return Standing(owner, True, told["sources"], receivers, told["network_failing"], store_failing)
 
 
 async def _remembered(
@@ -162,6 +164,7 @@ def _print_json(screen: Screen, loaded: Config, standing: Standing) -> None:
             "store": str(Path(loaded.store).absolute()),
             "network_failing": standing.network_failing,
             "tls_not_verified": _unverified(loaded),
+            "store_failing": standing.store_failing,
         }
     )
     for one in (*standing.sources, *standing.receivers):
@@ -173,6 +176,8 @@ def _print(screen: Screen, standing: Standing) -> None:
         screen.write("no daemon runs; this is what the store remembers", "yellow")
     elif not standing.asked:
         screen.write(f"the store is in use ({standing.owner}); this is what it remembers", "yellow")
+    if standing.store_failing:
+        screen.write(f"everything waits for the store {_why(standing.store_failing)}", "red")
     if standing.network_failing:
         screen.write("no source can be reached: the network of this machine fails", "red")
     screen.table(

@@ -18,10 +18,12 @@ from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.metrics import Metrics
+from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
+from watcher.store.patience import Patience
 from watcher.transport import Transport
 
 __all__ = ["GRACE", "Daemon", "Publish"]
@@ -47,9 +49,12 @@ class Daemon:
         clock: Clock = wall_clock,
         receivers: Sequence[ReceiverPlan] | None = None,
         echo: Publish | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.config = config
         self.metrics = Metrics()
+        self._patience = patience or Patience(clock)
+        self.metrics.store_failing.set_function(lambda: self._patience.trouble is not None)
         self.store = store
         self._clock = clock
         self._echo = echo
@@ -228,12 +233,21 @@ class Daemon:
         """Tell how each source stands."""
         return [poller.status() for poller in self.pollers.values()]
 
+    def store_failing(self) -> Mapping[str, Any] | None:
+        """Tell what keeps the store from working, None if nothing does."""
+        trouble = self._patience.trouble
+        if trouble is None:
+            return None
+        since = rfc3339(trouble.since)
+        return {"since": since, "reason": trouble.reason, "remedy": trouble.remedy}
+
     def status(self) -> Mapping[str, Any]:
         """Tell how everything stands."""
         return {
             "sources": self.sources(),
             "receivers": [one.status() for one in self.dispatchers.values()],
             "network_failing": self.network.failing,
+            "store_failing": self.store_failing(),
         }
 
     async def retry(self, ids: Collection[str] | None) -> int:

@@ -20,6 +20,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon, Publish
 from watcher.daemon.reload import Reloading
+from watcher.store.patience import Patience
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport, prepare_loop
 
@@ -27,9 +28,12 @@ __all__ = ["open_store", "run", "until_stopped"]
 
 
 @contextlib.asynccontextmanager
-async def open_store(config: Config) -> AsyncIterator[SqliteStore]:
+async def open_store(
+    config: Config, patience: Patience | None = None
+) -> AsyncIterator[SqliteStore]:
     """Open the configured store as its only owner; raises StoreError, StoreLocked."""
-    store = await SqliteStore.open(Path(config.store), owner="inbox-watcher run")
+    path = Path(config.store)
+    store = await SqliteStore.open(path, owner="inbox-watcher run", patience=patience)
     try:
         yield store
     finally:
@@ -50,8 +54,9 @@ async def run(
     finds what it has. Raises StoreError (the store), OSError (an address cannot be listened on).
     """
     prepare_loop()
-    async with open_store(config) as store, Transport(wall_clock) as transport:
-        daemon = Daemon(config, store=store, transport=transport, echo=echo)
+    patience = None if once else Patience()  # a pass fails where the daemon waits
+    async with open_store(config, patience) as store, Transport(wall_clock) as transport:
+        daemon = Daemon(config, store=store, transport=transport, echo=echo, patience=patience)
         try:
             if once:
                 return await until_stopped(daemon, daemon.once)
@@ -80,7 +85,7 @@ async def _serve(daemon: Daemon, reloading: Reloading, store: SqliteStore, path:
     server = daemon.config.server
     listeners = []
     if server is not None:
-        app = web.create_app(daemon.sources, daemon.metrics.registry)
+        app = web.create_app(daemon.sources, daemon.metrics.registry, daemon.store_failing)
         addresses = [(server.host, server.port)]
         if server.probes is not None:
             addresses.append((server.probes.host, server.probes.port))

@@ -6,6 +6,7 @@ drops the lock when its holder dies, however it dies; the file itself stays.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,6 +17,9 @@ from typing import TypedDict
 from watcher.errors import StoreError, StoreLocked
 
 __all__ = ["LockHolder", "StoreLock", "read_lock"]
+
+_CLOSED = b'{"closed": true}'
+"""The last word of an owner that closed the store in order."""
 
 _GLANCES = 100
 """How often the lock is tried while only glances (`read_lock`) stand in the way, 10 ms apart."""
@@ -30,12 +34,15 @@ class LockHolder(TypedDict):
 
 
 class StoreLock:
-    """The lock on a store, held from `acquire` to `release`."""
+    """The lock on a store, held from `acquire` to `release`. `orderly` tells whether the owner
+    before this one left the store in order; it was killed, or there was none, otherwise.
+    """
 
     def __init__(self, descriptor: int, holder: LockHolder) -> None:
         self._descriptor: int | None = descriptor
         self._holder = holder
-        self._write()
+        self.orderly = _CLOSED in os.pread(descriptor, 4096, 0)
+        self._write(json.dumps(holder).encode())
 
     @classmethod
     def acquire(cls, store: Path, owner: str) -> StoreLock:
@@ -63,19 +70,26 @@ class StoreLock:
     def record_socket(self, socket: str) -> None:
         """Leave word for commands where the holder listens."""
         self._holder = {**self._holder, "socket": socket}
-        self._write()
+        self._write(json.dumps(self._holder).encode())
 
-    def release(self) -> None:
-        """Let go; safe to call twice."""
+    def release(self, *, orderly: bool = False) -> None:
+        """Let go, and leave word whether the store is in order; safe to call twice."""
         if self._descriptor is not None:
+            if orderly:
+                with contextlib.suppress(StoreError):  # then the next owner looks more closely
+                    self._write(_CLOSED)
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _write(self) -> None:
-        if self._descriptor is not None:
-            text = json.dumps(self._holder).encode()
+    def _write(self, text: bytes) -> None:
+        if self._descriptor is None:
+            return
+        try:
             os.pwrite(self._descriptor, text, 0)
             os.ftruncate(self._descriptor, len(text))
+        except OSError as error:
+            reason = f"the store's lock file cannot be written: {error.strerror}"
+            raise StoreError(f"{reason}; make room on the disk") from error
 
 
 def read_lock(store: Path | str) -> LockHolder | None:

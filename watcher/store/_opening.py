@@ -82,7 +82,7 @@ def open_owner(path: Path, owner: str) -> tuple[StoreLock, Writer]:
         raise StoreError(f"the directory {path.parent} does not exist; create it or change `store`")
     lock = StoreLock.acquire(path, owner)
     try:
-        return lock, Writer(open_writer(path), path)
+        return lock, Writer(open_writer(path, thorough=not lock.orderly), path)
     except BaseException:
         lock.release()
         raise

@@ -14,25 +14,34 @@ from typing import Any
 import aiosqlite
 import anyio
 
-from watcher.errors import StoreError
-from watcher.store._schema import store_error
+from watcher.errors import StoreDamaged, StoreError
+from watcher.store._schema import BUSY, store_error
+from watcher.store.patience import Patience
 
 __all__ = ["Reader"]
 
 
 class Reader:
-    """Reads rows; every failure of SQLite's is a StoreError."""
+    """Reads rows; every failure of SQLite's is a StoreError. `damaged` once it met damage."""
 
-    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+    def __init__(
+        self, connection: aiosqlite.Connection, path: Path, patience: Patience | None = None
+    ) -> None:
         self._connection = connection
+        self._patience = patience
         self.path = path
+        self.damaged = False
         self._open = True
 
     @classmethod
-    async def open(cls, path: Path) -> Reader:
-        """Open the file for reading; it must exist, and its path be absolute."""
+    async def open(cls, path: Path, patience: Patience | None = None) -> Reader:
+        """Open the file for reading; it must exist, and its path be absolute. With `patience`,
+        what passes is waited for.
+        """
         # `as_uri` escapes what a path may hold of `?`, `#` and `%`.
-        connection = aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = aiosqlite.connect(
+            f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY
+        )
         # aiosqlite's thread would keep the interpreter from exiting if nobody closed the
         # connection (omnilib/aiosqlite#369), and it offers no way to say otherwise.
         connection._thread.daemon = True
@@ -43,16 +52,23 @@ class Reader:
                 await connection.execute_fetchall("PRAGMA case_sensitive_like = ON")
             except sqlite3.Error as error:
                 raise store_error(path, error) from error
-        return cls(connection, path)
+        return cls(connection, path, patience)
 
     async def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement in one hop to the connection's thread and give all its rows."""
+        if self._patience is None:
+            return await self._fetch(statement, parameters)
+        return await self._patience.see_through(lambda _: self._fetch(statement, parameters))
+
+    async def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         if not self._open:
             raise StoreError(f"the store {self.path} is closed")
         try:
             rows = await self._connection.execute_fetchall(statement, parameters)
         except sqlite3.Error as error:
-            raise store_error(self.path, error) from error
+            found = store_error(self.path, error)
+            self.damaged |= isinstance(found, StoreDamaged)
+            raise found from error
         return [tuple(row) for row in rows]
 
     async def close(self) -> None:

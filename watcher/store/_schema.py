@@ -7,17 +7,37 @@ edited. SQLite's `user_version` says which have been applied.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
-from watcher.errors import StoreError
+from watcher.errors import StoreDamaged, StoreError, StoreUnavailable
 
-__all__ = ["APPLICATION_ID", "check_version", "migrate", "migrations", "open_writer", "store_error"]
+__all__ = [
+    "APPLICATION_ID",
+    "BUSY",
+    "check_version",
+    "migrate",
+    "migrations",
+    "open_writer",
+    "store_error",
+]
 
 APPLICATION_ID = 0x696E6277
 """Marks the file as ours (`inbw` in its header), so that no other program's database is touched."""
+
+
+_DAMAGED = (
+    "it is damaged or no SQLite database: restore a backup or move it away"
+    " (with the files beside it that end in -wal and -shm)"
+)
+_FOR_GOOD = frozenset({"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA"})
+"""Errors of the disk after which nobody knows what is on it: to try again would hide that."""
+
+BUSY = 3.0
+"""Seconds that SQLite itself waits for another program's lock."""
 
 
 def migrations() -> Sequence[str]:
@@ -27,25 +47,32 @@ def migrations() -> Sequence[str]:
     return [step.read_text(encoding="utf-8") for step in steps]
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
-    """Open the only writing connection, create or migrate the schema; raises StoreError."""
+def open_writer(path: Path, *, thorough: bool = False) -> sqlite3.Connection:
+    """Open the only writing connection, create or migrate the schema; raises StoreError.
+
+    `thorough`: every page of the file is looked at first, as after an end that was not orderly.
+    """
     try:
-        if not path.exists():
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path} is no file; check that the path in `store` names one")
+        if path.exists() and path.stat().st_size:
+            _inspect(path, thorough=thorough)
+        else:
+            _refuse_orphan(path)
             path.touch(mode=0o600)  # it will hold personal data; SQLite's side files follow it
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=BUSY, isolation_level=None, check_same_thread=False
+        )
     except (OSError, sqlite3.Error) as error:
         raise store_error(path, error) from error
     try:
-        _check_owner(connection, path)
-        steps = migrations()
-        check_version(path, _pragma(connection, "user_version"), len(steps))
         if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
             raise StoreError(
                 f"{path}: this file system cannot hold the store (no WAL mode); use a local disk"
             )
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        migrate(connection, steps)
+        migrate(connection, migrations())
     except sqlite3.Error as error:
         connection.close()
         raise store_error(path, error) from error
@@ -53,6 +80,31 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _inspect(path: Path, *, thorough: bool) -> None:
+    """Refuse a file that this program must not touch, before anything in it is changed: a connection
+    that can only read moves no page of the WAL into it either.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY)) as connection:
+        _check_owner(connection, path)
+        check_version(path, _pragma(connection, "user_version"), len(migrations()))
+        if thorough:
+            ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+            if found != "ok":
+                said = " ".join(found.split())
+                raise StoreDamaged(f"the store {path} is damaged ({said}); {_DAMAGED}")
+
+
+def _refuse_orphan(path: Path) -> None:
+    """Refuse an empty file, or none, beside a WAL that holds something: SQLite would delete that."""
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise StoreDamaged(
+            f"{wal} has the end of a store whose beginning, {path}, is missing or empty;"
+            " restore both from one backup, or move the first one away"
+        )
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[str]) -> None:
@@ -89,18 +141,21 @@ def check_version(path: Path, version: int, own: int, *, exact: bool = False) ->
 def store_error(path: Path, error: Exception) -> StoreError:
     """Say in one line what SQLite complains about, and what a person can do."""
     name = "SQLITE_PERM" if isinstance(error, OSError) else getattr(error, "sqlite_errorname", "")
+    kind: type[StoreError] = StoreError
     match name.split("_")[1] if name.startswith("SQLITE_") else "":
         case "NOTADB" | "CORRUPT":
-            remedy = "it is damaged or no SQLite database: restore a backup or move it away"
+            kind, remedy = StoreDamaged, _DAMAGED
         case "FULL":
-            remedy = "make room on the disk"
+            kind, remedy = StoreUnavailable, "make room on the disk"
+        case "BUSY" | "LOCKED":
+            kind, remedy = StoreUnavailable, "another program holds it: close that one"
         case "CANTOPEN" | "PERM" | "READONLY" | "AUTH":
             remedy = "check that the path exists and who may read and write it and its directory"
-        case "BUSY" | "LOCKED":
-            remedy = "another program holds it: close that one"
+        case "IOERR" if name not in _FOR_GOOD:
+            kind, remedy = StoreUnavailable, "make room on the disk, check its quota and its health"
         case _:
             remedy = "check the disk, then start again"
-    return StoreError(f"the store {path} failed: {error}; {remedy}")
+    return kind(f"the store {path} failed: {error}; {remedy}")
 
 
 def _check_owner(connection: sqlite3.Connection, path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from watcher.errors import StoreError
+from watcher.errors import StoreDamaged, StoreError
 from watcher.store._schema import store_error
 
 __all__ = ["Writer"]
@@ -50,11 +50,13 @@ class _Job:
 class Writer(Executor):
     """An executor whose jobs are transactions on `connection`; `loop.run_in_executor` awaits them.
 
-    A job that is cancelled before its turn never runs; one that runs is committed whole.
+    A job that is cancelled before its turn never runs; one that runs is committed whole. `damaged`
+    once a job met a page that is none.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection = connection
+        self.damaged = False
         self._path = path
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._open = True
@@ -117,6 +119,7 @@ class Writer(Executor):
                 job.error = job.error or store_error(self._path, error)
             self._roll_back()
         for job in group:
+            self.damaged |= isinstance(job.error, StoreDamaged)
             job.tell()
 
     def _attempt(self, job: _Job) -> None:
@@ -124,12 +127,14 @@ class Writer(Executor):
         self.connection.execute("SAVEPOINT job")
         try:
             job.result = job.work()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, its caller is told
+        except BaseException as error:
             job.error = (
                 store_error(self._path, error) if isinstance(error, sqlite3.Error) else error
             )
-            # Fails where SQLite has undone the whole group by itself (an I/O error, say): then
-            # nobody in it may be told of success.
+            # Not possible where SQLite has undone the whole group by itself (a full disk, say):
+            # then nobody in it may be told of success, and everybody of the same cause.
+            if isinstance(error, sqlite3.Error) and not self.connection.in_transaction:
+                raise
             self.connection.execute("ROLLBACK TO job")
         self.connection.execute("RELEASE job")
 

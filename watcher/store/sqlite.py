@@ -39,6 +39,7 @@ from watcher.store._lock import LockHolder, StoreLock, read_lock
 from watcher.store._opening import absolute, copy_to_memory, in_thread, open_file, open_owner
 from watcher.store._reader import Reader
 from watcher.store._writer import Writer
+from watcher.store.patience import Patience
 
 __all__ = ["LockHolder", "SqliteStore", "copy_to_memory", "read_lock"]
 
@@ -55,29 +56,34 @@ class SqliteStore:
         reader: Reader,
         writer: Writer | None = None,
         lock: StoreLock | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.path = path
         self._reader = reader
         self._writer = writer
         self._lock = lock
+        self._patience = patience
 
     @classmethod
-    async def open(cls, path: Path | str, owner: str = "daemon") -> SqliteStore:
+    async def open(
+        cls, path: Path | str, owner: str = "daemon", *, patience: Patience | None = None
+    ) -> SqliteStore:
         """Open the store as its only owner; creates the file and brings its schema up to date.
 
-        `owner` is told to whoever finds the store locked. Raises StoreLocked, or StoreError with
+        `owner` is told to whoever finds the store locked. With `patience`, what is asked of the
+        open store waits for a full disk or a lock instead of failing. Raises StoreLocked, or StoreError with
         a remedy when the path cannot hold a store.
         """
         path = absolute(path)
         with anyio.CancelScope(shield=True):  # never leave a lock or a thread behind
             lock, writer = await in_thread(functools.partial(open_owner, path, owner))
             try:
-                reader = await Reader.open(path)
+                reader = await Reader.open(path, patience)
             except BaseException:
                 await in_thread(writer.shutdown)
                 lock.release()
                 raise
-        return cls(path, reader, writer, lock)
+        return cls(path, reader, writer, lock, patience)
 
     @classmethod
     async def open_reader(cls, path: Path | str) -> SqliteStore:
@@ -99,7 +105,7 @@ class SqliteStore:
             if self._writer is not None:
                 await in_thread(self._writer.shutdown)
             if self._lock is not None:
-                self._lock.release()
+                self._lock.release(orderly=not self._damaged)
 
     # What is known of sources
 
@@ -131,6 +137,31 @@ class SqliteStore:
     async def _write(
         self, transaction: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        """Have a transaction run, with patience where there is any."""
+        if self._patience is None:
+            return await self._run(transaction, *args, **kwargs)
+        return await self._patience.see_through(lambda _: self._run(transaction, *args, **kwargs))
+
+    async def _take(
+        self,
+        transaction: Callable[Concatenate[Any, str, datetime, P], T],
+        receiver: str,
+        now: datetime,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Have deliveries claimed as of `now`, or as of when it succeeds: a lease that began in
+        the past would be over too early.
+        """
+        if self._patience is None:
+            return await self._run(transaction, receiver, now, *args, **kwargs)
+        return await self._patience.see_through(
+            lambda late: self._run(transaction, receiver, now + late, *args, **kwargs), claim=True
+        )
+
+    async def _run(
+        self, transaction: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Have the writer run a transaction, and wait for its outcome even when cancelled."""
         if self._writer is None:
             raise StoreError(f"the store {self.path} is open for reading only")
@@ -140,6 +171,10 @@ class SqliteStore:
         with anyio.CancelScope(shield=True):
             await asyncio.wait([outcome])
         return outcome.result()
+
+    @property
+    def _damaged(self) -> bool:
+        return self._reader.damaged or (self._writer is not None and self._writer.damaged)
 
     async def commit(self, commit: Commit) -> Sequence[Recorded]:
         return await self._write(_transactions.commit, commit)
@@ -154,9 +189,7 @@ class SqliteStore:
         relaxed: bool = False,
         together: bool = False,
     ) -> Sequence[Delivery]:
-        return await self._write(
-            _transactions.claim, receiver, now, lease, limit, relaxed, together
-        )
+        return await self._take(_transactions.claim, receiver, now, lease, limit, relaxed, together)
 
     async def settle(
         self,
@@ -171,7 +204,7 @@ class SqliteStore:
     async def collect(
         self, receiver: str, now: datetime, *, lease: timedelta
     ) -> Sequence[Delivery]:
-        return await self._write(_transactions.collect, receiver, now, lease)
+        return await self._take(_transactions.collect, receiver, now, lease)
 
     async def acknowledge(
         self, conversation: str, source: str | None, note: str, now: datetime

@@ -25,8 +25,15 @@ Status = Callable[[], Sequence[Mapping[str, Any]]]
 """Gives how each source stands; of each, `source`, `attempted` and `stale` are read here."""
 
 
-def create_app(status: Status, registry: CollectorRegistry) -> Starlette:
-    """Make the application with `/healthz`, `/readyz` and `/metrics`."""
+def create_app(
+    status: Status,
+    registry: CollectorRegistry,
+    store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
+) -> Starlette:
+    """Make the application with `/healthz`, `/readyz` and `/metrics`.
+
+    `store_failing` tells what keeps the store from working; meanwhile nothing is ready.
+    """
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -36,8 +43,13 @@ def create_app(status: Status, registry: CollectorRegistry) -> Starlette:
         waiting = [str(one["source"]) for one in sources if not one["attempted"]]
         stale = [str(one["source"]) for one in sources if one["stale"]]
         strict = "strict" in request.query_params
-        ready = not waiting and (not stale if strict else len(stale) < len(sources))
-        body = {"ready": ready, "waiting": waiting, "stale": stale}
+        trouble = store_failing()
+        ready = (
+            trouble is None and not waiting and (not stale if strict else len(stale) < len(sources))
+        )
+        body: dict[str, Any] = {"ready": ready, "waiting": waiting, "stale": stale}
+        if trouble is not None:
+            body["store"] = trouble
         return JSONResponse(body, status_code=200 if ready else 503)
 
     async def metrics(_request: Request) -> Response:
