@@ -15,17 +15,20 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from watcher.cli.foresight import Measured, look_ahead, say_plan, say_warnings
 from watcher.cli.options import ConfigPaths
 from watcher.cli.reach import load
 from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
 from watcher.clock import wall_clock
 from watcher.config import AppriseReceiver, Config
 from watcher.config.files import find_paths, read
+from watcher.config.tree import Entries
 from watcher.daemon.plans import plan_source
 from watcher.errors import Problem, SourceChanged, SourceError, SourceUnavailable
 from watcher.notify.apprise import validate
 from watcher.poller import SourcePlan
-from watcher.providers import Check
+from watcher.poller.poll import SET_PAGES
+from watcher.providers import Check, Members, Motion
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -39,12 +42,15 @@ LONGEST_WALK = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a provider said. `error` is None when the token works."""
+    """What a provider said. `error` is None when the token works; then `measured` tells what its
+    first pages show of the inbox.
+    """
 
     source: str
     provider: str
     seconds: float
     error: SourceError | None
+    measured: Measured
 
 
 def register(app: typer.Typer) -> None:
@@ -79,12 +85,33 @@ def check(
     if problems:
         raise typer.Exit(MISUSED)
     screen.write(_summary(loaded))
-    if online:
-        outcomes = anyio.run(_ask_all, loaded)
-        for outcome in outcomes:
-            _show(screen, outcome)
-        if any(outcome.error for outcome in outcomes):
-            raise typer.Exit(FAILED)
+    outcomes = anyio.run(_ask_all, loaded) if online else ()
+    for outcome in outcomes:
+        _show(screen, outcome)
+    _show_plans(screen, loaded, config, outcomes)
+    if any(outcome.error for outcome in outcomes):
+        raise typer.Exit(FAILED)
+
+
+def _show_plans(
+    screen: Screen, loaded: Config, paths: Sequence[Path] | None, outcomes: Sequence[Outcome]
+) -> None:
+    """Tell how many requests each source will make, and warn where that cannot be."""
+    measured = {each.source: each.measured for each in outcomes if each.error is None}
+    plans = anyio.run(look_ahead, loaded, measured)
+    for plan in plans:
+        screen.write(say_plan(plan))
+    warnings = tuple(say_warnings(plans))
+    if not warnings:
+        return
+    places = read(find_paths(paths, os.environ)).sources
+    for source, key, problem, remedy in warnings:
+        if key == "poll_every" and any("limit wins" in str(one) for one in loaded.warnings):
+            continue  # polls so far beyond the limit that loading has said so
+        entry = places[source]
+        interval = entry.value.get(key) if isinstance(entry.value, Entries) else None
+        place = interval.value.place if interval else entry.key.place
+        screen.note(f"warning: {place.problem(f'the source `{source}`: {problem}', remedy)}")
 
 
 def _summary(loaded: Config) -> str:
@@ -134,9 +161,11 @@ async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:
 
     async def ask(plan: SourcePlan) -> None:
         started = time.monotonic()
-        error = await _ask(plan)
+        visit = _Visit(plan)
+        error = await _ask(visit)
+        took = time.monotonic() - started
         outcomes[plan.name] = Outcome(
-            plan.name, plan.provider_name, time.monotonic() - started, error
+            plan.name, plan.provider_name, took, error, visit.measured(took)
         )
 
     async with Transport(wall_clock) as transport, anyio.create_task_group() as tasks:
@@ -145,11 +174,54 @@ async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:
     return tuple(outcomes[source.name] for source in loaded.sources)
 
 
-async def _ask(plan: SourcePlan) -> SourceError | None:
-    """Walk a provider's check to its end; gives what stood in the way."""
+class _Visit:
+    """A look at one provider: its own check, then how large its id sets are."""
+
+    def __init__(self, plan: SourcePlan) -> None:
+        self._plan = plan
+        self._learned: dict[str, Any] = {}
+        self._total: int | None = None
+        self._sets: dict[str, int] = {}
+        self._requests = 0
+
+    def measured(self, took: float) -> Measured:
+        """Give what the pages showed; `took` is how many seconds they all took together."""
+        each = took / self._requests if self._requests else 0.0
+        return Measured(self._total, self._sets, self._learned, each)
+
+    async def make(self) -> None:
+        """Walk the check to its end, then the id sets as far as polls would; raises SourceError."""
+        await self._walk(Check(), LONGEST_WALK)
+        for name in self._plan.provider.sets:
+            self._sets[name] = await self._walk(Members(name), SET_PAGES + 1)
+
+    async def _walk(self, motion: Motion, most: int) -> int:
+        """Walk at most so many pages; gives how many rows there were."""
+        provider, rows = self._plan.provider, 0
+        position = provider.start(motion)
+        for _ in range(most):
+            response = await self._plan.send(provider.request(position), urgent=True)
+            self._requests += 1
+            page = provider.parse(position, response)
+            rows += len(page.rows)
+            if page.total is not None:
+                self._total = page.total
+            if page.learned:
+                self._learned |= page.learned
+                provider.taught(self._learned)
+            position = provider.start(motion) if page.fallback else page.next
+            if position is None:
+                return rows
+        if isinstance(motion, Check):
+            raise SourceChanged("the check does not come to an end", "report this as a bug")
+        return rows
+
+
+async def _ask(visit: _Visit) -> SourceError | None:
+    """Visit a provider; gives what stood in the way."""
     try:
         with anyio.fail_after(DEADLINE):
-            await _walk(plan)
+            await visit.make()
     except TimeoutError:
         return SourceUnavailable(
             f"no complete answer within {DEADLINE:.0f} s", "try again, or look at base_url"
@@ -162,22 +234,6 @@ async def _ask(plan: SourcePlan) -> SourceError | None:
             "report this to whoever wrote the provider",
         )
     return None
-
-
-async def _walk(plan: SourcePlan) -> None:
-    provider = plan.provider
-    learned: dict[str, Any] = {}
-    position = provider.start(Check())
-    for _ in range(LONGEST_WALK):
-        response = await plan.send(provider.request(position), urgent=True)
-        page = provider.parse(position, response)
-        if page.learned:
-            learned |= page.learned
-            provider.taught(learned)
-        position = provider.start(Check()) if page.fallback else page.next
-        if position is None:
-            return
-    raise SourceChanged("the check does not come to an end", "report this as a bug")
 
 
 def _show(screen: Screen, outcome: Outcome) -> None:

@@ -20,6 +20,7 @@ from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
+from watcher.poller.demand import shares, tell
 from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
@@ -231,7 +232,15 @@ class Daemon:
 
     def sources(self) -> list[dict[str, Any]]:
         """Tell how each source stands."""
-        return [poller.status() for poller in self.pollers.values()]
+        demands = (poller.demand() for poller in self.pollers.values())
+        plans = {
+            demand.source: tell(demand, share)
+            for share in shares(demand for demand in demands if demand is not None)
+            for demand in share.demands
+        }
+        return [
+            {**poller.status(), "plan": plans.get(name)} for name, poller in self.pollers.items()
+        ]
 
     def store_failing(self) -> Mapping[str, Any] | None:
         """Tell what keeps the store from working, None if nothing does."""

@@ -33,13 +33,16 @@ MAX_PAGES = 200
 
 
 class PollWalk:
-    """What one source's polls remember of each other."""
+    """What one source's polls remember of each other. `sizes` are the rows of each id set, of one
+    that is too large as many as were looked at.
+    """
 
     def __init__(self) -> None:
         self.total: int | None = None
         self.missing: frozenset[str] = frozenset()
         self.vanished: frozenset[str] = frozenset()
         self.crowded = False
+        self.sizes: dict[str, int] = {}
         self._doubtful: dict[str, frozenset[str]] = {}
         self._whole = False
         self._failures = 0
@@ -168,11 +171,13 @@ class PollWalk:
             if position is None:
                 break
         else:
+            self.sizes[name] = len(shown)
             self._too_large.add(name)
             if name not in self._told:
                 self._told.add(name)
                 desk.log.info("an id set is too large to be polled; sweeps watch it", set=name)
             return
+        self.sizes[name] = len(shown)
         excused = self._excused.setdefault(name, set())
         known = set(await desk.store.members(desk.plan.name, name))
         excused &= known - shown

@@ -16,6 +16,7 @@ from watcher.clock import Clock
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
 from watcher.metrics import Metrics
 from watcher.pipeline import decide_hold
+from watcher.poller.demand import Demand, foresee
 from watcher.poller.desk import Desk
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
@@ -308,6 +309,17 @@ class SourcePoller:
             except SourceError:
                 return False
         return True
+
+    def demand(self) -> Demand | None:
+        """Tell what the source asks of its provider in an hour, None where the provider does not say."""
+        return foresee(
+            self.plan.name,
+            self.plan.provider,
+            poll_every=self.plan.poll_every,
+            sweep_every=self.plan.sweep_every,
+            conversations=self.desk.present if self.desk.state.baselined else None,
+            sets=self._poll.sizes,
+        )
 
     def status(self) -> dict[str, Any]:
         """Tell people how the source stands (plain JSON)."""

@@ -36,6 +36,7 @@ __all__ = [
     "Page",
     "Poll",
     "Position",
+    "Priced",
     "Provider",
     "ProviderSettings",
     "Quota",
@@ -181,6 +182,8 @@ class Page:
 class Budget:
     """A published request limit: `requests` in any `per` seconds, shared by all that has `key`.
 
+    `daily` is how many the provider allows in a day on top of that, None where it names no number;
+    it is planned with, and kept by the provider alone (`Provider.quota` reads what is left).
     `key` names what shares it at the provider (an organization, a location, a host). Keys must
     not contain a secret: derive them with `watcher.model.derive_id` where they depend on one.
     """
@@ -188,11 +191,12 @@ class Budget:
     key: str
     requests: int
     per: float
+    daily: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an answer's headers say of the budget: `remaining` requests until `resets` seconds pass."""
+    """What an answer says of the budget: `remaining` requests until `resets` seconds pass."""
 
     remaining: int
     resets: float
@@ -263,5 +267,18 @@ class Provider(Protocol):
         ...
 
     def quota(self, response: Response) -> Quota | None:
-        """Read the quota headers, where there are any."""
+        """Read what an answer says of the budget: quota headers, or a 429 that says how long nothing
+        is left. All sources that share the budget keep to it.
+        """
+        ...
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """What a provider may have besides: it can say beforehand what a walk costs."""
+
+    def cost(self, rows: int) -> int:
+        """Give how many requests a walk over so many rows takes, if nothing moves meanwhile: at
+        least one, also for none. A quiet poll costs what a walk over no rows costs.
+        """
         ...

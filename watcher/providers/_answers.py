@@ -12,9 +12,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
-from watcher.providers import Response
+from watcher.providers import Quota, Response
 
-__all__ = ["json_body", "judge", "retry_after", "said"]
+__all__ = ["json_body", "judge", "retry_after", "said", "used_up"]
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -33,6 +33,17 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             at = at.replace(tzinfo=UTC)
         seconds = (at - now).total_seconds()
     return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def used_up(response: Response, patience: float | None = None) -> Quota | None:
+    """Read a 429 as a quota of which nothing is left for as long as it says, or for `patience`
+    seconds; None for other answers, and where neither tells how long.
+    """
+    if response.status != 429:
+        return None
+    wish = retry_after(response.headers, response.received)
+    wait = wish if wish is not None else patience
+    return Quota(0, wait) if wait is not None else None
 
 
 def json_body(response: Response) -> Any:

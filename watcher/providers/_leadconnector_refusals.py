@@ -15,6 +15,7 @@ from watcher.providers._leadconnector_walk import DEFAULT_LIMIT
 from watcher.providers._leadconnector_wire import whole_number
 
 __all__ = [
+    "DAILY",
     "DOUBTFUL",
     "INTERVAL",
     "LONG_WAIT",
@@ -26,6 +27,9 @@ __all__ = [
 
 INTERVAL = 10.0
 """Seconds of the rate limit's window, to wait after a 429 (no `Retry-After` is documented)."""
+
+DAILY = 200_000
+"""Requests that a location may make in a day (documented)."""
 
 LONG_WAIT = 900.0
 """Seconds to wait when the day's requests are used up; no answer says when the day ends."""

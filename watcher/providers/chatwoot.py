@@ -32,7 +32,7 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._answers import json_body, judge, said
+from watcher.providers._answers import json_body, judge, said, used_up
 from watcher.providers._chatwoot_listing import Listing, read_conversation, read_listing
 from watcher.providers._chatwoot_walk import (
     First,
@@ -52,6 +52,9 @@ from watcher.providers._chatwoot_walk import (
 )
 
 __all__ = ["Chatwoot", "ChatwootSettings"]
+
+PAGE_SIZE = 25
+"""Rows of a page, unless the operator set `CONVERSATION_RESULTS_PER_PAGE` (`conversation_finder.rb`)."""
 
 NOT_FOR_YOU = "You are not authorized to do this action"
 """Chatwoot answers a lost permission on one conversation with 401 and these words, never 403
@@ -117,6 +120,7 @@ class Chatwoot:
         self._links = f"{self._base}/app/accounts/{settings.account_id}/conversations"
         self._raw = raw
         self._windows: bool | None = None
+        self._page_size = PAGE_SIZE
 
     @property
     def account(self) -> str:
@@ -133,9 +137,11 @@ class Chatwoot:
         return {"Api-Access-Token": token}
 
     def taught(self, learned: Mapping[str, Any]) -> None:
-        """Take over whether the server honours `updated_within`."""
+        """Take over whether the server honours `updated_within`, and its page size."""
         windows = learned.get("updated_within")
         self._windows = windows if isinstance(windows, bool) else None
+        size = learned.get("page_size")
+        self._page_size = size if type(size) is int and size > 0 else PAGE_SIZE
 
     def start(self, motion: Motion) -> Position:
         """Give the first position of a walk; there are no id sets."""
@@ -190,6 +196,8 @@ class Chatwoot:
                 step = after_walk(position, listing)
             case _:
                 step = after_first(listing)
+                if (listing.total or 0) > len(listing.ids) > 0:
+                    learned["page_size"] = len(listing.ids)
         partial = isinstance(position, Walk) and position.status != "all"
         return _page(listing, step, partial=partial, learned=learned)
 
@@ -199,18 +207,22 @@ class Chatwoot:
         """
         return skip_page(position)
 
+    def cost(self, rows: int) -> int:
+        """Give the pages of a walk, which ends on a short or empty one; the page size, which the
+        operator of the installation may change, is what was learned, or the default.
+        """
+        return rows // self._page_size + 1
+
     def member(self, name: str, conversation: Conversation) -> bool:
         """Say no: there are no id sets."""
         return False
 
     def quota(self, response: Response) -> Quota | None:
-        """Say nothing: Chatwoot sends no quota headers."""
-        return None
+        """Read a 429; Chatwoot sends no quota headers."""
+        return used_up(response, _patience(response))
 
     def _judge(self, response: Response) -> None:
-        # rack-attack counts in fixed minutes of the server's clock and sends no Retry-After.
-        patience = 60.0 - _server_time(response).second
-        judge(response, refused=_refusal, patience=patience)
+        judge(response, refused=_refusal, patience=_patience(response))
 
     def _looked_up(self, position: Single, response: Response) -> Page:
         """Read the answer to a look-up.
@@ -241,6 +253,13 @@ def _page(listing: Listing, step: Step, *, partial: bool, learned: Mapping[str, 
         missing=listing.missing,
         learned=learned,
     )
+
+
+def _patience(response: Response) -> float:
+    """Give the rest of the minute: rack-attack counts in fixed minutes of the server's clock, and
+    sends no Retry-After.
+    """
+    return 60.0 - _server_time(response).second
 
 
 def _server_time(response: Response) -> datetime:

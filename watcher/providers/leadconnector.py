@@ -35,8 +35,9 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._answers import json_body, said
+from watcher.providers._answers import json_body, said, used_up
 from watcher.providers._leadconnector_refusals import (
+    DAILY,
     DOUBTFUL,
     INTERVAL,
     LONG_WAIT,
@@ -113,8 +114,10 @@ class HighLevel:
 
     @property
     def budget(self) -> Budget:
-        """100 requests in 10 seconds per location (documented for apps, assumed for tokens)."""
-        return Budget(f"leadconnector:{self._settings.location_id}", 100, INTERVAL)
+        """100 requests in 10 seconds, 200,000 in a day, per location (documented for apps, assumed for
+        tokens).
+        """
+        return Budget(f"leadconnector:{self._settings.location_id}", 100, INTERVAL, daily=DAILY)
 
     def authorization(self, token: str) -> Mapping[str, str]:
         """Give the headers that carry the token."""
@@ -188,6 +191,14 @@ class HighLevel:
         """Reach what is behind a page that always fails from the other end of the list."""
         return detour(position) if isinstance(position, Walk) else None
 
+    def cost(self, rows: int) -> int:
+        """Give the pages of a walk, which ends on a short one. Each but the first brings the last
+        row of the one before again, because rows of one millisecond may lie on both.
+        """
+        if rows < self._limit:
+            return 1
+        return 2 + (rows - self._limit) // max(1, self._limit - 1)
+
     def member(self, name: str, conversation: Conversation) -> bool:
         """Tell whether the provider's filter `name` would select the conversation as known."""
         if name == "unread":
@@ -195,9 +206,11 @@ class HighLevel:
         return conversation.assignee is None
 
     def quota(self, response: Response) -> Quota | None:
-        """Read the documented X-RateLimit headers."""
+        """Read the documented X-RateLimit headers; a 429 without them means a whole interval."""
         if day_is_over(response):
             return Quota(0, LONG_WAIT)
+        if response.status == 429:
+            return used_up(response, INTERVAL)
         remaining = whole_number(response.headers.get("x-ratelimit-remaining"))
         if remaining is None:
             return None

@@ -34,7 +34,7 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._answers import judge
+from watcher.providers._answers import judge, used_up
 from watcher.providers._leadping_check import (
     AllAt,
     ConfirmAt,
@@ -252,13 +252,17 @@ class Leadping:
         """Give None: only a page itself tells the token of the one after it."""
         return None
 
+    def cost(self, rows: int) -> int:
+        """Give the pages of a walk; the last one carries no token."""
+        return max(1, -(-rows // self._settings.page_size))
+
     def member(self, name: str, conversation: Conversation) -> bool:
         """Tell False: there are no id sets."""
         return False
 
     def quota(self, response: Response) -> Quota | None:
-        """Give None: no header of an answer speaks of the limit."""
-        return None
+        """Read a 429: it may say how long to wait (documented); no header speaks of the limit."""
+        return used_up(response)
 
 
 def _about_the_lead(at: LookUpAt, response: Response) -> bool:

@@ -1,0 +1,254 @@
+"""What sources ask of their providers in an hour, beforehand, and whether that fits the budget.
+
+Law: pure. The figures are those of a quiet inbox: each change that only an id set shows costs a
+look-up besides, a burst of activity further pages of a poll.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from watcher.poller.poll import SET_PAGES
+from watcher.providers import Budget, Priced, Provider
+from watcher.transport.budget import RESERVE, SAFETY
+
+__all__ = ["Advice", "Demand", "Share", "advise_on_time", "foresee", "shares", "tell"]
+
+HOUR = 3600.0
+DAY = 86_400.0
+
+UNKNOWN = 1000
+"""Conversations that are reckoned with where their number is not known."""
+
+BUSY = 0.9
+"""Share of its time that a source may spend waiting for answers: one request is under way at once."""
+
+STEPS = tuple(
+    float(step * unit)
+    for unit, steps in (
+        (1, (1, 2, 5, 10, 15, 20, 30)),
+        (60, (1, 2, 5, 10, 15, 20, 30)),
+        (3600, (1, 2, 3, 4, 6, 8, 12, 24)),
+    )
+    for step in steps
+)
+"""Intervals that are advised, so that nobody reads `sweep_every: 17m23s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one source asks for: a poll of `poll` requests (id sets included) every `poll_every`
+    seconds, a sweep of `sweep` requests every `sweep_every` seconds.
+
+    `conversations` is None where their number is not known: the figures are for 1,000 then.
+    """
+
+    source: str
+    budget: Budget
+    poll_every: float
+    sweep_every: float
+    conversations: int | None
+    poll: int
+    sweep: int
+
+    @property
+    def sweeps(self) -> float:
+        """Sweeps in an hour."""
+        return HOUR / self.sweep_every
+
+    @property
+    def polls(self) -> float:
+        """Polls in an hour. One follows each sweep at once, and the next is counted from there; the
+        one that is due when a sweep begins goes between its pages, where it has several.
+        """
+        ratio = self.sweep_every / self.poll_every
+        return self.sweeps * (math.floor(ratio) + 1 if self.sweep > 1 else math.ceil(ratio))
+
+    @property
+    def polling(self) -> float:
+        """Requests of an hour's polls."""
+        return self.polls * self.poll
+
+    @property
+    def hourly(self) -> float:
+        """Requests of an hour."""
+        return self.polling + self.sweeps * self.sweep
+
+    def to_plain(self) -> dict[str, Any]:
+        """Give the figures as plain JSON."""
+        return {
+            "conversations": self.conversations,
+            "polls_per_hour": round(self.polls, 1),
+            "requests_per_poll": self.poll,
+            "sweeps_per_hour": round(self.sweeps, 2),
+            "requests_per_sweep": self.sweep,
+            "requests_per_hour": math.ceil(self.hourly),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """That the intervals ask for too much, and what would fit: `seconds` as this source's interval
+    `key` (`poll_every` or `sweep_every`); None where that alone does not help.
+    """
+
+    source: str
+    key: str
+    reason: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Sources that share a budget."""
+
+    budget: Budget
+    demands: tuple[Demand, ...]
+
+    @property
+    def hourly(self) -> float:
+        """Requests that they ask for in an hour, together."""
+        return sum(demand.hourly for demand in self.demands)
+
+    @property
+    def allowed(self) -> float:
+        """Requests that the provider allows in an hour."""
+        return min(self._spread, self._daily)
+
+    @property
+    def _spread(self) -> float:
+        return self.budget.requests * HOUR / self.budget.per
+
+    @property
+    def _daily(self) -> float:
+        daily = self.budget.daily
+        return math.inf if daily is None else daily * HOUR / DAY
+
+    @property
+    def for_polls(self) -> float:
+        """What of it polls may use: a little is left, because two clocks are never the same."""
+        return min(self._spread * SAFETY, self._daily)
+
+    @property
+    def for_all(self) -> float:
+        """What of it polls and sweeps together may use: sweeps leave a part to the polls."""
+        return min(self._spread * SAFETY * (1 - RESERVE), self._daily)
+
+    def fits(self, *, polls_alone: bool = False) -> bool:
+        """Tell whether everything, or what polls ask for, fits the budget."""
+        if polls_alone:
+            return sum(demand.polling for demand in self.demands) <= self.for_polls
+        return self.hourly <= self.for_all
+
+    def advise(self) -> Advice | None:
+        """Say what does not fit, None where everything does."""
+        if not self.fits(polls_alone=True):
+            most = max(self.demands, key=lambda demand: demand.polling)
+            asked = sum(demand.polling for demand in self.demands)
+            reason = f"polls alone ask for {_about(asked)} requests an hour"
+            slower = _first_that(most, "poll_every", lambda d: self._with(d).fits(polls_alone=True))
+            return Advice(most.source, "poll_every", reason, slower)
+        if not self.fits():
+            most = max(self.demands, key=lambda demand: demand.sweeps * demand.sweep)
+            reason = f"polls and sweeps ask for {_about(self.hourly)} requests an hour"
+            slower = _first_that(most, "sweep_every", lambda d: self._with(d).fits())
+            return Advice(most.source, "sweep_every", reason, slower)
+        return None
+
+    def _with(self, changed: Demand) -> Share:
+        """Give the same with one source's demand changed."""
+        return replace(
+            self,
+            demands=tuple(changed if one.source == changed.source else one for one in self.demands),
+        )
+
+
+def tell(demand: Demand, share: Share) -> dict[str, Any]:
+    """Give a source's plan as plain JSON, with what it shares its budget with."""
+    return {
+        **demand.to_plain(),
+        "budget_per_hour": math.floor(share.allowed),
+        "asked_together": math.ceil(share.hourly),
+        "shared_with": [one.source for one in share.demands if one.source != demand.source],
+        "fits": share.advise() is None,
+    }
+
+
+def foresee(
+    source: str,
+    provider: Provider,
+    *,
+    poll_every: float,
+    sweep_every: float,
+    conversations: int | None,
+    sets: Mapping[str, int],
+) -> Demand | None:
+    """Reckon what a source asks for; None where its provider does not say what walks cost.
+
+    `sets` is how many conversations each id set has, as far as known; one that is not counts as
+    small. A set that is too large to be polled is tried once after each sweep.
+    """
+    if not isinstance(provider, Priced):
+        return None
+    rows = UNKNOWN if conversations is None else conversations
+    poll, sweep = provider.cost(0), provider.cost(rows)
+    for name in provider.sets:
+        pages = provider.cost(sets.get(name, 0))
+        if pages <= SET_PAGES:
+            poll += pages
+        else:
+            sweep += SET_PAGES
+    return Demand(source, provider.budget, poll_every, sweep_every, conversations, poll, sweep)
+
+
+def shares(demands: Iterable[Demand]) -> tuple[Share, ...]:
+    """Put together the sources that share a budget, the narrowest of their limits counting."""
+    by_key: dict[str, list[Demand]] = {}
+    for demand in demands:
+        by_key.setdefault(demand.budget.key, []).append(demand)
+    return tuple(
+        Share(
+            min((one.budget for one in sharing), key=lambda b: b.requests / b.per), tuple(sharing)
+        )
+        for sharing in by_key.values()
+    )
+
+
+def advise_on_time(demand: Demand, seconds: float) -> Advice | None:
+    """Say when answers that take so many seconds each are too slow for the intervals: a source has
+    one request under way at once. None where they are quick enough.
+    """
+    room = BUSY * HOUR / seconds if seconds > 0 else math.inf
+    if demand.hourly <= room:
+        return None
+    reason = (
+        f"{_about(demand.hourly)} requests an hour, one after the other, take longer than that when"
+        f" each takes {seconds:.1f} s"
+    )
+    for key in ("sweep_every", "poll_every"):
+        slower = _first_that(demand, key, lambda changed: changed.hourly <= room)
+        if slower is not None:
+            return Advice(demand.source, key, reason, slower)
+    return Advice(demand.source, "poll_every", reason, None)
+
+
+def _first_that(demand: Demand, key: str, fits: Callable[[Demand], bool]) -> float | None:
+    """Give the shortest of the usual intervals, longer than the present one, that fits."""
+    for step in STEPS:
+        if step <= (demand.poll_every if key == "poll_every" else demand.sweep_every):
+            continue
+        changed = (
+            replace(demand, poll_every=step, sweep_every=max(step, demand.sweep_every))
+            if key == "poll_every"
+            else replace(demand, sweep_every=step)
+        )
+        if fits(changed):
+            return step
+    return None
+
+
+def _about(number: float) -> str:
+    return f"about {math.ceil(number):,}"
