@@ -82,6 +82,11 @@ class SourceError(WatcherError):
         self.reached = reached
         super().__init__(f"{reason} ({remedy})" if remedy else reason)
 
+    @property
+    def concerns_all(self) -> bool:
+        """Whether any other request to the source would fail for the same reason now."""
+        return False
+
 
 class SourceUnavailable(SourceError):
     """Try again later.
@@ -104,9 +109,17 @@ class SourceUnavailable(SourceError):
         self.retry_after = retry_after
         self.connect = connect
 
+    @property
+    def concerns_all(self) -> bool:
+        return self.connect or self.retry_after is not None
+
 
 class SourceRefused(SourceError):
     """The credentials, a permission or the account are refused; asking again at once is useless."""
+
+    @property
+    def concerns_all(self) -> bool:
+        return True
 
 
 class SourceChanged(SourceError):

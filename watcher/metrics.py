@@ -41,6 +41,31 @@ class Metrics:
             "When the source was last read, in seconds since the epoch.",
             "source",
         )
+        self.lag = gauge(
+            "source_lag_seconds",
+            "Seconds since the source's last good poll or sweep.",
+            "source",
+        )
+        self.stale = gauge(
+            "source_stale",
+            "1 while the source fails or has not been read for three poll intervals.",
+            "source",
+        )
+        self.planned = gauge(
+            "source_planned_requests_per_hour",
+            "Requests that the source's intervals ask for in an hour.",
+            "source",
+        )
+        self.allowed = gauge(
+            "source_budget_requests_per_hour",
+            "Requests that the provider allows in an hour to all that share the source's limit.",
+            "source",
+        )
+        self.waited = gauge(
+            "source_budget_wait_seconds",
+            "Seconds that requests have waited for the limit that the source shares.",
+            "source",
+        )
         self.conversations = gauge("conversations", "Conversations known.", "source")
         self.store_failing = gauge("store_failing", "1 while the store cannot be read or written.")
         self.deliveries = counter("deliveries", "Attempts to deliver.", "receiver", "outcome")

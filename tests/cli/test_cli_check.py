@@ -8,7 +8,48 @@ from workshop import SECRET_PATH, TOKEN, Workshop
 def test_a_good_configuration_is_counted_and_the_store_named(shop: Workshop) -> None:
     result = shop.run("check")
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"ok: 1 source, 1 receiver, 1 rule; the store will be {shop.store}\n"
+    first, plan = result.stdout.splitlines()
+    assert first == f"ok: 1 source, 1 receiver, 1 rule; the store will be {shop.store}"
+    assert plan.startswith("support (chatwoot): this source will use about ")
+
+
+def test_the_plan_is_for_each_thousand_until_somebody_has_counted(shop: Workshop) -> None:
+    plan = (
+        "about {} of 180,000 requests an hour: {} polls of 1, 4 sweeps of {} for {} conversations"
+    )
+    guessed = shop.run("check", "--no-secrets", secrets=False).stdout
+    assert plan.format("3,768", "3,604", 41, "each 1,000") in guessed
+    assert plan.format("3,604", "3,600", 1, "4") in shop.run("check", "--online").stdout
+    assert shop.run("run", "--once").exit_code == 0
+    assert plan.format("3,604", "3,600", 1, "4") in shop.run("check").stdout
+
+
+def test_an_interval_that_cannot_be_met_is_warned_of_with_one_that_fits(shop: Workshop) -> None:
+    shop.write_sources(
+        "  support:\n    provider: leadping\n    token: ${CHAT_TOKEN}\n    page_size: 2\n"
+        "    sweep_every: 1m\n",
+    )
+    result = shop.run("check")
+    assert result.exit_code == 0, result.output
+    line = " ".join(result.stderr.split())
+    assert line.startswith(
+        f"warning: {shop.config}:8:18: the source `support`: polls and sweeps ask"
+    )
+    assert "about 30,180 requests an hour" in line
+    assert "the provider leaves 13,680 for them" in line
+    assert "`sweep_every: 5m` for `support` would fit" in line
+    again = shop.config.read_text().replace("sweep_every: 1m", "sweep_every: 5m")
+    shop.config.write_text(again)
+    assert shop.run("check").stderr == ""
+
+
+def test_sources_that_share_a_limit_are_added_up(shop: Workshop) -> None:
+    one = "provider: leadping, token: 'a-token-of-mine', organization: acme, poll_every: 1s"
+    shop.write_sources("".join(f"  {name}: {{{one}}}\n" for name in ("a", "b", "c")))
+    result = shop.run("check")
+    assert result.stdout.count("which share this limit, 10,932") == 3
+    assert "a (leadping): this source will use about 3,644 of 18,000 requests" in result.stdout
+    assert "with b, c, which share" in result.stdout
 
 
 def test_every_mistake_is_told_with_its_place_on_stderr(shop: Workshop) -> None:

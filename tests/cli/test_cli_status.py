@@ -37,6 +37,18 @@ def test_status_of_a_running_daemon_is_its_own(shop: Workshop, running: Any) -> 
         watcher, source, receiver = json_lines(shop.run("status", "--json").stdout)
         assert f"process {daemon.process.pid}" in watcher["daemon"]
         assert (source["source"], source["conversations"], source["stale"]) == ("support", 4, False)
+        assert source["plan"] == {
+            "conversations": 4,
+            "polls_per_hour": 3600.0,
+            "requests_per_poll": 1,
+            "sweeps_per_hour": 4.0,
+            "requests_per_sweep": 1,
+            "requests_per_hour": 3604,
+            "budget_per_hour": 180000,
+            "asked_together": 3604,
+            "shared_with": [],
+            "fits": True,
+        }
         assert receiver["pending"] == 0
         assert daemon.stop(signal.SIGTERM) == 0
     assert "no daemon runs" in shop.run("status").stdout

@@ -95,6 +95,14 @@ class Workshop:
             f"{more}"
         )
 
+    def write_sources(self, text: str) -> None:
+        """Write the configuration anew, with other sources."""
+        self.config.write_text(
+            f"store: {self.store}\nserver: false\nsources:\n{text}"
+            f"receivers:\n  crm: {{type: webhook, url: '{self.hook}'}}\n"
+            "rules:\n  - {name: Everything, when: conversation.*, notify: crm}\n"
+        )
+
     def run(self, *arguments: str, secrets: bool = True) -> Result:
         """Run a command in this process."""
         environ = {"CHAT_TOKEN": self.environ["CHAT_TOKEN"] if secrets else None}

@@ -129,8 +129,14 @@ def test_a_check_finds_out_what_the_server_can_do(
 ) -> None:
     asked = account(4, windows=windows, stamps=stamps)
     walk(chatwoot(), asked, Check())
-    assert asked.learned == {"updated_within": learned}
+    assert asked.learned == {"updated_within": learned, "page_size": 3}
     assert len(asked.asked) == 2
+
+
+def test_a_page_that_holds_everything_tells_no_page_size() -> None:
+    asked = account(3, size=3)
+    walk(chatwoot(), asked, Check())
+    assert asked.learned == {"updated_within": True}
 
 
 def test_a_check_of_an_empty_account_learns_nothing() -> None:

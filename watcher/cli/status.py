@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import typer
 
+from watcher.cli.foresight import look_ahead
 from watcher.cli.options import AsJson, ConfigPaths
 from watcher.cli.reach import ask_daemon, load, reading
 from watcher.cli.screen import Careful, Screen
@@ -21,6 +22,7 @@ from watcher.cli.wording import say_age, say_time
 from watcher.config import Config, Webhook
 from watcher.errors import StoreError, StoreLocked
 from watcher.model import rfc3339
+from watcher.poller.demand import tell
 from watcher.records import SourceState, Trouble
 from watcher.store.sqlite import SqliteStore, read_lock
 
@@ -98,10 +100,12 @@ async def _remembered(
     store: SqliteStore, loaded: Config, owner: str | None, pending: Mapping[str, int]
 ) -> Standing:
     states = {state.name: state for state in await store.sources()}
+    plans = {plan.source: plan.share for plan in await look_ahead(loaded)}
     sources = []
     for source in loaded.sources:
         state = states.get(source.name) or SourceState(source.name, source.provider, "")
-        sources.append(_plain(state, len(await store.present(source.name))))
+        plain = _plain(state, len(await store.present(source.name)))
+        sources.append({**plain, "plan": tell(source.name, plans[source.name])})
     known = await store.receivers()
     receivers = []
     for receiver in loaded.receivers:
@@ -222,6 +226,8 @@ def _source_state(source: Mapping[str, Any], *, running: bool) -> str:
             said.append("no baseline yet")
     elif running and source["stale"] and not source["failing"]:
         said.append("stale" if source["last_look"] else "starting")
+    if source["plan"] and not source["plan"]["fits"]:
+        said.append("asks for more than its provider allows (see `inbox-watcher check`)")
     return "; ".join(said) or "ok"
 
 

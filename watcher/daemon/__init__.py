@@ -20,7 +20,7 @@ from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
-from watcher.poller.demand import shares, tell
+from watcher.poller.demand import Share, shares, tell
 from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
@@ -111,6 +111,9 @@ class Daemon:
             publish=self._publish,
             metrics=self.metrics,
         )
+        # Asked when the series are read, so that a loop that is stuck shows all the same.
+        self.metrics.lag.labels(plan.name).set_function(poller.lag)
+        self.metrics.stale.labels(plan.name).set_function(poller.stale)
         self._watching.start(plan.name, poller.run)
 
     async def unwatch(self, source: str) -> None:
@@ -226,21 +229,33 @@ class Daemon:
             waiting = await self.store.pending()
             for name in self.dispatchers:
                 self.metrics.pending.labels(name).set(waiting.get(name, 0))
+            for name, share in self._shares().items():
+                self.metrics.planned.labels(name).set(share.of(name).hourly)
+                self.metrics.allowed.labels(name).set(share.allowed)
+                waited = self.transport.waited.get(share.budget.key, 0.0)
+                self.metrics.waited.labels(name).set(waited)
             await anyio.sleep(MEASURE_EVERY)
 
     # -- what commands may do (control.Control) -----------------------------------------------
 
     def sources(self) -> list[dict[str, Any]]:
         """Tell how each source stands."""
+        sharing = self._shares()
+        return [
+            {**poller.status(), "plan": tell(name, sharing.get(name))}
+            for name, poller in self.pollers.items()
+        ]
+
+    def _shares(self) -> Mapping[str, Share]:
+        """Give the budget that each source shares with others, as far as providers say what they
+        cost.
+        """
         demands = (poller.demand() for poller in self.pollers.values())
-        plans = {
-            demand.source: tell(demand, share)
+        return {
+            demand.source: share
             for share in shares(demand for demand in demands if demand is not None)
             for demand in share.demands
         }
-        return [
-            {**poller.status(), "plan": plans.get(name)} for name, poller in self.pollers.items()
-        ]
 
     def store_failing(self) -> Mapping[str, Any] | None:
         """Tell what keeps the store from working, None if nothing does."""

@@ -113,6 +113,13 @@ class Share:
         """Requests that they ask for in an hour, together."""
         return sum(demand.hourly for demand in self.demands)
 
+    def of(self, source: str) -> Demand:
+        """Give one source's demand; raises KeyError."""
+        for demand in self.demands:
+            if demand.source == source:
+                return demand
+        raise KeyError(source)
+
     @property
     def allowed(self) -> float:
         """Requests that the provider allows in an hour."""
@@ -166,13 +173,18 @@ class Share:
         )
 
 
-def tell(demand: Demand, share: Share) -> dict[str, Any]:
-    """Give a source's plan as plain JSON, with what it shares its budget with."""
+def tell(source: str, share: Share | None) -> dict[str, Any] | None:
+    """Give a source's plan as plain JSON, with what it shares its budget with; None where its
+    provider does not say what it costs.
+    """
+    if share is None:
+        return None
+    demand = share.of(source)
     return {
         **demand.to_plain(),
         "budget_per_hour": math.floor(share.allowed),
         "asked_together": math.ceil(share.hourly),
-        "shared_with": [one.source for one in share.demands if one.source != demand.source],
+        "shared_with": [one.source for one in share.demands if one.source != source],
         "fits": share.advise() is None,
     }
 

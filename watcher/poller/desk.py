@@ -67,12 +67,11 @@ class Desk:
         self.doubted: frozenset[str] = frozenset()
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
         self.present = 0
-        self.looked = self.passed = clock()
+        self.passed = self._saved = clock()
         self.log = structlog.get_logger().bind(source=plan.name)
         self._rules = rules
         self._publish = publish
         self._skew = timedelta(0)
-        self._saved = self.looked
         self._complained: dict[str, int] = {}
 
     @property
@@ -202,7 +201,6 @@ class Desk:
         self.doubted -= shown
         fresh = self.recent.fresh(latest.values(), response.sent)
         if not fresh:
-            self.looked = response.sent
             return Decision(None)
         ids = [row.id for row in fresh]
         known = await self.store.known(self.plan.name, ids)
@@ -231,7 +229,6 @@ class Desk:
         self.doubted |= decision.vanished
         self.recent.keep((row for row in fresh if row.id in decision.agreed), response.sent)
         self.count_failed(decision.failed)
-        self.looked = response.sent
         return decision
 
     async def commit(self, commit: Commit) -> None:

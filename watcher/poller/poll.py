@@ -109,9 +109,7 @@ class PollWalk:
         """Give the position after a page that failed several polls in a row, where there is one:
         a single broken record must not blind the polls. Raises `error` otherwise.
         """
-        if isinstance(error, SourceUnavailable) and (
-            error.connect or error.retry_after is not None
-        ):
+        if error.concerns_all:
             raise error
         after = desk.plan.provider.skip(position) if self._failures >= PAGE_TRIES else None
         if after is None:

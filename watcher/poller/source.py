@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import anyio
 
 from watcher.clock import Clock
-from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
+from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.metrics import Metrics
 from watcher.pipeline import decide_hold
-from watcher.poller.demand import Demand, foresee
+from watcher.poller.demand import Demand
 from watcher.poller.desk import Desk
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.poll import PollWalk
-from watcher.poller.standing import describe
+from watcher.poller.standing import demand, describe, is_stale, lag
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
 from watcher.poller.troubles import Troubles
@@ -62,7 +63,8 @@ class SourcePoller:
         self.network = network
         self.log = self.desk.log
         self.attempted = False
-        self.looked = False
+        self.looked: datetime | None = None
+        self._began = clock()
         self._poll = PollWalk()
         self._sweeping = Sweeping(self.desk, self._poll)
         self._troubles = Troubles(self.desk, network)
@@ -77,8 +79,6 @@ class SourcePoller:
         self._wake = anyio.Event()
         self._step = anyio.Lock()
         self._halted = False
-
-    # -- the loop ---------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Poll and sweep until cancelled; only a broken store ends it with an error."""
@@ -116,7 +116,7 @@ class SourcePoller:
                 self.attempted = True
                 return False
             self._paused.pop(motion, None)
-            await self._troubles.worked(_concern(motion))
+            await self._troubles.worked(motion)
             return True
 
     async def once(self) -> bool:
@@ -147,8 +147,6 @@ class SourcePoller:
         """Make the source try at once."""
         self._poll_due = anyio.current_time()
         self._wake.set()
-
-    # -- what is next -----------------------------------------------------------------------
 
     def _next(self) -> Motion | None:
         """Give what is due now. A poll goes between two pages of a sweep, and a page between two
@@ -219,16 +217,13 @@ class SourcePoller:
                 position = (await self.desk.fetch(position, urgent=True)).page.next
         except (SourceUnavailable, SourceChanged) as error:
             self._check_failures += 1
-            absent = isinstance(error, SourceUnavailable) and (
-                error.connect or error.retry_after is not None
-            )
-            if absent or self._check_failures < CHECK_TRIES:
+            if error.concerns_all or self._check_failures < CHECK_TRIES:
                 raise
         self._checked = True
 
     async def _after_poll(self) -> None:
         self.attempted = True
-        self.looked = True
+        self.looked = self.desk.clock()
         now = anyio.current_time()
         if self._poll.crowded and self.desk.state.hold is None:
             self._sweep_due = min(self._sweep_due, now)
@@ -247,7 +242,7 @@ class SourcePoller:
     async def _after_sweep(self, walk: SweepWalk) -> None:
         self._drift = None
         self.attempted = True
-        self.looked = True
+        self.looked = self.desk.clock()
         now = anyio.current_time()
         if self.desk.state.baselined is None:
             self._sweep_due = now + self.plan.poll_every
@@ -259,22 +254,15 @@ class SourcePoller:
     async def _failed(self, motion: Motion, error: SourceError) -> None:
         """Pause what failed; everything, where the failure concerns every request."""
         now = anyio.current_time()
-        everything = isinstance(error, SourceRefused) or (
-            isinstance(error, SourceUnavailable)
-            and (error.connect or error.retry_after is not None)
-        )
-        if motion == "verify" and not everything:
+        if motion == "verify" and not error.concerns_all:
             self._paused[motion] = now + LOOK_UP_PAUSE  # one row's trouble is not the source's
             return
-        pause = await self._troubles.failed(_concern(motion), error)
-        if not pause:
+        if not (pause := await self._troubles.failed(motion, error)):
             self._poll_due = now
-        if everything or motion == "check":
+        if error.concerns_all or motion == "check":
             self._not_before = now + pause
         else:
             self._paused[motion] = now + pause
-
-    # -- people -----------------------------------------------------------------------------
 
     async def release(self, *, accept: bool) -> bool:
         """Carry out a person's decision about the held sweep; False when none is held."""
@@ -302,7 +290,7 @@ class SourcePoller:
         be asked, or has not been looked at in this run.
         """
         async with self._step:
-            if self._halted or not self.looked or anyio.current_time() < self._not_before:
+            if self._halted or self.looked is None or anyio.current_time() < self._not_before:
                 return False
             try:
                 await self._poll.look_up(self.desk, conversation)
@@ -311,22 +299,19 @@ class SourcePoller:
         return True
 
     def demand(self) -> Demand | None:
-        """Tell what the source asks of its provider in an hour, None where the provider does not say."""
-        return foresee(
-            self.plan.name,
-            self.plan.provider,
-            poll_every=self.plan.poll_every,
-            sweep_every=self.plan.sweep_every,
-            conversations=self.desk.present if self.desk.state.baselined else None,
-            sets=self._poll.sizes,
-        )
+        """Tell what the source asks of its provider, None where the provider does not say."""
+        return demand(self.desk, self._poll.sizes)
 
     def status(self) -> dict[str, Any]:
         """Tell people how the source stands (plain JSON)."""
-        walk = self._sweeping.walk
-        return describe(self.desk, walk, attempted=self.attempted, looked=self.looked)
+        return describe(
+            self.desk, self._sweeping.walk, attempted=self.attempted, looked=self.looked
+        )
 
+    def lag(self) -> float:
+        """Give the seconds since the last good poll or sweep, or since the watching began."""
+        return lag(self.desk, self.looked or self._began)
 
-def _concern(motion: Motion) -> str:
-    """Give what a motion's failures count for: look-ups belong to the sweep that asked for them."""
-    return "sweep" if motion == "verify" else motion
+    def stale(self) -> bool:
+        """Tell whether that is too long."""
+        return is_stale(self.desk, self.looked)

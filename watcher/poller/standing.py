@@ -5,44 +5,66 @@ Law: reads, changes nothing.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from watcher.model import rfc3339
+from watcher.poller.demand import Demand, foresee
 from watcher.poller.desk import Desk
 from watcher.poller.sweep import SweepWalk
 from watcher.records import Hold, Trouble
 
-__all__ = ["describe", "is_stale"]
+__all__ = ["demand", "describe", "is_stale", "lag"]
 
 
 def describe(
-    desk: Desk, sweep: SweepWalk | None, *, attempted: bool, looked: bool
+    desk: Desk, sweep: SweepWalk | None, *, attempted: bool, looked: datetime | None
 ) -> dict[str, Any]:
-    """Describe a source as plain JSON; `looked` says whether a look has succeeded in this run."""
+    """Describe a source as plain JSON; `looked` is when a poll or sweep went through last in this
+    run, None if none has.
+    """
     state = desk.state
     return {
         "source": desk.plan.name,
         "provider": desk.plan.provider_name,
         "conversations": desk.present,
         "baselined": rfc3339(state.baselined) if state.baselined else None,
-        "last_look": rfc3339(desk.looked) if looked else None,
-        "lag": (desk.clock() - desk.looked).total_seconds() if looked else None,
+        "last_look": rfc3339(looked) if looked else None,
+        "lag": lag(desk, looked) if looked else None,
         "sweeping": {"seen": len(sweep.seen), "of": sweep.total} if sweep else None,
         "failing": _trouble(state.failing),
         "hold": _hold(state.hold),
         "poll_every": desk.plan.poll_every,
-        "stale": is_stale(desk, looked=looked),
+        "stale": is_stale(desk, looked),
         "attempted": attempted,
     }
 
 
-def is_stale(desk: Desk, *, looked: bool) -> bool:
-    """Tell whether the last good look is too long ago: three polls, at least a minute."""
-    if not looked or desk.state.failing is not None:
+def lag(desk: Desk, since: datetime) -> float:
+    """Give the seconds that have passed since then, none where the clock was set back."""
+    return max(0.0, (desk.clock() - since).total_seconds())
+
+
+def is_stale(desk: Desk, looked: datetime | None) -> bool:
+    """Tell whether a source fails, or has had no good poll or sweep for three poll intervals (at
+    least a minute), whatever the reason: the clock decides, not what the source's loop reports.
+    """
+    if looked is None or desk.state.failing is not None:
         return True
-    limit = timedelta(seconds=max(60.0, 3 * desk.plan.poll_every))
-    return desk.clock() - desk.looked > limit
+    return lag(desk, looked) > max(60.0, 3 * desk.plan.poll_every)
+
+
+def demand(desk: Desk, sets: Mapping[str, int]) -> Demand | None:
+    """Reckon what a source asks of its provider; `sets` are the sizes of its id sets."""
+    return foresee(
+        desk.plan.name,
+        desk.plan.provider,
+        poll_every=desk.plan.poll_every,
+        sweep_every=desk.plan.sweep_every,
+        conversations=desk.present if desk.state.baselined else None,
+        sets=sets,
+    )
 
 
 def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:

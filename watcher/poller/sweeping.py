@@ -87,9 +87,7 @@ class Sweeping:
 
     async def _page_failed(self, walk: SweepWalk, error: SourceError) -> None:
         """Go past a page that keeps failing while a later one works; raises `error` otherwise."""
-        if isinstance(error, SourceUnavailable) and (
-            error.connect or error.retry_after is not None
-        ):
+        if error.concerns_all:
             raise error
         walk.page_failures += 1
         if walk.page_failures < PAGE_TRIES:

@@ -22,6 +22,9 @@ SCHEMA = "the provider's answers changed: "
 
 SLOWEST_RETRY = 300.0
 
+CONCERNS = {"verify": "sweep"}
+"""What a motion's failures count for: look-ups belong to the sweep that asked for them."""
+
 
 class Troubles:
     """Counts failed attempts by motion and announces `source.failing` and `source.recovered`."""
@@ -35,7 +38,7 @@ class Troubles:
 
     async def worked(self, motion: str) -> None:
         """An attempt of this kind went well; the source works again when no kind fails."""
-        self._failures.pop(motion, None)
+        self._failures.pop(CONCERNS.get(motion, motion), None)
         self._renewed = False
         await self._network.reachable(self._desk.plan.name)
         failing = self._desk.state.failing
@@ -45,7 +48,8 @@ class Troubles:
 
     async def failed(self, motion: str, error: SourceError) -> float:
         """An attempt of this kind failed; gives the seconds until it is worth another."""
-        failures = self._failures[motion] = self._failures.get(motion, 0) + 1
+        concern = CONCERNS.get(motion, motion)
+        failures = self._failures[concern] = self._failures.get(concern, 0) + 1
         self.last_reason = str(error)
         desk = self._desk
         refused = isinstance(error, SourceRefused)
