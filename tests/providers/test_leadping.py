@@ -171,6 +171,8 @@ def test_no_request_and_no_identity_shows_the_token() -> None:
 
 def test_the_limit_is_shared_by_organization_or_else_by_token() -> None:
     named = [Leadping(LeadpingSettings(token=t, organization="acme")) for t in ("one", "two")]
+    assert named[0].account == named[1].account  # a token is renewed
+    assert named[0].account != Leadping(LeadpingSettings(token="one", organization="b")).account
     unnamed = [Leadping(LeadpingSettings(token=t)) for t in ("one", "two")]
     assert named[0].budget == named[1].budget
     assert unnamed[0].budget != unnamed[1].budget

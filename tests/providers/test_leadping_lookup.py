@@ -44,6 +44,7 @@ DELETED = answer({"id": "l-1", "deletedAt": "2026-09-01T00:00:00Z"})
 FORBIDDEN = answer(status=403)
 NO_SUCH = answer({"title": "The specified lead was not found"}, 404)
 BAD = answer(status=400)
+DEAD = answer({"title": "Unauthorized"}, 401, CHALLENGE)
 BLURRED = answer(page({"id": 0, "isUnread": []}))
 
 
@@ -56,6 +57,11 @@ BLURRED = answer(page({"id": 0, "isUnread": []}))
         (Desk(all=OTHERS, archived=EMPTY, lead=LIVE), "unknown", "all archived lead"),
         (Desk(all=EMPTY, archived=EMPTY, lead=LIVE), "found", "all archived lead"),
         (Desk(all=NO_SUCH, lead=NO_SUCH), "deleted", "all lead"),
+        (
+            Desk(all=DEAD, lead=DEAD, inbox=EMPTY),  # a challenge, and the token works
+            "access_lost",
+            "all lead inbox",
+        ),
         (
             Desk(all=EMPTY, archived=EMPTY, lead=OWNER, inbox=EMPTY),
             "access_lost",
@@ -93,8 +99,8 @@ def test_a_look_up_walks_all_pages_of_the_lead() -> None:
 @pytest.mark.parametrize(
     "desk",
     [
-        Desk(all=answer({"title": "Unauthorized"}, 401, CHALLENGE)),
-        Desk(all=EMPTY, archived=EMPTY, lead=answer({}, 401, CHALLENGE)),
+        Desk(all=DEAD, lead=DEAD, inbox=DEAD),
+        Desk(all=EMPTY, archived=EMPTY, lead=DEAD, inbox=DEAD),
         Desk(all=EMPTY, archived=EMPTY, lead=OWNER, inbox=answer(status=401)),
         Desk(all=EMPTY, archived=EMPTY, lead=answer(status=403), inbox=answer(status=403)),
         Desk(all=answer(status=401), lead=answer(status=401), inbox=answer(status=401)),

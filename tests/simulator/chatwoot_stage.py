@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx  # noqa: TID251 - type of the answers
-from simulation import Stage, ask
+from stand import Stage, ask
 
 from watcher.simulator import chatwoot
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from chatwoot_stage import LIST, index, listed, rows, show
-from simulation import Stage, ask
+from stand import Stage, ask
 
 from watcher.simulator import Agent, Conversation, Viewer, World, chatwoot
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from leadconnector_stage import SEARCH, headers, ids, search
-from simulation import Stage, ask
+from stand import Stage, ask
 
 from watcher.simulator import leadconnector
 from watcher.simulator._leadconnector_rows import last_message_date

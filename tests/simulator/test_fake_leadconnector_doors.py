@@ -7,7 +7,7 @@ from typing import Any
 import httpx  # noqa: TID251 - type of the answers
 import pytest
 from leadconnector_stage import SEARCH, headers, search
-from simulation import Stage, ask
+from stand import Stage, ask
 
 from watcher.simulator import leadconnector
 from watcher.simulator.oauth import OAuth

@@ -8,7 +8,7 @@ from typing import Any
 import httpx  # noqa: TID251 - type of the answers
 import pytest
 from leadping_stage import MY, post
-from simulation import Stage, ask
+from stand import Stage, ask
 
 from watcher.simulator import Agent, Viewer, leadping
 from watcher.simulator._leadping_rows import Era

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from leadping_stage import BY_EVENT, MY, post
-from simulation import Stage
+from stand import Stage
 
 
 async def walk(stage: Stage, body: dict[str, Any], path: str, **options: Any) -> list[list[str]]:

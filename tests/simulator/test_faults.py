@@ -8,7 +8,7 @@ import anyio
 import httpx  # noqa: TID251 - type of the answers
 import pytest
 import uvicorn
-from simulation import KINDS, Stage, ask
+from stand import KINDS, Stage, ask
 
 from watcher.simulator import Dated, Faults, by_host, chatwoot, faults, leadconnector, leadping
 from watcher.simulator.state import Kind

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulation import KINDS, Clock, Stage
+from stand import KINDS, Clock, Stage
 
 from watcher.simulator import World, canonical, lively
 from watcher.simulator.state import Kind

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from simulation import KINDS, START, Clock, Stage
+from stand import KINDS, START, Clock, Stage
 
 from watcher.simulator import Agent, Conversation, Impossible, Viewer, World, canonical
 from watcher.simulator.state import Kind

@@ -59,7 +59,8 @@ class LeadpingSettings(ProviderSettings):
     """Settings of a Leadping source.
 
     `token` is an organization API key (`sk_…`). `organization` is any name for the organization:
-    sources with the same one share its request limit. `archive_filter` is what `archiveFilter`
+    sources with the same one share its request limit, and another one is another account.
+    `archive_filter` is what `archiveFilter`
     takes for "all", by name or by number.
     """
 
@@ -135,7 +136,14 @@ class Leadping:
 
     @property
     def account(self) -> str:
-        """Name the API; which organization it is, only the token tells, and that is renewed."""
+        """Name the API, and the organization where the settings name it: the token, which alone
+        tells otherwise, is renewed.
+        """
+        name = self._settings.organization
+        return self._api + (f"#{name}" if name else "")
+
+    @property
+    def _api(self) -> str:
         return re.sub(r"//[^/]*@", "//", self._settings.base_url).rstrip("/")
 
     @property
@@ -143,8 +151,8 @@ class Leadping:
         """Give the published limit: 300 requests a minute per organization."""
         name = self._settings.organization
         if not name:
-            name = derive_id("leadping", self.account, self._settings.token)[:12]
-        return Budget(f"leadping {self.account} {name}", requests=300, per=60.0)
+            name = derive_id("leadping", self._api, self._settings.token)[:12]
+        return Budget(f"leadping {self._api} {name}", requests=300, per=60.0)
 
     def authorization(self, token: str) -> Mapping[str, str]:
         """Give the bearer token's header."""
@@ -233,13 +241,13 @@ class Leadping:
         """Read `GET /leads/{id}`.
 
         Its contract has 404 for an unknown lead and describes 401 as "The user does not own this
-        lead". A 401 or 403 may be about the token all the same, so the inbox is asked before it
-        counts as lost access. Deletion is soft (`deletedAt`); whether a deleted lead is still
+        lead". A 401 or 403 may be about the token all the same, whether or not it carries a Bearer
+        challenge, so the inbox is asked before it counts as lost access. Deletion is soft (`deletedAt`); whether a deleted lead is still
         answered is not published: both are understood.
         """
         if response.status in (404, 410):
             return Page(verdict="deleted")
-        if response.status in (401, 403) and not _challenged(response):
+        if response.status in (401, 403):
             return Page(next=VouchAt(replace(self._inbox, size=1), "access_lost"))
         judge(response, refused=refused)
         if read_lead(response).deleted_at is not None:
@@ -269,13 +277,7 @@ def _about_the_lead(at: LookUpAt, response: Response) -> bool:
     """Tell whether a refusal is, or may be, about this lead or filter, not about token or walk."""
     if response.status == 400:
         return at.ask.token is None
-    return response.status in (401, 403, 404, 405, 410) and not _challenged(response)
-
-
-def _challenged(response: Response) -> bool:
-    """Tell whether a 401 says itself that the token is bad, by a Bearer challenge (observed)."""
-    challenge = response.headers.get("www-authenticate", "")
-    return response.status == 401 and challenge.lower().startswith("bearer")
+    return response.status in (401, 403, 404, 405, 410)
 
 
 def _page(listing: Listing, further: Position | None = None, *, total: int | None = None) -> Page:

@@ -1,0 +1,231 @@
+"""Everything that a seed decides: sources, intervals, weather, deaths, clocks, receivers.
+
+Law: pure. Each topic has a chance of its own (`chance`), so that one more draw in one place changes
+nothing elsewhere. Times are seconds from the beginning of the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+__all__ = ["DAY", "Plan", "SourcePlan", "Window", "chance", "draw"]
+
+DAY = 86_400.0
+
+ERRORS = (
+    "refuse", "reset", "hang", "slow", "http_400", "http_401", "http_403", "http_404", "http_408",
+    "http_429", "http_500", "http_502", "http_503", "http_504", "wait_429", "wait_503",
+    "html_200", "html_502", "cut", "garbage", "nothing", "wrong_shape", "late",
+)  # fmt: skip
+"""Requests that fail."""
+
+LIES = ("empty", "shuffled", "twice", "drop")
+"""Listings that are whole and wrong."""
+
+LASTING = (
+    "refuse", "reset", "hang", "slow", "http_401", "http_403", "http_429", "http_500", "http_502",
+    "http_503", "wait_429", "wait_503", "html_200", "html_502", "cut", "nothing", "wrong_shape",
+    "late", "empty", "shuffled", "drop", "keys", "paging",
+)  # fmt: skip
+"""What may last for hours."""
+
+KEYS = {
+    "highlevel": ("unreadCount", "tags", "starred"),
+    "leadping": ("isUnread", "email"),
+    "chatwoot": ("unread_count", "labels", "status", "priority"),
+}
+FIELDS = {
+    "unreadCount": ("unread", "unread_count"),
+    "unread_count": ("unread", "unread_count"),
+    "isUnread": ("unread",),
+    "tags": ("labels",),
+    "labels": ("labels",),
+    "status": ("status", "archived"),
+    "priority": ("priority",),
+    "starred": ("attributes",),
+    "email": ("contact",),
+}
+"""Raw keys that may vanish from all rows, and what they show. Keys that a provider leaves out when
+there is nothing are not among them: a single row without such a key is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What lasts from `start` to `end`; `source` None: for all of them at once."""
+
+    start: float
+    end: float
+    kind: str
+    source: str | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """One source: the account it watches, its pace, and how its provider behaves."""
+
+    name: str
+    provider: str
+    rows: int
+    poll_every: float
+    sweep_every: float
+    page_size: int
+    latency: tuple[float, float]
+    changes: float
+    errors: float
+    lies: float
+    index_delay: float = 0.0
+    options: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The server behind it."""
+        return "highlevel" if self.provider == "leadway" else self.provider
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole run. `deaths` are mean seconds between kills (0: none), `jumps` are (time, seconds)
+    by which our wall clock moves, `turns` (time, what) changes of the configuration.
+    """
+
+    seed: int
+    seconds: float
+    sources: tuple[SourcePlan, ...]
+    windows: tuple[Window, ...]
+    deaths: float
+    jumps: tuple[tuple[float, float], ...]
+    skew: float
+    receiver_windows: tuple[Window, ...]
+    receiver_errors: float
+    turns: tuple[tuple[float, str], ...]
+    rotations: tuple[tuple[float, str, float], ...]
+    broken: tuple[Window, ...]
+    timers: bool
+
+
+def chance(seed: int, topic: str) -> Random:
+    """Give the chance of one topic."""
+    return Random(f"{seed}/{topic}")
+
+
+def draw(seed: int, days: float) -> Plan:
+    """Draw a run of so many days from a seed."""
+    rng = chance(seed, "plan")
+    seconds = days * DAY
+    count = rng.choice((1, 1, 2, 2, 3))
+    names = ("sales", "support", "leads")[:count]
+    stormy = rng.choice((0.0, 0.4, 1.0, 1.0))
+    sources = tuple(_source(rng, name, count, stormy) for name in names)
+    windows = tuple(_windows(rng, sources, seconds, stormy))
+    return Plan(
+        seed=seed,
+        seconds=seconds,
+        sources=sources,
+        windows=windows,
+        deaths=rng.choice((0.0, 3, 8, 24, 24)) * 3600,
+        jumps=tuple(_jumps(rng, seconds)),
+        skew=rng.choice((0.0, 0.0, 0.0, 40.0, -40.0, 600.0, -3600.0)),
+        receiver_windows=tuple(_receiver(rng, seconds)),
+        receiver_errors=rng.choice((0.0, 0.02, 0.2)),
+        turns=tuple(_turns(rng, seconds)),
+        rotations=tuple(_rotations(rng, names, seconds)),
+        broken=tuple(_broken(rng, sources, seconds)),
+        timers=rng.random() < 0.3,
+    )
+
+
+def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
+    provider = rng.choice(("highlevel", "leadping", "chatwoot", "highlevel", "leadping", "chatwoot", "leadway"))  # noqa: E501
+    poll = rng.choice((120, 300, 300, 600)) * (1 if count == 1 else 1.5)
+    sweep = max(poll, rng.choice((1200, 1800, 3600, 7200)))
+    slow = rng.choice((0.0, 0.2, 2.0, 12.0))
+    options: dict[str, object] = {}
+    kind = "highlevel" if provider == "leadway" else provider
+    if kind == "leadping":
+        options = {
+            "short_pages": rng.random() < 0.3,
+            "empty_pages": rng.choice((0, 0, 3)),
+            "deleted_lead": rng.choice(("404", "deletedAt")),
+            "archive_filter": rng.choice(("both", "names")),
+            "time_digits": rng.choice((3, 7)),
+        }
+    elif kind == "chatwoot":
+        options = {"swap_ties": rng.random() < 0.3}
+    return SourcePlan(
+        name=name,
+        provider=provider,
+        rows=rng.choice((0, 2, 12, 30, 60, 90)),
+        poll_every=poll,
+        sweep_every=sweep,
+        page_size=rng.choice((10, 25, 50)),
+        latency=(0.05, 0.1 + slow),
+        changes=rng.choice((20, 60, 150)) / DAY,
+        errors=stormy * rng.choice((0.0, 0.01, 0.05, 0.2)),
+        lies=stormy * rng.choice((0.0, 0.0, 0.02, 0.1)),
+        index_delay=rng.choice((0.0, 0.0, 3.0, 20.0)) if kind == "highlevel" else 0.0,
+        options=options,
+    )
+
+
+def _windows(rng: Random, sources: tuple[SourcePlan, ...], seconds: float, stormy: float) -> list[Window]:  # noqa: E501
+    found = []
+    for source in sources:
+        at = rng.expovariate(1 / DAY) * 0.5
+        while at < seconds and stormy:
+            length = min(rng.lognormvariate(7.5, 1.3), DAY)
+            kind = rng.choice(LASTING)
+            key = rng.choice(KEYS[source.kind]) if kind == "keys" else ""
+            found.append(Window(at, at + length, kind, source.name, key))
+            at += length + rng.expovariate(stormy / (0.6 * DAY))
+    at = rng.expovariate(1 / (2 * DAY))
+    while at < seconds and stormy:
+        length = min(rng.lognormvariate(7, 1.2), DAY)
+        found.append(Window(at, at + length, rng.choice(("refuse", "refuse", "hang", "reset"))))
+        at += length + rng.expovariate(1 / (2 * DAY))
+    return found
+
+
+def _jumps(rng: Random, seconds: float) -> list[tuple[float, float]]:
+    if rng.random() < 0.6:
+        return []
+    sizes = (-7200.0, -3600.0, -300.0, -30.0, -7.0, 7.0, 30.0, 300.0, 3600.0, 10_000.0)
+    return sorted((rng.random() * seconds, rng.choice(sizes)) for _ in range(rng.randint(1, 4)))
+
+
+def _receiver(rng: Random, seconds: float) -> list[Window]:
+    found = []
+    kinds = ("refuse", "http_500", "http_429", "hang", "dies", "http_410", "wait_503", "lost")
+    at = rng.expovariate(1 / DAY)
+    while at < seconds:
+        length = min(rng.lognormvariate(7, 1.5), DAY)
+        found.append(Window(at, at + length, rng.choice(kinds), rng.choice(("crm", "team", None))))
+        at += length + rng.expovariate(1 / DAY)
+    return found
+
+
+def _turns(rng: Random, seconds: float) -> list[tuple[float, str]]:
+    if rng.random() < 0.4:
+        return []
+    kinds = ("pace", "rules", "mapping", "account", "mapping", "account")
+    return sorted((rng.random() * seconds, rng.choice(kinds)) for _ in range(rng.randint(1, 4)))
+
+
+def _rotations(rng: Random, names: tuple[str, ...], seconds: float) -> list[tuple[float, str, float]]:
+    if rng.random() < 0.5:
+        return []
+    return sorted(
+        (rng.random() * seconds, rng.choice(names), rng.choice((0.0, 60.0, 3600.0)))
+        for _ in range(rng.randint(1, 3))
+    )
+
+
+def _broken(rng: Random, sources: tuple[SourcePlan, ...], seconds: float) -> list[Window]:
+    """Chatwoot's half-deleted contacts: every page with such a row answers 500."""
+    found = []
+    for source in sources:
+        if source.kind == "chatwoot" and rng.random() < 0.3:
+            at = rng.random() * seconds
+            found.append(Window(at, at + rng.lognormvariate(9, 1), "orphan", source.name))
+    return found

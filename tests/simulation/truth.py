@@ -1,0 +1,233 @@
+"""What really stood at the providers, and what two states next to each other are called.
+
+Law: pure. States come from the simulated world's own history in the simulator's own words
+(`watcher.simulator.canon`); the table of event types is written here once more, over plain values,
+and shares nothing with the watcher's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from support.virtual_time import START
+
+from watcher.simulator import Account, Conversation, canonical
+from watcher.simulator.canon import newest_event
+from watcher.simulator.state import Activity, State
+
+__all__ = ["FIELDS", "Moment", "Past", "known_attributes", "name_changes", "seen_as", "silently_equal"]
+
+Plain = dict[str, Any]
+
+FIELDS = (
+    "contact", "unread", "unread_count", "assignee", "team", "archived", "status",
+    "disposition", "labels", "priority", "last_message", "attributes",
+)  # fmt: skip
+"""What is compared with the truth. The channel never changes in the simulated world; what a provider
+lets a watcher guess of it is no matter here.
+"""
+CAP = {"chatwoot": 10}
+RIDES = {"archived_at": "archived", "archive_reason": "archived", "snoozed_until": "status"}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One state: from `start` on (seconds of the run) until the next one; `plain` None: not seen."""
+
+    start: float
+    plain: Plain | None
+    reason: str = ""
+    hidden: frozenset[str] = frozenset()
+
+
+class Past:
+    """Everything that stood of one conversation, as a watcher with the account's token sees it."""
+
+    def __init__(self, account: Account, conversation: Conversation, *, mapped: bool) -> None:
+        self.kind = account.kind
+        self.id = conversation.id
+        self.created = _seconds(conversation.history[0][1].created_at)
+        self.moments: list[Moment] = []
+        for at, state in conversation.history:
+            moment = _moment(account, _seconds(at), state, mapped=mapped)
+            if self.moments and self.moments[-1].start == moment.start:
+                self.moments[-1] = moment  # stood for no time at all
+            elif not self.moments or _differs(self.moments[-1], moment):
+                self.moments.append(moment)
+        self._starts = [moment.start for moment in self.moments]
+
+    def at(self, time: float) -> int:
+        """Give the index of the moment at a time; -1 before the first."""
+        return bisect_right(self._starts, time) - 1
+
+    def end(self, index: int) -> float:
+        """Give when a moment ended."""
+        after = index + 1
+        return self.moments[after].start if after < len(self.moments) else float("inf")
+
+    def runs(self, field: str) -> Iterator[tuple[float, float, Any]]:
+        """Give the stretches in which a field showed one value, as (from, until, value); what is
+        hidden continues what was shown.
+        """
+        start, value, shown = 0.0, None, False
+        for moment in self.moments:
+            if moment.plain is None:
+                if shown:
+                    yield start, moment.start, value
+                shown = False
+                continue
+            if field in moment.hidden:
+                if shown:
+                    yield start, moment.start, value
+                shown = False
+                continue
+            if shown and moment.plain[field] == value:
+                continue
+            if shown:
+                yield start, moment.start, value
+            start, value, shown = moment.start, moment.plain[field], True
+        if shown:
+            yield start, float("inf"), value
+
+    def presence(self) -> Iterator[tuple[float, float, bool, str]]:
+        """Give the stretches in which it could be seen, or could not, with the reason."""
+        for index, moment in enumerate(self.moments):
+            there = moment.plain is not None
+            if index and (self.moments[index - 1].plain is not None) == there:
+                continue
+            last = index
+            while (
+                last + 1 < len(self.moments)
+                and (self.moments[last + 1].plain is not None) == there
+            ):
+                last += 1
+            yield moment.start, self.end(last), there, moment.reason
+
+
+def _moment(account: Account, at: float, state: State, *, mapped: bool) -> Moment:
+    if not account.sees(state):
+        return Moment(at, None, "access_lost" if state.gone_at is None else "deleted")
+    plain = canonical(account.kind, state)
+    hidden: frozenset[str] = frozenset()
+    if account.kind == "highlevel" and isinstance(newest_event(state), Activity):
+        hidden = frozenset({"last_message"})  # the row shows the newest line alone
+    if mapped:
+        outcome = state.attributes.get("outcome")
+        rest = {key: value for key, value in state.attributes.items() if key != "outcome"}
+        plain["attributes"] = {**plain["attributes"], "custom_attributes": rest}
+        plain["disposition"] = None if outcome is None else _label(outcome)
+    return Moment(at, plain, hidden=hidden)
+
+
+def _label(value: object) -> Plain:
+    return {
+        "id": None, "label": str(value), "outcome": None, "changed_at": None, "changed_by": None,
+    }  # fmt: skip
+
+
+def _differs(a: Moment, b: Moment) -> bool:
+    return (a.plain, a.reason, a.hidden) != (b.plain, b.reason, b.hidden)
+
+
+def _seconds(at: datetime) -> float:
+    return (at - START).total_seconds()
+
+
+def seen_as(kind: str, told: Mapping[str, Any], like: Plain) -> Plain:
+    """Bring an event's conversation into the simulator's form: the fields and attributes it knows."""
+    plain = {field: told[field] for field in (*FIELDS, "channel")}
+    plain["attributes"] = known_attributes(told["attributes"], like)
+    return plain
+
+
+def known_attributes(told: Mapping[str, Any], like: Plain) -> Plain:
+    """Give the attributes that the simulator knows; an empty object may be told as nothing."""
+    known = {key: told.get(key) for key in like["attributes"]}
+    if known.get("custom_attributes", ...) is None:
+        known["custom_attributes"] = {}
+    return known
+
+
+def silently_equal(kind: str, field: str, old: Plain, new: Plain) -> bool:
+    """Tell whether a field is the same, or changed in a way that is no event."""
+    a, b = old[field], new[field]
+    if a == b:
+        return True
+    if field == "unread_count":
+        fell = a is not None and b is not None and b < a
+        return bool(old["unread"] and new["unread"] and fell)
+    if field == "last_message" and kind == "leadping" and a is not None and b is not None:
+        # The newest event may be no message at all: a disposition, an archiving.
+        explained = old["disposition"] != new["disposition"] or old["archived"] != new["archived"]
+        return explained and {**a, "at": None} == {**b, "at": None}
+    return False
+
+
+def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset[str]]]:
+    """Give the events between two states, each as (type, its fields), by the contract's table."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    changed = {
+        field for field in (*FIELDS, "channel") if old[field] != new[field]
+        and not silently_equal(kind, field, old, new)
+    }  # fmt: skip
+    if "last_message" in changed:
+        fields = ("last_message", "channel") if "channel" in changed else ("last_message",)
+        found.append(("message", fields))
+        changed -= {"channel"}
+    count = ("unread_count",) if old["unread_count"] != new["unread_count"] else ()
+    if old["unread"] != new["unread"]:
+        found.append(("unread" if new["unread"] else "read", ("unread", *count)))
+    elif new["unread"] and _more(kind, old, new):
+        rose = count if (new["unread_count"] or 0) > (old["unread_count"] or 0) else ()
+        found.append(("unread", rose))
+    if _id(old["assignee"]) != _id(new["assignee"]):
+        kinds = (old["assignee"] is None, new["assignee"] is None)
+        name = {(True, False): "assigned", (False, True): "unassigned"}.get(kinds, "reassigned")
+        found.append((name, ("assignee",)))
+    if _id(old["team"]) != _id(new["team"]):
+        found.append(("team_changed", ("team",)))
+    ridden = _ridden(old, new)
+    if "archived" in changed:
+        with_status = ("status",) if "status" in changed else ()
+        riders = ("attributes",) if ridden else ()
+        name = "archived" if new["archived"] else "unarchived"
+        found.append((name, ("archived", *with_status, *riders)))
+    elif "status" in changed:
+        riders = ("attributes",) if "status" in ridden else ()
+        found.append(("status_changed", ("status", *riders)))
+    for field in ("disposition", "labels", "priority", "contact"):
+        if field in changed:
+            found.append((f"{field}_changed", (field,)))
+    told = {field for _, fields in found for field in fields}
+    rest = tuple(field for field in ("channel", "attributes") if field in changed - told)
+    if rest:
+        found.append(("updated", rest))
+    return [(f"conversation.{name}", frozenset(fields)) for name, fields in found]
+
+
+def _more(kind: str, old: Plain, new: Plain) -> bool:
+    """Tell whether something new is unread where something was unread before."""
+    a, b = old["unread_count"], new["unread_count"]
+    message, before = new["last_message"], old["last_message"]
+    later = message is not None and (before is None or message["at"] > before["at"])
+    if a is not None and b is not None:
+        if b > a:
+            return True
+        inbound = message is not None and message["direction"] == "inbound"
+        return a == b == CAP.get(kind) and inbound and message != before
+    return bool(later and message["direction"] != "internal")
+
+
+def _ridden(old: Plain, new: Plain) -> frozenset[str]:
+    a, b = old["attributes"], new["attributes"]
+    changed = {key for key in a if a[key] != b[key]}
+    return frozenset(RIDES[key] for key in changed) if changed <= RIDES.keys() else frozenset()
+
+
+def _id(reference: Plain | None) -> str | None:
+    return None if reference is None else reference["id"]
+
