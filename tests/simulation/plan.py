@@ -137,12 +137,15 @@ def draw(seed: int, days: float) -> Plan:
 
 
 def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
-    provider = rng.choice(("highlevel", "leadping", "chatwoot", "highlevel", "leadping", "chatwoot", "leadway"))  # noqa: E501
-    poll = rng.choice((120, 300, 300, 600)) * (1 if count == 1 else 1.5)
-    sweep = max(poll, rng.choice((1200, 1800, 3600, 7200)))
+    provider = rng.choice(
+        ("highlevel", "leadping", "chatwoot", "highlevel", "leadping", "chatwoot", "leadway")
+    )
+    kind = "highlevel" if provider == "leadway" else provider
+    paces = (480, 600, 900) if kind == "highlevel" else (150, 300, 600)
+    poll = rng.choice(paces) * (1 + count) / 2  # so that a day costs the same for all
+    sweep = max(poll, rng.choice((1200, 1800, 1800, 3600, 3600, 7200)))
     slow = rng.choice((0.0, 0.2, 2.0, 12.0))
     options: dict[str, object] = {}
-    kind = "highlevel" if provider == "leadway" else provider
     if kind == "leadping":
         options = {
             "short_pages": rng.random() < 0.3,
@@ -156,10 +159,10 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
     return SourcePlan(
         name=name,
         provider=provider,
-        rows=rng.choice((0, 2, 12, 30, 60, 90)),
+        rows=rng.choice((0, 2, 12, 20, 30, 60)),
         poll_every=poll,
         sweep_every=sweep,
-        page_size=rng.choice((10, 25, 50)),
+        page_size=rng.choice((10, 20, 50)),
         latency=(0.05, 0.1 + slow),
         changes=rng.choice((20, 60, 150)) / DAY,
         errors=stormy * rng.choice((0.0, 0.01, 0.05, 0.2)),
@@ -169,7 +172,9 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
     )
 
 
-def _windows(rng: Random, sources: tuple[SourcePlan, ...], seconds: float, stormy: float) -> list[Window]:  # noqa: E501
+def _windows(
+    rng: Random, sources: tuple[SourcePlan, ...], seconds: float, stormy: float
+) -> list[Window]:
     found = []
     for source in sources:
         at = rng.expovariate(1 / DAY) * 0.5
@@ -212,7 +217,9 @@ def _turns(rng: Random, seconds: float) -> list[tuple[float, str]]:
     return sorted((rng.random() * seconds, rng.choice(kinds)) for _ in range(rng.randint(1, 4)))
 
 
-def _rotations(rng: Random, names: tuple[str, ...], seconds: float) -> list[tuple[float, str, float]]:
+def _rotations(
+    rng: Random, names: tuple[str, ...], seconds: float
+) -> list[tuple[float, str, float]]:
     if rng.random() < 0.5:
         return []
     return sorted(

@@ -1,7 +1,7 @@
 """The real SQLite store without its threads, and loops that look around less often: for speed.
 
-Law: the same statements in the same transactions on the same file; only who runs them differs. A
-run with threads gives the same event log (a test compares).
+Law: the same statements in the same transactions on the same file; only who runs them differs.
+`--threads` runs a seed with them: slower, and as reproducible.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher import daemon, dispatcher
-from watcher.store import _schema, sqlite
+from watcher.store import _opening, sqlite
 from watcher.store._reader import Reader
 from watcher.store._schema import store_error
 from watcher.store._writer import Writer, _Job
@@ -46,7 +46,9 @@ class InlineReader(Reader):
 
     @classmethod
     async def open(cls, path: Path) -> Reader:
-        connection: Any = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection: Any = sqlite3.connect(
+            f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None
+        )
         connection.execute("PRAGMA case_sensitive_like = ON")
         return cls(connection, path)
 
@@ -65,7 +67,7 @@ class InlineReader(Reader):
 @contextlib.contextmanager
 def quick(*, threads: bool) -> Iterator[None]:
     """No flush to the disk (no power fails here); gauges and idle dispatchers look less often."""
-    opened = _schema.open_writer
+    opened = _opening.open_writer
 
     def open_writer(path: Path) -> Any:
         connection = opened(path)
@@ -73,12 +75,16 @@ def quick(*, threads: bool) -> Iterator[None]:
         return connection
 
     replaced: list[tuple[Any, str, Any]] = [
-        (sqlite, "open_writer", open_writer),
+        (_opening, "open_writer", open_writer),
         (daemon, "MEASURE_EVERY", 3600.0),
         (dispatcher, "LONGEST_WAIT", 300.0),
     ]
     if not threads:
-        replaced += [(sqlite, "Writer", InlineWriter), (sqlite, "Reader", InlineReader)]
+        replaced += [
+            (_opening, "Writer", InlineWriter),
+            (_opening, "Reader", InlineReader),
+            (sqlite, "Reader", InlineReader),
+        ]
     before = [(where, name, getattr(where, name)) for where, name, _ in replaced]
     for where, name, value in replaced:
         setattr(where, name, value)

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from support.virtual_time import START
 
 from watcher.simulator import Account
 
-from .plan import KEYS, SourcePlan, Window
 from .plan import FIELDS as KEY_FIELDS
+from .plan import KEYS, SourcePlan, Window
 from .run import Entry, Run
 from .truth import Past, Plain
 
@@ -167,7 +168,7 @@ def true_time(run: Run, told: datetime, not_after: float) -> float:
     bounds = [0.0, *(when for when, _ in run.plan.jumps), float("inf")]
     found = [
         seconds - run.offset(start)
-        for start, end in zip(bounds, bounds[1:], strict=False)
+        for start, end in pairwise(bounds)
         if start - 0.002 <= seconds - run.offset(start) < end + 0.002
     ]
     fitting = [time for time in found if time <= not_after + 0.002]

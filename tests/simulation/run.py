@@ -45,7 +45,7 @@ APPS: dict[str, Any] = {
 }
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 RETRY = "[5s, 30s, 2m, 10m, 20m]"
-SETTLE = 5400.0
+SETTLE = 3600.0
 EVERYTHING = 10**9
 STARTS_WITHIN = 30.0
 """Seconds after a start within which each source has made its first request."""
@@ -354,9 +354,7 @@ class Run:
         self._commits += 1
         for recorded in result:
             event = recorded.event
-            self.log.append(
-                Entry(recorded.seq, event, self.now(), self.life.number, self._commits)
-            )
+            self.log.append(Entry(recorded.seq, event, self.now(), self.life.number, self._commits))
             self.say(f"event {recorded.seq} {event.source} {event.type} {event.subject or ''}")
 
     # -- what happens around it -----------------------------------------------------------------
@@ -442,4 +440,3 @@ def play(seed: int, days: float, *, trace: bool = False, threads: bool = False) 
         return run
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-

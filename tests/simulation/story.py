@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from watcher.simulator import Account, Conversation, World
-from watcher.simulator import people
+from watcher.simulator import Account, Conversation, World, people
 
 __all__ = ["Story"]
 
-MOST = 140
+MOST = 90
 """Conversations of an account; with more of them, deletions catch up with arrivals."""
 
 

@@ -8,7 +8,7 @@ and shares nothing with the watcher's.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,15 @@ from watcher.simulator import Account, Conversation, canonical
 from watcher.simulator.canon import newest_event
 from watcher.simulator.state import Activity, State
 
-__all__ = ["FIELDS", "Moment", "Past", "known_attributes", "name_changes", "seen_as", "silently_equal"]
+__all__ = [
+    "FIELDS",
+    "Moment",
+    "Past",
+    "known_attributes",
+    "name_changes",
+    "seen_as",
+    "silently_equal",
+]
 
 Plain = dict[str, Any]
 
@@ -101,8 +109,7 @@ class Past:
                 continue
             last = index
             while (
-                last + 1 < len(self.moments)
-                and (self.moments[last + 1].plain is not None) == there
+                last + 1 < len(self.moments) and (self.moments[last + 1].plain is not None) == there
             ):
                 last += 1
             yield moment.start, self.end(last), there, moment.reason
@@ -199,9 +206,11 @@ def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset
     elif "status" in changed:
         riders = ("attributes",) if "status" in ridden else ()
         found.append(("status_changed", ("status", *riders)))
-    for field in ("disposition", "labels", "priority", "contact"):
-        if field in changed:
-            found.append((f"{field}_changed", (field,)))
+    found += [
+        (f"{field}_changed", (field,))
+        for field in ("disposition", "labels", "priority", "contact")
+        if field in changed
+    ]
     told = {field for _, fields in found for field in fields}
     rest = tuple(field for field in ("channel", "attributes") if field in changed - told)
     if rest:
@@ -230,4 +239,3 @@ def _ridden(old: Plain, new: Plain) -> frozenset[str]:
 
 def _id(reference: Plain | None) -> str | None:
     return None if reference is None else reference["id"]
-

@@ -242,8 +242,8 @@ class Leadping:
 
         Its contract has 404 for an unknown lead and describes 401 as "The user does not own this
         lead". A 401 or 403 may be about the token all the same, whether or not it carries a Bearer
-        challenge, so the inbox is asked before it counts as lost access. Deletion is soft (`deletedAt`); whether a deleted lead is still
-        answered is not published: both are understood.
+        challenge, so the inbox is asked before it counts as lost access. Deletion is soft
+        (`deletedAt`); whether a deleted lead is still answered is not published: both are understood.
         """
         if response.status in (404, 410):
             return Page(verdict="deleted")

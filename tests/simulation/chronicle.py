@@ -1,0 +1,219 @@
+"""What was told of one account, look by look: did it stand, and is it called by its name?
+
+Law: reads a finished run. Each look (what one commit told of one conversation) must show a moment
+that really was, not before the one that the last look showed; its events are the difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime
+
+from .reign import Look, Reign, true_time
+from .truth import FIELDS, Past, Plain, known_attributes, name_changes, seen_as, silently_equal
+from .verdict import Discrepancy
+
+__all__ = ["MAPPED", "Chronicle"]
+
+MAPPED = ("disposition", "attributes")
+"""What a mapping concerns; when it changes, they are taken over silently."""
+TIE = 7.0
+"""Seconds: a skew of our clock below five is not corrected, and a `Date` has whole seconds."""
+
+
+class Chronicle:
+    """One reign against the truth."""
+
+    def __init__(self, reign: Reign, found: list[Discrepancy]) -> None:
+        self.reign, self.found = reign, found
+        self.kind = reign.kind
+        self.run = reign.run
+        self.looks = reign.looks()
+        # What may change without an event: a count that falls; Leadping's time of any event.
+        self._quiet = {"unread_count", *(["last_message"] if self.kind == "leadping" else [])}
+
+    def wrong(self, at: float, text: str) -> None:
+        self.found.append(Discrepancy(at, f"{self.reign.source.name} ({self.kind}): {text}"))
+
+    def check(self) -> bool:
+        """Check everything that was told; False where nothing can be said of what was not."""
+        baselines = self.reign.of("source.baselined")
+        last = self.reign.end == float("inf")
+        if len(baselines) > 1 or (last and not baselines):
+            self.wrong(self.reign.start, f"{len(baselines)} baselines of one account")
+        if not baselines:
+            if self.looks:
+                self.wrong(self.reign.start, "events of conversations and no baseline")
+            return False
+        first = baselines[0]
+        began = first.event.data["since"]
+        self.began = true_time(
+            self.run, datetime.fromisoformat(began.replace("Z", "+00:00")), first.at
+        )
+        self.baselined = first.at
+        for subject, looks in self.looks.items():
+            self._follow(subject, looks, first.seq)
+        return True
+
+    # -- what was told stood ------------------------------------------------------------------
+
+    def _follow(self, subject: str, looks: list[Look], baseline: int) -> None:
+        believed: Plain | None = None
+        there: bool | None = None
+        index, before = -1, 0.0
+        unseen: set[str] = set()
+        for look in looks:
+            past = self.reign.past(subject, mapped=self.reign.mapped(look.at))
+            name = f"{subject} at event {look.seq} ({', '.join(look.types)})"
+            if past is None:
+                self.wrong(look.at, f"{name}: there never was such a conversation")
+                return
+            if look.seq < baseline:
+                self.wrong(look.at, f"{name}: told before the baseline")
+            if self.reign.mapped(look.at) != self.reign.mapped(before) if before else False:
+                believed = believed and {**believed, **dict.fromkeys(MAPPED, ...)}
+            before = look.at
+            like = next(m.plain for m in past.moments if m.plain is not None)
+            told = seen_as(self.kind, look.told, like)
+            unseen = self.unseen(look, unseen)
+            if "conversation.removed" in look.types:
+                self._removed(look, past, name, believed, told, there)
+                believed, there = told, False
+                continue
+            if "conversation.created" in look.types:
+                self._created(look, past, name, told, there)
+                old: Plain | None = None
+            else:
+                if there is False:
+                    self.wrong(look.at, f"{name}: told of a conversation that is gone")
+                old = self._befores(look, past, name, believed, told, like)
+                self._named(look, name, old, told)
+            index = self._stood(look, past, name, index, old, told)
+            believed, there = {**told, **dict.fromkeys(unseen, ...)}, True
+
+    def unseen(self, look: Look, before: set[str]) -> set[str]:
+        """Give the fields that no row has shown since the conversation was told as created: their
+        first value is taken over silently.
+        """
+        low = look.seen - self.reign.slack(look.seen)
+        doubtful = self.reign.doubtful_fields(low, look.seen)
+        return doubtful if "conversation.created" in look.types else doubtful & before
+
+    def _removed(
+        self, look: Look, past: Past, name: str, believed: Plain | None, told: Plain,
+        there: bool | None,
+    ) -> None:  # fmt: skip
+        if there is False:
+            self.wrong(look.at, f"{name}: removed twice")
+        low = past.at(look.seen - self.reign.slack(look.seen))
+        moments = past.moments[max(low, 0) : past.at(look.seen + 0.002) + 1]
+        gone = [moment.reason for moment in moments if moment.plain is None]
+        reason = look.entries[0].event.data["reason"]
+        if not gone:
+            self.wrong(look.at, f"{name}: told as removed ({reason}), and it is there")
+        elif reason not in gone:
+            self.wrong(look.at, f"{name}: removed for {reason}, in truth {gone}")
+        if len(look.types) > 1 or look.changes:
+            self.wrong(look.at, f"{name}: a removal with changes")
+
+    def _created(self, look: Look, past: Past, name: str, told: Plain, there: bool | None) -> None:
+        returned = bool(look.entries[0].event.data.get("returned"))
+        if returned != (there is False):
+            self.wrong(look.at, f"{name}: created with returned={returned}")
+        wanted = ["conversation.created", *(["conversation.unread"] if told["unread"] else [])]
+        if look.types != wanted:
+            self.wrong(look.at, f"{name}: created should be {wanted}")
+        if returned:
+            return
+        if there is True:
+            self.wrong(look.at, f"{name}: created twice")
+        old = past.created < self.began - TIE - self.reign.source.index_delay
+        if self.kind == "leadping":
+            stood = any(
+                start <= self.began - 1 and end >= self.baselined and seen
+                for start, end, seen, _ in past.presence()
+            )
+            old = stood and not self.reign.disturbed(self.began - 1, self.baselined)
+        if old:
+            self.wrong(look.at, f"{name}: created, and it was there before the baseline began")
+
+    def _befores(
+        self, look: Look, past: Past, name: str, believed: Plain | None, told: Plain, like: Plain
+    ) -> Plain:
+        """Check each `before` and `after`; gives the state that the changes begin from."""
+        old = dict(believed) if believed is not None else dict(told)
+        for field, sides in look.changes.items():
+            before, after = sides["before"], sides["after"]
+            if field == "attributes":
+                before = known_attributes(before, like)
+                after = known_attributes(after, like)
+            if after != told[field]:
+                self.wrong(look.at, f"{name}: {field} after {after} is not {told[field]}")
+            if believed is not None and before != old[field] and old[field] is not ...:
+                silent = silently_equal(self.kind, field, old, {**old, field: before})
+                quiet = field in self._quiet and self._ever(past, field, before)
+                if not silent and not quiet:
+                    self.wrong(look.at, f"{name}: {field} before {before}, told last: {old[field]}")
+            elif believed is None and field != "channel" and not self._ever(past, field, before):
+                self.wrong(look.at, f"{name}: {field} before {before} never stood")
+            old[field] = before
+        for field in FIELDS:
+            if old[field] is ...:
+                old[field] = told[field]
+        return old
+
+    def _ever(self, past: Past, field: str, value: object) -> bool:
+        return any(value == shown for _, _, shown in past.runs(field))
+
+    def _named(self, look: Look, name: str, old: Plain, told: Plain) -> None:
+        """Check the types and their fields against the contract's table."""
+        wanted = Counter(name_changes(self.kind, old, told))
+        given = Counter(
+            (entry.event.type, frozenset(entry.event.data["changes"])) for entry in look.entries
+        )
+        if wanted != given:
+            self.wrong(
+                look.at,
+                f"{name}: told {_words(given)}, but the change is {_words(wanted)}: "
+                f"{_difference(old, told)}",
+            )
+
+    def _stood(
+        self, look: Look, past: Past, name: str, index: int, old: Plain | None, told: Plain
+    ) -> int:
+        """Find the moment that the look showed, not before the last one's; gives its index."""
+        low = look.seen - self.reign.slack(look.seen)
+        first, last = max(past.at(low), index, 0), past.at(look.seen + 0.002)
+        doubtful = self.reign.doubtful_fields(low, look.seen)
+        nearest: list[str] = []
+        for number in range(first, last + 1):
+            moment = past.moments[number]
+            if moment.plain is None:
+                continue
+            differing = [
+                field
+                for field in FIELDS
+                if told[field] != moment.plain[field]
+                and not (
+                    field in (moment.hidden | doubtful)
+                    and (old is None or silently_equal(self.kind, field, old, told))
+                )
+            ]
+            if not differing:
+                return number
+            nearest = [
+                f"{field} is told as {told[field]}, is {moment.plain[field]}" for field in differing
+            ]
+        reason = "; ".join(nearest) if nearest else "it is not there, or an older state is told"
+        self.wrong(look.at, f"{name}: never stood when it was seen: {reason}")
+        return index
+
+
+def _words(changes: Counter[tuple[str, frozenset[str]]]) -> str:
+    told = sorted(f"{kind}({'+'.join(sorted(fields))})" for kind, fields in changes)
+    return ", ".join(told) or "none"
+
+
+def _difference(old: Plain, new: Plain) -> str:
+    return json.dumps({f: [old[f], new[f]] for f in FIELDS if old[f] != new[f]}, default=str)
