@@ -69,8 +69,8 @@ def quick(*, threads: bool) -> Iterator[None]:
     """No flush to the disk (no power fails here); gauges and idle dispatchers look less often."""
     opened = _opening.open_writer
 
-    def open_writer(path: Path) -> Any:
-        connection = opened(path)
+    def open_writer(*args: Any, **kwargs: Any) -> Any:
+        connection = opened(*args, **kwargs)
         connection.execute("PRAGMA synchronous = OFF")
         return connection
 
