@@ -42,6 +42,7 @@ SHOWN = 3
 LONGEST_VALUE = 60
 LONGEST_PART = 120
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _LASTS = frozenset({"source", "provider", "conversation"})
 
 
@@ -83,12 +84,13 @@ Decided = tuple[tuple[Leaf, tuple[str, ...], bool], ...]
 class Context:
     """One event as conditions see it; built once and shared by all conditions.
 
-    `asked` remembers the value of each part that was asked, by its text.
+    `asked` remembers the value of each part that was asked, by its text; `told` the words about it.
     """
 
     cel: cel.Context
     names: Mapping[str, Any]
     asked: dict[str, bool | EvaluationError] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Condition:
         value, decided = self._ask(self._part, context)
         if isinstance(value, EvaluationError):
             raise value
-        return Answer(value, _said(decided, context.names))
+        return Answer(value, _said(decided, context))
 
     def _ask(self, part: Part, context: Context) -> tuple[bool | EvaluationError, Decided]:
         """Give the value of a part, and the smallest parts that decided it.
@@ -227,18 +229,23 @@ def _holdable(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
-def _said(decided: Decided, names: Mapping[str, Any]) -> str:
+def _said(decided: Decided, context: Context) -> str:
     """Put the deciding parts into words: `text` is true (path = value)."""
     said = []
     for leaf, way, value in decided[:SHOWN]:
-        seen = [f"{path} = {_shown(path, names)}" for path in leaf.paths if path != leaf.text]
-        through = "".join(f"conditions.{name}: " for name in way)
-        values = f" ({', '.join(seen)})" if seen else ""
-        text = _cut(" ".join(leaf.text.split()), LONGEST_PART)
-        said.append(f"{through}`{text}` is {'true' if value else 'false'}{values}")
+        if (told := context.told.get(leaf.text)) is None:
+            told = context.told[leaf.text] = _told(leaf, value, context.names)
+        said.append("".join(f"conditions.{name}: " for name in way) + told if way else told)
     if len(decided) > SHOWN:
         said.append(f"and {len(decided) - SHOWN} more")
     return "; ".join(said)
+
+
+def _told(leaf: Leaf, value: bool, names: Mapping[str, Any]) -> str:
+    seen = [f"{path} = {_shown(path, names)}" for path in leaf.paths if path != leaf.text]
+    values = f" ({', '.join(seen)})" if seen else ""
+    text = _cut(" ".join(leaf.text.split()), LONGEST_PART)
+    return f"`{text}` is {'true' if value else 'false'}{values}"
 
 
 def _shown(path: str, names: Mapping[str, Any]) -> str:
@@ -248,8 +255,7 @@ def _shown(path: str, names: Mapping[str, Any]) -> str:
         value = value.get(name) if isinstance(value, Mapping) else None
     if isinstance(value, str):
         value = value[:LONGEST_VALUE]
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return _cut(text.encode(errors="replace").decode(), LONGEST_VALUE)
+    return _cut(_encode(value).encode(errors="replace").decode(), LONGEST_VALUE)
 
 
 def _cut(text: str, most: int) -> str:
