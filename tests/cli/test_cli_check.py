@@ -8,9 +8,10 @@ from workshop import SECRET_PATH, TOKEN, Workshop
 def test_a_good_configuration_is_counted_and_the_store_named(shop: Workshop) -> None:
     result = shop.run("check")
     assert result.exit_code == 0, result.output
-    first, plan = result.stdout.splitlines()
+    first, plan, rule = result.stdout.splitlines()
     assert first == f"ok: 1 source, 1 receiver, 1 rule; the store will be {shop.store}"
     assert plan.startswith("support (chatwoot): this source will use about ")
+    assert rule == "rule 1, Everything to the CRM: conversation.*; at once to crm"
 
 
 def test_the_plan_is_for_each_thousand_until_somebody_has_counted(shop: Workshop) -> None:
@@ -50,6 +51,37 @@ def test_sources_that_share_a_limit_are_added_up(shop: Workshop) -> None:
     assert result.stdout.count("which share this limit, 10,932") == 3
     assert "a (leadping): this source will use about 3,644 of 18,000 requests" in result.stdout
     assert "with b, c, which share" in result.stdout
+
+
+def test_rules_and_silences_are_told_in_words_and_what_is_over_is_warned_of(shop: Workshop) -> None:
+    shop.write(
+        more="""  - name: Nobody has answered
+    when: conversation.message
+    where: conversation.channel == "sms"
+    for: 15m
+    repeat: 1h
+    at_most: 3
+    notify: crm
+    stop: true
+  - {name: Never, when: conversation.message, for: 2h, notify: crm}
+silences:
+  - {name: Old, match: "true", reason: the move, from: 2020-01-01, until: 2020-01-02}
+timezone: Europe/Berlin
+"""
+    )
+    result = shop.run("check")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[3:] == [
+        "rule 2, Nobody has answered: conversation.message;"
+        ' where conversation.channel == "sms"; if it lasts 15m, to crm;'
+        " again every 1h while it lasts, 3 times at most; later rules are not asked",
+        "rule 3, Never: conversation.message; if it lasts 2h, to crm",
+        "silence, Old: nothing is told where true; from 2019-12-31 23:00 UTC;"
+        " until 2020-01-02 23:00 UTC; because: the move",
+    ]
+    (warning,) = result.stderr.splitlines()
+    assert warning.startswith(f"warning: {shop.config}:")
+    assert "the silence `Old` is over since 2020-01-02 23:00 UTC" in warning
 
 
 def test_every_mistake_is_told_with_its_place_on_stderr(shop: Workshop) -> None:

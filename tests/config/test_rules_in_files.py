@@ -11,11 +11,14 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loading import SOURCE, Write, read, warned
 
 from watcher.config import Config
 from watcher.config.days import parse_between, parse_days
-from watcher.rules import Digest, Hours, Repeat, Rule, Window
+from watcher.rules import Digest, Hours, Repeat, Rule, Window, describe_rule
+from watcher.rules.wording import say_days
 
 RECEIVERS = """
 receivers:
@@ -256,6 +259,50 @@ rules:
     )
     assert len(said) == 1
     assert "has no time zone, so UTC counts" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "at once to team"),
+        ("for: 15m", "if it lasts 15m, to team"),
+        (
+            "repeat: 30m\nat_most: 1",
+            "at once to team; again every 30m while it lasts, 1 time at most",
+        ),
+        ("throttle: 10m", "at once to team; at most one message in 10m for each conversation"),
+        (
+            "throttle: {within: 1h30m, by: source}",
+            "at once to team; at most one message in 1h30m for each source",
+        ),
+        ("digest: 15m", "collected to team: one message every 15m (Europe/Berlin)"),
+        (
+            "digest: {at: ['09:00', '17:30'], days: [mon, thu-sat], by: source, timezone: UTC}",
+            "collected to team: one message for each source at 09:00, 17:30 on mon,thu-sat (UTC)",
+        ),
+        (
+            "hours: {days: mon-fri, between: '09:00-18:00'}",
+            "at once to team; only mon-fri 09:00-18:00 (Europe/Berlin), otherwise held until then",
+        ),
+        (
+            "hours: {windows: [{days: 'sat,sun', between: ['22:00-06:00', '10:00-24:00']}], otherwise: boss}",
+            "at once to team; only sat,sun 22:00-06:00 and sat,sun 10:00-24:00 (Europe/Berlin),"
+            " otherwise to boss",
+        ),
+        (
+            "unless: |\n  conversation.unread &&\n    conversation.archived\nseverity: info\nstop: true",
+            "unless conversation.unread && conversation.archived; at once to team; severity info;"
+            " later rules are not asked",
+        ),
+    ],
+)
+def test_a_rule_is_told_in_words(write: Write, text: str, words: str) -> None:
+    assert describe_rule(rule(write, text)) == f"conversation.unread; {words}"
+
+
+@given(st.frozensets(st.integers(0, 6), min_size=1))
+def test_days_are_written_as_they_are_read(days: frozenset[int]) -> None:
+    assert parse_days(say_days(days)) == days
 
 
 def test_time_zones_are_there_where_the_system_has_none() -> None:

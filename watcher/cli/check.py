@@ -22,13 +22,14 @@ from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
 from watcher.clock import wall_clock
 from watcher.config import AppriseReceiver, Config
 from watcher.config.files import find_paths, read
-from watcher.config.tree import Entries
+from watcher.config.tree import Entries, Scalar
 from watcher.daemon.plans import plan_source
 from watcher.errors import Problem, SourceChanged, SourceError, SourceUnavailable
 from watcher.notify.apprise import validate
 from watcher.poller import SourcePlan
 from watcher.poller.poll import SET_PAGES
 from watcher.providers import Check, Members, Motion
+from watcher.rules import describe_rule, describe_silence
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -80,7 +81,7 @@ def check(
     problems = () if no_secrets else anyio.run(_bad_urls, loaded, config)
     for problem in problems:
         screen.note(str(problem))
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *_over(loaded, config)):
         screen.note(f"warning: {warning}")
     if problems:
         raise typer.Exit(MISUSED)
@@ -89,6 +90,10 @@ def check(
     for outcome in outcomes:
         _show(screen, outcome)
     _show_plans(screen, loaded, config, outcomes)
+    for number, rule in enumerate(loaded.rules, 1):
+        screen.write(f"rule {number}, {rule.name}: {describe_rule(rule)}")
+    for silence in loaded.silences:
+        screen.write(f"silence, {silence.name}: {describe_silence(silence)}")
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(FAILED)
 
@@ -123,6 +128,25 @@ def _summary(loaded: Config) -> str:
     )
     state = "the store is" if store.exists() else "the store will be"
     return f"ok: {', '.join(counted)}; {state} {store}"
+
+
+def _over(loaded: Config, paths: Sequence[Path] | None) -> tuple[Problem, ...]:
+    """Warn of silences that have ended."""
+    now = wall_clock()
+    ended = {one.name: one.ends for one in loaded.silences if one.ends and one.ends <= now}
+    if not ended:
+        return ()
+    return tuple(
+        node.place.problem(
+            f"the silence `{name.value.raw}` is over since {ended[name.value.raw]:%Y-%m-%d %H:%M} UTC",
+            "remove it, or give it a later `until`",
+        )
+        for node in read(find_paths(paths, os.environ)).silences
+        if isinstance(node, Entries)
+        and (name := node.get("name")) is not None
+        and isinstance(name.value, Scalar)
+        and name.value.raw in ended
+    )
 
 
 def _count(number: int, noun: str) -> str:

@@ -31,6 +31,7 @@ from watcher.rules.routing import (
 )
 from watcher.rules.rule import TIMED_TYPES, Objection, Rule, check_lasting, check_when, covered
 from watcher.rules.silence import Silence, silenced
+from watcher.rules.wording import describe_rule, describe_silence
 
 __all__ = [
     "TIMED_TYPES",
@@ -60,6 +61,8 @@ __all__ = [
     "compile_expression",
     "context",
     "covered",
+    "describe_rule",
+    "describe_silence",
     "digest_key",
     "ends",
     "outgoing",
