@@ -214,3 +214,27 @@ def test_retry_of_one_that_waits_for_its_first_time_is_refused(shop: Workshop) -
     waits = dead("a", state="pending", attempt=0, settled=None, due=LATER)
     shop.fill(waits)
     assert shop.run("deliveries", "retry", waits.deliveries[0].id).exit_code == 1
+
+
+def test_every_attempt_of_what_a_receiver_may_see_has_the_same_bytes(shop: Workshop) -> None:
+    shown = "{type: webhook, url: '" + shop.hook + "', redact: [contact.name, last_message.text]}"
+    shop.write(
+        receivers=f"  web: {shown}\n", more="  - {name: W, when: conversation.*, notify: web}\n"
+    )
+    assert shop.run("run", "--once").exit_code == 0
+    shop.world.message(shop.account.conversations["1"], "the text of a person")
+    shop.receiver.status = 503
+    shop.receiver.says = "busy, come back"
+    assert shop.run("run", "--once").exit_code == 1
+    first = sorted(shop.receiver.bodies)
+    shop.receiver.bodies.clear()
+    shop.receiver.status = 200
+    waiting = len(json_lines(shop.run("deliveries", "--json", "--state", "pending").stdout))
+    result = shop.run("deliveries", "retry", "--state", "pending")
+    assert result.stdout.startswith(f"{len(first)} deliver"), result.output
+    assert shop.run("run", "--once").exit_code == 0
+    assert set(first) < set(shop.receiver.bodies)
+    assert len(shop.receiver.bodies) == waiting
+    redacted = [body for body in shop.receiver.bodies if b'"redacted"' in body]
+    assert redacted
+    assert not any(b"the text of a person" in body for body in redacted)

@@ -116,7 +116,8 @@ async def test_the_receiver_on_the_page_takes_what_is_signed_and_nothing_else() 
 
 async def test_the_headers_on_the_page_are_those_that_go_out() -> None:
     headers, _ = await sent(SECRET)
-    told = [row for row in rows(read("webhooks.md")) if len(row) == 2]
+    page = read("webhooks.md").partition("## Verifying")[0]
+    told = [row for row in rows(page) if len(row) == 2]
     names = [name for row in told for name in code(row[0]) if re.fullmatch(r"[a-z-]+", name)]
     assert names == list(headers)
 
