@@ -10,13 +10,11 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from watcher import daemon, dispatcher
-from watcher.store import _opening, sqlite
-from watcher.store._reader import Reader
-from watcher.store._schema import store_error
+from watcher.store import _opening, _reader
 from watcher.store._writer import Writer, _Job
 
 __all__ = ["quick"]
@@ -25,10 +23,8 @@ __all__ = ["quick"]
 class InlineWriter(Writer):
     """The writer's transactions, run by the caller."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self.connection = connection
-        self._path = path
-        self._open = True
+    def _run(self) -> None:
+        """Leave the thread with nothing to do."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         job = _Job(lambda: fn(*args, **kwargs), Future())
@@ -41,27 +37,23 @@ class InlineWriter(Writer):
             self._close()
 
 
-class InlineReader(Reader):
-    """The reader's statements, run by the caller."""
+class InlineConnection:
+    """In place of aiosqlite's connection: the caller runs the statements."""
 
-    @classmethod
-    async def open(cls, path: Path) -> Reader:
-        connection: Any = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None
-        )
-        connection.execute("PRAGMA case_sensitive_like = ON")
-        return cls(connection, path)
+    _thread = SimpleNamespace()
 
-    async def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        connection: Any = self._connection
-        try:
-            return list(connection.execute(statement, parameters))
-        except sqlite3.Error as error:
-            raise store_error(self.path, error) from error
+    def __init__(self, database: str, **options: Any) -> None:
+        self._connection = sqlite3.connect(database, **options)
+
+    def __await__(self) -> Iterator[Any]:
+        return self
+        yield
+
+    async def execute_fetchall(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return self._connection.execute(statement, parameters).fetchall()
 
     async def close(self) -> None:
-        connection: Any = self._connection
-        connection.close()
+        self._connection.close()
 
 
 @contextlib.contextmanager
@@ -82,8 +74,7 @@ def quick(*, threads: bool) -> Iterator[None]:
     if not threads:
         replaced += [
             (_opening, "Writer", InlineWriter),
-            (_opening, "Reader", InlineReader),
-            (sqlite, "Reader", InlineReader),
+            (_reader, "aiosqlite", SimpleNamespace(connect=InlineConnection)),
         ]
     before = [(where, name, getattr(where, name)) for where, name, _ in replaced]
     for where, name, value in replaced:
