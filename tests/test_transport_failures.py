@@ -30,10 +30,10 @@ from watcher.transport import Connection
 from watcher.transport.failures import explain
 
 
-async def fail(to: Connection | str, request: Request = LISTING, **settings: Any) -> SourceError:
+async def fail(to: Connection | str, request: Request = LISTING) -> SourceError:
     """Ask, expect a failure, and see that nothing secret is in it, its traceback included."""
     with pytest.raises(SourceError) as caught:
-        await ask(to, request, **settings)
+        await ask(to, request)
     told = "".join(traceback.format_exception(caught.value))
     assert TOKEN not in told
     assert "secret-cursor" not in told
@@ -104,7 +104,7 @@ async def test_a_bad_answer_is_a_reason_with_host_and_port(
 ) -> None:
     async with serving(script) as served:
         patience = 0.4 if script in (drip, hang) else 20.0
-        error = await fail(served.url, deadline=patience)
+        error = await fail(connection(served.url, deadline=patience))
     assert type(error) is kind
     assert words in error.reason
     assert f"127.0.0.1:{served.port}" in error.reason

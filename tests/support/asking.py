@@ -31,11 +31,12 @@ def connection(
     *,
     credentials: Callable[[], Mapping[str, str]] = lambda: {"authorization": f"Bearer {TOKEN}"},
     quota: Callable[[Response], Quota | None] = lambda _: None,
+    **limits: Any,
 ) -> Connection:
-    return Connection(base_url, credentials, Budget("test", 1000, 1.0), quota)
+    return Connection(base_url, credentials, Budget("test", 1000, 1.0), quota, **limits)
 
 
-async def ask(to: Connection | str, request: Request = LISTING, **settings: Any) -> Response:
+async def ask(to: Connection | str, request: Request = LISTING) -> Response:
     to = connection(to) if isinstance(to, str) else to
-    async with Transport(Clock(), **settings) as transport:
+    async with Transport(Clock()) as transport:
         return await transport.send(to, request, urgent=True)

@@ -15,10 +15,10 @@ from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from watcher.config.values import Address, parse_address, parse_duration, parse_limit
+from watcher.config.values import Address, parse_address, parse_duration, parse_limit, parse_size
 from watcher.pipeline.disclosure import RedactionError, check_redaction
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "ProxyAddress",
     "RedactedPath",
     "RuleName",
+    "Size",
     "StorePath",
     "WebhookSecret",
     "WebhookUrl",
@@ -200,6 +201,14 @@ Limit = Annotated[
     tuple[int, timedelta],
     reads(parse_limit, "a limit", "write how many in how long, such as 30/1m"),
     WithJsonSchema({"type": "string", "pattern": r"^[1-9]\d*/\d", "examples": ["30/1m"]}),
+]
+Size = Annotated[
+    int,
+    reads(parse_size, "a size", "write a number with a unit, such as 512KiB or 32MiB"),
+    Field(ge=2**16, le=2**30),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[1-9]\d*(K|M)i?B$", "examples": ["8MiB", "32MiB"]}
+    ),
 ]
 StorePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_store_path)]
 RuleName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_rule_name)]

@@ -60,6 +60,8 @@ class Source:
     mapping: FieldMapping | None
     hold_rows: int
     hold_share: float
+    timeout: float
+    largest_answer: int
     link: Link
 
 

@@ -20,6 +20,7 @@ from watcher.config.checks import (
     ListenAddress,
     ProxyAddress,
     RedactedPath,
+    Size,
     StorePath,
     WebhookSecret,
     WebhookUrl,
@@ -141,6 +142,14 @@ class SourceForm(LinkForm):
     )
     sweep_every: Duration = _default(
         "15m", ge=_SECOND, description="Interval of the complete walk, which finds every change."
+    )
+    timeout: Duration = _default(
+        "60s", ge=_SECOND, le=10 * _MINUTE, description="Time for one request, its answer included."
+    )
+    largest_answer: Size = Field(
+        default=32 * 2**20,
+        json_schema_extra={"default": "32MiB"},
+        description="An unpacked answer larger than this is not read, from 64KiB to 1024MiB.",
     )
     fields: dict[str, str] = Field(
         default_factory=dict,

@@ -103,6 +103,8 @@ def _source(
         mapping=mapping,
         hold_rows=common.hold.rows,
         hold_share=common.hold.percent / 100,
+        timeout=common.timeout.total_seconds(),
+        largest_answer=common.largest_answer,
         link=link,
     )
 

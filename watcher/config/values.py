@@ -1,4 +1,4 @@
-"""Durations, addresses and limits: texts of the configuration that mean more than text.
+"""Durations, addresses, sizes and limits: texts of the configuration that mean more than text.
 
 Law: pure. What these functions raise never repeats the text, for it may come from a secret;
 who knows that it does not shows it.
@@ -17,6 +17,7 @@ __all__ = [
     "parse_address",
     "parse_duration",
     "parse_limit",
+    "parse_size",
     "say_duration",
     "suggest_duration",
 ]
@@ -75,6 +76,14 @@ def parse_limit(text: str) -> tuple[int, timedelta]:
     if not duration:
         raise ValueError("is not a limit")
     return int(number), duration
+
+
+def parse_size(text: str) -> int:
+    """Read `512KiB` or `32MiB` as bytes (`KB` and `MB` mean the same); raises ValueError."""
+    match = re.match(r"([1-9]\d{0,8})(K|M)i?B\Z", text, re.ASCII)
+    if match is None:
+        raise ValueError("is not a size")
+    return int(match[1]) * (2**10 if match[2] == "K" else 2**20)
 
 
 _WORDS = {"ms": "ms", "milli": "ms", "s": "s", "m": "m", "h": "h", "d": "d"}

@@ -55,6 +55,8 @@ def plan_source(source: Source, transport: Transport, index: int, count: int) ->
         credentials=credentials,
         budget=provider.budget,
         quota=provider.quota,
+        deadline=source.timeout,
+        largest=source.largest_answer,
         link=source.link,
     )
 

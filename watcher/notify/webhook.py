@@ -17,7 +17,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from watcher.errors import WatcherError
 from watcher.model import Result
 from watcher.notify import Answer, Notice, Post
-from watcher.providers._answers import retry_after
+from watcher.providers.answers import retry_after
 
 __all__ = ["WebhookNotifier", "read_answer"]
 

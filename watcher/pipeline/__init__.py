@@ -14,6 +14,7 @@ from watcher.pipeline.absence import (
     judge_arrivals,
 )
 from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
+from watcher.pipeline.border import admit
 from watcher.pipeline.decide import Decision, Look, Watch, decide, remove, route
 from watcher.pipeline.disclosure import EVERYTHING, Disclosure, disclose
 from watcher.pipeline.doubt import value_at
@@ -36,6 +37,7 @@ __all__ = [
     "Room",
     "SweepVerdict",
     "Watch",
+    "admit",
     "announce_network",
     "announce_receiver",
     "announce_source",

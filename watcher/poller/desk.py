@@ -18,7 +18,7 @@ from watcher.clock import Clock
 from watcher.errors import SourceChanged, SourceError
 from watcher.metrics import Metrics
 from watcher.model import Observation
-from watcher.pipeline import Decision, Look, Watch, announce_source, decide
+from watcher.pipeline import Decision, Look, Watch, admit, announce_source, decide
 from watcher.poller.plan import SourcePlan
 from watcher.poller.recent import Recent
 from watcher.providers import Motion, Page, Position, Response
@@ -125,7 +125,7 @@ class Desk:
         provider, counted = self.plan.provider, self.metrics.requests
         try:
             response = await self.plan.send(provider.request(position), urgent=urgent)
-            page = provider.parse(position, response)
+            page = admit(self._mapped(provider.parse(position, response)))
         except SourceError as error:
             counted.labels(self.plan.name, type(error).__name__).inc()
             raise
@@ -144,7 +144,7 @@ class Desk:
                 Commit(self.plan.name, dataclasses.replace(self.state, learned=learned))
             )
             provider.taught(learned)
-        return Seen(self._mapped(page), response)
+        return Seen(page, response)
 
     def _note_answer(self, page: Page, response: Response) -> None:
         name = self.plan.name

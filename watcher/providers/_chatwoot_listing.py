@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationError
-from pydantic_core import from_json
+from pydantic import BeforeValidator, FailFast, Field, ValidationError
 
 from watcher.errors import SourceChanged
 from watcher.model import Observation, derive_id
+from watcher.providers import Response
 from watcher.providers._chatwoot_wire import Row, Wire, WireRow, observe
+from watcher.providers.answers import MOST_ROWS, check_size, json_body
 
 __all__ = ["Listing", "read_conversation", "read_listing"]
 
@@ -34,7 +35,7 @@ class _Counts(Wire):
 
 class _Inner(Wire):
     meta: _Counts
-    payload: list[WireRow]
+    payload: Annotated[list[WireRow], FailFast(), Field(max_length=MOST_ROWS)]
 
 
 class _Envelope(Wire):
@@ -63,15 +64,16 @@ class Listing:
         return len(self.ids) - len(self.rows)
 
 
-def read_listing(body: bytes, *, links: str, raw: bool) -> Listing:
+def read_listing(response: Response, *, links: str, raw: bool) -> Listing:
     """Read `{"data": {"meta": …, "payload": [row, …]}}`; raises SourceChanged for anything else.
 
     `links` is the address in Chatwoot's own app under which conversations stand. With `raw`
     each observation carries its decoded row.
     """
+    check_size(response.body)
     if not raw:
         try:
-            inner = _Envelope.model_validate_json(body).data
+            inner = _Envelope.model_validate_json(response.body).data
         except ValidationError:
             pass  # row by row, to keep the good ones and to name the bad ones
         else:
@@ -79,12 +81,12 @@ def read_listing(body: bytes, *, links: str, raw: bool) -> Listing:
             ids = tuple(wire.id for wire in inner.payload)
             missing = _missing(inner.payload)
             return Listing(rows, ids, inner.meta.all_count, (), missing)
-    return _row_by_row(_decode(body), links, raw)
+    return _row_by_row(_decode(response), links, raw)
 
 
-def read_conversation(body: bytes, *, links: str, raw: bool) -> Row:
+def read_conversation(response: Response, *, links: str, raw: bool) -> Row:
     """Read a single conversation, which comes unwrapped; raises SourceChanged."""
-    plain = _decode(body)
+    plain = _decode(response)
     try:
         wire = WireRow.model_validate(plain)
     except ValidationError as error:
@@ -95,14 +97,14 @@ def read_conversation(body: bytes, *, links: str, raw: bool) -> Row:
     return observe(wire, links, plain if raw else None)
 
 
-def _decode(body: bytes) -> Any:
-    try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError:
+def _decode(response: Response) -> Any:
+    plain = json_body(response)
+    if plain is None:
         raise SourceChanged(
             "Chatwoot's answer is not JSON",
             "check base_url: a sign-in page or a proxy may answer in its place",
-        ) from None
+        )
+    return plain
 
 
 def _row_by_row(plain: Any, links: str, raw: bool) -> Listing:
@@ -113,6 +115,8 @@ def _row_by_row(plain: Any, links: str, raw: bool) -> Listing:
             "Chatwoot's answer has no data.meta and data.payload",
             "check that base_url and account_id lead to Chatwoot's API",
         )
+    if len(payload) > MOST_ROWS:
+        raise SourceChanged(f"Chatwoot's answer has {len(payload)} rows, which no page has")
     wires: list[WireRow] = []
     rows: list[Row] = []
     ids: list[str] = []

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 from watcher.model import Direction, Message, Observation, Reference, rfc3339
 
@@ -130,7 +130,7 @@ class WireRow(Wire):
     inbox_id: Id | None = None
     status: Text = None
     unread_count: Annotated[int, Field(ge=0)] | None = None
-    labels: list[str] | None = None
+    labels: Annotated[list[str] | None, FailFast()] = None
     priority: Text = None
     muted: bool | None = None
     custom_attributes: dict[str, Any] | None = None
@@ -140,7 +140,7 @@ class WireRow(Wire):
     last_activity_at: Time = None
     applied_sla: _Sla | None = None
     last_non_activity_message: _Message | None = None
-    messages: list[_Message] | None = None
+    messages: Annotated[list[_Message] | None, FailFast()] = None
     meta: _Meta | None = None
 
 

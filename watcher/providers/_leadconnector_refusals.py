@@ -10,9 +10,9 @@ import re
 
 from watcher.errors import SourceError, SourceRefused
 from watcher.providers import Response
-from watcher.providers._answers import judge, said
 from watcher.providers._leadconnector_walk import DEFAULT_LIMIT
 from watcher.providers._leadconnector_wire import whole_number
+from watcher.providers.answers import judge, said
 
 __all__ = [
     "DAILY",

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from watcher.errors import SourceChanged
 from watcher.model import Direction, Message, Observation, Reference
 from watcher.providers import Response
-from watcher.providers._answers import json_body
 from watcher.providers._leadconnector_marks import Mark
+from watcher.providers.answers import MOST_ROWS, json_body
 
 __all__ = ["Listing", "Reading", "millis", "read_listing", "read_rows", "whole_number"]
 
@@ -76,6 +76,8 @@ def read_listing(response: Response) -> Listing:
         raise SourceChanged(
             "the answer is no list of conversations", "check base_url, or wait for an update"
         )
+    if len(rows) > MOST_ROWS:
+        raise SourceChanged(f"the answer has {len(rows)} rows where 100 were asked for")
     return Listing(tuple(rows), whole_number(body.get("total")))
 
 
@@ -99,7 +101,7 @@ def read_rows(
         fields["url"] = link(id_)
         if unassigned:
             absent -= {"assignee"}
-        complaints += [f"{id_}: {key} cannot be read" for key in reader.bad]
+        complaints += [f"{id_[:60]}: {key} cannot be read" for key in reader.bad]
         kept = row if raw else None
         rows.append(Observation(id_, fields, frozenset(absent), raw=kept))
     objects = [row for row in listing.rows if isinstance(row, dict)]

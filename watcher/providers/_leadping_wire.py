@@ -14,17 +14,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import FailFast, Field, ValidationError
 
 from watcher.errors import SourceChanged, SourceRefused, WalkExpired
 from watcher.model import Observation
 from watcher.providers import Request, Response
-from watcher.providers._answers import json_body, judge, said
 from watcher.providers._leadping_rows import Row, Time, Wire, missing, number, observe
+from watcher.providers.answers import MOST_ROWS, check_size, json_body, judge, said
 
 __all__ = ["ACCEPT", "INBOX", "Ask", "Lead", "Listing", "hear", "read_lead", "refused", "words"]
 
 INBOX = "/conversations/my"
+LONGEST_TOKEN = 65_536
+"""Characters of a continuation token, which each next request carries back."""
+
 ACCEPT = (("accept", "application/json"),)  # the contract of August 2026 prefers text/plain
 
 
@@ -96,19 +99,22 @@ class Listing:
         return tuple(at for at in found if at is not None)
 
 
+Token = Annotated[str, Field(max_length=LONGEST_TOKEN)] | None
+
+
 class Envelope(Wire):
     """One page as it should be; `continuationToken` null, absent or empty ends the walk."""
 
-    items: list[Row]
-    continuation_token: str | None = None
+    items: Annotated[list[Row], FailFast(), Field(max_length=MOST_ROWS)]
+    continuation_token: Token = None
     total_count: Annotated[int, Field(ge=0)] | None = None
 
 
 class Head(Wire):
     """An envelope whose rows are read one by one."""
 
-    items: list[Any]
-    continuation_token: str | None = None
+    items: Annotated[list[Any], Field(max_length=MOST_ROWS)]
+    continuation_token: Token = None
     total_count: Any = None
 
 
@@ -127,6 +133,7 @@ def hear(ask: Ask, response: Response, *, raw: bool = False) -> Listing:
     if response.status == 400 and ask.token is not None:
         raise WalkExpired(f"the continuation token is refused ({words(response)})")
     judge(response, refused=refused)
+    check_size(response.body)
     if not raw:
         try:
             page = Envelope.model_validate_json(response.body)

@@ -32,7 +32,6 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._answers import json_body, judge, said, used_up
 from watcher.providers._chatwoot_listing import Listing, read_conversation, read_listing
 from watcher.providers._chatwoot_walk import (
     First,
@@ -50,6 +49,7 @@ from watcher.providers._chatwoot_walk import (
     begin_poll,
     skip_page,
 )
+from watcher.providers.answers import json_body, judge, said, used_up
 
 __all__ = ["Chatwoot", "ChatwootSettings"]
 
@@ -181,7 +181,7 @@ class Chatwoot:
         if isinstance(position, Single):
             return self._looked_up(position, response)
         self._judge(response)
-        listing = read_listing(response.body, links=self._links, raw=self._raw)
+        listing = read_listing(response, links=self._links, raw=self._raw)
         learned: dict[str, Any] = {}
         match position:
             case Window():
@@ -236,7 +236,7 @@ class Chatwoot:
         if response.status == 401 and said(response, "error").rstrip(".") == NOT_FOR_YOU:
             return Page(verdict="access_lost")
         self._judge(response)
-        row = read_conversation(response.body, links=self._links, raw=self._raw)
+        row = read_conversation(response, links=self._links, raw=self._raw)
         if row.observation.id != position.id:
             raise SourceChanged("Chatwoot answers a look-up with another conversation")
         return Page(rows=(row.observation,), verdict="found")

@@ -35,7 +35,6 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._answers import json_body, said, used_up
 from watcher.providers._leadconnector_refusals import (
     DAILY,
     DOUBTFUL,
@@ -48,6 +47,7 @@ from watcher.providers._leadconnector_refusals import (
 )
 from watcher.providers._leadconnector_walk import DEFAULT_LIMIT, Walk, advance, detour
 from watcher.providers._leadconnector_wire import EPOCH, read_listing, read_rows, whole_number
+from watcher.providers.answers import json_body, said, used_up
 
 __all__ = ["HighLevel", "HighLevelSettings", "Leadway", "LeadwaySettings"]
 
@@ -215,7 +215,7 @@ class HighLevel:
         if remaining is None:
             return None
         interval = whole_number(response.headers.get("x-ratelimit-interval-milliseconds"))
-        return Quota(remaining, interval / 1000 if interval else INTERVAL)
+        return Quota(remaining, min(interval / 1000, LONG_WAIT) if interval else INTERVAL)
 
     def _walked(self, walk: Walk, response: Response) -> Page:
         words = said(response, "message").lower()

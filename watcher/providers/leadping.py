@@ -34,7 +34,6 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._answers import judge, used_up
 from watcher.providers._leadping_check import (
     AllAt,
     ConfirmAt,
@@ -45,6 +44,7 @@ from watcher.providers._leadping_check import (
     hides,
 )
 from watcher.providers._leadping_wire import ACCEPT, Ask, Listing, hear, read_lead, refused
+from watcher.providers.answers import judge, used_up
 
 __all__ = ["Leadping", "LeadpingSettings"]
 

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -24,20 +22,23 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 from watcher.clock import Clock
 from watcher.errors import (
     ConfigError,
-    SourceChanged,
     SourceError,
     SourceRefused,
     SourceUnavailable,
 )
 from watcher.providers import Budget, Quota, Request, Response
+from watcher.providers.answers import http_date
 from watcher.records import Answer
+from watcher.transport.body import read_whole
 from watcher.transport.budget import Budgets
-from watcher.transport.client import CONNECT_TIMEOUT, call_unix, new_client
-from watcher.transport.failures import NETWORK_ERRORS, Failure, explain, place
+from watcher.transport.client import CONNECT_TIMEOUT, READ_TIMEOUT, call_unix, new_client
+from watcher.transport.failures import NETWORK_ERRORS, Failure, explain
 from watcher.transport.links import USUAL, Link
 from watcher.transport.origins import App, PerOriginTransport
 
 __all__ = [
+    "DEADLINE",
+    "LARGEST_PAGE",
     "Connection",
     "Link",
     "PerOriginTransport",
@@ -50,8 +51,8 @@ __all__ = [
 DEADLINE = 60.0
 """Seconds for one exchange from the first byte sent to the last byte read, a retry included."""
 
-LARGEST_PAGE = 32 * 1024 * 1024
-"""Bytes of a decoded body; a page is some hundred kilobytes."""
+LARGEST_PAGE = 32 * 2**20
+"""Bytes of an unpacked body; a page is some hundred kilobytes, with long e-mails some megabytes."""
 
 LARGEST_ANSWER = 64 * 1024
 """Bytes that are read of what a receiver answers."""
@@ -66,7 +67,9 @@ class Connection:
 
     `credentials` gives the headers that carry the token; it is asked anew for each request, since
     the token's file may change (it may raise OSError or ConfigError where it cannot be read).
-    `quota` is `Provider.quota`. `link` says how connections are made.
+    `quota` is `Provider.quota`. `link` says how connections are made. `deadline` is the seconds that
+    a request may take in all, once its budget has let it through, `largest` the bytes of its
+    unpacked answer.
     """
 
     base_url: str
@@ -74,14 +77,15 @@ class Connection:
     budget: Budget
     quota: Callable[[Response], Quota | None]
     link: Link = USUAL
+    deadline: float = DEADLINE
+    largest: int = LARGEST_PAGE
 
 
 class Transport:
     """Sends requests of sources, and what webhooks post; an asynchronous context manager.
 
     `mount` puts ASGI applications in the place of origins (keys like `http://chat.example.com`);
-    an application that raises an OSError stands for a connection that fails. `deadline` is the
-    seconds that a source's request may take in all, once its budget has let it through.
+    an application that raises an OSError stands for a connection that fails.
     """
 
     def __init__(
@@ -89,10 +93,8 @@ class Transport:
         clock: Clock,
         *,
         mount: Mapping[str, App] | None = None,
-        deadline: float = DEADLINE,
     ) -> None:
         self._clock = clock
-        self._deadline = deadline
         self._budgets = Budgets()
         self._client = new_client(PerOriginTransport(mount=mount))
 
@@ -121,7 +123,7 @@ class Transport:
 
         `urgent` requests (polls, look-ups) go before the others (sweeps). A kept-alive connection
         that turns out to be dead is replaced at once: to list is safe to repeat.
-        Raises SourceUnavailable (network, time, quota), SourceChanged (more than 32 MiB),
+        Raises SourceUnavailable (network, time, quota), SourceChanged (too long an answer),
         SourceRefused (the credentials cannot be read or sent, the address is none).
         """
         async with self._budgets.admitted(connection.budget, urgent=urgent) as admission:
@@ -133,13 +135,13 @@ class Transport:
         message: httpx.Request | None = None
         try:
             message = self._compose(connection, request)
-            with anyio.fail_after(self._deadline):
+            with anyio.fail_after(connection.deadline):
                 try:
-                    return await self._attempt(message)
+                    return await self._attempt(message, connection.largest)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                     if not message.extensions["trace"].stale:
                         raise
-                return await self._attempt(self._compose(connection, request))
+                return await self._attempt(self._compose(connection, request), connection.largest)
         except NETWORK_ERRORS as error:
             url = None if message is None else message.url
             # No chain: a library's message may quote the header that carries the token.
@@ -155,14 +157,17 @@ class Transport:
             params=request.params or None,
             json=request.json,
             headers={**headers, **_read_credentials(connection)},
+            timeout=httpx.Timeout(
+                max(READ_TIMEOUT, connection.deadline - READ_TIMEOUT), connect=CONNECT_TIMEOUT
+            ),
             extensions={"trace": _Trace(), "link": connection.link},
         )
 
-    async def _attempt(self, message: httpx.Request) -> Response:
+    async def _attempt(self, message: httpx.Request, most: int) -> Response:
         sent = self._clock()
         answer = await self._client.send(message, stream=True)
         try:
-            body = await _read_whole(answer)
+            body = await read_whole(answer, most)
         finally:
             await answer.aclose()
         return Response(
@@ -171,7 +176,7 @@ class Transport:
             headers=dict(answer.headers),
             sent=sent,
             received=self._clock(),
-            date=_read_date(answer.headers.get("date")),
+            date=http_date(answer.headers.get("date", "")),
         )
 
     async def post(
@@ -276,27 +281,6 @@ def _read_credentials(connection: Connection) -> Mapping[str, str]:
     except ConfigError as error:
         remedy = str(error).partition("\n")[0]
         raise SourceRefused("the token cannot be read", remedy, reached=False) from None
-
-
-async def _read_whole(answer: httpx.Response) -> bytes:
-    if answer.headers.get("content-encoding", "identity").lower() not in ("identity", "gzip"):
-        raise SourceChanged(f"{place(answer.url)} sent an encoding that was not asked for")
-    body = bytearray()
-    async for chunk in answer.aiter_bytes():
-        body += chunk
-        if len(body) > LARGEST_PAGE:
-            raise SourceChanged(f"{place(answer.url)} sent an answer of more than 32 MiB")
-    return bytes(body)
-
-
-def _read_date(value: str | None) -> datetime | None:
-    if not value:
-        return None
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
 
 
 def _to_source_error(failure: Failure) -> SourceError:

@@ -1,0 +1,1 @@
+"""Hostile answers for every provider: `python -m tests.fuzz --help`."""

@@ -1,0 +1,278 @@
+"""The border: what of a page may come in.
+
+Law: pure, and never raises. Whatever a plug-in reads and a mapping makes of it, only values of the
+model's own types come in, and only such as can be compared, stored and sent: finite numbers, texts
+of bounded length that are Unicode, JSON of bounded depth, times that a calendar has room around.
+What is not like that is left out, so that the old value stands, with a complaint that names row
+and field and never the value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from watcher.model import Disposition, Message, Observation, Reference
+from watcher.providers import Page
+
+__all__ = ["LONGEST_TEXT", "LONGEST_WORD", "admit"]
+
+LONGEST_ID = 512
+LONGEST_WORD = 2_000
+"""Characters of a name, an address, a label, a status; the rest is cut off."""
+
+LONGEST_TEXT = 100_000
+"""Characters of a message, and of all the text in one attribute. An event tells a message's text
+up to three times."""
+
+DEEPEST = 32
+MOST_PARTS = 5_000
+"""Values within one attribute."""
+
+MOST_LABELS = 1_000
+MOST_COMPLAINTS = 100
+LARGEST_COUNT = 2**53
+"""Beyond it, JSON's readers no longer agree on a number."""
+
+DIRECTIONS = (None, "inbound", "outbound", "internal")
+
+
+class _Refused(Exception):
+    """A value cannot come in; the text says why, without the value."""
+
+
+def admit(page: Page) -> Page:
+    """Give the page as it may be believed. A row without a usable id counts as unusable."""
+    rows: list[Observation] = []
+    complaints = list(page.complaints)
+    for number, row in enumerate(page.rows, 1):
+        if not _is_id(row.id):
+            complaints.append(f"row {number}: its id cannot be one")
+            continue
+        rows.append(_admit_row(row, complaints))
+    left = len(complaints) - MOST_COMPLAINTS
+    if left > 0:
+        complaints[MOST_COMPLAINTS:] = [f"and {left} more complaints about this page"]
+    total = page.total
+    if total is not None and not 0 <= total <= LARGEST_COUNT:
+        total = None
+    return dataclasses.replace(
+        page,
+        rows=tuple(rows),
+        total=total,
+        unusable=page.unusable + len(page.rows) - len(rows),
+        complaints=tuple(map(_one_line, complaints)),
+    )
+
+
+def _admit_row(row: Observation, complaints: list[str]) -> Observation:
+    changed: dict[str, Any] = {}
+    refused: set[str] = set()
+    for path, value in row.fields.items():
+        try:
+            admitted = _reader(path)(value)
+        except _Refused as failure:
+            refused.add(path)
+            complaints.append(f"{row.id[:60]}: {path[:60]} {failure}")
+        else:
+            if admitted is not value:
+                changed[path] = admitted
+    message_id = row.message_id
+    if message_id is not None and not _is_id(message_id):
+        message_id = None
+    if not (changed or refused) and message_id == row.message_id:
+        return row
+    kept = {path: value for path, value in row.fields.items() if path not in refused}
+    return dataclasses.replace(
+        row, fields=kept | changed, absent=row.absent - refused, message_id=message_id
+    )
+
+
+def _is_id(value: Any) -> bool:
+    """An id stands in addresses, in SQL's JSON and on terminals; `.` and `..` would lead elsewhere."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= LONGEST_ID
+        and value.isprintable()
+        and bool(value.strip(". "))
+    )
+
+
+def _one_line(complaint: str) -> str:
+    words = " ".join(complaint[:400].split())
+    return "".join(letter for letter in words if letter.isprintable())
+
+
+def _reader(path: str) -> Callable[[Any], Any]:
+    reader = READERS.get(path)
+    if reader is not None:
+        return reader
+    head, _, leaf = path.partition(".")
+    if head != "attributes" or not (0 < len(leaf) <= 200 and leaf.isprintable()):
+        raise _Refused("is no field of a conversation")
+    return _attribute
+
+
+def _string(value: Any, most: int) -> str:
+    if not isinstance(value, str):
+        raise _Refused("is no text")
+    text: str = value
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair
+            text = text.encode(errors="replace").decode()
+    if "\0" in text:
+        text = text.replace("\0", "�")
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _word(value: Any) -> str | None:
+    return None if value is None else _string(value, LONGEST_WORD)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Refused("is neither true nor false")
+    return value
+
+
+def _count(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
+        raise _Refused("is no count")
+    return value
+
+
+def _time(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None or not 1970 <= value.year < 2200:
+        raise _Refused("is no time from 1970 to 2199")
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, tuple) or len(value) > MOST_LABELS:
+        raise _Refused(f"is no list of at most {MOST_LABELS} texts")
+    labels = tuple(_string(one, LONGEST_WORD) for one in value)
+    return value if labels == value else tuple(sorted(set(labels)))
+
+
+def _reference(value: Any) -> Reference | None:
+    if value is None:
+        return None
+    if not isinstance(value, Reference):
+        raise _Refused("is nobody's reference")
+    id_, name = _string(value.id, LONGEST_WORD), _word(value.name)
+    return value if id_ is value.id and name is value.name else Reference(id_, name)
+
+
+def _message(value: Any) -> Message | None:
+    if value is None:
+        return None
+    if not isinstance(value, Message) or value.direction not in DIRECTIONS:
+        raise _Refused("is no message")
+    text = None if value.text is None else _string(value.text, LONGEST_TEXT)
+    kind, at = _word(value.type), _time(value.at)
+    if text is value.text and kind is value.type and at is value.at:
+        return value
+    return Message(text, value.direction, kind, at)
+
+
+def _disposition(value: Any) -> Disposition | None:
+    if value is None:
+        return None
+    if not isinstance(value, Disposition):
+        raise _Refused("is no disposition")
+    read = Disposition(
+        _word(value.id),
+        _word(value.label),
+        _word(value.outcome),
+        _time(value.changed_at),
+        _word(value.changed_by),
+    )
+    return value if read == value else read
+
+
+class _Room:
+    """How much of one attribute has been read."""
+
+    __slots__ = ("parts", "text")
+
+    def __init__(self) -> None:
+        self.parts = MOST_PARTS
+        self.text = LONGEST_TEXT
+
+    def take(self, parts: int, text: int = 0) -> None:
+        self.parts -= parts
+        self.text -= text
+        if self.parts < 0 or self.text < 0:
+            raise _Refused("is too large")
+
+
+def _attribute(value: Any) -> Any:
+    if value is None or value is True or value is False:
+        return value
+    return _json(value, _Room(), DEEPEST)
+
+
+def _json(value: Any, room: _Room, depth: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        room.take(0, len(value))
+        return _string(value, LONGEST_TEXT)
+    if isinstance(value, int):
+        if value.bit_length() > 1024:
+            raise _Refused("has a number of too many digits")
+        return value if value.bit_length() < 64 else str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _Refused("has a number that is none")
+        return value
+    if not depth:
+        raise _Refused("is nested too deeply")
+    if isinstance(value, Mapping):
+        room.take(len(value))
+        pairs = [(_key(key, room), _json(one, room, depth - 1)) for key, one in value.items()]
+        same = all(a is c and b is d for (a, b), (c, d) in zip(pairs, value.items(), strict=True))
+        return value if same and isinstance(value, dict) else dict(pairs)
+    if isinstance(value, list | tuple):
+        room.take(len(value))
+        parts = [_json(one, room, depth - 1) for one in value]
+        same = all(a is b for a, b in zip(parts, value, strict=True))
+        return value if same and isinstance(value, list) else parts
+    raise _Refused("is no JSON")
+
+
+def _key(key: Any, room: _Room) -> str:
+    read = _string(key, LONGEST_WORD)
+    room.take(0, len(read))
+    return read
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "unread": _flag,
+    "archived": _flag,
+    "unread_count": _count,
+    "labels": _labels,
+    "assignee": _reference,
+    "team": _reference,
+    "last_message": _message,
+    "disposition": _disposition,
+    "last_activity_at": _time,
+    "created_at": _time,
+    **dict.fromkeys(
+        (
+            "url", "channel", "status", "priority",
+            "contact.id", "contact.name", "contact.email", "contact.phone",
+        ),
+        _word,
+    ),
+}  # fmt: skip
+"""How each leaf path of `Observation.fields` is admitted; every other is an attribute."""

@@ -1,0 +1,182 @@
+"""Reading answers: what inboxes' ways of saying no have in common, for every provider plug-in.
+
+Law: pure, like every provider. The one place where an HTTP status becomes an error, and where a
+body becomes JSON: of bounded depth and size, without what could not be written down again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pydantic_core import from_json
+
+from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
+from watcher.providers import Quota, Response
+
+__all__ = [
+    "MOST_ROWS",
+    "check_size",
+    "http_date",
+    "json_body",
+    "judge",
+    "retry_after",
+    "said",
+    "used_up",
+]
+
+MOST_VALUES = 1_000_000
+"""Values in one body. Decoded, a value takes some hundred bytes: a body of empty objects alone
+would else take thirty times its own size. A real page has tens of thousands.
+"""
+
+MOST_ROWS = 10_000
+"""Rows on one page; the largest that a provider here may be asked for has 1,000, and Chatwoot's
+unpaged answer to a poll holds what was updated in at most three hours.
+"""
+
+LONGEST_REFUSAL = 64 * 1024
+"""Bytes of an error body that is read for its words."""
+
+LONGEST_WISH = 86_400.0
+"""Seconds of `Retry-After` that are believed: after a day a provider is asked again."""
+
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+"""Half a surrogate pair, in a text without escaped backslashes."""
+
+
+def http_date(value: str) -> datetime | None:
+    """Read a date as headers write it; None for what is none, or lies outside of 1970 to 2199."""
+    try:
+        at = parsedate_to_datetime(value)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (IndexError, OverflowError, TypeError, ValueError):
+        return None  # `email.utils` is not strict about what it raises
+    return at if 1970 <= at.year < 2200 else None
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Read `Retry-After` (RFC 9110 10.2.3: seconds or a date) as seconds from `now`."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        at = http_date(value)
+        if at is None:
+            return None
+        seconds = (at - now).total_seconds()
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def _wish(response: Response) -> float | None:
+    wish = retry_after(response.headers, response.received)
+    return None if wish is None else min(wish, LONGEST_WISH)
+
+
+def used_up(response: Response, patience: float | None = None) -> Quota | None:
+    """Read a 429 as a quota of which nothing is left for as long as it says, or for `patience`
+    seconds; None for other answers, and where neither tells how long.
+    """
+    if response.status != 429:
+        return None
+    wish = _wish(response)
+    wait = wish if wish is not None else patience
+    return Quota(0, wait) if wait is not None else None
+
+
+def check_size(body: bytes) -> None:
+    """Return for a body that may be decoded; raises SourceChanged for one with too many values."""
+    if len(body) > MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise SourceChanged(
+            f"the answer holds more than {MOST_VALUES:,} values",
+            "no page of conversations is that large: check base_url",
+        )
+
+
+def json_body(response: Response) -> Any:
+    """Decode the body as JSON, None where it is none (an HTML error page, plain text, NaN, nesting
+    deeper than 200, a number of more than 4,300 digits).
+
+    Half a surrogate pair (a text that the provider cut in the middle of an emoji) becomes `?`,
+    because it could never be written as UTF-8 again. Raises SourceChanged as `check_size` does.
+    """
+    body = response.body.removeprefix(b"\xef\xbb\xbf")
+    check_size(body)
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        if b"\\ud" not in body and b"\\uD" not in body:
+            return None
+    try:
+        plain = body.replace(rb"\\", rb"\u005c")
+        return from_json(_HALF.sub(b"?", plain), allow_inf_nan=False)
+    except ValueError:
+        return None
+
+
+def said(response: Response, *keys: str) -> str:
+    """Give what an error body says under the first of `keys` that it has, as one short line.
+
+    Values may be strings or lists of strings (HighLevel's 422, Chatwoot's 401); empty where the
+    body says nothing readable. Nothing in it moves a terminal's cursor.
+    """
+    body = json_body(response) if len(response.body) <= LONGEST_REFUSAL else None
+    if not isinstance(body, dict):
+        return ""
+    for key in keys:
+        value = body.get(key)
+        if isinstance(value, list):
+            value = "; ".join(part for part in value if isinstance(part, str))
+        if isinstance(value, str) and value.strip():
+            words = " ".join(value.split())[:200]
+            return "".join(letter for letter in words if letter.isprintable())
+    return ""
+
+
+def judge(
+    response: Response,
+    *,
+    refused: Callable[[Response], SourceError],
+    patience: float | None = None,
+    message_keys: tuple[str, ...] = ("message", "error", "errors", "detail", "title"),
+) -> None:
+    """Return for a 2xx answer; else raise the error whose class says the recovery.
+
+    `refused` explains 401 and 403 in the provider's words. `patience` is how many seconds to
+    wait after a 429 that carries no `Retry-After`.
+    """
+    status = response.status
+    if 200 <= status < 300:
+        return
+    words = said(response, *message_keys)
+    told = f"HTTP {status}" + (f": {words}" if words else "")
+    wish = _wish(response)
+    if status == 429:
+        raise SourceUnavailable(
+            f"the provider limits our requests ({told})",
+            "poll less often, or find what else uses the same limit",
+            retry_after=wish if wish is not None else patience,
+        )
+    if status in (401, 403):
+        raise refused(response)
+    if status >= 500 or status in (408, 425):
+        raise SourceUnavailable(f"the provider has trouble ({told})", retry_after=wish)
+    if 300 <= status < 400:
+        raise SourceChanged(
+            f"the provider answers with a redirect ({told})",
+            "check base_url: it must be the API's final address",
+        )
+    if status in (404, 405, 410):
+        raise SourceRefused(
+            f"the provider does not know this address ({told})",
+            "check base_url and the account, location or organization in the configuration",
+        )
+    raise SourceChanged(f"the provider does not accept our request ({told})")
