@@ -200,6 +200,33 @@ rules:
     assert loaded.warnings == ()
 
 
+def test_words_say_what_they_are_written_in(write: Write) -> None:
+    loaded = config(
+        write,
+        """
+templates:
+  page: {title: "<b>{{ type }}</b>", format: html}
+  short: {title: "{{ type }}"}
+rules:
+  - {name: Default, when: "*", notify: [team, boss], message: {body: "{{ type }}"}}
+  - name: Own
+    when: "*"
+    notify: [team, boss]
+    message:
+      body: "*{{ type }}*"
+      format: markdown
+      per_receiver: {team: page, boss: {title: x}}
+  - {name: Named, when: "*", notify: [team, boss], message: {template: page, per_receiver: {boss: short}}}
+""",
+    )
+    formats = {one.name: (one.written_in("team"), one.written_in("boss")) for one in loaded.rules}
+    assert formats == {
+        "Default": (None, None),
+        "Own": ("html", "markdown"),
+        "Named": ("html", None),
+    }
+
+
 def test_a_date_alone_is_a_whole_day_on_the_clock_there(write: Write) -> None:
     loaded = config(
         write,

@@ -8,23 +8,28 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from watcher.config.expressions import check_template, object_to
+from watcher.config.expressions import check_template, object_to, text_of
 from watcher.config.files import Merged
 from watcher.config.rule_schema import CONDITION_PATTERN, TemplateForm, Zone
 from watcher.config.schema import NAME_PATTERN, Form
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, validate
 from watcher.config.wording import listing, meant, short
-from watcher.rules import Condition, compile_conditions
+from watcher.rules import Condition, Format, compile_conditions
 
-__all__ = ["Names", "Words", "build_names", "warn_of_unused"]
+__all__ = ["NO_WORDS", "Names", "Words", "build_names", "warn_of_unused"]
 
-Words = tuple[str | None, str | None]
-"""Sources of title and body, None for the default ones."""
+Words = tuple[str | None, str | None, Format | None]
+"""Sources of title and body, None for the default ones, and what they are written in, None for the
+receiver's own.
+"""
+
+NO_WORDS: Words = (None, None, None)
 
 _RESERVED = frozenset(
     {
@@ -63,19 +68,20 @@ class Names:
             work.problems.append(
                 node.place.problem(f"there is no template `{short(node.raw)}`", remedy)
             )
-            return None, None
+            return NO_WORDS
         self.used.add(node.raw)
         if not isinstance(entry.value, Entries):
-            return None, None
+            return NO_WORDS
         return words_of(entry.value, work, many=many)
 
 
 def words_of(table: Entries, work: Work, *, many: bool) -> Words:
     """Check the title and the body of a mapping; gives their sources."""
-    return (
-        check_template(table.get("title"), work, many=many),
-        check_template(table.get("body"), work, many=many),
-    )
+    title = check_template(table.get("title"), work, many=many)
+    body = check_template(table.get("body"), work, many=many)
+    written = text_of(table.get("format"))
+    known: dict[str, Format] = {one: one for one in get_args(Format)}
+    return title, body, known.get(written.raw) if written is not None else None
 
 
 def build_names(merged: Merged, work: Work) -> Names:
@@ -140,7 +146,7 @@ def _templates(merged: Merged, work: Work) -> Mapping[str, Entry]:
             work,
             parent=entry.key.place,
             what=what,
-            literal=("title", "body"),
+            literal=("title", "body", "format"),
         )
     return merged.templates
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from watcher.config.combinations import check_combinations, check_otherwise
 from watcher.config.expressions import compile_by, compile_where
 from watcher.config.files import Merged
-from watcher.config.named import Names, Words, words_of
+from watcher.config.named import NO_WORDS, Names, Words, words_of
 from watcher.config.rule_schema import RuleForm
 from watcher.config.silences import check_unique
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
@@ -84,7 +84,7 @@ def _rule(
     where = compile_where(node.get("where"), work, names.conditions)
     unless = compile_where(node.get("unless"), work, names.conditions)
     many = node.get("digest") is not None
-    (title, body), texts = _message(node, names, work, many=many)
+    (title, body, written), texts = _message(node, names, work, many=many)
     throttle = node.get("throttle")
     table = throttle.value if throttle and isinstance(throttle.value, Entries) else None
     by = compile_by(table.get("by") if table else None, work, names.conditions)
@@ -112,7 +112,9 @@ def _rule(
         hours=build_hours(form.hours, hours, names, what, work) if form.hours and hours else None,
         stop=form.stop,
         severity=form.severity,
-        texts=texts,
+        texts={name: (title, body) for name, (title, body, _) in texts.items()},
+        format=written,
+        formats={name: own for name, (_, _, own) in texts.items()},
     )
 
 
@@ -121,7 +123,7 @@ def _message(
 ) -> tuple[Words, Mapping[str, Words]]:
     """Give the words of a rule, and those for single receivers."""
     entry = node.get("message")
-    common = _words(entry, (None, None), names, work, many=many)
+    common = _words(entry, NO_WORDS, names, work, many=many)
     texts: dict[str, Words] = {}
     own = entry.value.get("per_receiver") if entry and isinstance(entry.value, Entries) else None
     if own is not None and isinstance(own.value, Entries):
@@ -134,8 +136,7 @@ def _words(entry: Entry | None, otherwise: Words, names: Names, work: Work, *, m
     """Give the words of a message: its own, else its template's, else others."""
     if entry is None:
         return otherwise
-    template: Words = (None, None)
-    own: Words = (None, None)
+    template = own = NO_WORDS
     if isinstance(entry.value, Entries):
         own = words_of(entry.value, work, many=many)
         named = entry.value.get("template")
@@ -143,11 +144,17 @@ def _words(entry: Entry | None, otherwise: Words, names: Names, work: Work, *, m
             template = names.words(named.value, work, many=many)
     elif isinstance(entry.value, Scalar) and isinstance(entry.value.value, str):
         template = names.words(entry.value, work, many=many)
-    first, second = (
-        next((text for text in each if text is not None), None)
-        for each in zip(own, template, otherwise, strict=True)
-    )
-    return first, second
+    title = _first(own[0], template[0], otherwise[0])
+    body = _first(own[1], template[1], otherwise[1])
+    written = own[2] or template[2]
+    alone = _first(own[0], template[0]), _first(own[1], template[1])
+    if written is None and (title, body) != alone:
+        written = otherwise[2]  # some of the words are the others'
+    return title, body, written
+
+
+def _first(*texts: str | None) -> str | None:
+    return next((text for text in texts if text is not None), None)
 
 
 def _check_texts(node: Entries, form: RuleForm, work: Work) -> None:

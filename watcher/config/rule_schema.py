@@ -7,7 +7,7 @@ one key.
 from __future__ import annotations
 
 from datetime import time, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
@@ -194,6 +194,9 @@ class WordsForm(PartForm):
     template: str = Field(default="", min_length=1, description="Name of a template to begin with.")
     title: str = Field(default="", description="One line; the default title where left out.")
     body: str = Field(default="", description="The text; the default body where left out.")
+    format: Literal["text", "markdown", "html"] | None = Field(
+        default=None, description="What they are written in; the receiver's own where left out."
+    )
 
 
 class MessageForm(WordsForm):
@@ -209,6 +212,9 @@ class TemplateForm(PartForm):
 
     title: str = Field(default="", description="One line; the default title where left out.")
     body: str = Field(default="", description="The text; the default body where left out.")
+    format: Literal["text", "markdown", "html"] | None = Field(
+        default=None, description="What they are written in; the receiver's own where left out."
+    )
 
 
 class RuleForm(PartForm):

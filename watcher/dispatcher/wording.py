@@ -86,7 +86,11 @@ class Words:
 
     def _format(self, delivery: Delivery) -> templates.Format | None:
         """Give what the rule's templates are written in, None where the rule does not say."""
-        found = (rule.format for rule in self._rules() if rule.name == delivery.rule)
+        found = (
+            rule.written_in(delivery.receiver)
+            for rule in self._rules()
+            if rule.name == delivery.rule
+        )
         return next(found, None)
 
 

@@ -29,7 +29,15 @@ from watcher.rules.routing import (
     outgoing,
     route,
 )
-from watcher.rules.rule import TIMED_TYPES, Objection, Rule, check_lasting, check_when, covered
+from watcher.rules.rule import (
+    TIMED_TYPES,
+    Format,
+    Objection,
+    Rule,
+    check_lasting,
+    check_when,
+    covered,
+)
 from watcher.rules.silence import Silence, silenced
 from watcher.rules.wording import describe_rule, describe_silence
 
@@ -43,6 +51,7 @@ __all__ = [
     "EvaluationError",
     "Expression",
     "ExpressionError",
+    "Format",
     "Hours",
     "Match",
     "Objection",

@@ -18,7 +18,10 @@ from watcher.rules.hours import Hours
 from watcher.rules.pace import Digest, Repeat, Throttle
 from watcher.vocabulary import nearest
 
-__all__ = ["TIMED_TYPES", "Objection", "Rule", "check_lasting", "check_when", "covered"]
+__all__ = ["TIMED_TYPES", "Format", "Objection", "Rule", "check_lasting", "check_when", "covered"]
+
+Format = Literal["text", "markdown", "html"]
+"""What templates are written in."""
 
 TIMED_TYPES: tuple[str, ...] = (
     "conversation.unread",
@@ -47,7 +50,8 @@ class Rule:
     `stop`, later rules are not asked. `severity` is free text for people and silences.
 
     `title` and `body` are template sources, None for the default message; `texts` has those of
-    single receivers. `format` is what they are written in, None for the receiver's own.
+    single receivers. `format` is what they are written in, None for the receiver's own; `formats`
+    what those of single receivers are.
     """
 
     name: str
@@ -65,7 +69,8 @@ class Rule:
     stop: bool = False
     severity: str = ""
     texts: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict, hash=False)
-    format: Literal["text", "markdown", "html"] | None = None
+    format: Format | None = None
+    formats: Mapping[str, Format | None] = field(default_factory=dict, hash=False)
 
     @property
     def lasting(self) -> bool:
@@ -75,6 +80,10 @@ class Rule:
     def words(self, receiver: str) -> tuple[str | None, str | None]:
         """Give the template sources of title and body for a receiver."""
         return self.texts.get(receiver, (self.title, self.body))
+
+    def written_in(self, receiver: str) -> Format | None:
+        """Give what the words for a receiver are written in, None for the receiver's own."""
+        return self.formats.get(receiver, self.format)
 
     @property
     def types(self) -> frozenset[str]:

@@ -84,6 +84,8 @@ def work_off():
 
 if __name__ == "__main__":
     threading.Thread(target=work_off, daemon=True).start()
-    with ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "3000"))), Receiver) as server:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", int(os.environ.get("PORT", "3000"))), Receiver
+    ) as server:
         print(f"listening on {server.server_port}", flush=True)
         server.serve_forever()
