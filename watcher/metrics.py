@@ -67,6 +67,7 @@ class Metrics:
             "source",
         )
         self.conversations = gauge("conversations", "Conversations known.", "source")
+        self.stuck = gauge("stuck_loops", "Loops that have something to do and do not move.")
         self.store_failing = gauge("store_failing", "1 while the store cannot be read or written.")
         self.deliveries = counter("deliveries", "Attempts to deliver.", "receiver", "outcome")
         self.pending = gauge("deliveries_pending", "Deliveries that wait.", "receiver")

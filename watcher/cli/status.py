@@ -42,6 +42,7 @@ class Standing:
     receivers: Sequence[Mapping[str, Any]]
     network_failing: bool
     store_failing: Mapping[str, Any] | None = None
+    stuck: Sequence[Mapping[str, Any]] = ()
 
 
 def register(app: typer.Typer) -> None:
@@ -92,8 +93,15 @@ async def _look(loaded: Config) -> Standing:
             raise
         pending = {}
     receivers = [{**one, "pending": pending.get(one["receiver"], 0)} for one in told["receivers"]]
-    store_failing = told.get("store_failing")
-    return Standing(owner, True, told["sources"], receivers, told["network_failing"], store_failing)
+    return Standing(
+        owner,
+        True,
+        told["sources"],
+        receivers,
+        told["network_failing"],
+        told.get("store_failing"),
+        told.get("stuck", ()),
+    )
 
 
 async def _remembered(
@@ -169,6 +177,7 @@ def _print_json(screen: Screen, loaded: Config, standing: Standing) -> None:
             "network_failing": standing.network_failing,
             "tls_not_verified": _unverified(loaded),
             "store_failing": standing.store_failing,
+            "stuck": list(standing.stuck),
         }
     )
     for one in (*standing.sources, *standing.receivers):
@@ -182,6 +191,9 @@ def _print(screen: Screen, standing: Standing) -> None:
         screen.write(f"the store is in use ({standing.owner}); this is what it remembers", "yellow")
     if standing.store_failing:
         screen.write(f"everything waits for the store {_why(standing.store_failing)}", "red")
+    for one in standing.stuck:
+        said = f"{one['what']} has not moved for {say_age(one['seconds'])}"
+        screen.write(f"stuck: {said} (restart the daemon, and report {one['where']})", "red")
     if standing.network_failing:
         screen.write("no source can be reached: the network of this machine fails", "red")
     screen.table(

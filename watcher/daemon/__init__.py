@@ -16,6 +16,7 @@ from watcher.clock import Clock, wall_clock
 from watcher.config import Config
 from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
+from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
@@ -69,6 +70,8 @@ class Daemon:
         self.transport = transport
         self._watching = Loops("poller")
         self._delivering = Loops("dispatcher")
+        loops = (self._watching, self._delivering)
+        self.watchdog = Watchdog(loops, self._patience, self.metrics)
         self.pollers: dict[str, SourcePoller] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
         for index, source in enumerate(config.sources):
@@ -114,7 +117,7 @@ class Daemon:
         # Asked when the series are read, so that a loop that is stuck shows all the same.
         self.metrics.lag.labels(plan.name).set_function(poller.lag)
         self.metrics.stale.labels(plan.name).set_function(poller.stale)
-        self._watching.start(plan.name, poller.run)
+        self._watching.start(plan.name, poller.run, idle=lambda: poller.delay() > 0)
 
     async def unwatch(self, source: str) -> None:
         """Watch a source no longer; a step under way gets a few seconds to end."""
@@ -175,6 +178,7 @@ class Daemon:
             tasks.start_soon(self._poll, name="pollers")
             tasks.start_soon(self._prune, name="prune")
             tasks.start_soon(self._measure, name="measure")
+            tasks.start_soon(self.watchdog.run, name="watchdog")
 
     async def _poll(self) -> None:
         with self._polling:
@@ -265,6 +269,10 @@ class Daemon:
         since = rfc3339(trouble.since)
         return {"since": since, "reason": trouble.reason, "remedy": trouble.remedy}
 
+    def stuck(self) -> list[dict[str, Any]]:
+        """Tell which loops do not move."""
+        return [one.plain() for one in self.watchdog.stuck]
+
     def status(self) -> Mapping[str, Any]:
         """Tell how everything stands."""
         return {
@@ -272,6 +280,7 @@ class Daemon:
             "receivers": [one.status() for one in self.dispatchers.values()],
             "network_failing": self.network.failing,
             "store_failing": self.store_failing(),
+            "stuck": self.stuck(),
         }
 
     async def retry(self, ids: Collection[str] | None) -> int:

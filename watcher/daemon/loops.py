@@ -6,7 +6,10 @@ returns.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,17 +17,70 @@ from anyio.abc import TaskGroup
 __all__ = ["Loops"]
 
 
-class _Loop:
-    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+Work = Callable[[], Coroutine[Any, Any, None]]
+Idle = Callable[[], bool]
+
+
+class _Steps:
+    """Awaits a coroutine and notes when it last moved (loop time) and where it stands."""
+
+    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
         self._work = work
+        self.moved = anyio.current_time()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        inner = self._work.__await__()
+        resume: Callable[[], Any] = partial(next, inner)
+        while True:
+            self.moved = anyio.current_time()
+            try:
+                wish = resume()
+            except StopIteration:
+                return
+            try:
+                value = yield wish
+            except BaseException as error:  # noqa: BLE001 - passed on, whatever it is
+                resume = partial(inner.throw, error)
+            else:
+                resume = partial(inner.send, value)
+
+    def where(self) -> str:
+        """Give the innermost places in the code at which it waits."""
+        places: list[str] = []
+        at: Any = self._work
+        while at is not None:
+            frame = getattr(at, "cr_frame", None) or getattr(at, "gi_frame", None)
+            if frame is not None:
+                file = "/".join(frame.f_code.co_filename.split("/")[-3:])
+                places.append(f"{file}:{frame.f_lineno} {frame.f_code.co_name}")
+            at = getattr(at, "cr_await", None) or getattr(at, "gi_yieldfrom", None)
+        return " < ".join(reversed(places[-6:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A loop that has something to do: when it last moved (loop time) and where it waits."""
+
+    what: str
+    moved: float
+    where: str
+
+
+class _Loop:
+    def __init__(self, work: Work, idle: Idle) -> None:
+        self._work = work
+        self.idle = idle
+        self.steps: _Steps | None = None
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
 
     async def run(self) -> None:
         try:
             with self._scope:
-                await self._work()
+                self.steps = _Steps(self._work())
+                await self.steps
         finally:
+            self.steps = None
             self._ended.set()
 
     async def end(self) -> None:
@@ -51,9 +107,11 @@ class Loops:
             finally:
                 self._tasks = None
 
-    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Start a loop, or have it started when `run` begins."""
-        loop = self._loops[name] = _Loop(work)
+    def start(self, name: str, work: Work, idle: Idle = lambda: False) -> None:
+        """Start a loop, or have it started when `run` begins; `idle` tells whether it has nothing to
+        do for now, however long that lasts.
+        """
+        loop = self._loops[name] = _Loop(work, idle)
         if self._tasks is not None:
             self._tasks.start_soon(loop.run, name=f"{self._kind} {name}")
 
@@ -62,3 +120,12 @@ class Loops:
         loop = self._loops.pop(name)
         if self._tasks is not None:
             await loop.end()
+
+    def silent(self, seconds: float) -> list[Silent]:
+        """Give the loops that have something to do and made no step for so long."""
+        now = anyio.current_time()
+        return [
+            Silent(f"{self._kind} {name}", loop.steps.moved, loop.steps.where())
+            for name, loop in self._loops.items()
+            if loop.steps is not None and now - loop.steps.moved > seconds and not loop.idle()
+        ]

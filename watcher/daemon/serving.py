@@ -20,6 +20,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon, Publish
 from watcher.daemon.reload import Reloading
+from watcher.daemon.watchdog import TurnGuard
 from watcher.store.patience import Patience
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport, prepare_loop
@@ -85,7 +86,8 @@ async def _serve(daemon: Daemon, reloading: Reloading, store: SqliteStore, path:
     server = daemon.config.server
     listeners = []
     if server is not None:
-        app = web.create_app(daemon.sources, daemon.metrics.registry, daemon.store_failing)
+        registry = daemon.metrics.registry
+        app = web.create_app(daemon.sources, registry, daemon.store_failing, daemon.stuck)
         addresses = [(server.host, server.port)]
         if server.probes is not None:
             addresses.append((server.probes.host, server.probes.port))
@@ -101,13 +103,15 @@ async def _serve(daemon: Daemon, reloading: Reloading, store: SqliteStore, path:
         store=str(path),
     )
     try:
-        async with anyio.create_task_group() as tasks:
-            for app, bound in listeners:
-                tasks.start_soon(web.serve, app, bound, name="server")
-            tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
-            tasks.start_soon(_watch_hangups, reloading, name="hangups")
-            await daemon.run()
-            tasks.cancel_scope.cancel()
+        with TurnGuard() as guard:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(guard.run, name="turns")
+                for app, bound in listeners:
+                    tasks.start_soon(web.serve, app, bound, name="server")
+                tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
+                tasks.start_soon(_watch_hangups, reloading, name="hangups")
+                await daemon.run()
+                tasks.cancel_scope.cancel()
     finally:
         with contextlib.suppress(OSError):
             socket_path.unlink()

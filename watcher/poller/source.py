@@ -85,7 +85,7 @@ class SourcePoller:
         await self.open()
         await anyio.sleep(self.plan.offset)
         while True:
-            delay = self._delay()
+            delay = self.delay()
             if delay > 0:
                 with anyio.move_on_after(delay):
                     await self._wake.wait()
@@ -170,7 +170,7 @@ class SourcePoller:
             return walk
         return [*walk, "poll"] if self._polled_last else ["poll", *walk]
 
-    def _delay(self) -> float:
+    def delay(self) -> float:
         """Give the seconds until something is to be done."""
         now = anyio.current_time()
         if self._next() is not None:

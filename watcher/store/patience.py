@@ -6,6 +6,7 @@ told once, and once more when it is over. What does not pass by itself is raised
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -34,9 +35,23 @@ class Patience:
     def __init__(self, clock: Clock = wall_clock) -> None:
         self.trouble: Trouble | None = None
         self._clock = clock
+        self._under_way: dict[object, float] = {}
         self._waiting = 0
         self._claiming = 0
         self._log = structlog.get_logger()
+
+    @property
+    def longest(self) -> float:
+        """Seconds since the oldest attempt began that is under way; none of them should last."""
+        return anyio.current_time() - min(self._under_way.values(), default=math.inf)
+
+    async def _once(self, attempt: Callable[[timedelta], Awaitable[T]], waited: timedelta) -> T:
+        mark = object()
+        self._under_way[mark] = anyio.current_time()
+        try:
+            return await attempt(waited)
+        finally:
+            del self._under_way[mark]
 
     async def see_through(
         self, attempt: Callable[[timedelta], Awaitable[T]], *, claim: bool = False
@@ -49,7 +64,7 @@ class Patience:
         waited = timedelta(0)
         while not (claim and self._waiting):
             try:
-                return await attempt(waited)
+                return await self._once(attempt, waited)
             except StoreUnavailable as error:
                 self._fail(error)
             break
@@ -64,7 +79,8 @@ class Patience:
                 if claim and self._waiting:
                     continue
                 try:
-                    result = await attempt(timedelta(seconds=anyio.current_time() - asked))
+                    waited = timedelta(seconds=anyio.current_time() - asked)
+                    result = await self._once(attempt, waited)
                 except StoreUnavailable as error:
                     self._fail(error)
                 else:

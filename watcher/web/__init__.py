@@ -29,14 +29,20 @@ def create_app(
     status: Status,
     registry: CollectorRegistry,
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
 ) -> Starlette:
     """Make the application with `/healthz`, `/readyz` and `/metrics`.
 
-    `store_failing` tells what keeps the store from working; meanwhile nothing is ready.
+    `store_failing` tells what keeps the store from working; meanwhile nothing is ready. `stuck`
+    tells which loops do not move: then the process does not work as it should.
     """
 
     async def healthz(_request: Request) -> Response:
-        return PlainTextResponse("ok\n")
+        found = stuck()
+        if not found:
+            return PlainTextResponse("ok\n")
+        lines = (f"stuck for {one['seconds']} s: {one['what']}\n" for one in found)
+        return PlainTextResponse("".join(lines), status_code=503)
 
     async def readyz(request: Request) -> Response:
         sources = status()

@@ -1,0 +1,176 @@
+"""Loops that do not move any more: seen, said, and for the event loop itself ended.
+
+Law: looks at times and stacks, touches no loop. What can still be told is left to whoever asks
+`/healthz`; an event loop that does not turn can answer nobody, so the process ends, as by `kill -9`, for
+its supervisor to start it again.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import structlog
+
+from watcher.daemon.loops import Loops
+from watcher.metrics import Metrics
+from watcher.store.patience import Patience
+
+__all__ = ["Stuck", "TurnGuard", "Watchdog"]
+
+STUCK_AFTER = 300.0
+"""Seconds without a step after which a loop is stuck: five times the longest request or pause of one
+that has something to do."""
+
+STORE_STUCK_AFTER = 60.0
+"""Seconds after which one attempt to read or write the store is stuck; a lock is waited for 3 s."""
+
+LOOK_EVERY = 30.0
+
+TICK = 1.0
+SILENT, ENDED = 20, 180
+"""Ticks without a turn of the event loop after which it is said, and the process ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """What does not move, for how many seconds, and where in the code it stands."""
+
+    what: str
+    seconds: float
+    where: str
+
+    def plain(self) -> dict[str, Any]:
+        """Give it as plain JSON."""
+        return {"what": self.what, "seconds": round(self.seconds), "where": self.where}
+
+
+class Watchdog:
+    """Knows which loops, or the store under them, are `stuck`; says so in the log once each."""
+
+    def __init__(self, loops: Iterable[Loops], patience: Patience, metrics: Metrics) -> None:
+        self._loops = tuple(loops)
+        self._patience = patience
+        self._metrics = metrics
+        self._before: dict[str, float] = {}
+        self.stuck: list[Stuck] = []
+        self._log = structlog.get_logger()
+
+    async def run(self) -> None:
+        """Look every half minute, until cancelled."""
+        while True:
+            await anyio.sleep(LOOK_EVERY)
+            self.look()
+
+    def look(self) -> None:
+        """Find out what is stuck: what did not move since the look before either, for a loop that
+        has slept long on purpose may be about to wake.
+        """
+        silent = [one for loops in self._loops for one in loops.silent(STUCK_AFTER)]
+        now = anyio.current_time()
+        found = [
+            Stuck(one.what, now - one.moved, one.where)
+            for one in silent
+            if self._before.get(one.what) == one.moved
+        ]
+        self._before = {one.what: one.moved for one in silent}
+        if (seconds := self._patience.longest) > STORE_STUCK_AFTER:
+            found.insert(0, Stuck("store", seconds, "the disk does not answer"))
+        self._tell(found)
+        self.stuck = found
+        self._metrics.stuck.set(len(found))
+
+    def _tell(self, found: list[Stuck]) -> None:
+        before, now = {one.what for one in self.stuck}, {one.what for one in found}
+        for one in found:
+            if one.what not in before:
+                self._log.error("a loop is stuck", **one.plain())
+        for what in sorted(before - now):
+            self._log.info("a loop moves again", what=what)
+
+
+def _exit() -> None:
+    faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
+    os._exit(1)
+
+
+class TurnGuard:
+    """A thread that sees whether the event loop turns; used around `run`, once in a process.
+
+    It counts its own ticks rather than time, so that a process that was stopped for a while (a paused
+    container, Ctrl-Z) is not taken for a stuck one. Where the loop hangs in code that lets no other
+    thread run (a regular expression, say), a timer of the kernel that counts the process' own
+    processor time ends it with SIGPROF. Either way the stacks of all threads are on stderr.
+    """
+
+    def __init__(
+        self,
+        *,
+        tick: float = TICK,
+        silent: int = SILENT,
+        ended: int = ENDED,
+        end: Callable[[], None] = _exit,
+    ) -> None:
+        self._tick, self._silent, self._ended, self._end = tick, silent, ended, end
+        self._turned = True
+        self._over = threading.Event()
+        self._loop_thread = threading.get_ident()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._log = structlog.get_logger()
+
+    def __enter__(self) -> Self:
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        faulthandler.register(signal.SIGPROF, sys.__stderr__ or 2, all_threads=True, chain=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        faulthandler.unregister(signal.SIGPROF)
+
+    async def run(self) -> None:
+        """Show, from within the loop, that it turns; until cancelled."""
+        while True:
+            self._turned = True
+            signal.setitimer(signal.ITIMER_PROF, self._tick * self._ended)
+            await anyio.sleep(self._tick)
+
+    def _watch(self) -> None:
+        ticks = 0
+        while not self._over.wait(self._tick):
+            if self._turned:
+                if ticks >= self._silent:
+                    self._log.info("the event loop turns again", ticks=ticks)
+                ticks, self._turned = 0, False
+                continue
+            ticks += 1
+            if ticks == self._silent:
+                self._log.error("the event loop does not turn", where=self._where())
+            if ticks == self._ended:
+                self._log.error("the event loop is stuck; the process ends", where=self._where())
+                self._end()
+
+    def _where(self) -> str:
+        """Give the innermost places in the code at which the loop's thread stands."""
+        frame = sys._current_frames().get(self._loop_thread)
+        places: list[str] = []
+        while frame is not None and len(places) < 6:
+            file = "/".join(frame.f_code.co_filename.split("/")[-3:])
+            places.append(f"{file}:{frame.f_lineno} {frame.f_code.co_name}")
+            frame = frame.f_back
+        return " < ".join(places)
