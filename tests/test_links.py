@@ -24,7 +24,12 @@ from cryptography.hazmat.primitives.serialization import (
 from support.asking import Clock, ask, connection
 from support.loopback import Served, answer, proxying, serving, unused_port
 
+from watcher.cli.send_test import sample
+from watcher.clock import wall_clock
+from watcher.config import load
+from watcher.daemon.plans import plan_receivers
 from watcher.errors import SourceRefused, WatcherError
+from watcher.notify import Notice
 from watcher.records import Answer
 from watcher.transport import Link, Transport
 
@@ -281,6 +286,35 @@ async def test_who_holds_all_its_connections_holds_up_nobody_else() -> None:
         for task in stuck:
             task.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
+
+
+async def test_receivers_of_one_gateway_do_not_hold_each_other_up(tmp_path: Path) -> None:
+    """From the configuration to the wire: one receiver hangs with all that `concurrency` gives it."""
+    hangs = asyncio.Event()
+
+    async def script(served: Served, writer: asyncio.StreamWriter) -> None:
+        if b"/hangs" in served.requests[-1]:
+            hangs.set()
+            await asyncio.Event().wait()
+        writer.write(answer())
+
+    async with serving(script) as served, Transport(wall_clock) as transport:
+        file = tmp_path / "watcher.yaml"
+        file.write_text(
+            "sources: {leads: {provider: leadping, token: none}}\n"
+            "receivers:\n"
+            f"  slow: {{type: webhook, url: '{served.url}/hangs', concurrency: 1}}\n"
+            f"  fine: {{type: webhook, url: '{served.url}/fine', concurrency: 1}}\n"
+        )
+        slow, fine = plan_receivers(load([file], environ={}).receivers, transport)
+        assert (slow.slots, fine.slots) == (1, 1)
+        notice = Notice(sample("leads", "leadping", wall_clock(), "x"), "", "", wall_clock())
+        stuck = asyncio.create_task(slow.notifier.send(notice))
+        await hangs.wait()
+        assert (await fine.notifier.send(notice)).outcome == "ok"
+        assert not stuck.done()
+        stuck.cancel()
+        await asyncio.gather(stuck, return_exceptions=True)
 
 
 async def test_a_connection_that_does_not_come_about_is_given_up_before_the_timeout() -> None:

@@ -192,7 +192,8 @@ def _print(
         screen.write("message (with today's templates)", "bold")
         _indent(screen, [sent["title"], "", *sent["body"].splitlines()])
     screen.write("")
-    screen.write("history" if history else "nothing has been tried or decided yet", "bold")
+    nothing = "no history was kept" if first.attempt else "nothing has been tried or decided yet"
+    screen.write("history" if history else nothing, "bold")
     for entry in history:
         _indent(screen, _say_entry(entry))
 
