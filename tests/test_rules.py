@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_samples import AT, CONDITIONS, MARIA, event, rule
+from rule_samples import CONDITIONS, MARIA, event, rule
 
-from watcher.model import EVENT_TYPES, Delivery, Message
+from watcher.model import EVENT_TYPES, Message
 from watcher.rules import (
     TIMED_TYPES,
     Match,
@@ -19,7 +19,6 @@ from watcher.rules import (
     Timer,
     check_lasting,
     check_when,
-    outgoing,
     route,
 )
 
@@ -162,15 +161,3 @@ def test_explain_says_what_each_rule_missed() -> None:
         "failed": "`where` could not be evaluated: there is no field 'nothing'",
         "timed": "`when` matches; sent if the state holds for 15m",
     }
-
-
-def test_what_a_timer_sends_is_a_message_of_its_own() -> None:
-    original = event()
-    timed = Delivery("d1", original, "team", "Nobody has looked", AT, AT, timer="Nobody has looked")
-    sent = outgoing(timed)
-    assert sent.id == "d1"
-    assert sent.data["delivery"] == {
-        "rule": "Nobody has looked", "kind": "for", "event": "e1", "count": 1,
-    }  # fmt: skip
-    assert {**sent.data, "delivery": None} == {**original.data, "delivery": None}
-    assert outgoing(dataclasses.replace(timed, timer=None)) is original

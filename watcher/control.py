@@ -12,6 +12,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +53,26 @@ class Control(Protocol):
         """Send to a receiver again that was turned off. Raises KeyError: no such receiver."""
         ...
 
+    async def add_silence(self, match: str, reason: str, ends: datetime) -> str:
+        """Silence what matches until then; gives the silence's id. Raises ValueError: a wrong
+        `match`.
+        """
+        ...
+
+    async def expire_silence(self, silence: str) -> bool:
+        """End an added silence now; False where none of this id lasts."""
+        ...
+
+    async def silences(self) -> Sequence[Mapping[str, Any]]:
+        """Give every silence, configured or added, as plain JSON."""
+        ...
+
+    async def acknowledge(self, conversation: str, source: str | None) -> int:
+        """End `for` and `repeat` about a conversation; gives how many deliveries were cancelled.
+        Raises KeyError: no such source.
+        """
+        ...
+
 
 def bind_control(store: Path) -> tuple[socket.socket, Path]:
     """Bind the control socket beside the store, mode 0600.
@@ -90,6 +111,8 @@ def create_app(control: Control, reload: Reload) -> Starlette:
                 return JSONResponse(await act(wish))
             except KeyError as error:
                 return JSONResponse({"error": f"there is no {error.args[0]}"}, status_code=404)
+            except ValueError as error:
+                return JSONResponse({"error": str(error)}, status_code=400)
 
         return endpoint
 
@@ -109,6 +132,19 @@ def create_app(control: Control, reload: Reload) -> Starlette:
         await control.turn_on(wish["receiver"])
         return {}
 
+    async def add_silence(wish: Mapping[str, Any]) -> Mapping[str, Any]:
+        ends = datetime.fromisoformat(wish["ends"])
+        return {"silence": await control.add_silence(wish["match"], wish["reason"], ends)}
+
+    async def expire_silence(wish: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"expired": await control.expire_silence(wish["silence"])}
+
+    async def silences(_wish: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"silences": await control.silences()}
+
+    async def acknowledge(wish: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"count": await control.acknowledge(wish["conversation"], wish.get("source"))}
+
     return Starlette(
         routes=[
             Route("/status", answering(status)),
@@ -116,6 +152,10 @@ def create_app(control: Control, reload: Reload) -> Starlette:
             Route("/release", answering(release), methods=["POST"]),
             Route("/reload", answering(reload_now), methods=["POST"]),
             Route("/turn-on", answering(turn_on), methods=["POST"]),
+            Route("/silences", answering(silences)),
+            Route("/silences/add", answering(add_silence), methods=["POST"]),
+            Route("/silences/expire", answering(expire_silence), methods=["POST"]),
+            Route("/acknowledge", answering(acknowledge), methods=["POST"]),
         ]
     )
 

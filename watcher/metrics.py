@@ -72,6 +72,15 @@ class Metrics:
         self.deliveries = counter("deliveries", "Attempts to deliver.", "receiver", "outcome")
         self.pending = gauge("deliveries_pending", "Deliveries that wait.", "receiver")
         self.receiver_failing = gauge("receiver_failing", "1 while a receiver fails.", "receiver")
+        self.receiver_paused = gauge(
+            "receiver_paused", "1 while a receiver is paused and probed.", "receiver"
+        )
+        self.guarded = counter(
+            "deliveries_guarded",
+            "Deliveries that a throttle, a silence or hours held, dropped or redirected.",
+            "receiver",
+            "why",
+        )
         self.rule_errors = counter("rule_errors", "Conditions that could not be evaluated.", "rule")
         self.reloads = counter("config_reloads", "Attempts to take up a configuration.", "outcome")
         self.template_errors = counter("template_errors", "Messages that failed to render.", "rule")

@@ -106,7 +106,8 @@ class ReceiverState:
     `target` fingerprints where it points; when that changes, `off` and `failing` are forgotten.
     `failures` counts failed attempts in a row. `off` is the reason why nothing is sent (410).
     `counts` numbers the `receiver.*` events. `paused` is until when nothing is tried because
-    everything failed; from then on one delivery at a time probes, until one is taken.
+    everything failed; from then on one delivery at a time probes, until one is taken. `probes`
+    counts those that failed.
     """
 
     name: str
@@ -116,6 +117,7 @@ class ReceiverState:
     off: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     paused: datetime | None = None
+    probes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,3 +119,61 @@ def test_a_window_never_holds_more_messages_than_the_limit(
     assert goes == 0 or recent + goes <= allowed
     if space.wait is not None:
         assert space.wait > now
+
+
+# A receiver that keeps failing is paused
+
+
+def after(*results: tuple[float, Result], state: ReceiverState | None = None) -> ReceiverState:
+    """Give the state after results so many seconds after T0."""
+    state = state or ReceiverState("crm")
+    for seconds, result in results:
+        state, _ = judge_receiver(state, result, T0 + timedelta(seconds=seconds))
+    return state
+
+
+def failures(count: int, at: float = 0) -> list[tuple[float, Result]]:
+    return [(at, FAILED)] * count
+
+
+def test_five_failures_in_a_row_are_a_pause_and_one_less_is_none() -> None:
+    assert after(*failures(4)).paused is None
+    assert after(*failures(5)).paused == T0 + timedelta(seconds=30)
+    assert after(*failures(4), (1, Result("ok")), *failures(4)).paused is None
+
+
+def test_what_was_under_way_when_the_pause_began_does_not_prolong_it() -> None:
+    assert after(*failures(13)).paused == T0 + timedelta(seconds=30)
+
+
+def test_probes_that_fail_make_pauses_longer_up_to_five_minutes() -> None:
+    state, lengths = after(*failures(5)), []
+    while len(lengths) < 6:
+        assert state.paused is not None
+        now = state.paused
+        state, _ = judge_receiver(state, FAILED, now)
+        assert state.paused is not None
+        lengths.append((state.paused - now).total_seconds())
+    assert lengths == [60, 120, 240, 300, 300, 300]
+
+
+def test_a_probe_that_is_taken_ends_the_pause() -> None:
+    state = after(*failures(5), (40, FAILED), (120, Result("ok")))
+    assert (state.paused, state.probes, state.failures) == (None, 0, 0)
+
+
+def test_a_rejected_message_neither_ends_nor_begins_a_pause() -> None:
+    rejected = Result("rejected", "too long")
+    assert after(*[(0, rejected)] * 9).paused is None
+    assert after(*failures(5), (40, rejected)).paused == T0 + timedelta(seconds=30)
+
+
+def test_a_pause_heeds_retry_after_within_reason() -> None:
+    slow = dataclasses.replace(FAILED, retry_after=120)
+    assert after(*failures(4), (0, slow)).paused == T0 + timedelta(seconds=120)
+    forever = dataclasses.replace(FAILED, retry_after=1e300)
+    assert after(*failures(4), (0, forever)).paused == T0 + timedelta(minutes=5)
+
+
+def test_one_that_is_turned_off_is_not_paused() -> None:
+    assert after(*failures(4), (0, Result("gone", "410"))).paused is None

@@ -39,7 +39,9 @@ SETTINGS = {
 class Inbox:
     """The other side of a webhook: keeps what it accepts, answers what it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.times: list[datetime] = []
         self.bodies: list[dict[str, Any]] = []
         self.raw: list[bytes] = []
         self.headers: list[dict[str, str]] = []
@@ -54,6 +56,7 @@ class Inbox:
         if self.status == 200:
             self.bodies.append(json.loads(body))
             self.raw.append(body)
+            self.times.append(self._clock())
             self.headers.append(dict(request.headers))
         response = Response(status_code=self.status, headers=self.answer_headers)
         await response(scope, receive, send)
@@ -61,6 +64,10 @@ class Inbox:
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Give the accepted events of a type."""
         return [body for body in self.bodies if body["type"] == kind]
+
+    def minutes(self, since: datetime) -> list[int]:
+        """Give how many whole minutes after `since` each message was accepted."""
+        return [int((at - since).total_seconds() // 60) for at in self.times]
 
     @property
     def conversations(self) -> list[dict[str, Any]]:
@@ -74,7 +81,8 @@ class Stage:
     def __init__(self, folder: Path, *, seed: int = 1, store: Store | None = None) -> None:
         self.clock = VirtualClock()
         self.world = World(self.clock, seed)
-        self.inbox = Inbox()
+        self.inbox = Inbox(self.clock)
+        self.others: dict[str, Inbox] = {}
         self.store: Store = store or MemoryStore()
         self.rules = "- {name: all, when: '*', notify: crm}"
         self.receivers = ""
@@ -109,6 +117,14 @@ class Stage:
             f"    poll_every: {self.poll_every}\n    sweep_every: {self.sweep_every}\n{extra}"
         )
 
+    def hear(self, name: str, extra: str = "") -> Inbox:
+        """Configure a further webhook, and give who answers it."""
+        self.others[name] = Inbox(self.clock)
+        self.receivers += (
+            f"  {name}:\n    type: webhook\n    url: http://{name}.example/hook\n{extra}"
+        )
+        return self.others[name]
+
     def restart_with(self) -> None:
         """Forget the configured sources; the next run has others."""
         self._sources.clear()
@@ -122,7 +138,8 @@ class Stage:
                 served = build(self.world, options) if options else build(self.world)
                 self.faults[kind] = Faults(served, self.clock)
         mounted: dict[str, Any] = {f"http://{kind}.example": self.faults[kind] for kind in apps}
-        return {**mounted, "http://crm.example": self.inbox}
+        heard = {f"http://{name}.example": other for name, other in self.others.items()}
+        return {**mounted, **heard, "http://crm.example": self.inbox}
 
     def configure(self) -> str:
         """Give the configuration's text."""

@@ -6,22 +6,21 @@ ten seconds: no new attempts, those under way get a few seconds, then everything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import anyio
 import structlog
 
 from watcher.clock import Clock, wall_clock
 from watcher.config import Config
+from watcher.daemon.commands import Commands
 from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher, ReceiverPlan
+from watcher.dispatcher.silencing import Silencing
 from watcher.metrics import Metrics
-from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
-from watcher.poller.demand import Share, shares, tell
 from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
@@ -39,7 +38,7 @@ MEASURE_EVERY = 15.0
 Publish = Callable[[Sequence[Recorded]], None]
 
 
-class Daemon:
+class Daemon(Commands):
     """Everything that runs, over a store that is open. Implements `control.Control`."""
 
     def __init__(
@@ -67,6 +66,7 @@ class Daemon:
             publish=self._publish,
             metrics=self.metrics,
         )
+        self.silencing = Silencing(store, lambda: self.config.silences, clock)
         self.transport = transport
         self._watching = Loops("poller")
         self._delivering = Loops("dispatcher")
@@ -100,6 +100,10 @@ class Daemon:
                 dispatcher.wake()
             if self._echo is not None:
                 self._echo(recorded)
+
+    def _wake(self, receiver: str) -> None:
+        if receiver in self.dispatchers:
+            self.dispatchers[receiver].wake()
 
     # -- what is watched, and who is told -----------------------------------------------------
 
@@ -138,6 +142,8 @@ class Daemon:
             publish=self._publish,
             metrics=self.metrics,
             confirm=self._confirm,
+            silences=self.silencing,
+            wake=self._wake,
         )
         self._delivering.start(plan.name, dispatcher.run)
 
@@ -167,6 +173,7 @@ class Daemon:
         """Tidy what another run, or another configuration, left in the outbox."""
         await self.store.unclaim()
         await self.tidy()
+        await self.silencing.open()
         await self.network.open()
 
     async def run(self) -> None:
@@ -239,67 +246,3 @@ class Daemon:
                 waited = self.transport.waited.get(share.budget.key, 0.0)
                 self.metrics.waited.labels(name).set(waited)
             await anyio.sleep(MEASURE_EVERY)
-
-    # -- what commands may do (control.Control) -----------------------------------------------
-
-    def sources(self) -> list[dict[str, Any]]:
-        """Tell how each source stands."""
-        sharing = self._shares()
-        return [
-            {**poller.status(), "plan": tell(name, sharing.get(name))}
-            for name, poller in self.pollers.items()
-        ]
-
-    def _shares(self) -> Mapping[str, Share]:
-        """Give the budget that each source shares with others, as far as providers say what they
-        cost.
-        """
-        demands = (poller.demand() for poller in self.pollers.values())
-        return {
-            demand.source: share
-            for share in shares(demand for demand in demands if demand is not None)
-            for demand in share.demands
-        }
-
-    def store_failing(self) -> Mapping[str, Any] | None:
-        """Tell what keeps the store from working, None if nothing does."""
-        trouble = self._patience.trouble
-        if trouble is None:
-            return None
-        since = rfc3339(trouble.since)
-        return {"since": since, "reason": trouble.reason, "remedy": trouble.remedy}
-
-    def stuck(self) -> list[dict[str, Any]]:
-        """Tell which loops do not move."""
-        return [one.plain() for one in self.watchdog.stuck]
-
-    def status(self) -> Mapping[str, Any]:
-        """Tell how everything stands."""
-        return {
-            "sources": self.sources(),
-            "receivers": [one.status() for one in self.dispatchers.values()],
-            "network_failing": self.network.failing,
-            "store_failing": self.store_failing(),
-            "stuck": self.stuck(),
-        }
-
-    async def retry(self, ids: Collection[str] | None) -> int:
-        """Make dead deliveries pending again."""
-        count = await self.store.retry(ids, self._clock())
-        for dispatcher in self.dispatchers.values():
-            dispatcher.wake()
-        return count
-
-    async def release(self, source: str, *, accept: bool) -> bool:
-        """Decide about a held sweep."""
-        poller = self.pollers.get(source)
-        if poller is None:
-            raise KeyError(f"source {source}")
-        return await poller.release(accept=accept)
-
-    async def turn_on(self, receiver: str) -> None:
-        """Send to a receiver again that was turned off."""
-        dispatcher = self.dispatchers.get(receiver)
-        if dispatcher is None:
-            raise KeyError(f"receiver {receiver}")
-        await dispatcher.turn_on()

@@ -5,17 +5,16 @@ Law: renders what `watcher.templates` decides; sends nothing.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from watcher import templates
 from watcher.metrics import Metrics
-from watcher.model import Delivery, Event, derive_id
+from watcher.model import Delivery, Event
 from watcher.notify import Notice
-from watcher.pipeline import EVERYTHING, Disclosure, disclose
-from watcher.rules import Rule, outgoing
+from watcher.pipeline import EVERYTHING, Disclosure, digest_event, disclose, outgoing
+from watcher.rules import Rule
 from watcher.vocabulary import moment
 
 __all__ = ["Words"]
@@ -48,55 +47,77 @@ class Words:
         self._disclosure = disclosure
         self._complained: set[str] = set()
 
-    def notice(self, batch: Sequence[Delivery], now: datetime) -> Notice:
+    def notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
         """Make one message of one delivery, or a digest of several."""
-        event = self._shown(batch[0])
+        first = message[0]
+        single = len(message) == 1 and first.kind != "digest"
+        event = self._shown(first) if single else digest_event(message, self._shown)
         if not self._with_text:
             return Notice(event, "", "", now)
-        texts = [self._text(delivery, now) for delivery in batch]
-        reached = _reached(batch)
-        if len(batch) == 1:
-            return Notice(event, *texts[0], now, self._format(batch[0]), reached)
-        title, body = templates.digest(texts)
-        event = dataclasses.replace(event, id=derive_id("digest", *(d.id for d in batch)))
+        reached = _reached(message)
+        if single:
+            title, body = self._text(first, now)
+            return Notice(event, title, body, now, self._format(first), reached)
+        if first.kind == "digest":
+            title, body = self._digest(message)
+            return Notice(event, title, body, now, self._format(first), reached)
+        title, body = templates.digest([self._text(delivery, now) for delivery in message])
         return Notice(event, title, body, now, reached=reached)
 
     def _shown(self, delivery: Delivery) -> Event:
         return disclose(outgoing(delivery), self._disclosure)
 
+    def _digest(self, message: Sequence[Delivery]) -> tuple[str, str]:
+        """Give the words of a rule's digest: its template over the events, or the default."""
+        first = message[0]
+        title, body = self._sources(first)
+        events = [self._shown(delivery) for delivery in message]
+        rendered = templates.render_digest(title, body, events)
+        self._complain(first.rule, rendered)
+        return rendered.title, rendered.body
+
     def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
-        rule = next((rule for rule in self._rules() if rule.name == delivery.rule), None)
-        title, body = (rule.title, rule.body) if rule is not None else (None, None)
-        rendered = templates.render(title, body, self._shown(delivery))
-        if rendered.problem is not None:
-            self._metrics.template_errors.labels(delivery.rule).inc()
-            if delivery.rule not in self._complained:
-                self._complained.add(delivery.rule)
-                self._log.warning(
-                    "a message failed to render; the default one is sent",
-                    rule=delivery.rule,
-                    problem=rendered.problem,
-                )
+        rule = self._rule(delivery)
+        rendered = templates.render(*self._sources(delivery), self._shown(delivery))
+        self._complain(delivery.rule, rendered)
         waits = timedelta(0)
-        if delivery.timer is not None and rule is not None and rule.hold_for is not None:
-            waits = rule.hold_for
+        if delivery.timer is not None and rule is not None:
+            waits += rule.hold_for or timedelta(0)
+            if rule.repeat is not None:
+                waits += rule.repeat.every * (delivery.number - 1)
         note = _late_note(delivery.event, now, waits)
         body = templates.joined(rendered.body, f"\n\n{note}") if note else rendered.body
         return rendered.title, body
 
     def _format(self, delivery: Delivery) -> templates.Format | None:
         """Give what the rule's templates are written in, None where the rule does not say."""
-        found = (
-            rule.written_in(delivery.receiver)
-            for rule in self._rules()
-            if rule.name == delivery.rule
-        )
-        return next(found, None)
+        rule = self._rule(delivery)
+        return rule.written_in(delivery.receiver) if rule is not None else None
+
+    def _rule(self, delivery: Delivery) -> Rule | None:
+        return next((rule for rule in self._rules() if rule.name == delivery.rule), None)
+
+    def _sources(self, delivery: Delivery) -> tuple[str | None, str | None]:
+        rule = self._rule(delivery)
+        return rule.words(delivery.receiver) if rule is not None else (None, None)
+
+    def _complain(self, rule: str, rendered: templates.Rendered) -> None:
+        """Count a template that failed, and tell of it once."""
+        if rendered.problem is None:
+            return
+        self._metrics.template_errors.labels(rule).inc()
+        if rule not in self._complained:
+            self._complained.add(rule)
+            self._log.warning(
+                "a message failed to render; the default one is sent",
+                rule=rule,
+                problem=rendered.problem,
+            )
 
 
-def _reached(batch: Sequence[Delivery]) -> tuple[str, ...]:
+def _reached(message: Sequence[Delivery]) -> tuple[str, ...]:
     """Give the addresses that have all of these already."""
-    common = set(batch[0].reached).intersection(*(delivery.reached for delivery in batch))
+    common = set(message[0].reached).intersection(*(delivery.reached for delivery in message))
     return tuple(sorted(common))
 
 

@@ -15,9 +15,11 @@ from watcher.pipeline.absence import (
 )
 from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
 from watcher.pipeline.border import admit
-from watcher.pipeline.decide import Decision, Look, Watch, decide, remove, route
+from watcher.pipeline.decide import Decision, Look, Watch, decide, remove
 from watcher.pipeline.disclosure import EVERYTHING, Disclosure, disclose
 from watcher.pipeline.doubt import value_at
+from watcher.pipeline.guards import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
+from watcher.pipeline.owing import DIGEST, Owing, digest_event, follow, outgoing, rebatch, route
 from watcher.pipeline.settle import (
     FAILING_AFTER,
     Policy,
@@ -28,14 +30,21 @@ from watcher.pipeline.settle import (
 )
 
 __all__ = [
+    "DIGEST",
     "EVERYTHING",
     "FAILING_AFTER",
     "Decision",
     "Disclosure",
+    "Drop",
+    "Guards",
     "Look",
+    "Owing",
     "Policy",
+    "Redirect",
     "Room",
+    "Send",
     "SweepVerdict",
+    "Wait",
     "Watch",
     "admit",
     "announce_network",
@@ -43,13 +52,19 @@ __all__ = [
     "announce_source",
     "decide",
     "decide_hold",
+    "digest_event",
     "disclose",
+    "follow",
+    "guard",
     "judge_absences",
     "judge_arrivals",
     "judge_receiver",
+    "outgoing",
+    "rebatch",
     "remove",
     "room",
     "route",
     "settle",
+    "throttled_by",
     "value_at",
 ]

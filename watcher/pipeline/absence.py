@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.pipeline.announce import announce_source
-from watcher.pipeline.decide import Failed, Watch
+from watcher.pipeline.decide import Watch
+from watcher.pipeline.owing import Failed
 from watcher.records import Commit, Hold, SourceState
 
 __all__ = ["SweepVerdict", "decide_hold", "judge_absences", "judge_arrivals"]

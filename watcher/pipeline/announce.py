@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from watcher.model import Event, derive_id, rfc3339
-from watcher.pipeline.decide import Failed, Watch, route
+from watcher.pipeline.decide import Watch
+from watcher.pipeline.owing import Failed, Owing, route
 from watcher.records import Commit, End, ReceiverState, SourceState
 from watcher.rules import Rule
 
@@ -45,10 +46,18 @@ def announce_source(
             **(extra or {}),
         },
     )
-    deliveries, failed = route(watch.rules, event)
+    owing = route(watch.rules, event)
     ends = (End(watch.source, None, note="the source works again"),) if kind == "recovered" else ()
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
-    return Commit(watch.source, counted, (), (event,), deliveries, ends), failed
+    commit = Commit(
+        watch.source,
+        counted,
+        events=(event,),
+        deliveries=owing.deliveries,
+        ends=ends,
+        verdicts={event.id: owing.verdicts},
+    )
+    return commit, owing.failed
 
 
 def announce_receiver(
@@ -71,9 +80,9 @@ def announce_receiver(
         time=now,
         data={"receiver": state.name, **_why(reason, remedy, since)},
     )
-    deliveries, failed = route(rules, event)
+    owing = route(rules, event)
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
-    return counted, Commit("", None, (), (event,), deliveries), failed
+    return counted, _commit(None, event, owing), owing.failed
 
 
 def announce_network(
@@ -96,9 +105,19 @@ def announce_network(
         time=now,
         data=_why(reason, remedy, since),
     )
-    deliveries, failed = route(rules, event)
+    owing = route(rules, event)
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
-    return Commit("", counted, (), (event,), deliveries), failed
+    return _commit(counted, event, owing), owing.failed
+
+
+def _commit(state: SourceState | None, event: Event, owing: Owing) -> Commit:
+    return Commit(
+        "",
+        state,
+        events=(event,),
+        deliveries=owing.deliveries,
+        verdicts={event.id: owing.verdicts},
+    )
 
 
 def _why(reason: str, remedy: str, since: datetime) -> dict[str, Any]:

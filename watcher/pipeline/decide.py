@@ -24,12 +24,10 @@ from watcher.model import (
     to_plain,
 )
 from watcher.pipeline.doubt import older, undated, vanished, without
-from watcher.records import Commit, End, SourceState
+from watcher.pipeline.owing import Failed, route
+from watcher.records import Commit, End, Judgement, SourceState
 
-__all__ = ["Decision", "Failed", "Look", "Watch", "decide", "remove", "route"]
-
-Failed = tuple[tuple[str, str], ...]
-"""Rules whose condition could not be evaluated, each with the message: counted and shown."""
+__all__ = ["Decision", "Look", "Watch", "decide", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,30 +148,6 @@ def remove(
     return Decision(builder.commit(), failed=tuple(builder.failed))
 
 
-def route(
-    watch_rules: tuple[routing.Rule, ...], event: Event
-) -> tuple[tuple[Delivery, ...], Failed]:
-    """Make the deliveries that an event owes by the rules, due when the rules say."""
-    routed = routing.route(event, watch_rules)
-    immediate = tuple(
-        Delivery(event.id, event, match.receiver, match.rule, event.time, event.time)
-        for match in routed.immediate
-    )
-    timers = tuple(
-        Delivery(
-            derive_id("for", event.id, match.rule, 1),
-            event,
-            match.receiver,
-            match.rule,
-            due=event.time + match.after,
-            created=event.time,
-            timer=match.rule,
-        )
-        for match in routed.timers
-    )
-    return immediate + timers, tuple(routed.failed)
-
-
 class _Builder:
     """Collects what one commit will hold."""
 
@@ -187,6 +161,7 @@ class _Builder:
         self._events: list[Event] = []
         self._deliveries: list[Delivery] = []
         self._ends: list[End] = []
+        self._verdicts: dict[str, tuple[Judgement, ...]] = {}
 
     def add(self, row: Observation, snapshot: Snapshot | None) -> None:
         old = _believed(snapshot)
@@ -251,6 +226,7 @@ class _Builder:
             events=tuple(self._events),
             deliveries=tuple(self._deliveries),
             ends=tuple(self._ends),
+            verdicts=self._verdicts,
         )
 
     def _tell(
@@ -286,9 +262,10 @@ class _Builder:
             },
         )
         self._events.append(event)
-        deliveries, failed = route(self.watch.rules, event)
-        self._deliveries.extend(deliveries)
-        self.failed.extend(failed)
+        owing = route(self.watch.rules, event)
+        self._deliveries.extend(owing.deliveries)
+        self._verdicts[event.id] = owing.verdicts
+        self.failed.extend(owing.failed)
 
     def _end(self, old: Believed, new: Believed) -> None:
         ended = routing.ends(

@@ -16,6 +16,7 @@ from watcher.records import ReceiverState, Settlement, Trouble
 
 __all__ = [
     "FAILING_AFTER",
+    "PAUSED_AFTER",
     "Policy",
     "Room",
     "judge_receiver",
@@ -25,6 +26,12 @@ __all__ = [
 
 FAILING_AFTER = 3
 """Failed attempts in a row after which a source or a receiver counts as failing."""
+
+PAUSED_AFTER = 5
+"""Failed attempts in a row after which nothing is sent to a receiver for a while."""
+
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=5)
 
 JITTER = 0.1
 UNKNOWN = "cut off, the outcome is unknown"
@@ -91,7 +98,8 @@ def judge_receiver(
         if result.outcome == "rejected" or not (state.failing or state.failures or state.off):
             return state, None
         turned = "recovered" if state.failing is not None else None
-        return dataclasses.replace(state, failures=0, failing=None, off=""), turned
+        state = dataclasses.replace(state, failures=0, failing=None, off="", paused=None, probes=0)
+        return state, turned
     failures = state.failures + 1
     off = state.off
     if result.outcome == "gone":
@@ -106,7 +114,21 @@ def judge_receiver(
         )
         failing = Trouble(now, result.note or "the receiver does not take deliveries", remedy)
         turned = "failing"
-    return dataclasses.replace(state, failures=failures, failing=failing, off=off), turned
+    state = dataclasses.replace(state, failures=failures, failing=failing, off=off)
+    return (state if off else _pause(state, result, now)), turned
+
+
+def _pause(state: ReceiverState, result: Result, now: datetime) -> ReceiverState:
+    """Pause a receiver that keeps failing, longer after each probe that fails; what was still
+    under way when the pause began changes nothing.
+    """
+    if state.failures < PAUSED_AFTER or (state.paused is not None and now < state.paused):
+        return state
+    probes = 0 if state.paused is None else state.probes + 1
+    pause = min(FIRST_PAUSE * 2 ** min(probes, 8), LONGEST_PAUSE)
+    if result.retry_after is not None:
+        pause = max(pause, min(timedelta(seconds=min(result.retry_after, 1e6)), LONGEST_PAUSE))
+    return dataclasses.replace(state, paused=now + pause, probes=probes)
 
 
 @dataclass(frozen=True, slots=True)

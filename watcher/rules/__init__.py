@@ -26,7 +26,6 @@ from watcher.rules.routing import (
     Routing,
     Timer,
     Verdict,
-    outgoing,
     route,
 )
 from watcher.rules.rule import (
@@ -74,7 +73,6 @@ __all__ = [
     "describe_silence",
     "digest_key",
     "ends",
-    "outgoing",
     "route",
     "silenced",
     "throttle_key",

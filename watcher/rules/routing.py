@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watcher.model import Delivery, Event
+from watcher.model import Event
 from watcher.rules.conditions import Context, EvaluationError, context
 from watcher.rules.pace import Digest, digest_key
 from watcher.rules.rule import Rule
 from watcher.rules.wording import say_duration
 
-__all__ = ["Collected", "Match", "Routing", "Timer", "Verdict", "outgoing", "route"]
+__all__ = ["Collected", "Match", "Routing", "Timer", "Verdict", "route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +129,6 @@ def collected_until(rule: Rule, digest: Digest, at: datetime) -> datetime:
     due = digest.boundary(at)
     held = rule.hours is not None and rule.hours.otherwise == "hold"
     return rule.hours.next_opening(due) if held and rule.hours is not None else due
-
-
-def outgoing(delivery: Delivery) -> Event:
-    """Give the event as it goes out.
-
-    What a rule with `for` sends is a message of its own: it has the delivery's id, and
-    `data.delivery` says which rule sent it and which event began it.
-    """
-    if delivery.timer is None:
-        return delivery.event
-    event = delivery.event
-    told = {"rule": delivery.timer, "kind": "for", "event": event.id, "count": 1}
-    return dataclasses.replace(event, id=delivery.id, data={**event.data, "delivery": told})
 
 
 def _judge(event: Event, rules: Sequence[Rule]) -> Iterator[Verdict]:

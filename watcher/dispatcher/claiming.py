@@ -1,0 +1,128 @@
+"""What goes out now: claimed, guarded, within the receiver's limit, and one alone while it is
+paused.
+
+Law: whatever is claimed here is sent, settled or given back; how much may go out is decided by
+`watcher.pipeline`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from watcher.dispatcher.ground import Ground, Message
+from watcher.dispatcher.guarding import let_pass
+from watcher.model import Delivery
+from watcher.pipeline import room
+from watcher.records import ReceiverState
+
+__all__ = ["LONGEST_WAIT", "Claiming"]
+
+LONGEST_WAIT = 60.0
+"""Seconds after which the outbox is looked at again, whatever was or was not heard of it."""
+
+TOGETHER_AT_MOST = 500
+
+
+class Claiming:
+    """Chooses for one receiver."""
+
+    def __init__(self, ground: Ground, log: Any) -> None:
+        self._ground = ground
+        self._log = log
+        self._looked = ground.clock()
+
+    async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
+        """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
+        of a round one after the other.
+
+        A receiver with a limit gets one round: singles in their order, and what exceeds the limit
+        as one digest. One that is paused gets a single message once its pause is over.
+        """
+        now = self._looked = self._ground.clock()
+        free = self._ground.plan.slots - busy
+        if free <= 0 or state.off:
+            return []
+        if state.paused is not None:
+            if busy or now < state.paused:
+                return []
+            free = 1
+        if self._ground.plan.policy.limit is not None:
+            return [] if busy else await self._limited(now, probing=state.paused is not None)
+        return [[message] for message in await self._free(now, free)]
+
+    async def wait(self, state: ReceiverState, busy: int) -> float:
+        """Give the seconds until something may be due that is not yet."""
+        if state.off or busy >= self._ground.plan.slots:
+            return LONGEST_WAIT
+        now = self._ground.clock()
+        if state.paused is not None and (busy or state.paused > now):
+            return _seconds(now, state.paused) if not busy else LONGEST_WAIT
+        if (limit := self._ground.plan.policy.limit) is not None:
+            sent = await self._ground.store.sent_since(self._ground.plan.name, now - limit[1])
+            space = room(limit, sent, 1, now)
+            if space.wait is not None:
+                return _seconds(now, space.wait)
+        due = await self._ground.store.next_due(self._ground.plan.name, after=self._looked)
+        return LONGEST_WAIT if due is None else _seconds(now, due)
+
+    async def _free(self, now: datetime, count: int) -> list[Message]:
+        """Take up to `count` messages, without a limit."""
+        messages: list[Message] = [[one] for one in await self._claim(now, count)]
+        while len(messages) < count and (digest := await self._collect(now)):
+            messages.append(digest)
+        return messages
+
+    async def _limited(self, now: datetime, *, probing: bool) -> list[list[Message]]:
+        plan, store = self._ground.plan, self._ground.store
+        assert plan.policy.limit is not None  # noqa: S101 - asked by the caller
+        allowed, window = plan.policy.limit
+        sent = await store.sent_since(plan.name, now - window)
+        if room(plan.policy.limit, sent, 1, now).wait is not None:
+            return []
+        if probing:
+            return [[message] for message in await self._free(now, 1)]
+        left = allowed - sum(at > now - window for at in sent)
+        digests: list[Message] = []
+        # One place is left for what is no digest: all of it fits into one.
+        while len(digests) < max(1, left - 1) and (digest := await self._collect(now)):
+            digests.append(digest)
+        if len(digests) == left:
+            return [digests]
+        waiting = await self._claim(now, TOGETHER_AT_MOST, together=True)
+        space = room(plan.policy.limit, [*sent, *[now] * len(digests)], len(waiting), now)
+        single, rest = waiting[: space.single], waiting[space.single :]
+        messages = [*digests, *([delivery] for delivery in single)]
+        if rest:
+            messages.append(list(rest))
+        return [messages] if messages else []
+
+    async def _claim(
+        self, now: datetime, count: int, *, together: bool = False
+    ) -> Sequence[Delivery]:
+        """Claim until something may pass or nothing is left."""
+        plan = self._ground.plan
+        while claimed := await self._ground.store.claim(
+            plan.name,
+            now,
+            lease=plan.lease,
+            limit=count,
+            relaxed=plan.policy.relaxed,
+            together=together,
+        ):
+            if kept := await let_pass(self._ground, claimed, now, self._log):
+                return kept
+        return []
+
+    async def _collect(self, now: datetime) -> Message:
+        """Take the next digest of which something may pass; empty if there is none."""
+        plan = self._ground.plan
+        while claimed := await self._ground.store.collect(plan.name, now, lease=plan.lease):
+            if kept := await let_pass(self._ground, claimed, now, self._log):
+                return kept
+        return []
+
+
+def _seconds(now: datetime, then: datetime) -> float:
+    return min(LONGEST_WAIT, max(0.001, (then - now).total_seconds()))

@@ -1,0 +1,131 @@
+"""Guards before sending: silences, hours and throttle of the deliveries that were claimed.
+
+Law: `watcher.pipeline.guards` decides; what it holds back, drops or hands to another receiver is
+recorded together with the throttle marks, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from watcher.dispatcher.ground import Ground
+from watcher.model import Delivery
+from watcher.pipeline import (
+    Drop,
+    Guards,
+    Redirect,
+    Send,
+    Wait,
+    follow,
+    guard,
+    rebatch,
+    throttled_by,
+)
+from watcher.records import Entry, Settlement
+from watcher.rules import Rule
+
+__all__ = ["let_pass"]
+
+
+async def let_pass(
+    ground: Ground, claimed: Sequence[Delivery], now: datetime, log: Any
+) -> list[Delivery]:
+    """Give those of the claimed deliveries that may go out now, each by the rule that sends it."""
+    rules = {rule.name: rule for rule in ground.rules()}
+    asked = throttled_by(claimed, rules)
+    marks = dict(await ground.store.marks(ground.plan.name, asked)) if asked else {}
+    guards = Guards(rules, ground.silences(), marks)
+    kept: list[Delivery] = []
+    left = []
+    settlements = []
+    others = set()
+    for delivery in claimed:
+        verdict = guard(delivery, guards, now)
+        if isinstance(verdict, Send):
+            kept.append(dataclasses.replace(delivery, rule=verdict.rule))
+            if verdict.mark is not None:
+                left.append(verdict.mark)
+            continue
+        settlements.append(_settlement(delivery, verdict, rules, now))
+        ground.metrics.guarded.labels(ground.plan.name, _word(verdict)).inc()
+        log.info(
+            "a delivery is held back" if isinstance(verdict, Wait) else "a delivery is not sent",
+            delivery=delivery.key,
+            reason=verdict.note,
+        )
+        if isinstance(verdict, Redirect):
+            others.add(verdict.receiver)
+    if settlements or left:
+        await ground.store.settle(settlements, marks=left)
+    for receiver in others:
+        ground.wake(receiver)
+    return kept
+
+
+def _word(verdict: Wait | Drop | Redirect) -> str:
+    match verdict:
+        case Wait():
+            return "held"
+        case Redirect():
+            return "redirected"
+    return verdict.kind
+
+
+def _settlement(
+    delivery: Delivery, verdict: Wait | Drop | Redirect, rules: dict[str, Rule], now: datetime
+) -> Settlement:
+    """Put a verdict into the terms of the outbox. What is not sent counts no attempt."""
+    key, attempt, note = delivery.key, delivery.attempt, verdict.note
+    entry = Entry(key, now, "dropped", note)
+    if isinstance(verdict, Wait):
+        return Settlement(
+            key,
+            attempt,
+            "pending",
+            verdict.until,
+            note,
+            None,
+            untried=True,
+            held=True,
+            batch=rebatch(delivery.batch, verdict.until) if delivery.kind == "digest" else "",
+            entry=dataclasses.replace(entry, kind="held"),
+        )
+    then = follow(delivery, rules.get(delivery.rule), now)
+    if isinstance(verdict, Redirect):
+        other = dataclasses.replace(
+            delivery,
+            receiver=verdict.receiver,
+            redirected=delivery.receiver,
+            due=now,
+            attempt=0,
+            message="",
+            note="",
+        )
+        entry = dataclasses.replace(entry, kind="redirected")
+        return Settlement(
+            key,
+            attempt,
+            "cancelled",
+            now,
+            note,
+            now,
+            untried=True,
+            entry=entry,
+            then=(other, *then),
+        )
+    entry = dataclasses.replace(entry, kind=verdict.kind)
+    return Settlement(
+        key,
+        attempt,
+        "cancelled",
+        now,
+        note,
+        now,
+        untried=True,
+        entry=entry,
+        silence=verdict.silence,
+        then=then,
+    )

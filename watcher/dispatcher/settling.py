@@ -1,0 +1,162 @@
+"""What came of an attempt: recorded with what it says about the receiver, in one transaction.
+
+Law: `watcher.pipeline` decides what a result means; here it is written, counted and logged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import Any
+
+import anyio
+
+from watcher.dispatcher.ground import Ground, Message
+from watcher.model import Result, rfc3339
+from watcher.pipeline import announce_receiver, follow, judge_receiver, settle
+from watcher.records import Commit, Entry, ReceiverState, Settlement
+
+__all__ = ["Settling"]
+
+
+class Settling:
+    """Keeps one receiver's state, in memory and in the store."""
+
+    def __init__(self, ground: Ground, log: Any) -> None:
+        self._ground = ground
+        self._log = log
+        self._lock = anyio.Lock()
+        self.state = ReceiverState(ground.plan.name, ground.plan.target)
+
+    async def open(self) -> None:
+        """Take up what is remembered; a receiver that points elsewhere now starts afresh."""
+        plan = self._ground.plan
+        stored = (await self._ground.store.receivers()).get(plan.name)
+        if stored is None:
+            return
+        if stored.target != plan.target:
+            stored = ReceiverState(plan.name, plan.target, counts=stored.counts)
+            await self._ground.store.save_receiver(stored)
+        self.state = stored
+        self._measure()
+
+    async def turn_on(self) -> None:
+        """Forget that it was turned off or is paused."""
+        await self._change(off="", failures=0, paused=None, probes=0)
+
+    async def probe(self) -> None:
+        """End a pause now: somebody wants to know."""
+        if self.state.paused is not None:
+            await self._change(paused=self._ground.clock())
+
+    async def _change(self, **changed: Any) -> None:
+        async with self._lock:
+            state = dataclasses.replace(self.state, **changed)
+            await self._ground.store.save_receiver(state)
+            self.state = state
+        self._measure()
+
+    async def put_back(self, message: Message, due: datetime) -> None:
+        """Give claimed deliveries back untried."""
+        await self._ground.store.settle(
+            [
+                Settlement(d.key, d.attempt, "pending", max(due, d.due), d.note, None, untried=True)
+                for d in message
+            ]
+        )
+
+    async def settle(self, message: Message, sent: str, result: Result) -> None:
+        """Record what came of sending a message (its id was `sent`)."""
+        async with self._lock:
+            now = self._ground.clock()
+            settlements = self._settlements(message, sent, result, now)
+            state, turned = judge_receiver(self.state, result, now)
+            commit: Commit | None = None
+            if turned is not None:
+                state, commit = self._announce(state, turned, result, now)
+            changed = state if state != self.state else None
+            recorded = await self._ground.store.settle(settlements, receiver=changed, commit=commit)
+            paused = state.paused is not None and self.state.paused is None
+            self.state = state
+        if paused:
+            self._log.warning("the receiver is paused", until=rfc3339(state.paused or now))
+        self._count(settlements)
+        self._measure()
+        self._ground.publish(recorded)
+
+    def _settlements(
+        self, message: Message, sent: str, result: Result, now: datetime
+    ) -> list[Settlement]:
+        rules = {rule.name: rule for rule in self._ground.rules()}
+        first = message[0]
+        # The events of a digest are one message: they are tried again at the same time.
+        one = settle(first, result, self._ground.plan.policy, now)
+        outcomes = []
+        for delivery in message:
+            outcome = one
+            if first.kind != "digest" and delivery is not first:
+                outcome = settle(delivery, result, self._ground.plan.policy, now)
+            done = outcome.state != "pending"
+            entry = Entry(
+                delivery.key,
+                now,
+                "attempt",
+                outcome.note or result.outcome,
+                delivery.attempt,
+                result.status,
+                result.excerpt,
+                result.seconds,
+            )
+            outcomes.append(
+                dataclasses.replace(
+                    outcome,
+                    key=delivery.key,
+                    attempt=delivery.attempt,
+                    rule=delivery.rule,
+                    message=sent if len(message) > 1 and done else "",
+                    entry=entry,
+                    then=follow(delivery, rules.get(delivery.rule), now) if done else (),
+                )
+            )
+        return outcomes
+
+    def _announce(
+        self, state: ReceiverState, turned: str, result: Result, now: datetime
+    ) -> tuple[ReceiverState, Commit]:
+        trouble = state.failing or self.state.failing
+        failing = turned == "failing"
+        state, commit, failed = announce_receiver(
+            self._ground.rules(),
+            state,
+            turned,
+            reason=trouble.reason if failing and trouble else "works again",
+            remedy=trouble.remedy if failing and trouble else "",
+            since=trouble.since if trouble else now,
+            now=now,
+        )
+        for rule, _problem in failed:
+            self._ground.metrics.rule_errors.labels(rule).inc()
+        say = self._log.error if failing else self._log.info
+        say("the receiver fails" if failing else "the receiver works again", reason=result.note)
+        return state, commit
+
+    def _count(self, settlements: list[Settlement]) -> None:
+        for settlement in settlements:
+            outcome = "retry" if settlement.state == "pending" else settlement.state
+            self._ground.metrics.deliveries.labels(self._ground.plan.name, outcome).inc()
+            if settlement.state == "pending":
+                self._log.info(
+                    "a delivery failed; it is tried again",
+                    delivery=settlement.key,
+                    reason=settlement.note,
+                    due=rfc3339(settlement.due),
+                )
+            if settlement.state == "dead":
+                self._log.error(
+                    "a delivery is given up", delivery=settlement.key, reason=settlement.note
+                )
+
+    def _measure(self) -> None:
+        name, metrics = self._ground.plan.name, self._ground.metrics
+        metrics.receiver_failing.labels(name).set(self.state.failing is not None)
+        metrics.receiver_paused.labels(name).set(self.state.paused is not None)

@@ -1,0 +1,119 @@
+"""The silences in force: those of the configuration, and those that people added meanwhile.
+
+Law: what people add is in the store before it counts, so that a restart forgets none; what a
+silence does is decided by `watcher.pipeline.guards`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from watcher.clock import Clock
+from watcher.model import derive_id, rfc3339
+from watcher.records import StoredSilence
+from watcher.rules import ExpressionError, Silence, compile_condition
+from watcher.store import Store
+
+__all__ = ["Silencing", "acknowledge"]
+
+
+class Silencing:
+    """Calling it gives all silences, configured ones first; `open` it before."""
+
+    def __init__(
+        self, store: Store, configured: Callable[[], tuple[Silence, ...]], clock: Clock
+    ) -> None:
+        self._store = store
+        self._configured = configured
+        self._clock = clock
+        self._added: tuple[Silence, ...] = ()
+
+    def __call__(self) -> tuple[Silence, ...]:
+        return (*self._configured(), *self._added)
+
+    async def open(self) -> None:
+        """Take up what was added; one that is over, or that cannot be read any more, is left out."""
+        added = []
+        for stored in await self._store.silences():
+            if stored.ends <= self._clock():
+                continue
+            try:
+                added.append(_compiled(stored))
+            except ExpressionError as failure:
+                structlog.get_logger().warning(
+                    "a silence cannot be understood any more; it silences nothing",
+                    silence=stored.id,
+                    problem=failure.message,
+                )
+        self._added = tuple(added)
+
+    async def add(self, match: str, reason: str, ends: datetime) -> str:
+        """Add a silence from now until `ends`; gives its id. Raises ExpressionError for a `match`
+        that is wrong.
+        """
+        now = self._clock()
+        stored = StoredSilence(derive_id(match, reason, rfc3339(now))[:8], match, reason, now, ends)
+        _compiled(stored)
+        await self._store.add_silence(stored)
+        await self.open()
+        return stored.id
+
+    async def expire(self, silence: str) -> bool:
+        """End a silence that was added; False where none of this id still lasts."""
+        done = await self._store.expire_silence(silence, self._clock())
+        await self.open()
+        return done
+
+    async def listing(self) -> Sequence[dict[str, Any]]:
+        """Give all silences as plain JSON, configured ones first: what they match and why, when,
+        whether they are in force now, and what they have stopped.
+        """
+        now, counts = self._clock(), await self._store.suppressed()
+        rows = []
+        for one in self._configured():
+            bounds = (one.starts, one.ends)
+            row = _row(one.name, "configuration", one.match.source, one.reason, bounds)
+            rows.append(row | {"active": one.lasts(now)})
+        for stored in await self._store.silences():
+            bounds = (stored.starts, stored.ends)
+            row = _row(stored.id, "added", stored.match, stored.reason, bounds)
+            rows.append(row | {"active": stored.starts <= now < stored.ends})
+        for row in rows:
+            count = counts.get(row["silence"])
+            row["stopped"] = count.count if count is not None else 0
+            row["last"] = rfc3339(count.last) if count is not None else None
+        return rows
+
+
+async def acknowledge(store: Store, conversation: str, source: str | None, now: datetime) -> int:
+    """Somebody has seen to a conversation: what waits for its states to last, or repeats, is
+    cancelled, until the state changes again. Gives how many deliveries that were.
+    """
+    return await store.acknowledge(conversation, source, f"acknowledged at {rfc3339(now)}", now)
+
+
+def _compiled(stored: StoredSilence) -> Silence:
+    match = compile_condition(stored.match, silence=True)
+    return Silence(stored.id, match, stored.reason, stored.starts, stored.ends)
+
+
+def _row(
+    name: str,
+    origin: str,
+    match: str,
+    reason: str,
+    bounds: tuple[datetime | None, datetime | None],
+) -> dict[str, Any]:
+    starts, ends = (rfc3339(at) if at is not None else None for at in bounds)
+    return {
+        "silence": name,
+        "from": origin,
+        "match": match,
+        "reason": reason,
+        "starts": starts,
+        "ends": ends,
+    }

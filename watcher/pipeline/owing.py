@@ -1,0 +1,180 @@
+"""What an event owes: the deliveries that routing comes to, and what goes out under which id.
+
+Law: pure. Ids come from the event, the rule and the count, never from time or chance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from watcher import rules as routing
+from watcher.model import Delivery, Event, derive_id, rfc3339
+from watcher.records import Judgement
+
+__all__ = [
+    "DIGEST",
+    "Failed",
+    "Owing",
+    "batch",
+    "digest_event",
+    "follow",
+    "outgoing",
+    "rebatch",
+    "route",
+]
+
+DIGEST = "watcher.digest"
+"""The type of the CloudEvent in which several events go out as one."""
+
+Failed = tuple[tuple[str, str], ...]
+"""Rules whose condition could not be evaluated, each with the message: counted and shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """What routing one event comes to: deliveries, what failed, and what each rule said."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    failed: Failed = ()
+    verdicts: tuple[Judgement, ...] = ()
+
+
+def route(rules: tuple[routing.Rule, ...], event: Event) -> Owing:
+    """Make the deliveries that an event owes by the rules, due when the rules say."""
+    routed = routing.route(event, rules)
+    deliveries = [
+        Delivery(
+            event.id,
+            event,
+            match.receiver,
+            match.rule,
+            event.time,
+            event.time,
+            candidates=match.candidates if len(match.candidates) > 1 else (),
+        )
+        for match in routed.immediate
+    ]
+    deliveries += [_timer(event, timer) for timer in routed.timers]
+    deliveries += [_collected(event, collected) for collected in routed.collected]
+    verdicts = tuple(
+        Judgement(verdict.rule.name, verdict.matches, verdict.reason) for verdict in routed.verdicts
+    )
+    return Owing(tuple(deliveries), tuple(routed.failed), verdicts)
+
+
+def _timer(event: Event, timer: routing.Timer) -> Delivery:
+    """Make what waits for a state to last: of a rule without `for` that is the first repeat."""
+    kind, number = ("repeat", 2) if timer.repeats else ("for", 1)
+    return Delivery(
+        derive_id(kind, event.id, timer.rule, number),
+        event,
+        timer.receiver,
+        timer.rule,
+        due=event.time + timer.after,
+        created=event.time,
+        timer=timer.rule,
+        kind="repeat" if timer.repeats else "for",
+        number=number,
+    )
+
+
+def _collected(event: Event, collected: routing.Collected) -> Delivery:
+    return Delivery(
+        derive_id("digest", event.id, collected.rule),
+        event,
+        collected.receiver,
+        collected.rule,
+        due=collected.due,
+        created=event.time,
+        kind="digest",
+        batch=batch(collected.rule, collected.group, collected.due),
+    )
+
+
+def batch(rule: str, group: str, due: datetime) -> str:
+    """Name what is collected for one digest."""
+    return f"{rule}|{group}|{rfc3339(due)}"
+
+
+def rebatch(before: str, due: datetime) -> str:
+    """Name the digest of the same rule and group at another time: they join what waits for that."""
+    return f"{before.rpartition('|')[0]}|{rfc3339(due)}"
+
+
+def follow(delivery: Delivery, rule: routing.Rule | None, now: datetime) -> tuple[Delivery, ...]:
+    """Give the repeat that follows once a message of a rule with `repeat` is settled.
+
+    Its due time lies on the grid that began when the first message was due, so that a late one
+    brings no second one right behind it.
+    """
+    if delivery.timer is None or delivery.redirected or rule is None or rule.repeat is None:
+        return ()
+    repeat = rule.repeat
+    if repeat.at_most is not None and delivery.number - 1 >= repeat.at_most:
+        return ()
+    begun = delivery.event.time
+    if rule.hold_for is not None:
+        begun += rule.hold_for
+    due = begun + repeat.every * ((now - begun) // repeat.every + 1)
+    number = delivery.number + 1
+    return (
+        Delivery(
+            derive_id("repeat", delivery.event.id, rule.name, number),
+            delivery.event,
+            delivery.receiver,
+            rule.name,
+            due=max(due, begun + repeat.every),
+            created=delivery.created,
+            timer=rule.name,
+            kind="repeat",
+            number=number,
+        ),
+    )
+
+
+def outgoing(delivery: Delivery) -> Event:
+    """Give the event as it goes out.
+
+    What a rule with `for` or `repeat` sends is a message of its own: it has the delivery's id,
+    and `data.delivery` says which rule sent it, which event began it, and how many it has sent.
+    """
+    if delivery.kind in ("event", "digest"):
+        return delivery.event
+    event = delivery.event
+    told = {
+        "rule": delivery.rule,
+        "kind": delivery.kind,
+        "event": event.id,
+        "count": delivery.number,
+    }
+    return dataclasses.replace(event, id=delivery.id, data={**event.data, "delivery": told})
+
+
+def digest_event(deliveries: Sequence[Delivery], show: Callable[[Delivery], Event]) -> Event:
+    """Make the one event in which several go out: a rule's digest, or what exceeded a limit.
+    `show` gives each as the receiver may see it.
+
+    Its time is that of the newest event, so that it is the same at every attempt.
+    """
+    first = deliveries[0]
+    rules = {delivery.rule for delivery in deliveries}
+    told: dict[str, Any] = {
+        "rule": first.rule if len(rules) == 1 else None,
+        "kind": "digest",
+        "count": len(deliveries),
+    }
+    return Event(
+        id=first.message or derive_id("digest", *(delivery.id for delivery in deliveries)),
+        type=DIGEST,
+        source="",
+        subject=None,
+        time=max(delivery.event.time for delivery in deliveries),
+        data={
+            "delivery": told,
+            "events": [show(delivery).to_plain() for delivery in deliveries],
+        },
+    )
