@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from support.hanging import measure
 from support.loopback import Served, answer, serving
 
 PARENT = Path(__file__).parent / "support" / "apprise_parent.py"
@@ -175,3 +176,11 @@ async def test_workers_start_however_the_program_was_started(start: str, tmp_pat
     assert b"An invalid Slack (second) Token" in said
     assert b"wrong-secret" not in said
     assert b"Traceback" not in said
+
+
+async def test_many_calls_that_hang_leave_nothing_behind() -> None:
+    measured = await measure(calls=6, workers=2, deadline=1.0)
+    assert measured["outcomes"] == {"unknown": 6}
+    assert measured["most_processes"] <= 2
+    assert measured["processes_left"] == 0
+    assert measured["files_after"] <= measured["files_before"] + 1

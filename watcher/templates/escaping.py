@@ -12,6 +12,7 @@ import re
 __all__ = [
     "GAP",
     "as_html",
+    "as_html_to_convert",
     "as_markdown",
     "as_plain_words",
     "as_words_in_markdown",
@@ -67,6 +68,13 @@ def guarded(text: str, before: str = "") -> str:
 def as_html(text: str) -> str:
     """Write text for HTML, also for attributes in quotes; line breaks stay."""
     return html.escape(text, quote=True).replace("\n", "<br />\n")
+
+
+def as_html_to_convert(text: str) -> str:
+    """Write text for HTML of which Apprise makes Markdown: it escapes signs within lines, but not
+    those that begin a list, and it breaks addresses.
+    """
+    return as_html(_STRUCTURE.sub(GAP, _URL.sub(lambda found: _percent(found.group()), text)))
 
 
 def as_markdown(text: str) -> str:

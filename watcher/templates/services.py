@@ -23,6 +23,7 @@ from watcher.templates._marks import parts_of
 from watcher.templates.cleaning import clean, clean_line
 from watcher.templates.escaping import (
     as_html,
+    as_html_to_convert,
     as_markdown,
     as_plain_words,
     as_words_in_markdown,
@@ -145,7 +146,7 @@ def write(service: Service, title: str, body: str, format: Format) -> Written:  
         case "words", "html":
             value, handing = _words_in_html, "html"
         case "markdown", "html":
-            value, handing = as_html, "html-to-native"
+            value, handing = as_html_to_convert, "html-to-native"
         case _, "html":
             value, handing = as_html, "html"
     heading = " ".join(_escape(title, own, value, guard, clean_line).split())
@@ -163,7 +164,7 @@ def write(service: Service, title: str, body: str, format: Format) -> Written:  
 
 
 def _words_in_html(text: str) -> str:
-    return as_html(as_plain_words(text))
+    return as_html_to_convert(as_plain_words(text))
 
 
 def _escape(
