@@ -11,6 +11,7 @@ import typer
 
 from watcher import __version__
 from watcher.cli import (
+    ack,
     check,
     deliveries,
     demo,
@@ -20,7 +21,9 @@ from watcher.cli import (
     run,
     schema,
     send_test,
+    silence,
     status,
+    why,
 )
 from watcher.cli.options import LogLevel
 from watcher.cli.screen import Screen
@@ -36,7 +39,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (run, check, demo, status, events, deliveries, send_test, release, reload, schema):
+for _module in (
+    *(run, check, demo, status, events, deliveries, why, send_test),
+    *(release, silence, ack, reload, schema),
+):
     _module.register(app)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from watcher.config.values import say_duration
 from watcher.model import Event
 
-__all__ = ["say_age", "say_event", "say_time", "say_what", "say_who"]
+__all__ = ["say_age", "say_changes", "say_event", "say_time", "say_what", "say_who"]
 
 LONGEST = 60
 """Characters that are shown of one value."""
@@ -58,17 +58,19 @@ def say_what(event: Event) -> str:
     if conversation is None:
         remedy = f" ({data['remedy']})" if data.get("remedy") else ""
         return f"{data.get('reason') or ''}{remedy}"
-    changes: Mapping[str, Any] = data.get("changes") or {}
-    said = [
-        words
-        for name, change in changes.items()
-        for words in _say_change(name, change.get("before"), change.get("after"))
-    ]
+    said = list(say_changes(event))
     if event.type == "conversation.removed":
         said.append(f"reason: {data.get('reason')}")
     if not said and conversation.get("last_message"):
         said.append(_say_value(conversation["last_message"]))
     return ", ".join(said)
+
+
+def say_changes(event: Event) -> Iterator[str]:
+    """Say of each field that changed what it was and what it is."""
+    changes: Mapping[str, Any] = event.data.get("changes") or {}
+    for name, change in changes.items():
+        yield from _say_change(name, change.get("before"), change.get("after"))
 
 
 def _say_change(name: str, before: Any, after: Any) -> Iterator[str]:

@@ -1,0 +1,108 @@
+"""`silence` and `ack`: with a running daemon, which heeds them at once, and without one."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+from workshop import Workshop, json_lines, wait_until
+
+from watcher.records import DeliveryQuery
+
+MATCH = 'conversation.contact.name == "nobody" || source == "support"'
+
+
+def add(shop: Workshop, *more: str, match: str = MATCH) -> Any:
+    return shop.run("silence", "add", "--match", match, "--reason", "moving house", *more)
+
+
+def test_what_is_silenced_is_not_sent_and_says_by_what(shop: Workshop, running: Any) -> None:
+    with running("run") as daemon:
+        daemon.wait_for("baseline done")
+        added = add(shop, "--for", "2h")
+        assert added.exit_code == 0, added.stderr
+        (name,) = added.stdout.split()
+        shop.world.message(shop.account.conversations["1"], "Nobody shall hear this")
+        wait_until(lambda: shop.ask(lambda s: s.deliveries(DeliveryQuery(state="cancelled"))))
+        wait_until(lambda: json_lines(shop.run("silence", "list", "--json").stdout)[0]["stopped"])
+        assert shop.run("silence", "expire", name).exit_code == 0
+        shop.world.message(shop.account.conversations["2"], "But this one")
+        wait_until(lambda: shop.receiver.got)
+        assert daemon.stop(signal.SIGTERM) == 0
+    assert {event["subject"] for event in shop.receiver.got} == {"2"}
+    (owed, *_) = shop.ask(lambda s: s.deliveries(DeliveryQuery(state="cancelled")))
+    assert f"by {name}: moving house" in owed.note
+    (listed,) = json_lines(shop.run("silence", "list", "--all", "--json").stdout)
+    assert listed["active"] is False
+    assert listed["stopped"] >= 1
+    assert name in shop.run("silence", "list", "--all").stdout
+    assert "nothing is silenced" in shop.run("silence", "list").stderr
+
+
+def test_without_a_daemon_the_next_one_heeds_it(shop: Workshop, running: Any) -> None:
+    assert shop.run("run", "--once").exit_code == 0
+    (name,) = add(shop, "--for", "1h").stdout.split()
+    listed = shop.run("silence", "list").stdout
+    assert name in listed
+    assert "moving house" in listed
+    shop.world.message(shop.account.conversations["1"], "Nobody shall hear this")
+    assert shop.run("run", "--once").exit_code == 0
+    assert shop.receiver.got == []
+
+
+def test_a_wrong_condition_is_refused_with_what_was_meant(shop: Workshop) -> None:
+    wrong = add(shop, "--for", "1h", match="conversation.chanel == 'sms'")
+    assert wrong.exit_code == 2
+    assert "chanel" in wrong.stderr
+    assert "channel" in wrong.stderr
+    assert not shop.store.exists()
+
+
+def test_what_is_not_there_cannot_be_expired(shop: Workshop) -> None:
+    assert shop.run("run", "--once").exit_code == 0
+    told = shop.run("silence", "expire", "0000")
+    assert told.exit_code == 1
+    assert "error: no silence 0000 is in force" in told.stderr
+
+
+def test_an_acknowledged_conversation_reminds_nobody_until_it_changes(
+    shop: Workshop, running: Any
+) -> None:
+    shop.write(
+        more="  - name: Nobody looked\n    when: conversation.unread\n    for: 1h\n    notify: crm\n"
+    )
+
+    def waiting() -> list[Any]:
+        owed = shop.ask(lambda s: s.deliveries(DeliveryQuery(state="pending")))
+        return [one for one in owed if one.timer]
+
+    with running("run") as daemon:
+        daemon.wait_for("baseline done")
+        shop.world.message(shop.account.conversations["1"], "Is anybody there?")
+        wait_until(waiting)
+        told = shop.run("ack", "1")
+        assert told.exit_code == 0, told.stderr
+        assert told.stdout == "acknowledged: 1 message that waited is cancelled\n"
+        assert waiting() == []
+        shop.world.message(shop.account.conversations["1"], "Hello?")
+        wait_until(waiting)
+        assert daemon.stop(signal.SIGTERM) == 0
+    told = shop.run("ack", "1", "--source", "support")
+    assert told.stdout == "acknowledged: 1 message that waited is cancelled\n"
+    explained = [
+        entry
+        for story in json_lines(shop.run("why", "1", "--json", "--limit", "50").stdout)
+        for owed in story["deliveries"]
+        for entry in owed["history"]
+        if "acknowledged" in entry["note"]
+    ]
+    assert len(explained) == 2, json.dumps(explained)
+
+
+def test_a_conversation_that_nobody_knows_cannot_be_acknowledged(shop: Workshop) -> None:
+    assert shop.run("run", "--once").exit_code == 0
+    told = shop.run("ack", "no-such-one")
+    assert told.exit_code == 1
+    assert "nothing was ever recorded about the conversation no-such-one" in told.stderr
+    assert shop.run("ack", "1", "--source", "suport").exit_code == 2

@@ -1,0 +1,81 @@
+"""`why`: the reasons that were recorded, for an event, a delivery, a conversation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from workshop import Workshop, json_lines
+
+RULES = """  - name: Only VIPs
+    when: conversation.message
+    where: '"vip" in conversation.labels'
+    notify: crm
+  - name: At most one an hour
+    when: conversation.message
+    throttle: 1h
+    notify: crm
+"""
+
+
+@pytest.fixture
+def told(shop: Workshop) -> Workshop:
+    """Give a workshop whose store has two messages of one conversation, one sent, one throttled."""
+    text = shop.config.read_text()
+    shop.config.write_text(text[: text.index("rules:")] + "rules:\n" + RULES)
+    assert shop.run("run", "--once").exit_code == 0
+    for text in ("The first", "The second"):
+        shop.world.message(shop.account.conversations["1"], text)
+        assert shop.run("run", "--once").exit_code == 0
+    return shop
+
+
+def messages(shop: Workshop) -> list[dict[str, Any]]:
+    every = json_lines(shop.run("why", "1", "--json", "--limit", "50").stdout)
+    return [one for one in every if one["event"]["type"] == "conversation.message"]
+
+
+def test_a_conversation_tells_of_its_events_with_every_rule_and_attempt(told: Workshop) -> None:
+    first, second = messages(told)
+    assert [(rule["rule"], rule["matched"]) for rule in first["rules"]] == [
+        ("Only VIPs", False),
+        ("At most one an hour", True),
+    ]
+    assert "vip" in first["rules"][0]["reason"]
+    ((sent,), (held_back,)) = first["deliveries"], second["deliveries"]
+    assert sent["state"] == "delivered"
+    assert [(e["kind"], e["attempt"], e["status"]) for e in sent["history"]] == [
+        ("attempt", 1, 200)
+    ]
+    assert held_back["state"] == "cancelled"
+    assert [entry["kind"] for entry in held_back["history"]] == ["throttled"]
+
+
+def test_an_event_and_a_delivery_tell_the_same_story(told: Workshop) -> None:
+    first = messages(told)[0]
+    (sent,) = first["deliveries"]
+    for name in (first["event"]["id"], sent["id"], f"{sent['id']}/{sent['receiver']}"):
+        assert json_lines(told.run("why", name, "--json").stdout) == [first]
+
+
+def test_people_read_what_changed_what_decided_and_what_came_of_it(told: Workshop) -> None:
+    text = told.run("why", "1", "--limit", "50").stdout
+    assert "last_message: " in text
+    assert "no   Only VIPs: " in text
+    assert "yes  At most one an hour: " in text
+    assert "attempt 1" in text
+    assert "HTTP 200" in text
+    assert "throttled: the rule 'At most one an hour' has sent one at" in text
+
+
+def test_the_reasons_are_those_of_then_also_when_the_rules_have_changed(told: Workshop) -> None:
+    before = messages(told)
+    told.write()
+    assert messages(told) == before
+
+
+def test_what_nobody_knows_is_told_in_two_lines(told: Workshop) -> None:
+    result = told.run("why", "nothing-like-that")
+    assert result.exit_code == 1
+    assert "error: no event, delivery or conversation has the id nothing-like-that" in result.stderr
+    assert result.stderr.count("\n") == 2

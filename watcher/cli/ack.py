@@ -1,0 +1,75 @@
+"""`ack`: somebody has seen to a conversation, so nobody needs to be reminded of it.
+
+Law: asks the daemon; without one, writes what the next will read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from watcher.cli.options import ConfigPaths, choose
+from watcher.cli.reach import ask_daemon, load, owning, reading
+from watcher.cli.screen import FAILED, Careful, Screen
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.dispatcher.silencing import acknowledge
+from watcher.records import EventQuery
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("ack", cls=Careful, epilog="Example: inbox-watcher ack 4711 --source support")(ack)
+
+
+def ack(
+    ctx: typer.Context,
+    conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", show_default=False)],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The source, where several have such a conversation."),
+    ] = None,
+    config: ConfigPaths = None,
+) -> None:
+    """End `for` and `repeat` for a conversation until its state changes again."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    if source is not None:
+        choose("source", source, (one.name for one in loaded.sources))
+    sources = anyio.run(_sources, Path(loaded.store), conversation)
+    if not sources & {source or one for one in sources}:
+        where = f" of {source}" if source else ""
+        screen.complain(
+            f"nothing was ever recorded about the conversation {conversation}{where}",
+            "`inbox-watcher events` shows the ids of conversations",
+        )
+        raise typer.Exit(FAILED)
+    if source is None and len(sources) > 1:
+        raise typer.BadParameter(
+            f"{', '.join(sorted(sources))} have a conversation {conversation}; name one: --source"
+        )
+    count = anyio.run(_acknowledge, loaded, conversation, source)
+    what = "message that waited is" if count == 1 else "messages that waited are"
+    screen.write(f"acknowledged: {count} {what} cancelled")
+
+
+async def _sources(path: Path, conversation: str) -> set[str]:
+    """Give the sources that told something about such a conversation."""
+    async with reading(path) as store:
+        found = await store.events(EventQuery(conversation=conversation))
+    return {recorded.event.source for recorded in found}
+
+
+async def _acknowledge(loaded: Config, conversation: str, source: str | None) -> int:
+    path = Path(loaded.store)
+    wish = {"conversation": conversation, "source": source}
+    answer = await ask_daemon(path, "POST", "/acknowledge", wish)
+    if answer is not None:
+        return int(answer["count"])
+    async with owning(path, "ack") as store:
+        return await acknowledge(store, conversation, source, wall_clock())

@@ -1,0 +1,177 @@
+"""`silence`: stop messages for a while, for a reason; see what is silenced and what that stopped.
+
+Law: asks the daemon, which heeds a silence at once; without one, writes what the next will read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from watcher.cli.options import AsJson, ConfigPaths, read_duration
+from watcher.cli.reach import ask_daemon, load, owning, reading
+from watcher.cli.screen import FAILED, Careful, Screen
+from watcher.cli.wording import say_time
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.dispatcher.silencing import Silencing
+from watcher.model import rfc3339
+from watcher.rules import ExpressionError, compile_condition
+from watcher.store import Store
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command's three verbs."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        help="Stop messages for a while: `add`, `list`, `expire`.",
+    )
+    group.command(
+        "add",
+        cls=Careful,
+        epilog="Example: inbox-watcher silence add --for 2h --reason 'moving house'"
+        ' --match \'source == "sales" && type == "conversation.unread"\'',
+    )(add)
+    group.command("list", cls=Careful, epilog="Example: inbox-watcher silence list --all")(list_)
+    group.command("expire", cls=Careful, epilog="Example: inbox-watcher silence expire 3fa94c1e")(
+        expire
+    )
+    app.add_typer(group, name="silence")
+
+
+def add(
+    ctx: typer.Context,
+    match: Annotated[
+        str,
+        typer.Option(
+            metavar="CEL",
+            show_default=False,
+            help="What to silence: a condition over the event, and `rule`, `receiver`, `severity`.",
+        ),
+    ],
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", show_default=False, help="Why; shown on what it stops.")
+    ],
+    for_: Annotated[
+        timedelta,
+        typer.Option(
+            "--for",
+            parser=read_duration,
+            metavar="DURATION",
+            show_default=False,
+            help="How long, such as 2h.",
+        ),
+    ],
+    config: ConfigPaths = None,
+) -> None:
+    """Stop what matches, from now on and for a while; print the silence's id."""
+    try:
+        compile_condition(match, silence=True)
+    except ExpressionError as wrong:
+        hint = f"; did you mean {wrong.suggestion}?" if wrong.suggestion else ""
+        raise typer.BadParameter(f"--match: {wrong.message}{hint}") from None
+    if not reason.strip():
+        raise typer.BadParameter("--reason is empty; say why, it is shown on what is stopped")
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    ends = wall_clock() + for_
+    silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)
+    screen.write(silence)
+    screen.note(
+        f"silenced until {say_time(ends)}; `inbox-watcher silence expire {silence}` ends it"
+    )
+
+
+async def _add(loaded: Config, match: str, reason: str, ends: datetime) -> str:
+    wish = {"match": match, "reason": reason, "ends": rfc3339(ends)}
+    answer = await ask_daemon(Path(loaded.store), "POST", "/silences/add", wish)
+    if answer is not None:
+        return str(answer["silence"])
+    async with owning(Path(loaded.store), "silence add") as store:
+        return await _silencing(store, loaded).add(match, reason, ends)
+
+
+def list_(
+    ctx: typer.Context,
+    config: ConfigPaths = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that are over or have not begun.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the silences in force, and how much each has stopped."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    silences = [one for one in anyio.run(_listing, loaded) if every or one["active"]]
+    if as_json:
+        for one in silences:
+            screen.json(one)
+    elif silences:
+        screen.table(
+            ("silence", "state", "until", "stopped", "last", "reason", "match"),
+            [_row(one) for one in silences],
+        )
+    else:
+        screen.note("nothing is silenced")
+
+
+async def _listing(loaded: Config) -> list[dict[str, Any]]:
+    async with reading(Path(loaded.store)) as store:
+        return list(await _silencing(store, loaded).listing())
+
+
+def _row(silence: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        silence["silence"],
+        "in force" if silence["active"] else "not in force",
+        _time(silence["ends"]) or "for ever",
+        str(silence["stopped"]),
+        _time(silence["last"]),
+        silence["reason"],
+        silence["match"],
+    )
+
+
+def _time(text: str | None) -> str:
+    return say_time(datetime.fromisoformat(text)) if text else ""
+
+
+def expire(
+    ctx: typer.Context,
+    silence: Annotated[str, typer.Argument(metavar="SILENCE", show_default=False)],
+    config: ConfigPaths = None,
+) -> None:
+    """End a silence that was added, now."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    if any(one.name == silence for one in loaded.silences):
+        screen.complain(
+            f"the silence {silence} stands in the configuration",
+            "remove it there, then: inbox-watcher reload",
+        )
+        raise typer.Exit(FAILED)
+    if not anyio.run(_expire, loaded, silence):
+        screen.complain(
+            f"no silence {silence} is in force", "`inbox-watcher silence list` shows those that are"
+        )
+        raise typer.Exit(FAILED)
+    screen.write(f"{silence} has ended")
+
+
+async def _expire(loaded: Config, silence: str) -> bool:
+    answer = await ask_daemon(Path(loaded.store), "POST", "/silences/expire", {"silence": silence})
+    if answer is not None:
+        return bool(answer["expired"])
+    async with owning(Path(loaded.store), "silence expire") as store:
+        return await _silencing(store, loaded).expire(silence)
+
+
+def _silencing(store: Store, loaded: Config) -> Silencing:
+    return Silencing(store, lambda: loaded.silences, wall_clock)

@@ -1,0 +1,178 @@
+"""`why`: what became of an event, a delivery or a conversation, and for which reasons.
+
+Law: shows what was recorded when it was decided; nothing is judged anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from watcher.cli.options import AsJson, ConfigPaths, Limit
+from watcher.cli.reach import load, reading
+from watcher.cli.screen import FAILED, Careful, Screen
+from watcher.cli.wording import say_changes, say_time, say_who
+from watcher.model import Delivery, Event, rfc3339
+from watcher.records import DeliveryQuery, Entry, EventQuery, Judgement
+from watcher.store import Store
+
+__all__ = ["register"]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One event, what every rule said of it (None: nobody knows any more), and what came of it."""
+
+    event: Event
+    verdicts: Sequence[Judgement] | None
+    deliveries: Sequence[Delivery]
+    history: Mapping[str, Sequence[Entry]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("why", cls=Careful, epilog="Example: inbox-watcher why 4711 --limit 3")(why)
+
+
+def why(
+    ctx: typer.Context,
+    id_: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", show_default=False, help="Of an event, a delivery or a conversation."
+        ),
+    ],
+    config: ConfigPaths = None,
+    as_json: AsJson = False,
+    limit: Limit = 5,
+) -> None:
+    """Explain what was sent and what was not: changes, rules, deliveries and their attempts."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    stories = anyio.run(_find, Path(loaded.store), id_, limit)
+    if not stories:
+        screen.complain(
+            f"no event, delivery or conversation has the id {id_}",
+            "`inbox-watcher events` and `deliveries` list ids; old ones go with `retention`",
+        )
+        raise typer.Exit(FAILED)
+    for number, story in enumerate(stories):
+        if as_json:
+            screen.json(_plain(story))
+            continue
+        if number:
+            screen.write("")
+        _tell(screen, story)
+
+
+async def _find(path: Path, id_: str, limit: int) -> list[Story]:
+    """Find the events meant: the id may be an event's, a delivery's or a conversation's."""
+    async with reading(path) as store:
+        found = [one.event for one in await store.events(EventQuery(id=id_))]
+        if not found:
+            name, _, receiver = id_.partition("/")
+            query = DeliveryQuery(id=name, receiver=receiver or None)
+            owed = {one.event.id: one.event for one in await store.deliveries(query)}
+            found = list(owed.values())
+        if not found:
+            query_all = EventQuery(conversation=id_, limit=limit)
+            found = [one.event for one in await store.events(query_all)]
+        return [await _story(store, event) for event in found]
+
+
+async def _story(store: Store, event: Event) -> Story:
+    verdicts = await store.verdicts([event.id])
+    deliveries = await store.deliveries(DeliveryQuery(event=event.id))
+    history: dict[str, list[Entry]] = {one.key: [] for one in deliveries}
+    for entry in await store.history(list(history)):
+        history[entry.key].append(entry)
+    return Story(event, verdicts.get(event.id), deliveries, history)
+
+
+def _tell(screen: Screen, story: Story) -> None:
+    event = story.event
+    head = (say_time(event.time), event.type, event.source, say_who(event))
+    screen.write("  ".join(word for word in head if word), "bold")
+    screen.write(f"  event {event.id}")
+    if observed := event.data.get("observed"):
+        screen.write(f"  it happened between {observed['after']} and {observed['before']}")
+    for line in say_changes(event):
+        screen.write(f"  {line}")
+    screen.write("rules, in their order")
+    if story.verdicts is None:
+        screen.write("  what they said is not known")
+    for verdict in story.verdicts or ():
+        screen.write(f"  {'yes' if verdict.matched else 'no '}  {verdict.rule}: {verdict.reason}")
+    screen.write("deliveries")
+    if not story.deliveries:
+        screen.write("  none")
+    for delivery in story.deliveries:
+        _tell_delivery(screen, delivery, story.history[delivery.key])
+
+
+def _tell_delivery(screen: Screen, delivery: Delivery, history: Sequence[Entry]) -> None:
+    kind = "" if delivery.kind == "event" else f" ({delivery.kind} {delivery.number})"
+    due = f", due {say_time(delivery.due)}" if delivery.state == "pending" else ""
+    screen.write(
+        f"  {delivery.receiver}: {delivery.state}{due}, by the rule {delivery.rule!r}{kind},"
+        f" delivery {delivery.id}"
+    )
+    if delivery.message:
+        screen.write(f"    it went out with the digest {delivery.message}")
+    for entry in history:
+        screen.write(f"    {_say_entry(entry)}")
+    if not history and delivery.note:
+        screen.write(f"    {delivery.note}")
+
+
+def _say_entry(entry: Entry) -> str:
+    at = say_time(entry.at) if entry.at is not None else "(no time)"
+    what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
+    took = f" ({entry.seconds:.2f} s)" if entry.seconds is not None else ""
+    return f"{at}  {what}{took}: {entry.note}" if entry.note else f"{at}  {what}{took}"
+
+
+def _plain(story: Story) -> dict[str, Any]:
+    rules = None
+    if story.verdicts is not None:
+        rules = [
+            {"rule": one.rule, "matched": one.matched, "reason": one.reason}
+            for one in story.verdicts
+        ]
+    return {
+        "event": story.event.to_plain(),
+        "rules": rules,
+        "deliveries": [_plain_delivery(one, story.history[one.key]) for one in story.deliveries],
+    }
+
+
+def _plain_delivery(delivery: Delivery, history: Sequence[Entry]) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "receiver": delivery.receiver,
+        "rule": delivery.rule,
+        "kind": delivery.kind,
+        "number": delivery.number,
+        "state": delivery.state,
+        "due": rfc3339(delivery.due),
+        "settled": rfc3339(delivery.settled) if delivery.settled else None,
+        "digest": delivery.message or None,
+        "note": delivery.note,
+        "history": [
+            {
+                "at": rfc3339(entry.at) if entry.at is not None else None,
+                "kind": entry.kind,
+                "attempt": entry.attempt or None,
+                "note": entry.note,
+                "status": entry.status,
+                "excerpt": entry.excerpt or None,
+                "seconds": entry.seconds,
+            }
+            for entry in history
+        ],
+    }
