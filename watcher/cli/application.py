@@ -12,12 +12,14 @@ import typer
 from watcher import __version__
 from watcher.cli import (
     ack,
+    backtest,
     check,
     deliveries,
     demo,
     events,
     release,
     reload,
+    rule_tests,
     run,
     schema,
     send_test,
@@ -40,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _module in (
-    *(run, check, demo, status, events, deliveries, why, send_test),
+    *(run, check, rule_tests, backtest, demo, status, events, deliveries, why, send_test),
     *(release, silence, ack, reload, schema),
 ):
     _module.register(app)

@@ -104,6 +104,10 @@ class Dispatcher:
                     self._busy += 1
                     tasks.start_soon(self._deliver, messages)
 
+    async def next_due(self) -> datetime | None:
+        """Give when there may be something to deliver that cannot be delivered now."""
+        return await self._claiming.due(self.state, self._busy)
+
     async def turn_on(self) -> None:
         """Send again to a receiver that was turned off (410) or counts as failing."""
         await self._settling.turn_on()

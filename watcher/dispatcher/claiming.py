@@ -54,18 +54,22 @@ class Claiming:
 
     async def wait(self, state: ReceiverState, busy: int) -> float:
         """Give the seconds until something may be due that is not yet."""
+        due = await self.due(state, busy)
+        return LONGEST_WAIT if due is None else _seconds(self._ground.clock(), due)
+
+    async def due(self, state: ReceiverState, busy: int) -> datetime | None:
+        """Give when something may be due that is not yet; None where time alone changes nothing."""
         if state.off or busy >= self._ground.plan.slots:
-            return LONGEST_WAIT
+            return None
         now = self._ground.clock()
         if state.paused is not None and (busy or state.paused > now):
-            return _seconds(now, state.paused) if not busy else LONGEST_WAIT
+            return state.paused if not busy else None
         if (limit := self._ground.plan.policy.limit) is not None:
             sent = await self._ground.store.sent_since(self._ground.plan.name, now - limit[1])
             space = room(limit, sent, 1, now)
             if space.wait is not None:
-                return _seconds(now, space.wait)
-        due = await self._ground.store.next_due(self._ground.plan.name, after=self._looked)
-        return LONGEST_WAIT if due is None else _seconds(now, due)
+                return space.wait
+        return await self._ground.store.next_due(self._ground.plan.name, after=self._looked)
 
     async def _free(self, now: datetime, count: int) -> list[Message]:
         """Take up to `count` messages, without a limit."""

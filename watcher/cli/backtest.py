@@ -1,0 +1,186 @@
+"""`backtest`: what today's rules would have sent for what was recorded, beside what was sent.
+
+Law: reads the store, delivers nothing and writes nothing. The events run through
+`watcher.daemon.replay`; what was in the outbox before them is not known to it, and every receiver
+takes every message.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import structlog
+import typer
+
+from watcher.cli.options import AsJson, ConfigPaths, read_duration
+from watcher.cli.reach import load, reading
+from watcher.cli.screen import Careful, Screen
+from watcher.cli.wording import say_time, say_who
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.daemon.replay import Replay, Sent, plans_for
+from watcher.model import Delivery, Event, rfc3339
+from watcher.records import DeliveryQuery, EventQuery, StoredSilence
+from watcher.rules import ExpressionError, Silence, compile_condition
+
+__all__ = ["register"]
+
+ALL = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was recorded since a time: events, what was really sent, and the silences of then."""
+
+    events: Sequence[Event]
+    delivered: Sequence[Delivery]
+    silences: Sequence[StoredSilence]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("backtest", cls=Careful, epilog="Example: inbox-watcher backtest --since 7d")(
+        backtest
+    )
+
+
+def backtest(
+    ctx: typer.Context,
+    config: ConfigPaths = None,
+    since: Annotated[
+        timedelta,
+        typer.Option(parser=read_duration, metavar="DURATION", help="How far back, such as 7d."),
+    ] = timedelta(days=7),
+    messages: Annotated[
+        bool, typer.Option("--messages/--counts", help="Show every message, or the counts alone.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Show what today's rules would have sent for the recorded events; send nothing."""
+    screen: Screen = ctx.obj
+    loaded = load(screen, config)
+    now = wall_clock()
+    past = anyio.run(_remember, Path(loaded.store), now - since)
+    if not past.events:
+        screen.note("no events are recorded in that time")
+        return
+    sent = anyio.run(_replay, loaded, past, now)
+    really = _really(past.delivered, now - since)
+    if as_json:
+        _print_json(screen, sent, really)
+        return
+    if messages:
+        screen.table(
+            ("when", "receiver", "rule", "type", "contact", "title"), [_row(one) for one in sent]
+        )
+        screen.write("")
+    counts = _counts(((one.receiver, one.at) for one in sent), really)
+    screen.table(
+        ("hour (UTC)", "receiver", "would be sent", "was sent"),
+        [(hour, name, str(would), str(was)) for (hour, name), (would, was) in counts],
+    )
+    screen.write(
+        f"{len(past.events)} events; {len(sent)} messages would be sent, {len(really)} were sent"
+    )
+
+
+async def _remember(path: Path, since: datetime) -> Past:
+    async with reading(path) as store:
+        recorded = await store.events(EventQuery(since=since, limit=ALL))
+        delivered = await store.deliveries(DeliveryQuery(state="delivered", limit=ALL))
+        silences = await store.silences()
+    return Past([one.event for one in recorded], delivered, silences)
+
+
+async def _replay(loaded: Config, past: Past, now: datetime) -> list[Sent]:
+    """Run the events through the rules, those of one moment and conversation together."""
+    silences = (*loaded.silences, *_readable(past.silences))
+    replay = Replay(loaded, await plans_for(loaded), past.events[0].time, silences)
+
+    def together(event: Event) -> tuple[Any, ...]:
+        return event.time, event.source, event.subject or event.id
+
+    for (time, *_), events in itertools.groupby(past.events, together):
+        await replay.until(time)
+        await replay.tell(list(events))
+    await replay.until(now)
+    return replay.sent
+
+
+def _readable(stored: Iterable[StoredSilence]) -> Iterable[Silence]:
+    for one in stored:
+        try:
+            match = compile_condition(one.match, silence=True)
+        except ExpressionError as wrong:
+            structlog.get_logger().warning(
+                "a silence cannot be understood any more; it is left out",
+                silence=one.id,
+                problem=wrong.message,
+            )
+            continue
+        yield Silence(one.id, match, one.reason, one.starts, one.ends)
+
+
+def _really(delivered: Iterable[Delivery], since: datetime) -> list[tuple[str, datetime]]:
+    """Give receiver and time of each message that went out; a digest is one."""
+    messages = {
+        (one.message or one.id, one.receiver): one.settled
+        for one in delivered
+        if one.settled is not None and one.settled >= since
+    }
+    return [(receiver, at) for (_, receiver), at in messages.items()]
+
+
+def _counts(
+    would: Iterable[tuple[str, datetime]], really: Iterable[tuple[str, datetime]]
+) -> list[tuple[tuple[str, str], tuple[int, int]]]:
+    """Count by hour and receiver, in the order of time."""
+    one, other = (Counter((_hour(at), name) for name, at in side) for side in (would, really))
+    return [(key, (one[key], other[key])) for key in sorted(one.keys() | other.keys())]
+
+
+def _hour(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:00")
+
+
+def _row(sent: Sent) -> tuple[str, ...]:
+    event = sent.event
+    return (
+        say_time(sent.at),
+        sent.receiver,
+        ", ".join(sent.rules),
+        event.type,
+        say_who(event),
+        sent.title,
+    )
+
+
+def _print_json(
+    screen: Screen, sent: Iterable[Sent], really: Iterable[tuple[str, datetime]]
+) -> None:
+    for one in sent:
+        screen.json(
+            {
+                "kind": "message",
+                "at": rfc3339(one.at),
+                "receiver": one.receiver,
+                "rules": list(one.rules),
+                "type": one.event.type,
+                "id": one.event.id,
+                "conversation": one.event.subject,
+                "title": one.title or None,
+                "body": one.body or None,
+            }
+        )
+    pairs = [(one.receiver, one.at) for one in sent]
+    for (hour, receiver), (would, was) in _counts(pairs, really):
+        screen.json(
+            {"kind": "count", "hour": hour, "receiver": receiver, "would": would, "was": was}
+        )

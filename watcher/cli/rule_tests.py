@@ -1,0 +1,123 @@
+"""`test`: run the tests of rules that are written in YAML, with the production code.
+
+Law: finds files, shows outcomes; what is sent is decided by `watcher.daemon.replay`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from watcher import config
+from watcher.cli.options import ConfigPaths
+from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
+from watcher.config import Config, say_duration
+from watcher.config.files import find_paths
+from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
+from watcher.daemon.replay import plans_for
+from watcher.daemon.rule_runs import Line, compare, run
+from watcher.errors import ConfigError
+
+__all__ = ["register"]
+
+PATTERNS = ("*.test.yaml", "*.test.yml")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("test", cls=Careful, epilog="Example: inbox-watcher test rules/recipes")(run_tests)
+
+
+def run_tests(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            show_default=False,
+            help="Files of tests, or directories with `*.test.yaml` at any depth;"
+            " by default those of the configuration.",
+        ),
+    ] = None,
+    config: ConfigPaths = None,
+) -> None:
+    """Run rule tests: given what happens, what is sent, when, and to whom?"""
+    screen: Screen = ctx.obj
+    files = _find(paths or [_folder(path) for path in find_paths(config, os.environ)])
+    if not files:
+        screen.complain("there are no rule tests", "write one: docs/rules.md, or name its path")
+        raise typer.Exit(MISUSED)
+    broken, failed, passed = False, 0, 0
+    for file in files:
+        try:
+            good, bad = anyio.run(_run_file, screen, read_rule_tests(file), config)
+        except ConfigError as wrong:
+            broken = True
+            for problem in wrong.problems:
+                screen.note(str(problem))
+            continue
+        passed, failed = passed + good, failed + bad
+    screen.write(
+        f"{passed} passed, {failed} failed" + (", some could not be run" if broken else "")
+    )
+    if broken or failed:
+        raise typer.Exit(MISUSED if broken else FAILED)
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _find(paths: Sequence[Path]) -> list[Path]:
+    """Give the files of tests, each once; a file that is named is taken whatever it is called."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        found = [path]
+        if path.is_dir():
+            found = sorted(one for pattern in PATTERNS for one in path.rglob(pattern))
+        files |= dict.fromkeys(found)
+    return list(files)
+
+
+async def _run_file(
+    screen: Screen, tests: RuleTests, paths: Sequence[Path] | None
+) -> tuple[int, int]:
+    """Run the tests of one file; gives how many passed and failed."""
+    loaded = _load(tests, paths)
+    plans = await plans_for(loaded)
+    failed = 0
+    for test in tests.tests:
+        sent = await run(test, loaded, plans)
+        lines = compare(test, sent)
+        if any(line.mark != " " for line in lines):
+            failed += 1
+            _show(screen, tests, test, lines)
+    good = len(tests.tests) - failed
+    if not failed:
+        screen.write(f"ok    {tests.file}: {good} {'test' if good == 1 else 'tests'}")
+    return good, failed
+
+
+def _load(tests: RuleTests, paths: Sequence[Path] | None) -> Config:
+    """Load the configuration that a file of tests is about; it needs no secrets."""
+    return config.load(tests.rules or paths, environ=os.environ, secrets=False)
+
+
+def _show(screen: Screen, tests: RuleTests, test: RuleTest, lines: Sequence[Line]) -> None:
+    screen.write(f"FAIL  {tests.file}:{test.place.line}: {test.name}", "red")
+    screen.write("      - expected and not sent   + sent and not expected   ! sent otherwise")
+    for line in lines:
+        style = {"-": "red", "+": "green", "!": "yellow"}.get(line.mark, "")
+        screen.write(f"      {line.mark} {_since(line.at):>8}  {line.receiver}  {line.what}", style)
+        if line.why:
+            screen.write(f"                    {line.why}", style)
+
+
+def _since(time: timedelta) -> str:
+    return f"+{say_duration(time)}" if time else "start"

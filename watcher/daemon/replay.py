@@ -1,0 +1,231 @@
+"""Rules and deliveries in a time of their own: what would be sent, when, to whom, by which rule.
+
+Law: the production code decides (pipeline, guards, dispatchers) over a store in memory; the clock
+stands still between two moments at which something is due, nothing is polled and nothing leaves
+the process. Every receiver takes every message.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watcher.clock import wall_clock
+from watcher.config import Config
+from watcher.daemon.plans import plan_receivers
+from watcher.dispatcher import Dispatcher, ReceiverPlan
+from watcher.dispatcher.silencing import acknowledge
+from watcher.metrics import Metrics
+from watcher.model import Event, Observation, Result, from_plain, to_plain
+from watcher.notify import Notice
+from watcher.pipeline import Look, Watch, decide, remove, route
+from watcher.records import Commit, DeliveryQuery, End, SourceState
+from watcher.rules import Silence, ends
+from watcher.store.memory import MemoryStore
+from watcher.transport import Transport
+
+__all__ = ["Replay", "Sent", "plans_for"]
+
+_MOMENT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One message that would have gone out. `rules` are those that it is owed to; `text` tells
+    whether the receiver gets title and body rather than the event.
+    """
+
+    at: datetime
+    receiver: str
+    rules: tuple[str, ...]
+    event: Event
+    title: str
+    body: str
+    text: bool
+
+
+async def plans_for(config: Config) -> tuple[ReceiverPlan, ...]:
+    """Plan the configured receivers; with these plans alone nothing can be sent."""
+    async with Transport(wall_clock) as transport:
+        return plan_receivers(config.receivers, transport, config.redactor.scrub)
+
+
+class Replay:
+    """Runs events through the rules of a configuration, from `start` on.
+
+    `silences` are all that count; None for those of the configuration.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        plans: Sequence[ReceiverPlan],
+        start: datetime,
+        silences: tuple[Silence, ...] | None = None,
+    ) -> None:
+        self.now = start
+        self.sent: list[Sent] = []
+        self.store = MemoryStore()
+        self._config = config
+        self._state = SourceState("", "", "", baselined=start)
+        in_force = config.silences if silences is None else silences
+        self._dispatchers = [
+            Dispatcher(
+                dataclasses.replace(plan, notifier=_Recorder(self, plan)),
+                store=self.store,
+                rules=lambda: config.rules,
+                clock=lambda: self.now,
+                publish=lambda _recorded: None,
+                metrics=Metrics(),
+                silences=lambda: in_force,
+            )
+            for plan in plans
+        ]
+
+    # -- what happens -------------------------------------------------------------------------
+
+    async def until(self, then: datetime) -> None:
+        """Let time pass, and everything be sent that falls due."""
+        await self._drain()
+        while (due := await self._next()) is not None and due <= then:
+            self.now = max(due, self.now)
+            await self._drain()
+        self.now = max(then, self.now)
+
+    async def baseline(self, source: str, provider: str, row: Observation) -> None:
+        """Know a conversation from before."""
+        await self._see(source, provider, row, dataclasses.replace(self._state, baselined=None))
+
+    async def see(
+        self, source: str, provider: str, row: Observation, only: str | None = None
+    ) -> Sequence[str]:
+        """Show a conversation now, as a provider would; gives the types of the events that follow.
+
+        With `only`, no other event comes of it.
+        """
+        return await self._see(source, provider, row, self._state, only)
+
+    async def remove(self, source: str, provider: str, conversation: str) -> bool:
+        """Have a conversation deleted at the provider; False if there is none."""
+        known = await self.store.known(source, [conversation])
+        if conversation not in known or not known[conversation].present:
+            return False
+        decision = remove(
+            self._watch(source, provider), self._state, known[conversation], "deleted", self._look()
+        )
+        await self._commit(decision.commit)
+        return True
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Take events as they were recorded, all of one moment and one conversation (or of none)."""
+        owing = [route(self._config.rules, event) for event in events]
+        await self._commit(
+            Commit(
+                events[0].source,
+                events=tuple(events),
+                deliveries=tuple(one for each in owing for one in each.deliveries),
+                ends=tuple(_ends(self._config, events)),
+                at=events[0].time,
+            )
+        )
+
+    async def acknowledge(self, source: str, conversation: str) -> None:
+        """Somebody says that a conversation is seen to."""
+        await acknowledge(self.store, conversation, source, self.now)
+
+    async def known(self, source: str, conversation: str) -> Mapping[str, object] | None:
+        """Give the state that a conversation was last shown in, as plain JSON."""
+        snapshot = (await self.store.known(source, [conversation])).get(conversation)
+        return to_plain(snapshot.conversation) if snapshot is not None else None
+
+    # -- how it is decided --------------------------------------------------------------------
+
+    async def _see(
+        self,
+        source: str,
+        provider: str,
+        row: Observation,
+        state: SourceState,
+        only: str | None = None,
+    ) -> Sequence[str]:
+        known = await self.store.known(source, [row.id])
+        decision = decide(self._watch(source, provider), state, known, [row], self._look())
+        commit = decision.commit
+        if commit is None:
+            return ()
+        types = [event.type for event in commit.events]
+        if only is not None:
+            events = tuple(event for event in commit.events if event.type == only)
+            kept = {event.id for event in events}
+            owed = tuple(one for one in commit.deliveries if one.event.id in kept)
+            commit = dataclasses.replace(commit, events=events, deliveries=owed)
+        await self._commit(commit)
+        return types
+
+    async def _commit(self, commit: Commit | None) -> None:
+        if commit is not None:
+            await self.store.commit(commit)
+        await self._drain()
+
+    def _watch(self, source: str, provider: str) -> Watch:
+        return Watch(source, provider, "replay", self._config.rules)
+
+    def _look(self) -> Look:
+        return Look(self.now, self.now, before={}, previous=self.now - _MOMENT, admit=True)
+
+    async def _drain(self) -> None:
+        for dispatcher in self._dispatchers:
+            await dispatcher.drain()
+
+    async def _next(self) -> datetime | None:
+        dues = [await dispatcher.next_due() for dispatcher in self._dispatchers]
+        return min((due for due in dues if due is not None), default=None)
+
+    async def record(self, plan: ReceiverPlan, notice: Notice) -> None:
+        """Note a message; called when it goes out."""
+        query = DeliveryQuery(id=notice.event.id, receiver=plan.name)
+        owed = await self.store.deliveries(query)
+        rules = tuple(dict.fromkeys(one.rule for one in owed))
+        text = plan.notifier.text
+        self.sent.append(
+            Sent(self.now, plan.name, rules, notice.event, notice.title, notice.body, text)
+        )
+
+
+class _Recorder:
+    """Stands in for a receiver's notifier: everything arrives."""
+
+    def __init__(self, replay: Replay, plan: ReceiverPlan) -> None:
+        self.text = plan.notifier.text
+        self._replay = replay
+        self._plan = plan
+
+    async def send(self, notice: Notice) -> Result:
+        await self._replay.record(self._plan, notice)
+        return Result("ok", "replayed, not sent")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
+    """Tell which waits recorded events end: of each, only its own change is known."""
+    for event in events:
+        plain = event.data.get("conversation")
+        if plain is None:
+            if event.type == "source.recovered":
+                yield End(event.source, None, note="the source works again")
+            continue
+        changes = event.data.get("changes") or {}
+        before = {**plain, **{name: one["before"] for name, one in changes.items()}}
+        gone = event.type == "conversation.removed"
+        for rule, note in ends(
+            config.rules,
+            from_plain(before),
+            None if gone else from_plain(plain),
+            source=event.source,
+            provider=str(event.data.get("provider")),
+        ):
+            yield End(event.source, event.subject, rule, note)

@@ -1,0 +1,206 @@
+"""One test of rules, run: its steps through the production code, and what was sent against what was
+expected.
+
+Law: a test knows nothing that a watcher would not see: its conversations are shown, and events
+come from comparing what was shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from watcher.config import Config
+from watcher.config.rule_tests import Expected, RuleTest, Step, whole
+from watcher.daemon.replay import Replay, Sent
+from watcher.dispatcher import ReceiverPlan
+from watcher.errors import ConfigError
+from watcher.model import (
+    Conversation,
+    Event,
+    Observation,
+    derive_id,
+    from_plain,
+    rfc3339,
+    to_plain,
+)
+
+__all__ = ["Line", "compare", "run"]
+
+IMPLIED: Mapping[str, Mapping[str, Any]] = {
+    "conversation.unread": {"unread": True},
+    "conversation.read": {"unread": False},
+    "conversation.archived": {"archived": True},
+    "conversation.unarchived": {"archived": False},
+    "conversation.unassigned": {"assignee": None},
+    "conversation.message": {"last_message": {"text": "Hello", "direction": "inbound"}},
+}
+"""What an event's type says of the conversation, where the step does not say it itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a comparison: `mark` is ` ` (as expected), `-` (missing), `+` (not expected) or
+    `!` (there, but not as expected, for `why`). `at` is the time since the test's start.
+    """
+
+    mark: str
+    at: Any
+    receiver: str
+    what: str
+    why: str = ""
+
+
+async def run(test: RuleTest, config: Config, plans: Sequence[ReceiverPlan]) -> list[Sent]:
+    """Give what is sent until the test is over; raises ConfigError for a step that cannot be."""
+    replay = Replay(config, plans, test.start)
+    for step in test.steps:
+        await replay.until(step.at)
+        await _take(replay, step, config)
+    await replay.until(test.until)
+    return replay.sent
+
+
+async def _take(replay: Replay, step: Step, config: Config) -> None:
+    source = step.source or config.sources[0].name
+    provider = next((one.provider for one in config.sources if one.name == source), None)
+    if provider is None:
+        names = ", ".join(one.name for one in config.sources)
+        raise _wrong(step, f"there is no source `{source}`", f"configured: {names}")
+    if step.type is not None and not step.type.startswith("conversation."):
+        await replay.tell([_event(step, source, provider)])
+        return
+    id_ = str(step.conversation.get("id", "1"))
+    if step.acknowledged:
+        await replay.acknowledge(source, id_)
+        return
+    if step.type == "conversation.removed":
+        if not await replay.remove(source, provider, id_):
+            raise _wrong(step, f"the conversation {id_} is not there, so it cannot be removed")
+        return
+    if await replay.known(source, id_) is None and step.type != "conversation.created":
+        begun = Conversation(id_, status="open", unread_count=0)
+        contact = step.conversation.get("contact") or {}
+        begun = from_plain(_merge(to_plain(begun), {"contact": contact}))
+        await replay.baseline(source, provider, _row(begun))
+    before = await replay.known(source, id_) or to_plain(Conversation(id_, status="open"))
+    shown = from_plain(_merge(before, _shown(step, id_)))
+    types = await replay.see(source, provider, _row(shown), step.type)
+    if step.type is not None and step.type not in types:
+        came = ", ".join(types) or "nothing changes"
+        raise _wrong(
+            step, f"no {step.type} comes of it ({came})", "show what changed in `conversation`"
+        )
+
+
+def _shown(step: Step, id_: str) -> dict[str, Any]:
+    shown = dict(IMPLIED.get(step.type or "", {}))
+    shown |= {name: whole(name, value) for name, value in step.conversation.items()}
+    message = shown.get("last_message")
+    if message and not message.get("at"):
+        shown["last_message"] = {**message, "at": rfc3339(step.at)}
+        shown.setdefault("last_activity_at", rfc3339(step.at))
+    return shown | {"id": id_}
+
+
+def _merge(before: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay what is shown over what was known; of the contact and the attributes, key by key."""
+    merged = {**before, **shown}
+    for name in ("contact", "attributes"):
+        merged[name] = {**(before.get(name) or {}), **(shown.get(name) or {})}
+    return merged
+
+
+def _row(conversation: Conversation) -> Observation:
+    names = [one.name for one in dataclasses.fields(Conversation)]
+    fields: dict[str, Any] = {
+        name: getattr(conversation, name)
+        for name in names
+        if name not in ("id", "contact", "attributes")
+    }
+    for one in dataclasses.fields(conversation.contact):
+        fields[f"contact.{one.name}"] = getattr(conversation.contact, one.name)
+    fields |= {f"attributes.{key}": value for key, value in conversation.attributes.items()}
+    return Observation(conversation.id, fields)
+
+
+def _event(step: Step, source: str, provider: str) -> Event:
+    """Make an event about the watcher itself."""
+    kind = str(step.type)
+    about: dict[str, Any] = {"source": source, "provider": provider}
+    if kind.startswith("receiver."):
+        about = {"receiver": source}
+    elif kind.startswith("watcher."):
+        about, source = {}, ""
+    data = {**about, "reason": step.reason, "remedy": None, "since": rfc3339(step.at)}
+    identity = derive_id("rule test", kind, source, rfc3339(step.at))
+    return Event(identity, kind, source, None, step.at, data)
+
+
+def _wrong(step: Step, message: str, remedy: str = "") -> ConfigError:
+    return ConfigError((step.place.problem(message, remedy),))
+
+
+def compare(test: RuleTest, sent: Sequence[Sent]) -> tuple[Line, ...]:
+    """Put what was sent beside what was expected, in the order of time."""
+    left = list(sent)
+    lines: list[tuple[Any, Line]] = []
+    for wanted in test.expected:
+        here = [one for one in left if (one.at, one.receiver) == (wanted.at, wanted.receiver)]
+        found = min(here, key=lambda one: len(_differs(wanted, one)), default=None)
+        since = wanted.at - test.start
+        if found is None:
+            lines.append((wanted.at, Line("-", since, wanted.receiver, _say_wanted(wanted))))
+            continue
+        left.remove(found)
+        why = "; ".join(_differs(wanted, found))
+        mark = "!" if why else " "
+        lines.append((wanted.at, Line(mark, since, found.receiver, say(found), why)))
+    lines += [(one.at, Line("+", one.at - test.start, one.receiver, say(one))) for one in left]
+    return tuple(line for _, line in sorted(lines, key=lambda pair: pair[0]))
+
+
+def _differs(wanted: Expected, sent: Sent) -> list[str]:
+    """Say in what a message is not what was expected."""
+    text = shown(sent)
+    said = [f"it lacks {part!r}" for part in wanted.contains if part not in text]
+    said += [f"it contains {part!r}" for part in wanted.lacks if part in text]
+    if wanted.rule is not None and wanted.rule not in sent.rules:
+        said.append(f"it is by {_rules(sent)}, not by {wanted.rule!r}")
+    if wanted.type is not None and wanted.type != sent.event.type:
+        said.append(f"it is {sent.event.type}, not {wanted.type}")
+    if wanted.conversation is not None and wanted.conversation != sent.event.subject:
+        said.append(f"it is about {sent.event.subject}, not {wanted.conversation}")
+    return said
+
+
+def shown(sent: Sent) -> str:
+    """Give what the receiver gets: the text, or the event as JSON."""
+    if sent.text:
+        return f"{sent.title}\n{sent.body}"
+    return json.dumps(sent.event.to_plain(), ensure_ascii=False)
+
+
+def say(sent: Sent) -> str:
+    """Tell of a message in one line."""
+    words = f"{sent.event.type} by {_rules(sent)}"
+    about = f" about {sent.event.subject}" if sent.event.subject else ""
+    title = f": {sent.title}" if sent.text and sent.title else ""
+    return f"{words}{about}{title}"
+
+
+def _rules(sent: Sent) -> str:
+    return " and ".join(repr(rule) for rule in sent.rules) or "a rule"
+
+
+def _say_wanted(wanted: Expected) -> str:
+    parts = [
+        wanted.type or "a message",
+        f"by {wanted.rule!r}" if wanted.rule else "",
+        f"about {wanted.conversation}" if wanted.conversation else "",
+        f"with {', '.join(map(repr, wanted.contains))}" if wanted.contains else "",
+    ]
+    return " ".join(part for part in parts if part)
