@@ -14,10 +14,10 @@ from typing import Annotated
 import anyio
 import typer
 
-from watcher import config
 from watcher.cli.options import ConfigPaths
+from watcher.cli.reach import load
 from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
-from watcher.config import Config, say_duration
+from watcher.config import say_duration
 from watcher.config.files import find_paths
 from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
 from watcher.daemon.replay import plans_for
@@ -89,7 +89,7 @@ async def _run_file(
     screen: Screen, tests: RuleTests, paths: Sequence[Path] | None
 ) -> tuple[int, int]:
     """Run the tests of one file; gives how many passed and failed."""
-    loaded = _load(tests, paths)
+    loaded = load(screen, tests.rules or paths)
     plans = await plans_for(loaded)
     failed = 0
     for test in tests.tests:
@@ -102,11 +102,6 @@ async def _run_file(
     if not failed:
         screen.write(f"ok    {tests.file}: {good} {'test' if good == 1 else 'tests'}")
     return good, failed
-
-
-def _load(tests: RuleTests, paths: Sequence[Path] | None) -> Config:
-    """Load the configuration that a file of tests is about; it needs no secrets."""
-    return config.load(tests.rules or paths, environ=os.environ, secrets=False)
 
 
 def _show(screen: Screen, tests: RuleTests, test: RuleTest, lines: Sequence[Line]) -> None:

@@ -1,0 +1,74 @@
+"""The cookbook in rules/recipes/: every recipe is valid as it stands, tested, and listed."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import anyio
+import pytest
+from doc_pages import ROOT
+from typer.testing import CliRunner
+
+from watcher.cli import app
+from watcher.config import load
+from watcher.config.rule_tests import read_rule_tests
+from watcher.daemon.replay import plans_for
+from watcher.daemon.rule_runs import compare, run
+from watcher.rules import Rule
+
+FOLDER = ROOT / "rules" / "recipes"
+RECIPES = sorted(one for one in FOLDER.glob("*.yaml") if not one.stem.endswith(".test"))
+
+by_name = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+
+
+def beside(recipe: Path) -> Path:
+    return recipe.with_name(f"{recipe.stem}.test.yaml")
+
+
+def test_there_are_enough_and_each_is_listed_with_its_link() -> None:
+    assert len(RECIPES) >= 10
+    listed = re.findall(
+        r"^\| \[([a-z-]+)\]\(([a-z-]+\.yaml)\)", (FOLDER / "README.md").read_text(), re.M
+    )
+    assert sorted(listed) == [(one.stem, one.name) for one in RECIPES]
+
+
+@by_name
+def test_it_is_valid_without_a_warning_and_says_what_it_is_for(recipe: Path) -> None:
+    config = load([recipe], environ={}, secrets=False)
+    assert config.warnings == ()
+    assert recipe.read_text().startswith("# ")
+
+
+@by_name
+def test_no_secret_stands_in_it(recipe: Path) -> None:
+    config = load([recipe], environ={}, secrets=False)
+    assert all(source.token.names for source in config.sources)
+    assert "whsec_" not in recipe.read_text()
+
+
+@by_name
+def test_its_tests_pass(recipe: Path) -> None:
+    result = CliRunner().invoke(app, ["test", str(beside(recipe))])
+    assert result.exit_code == 0, result.stdout + result.stderr
+
+
+@by_name
+def test_its_tests_fail_when_any_rule_of_it_is_missing(recipe: Path) -> None:
+    config = load([recipe], environ={}, secrets=False)
+
+    async def all_hold(rules: tuple[Rule, ...]) -> bool:
+        less = dataclasses.replace(config, rules=rules)
+        plans = await plans_for(less)
+        for test in read_rule_tests(beside(recipe)).tests:
+            lines = compare(test, await run(test, less, plans))
+            if any(line.mark != " " for line in lines):
+                return False
+        return True
+
+    for rule in config.rules:
+        others = tuple(one for one in config.rules if one is not rule)
+        assert not anyio.run(all_hold, others), f"nothing tests the rule {rule.name!r}"
