@@ -8,11 +8,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from doc_pages import ROOT
+from doc_pages import ROOT, blocks, read
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from watcher.cli import app
 from watcher.config import load
+from watcher.config.rule_test_schema import CaseForm, ExpectForm, FileForm, StepForm
 from watcher.config.rule_tests import read_rule_tests
 from watcher.daemon.replay import plans_for
 from watcher.daemon.rule_runs import compare, run
@@ -72,3 +74,21 @@ def test_its_tests_fail_when_any_rule_of_it_is_missing(recipe: Path) -> None:
     for rule in config.rules:
         others = tuple(one for one in config.rules if one is not rule)
         assert not anyio.run(all_hold, others), f"nothing tests the rule {rule.name!r}"
+
+
+def test_the_example_on_the_page_about_rule_tests_passes(tmp_path: Path) -> None:
+    (block,) = blocks("yml")
+    (tmp_path / "x.test.yaml").write_text(block.text)
+    (tmp_path / "x.yaml").write_text(
+        "sources: {support: {provider: leadping, token: '${TOKEN}'}}\n"
+        "receivers: {team: {type: apprise, url: '${URL}'}}\n"
+        "rules: [{name: waiting, when: conversation.message, for: 15m, notify: team}]\n"
+    )
+    result = CliRunner().invoke(app, ["test", str(tmp_path)])
+    assert result.exit_code == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("form", [FileForm, CaseForm, StepForm, ExpectForm])
+def test_every_key_of_a_rule_test_is_on_its_page(form: type[BaseModel]) -> None:
+    page = read("rule-tests.md")
+    assert [name for name in form.model_fields if f"`{name}`" not in page] == []

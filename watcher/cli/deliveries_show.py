@@ -30,7 +30,7 @@ from watcher.model import Delivery, rfc3339
 from watcher.notify.webhook import CONTENT_TYPE
 from watcher.records import DeliveryQuery, Entry
 
-__all__ = ["plain_delivery", "show"]
+__all__ = ["plain_delivery", "plain_entry", "say_entry", "show"]
 
 HIDDEN = "***"
 
@@ -62,7 +62,7 @@ def show(
         sent = None if receiver is None else _sent(message, receiver, loaded)
         lines = [entry for entry in history if entry.key == message[0].key]
         if as_json:
-            told = [_plain_entry(entry) for entry in lines]
+            told = [plain_entry(entry) for entry in lines]
             screen.json({**plain_delivery(message[0]), "sent": sent, "history": told})
         else:
             screen.write("" if number == 0 else "\n", "")
@@ -150,7 +150,8 @@ def plain_delivery(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _plain_entry(entry: Entry) -> dict[str, Any]:
+def plain_entry(entry: Entry) -> dict[str, Any]:
+    """Give one attempt or decision as plain JSON."""
     return {
         "at": rfc3339(entry.at) if entry.at else None,
         "kind": entry.kind,
@@ -195,7 +196,7 @@ def _print(
     nothing = "no history was kept" if first.attempt else "nothing has been tried or decided yet"
     screen.write("history" if history else nothing, "bold")
     for entry in history:
-        _indent(screen, _say_entry(entry))
+        _indent(screen, say_entry(entry))
 
 
 def _about(delivery: Delivery) -> str:
@@ -204,7 +205,8 @@ def _about(delivery: Delivery) -> str:
     return f"{about} at {say_time(event.time)} (id {event.id})"
 
 
-def _say_entry(entry: Entry) -> list[str]:
+def say_entry(entry: Entry) -> list[str]:
+    """Tell of one attempt or decision: when, what, why, and the beginning of an answer."""
     when = say_time(entry.at) if entry.at else "at an unknown time"
     what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
     took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""

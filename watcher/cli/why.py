@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from watcher.cli.deliveries_show import plain_entry, say_entry
 from watcher.cli.options import AsJson, ConfigPaths, Limit
 from watcher.cli.reach import load, reading
 from watcher.cli.screen import FAILED, Careful, Screen
@@ -125,16 +126,10 @@ def _tell_delivery(screen: Screen, delivery: Delivery, history: Sequence[Entry])
     if delivery.message:
         screen.write(f"    it went out with the digest {delivery.message}")
     for entry in history:
-        screen.write(f"    {_say_entry(entry)}")
+        for line in say_entry(entry):
+            screen.write(f"    {line}")
     if not history and delivery.note:
         screen.write(f"    {delivery.note}")
-
-
-def _say_entry(entry: Entry) -> str:
-    at = say_time(entry.at) if entry.at is not None else "(no time)"
-    what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
-    took = f" ({entry.seconds:.2f} s)" if entry.seconds is not None else ""
-    return f"{at}  {what}{took}: {entry.note}" if entry.note else f"{at}  {what}{took}"
 
 
 def _plain(story: Story) -> dict[str, Any]:
@@ -163,16 +158,5 @@ def _plain_delivery(delivery: Delivery, history: Sequence[Entry]) -> dict[str, A
         "settled": rfc3339(delivery.settled) if delivery.settled else None,
         "digest": delivery.message or None,
         "note": delivery.note,
-        "history": [
-            {
-                "at": rfc3339(entry.at) if entry.at is not None else None,
-                "kind": entry.kind,
-                "attempt": entry.attempt or None,
-                "note": entry.note,
-                "status": entry.status,
-                "excerpt": entry.excerpt or None,
-                "seconds": entry.seconds,
-            }
-            for entry in history
-        ],
+        "history": [plain_entry(entry) for entry in history],
     }

@@ -10,14 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from watcher.config.checks import OneOrMore, reads
 from watcher.config.days import parse_moment
-from watcher.config.rule_schema import Zone
-from watcher.config.schema import Form
+from watcher.config.rule_test_schema import CaseForm, ExpectForm, FileForm, StepForm
 from watcher.config.secrets import Redactor
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place, Scalar
@@ -26,13 +24,10 @@ from watcher.config.values import parse_duration
 from watcher.config.wording import listing, meant
 from watcher.config.yaml import LIMIT, parse
 from watcher.errors import ConfigError, Problem
-from watcher.model import EVENT_TYPES, Conversation, from_plain, to_plain
+from watcher.model import Conversation, from_plain, to_plain
 from watcher.vocabulary import EVENT_SHAPE
 
 __all__ = ["Expected", "RuleTest", "RuleTests", "Step", "read_rule_tests"]
-
-START = "2026-01-05 09:00"
-"""A Monday, for tests that do not say when they begin."""
 
 SETTLING = timedelta(days=1)
 """How long a test goes on behind what it names, where it does not say."""
@@ -90,45 +85,6 @@ class RuleTests:
     tests: tuple[RuleTest, ...]
 
 
-_At = Annotated[
-    str, reads(lambda text: text, "a time", "write 15m (since the start) or 2026-01-05 18:30")
-]
-
-
-class _FileForm(Form):
-    rules: OneOrMore = Field(default=())
-    timezone: Zone | None = None
-    tests: list[dict[str, Any]] = Field(min_length=1)
-
-
-class _TestForm(Form):
-    name: str = Field(min_length=1)
-    start: str = START
-    until: str = ""
-    timezone: Zone | None = None
-    events: list[dict[str, Any]] = Field(min_length=1)
-    expect: list[dict[str, Any]]
-
-
-class _StepForm(Form):
-    at: _At
-    type: Literal[EVENT_TYPES] | None = None  # type: ignore[valid-type]  # the words of the contract
-    source: str = ""
-    conversation: dict[str, Any] = Field(default_factory=dict)
-    reason: str = ""
-    ack: bool = False
-
-
-class _ExpectForm(Form):
-    at: _At
-    receiver: str = Field(min_length=1)
-    rule: str | None = None
-    type: Literal[(*EVENT_TYPES, "watcher.digest")] | None = None  # type: ignore[valid-type]  # as above
-    conversation: str | None = None
-    contains: OneOrMore = Field(default=())
-    lacks: OneOrMore = Field(default=())
-
-
 def read_rule_tests(path: Path) -> RuleTests:
     """Read one file; raises ConfigError with everything that is wrong in it."""
     file = str(path)
@@ -145,7 +101,7 @@ def read_rule_tests(path: Path) -> RuleTests:
     tests: list[RuleTest] = []
     form = None
     if isinstance(root, Entries):
-        form = _validate(_FileForm, root, work, root.place, "the file of tests")
+        form = _validate(FileForm, root, work, root.place, "the file of tests")
         entry = root.get("tests")
         nodes = entry.value.items if entry and isinstance(entry.value, Items) else ()
         names: set[str] = set()
@@ -184,7 +140,7 @@ class _Reader:
     """Reads one test; its times count from the start, by the wall clock of its zone."""
 
     work: Work
-    file: _FileForm | None
+    file: FileForm | None
     start: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     zone: Any = UTC
     last: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
@@ -193,7 +149,7 @@ class _Reader:
         if not isinstance(node, Entries):
             self.work.problems.append(node.place.problem("a test must be a mapping", "- name: …"))
             return None
-        form = _validate(_TestForm, node, self.work, node.place, "the test")
+        form = _validate(CaseForm, node, self.work, node.place, "the test")
         if form is None:
             return None
         self.zone = form.timezone or (self.file.timezone if self.file else None) or UTC
@@ -219,7 +175,7 @@ class _Reader:
         if not isinstance(node, Entries):
             self.work.problems.append(node.place.problem("an event must be a mapping", "- at: …"))
             return None
-        form = _validate(_StepForm, node, self.work, node.place, "the event")
+        form = _validate(StepForm, node, self.work, node.place, "the event")
         at = self._moment(form.at, node, "at") if form else None
         if form is None or at is None:
             return None
@@ -249,7 +205,7 @@ class _Reader:
                 node.place.problem("what is expected must be a mapping", "- at: …")
             )
             return None
-        form = _validate(_ExpectForm, node, self.work, node.place, "the expected message")
+        form = _validate(ExpectForm, node, self.work, node.place, "the expected message")
         at = self._moment(form.at, node, "at") if form else None
         if form is None or at is None:
             return None
