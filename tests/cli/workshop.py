@@ -70,6 +70,10 @@ class Workshop:
         self.config = folder / "watcher.yaml"
         self.write()
 
+    def serve(self, application: Any) -> str:
+        """Serve an application on a socket; gives its origin."""
+        return f"http://127.0.0.1:{self._serve(application)}"
+
     def _serve(self, application: Any) -> int:
         listener = bind("127.0.0.1", 0)
         self.portal.start_task_soon(serve, application, listener)

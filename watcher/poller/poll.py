@@ -28,6 +28,9 @@ SUSPECTS_PER_POLL = 20
 PAGE_TRIES = 3
 """Failures of polls in a row after which they go past the page that fails."""
 
+PAGES_PAST = 2
+"""Pages that a poll tries behind a failing one: a provider that is down is not asked for them all."""
+
 MAX_PAGES = 200
 """A walk that never ends is cut here; the sweep sees what it missed."""
 
@@ -74,16 +77,16 @@ class PollWalk:
         self.total, self.missing, self.vanished = None, frozenset(), frozenset()
         self.crowded = False
         arrivals: dict[str, tuple[Observation, Seen]] = {}
-        position, failed = desk.start(motion), False
+        position, failed, in_a_row = desk.start(motion), False, 0
         for _ in range(MAX_PAGES):
             try:
                 seen = await desk.fetch(position, urgent=True)
             except (SourceUnavailable, SourceChanged) as error:
                 self._failures += not failed
-                failed = True
-                position = self._past(desk, position, error)
+                failed, in_a_row = True, in_a_row + 1
+                position = self._past(desk, position, error, in_a_row)
                 continue
-            page = seen.page
+            page, in_a_row = seen.page, 0
             newest = newest_of(page.rows, newest)
             last = page.next is None and not page.fallback
             cursor = {"newest": newest, "polled": started} if last else None
@@ -105,11 +108,11 @@ class PollWalk:
         desk.passed = began
         desk.metrics.polls.labels(desk.plan.name).inc()
 
-    def _past(self, desk: Desk, position: Position, error: SourceError) -> Position:
+    def _past(self, desk: Desk, position: Position, error: SourceError, in_a_row: int) -> Position:
         """Give the position after a page that failed several polls in a row, where there is one:
         a single broken record must not blind the polls. Raises `error` otherwise.
         """
-        if error.concerns_all:
+        if error.concerns_all or in_a_row > PAGES_PAST:
             raise error
         after = desk.plan.provider.skip(position) if self._failures >= PAGE_TRIES else None
         if after is None:

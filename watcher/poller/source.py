@@ -39,6 +39,7 @@ CHECK_TRIES = 3
 """Failures of the check after which the walks themselves find out."""
 
 LOOK_UP_PAUSE = 5.0
+POLL_AGAIN = 30.0
 LONGEST_WAIT = 3600.0
 
 
@@ -259,6 +260,8 @@ class SourcePoller:
             return
         if not (pause := await self._troubles.failed(motion, error)):
             self._poll_due = now
+        elif motion == "poll":
+            self._poll_due = min(self._poll_due, now + max(pause, POLL_AGAIN))
         if error.concerns_all or motion == "check":
             self._not_before = now + pause
         else:

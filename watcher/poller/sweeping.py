@@ -17,7 +17,8 @@ from watcher.records import Commit
 __all__ = ["Sweeping"]
 
 PAGE_TRIES = 3
-"""Failures of one page after which the walk goes past it, if the provider works otherwise."""
+"""Failures of one page after which the walk goes past it, if the provider works otherwise; if it
+does not, so many more until that is tried again."""
 
 PROBES = 3
 """Pages after a failing one that are tried to find one that works."""
@@ -90,7 +91,7 @@ class Sweeping:
         if error.concerns_all:
             raise error
         walk.page_failures += 1
-        if walk.page_failures < PAGE_TRIES:
+        if walk.page_failures % PAGE_TRIES:
             raise error
         position = walk.position
         for number in range(1, PROBES + 1):

@@ -34,6 +34,8 @@ DAILY = 200_000
 LONG_WAIT = 900.0
 """Seconds to wait when the day's requests are used up; no answer says when the day ends."""
 
+RENEW = "put in a new token of a Private Integration in the sub-account"
+
 REFUSALS = (
     ("version header was not found", "the provider misses the Version header",
      "set `version`, or see whether a proxy drops it"),
@@ -43,10 +45,11 @@ REFUSALS = (
      "add the scope conversations.readonly to the token"),
     ("does not have access to this location", "the token belongs to another location",
      "correct `location_id`, or use a token of that location"),
-    ("invalid private integration token", "the token is not valid", "put in a valid token"),
-    ("access token is invalid", "the token is not valid", "put in a valid token"),
-    ("access token has expired", "the token has expired", "put in a valid token"),
-    ("invalid jwt", "the token is not valid", "put in a valid token"),
+    ("invalid private integration token", "the token is not valid", RENEW),
+    ("access token is invalid", "the token is not valid", RENEW),
+    ("access token has expired", "the token has expired",
+     "an OAuth access token lives for a day: have its file renewed, or take a Private Integration's"),
+    ("invalid jwt", "the token is not valid", RENEW),
 )  # fmt: skip
 """What 401 and 403 say: texts (observed; the invalid token's is documented), cause, remedy."""
 
