@@ -238,3 +238,9 @@ def test_every_attempt_of_what_a_receiver_may_see_has_the_same_bytes(shop: Works
     redacted = [body for body in shop.receiver.bodies if b'"redacted"' in body]
     assert redacted
     assert not any(b"the text of a person" in body for body in redacted)
+    (line,) = json_lines(
+        shop.run("deliveries", "show", "--json", json.loads(redacted[0])["id"] + "/web").stdout
+    )
+    assert [(one["kind"], one["status"], one["excerpt"]) for one in line["history"]] == [
+        ("attempt", 503, "busy, come back"), ("retried", None, ""), ("attempt", 200, "busy, come back"),
+    ]  # fmt: skip
