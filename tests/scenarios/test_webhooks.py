@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from support.virtual_time import VirtualClock
 
 NEXT = "whsec_" + "bmV4dCBzZWNyZXQgb2YgdGhlc2UgdGVzdHM="
 
@@ -18,8 +19,8 @@ NEXT = "whsec_" + "bmV4dCBzZWNyZXQgb2YgdGhlc2UgdGVzdHM="
 class Picky(Inbox):
     """Refuses, for ever, what has a certain word in it; keeps what it was sent each time."""
 
-    def __init__(self, word: bytes) -> None:
-        super().__init__()
+    def __init__(self, clock: VirtualClock, word: bytes) -> None:
+        super().__init__(clock)
         self.word = word
         self.refused: list[bytes] = []
 
@@ -42,7 +43,7 @@ async def test_relaxed_lets_later_ones_pass_what_has_failed_three_times(
 ) -> None:
     account = stage.watch("chatwoot", "sales", "1", conversations=2)
     conversation, other = list(account.conversations.values())[:2]
-    stage.inbox = picky = Picky(b'"last_message":{"text":"poison"')
+    stage.inbox = picky = Picky(stage.clock, b'"last_message":{"text":"poison"')
     stage.rules = "- {name: all, when: conversation.message, notify: crm}"
     stage.receivers = f"    ordering: {ordering}\n"
     async with stage.running():
@@ -66,7 +67,7 @@ async def test_every_attempt_carries_the_same_bytes_and_nothing_that_was_left_ou
 ) -> None:
     account = stage.watch("chatwoot", "sales", "1", conversations=1)
     (conversation,) = account.conversations.values()
-    stage.inbox = picky = Picky(b"conversation.message")
+    stage.inbox = picky = Picky(stage.clock, b"conversation.message")
     stage.receivers = f"    {settings}\n"
     async with stage.running():
         await stage.baseline()
@@ -93,7 +94,7 @@ async def test_a_secret_is_replaced_without_a_delivery_that_cannot_be_verified(
     verified_by: list[set[str]] = []
     for number, step in enumerate(steps):
         stage.configure = lambda step=step: whole().replace(steps[0], step)  # type: ignore[misc]
-        stage.inbox = Inbox()
+        stage.inbox = Inbox(stage.clock)
         async with stage.running():
             await stage.baseline()
             stage.world.message(conversation, f"message {number}")
