@@ -68,6 +68,7 @@ class Replay:
         self.now = start
         self.sent: list[Sent] = []
         self.store = MemoryStore()
+        self._woken = False
         self._config = config
         self._state = SourceState("", "", "", baselined=start)
         in_force = config.silences if silences is None else silences
@@ -80,6 +81,7 @@ class Replay:
                 publish=lambda _recorded: None,
                 metrics=Metrics(),
                 silences=lambda: in_force,
+                wake=self._wake,
             )
             for plan in plans
         ]
@@ -176,8 +178,15 @@ class Replay:
         return Look(self.now, self.now, before={}, previous=self.now - _MOMENT, admit=True)
 
     async def _drain(self) -> None:
-        for dispatcher in self._dispatchers:
-            await dispatcher.drain()
+        """Send what is due; what one receiver hands to another is due there at once."""
+        self._woken = True
+        while self._woken:
+            self._woken = False
+            for dispatcher in self._dispatchers:
+                await dispatcher.drain()
+
+    def _wake(self, _receiver: str) -> None:
+        self._woken = True
 
     async def _next(self) -> datetime | None:
         dues = [await dispatcher.next_due() for dispatcher in self._dispatchers]
