@@ -55,7 +55,7 @@ def _joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         inner.map(lambda one: f"!({one})"),
         inner.map(lambda one: f"( {one} ) "),
         inner.map(lambda one: f"({one}) == true"),
-        st.tuples(inner, inner, inner).map(lambda three: "(({}) ? ({}) : ({}))".format(*three)),
+        st.tuples(inner, inner, inner).map(lambda three: "({} ? {} : {})".format(*three)),
     )
 
 

@@ -152,6 +152,7 @@ def test_a_digest_that_is_held_goes_out_within_the_hours(
         # In autumn 02:00 to 03:00 comes twice, and what is open then opens twice.
         (hours((2, 3), BERLIN), "2026-10-24 12:00", "2026-10-25 00:00"),
         (Hours((Window(EVERY_DAY, 120, 150),), BERLIN), "2026-10-25 00:30", "2026-10-25 01:00"),
+        (Hours((Window(EVERY_DAY, 60, 150),), BERLIN), "2026-10-25 00:45", "2026-10-25 01:00"),
         (hours((9, 18), BERLIN), "2026-10-24 16:00", "2026-10-25 08:00"),
         (hours((9, 18), BERLIN), "2026-03-28 17:00", "2026-03-29 07:00"),
         (hours((9, 18), BERLIN, frozenset(range(5))), "2026-11-20 17:00", "2026-11-23 08:00"),
