@@ -6,7 +6,7 @@ import dataclasses
 
 import cel
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rule_samples import MARIA, event
 
@@ -66,6 +66,9 @@ def _asked(condition: Condition, known: cel.Context) -> object:
         return "failed"
 
 
+@example(source="conversation.archived && conversation.unread ? true : true", number=4)
+@example(source="!conversation.unread == conversation.archived", number=4)
+@settings(max_examples=200)
 @given(source=st.recursive(LEAVES, _joined, max_leaves=8), number=st.integers(0, len(SAMPLES)))
 def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) -> None:
     condition = compile_condition(source, NAMED)
