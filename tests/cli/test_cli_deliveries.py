@@ -244,3 +244,20 @@ def test_every_attempt_of_what_a_receiver_may_see_has_the_same_bytes(shop: Works
     assert [(one["kind"], one["status"], one["excerpt"]) for one in line["history"]] == [
         ("attempt", 503, "busy, come back"), ("retried", None, ""), ("attempt", 200, "busy, come back"),
     ]  # fmt: skip
+
+
+def test_show_of_a_digest_has_all_that_waits_for_it_or_went_out_with_it(shop: Workshop) -> None:
+    waits: dict[str, Any] = {"state": "pending", "attempt": 0, "settled": None, "due": LATER}
+    digest: dict[str, Any] = {"kind": "digest", "batch": "Everything|crm|12:00"}
+    one, other = dead("a", **waits, **digest), dead("b", **waits, **digest)
+    went, along = (dead(mark, kind="digest", batch="x", message="the-digest") for mark in "cd")
+    shop.fill(one, other, went, along, dead("e", **waits, kind="digest", batch="another"))
+    for asked, both in ((one.deliveries[0].id, (one, other)), ("the-digest", (went, along))):
+        (line,) = json_lines(shop.run("deliveries", "show", "--json", asked).stdout)
+        body = json.loads(line["sent"]["body"])
+        assert body["type"] == "watcher.digest"
+        assert [each["id"] for each in body["data"]["events"]] == [c.events[0].id for c in both]
+        known = line["sent"]["headers"]["webhook-id"]
+        assert known == (
+            "the-digest" if asked == "the-digest" else "(given when the digest goes out)"
+        )

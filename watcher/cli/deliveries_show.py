@@ -33,6 +33,7 @@ from watcher.records import DeliveryQuery, Entry
 __all__ = ["plain_delivery", "plain_entry", "say_entry", "show"]
 
 HIDDEN = "***"
+ALL = 1_000_000_000
 
 
 def show(
@@ -81,17 +82,26 @@ async def _find(path: Path, id_: str) -> tuple[list[Delivery], list[Entry]]:
             if one.message:  # the others that went out with it are part of what was sent
                 query = DeliveryQuery(id=one.message, receiver=one.receiver)
                 found |= {other.key: other for other in await store.deliveries(query)}
+            elif one.batch and one.state == "pending":  # so are those that wait for the same digest
+                query = DeliveryQuery(
+                    state="pending", receiver=one.receiver, rule=one.rule, limit=ALL
+                )
+                waiting = await store.deliveries(query)
+                found |= {other.key: other for other in waiting if _waits_with(other, one)}
         return list(found.values()), list(await store.history(found.keys()))
 
 
 def _messages(found: Sequence[Delivery]) -> list[list[Delivery]]:
-    """Put together what went out as one."""
+    """Put together what went out, or is to go out, as one."""
     messages: dict[tuple[str, str], list[Delivery]] = {}
-    for delivery in found:
-        messages.setdefault((delivery.message or delivery.id, delivery.receiver), []).append(
-            delivery
-        )
+    for one in found:
+        together = one.message or (one.batch if one.state == "pending" else "") or one.id
+        messages.setdefault((together, one.receiver), []).append(one)
     return list(messages.values())
+
+
+def _waits_with(other: Delivery, one: Delivery) -> bool:
+    return other.batch == one.batch and not other.message
 
 
 def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> dict[str, Any]:
@@ -103,6 +113,8 @@ def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> dict[s
     if not isinstance(receiver, Webhook):
         return {"title": notice.title, "body": notice.body}
     headers = {"content-type": CONTENT_TYPE, "webhook-id": notice.event.id}
+    if message[0].kind == "digest" and not message[0].message:
+        headers["webhook-id"] = "(given when the digest goes out)"
     headers["webhook-timestamp"] = "(of each attempt)"
     if receiver.secrets:
         headers["webhook-signature"] = " ".join(["v1,…"] * len(receiver.secrets))
