@@ -29,37 +29,38 @@ SHORTEST_SECRET = 4
 """Characters; shorter parts of a URL are left in notes, else every `a` would be blotted out."""
 
 
-def send(url: str, written: dict[str, str], lifetime: int) -> Attempt:
+def send(url: str, written: dict[str, str], lifetime: float) -> Attempt:
     """Send one text to one Apprise URL, at once and without retries of Apprise's own.
 
     `written` are the fields of `watcher.templates.Written`, which this process need not import.
 
-    The process ends itself `lifetime` seconds later if it still hangs then, for the case that
-    nobody is left to end it.
+    The process ends itself `lifetime` seconds later if it still hangs then; nobody need be left to
+    end it.
     """
+    _schemas()  # loads all plugins, once in a process and before the clock starts
     _live_at_most(lifetime)
     try:
         return _send(url, written)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def examine(urls: tuple[str, ...], lifetime: int) -> tuple[str | None, ...]:
+def examine(urls: tuple[str, ...], lifetime: float) -> tuple[str | None, ...]:
     """Tell for each Apprise URL what is wrong with it, None where nothing is."""
     _live_at_most(lifetime)
     try:
         return tuple(_load(url)[1] for url in urls)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _live_at_most(seconds: int) -> None:
+def _live_at_most(seconds: float) -> None:
     # Signals to the process group (Ctrl-C, systemd's stop) are the daemon's to act on: it lets
     # what is being sent finish within its grace time, then ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _send(url: str, written: dict[str, str]) -> Attempt:

@@ -8,7 +8,6 @@ shared by all Apprise receivers, and ended with the daemon.
 from __future__ import annotations
 
 import dataclasses
-import math
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -25,8 +24,8 @@ __all__ = ["AppriseNotifier", "fingerprint", "validate"]
 DEADLINE = 60.0
 """Seconds for one send; also the longest wait for a free worker."""
 
-MARGIN = 5
-"""Seconds that a worker outlives its deadline when nobody is left to end it."""
+START = 30.0
+"""Seconds that a worker may take to start, at the very most."""
 
 
 class AppriseNotifier:
@@ -111,12 +110,11 @@ async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:
     """
     if not urls:
         return ()
-    lifetime = math.ceil(DEADLINE) + MARGIN
     problem = "could not be checked: the worker process "
-    with anyio.move_on_after(DEADLINE):
+    with anyio.move_on_after(DEADLINE + START):
         try:
             return await anyio.to_process.run_sync(
-                _apprise_worker.examine, tuple(urls), lifetime, cancellable=True
+                _apprise_worker.examine, tuple(urls), DEADLINE, cancellable=True
             )
         except (anyio.BrokenWorkerProcess, OSError, KeyboardInterrupt, SystemExit):
             return (problem + "ended",) * len(urls)
@@ -130,15 +128,20 @@ async def _send(
         await limiter.acquire()
     if wait.cancelled_caught:
         return Result("failed", "not tried: all workers are busy with services that hang")
+    began = anyio.current_time()
     try:
-        with anyio.move_on_after(deadline):
-            return await _send_in_worker(url, written, math.ceil(deadline) + MARGIN)
+        # The worker ends itself at its deadline. To cancel from here may hit it while it starts,
+        # and such a process anyio forgets, so that it lives on; hence much later.
+        with anyio.move_on_after(deadline + START):
+            result = await _send_in_worker(url, written, deadline)
+            if result.outcome != "unknown" or anyio.current_time() - began < deadline:
+                return result
     finally:
         limiter.release()
     return Result("unknown", f"cut off after {deadline:g} s without an answer; it may have arrived")
 
 
-async def _send_in_worker(url: str, written: Written, lifetime: int) -> Result:
+async def _send_in_worker(url: str, written: Written, lifetime: float) -> Result:
     try:
         outcome, note = await anyio.to_process.run_sync(
             _apprise_worker.send,
