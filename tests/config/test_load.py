@@ -53,6 +53,7 @@ receivers:
     headers: {X-Team: sales, X-Key: "${TOKEN}"}
     timeout: 500ms
     retry: [1s, 1m]
+    limit: 5/1m
     ordering: relaxed
   team: {type: apprise, url: "json://localhost"}
   boss: {type: apprise, urls: ["json://localhost", "mailto://a"], limit: 5/1h, retry: []}
@@ -90,6 +91,7 @@ def test_every_setting_arrives(write: Write) -> None:
         "X-Key": ENVIRON["TOKEN"],
     }
     assert (crm.timeout, crm.relaxed) == (0.5, True)
+    assert crm.limit == (5, timedelta(minutes=1))
     assert crm.retry == (timedelta(seconds=1), timedelta(minutes=1))
     assert isinstance(team, AppriseReceiver)
     assert [url.read() for url in team.urls] == ["json://localhost"]
@@ -120,6 +122,7 @@ def test_a_webhook_is_retried_by_the_contracts_schedule(write: Write) -> None:
     )
     assert isinstance(crm, Webhook)
     assert (crm.secrets, crm.timeout, crm.relaxed, dict(crm.headers)) == ((), 10.0, False, {})
+    assert crm.limit is None
     assert (crm.connect_timeout, crm.link.connections, crm.link.verify) == (10.0, 8, True)
     assert crm.link.proxy() == ""
 

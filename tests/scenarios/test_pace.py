@@ -233,3 +233,22 @@ async def test_digests_by_source_and_a_failed_one_goes_out_whole_again(stage: St
     lines = await stage.store.history([rows[0].key])
     assert (lines[0].kind, lines[0].attempt, lines[0].status) == ("attempt", 1, 500)
     assert lines[-1].status == 200
+
+
+async def test_what_exceeds_a_webhooks_limit_goes_out_as_one_digest_and_none_is_lost(
+    stage: Stage,
+) -> None:
+    _account, conversations = quiet(stage, 12)
+    stage.rules = "- {name: all, when: conversation.message, notify: slow}"
+    slow = stage.hear("slow", "    limit: 3/1m\n")
+    async with stage.running():
+        await stage.baseline()
+        for conversation in conversations:
+            stage.world.message(conversation, "hello?")
+        await anyio.sleep(120)
+    types = [body["type"] for body in slow.bodies]
+    assert types == ["conversation.message", "conversation.message", "watcher.digest"]
+    *singles, digest = slow.bodies
+    told = [body["subject"] for body in (*singles, *digest["data"]["events"])]
+    assert sorted(told) == sorted(one.id for one in conversations)
+    assert digest["data"]["delivery"]["count"] == 10

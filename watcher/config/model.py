@@ -72,6 +72,7 @@ class Webhook:
     Each of `secrets` signs; nothing is signed without any. `timeout` (for the whole exchange) and
     `connect_timeout` are in seconds. `relaxed` is `ordering: relaxed`. `link` says how it is
     reached; its `connections` are `concurrency`. `disclosure` says what of an event goes out.
+    `limit` is how many requests in how long, None for any number.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Webhook:
     disclosure: Disclosure
     retry: tuple[timedelta, ...]
     relaxed: bool
+    limit: tuple[int, timedelta] | None = None
 
 
 @dataclass(frozen=True, slots=True)

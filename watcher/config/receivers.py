@@ -116,6 +116,7 @@ def _webhook(name: str, form: WebhookForm, table: Entries, work: Work) -> Webhoo
         disclosure=Disclosure(thin=form.payload == "thin", redacted=tuple(form.redact)),
         retry=form.retry,
         relaxed=form.ordering == "relaxed",
+        limit=form.limit,
     )
 
 

@@ -190,6 +190,10 @@ class WebhookForm(LinkForm):
     concurrency: int = Field(
         default=8, ge=1, le=100, description="How many requests may be under way at once."
     )
+    limit: Limit | None = Field(
+        default=None,
+        description="How many requests in how long, such as 30/1m; what exceeds it becomes one digest.",
+    )
     retry: tuple[Duration, ...] = _schedule(
         "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"
     )

@@ -107,7 +107,7 @@ def _plan_webhook(
     return ReceiverPlan(
         name=receiver.name,
         notifier=notifier,
-        policy=Policy(retry=receiver.retry, relaxed=receiver.relaxed),
+        policy=Policy(retry=receiver.retry, limit=receiver.limit, relaxed=receiver.relaxed),
         target=_target(receiver.url.read()),
         disclosure=receiver.disclosure,
         slots=receiver.link.connections,
