@@ -197,3 +197,12 @@ def test_a_condition_that_is_not_there_is_refused(
         compile_condition(source, NAMED)
     assert caught.value.message.startswith(message)
     assert caught.value.suggestion == suggestion
+
+
+def test_depth_is_bounded_and_never_an_error_of_ours() -> None:
+    even, odd = ("!" * count + "conversation.unread" for count in (3000, 3001))
+    assert compile_condition(even).holds(context(event())) is True
+    assert compile_condition(odd).holds(context(event())) is False
+    chain = {f"n{number}": f"conditions.n{number + 1}" for number in range(5000)}
+    _, wrong = compile_conditions({**chain, "n5000": "true"})
+    assert any("more than 50 deep" in error.message for error in wrong.values())

@@ -108,8 +108,10 @@ class _Splitter:
                 return Joined(operator, tuple(map(self.part, pieces)))
         if not _BINARY.isdisjoint(flat):
             return self._leaf(tokens)
-        if tokens[0].text == "!":
-            return Negated(self.part(tokens[1:]))
+        signs = next(number for number, token in enumerate(tokens) if token.text != "!")
+        if signs:
+            inner = self.part(tokens[signs:])
+            return Negated(inner) if signs % 2 else inner
         if tokens[0].text == "(" and _closes(tokens) == len(tokens) - 1:
             return self.part(tokens[1:-1])
         if len(tokens) == 3 and tokens[0].text == CONDITIONS:

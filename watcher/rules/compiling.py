@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import cel
 
-from watcher.rules._checker import Finding, Reading, read
+from watcher.rules._checker import DEEPEST, Finding, Reading, read
 from watcher.rules._operators import WORDS
 from watcher.rules._parts import (
     CONDITIONS,
@@ -94,6 +94,10 @@ def compile_conditions(
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in done or name not in sources:
+            return
+        if len(path) >= DEEPEST:
+            wrong[name] = ExpressionError(f"conditions name each other more than {DEEPEST} deep")
+            done[name] = stand_in
             return
         try:
             tokens = named_in(sources[name])
