@@ -13,7 +13,8 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
-from watcher import daemon, dispatcher
+from watcher import daemon
+from watcher.dispatcher import claiming
 from watcher.store import _opening, _reader
 from watcher.store._writer import Writer, _Job
 
@@ -69,7 +70,7 @@ def quick(*, threads: bool) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (_opening, "open_writer", open_writer),
         (daemon, "MEASURE_EVERY", 3600.0),
-        (dispatcher, "LONGEST_WAIT", 300.0),
+        (claiming, "LONGEST_WAIT", 300.0),
     ]
     if not threads:
         replaced += [
