@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from support.records import LEASE, T0, at, commit, delivery, event, settlement, snapshot
@@ -226,3 +227,22 @@ async def test_the_timers_of_a_removed_source_have_ended_visibly(store: Store) -
     }
     await start(store, timer("5"))
     assert (await states(store))["5.Slow/team"] == "pending"
+
+
+async def test_what_waits_moves_along_with_the_clock(store: Store) -> None:
+    await store.commit(
+        commit(
+            delivery(event("e1"), due=10),
+            delivery(event("e2", subject="c2"), due=100),
+            delivery(event("e3", subject="c3"), due=0),
+        )
+    )
+    (claimed,) = await store.claim("team", at(5), lease=LEASE, limit=1)
+    await store.shift(timedelta(seconds=-50), at(5))
+    found = {one.event.id: one.due for one in await store.deliveries(DeliveryQuery())}
+    assert found == {"e1": at(-40), "e2": at(50), "e3": at(0)}
+    # Its lease moved too: from 65 seconds after the start to 15.
+    again = [one.key for one in await store.claim("team", at(14), lease=LEASE, limit=9)]
+    assert claimed.key not in again
+    again = [one.key for one in await store.claim("team", at(16), lease=LEASE, limit=9)]
+    assert claimed.key in again

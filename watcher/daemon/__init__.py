@@ -6,13 +6,15 @@ ten seconds: no new attempts, those under way get a few seconds, then everything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 import anyio
 import structlog
 
 from watcher.clock import Clock, wall_clock
 from watcher.config import Config
+from watcher.daemon.clockwatch import ClockWatch
 from watcher.daemon.commands import Commands
 from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
@@ -32,7 +34,7 @@ __all__ = ["GRACE", "Daemon", "Publish"]
 GRACE = 6.0
 """Seconds that attempts under way get when the daemon stops."""
 
-PRUNE_EVERY = 3600.0
+PRUNE_EVERY, PRUNE_AGAIN = 3600.0, 300.0
 MEASURE_EVERY = 15.0
 
 Publish = Callable[[Sequence[Recorded]], None]
@@ -83,6 +85,7 @@ class Daemon(Commands):
         )
         for plan in plans:
             self.deliver_to(plan)
+        self._clockwatch = ClockWatch(store, clock, self._skews)
         self._scope: anyio.CancelScope | None = None
         self._polling = anyio.CancelScope()
 
@@ -172,6 +175,7 @@ class Daemon(Commands):
     async def open(self) -> None:
         """Tidy what another run, or another configuration, left in the outbox."""
         await self.store.unclaim()
+        await self._clockwatch.open()
         await self.tidy()
         await self.silencing.open()
         await self.network.open()
@@ -227,8 +231,16 @@ class Daemon(Commands):
         for dispatcher in self.dispatchers.values():
             await dispatcher.plan.notifier.close()
 
+    def _skews(self) -> Iterator[timedelta]:
+        for poller in self.pollers.values():
+            if (skew := poller.desk.skew) is not None:
+                yield skew
+
     async def _prune(self) -> None:
         while True:
+            if not self._clockwatch.trusted():
+                await anyio.sleep(PRUNE_AGAIN)
+                continue
             now, retention = self._clock(), self.config.retention
             gone = await self.store.prune(now - retention.events, now - retention.deliveries)
             if gone:
@@ -237,6 +249,9 @@ class Daemon(Commands):
 
     async def _measure(self) -> None:
         while True:
+            if await self._clockwatch.look():
+                for dispatcher in self.dispatchers.values():
+                    await dispatcher.probe()
             waiting = await self.store.pending()
             for name in self.dispatchers:
                 self.metrics.pending.labels(name).set(waiting.get(name, 0))

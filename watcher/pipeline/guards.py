@@ -153,7 +153,9 @@ def _throttle(delivery: Delivery, rule: Rule, guards: Guards, now: datetime) -> 
         return Send(rule.name)
     by = _by(delivery.event, rule)
     before = guards.marks.get((rule.name, by))
-    if before is not None and before.until > now and before.delivery != delivery.key:
+    # A mark from the future is from before the clock was set back: nobody knows how old it is.
+    holds = before is not None and before.at <= now < before.until
+    if before is not None and holds and before.delivery != delivery.key:
         note = (
             f"throttled: the rule {rule.name!r} has sent one at {rfc3339(before.at)},"
             f" the next may go from {rfc3339(before.until)}"

@@ -152,7 +152,8 @@ def room(
     if limit is None:
         return Room(waiting)
     allowed, window = limit
-    recent = sorted(at for at in sent if at > now - window)
+    # What was sent "later" was sent before the clock was set back: nobody knows when.
+    recent = sorted(at for at in sent if now - window < at <= now)
     left = allowed - len(recent)
     if left <= 0:
         return Room(0, wait=recent[len(recent) - allowed] + window)

@@ -71,6 +71,7 @@ class Desk:
         self.log = structlog.get_logger().bind(source=plan.name)
         self._rules = rules
         self._publish = publish
+        self.skew: timedelta | None = None
         self._skew = timedelta(0)
         self._complained: dict[str, int] = {}
 
@@ -150,6 +151,7 @@ class Desk:
         name = self.plan.name
         if response.date is not None:
             skew = response.date - response.received
+            self.skew = skew
             self._skew = skew if abs(skew) > SKEW_FROM else timedelta(0)
         self.metrics.last_success.labels(name).set(response.received.timestamp())
         self.metrics.rows.labels(name).inc(len(page.rows))
@@ -258,7 +260,8 @@ class Desk:
     async def save(self, *, force: bool, **changes: Any) -> None:
         """Change the state; write it when it matters or when the stored one has grown old."""
         state = dataclasses.replace(self.state, **changes)
-        if force or self.clock() - self._saved >= SAVE_EVERY:
+        age = self.clock() - self._saved
+        if force or not timedelta(0) <= age < SAVE_EVERY:  # negative: the clock was set back
             await self.commit(Commit(self.plan.name, state))
         else:
             self.state = state

@@ -212,6 +212,12 @@ class Store(Protocol):
         """
         ...
 
+    async def shift(self, by: timedelta, after: datetime) -> None:
+        """Move what pending deliveries wait for (due times and leases later than `after`) by a jump
+        of the clock.
+        """
+        ...
+
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         """Remove events and settled deliveries older than these times; pending deliveries (and
         the events they carry) and unended timers stay. What belongs to them goes along; throttle

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watcher.model import Delivery, derive_id
 from watcher.records import Commit, End, Settlement
@@ -145,6 +145,15 @@ class Owed:
         one = self.delivery
         postponed = self.waits and one.attempt > 0 and one.due > now and not self.is_out(now)
         return one.state == "dead" or (named and postponed)
+
+    def shifted(self, by: timedelta, after: datetime) -> Owed:
+        """Give the row after a jump of the clock."""
+        if not self.waits:
+            return self
+        due, lease = self.delivery.due, self.lease
+        delivery = replace(self.delivery, due=due + by) if due > after else self.delivery
+        moved = lease + by if lease is not None and lease > after else lease
+        return replace(self, delivery=delivery, lease=moved)
 
     def retried(self, now: datetime) -> Owed:
         """Give the row of a delivery that is to be sent now; a dead one as if never tried."""

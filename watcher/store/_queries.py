@@ -181,6 +181,12 @@ UPDATE deliveries SET lease = NULL
 WHERE lease IS NOT NULL AND (:receiver IS NULL OR receiver = :receiver)
 """
 
+SHIFT = """
+    UPDATE deliveries
+    SET due = CASE WHEN due > :after THEN due + :by ELSE due END,
+        lease = CASE WHEN lease > :after THEN lease + :by ELSE lease END
+    WHERE state = 'pending' AND (due > :after OR lease > :after)"""
+
 NO_TIME = -(2**62)
 """Earlier than every time in microseconds."""
 

@@ -42,6 +42,7 @@ __all__ = [
     "retry",
     "save_receiver",
     "settle",
+    "shift",
     "unclaim",
 ]
 
@@ -258,6 +259,12 @@ def bury(
     cancelled += _tell_and_do(connection, _queries.CANCEL_SOURCES, {**named, "note": SOURCE_GONE})
     connection.execute(_queries.END_GONE_TIMERS, named)
     return dead + cancelled
+
+
+def shift(connection: sqlite3.Connection, by: timedelta, after: datetime) -> None:
+    """Move due times and leases along with the clock."""
+    jump = {"by": by // timedelta(microseconds=1), "after": _rows.micros(after)}
+    connection.execute(_queries.SHIFT, jump)
 
 
 def prune(connection: sqlite3.Connection, events: datetime, deliveries: datetime) -> int:

@@ -297,6 +297,9 @@ class MemoryStore(Beliefs, Notes):
             self._keep(changed)
         return count
 
+    async def shift(self, by: timedelta, after: datetime) -> None:
+        self._outbox = {key: owed.shifted(by, after) for key, owed in self._outbox.items()}
+
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         before = len(self._outbox) + len(self._log)
         self._outbox = {

@@ -235,6 +235,9 @@ class SqliteStore:
     ) -> int:
         return await self._write(_transactions.bury, receivers, rules, sources, now)
 
+    async def shift(self, by: timedelta, after: datetime) -> None:
+        await self._write(_transactions.shift, by, after)
+
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         return await self._write(_transactions.prune, events, deliveries)
 
