@@ -157,6 +157,8 @@ class Ground:
             try:
                 await asyncio.sleep(self.chance.random() * 0.02)
                 await app(scope, receive, send)
+            except ClientDisconnect:
+                pass  # it was killed while it asked
             finally:
                 self.ledger.asking -= 1
                 self.ledger.answered += 1
