@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+import anyio
 from workshop import NOW, Workshop, dead, json_lines, remembered, wait_until
 
 from watcher.model import rfc3339
-from watcher.records import Commit, Trouble
+from watcher.records import Commit, ReceiverState, Trouble
+from watcher.store.sqlite import SqliteStore
 
 
 def test_status_without_store_or_daemon_says_what_to_start(shop: Workshop) -> None:
@@ -27,7 +29,23 @@ def test_status_without_a_daemon_tells_what_is_remembered(shop: Workshop) -> Non
     watcher, source, receiver = json_lines(shop.run("status", "--json").stdout)
     assert (watcher["daemon"], watcher["answers"]) == (None, False)
     assert source["failing"]["since"] == rfc3339(NOW)
-    assert receiver == {"receiver": "crm", "off": None, "failing": None, "pending": 1}
+    assert receiver == {
+        "receiver": "crm",
+        "off": None,
+        "failing": None,
+        "paused_until": None,
+        "pending": 1,
+    }
+
+
+def test_status_tells_a_pause(shop: Workshop) -> None:
+    async def pause() -> None:
+        store = await SqliteStore.open(shop.store)
+        await store.save_receiver(ReceiverState("crm", failures=5, paused=NOW))
+        await store.close()
+
+    anyio.run(pause)
+    assert "paused until" in " ".join(shop.run("status").stdout.split())
 
 
 def test_status_of_a_running_daemon_is_its_own(shop: Workshop, running: Any) -> None:

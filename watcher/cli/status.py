@@ -123,6 +123,9 @@ async def _remembered(
                 "receiver": receiver.name,
                 "off": (remembered.off or None) if remembered else None,
                 "failing": _trouble(remembered.failing) if remembered else None,
+                "paused_until": rfc3339(remembered.paused)
+                if remembered and remembered.paused
+                else None,
                 "pending": pending.get(receiver.name, 0),
             }
         )
@@ -250,6 +253,8 @@ def _receiver_state(receiver: Mapping[str, Any]) -> str:
         said.append(f"off: {receiver['off']} (`{turn_on}` turns it on when it works)")
     if receiver["failing"]:
         said.append(f"failing {_why(receiver['failing'])}")
+    if receiver.get("paused_until"):
+        said.append(f"paused until {_say_stamp(receiver['paused_until'])}, then probed")
     return "; ".join(said) or "ok"
 
 
