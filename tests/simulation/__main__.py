@@ -26,7 +26,7 @@ def main() -> int:
     if asked.breakages:
         from .breakages import search
 
-        return search(asked.seed, asked.seeds or 40, asked.only)
+        return search(asked.seed, asked.seeds or 40, asked.only, asked.days or SHORT)
     if asked.seeds is None or asked.trace:
         return _one(asked.seed, asked.days or SHORT, trace=asked.trace, threads=asked.threads)
     days = (asked.days or SHORT * asked.seeds) / asked.seeds

@@ -60,6 +60,8 @@ class Completeness:
         peak = -1
         for start, end, value in self._runs(subject, past, field):
             long = start > self.baselined and self.reign.stands(start, end)
+            if field == "last_message" and start > self.baselined and value is not None:
+                self._prompt(subject, start, end, value, story)
             if field == "unread_count" and value is not None:
                 rose, peak = value > peak, value if long else max(peak, value)
                 if not rose:
@@ -82,6 +84,18 @@ class Completeness:
                 start,
                 f"{subject}: {field} became {value} and stood until {end:.0f}: never told",
             )
+
+    def _prompt(self, subject: str, start: float, end: float, value: Plain, story: Story) -> None:
+        """A message shows in the provider's recent activity: after the first undisturbed stretch of
+        two polls it is told, long before a sweep. (Not where listings lied: those mislead polls.)
+        """
+        limit = self.reign.prompt(start, end)
+        if limit is None:
+            return
+        shown = [plain for _, _, plain in _within(story, start, limit) if plain is not None]
+        if not any(plain["last_message"] in (value, ...) for plain in shown):
+            text = f"{subject}: the message {value} of {start:.0f} was not told by {limit:.0f}"
+            self.wrong(start, text)
 
     def _runs(self, subject: str, past: Past, field: str) -> list[tuple[float, float, Any]]:
         if field not in MAPPED or (len(self.reign.maps) == 1 and not self.reign.maps[0][1]):

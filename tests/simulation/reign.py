@@ -22,6 +22,7 @@ from .truth import Past, Plain
 
 __all__ = ["Look", "Reign", "clean_stretch", "reigns", "true_time"]
 
+LISTING_LIES = frozenset({"empty", "shuffled", "drop", "keys"})
 SLOWEST = 61.0
 """Seconds that a faulty answer may take and still be read: the transport's deadline."""
 
@@ -143,6 +144,27 @@ class Reign:
         need = sweeps * (self.source.sweep_every + self.sweep_takes)
         need += self.sweep_takes + self.source.index_delay
         return clean_stretch(self.unclean, max(start, self.start), min(end, self.end)) > need
+
+    def prompt(self, start: float, end: float) -> float | None:
+        """Give when polls must have shown what happened at `start`; None where it did not stand so
+        long, or where the listings of this source lie.
+        """
+        plan = self.run.plan
+        if self.source.lies or any(
+            window.kind in LISTING_LIES and window.source == self.source.name
+            for window in plan.windows
+        ):
+            return None
+        need = 2 * self.source.poll_every + 2 * self.sweep_takes + self.source.index_delay
+        at = max(start, self.start)
+        for begin, over in [*self.unclean, (float("inf"), float("inf"))]:
+            if over <= at:
+                continue
+            if begin - at > need:
+                limit = at + need
+                return limit if limit < min(end, self.end) else None
+            at = max(at, over)
+        return None
 
 
 def _overlap(window: Window, start: float, end: float) -> bool:
