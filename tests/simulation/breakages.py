@@ -1,7 +1,7 @@
 """Ways to break the watcher on purpose, each a few lines put in the place of production code.
 
 Law: `broken(name)` undoes what it did. A simulation that does not notice is no proof of anything:
-`BREAKAGES` names for each one a seed that finds it (`SEEDS`), and
+`BREAKAGES` names a seed that finds each one, and
 
     python -m tests.simulation --breakages [--only NAME] [--seed S] [--seeds N]
 
@@ -30,6 +30,8 @@ from watcher.poller.sweeping import Sweeping
 from watcher.poller.verify import Verification
 from watcher.providers import _chatwoot_walk, leadconnector, leadping
 from watcher.records import Commit
+
+from .plan import Plan, draw
 
 __all__ = ["BREAKAGES", "broken", "search"]
 
@@ -135,21 +137,6 @@ def _id_from_content() -> list[Patch]:
         return derive(*(parts[:5] if len(parts) == 6 else parts))
 
     return [(deciding, "derive_id", derive_id)]
-
-
-def _id_from_time() -> list[Patch]:
-    """The event's id has the time in it, as a random one would."""
-    derive, wrap = deciding.derive_id, deciding._Builder._tell
-
-    def tell(self: Any, change: Any, *args: Any) -> None:
-        now = self.look.received.isoformat()
-        deciding.derive_id = lambda *parts: derive(*parts, now)
-        try:
-            wrap(self, change, *args)
-        finally:
-            deciding.derive_id = derive
-
-    return [(deciding._Builder, "_tell", tell)]
 
 
 def _older_answers_count() -> list[Patch]:
@@ -288,22 +275,108 @@ def _accounts_mixed() -> list[Patch]:
     return [(Desk, "open", broken_open)]
 
 
-BREAKAGES: dict[str, Callable[[], list[Patch]]] = {
-    make.__name__.lstrip("_"): make
-    for make in (
-        _baseline_of_one_page, _baseline_by_restart, _failed_page_ends_the_walk,
-        _absence_is_deletion, _hold_is_ignored, _refusal_is_lost_access, _id_from_content,
-        _id_from_time, _older_answers_count, _absent_is_null, _events_after_snapshots,
-        _recorded_before_sent, _no_order, _watermark_first, _no_overlap, _no_sweeps,
-        _mapping_is_news, _clock_is_trusted, _accounts_mixed,
+def _any(plan: Plan) -> bool:
+    return True
+
+
+def _paged(plan: Plan) -> bool:
+    return any(s.kind == "leadping" and s.rows > s.page_size for s in plan.sources)
+
+
+def _paged_and_mortal(plan: Plan) -> bool:
+    return plan.deaths > 0 and _paged(plan)
+
+
+def _paged_and_faulty(plan: Plan) -> bool:
+    return any(s.kind == "leadping" and s.rows > s.page_size and s.errors > 0 for s in plan.sources)
+
+
+def _paged_and_slow(plan: Plan) -> bool:
+    return any(
+        s.kind == "leadping" and s.rows > s.page_size and s.latency[1] > 2 for s in plan.sources
     )
-}  # fmt: skip
+
+
+def _lying(plan: Plan) -> bool:
+    return any(s.lies > 0 for s in plan.sources)
+
+
+def _refusing(plan: Plan) -> bool:
+    return any(w.kind in ("http_401", "http_403") for w in plan.windows) or any(
+        s.errors > 0.1 for s in plan.sources
+    )
+
+
+def _mortal(plan: Plan) -> bool:
+    return plan.deaths > 0
+
+
+def _bad_receiver(plan: Plan) -> bool:
+    return plan.receiver_errors > 0.1
+
+
+def _faulty_and_honest(plan: Plan) -> bool:
+    return any(s.errors > 0 and not s.lies for s in plan.sources)
+
+
+def _lagging(plan: Plan) -> bool:
+    return any(s.index_delay > 0 and not s.lies for s in plan.sources)
+
+
+def _keyless(plan: Plan) -> bool:
+    return any(w.kind == "keys" for w in plan.windows)
+
+
+def _remapped(plan: Plan) -> bool:
+    return any(what == "mapping" for _, what in plan.turns) and any(
+        s.kind == "chatwoot" for s in plan.sources
+    )
+
+
+def _skewed(plan: Plan) -> bool:
+    return plan.skew > 0
+
+
+def _moved(plan: Plan) -> bool:
+    return any(what == "account" for _, what in plan.turns)
+
+
+@dataclasses.dataclass(frozen=True)
+class Breakage:
+    """How to break it; which plans can notice at all; a seed that does, and its days."""
+
+    patch: Callable[[], list[Patch]]
+    wants: Callable[[Plan], bool]
+    seed: int
+    days: float = 0.3
+
+
+BREAKAGES: dict[str, Breakage] = {
+    "baseline of one page": Breakage(_baseline_of_one_page, _paged, 11),
+    "baseline by restart": Breakage(_baseline_by_restart, _paged_and_mortal, 0),
+    "failed page ends the walk": Breakage(_failed_page_ends_the_walk, _paged_and_faulty, 0),
+    "absence is deletion": Breakage(_absence_is_deletion, _lying, 0),
+    "hold is ignored": Breakage(_hold_is_ignored, _lying, 0),
+    "refusal is lost access": Breakage(_refusal_is_lost_access, _refusing, 0),
+    "id from content": Breakage(_id_from_content, _any, 0),
+    "older answers count": Breakage(_older_answers_count, _paged_and_slow, 0),
+    "absent is null": Breakage(_absent_is_null, _keyless, 0),
+    "events after snapshots": Breakage(_events_after_snapshots, _mortal, 0),
+    "recorded before sent": Breakage(_recorded_before_sent, _bad_receiver, 0),
+    "no order": Breakage(_no_order, _bad_receiver, 0),
+    "watermark first": Breakage(_watermark_first, _faulty_and_honest, 0),
+    "no overlap": Breakage(_no_overlap, _lagging, 0),
+    "no sweeps": Breakage(_no_sweeps, _any, 0),
+    "mapping is news": Breakage(_mapping_is_news, _remapped, 0),
+    "clock is trusted": Breakage(_clock_is_trusted, _skewed, 0),
+    "accounts mixed": Breakage(_accounts_mixed, _moved, 0),
+}
 
 
 @contextlib.contextmanager
 def broken(name: str) -> Iterator[None]:
     """Break the watcher in this way for a while."""
-    patches = BREAKAGES[name]()
+    patches = BREAKAGES[name].patch()
     before = [(where, what, getattr(where, what)) for where, what, _ in patches]
     for where, what, value in patches:
         setattr(where, what, value)
@@ -315,23 +388,26 @@ def broken(name: str) -> Iterator[None]:
 
 
 def search(first: int, seeds: int, only: str | None, days: float) -> int:
-    """Look for seeds that notice each breakage; 1 when one went unnoticed."""
+    """Look for seeds that notice each breakage; 1 when one went unnoticed. Seeds whose plans lack
+    what a breakage needs are passed over, and counted.
+    """
     from .trial import try_seed
 
     unnoticed = 0
     for name in [only] if only else BREAKAGES:
-        began = time.monotonic()
+        began, tried = time.monotonic(), 0
         for seed in range(first, first + seeds):
+            if not BREAKAGES[name].wants(draw(seed, days)):
+                continue
+            tried += 1
             with broken(name):
-                verdict = try_seed(seed, days)
-            if verdict.wrong:
-                tries, seconds = seed - first + 1, time.monotonic() - began
-                print(
-                    f"{name}: seed {seed} ({tries} tried, {seconds:.0f} s): {verdict.wrong[0][:160]}",
-                    flush=True,
-                )
+                wrong = try_seed(seed, days).wrong
+            if wrong:
+                passed = f"{seed - first + 1 - tried} passed over, {tried} tried"
+                told = f"{name}: found by seed {seed} ({passed}, {time.monotonic() - began:.0f} s)"
+                print(f"{told}: {wrong[0][:200]}", flush=True)
                 break
         else:
             unnoticed += 1
-            print(f"{name}: unnoticed by {seeds} seeds", flush=True)
+            print(f"{name}: unnoticed by {seeds} seeds ({tried} tried)", flush=True)
     return 1 if unnoticed else 0
