@@ -1,0 +1,254 @@
+"""The stage of a run: time, the world, its accounts, the way to them, the receivers, the configuration.
+
+Law: what happens here happens by the plan, at its time; the daemon's lives are `run`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+from support.virtual_time import START
+
+from watcher.daemon import Daemon
+from watcher.simulator import Account, Conversation, World, chatwoot, leadconnector, leadping
+
+from .inbox import Receiver
+from .life import Life
+from .plan import Plan, SourcePlan, Window, chance
+from .story import Story
+from .weather import AFTER, Weather
+
+__all__ = ["Epoch", "Scene"]
+
+APPS: dict[str, Any] = {
+    "chatwoot": (chatwoot.app, chatwoot.Options),
+    "highlevel": (leadconnector.app, leadconnector.Options),
+    "leadping": (leadping.app, leadping.Options),
+}
+SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+RETRY = "[5s, 30s, 2m, 10m, 20m]"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """From `start` on a source watches this account, with or without its mapping."""
+
+    start: float
+    account: Account
+    mapped: bool
+
+
+@dataclass
+class Scene:
+    """The stage by a plan. `epochs` say what each source watched since when."""
+
+    plan: Plan
+    folder: Path
+    trace: list[tuple[float, str]] | None = None
+    epochs: dict[str, list[Epoch]] = field(default_factory=dict)
+    causes: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        Conversation.KEPT = 1_000_000  # the oracle asks for every state
+        self.world = World(self.true_clock, self.plan.seed)
+        self.story = Story(self.world, chance(self.plan.seed, "story"))
+        self.life = Life(0, lambda where: False)
+        self.team = True
+        self.pace = 1.0
+        self._chance = chance(self.plan.seed, "life")
+        self._daemon: Daemon | None = None
+        self.accounts: dict[str, list[Account]] = {}
+        self.tokens: dict[str, str] = {}
+        self.weather: dict[str, Weather] = {}
+        self.receivers = {
+            name: Receiver(
+                name,
+                self.plan.receiver_windows,
+                self.plan.receiver_errors,
+                chance(self.plan.seed, f"receiver {name}"),
+                self.now,
+                lambda: self.life,
+                self.say,
+            )
+            for name in ("crm", "team")
+        }
+        for source in self.plan.sources:
+            self._open(source)
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def now() -> float:
+        """Give the true time, in seconds since the beginning."""
+        return asyncio.get_running_loop().time()
+
+    def true_clock(self) -> datetime:
+        """The providers' clock, which is right."""
+        return START + timedelta(seconds=self.now())
+
+    def offset(self, at: float) -> float:
+        """Give by how many seconds our wall clock is ahead at a true time."""
+        return self.plan.skew + sum(size for when, size in self.plan.jumps if when <= at)
+
+    def wall_clock(self) -> datetime:
+        """Our clock, which may be wrong and may jump."""
+        return START + timedelta(seconds=self.now() + self.offset(self.now()))
+
+    def say(self, text: str) -> None:
+        """Keep a line for the timeline, where one is wanted."""
+        if self.trace is not None:
+            self.trace.append((self.now(), text))
+
+    # -- the stage -----------------------------------------------------------------------------------
+
+    def _open(self, source: SourcePlan) -> None:
+        accounts: list[Account] = []
+        self.accounts[source.name] = accounts
+        build, options = APPS[source.kind]
+        extra = dict(source.options)
+        if source.kind == "highlevel":
+            extra["index_delay"] = source.index_delay
+        app = build(self.world, options(**extra), accounts=accounts)
+        self.weather[source.name] = Weather(
+            app,
+            source,
+            self.plan,
+            chance(self.plan.seed, f"weather {source.name}"),
+            now=self.now,
+            life=lambda: self.life,
+            lying=lambda: self._baselined(source.name),
+            say=self.say,
+        )
+        self.epochs[source.name] = []
+
+    def _account(self, source: SourcePlan, number: int) -> Account:
+        accounts = self.accounts[source.name]
+        while len(accounts) <= number:
+            key = str(len(self.world.accounts) + 1)
+            opened = self.world.open_account(
+                source.kind,  # type: ignore[arg-type]
+                key,
+                conversations=source.rows,
+            )
+            accounts.append(opened)
+            self.tokens[opened.key] = opened.token
+        return accounts[number]
+
+    def _baselined(self, name: str) -> bool:
+        daemon = self._daemon
+        return daemon is not None and daemon.pollers[name].desk.state.baselined is not None
+
+    def _configure(self) -> str:
+        """Give the configuration's text as it is now."""
+        sources = ""
+        for source in self.plan.sources:
+            epoch = self.epochs[source.name][-1]
+            place = {
+                "chatwoot": f"account_id: {epoch.account.id}",
+                "highlevel": f'location_id: "{epoch.account.id}"',
+                "leadping": f'organization: "{epoch.account.id}"',
+            }[source.kind]
+            if source.kind != "chatwoot":
+                place += f"\n    page_size: {source.page_size}"
+            if epoch.mapped:
+                place += "\n    fields: {disposition: custom_attributes.outcome}"
+            token = self.folder / f"{source.name}.token"
+            sources += (
+                f"  {source.name}:\n    provider: {source.provider}\n"
+                f"    base_url: http://{source.name}.example\n    token: ${{file:{token}}}\n"
+                f"    poll_every: {source.poll_every * self.pace:.0f}s\n"
+                f"    sweep_every: {source.sweep_every * self.pace:.0f}s\n    {place}\n"
+            )
+        names = ("crm", "team") if self.team else ("crm",)
+        receivers = "".join(
+            f"  {name}:\n    type: webhook\n    url: http://{name}.example/hook\n"
+            f"    secret: {SECRET}\n    retry: {RETRY}\n"
+            for name in names
+        )
+        rules = "  - {name: all, when: '*', notify: crm}\n"
+        if self.team:
+            rules += (
+                "  - {name: some, when: [conversation.created, conversation.unread],"
+                " where: 'conversation.channel != \"sms\"', notify: [team, crm]}\n"
+            )
+            if self.plan.timers:
+                rules += (
+                    "  - {name: late, when: conversation.unread, for: 15m, notify: team,"
+                    " where: 'conversation.channel == \"email\"'}\n"
+                )
+        return (
+            f"store: {self.folder}/watcher.db\nserver: false\nretention: {{events: 400d, deliveries: 400d}}\n"
+            f"sources:\n{sources}receivers:\n{receivers}rules:\n{rules}"
+        )
+
+    # -- what happens by the plan --------------------------------------------------------------------
+
+    def _enter(self, source: SourcePlan, number: int, *, mapped: bool) -> None:
+        account = self._account(source, number)
+        self.epochs[source.name].append(Epoch(self.now(), account, mapped))
+        self._write_token(source.name)
+
+    def _write_token(self, name: str) -> None:
+        account = self.epochs[name][-1].account
+        (self.folder / f"{name}.token").write_text(self.tokens[account.key])
+
+    def _turn(self, kind: str) -> None:
+        """Change the configuration; a restart takes it up (a live reload could, too)."""
+        self.say(f"the configuration changes: {kind}")
+        self.causes[f"configuration: {kind}"] += 1
+        if kind == "pace":
+            self.pace = 1.0 if self.pace != 1.0 else 0.6
+        elif kind == "rules":
+            self.team = not self.team
+        else:
+            source = self._chance.choice(self.plan.sources)
+            epoch = self.epochs[source.name][-1]
+            number = self.accounts[source.name].index(epoch.account)
+            if kind == "account":
+                self._enter(source, 1 - number, mapped=epoch.mapped)
+            elif source.kind == "chatwoot":
+                self._enter(source, number, mapped=not epoch.mapped)
+
+    async def _tell(self, source: SourcePlan) -> None:
+        """Let the story of one source's accounts go on; calm hours, and bursts."""
+        rng = chance(self.plan.seed, f"story {source.name}")
+        while True:
+            await anyio.sleep(rng.expovariate(source.changes))
+            for _ in range(rng.choice((1, 1, 1, 1, 2, 6))):
+                account = rng.choice(self.accounts[source.name])
+                told = self.story.act(account)
+                if told:
+                    self.say(f"{account.key}: {told}")
+                await anyio.sleep(rng.choice((0.001, 0.5, 3.0, 40.0)))
+
+    async def _rotate(self) -> None:
+        """Tokens expire; what replaces them is in the file at once or a while later."""
+        for at, name, late in self.plan.rotations:
+            await anyio.sleep(max(0.0, at - self.now()))
+            account = self.epochs[name][-1].account
+            viewer = account.tokens.pop(self.tokens[account.key])
+            token = f"{account.token}-{at:.0f}"
+            account.tokens[token] = viewer
+            self.tokens[account.key] = token
+            self.weather[name].note("token_expired", late + AFTER)
+            await anyio.sleep(late)
+            self._write_token(name)
+
+    async def _break(self, window: Window) -> None:
+        """Half delete a contact of a Chatwoot account, and mend it later."""
+        await anyio.sleep(window.start)
+        living = self.accounts[str(window.source)][0].living()
+        if not living:
+            return
+        broken = chance(self.plan.seed, "orphan").choice(living)
+        self.world.orphan(broken)
+        weather = self.weather[str(window.source)]
+        weather.note("orphan", window.end - window.start + AFTER)
+        await anyio.sleep(window.end - window.start)
+        self.world.orphan(broken, orphaned=False)
