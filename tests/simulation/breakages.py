@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from watcher import mapping
@@ -28,7 +28,6 @@ from watcher.poller.poll import PollWalk
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
 from watcher.poller.verify import Verification
-from watcher.providers import _chatwoot_walk, leadconnector, leadping
 from watcher.records import Commit
 
 from .plan import Plan, draw
@@ -226,17 +225,6 @@ def _watermark_first() -> list[Patch]:
     return [(PollWalk, "run", broken_run)]
 
 
-def _no_overlap() -> list[Patch]:
-    """Polls begin exactly where the last one ended."""
-    none = timedelta(0)
-    return [
-        (leadconnector, "OVERLAP", none),
-        (leadping, "OVERLAP", none),
-        (_chatwoot_walk, "OVERLAP", none),
-        (_chatwoot_walk, "WINDOW_OVERLAP", 0),
-    ]
-
-
 def _no_sweeps() -> list[Patch]:
     """After the baseline only polls look."""
 
@@ -293,7 +281,7 @@ def _paged_and_faulty(plan: Plan) -> bool:
 
 def _paged_and_slow(plan: Plan) -> bool:
     return any(
-        s.kind == "leadping" and s.rows > s.page_size and s.latency[1] > 2 for s in plan.sources
+        s.kind == "leadping" and s.rows > s.page_size and s.latency[1] > 40 for s in plan.sources
     )
 
 
@@ -317,10 +305,6 @@ def _bad_receiver(plan: Plan) -> bool:
 
 def _faulty_and_honest(plan: Plan) -> bool:
     return any(s.errors > 0 and not s.lies for s in plan.sources)
-
-
-def _lagging(plan: Plan) -> bool:
-    return any(s.index_delay > 0 and not s.lies for s in plan.sources)
 
 
 def _keyless(plan: Plan) -> bool:
@@ -365,7 +349,6 @@ BREAKAGES: dict[str, Breakage] = {
     "recorded before sent": Breakage(_recorded_before_sent, _bad_receiver, 0),
     "no order": Breakage(_no_order, _bad_receiver, 0),
     "watermark first": Breakage(_watermark_first, _faulty_and_honest, 0),
-    "no overlap": Breakage(_no_overlap, _lagging, 0),
     "no sweeps": Breakage(_no_sweeps, _any, 0),
     "mapping is news": Breakage(_mapping_is_news, _remapped, 0),
     "clock is trusted": Breakage(_clock_is_trusted, _skewed, 0),

@@ -6,7 +6,7 @@ nothing elsewhere. Times are seconds from the beginning of the run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 __all__ = ["DAY", "Plan", "SourcePlan", "Window", "chance", "draw"]
@@ -117,7 +117,7 @@ def draw(seed: int, days: float) -> Plan:
     count = rng.choice((1, 1, 2, 2, 3))
     names = ("sales", "support", "leads")[:count]
     stormy = rng.choice((0.0, 0.4, 1.0, 1.0))
-    sources = tuple(_source(rng, name, count, stormy) for name in names)
+    sources = tuple(_slowed(_source(rng, name, count, stormy), seed) for name in names)
     windows = tuple(_windows(rng, sources, seconds, stormy))
     return Plan(
         seed=seed,
@@ -170,6 +170,13 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
         index_delay=rng.choice((0.0, 0.0, 3.0, 20.0)) if kind == "highlevel" else 0.0,
         options=options,
     )
+
+
+def _slowed(source: SourcePlan, seed: int) -> SourcePlan:
+    """Let some providers take so long that several polls go between the pages of a sweep."""
+    if chance(seed, f"slow {source.name}").random() > 0.12:
+        return source
+    return replace(source, latency=(10.0, 45.0), poll_every=150.0, sweep_every=3600.0)
 
 
 def _windows(

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from watcher import daemon
+from watcher.daemon import watchdog
 from watcher.dispatcher import claiming
 from watcher.store import _opening, _reader
 from watcher.store._writer import Writer, _Job
@@ -71,6 +72,7 @@ def quick(*, threads: bool) -> Iterator[None]:
         (_opening, "open_writer", open_writer),
         (daemon, "MEASURE_EVERY", 3600.0),
         (claiming, "LONGEST_WAIT", 300.0),
+        (watchdog, "LOOK_EVERY", 3600.0),
     ]
     if not threads:
         replaced += [
