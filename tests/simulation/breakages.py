@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -21,7 +22,6 @@ from watcher import mapping
 from watcher.dispatcher import Dispatcher
 from watcher.errors import SourceError, SourceRefused
 from watcher.model import Result
-from watcher.pipeline import decide as deciding
 from watcher.poller import desk, sweep
 from watcher.poller.desk import Desk
 from watcher.poller.poll import PollWalk
@@ -35,6 +35,7 @@ from .plan import Plan, draw
 __all__ = ["BREAKAGES", "broken", "search"]
 
 Patch = tuple[Any, str, Any]
+deciding = importlib.import_module("watcher.pipeline.decide")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 

@@ -7,7 +7,7 @@ row itself is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import anyio
 
@@ -30,6 +30,11 @@ PAGE_TRIES = 3
 
 PAGES_PAST = 2
 """Pages that a poll tries behind a failing one: a provider that is down is not asked for them all."""
+
+CLOCK_OFF = timedelta(seconds=30)
+"""By how much the provider's clock may turn out later than it was taken to be: what every provider's
+overlap makes good.
+"""
 
 MAX_PAGES = 200
 """A walk that never ends is cut here; the sweep sees what it missed."""
@@ -69,7 +74,7 @@ class PollWalk:
 
     async def run(self, desk: Desk) -> None:
         """Make one poll; raises SourceError."""
-        began = desk.clock()
+        began, at = desk.clock(), anyio.current_time()
         started = desk.provider_now()
         since = desk.state.polled or desk.state.baseline_started or started
         newest = desk.state.newest
@@ -89,7 +94,8 @@ class PollWalk:
             page, in_a_row = seen.page, 0
             newest = newest_of(page.rows, newest)
             last = page.next is None and not page.fallback
-            cursor = {"newest": newest, "polled": started} if last else None
+            polled = _looked_until(desk, since, started, at)
+            cursor = {"newest": newest, "polled": polled} if last else None
             decision = await desk.absorb(page.rows, seen.response, cursor=cursor)
             arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
             self._note(page)
@@ -104,7 +110,8 @@ class PollWalk:
             if self._doubtful or name not in self._too_large:
                 await self._members(desk, name)
         await self._settle_doubts(desk)
-        await desk.save(force=newest != desk.state.newest, newest=newest, polled=started)
+        polled = _looked_until(desk, since, started, at)
+        await desk.save(force=newest != desk.state.newest, newest=newest, polled=polled)
         desk.passed = began
         desk.metrics.polls.labels(desk.plan.name).inc()
 
@@ -198,6 +205,15 @@ class PollWalk:
             seen = await desk.fetch(position, urgent=True)
             await desk.absorb(seen.page.rows, seen.response)
             position = seen.page.next
+
+
+def _looked_until(desk: Desk, since: datetime, started: datetime, at: float) -> datetime:
+    """Give until when a poll that began at loop time `at` has looked, by the provider's clock as its
+    answers tell it by now. Where our clock had been set back, the poll asked for too short a time:
+    the next one asks again from `since` on.
+    """
+    known = desk.provider_now() - timedelta(seconds=anyio.current_time() - at)
+    return since if known - started > CLOCK_OFF else min(started, known)
 
 
 def newest_of(rows: tuple[Observation, ...], newest: datetime | None) -> datetime | None:
