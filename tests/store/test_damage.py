@@ -163,3 +163,22 @@ async def test_a_wal_that_a_power_cut_left_torn_is_taken_as_far_as_it_is_whole(
     await store.commit(page(99))  # the same page again: the same ids, once
     assert len(await store.events(EventQuery(limit=10_000))) == 840
     await store.close()
+
+
+async def test_a_transaction_that_a_kill_cut_before_wal_mode_is_taken_back(tmp_path: Path) -> None:
+    path, copy = tmp_path / "watcher.db", tmp_path / "copy.db"
+    await make(path)
+    writer = sqlite3.connect(path, isolation_level=None)
+    assert writer.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    writer.execute("PRAGMA cache_size = 1")  # pages go to the file before the commit
+    writer.execute("BEGIN")
+    writer.execute("UPDATE events SET source = 'half done'")
+    for suffix in ("", "-journal"):
+        copy.with_name(copy.name + suffix).write_bytes(
+            path.with_name(path.name + suffix).read_bytes()
+        )
+    writer.close()
+    assert b"half done" in copy.read_bytes()
+    store = await SqliteStore.open(copy)
+    assert len(await store.events(EventQuery(limit=10_000, source="sales"))) == 800
+    await store.close()

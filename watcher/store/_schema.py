@@ -86,7 +86,18 @@ def _inspect(path: Path, *, thorough: bool) -> None:
     """Refuse a file that this program must not touch, before anything in it is changed: a connection
     that can only read moves no page of the WAL into it either.
     """
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        _examine(path, "ro", thorough=thorough)
+    except sqlite3.OperationalError as error:
+        # Killed before the file was in WAL mode, in its very first transaction: what that left
+        # half done must be taken back before anything can be read.
+        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            raise
+        _examine(path, "rw", thorough=thorough)
+
+
+def _examine(path: Path, mode: str, *, thorough: bool) -> None:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY)) as connection:
         _check_owner(connection, path)
         check_version(path, _pragma(connection, "user_version"), len(migrations()))
