@@ -32,7 +32,7 @@ def main() -> int:
         for name in names:
             if options.save:
                 options.save.write_bytes(body(name, options.seed, options.only))
-            print(Trial(name, options.seed).run(options.only, measure=True))
+            print(Trial(name, options.seed).run(options.only, measure=True, onward=True))
         return 0
     return max(fuzz(name, options.seed, options.pages) for name in names)
 
@@ -47,7 +47,7 @@ def body(name: str, seed: int, number: int) -> bytes:
             return super().read(provider, position, response, **how)
 
     try:
-        Kept(name, seed).run(number)
+        Kept(name, seed).run(number, onward=False)
     except Exception:  # noqa: BLE001 - it is kept to be looked at
         traceback.print_exc()
     return kept[0]
