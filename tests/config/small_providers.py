@@ -26,6 +26,7 @@ class Small:
     settings_model: ClassVar[type[ProviderSettings]]
     sets: tuple[str, ...] = ()
     has_creation_time = True
+    unread_cap: int | None = None
 
     def __init__(self, settings: Any, *, raw: bool = False) -> None:
         self.settings = settings

@@ -22,8 +22,8 @@ ProviderLoader = Callable[[], type[Provider]]
 """Gives a provider's class; raises ProviderUnusable."""
 
 _MEMBERS = (
-    "settings_model", "account", "budget", "authorization", "taught",
-    "start", "request", "parse", "skip", "member", "quota",
+    "settings_model", "sets", "has_creation_time", "unread_cap", "account", "budget",
+    "authorization", "taught", "start", "request", "parse", "skip", "member", "quota",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from watcher import mapping as fields
 from watcher.clock import Clock
-from watcher.errors import SourceChanged, SourceError
+from watcher.errors import Conflict, SourceChanged, SourceError
 from watcher.metrics import Metrics
 from watcher.model import Observation
 from watcher.pipeline import Decision, Look, Watch, admit, announce_source, decide
@@ -35,6 +35,8 @@ SAVE_EVERY = timedelta(seconds=60)
 """How old the stored time of the last poll may grow while nothing changes."""
 
 RULE_COMPLAINTS = 3
+CONFLICTS = 5
+"""Commits of one page that may meet somebody else's; more is no coincidence."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Desk:
             provider=self.plan.provider_name,
             account=self.plan.provider.account,
             rules=self._rules(),
-            unread_cap=self.plan.unread_cap,
+            unread_cap=self.plan.provider.unread_cap,
             hold_rows=self.plan.hold_rows,
             hold_share=self.plan.hold_share,
         )
@@ -205,29 +207,32 @@ class Desk:
         if not fresh:
             return Decision(None)
         ids = [row.id for row in fresh]
-        known = await self.store.known(self.plan.name, ids)
-        look = Look(
-            sent=response.sent,
-            received=response.received,
-            before={
-                **{key: snapshot.observed for key, snapshot in known.items()},
-                **self.recent.seen(ids),
-            },
-            previous=self.passed,
-            admit=admit,
-            silent=silent,
-            trusted=trusted | shown,
-            doubted=self.doubted,
-            decided=self.clock(),
-        )
-        decision = decide(self.watch, self.state, known, fresh, look)
-        if decision.commit is not None:
-            commit = decision.commit
-            if cursor:
-                commit = dataclasses.replace(
-                    commit, state=dataclasses.replace(self.state, **cursor)
-                )
-            await self.commit(commit)
+        for attempt in range(1, CONFLICTS + 1):
+            known = await self.store.known(self.plan.name, ids)
+            look = Look(
+                sent=response.sent,
+                received=response.received,
+                before={
+                    **{key: snapshot.observed for key, snapshot in known.items()},
+                    **self.recent.seen(ids),
+                },
+                previous=self.passed,
+                admit=admit,
+                silent=silent,
+                trusted=trusted | shown,
+                doubted=self.doubted,
+                decided=self.clock(),
+            )
+            decision = decide(self.watch, self.state, known, fresh, look)
+            if decision.commit is None:
+                break
+            state = dataclasses.replace(self.state, **cursor) if cursor else None
+            try:
+                await self.commit(dataclasses.replace(decision.commit, state=state))
+                break
+            except Conflict:  # somebody else has told of a row meanwhile: read again, decide again
+                if attempt == CONFLICTS:
+                    raise
         self.doubted |= decision.vanished
         self.recent.keep((row for row in fresh if row.id in decision.agreed), response.sent)
         self.count_failed(decision.failed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from watcher.mapping import FieldMapping
 from watcher.providers import Provider, Request, Response
@@ -45,9 +45,3 @@ class SourcePlan:
     hold_share: float = 0.1
     offset: float = 0.0
     renew: Callable[[], bool] = lambda: False
-
-    @property
-    def unread_cap(self) -> int | None:
-        """The number at which the provider's unread count stops counting, None if it does not."""
-        cap: Any = getattr(self.provider, "unread_cap", None)
-        return cap if isinstance(cap, int) else None

@@ -117,7 +117,8 @@ class SourcePoller:
                 self.attempted = True
                 return False
             self._paused.pop(motion, None)
-            await self._troubles.worked(motion)
+            if motion != "sweep" or self._sweeping.ahead:
+                await self._troubles.worked(motion)
             return True
 
     async def once(self) -> bool:

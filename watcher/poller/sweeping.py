@@ -36,12 +36,20 @@ class Sweeping:
         self._desk = desk
         self._polls = polls
         self._holes = 0
+        self._given_up = 0
         self._progress_due = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether a walk or its look-ups are under way."""
         return self.walk is not None or self.verification is not None
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the walk has ended, or got further than the one that was given up before it: the
+        first page of a walk that never comes to its end is no sign that all is well.
+        """
+        return self.walk is None or self.walk.pages > self._given_up
 
     def abandon(self) -> None:
         """Forget what is under way."""
@@ -73,6 +81,7 @@ class Sweeping:
             try:
                 walk.expired(self._desk)
             except SourceError:
+                self._given_up = walk.pages
                 self.walk = None  # the next sweep begins with a new token
                 raise
             return None
@@ -82,7 +91,7 @@ class Sweeping:
         if not over:
             self._show_progress(walk)
             return None
-        self.walk = None
+        self.walk, self._given_up = None, 0
         await self._conclude(walk)
         return walk
 

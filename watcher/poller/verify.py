@@ -10,7 +10,7 @@ import dataclasses
 from datetime import datetime
 from typing import Literal
 
-from watcher.errors import SourceChanged, SourceUnavailable
+from watcher.errors import Conflict, SourceChanged, SourceUnavailable
 from watcher.pipeline import Look, remove
 from watcher.poller.desk import Desk
 from watcher.providers import LookUp, Response
@@ -87,7 +87,10 @@ class Verification:
         elif verdict != "found" and key in self.confirmed:
             reason = "unknown"
         if reason is not None and response is not None:
-            await self._remove(desk, key, reason, response.sent, response.received)
+            try:
+                await self._remove(desk, key, reason, response.sent, response.received)
+            except Conflict:
+                reason = None  # somebody else has seen it meanwhile: ask again after the next sweep
         if verdict == "found":
             desk.vouched.add(key)
         self._leave(key, undecided=reason is None and verdict != "found")

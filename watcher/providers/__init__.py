@@ -217,6 +217,9 @@ class Provider(Protocol):
     has_creation_time: bool
     """Whether rows carry `created_at`."""
 
+    unread_cap: int | None
+    """The number at which `unread_count` stops counting, None where it counts on."""
+
     def __init__(self, settings: Any, *, raw: bool = False) -> None: ...
 
     @property

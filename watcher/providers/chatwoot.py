@@ -109,7 +109,7 @@ class Chatwoot:
     settings_model: ClassVar[type[ProviderSettings]] = ChatwootSettings
     sets: tuple[str, ...] = ()
     has_creation_time = True
-    unread_cap: ClassVar[int] = 10
+    unread_cap: int | None = 10
     """`unread_count` counts no further than this (`conversation.rb`, since v3.0.0)."""
 
     def __init__(self, settings: ChatwootSettings, *, raw: bool = False) -> None:

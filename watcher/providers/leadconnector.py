@@ -100,6 +100,7 @@ class HighLevel:
     settings_model: ClassVar[type[ProviderSettings]] = HighLevelSettings
     sets: tuple[str, ...] = ("unread", "unassigned")
     has_creation_time: bool = True
+    unread_cap: int | None = None
 
     def __init__(self, settings: HighLevelSettings, *, raw: bool = False) -> None:
         self._settings = settings

@@ -128,6 +128,7 @@ class Leadping:
     settings_model: ClassVar[type[ProviderSettings]] = LeadpingSettings
     sets: tuple[str, ...] = ()
     has_creation_time = False
+    unread_cap: int | None = None
 
     def __init__(self, settings: LeadpingSettings, *, raw: bool = False) -> None:
         self._settings = settings
