@@ -18,6 +18,7 @@ import pytest
 from doc_pages import Block, blocks, code, read, rows
 
 from watcher.clock import wall_clock
+from watcher.errors import SourceUnavailable
 from watcher.model import CONVERSATION, Event, from_plain
 from watcher.notify import Answer, Notice
 from watcher.notify.webhook import WebhookNotifier
@@ -194,7 +195,7 @@ def test_the_provider_on_the_page_sorts_errors_by_recovery() -> None:
     assert acme.parse(look, respond(200, thread("a"))).verdict == "found"
     for status, error in (
         (401, module.SourceRefused),
-        (503, module.SourceUnavailable),
+        (503, SourceUnavailable),
         (200, module.SourceChanged),
     ):
         with pytest.raises(error):

@@ -22,8 +22,9 @@ ProviderLoader = Callable[[], type[Provider]]
 """Gives a provider's class; raises ProviderUnusable."""
 
 _MEMBERS = (
-    "settings_model", "sets", "has_creation_time", "unread_cap", "account", "budget",
-    "authorization", "taught", "start", "request", "parse", "skip", "member", "quota",
+    "settings_model", "account", "budget", "authorization", "taught",
+    "start", "request", "parse", "skip", "member", "quota",
+    "sets", "has_creation_time", "unread_cap",
 )  # fmt: skip
 
 
