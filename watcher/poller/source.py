@@ -308,9 +308,8 @@ class SourcePoller:
 
     def status(self) -> dict[str, Any]:
         """Tell people how the source stands (plain JSON)."""
-        return describe(
-            self.desk, self._sweeping.walk, attempted=self.attempted, looked=self.looked
-        )
+        walk = self._sweeping.walk
+        return describe(self.desk, walk, attempted=self.attempted, looked=self.looked)
 
     def lag(self) -> float:
         """Give the seconds since the last good poll or sweep, or since the watching began."""
