@@ -66,7 +66,7 @@ async def test_a_poll_that_breaks_off_moves_no_watermark(stage: Stage, provider:
             stage.world.message(conversation, "hello?", "outbound")
         stage.faults[provider].plan(faults.status(500), later_pages(provider))
         await anyio.sleep(90)
-        told = len(stage.inbox.conversations)
+        told = len({body["subject"] for body in stage.inbox.conversations})
         assert 0 < told < 130
     stage.faults[provider].clear()
     async with stage.running():
@@ -99,7 +99,7 @@ async def test_a_refused_continuation_token_begins_the_walk_again(
     stage: Stage, always: bool
 ) -> None:
     stage.sweep_every = "3m"
-    account = stage.watch("leadping", "sales", "1", conversations=230)
+    account = stage.watch("leadping", "sales", "1", conversations=120)
     async with stage.running():
         await stage.baseline()
         refused: set[int] = set()
@@ -115,7 +115,7 @@ async def test_a_refused_continuation_token_begins_the_walk_again(
         stage.faults["leadping"].plan(faults.status(400), sometimes)
         stage.world.delete(account.living()[7])
         stage.world.message(account.living()[3], "hello?")
-        await anyio.sleep(2 * 3600)
+        await anyio.sleep(3600)
         if always:
             assert stage.inbox.of("conversation.removed") == []
             assert own(stage) == ["source.baselined", "source.failing"]
@@ -208,7 +208,7 @@ async def test_a_row_that_drops_out_of_one_search_and_returns_is_no_change(stage
     async with stage.running():
         await stage.baseline()
         script = lively(stage.world, Random(11))
-        for _ in range(25):
+        for _ in range(15):
             script.step()
             await anyio.sleep(300)
         stage.faults["highlevel"].clear()
