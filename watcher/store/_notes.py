@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from watcher.records import Entry, Judgement, Mark, Settlement, StoredSilence, Suppressed
-from watcher.store._outbox import Owed
+from watcher.store._memory_outbox import Outbox
 
 __all__ = ["Notes"]
 
@@ -19,7 +19,7 @@ class Notes:
     """A part of `MemoryStore`."""
 
     def __init__(self) -> None:
-        self._outbox: dict[str, Owed] = {}
+        self._outbox = Outbox()
         self._history: dict[str, list[Entry]] = {}
         self._verdicts: dict[str, tuple[Judgement, ...]] = {}
         self._marks: dict[tuple[str, str, str], Mark] = {}

@@ -6,7 +6,7 @@ task sees half of it and no cancellation cuts it; all checks come before the fir
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -41,9 +41,6 @@ class MemoryStore(Beliefs, Notes):
         super().__init__()
         self._log: dict[str, Recorded] = {}
         self._last = 0
-        self._entered = 0
-        self._places: dict[str, int] = {}
-        self._open: dict[str, set[str]] = {}
 
     @classmethod
     def load(
@@ -71,7 +68,7 @@ class MemoryStore(Beliefs, Notes):
         store._log = {recorded.event.id: recorded for recorded in events}
         store._last = max((recorded.seq for recorded in store._log.values()), default=0)
         for owed in outbox:
-            store._keep(owed)
+            store._outbox.put(owed)
         for entry in history:
             store._tell(entry)
         store._verdicts = dict(verdicts or {})
@@ -121,7 +118,7 @@ class MemoryStore(Beliefs, Notes):
             if said := commit.verdicts.get(recorded.event.id):
                 self._verdicts[recorded.event.id] = said
         for end in commit.ends:
-            for owed in tuple(self._outbox.values()):
+            for owed in self._outbox.running((end.source, end.subject)):
                 if owed.concerns(end):
                     self._finish(owed, end.note, at)
         for delivery in commit.deliveries:
@@ -138,28 +135,19 @@ class MemoryStore(Beliefs, Notes):
         """Put a delivery at the outbox's end; it carries the event as the log has it."""
         if delivery.key in self._outbox:
             return
-        timed = delivery.timer is not None
-        if not timed or not any(owed.keeps_away(delivery) for owed in self._outbox.values()):
+        topic = delivery.event.source, delivery.event.subject
+        running = () if delivery.timer is None else self._outbox.running(topic)
+        if not any(owed.keeps_away(delivery) for owed in running):
             self._enter(delivery)
 
     def _enter(self, delivery: Delivery) -> None:
-        self._keep(Owed(replace(delivery, event=self._log[delivery.event.id].event)))
+        self._outbox.put(Owed(replace(delivery, event=self._log[delivery.event.id].event)))
 
     def _finish(self, owed: Owed, note: str, at: datetime | None) -> None:
         """End a timer; that something was cancelled by it is told."""
         if owed.waits:
             self._tell(Entry(owed.delivery.key, at, "cancelled", note))
-        self._keep(owed.finished(note, at))
-
-    def _keep(self, owed: Owed) -> None:
-        """Write a row, and keep in mind its place and whether it waits."""
-        key = owed.delivery.key
-        self._outbox[key] = owed
-        if key not in self._places:
-            self._entered += 1
-            self._places[key] = self._entered
-        waiting = self._open.setdefault(owed.delivery.receiver, set())
-        waiting.add(key) if owed.waits else waiting.discard(key)
+        self._outbox.put(owed.finished(note, at))
 
     # Delivering
 
@@ -173,20 +161,20 @@ class MemoryStore(Beliefs, Notes):
         relaxed: bool = False,
         together: bool = False,
     ) -> Sequence[Delivery]:
-        waiting = self._waiting(receiver)
+        waiting = self._outbox.waiting(receiver)
         chosen = eligible(waiting, now, limit=limit, relaxed=relaxed, together=together)
         taken = [owed.claimed(now + lease) for owed in chosen]
         for owed in taken:
-            self._keep(owed)
+            self._outbox.put(owed)
         return [owed.delivery for owed in taken]
 
     async def collect(
         self, receiver: str, now: datetime, *, lease: timedelta
     ) -> Sequence[Delivery]:
-        rows, message = collected(self._waiting(receiver), now)
+        rows, message = collected(self._outbox.waiting(receiver), now)
         taken = [owed.claimed(now + lease, message) for owed in rows]
         for owed in taken:
-            self._keep(owed)
+            self._outbox.put(owed)
         return [owed.delivery for owed in taken]
 
     async def settle(
@@ -212,7 +200,7 @@ class MemoryStore(Beliefs, Notes):
         if outcome.entry is not None:
             self._tell(outcome.entry)
         self._count(outcome)
-        self._keep(owed.settled(outcome))
+        self._outbox.put(owed.settled(outcome))
         for delivery in outcome.then if not owed.ended else ():
             if delivery.key not in self._outbox:
                 self._enter(delivery)
@@ -231,24 +219,16 @@ class MemoryStore(Beliefs, Notes):
     async def unclaim(self, receiver: str | None = None) -> None:
         for owed in tuple(self._outbox.values()):
             if receiver in (None, owed.delivery.receiver):
-                self._keep(replace(owed, lease=None))
+                self._outbox.put(replace(owed, lease=None))
 
     async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
-        dues = (owed.delivery.due for owed in self._waiting(receiver))
+        dues = (owed.delivery.due for owed in self._outbox.waiting(receiver))
         return min((due for due in dues if after is None or due > after), default=None)
 
     async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
-        sent = {
-            (owed.delivery.settled, owed.delivery.message or owed.delivery.key)
-            for owed in self._outbox.values()
-            if owed.delivery.receiver == receiver and owed.delivery.state == "delivered"
-        }
-        return sorted(at for at, _ in sent if at is not None and at >= since)
-
-    def _waiting(self, receiver: str) -> Iterator[Owed]:
-        """Give a receiver's pending rows in the order in which they entered the outbox."""
-        for key in sorted(self._open.get(receiver, ()), key=self._places.__getitem__):
-            yield self._outbox[key]
+        rows = (owed.delivery for owed in self._outbox.sent_since(receiver, since))
+        sent = {(one.settled, one.message or one.key) for one in rows}
+        return sorted(at for at, _ in sent if at is not None)
 
     # Reading the log and the outbox
 
@@ -257,15 +237,12 @@ class MemoryStore(Beliefs, Notes):
         return found[-query.limit :] if query.limit > 0 else []
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
-        found = [
-            owed.delivery
-            for owed in self._outbox.values()
-            if matches_delivery(query, owed.delivery)
-        ]
+        rows = self._outbox.values() if query.id is None else self._outbox.named(query.id)
+        found = [owed.delivery for owed in rows if matches_delivery(query, owed.delivery)]
         return found[-query.limit :] if query.limit > 0 else []
 
     async def pending(self) -> Mapping[str, int]:
-        return {receiver: len(keys) for receiver, keys in sorted(self._open.items()) if keys}
+        return self._outbox.pending()
 
     # What people and time do to the outbox
 
@@ -278,7 +255,7 @@ class MemoryStore(Beliefs, Notes):
             rows = [owed for owed in rows if owed in meant or owed.delivery.message in digests]
         for owed in rows:
             self._tell(Entry(owed.delivery.key, now, "retried", RETRIED))
-            self._keep(owed.retried(now))
+            self._outbox.put(owed.retried(now))
         return len(rows)
 
     async def bury(
@@ -294,7 +271,7 @@ class MemoryStore(Beliefs, Notes):
             if owed.waits and not changed.waits:
                 count += 1
                 self._tell(Entry(owed.delivery.key, now, "buried", changed.delivery.note))
-            self._keep(changed)
+            self._outbox.put(changed)
         return count
 
     async def shift(self, by: timedelta, after: datetime) -> None:
@@ -302,16 +279,14 @@ class MemoryStore(Beliefs, Notes):
 
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         before = len(self._outbox) + len(self._log)
-        self._outbox = {
-            key: owed for key, owed in self._outbox.items() if not owed.outlived(deliveries)
-        }
+        old = [key for key, owed in self._outbox.items() if owed.outlived(deliveries)]
+        self._outbox.remove(old)
         carried = {owed.delivery.event.id for owed in self._outbox.values()}
         self._log = {
             id_: recorded
             for id_, recorded in self._log.items()
             if recorded.event.time >= events or id_ in carried
         }
-        self._places = {key: place for key, place in self._places.items() if key in self._outbox}
         self._forget_notes(deliveries, self._log)
         return before - len(self._outbox) - len(self._log)
 
