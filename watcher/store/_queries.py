@@ -208,11 +208,12 @@ _MEANT = f"""{_AGAIN} AND (:ids IS NULL OR {_NAMED} OR message IN (
 TELL_RETRY = f"""
     INSERT INTO history (delivery, at, kind, attempt, note, excerpt)
     SELECT key, :now, 'retried', 0, :note, '' FROM deliveries WHERE {_MEANT} ORDER BY seq"""
+# Chosen as a whole first: a row that is pending again no longer names the rest of its digest.
 RETRY = f"""
     UPDATE deliveries
     SET state = 'pending', due = :now, attempt = iif(state = 'dead', 0, attempt), settled = NULL,
         lease = NULL
-    WHERE {_MEANT}"""
+    WHERE seq IN (SELECT seq FROM deliveries WHERE {_MEANT})"""
 
 _RECEIVER_GONE = "receiver NOT IN (SELECT value FROM json_each(:receivers))"
 _TIMER_GONE = "timer NOT IN (SELECT value FROM json_each(:rules))"
