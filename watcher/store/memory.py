@@ -275,7 +275,8 @@ class MemoryStore(Beliefs, Notes):
         return count
 
     async def shift(self, by: timedelta, after: datetime) -> None:
-        self._outbox = {key: owed.shifted(by, after) for key, owed in self._outbox.items()}
+        for owed in tuple(self._outbox.values()):
+            self._outbox.put(owed.shifted(by, after))
 
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         before = len(self._outbox) + len(self._log)
