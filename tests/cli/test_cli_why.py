@@ -74,6 +74,24 @@ def test_the_reasons_are_those_of_then_also_when_the_rules_have_changed(told: Wo
     assert messages(told) == before
 
 
+def test_what_still_waits_says_what_for(told: Workshop) -> None:
+    told.receiver.status = 500
+    for text in ("The third", "The fourth"):
+        told.world.message(told.account.conversations["2"], text)
+        told.config.write_text(told.config.read_text().replace("throttle: 1h", "throttle: 1s"))
+        assert told.run("run", "--once").exit_code == 1
+    stories = json_lines(told.run("why", "2", "--json", "--limit", "50").stdout)
+    waiting = [one for story in stories for one in story["deliveries"] if one["state"] == "pending"]
+    assert len(waiting) == 2
+    assert waiting[0]["waits"] is None
+    assert waiting[1]["waits"].endswith(waiting[0]["id"])
+    assert "it waits: an earlier one of the same conversation" in told.run("why", "2").stdout
+    told.receiver.status = 410
+    told.run("deliveries", "retry", "--state", "pending")
+    assert told.run("run", "--once").exit_code == 1
+    assert "it waits: the receiver is off: HTTP 410" in told.run("why", "2").stdout
+
+
 def test_what_nobody_knows_is_told_in_two_lines(told: Workshop) -> None:
     result = told.run("why", "nothing-like-that")
     assert result.exit_code == 1

@@ -222,7 +222,8 @@ def say_entry(entry: Entry) -> list[str]:
     when = say_time(entry.at) if entry.at else "at an unknown time"
     what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
     took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""
-    lines = [f"{when}  {what}{took}: {entry.note}"]
+    said = entry.note if entry.note.startswith(what) else f"{what}{took}: {entry.note}"
+    lines = [f"{when}  {said}"]
     if entry.excerpt and not entry.note.endswith(f": {entry.excerpt}"):
         lines += [f"    | {line}" for line in entry.excerpt.splitlines()]
     return lines

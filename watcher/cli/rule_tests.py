@@ -51,7 +51,9 @@ def run_tests(
     screen: Screen = ctx.obj
     files = _find(paths or [_folder(path) for path in find_paths(config, os.environ)])
     if not files:
-        screen.complain("there are no rule tests", "write one: docs/rules.md, or name its path")
+        screen.complain(
+            "there are no rule tests", "write one: docs/rule-tests.md, or name its path"
+        )
         raise typer.Exit(MISUSED)
     broken, failed, passed = False, 0, 0
     for file in files:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,12 +28,16 @@ __all__ = ["register"]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One event, what every rule said of it (None: nobody knows any more), and what came of it."""
+    """One event, what every rule said of it (None: nobody knows any more), and what came of it.
+
+    `waits` says of deliveries (by key) what they wait for beside their due time.
+    """
 
     event: Event
     verdicts: Sequence[Judgement] | None
     deliveries: Sequence[Delivery]
     history: Mapping[str, Sequence[Entry]]
+    waits: Mapping[str, str]
 
 
 def register(app: typer.Typer) -> None:
@@ -92,7 +97,28 @@ async def _story(store: Store, event: Event) -> Story:
     history: dict[str, list[Entry]] = {one.key: [] for one in deliveries}
     for entry in await store.history(list(history)):
         history[entry.key].append(entry)
-    return Story(event, verdicts.get(event.id), deliveries, history)
+    waits = {one.key: await _waits_for(store, one) for one in deliveries if one.state == "pending"}
+    return Story(event, verdicts.get(event.id), deliveries, history, waits)
+
+
+async def _waits_for(store: Store, delivery: Delivery) -> str:
+    """Say what a pending delivery waits for, other than its time; empty where that is nothing."""
+    state = (await store.receivers()).get(delivery.receiver)
+    if state is not None and state.off:
+        return f"the receiver is off: {state.off}"
+    if state is not None and state.paused is not None:
+        return f"the receiver is paused until {say_time(state.paused)}"
+    if not delivery.ordered or delivery.event.subject is None:
+        return ""
+    query = DeliveryQuery(
+        state="pending", receiver=delivery.receiver, conversation=delivery.event.subject
+    )
+    for other in await store.deliveries(query):  # in the order of the outbox
+        if other.key == delivery.key:
+            break
+        if other.ordered and other.event.source == delivery.event.source:
+            return f"an earlier one of the same conversation goes first: {other.id}"
+    return ""
 
 
 def _tell(screen: Screen, story: Story) -> None:
@@ -101,7 +127,10 @@ def _tell(screen: Screen, story: Story) -> None:
     screen.write("  ".join(word for word in head if word), "bold")
     screen.write(f"  event {event.id}")
     if observed := event.data.get("observed"):
-        screen.write(f"  it happened between {observed['after']} and {observed['before']}")
+        after, before = (
+            say_time(datetime.fromisoformat(observed[side])) for side in ("after", "before")
+        )
+        screen.write(f"  it happened between {after} and {before}")
     for line in say_changes(event):
         screen.write(f"  {line}")
     screen.write("rules, in their order")
@@ -114,6 +143,8 @@ def _tell(screen: Screen, story: Story) -> None:
         screen.write("  none")
     for delivery in story.deliveries:
         _tell_delivery(screen, delivery, story.history[delivery.key])
+        if wait := story.waits.get(delivery.key):
+            screen.write(f"    it waits: {wait}")
 
 
 def _tell_delivery(screen: Screen, delivery: Delivery, history: Sequence[Entry]) -> None:
@@ -142,11 +173,11 @@ def _plain(story: Story) -> dict[str, Any]:
     return {
         "event": story.event.to_plain(),
         "rules": rules,
-        "deliveries": [_plain_delivery(one, story.history[one.key]) for one in story.deliveries],
+        "deliveries": [_plain_delivery(one, story) for one in story.deliveries],
     }
 
 
-def _plain_delivery(delivery: Delivery, history: Sequence[Entry]) -> dict[str, Any]:
+def _plain_delivery(delivery: Delivery, story: Story) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "receiver": delivery.receiver,
@@ -158,5 +189,6 @@ def _plain_delivery(delivery: Delivery, history: Sequence[Entry]) -> dict[str, A
         "settled": rfc3339(delivery.settled) if delivery.settled else None,
         "digest": delivery.message or None,
         "note": delivery.note,
-        "history": [plain_entry(entry) for entry in history],
+        "waits": story.waits.get(delivery.key) or None,
+        "history": [plain_entry(entry) for entry in story.history[delivery.key]],
     }

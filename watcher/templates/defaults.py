@@ -33,7 +33,7 @@ def default_message(event: Event) -> tuple[str, str]:
         )
         lines = _about_ourselves(data)
     delivery = part(data, "delivery")
-    if delivery.get("kind") == "for":
+    if delivery.get("kind") in ("for", "repeat"):
         lines.append(f"This still holds (rule: {delivery.get('rule')}).")
     origin = f"{event.source} ({data['provider']})" if data.get("provider") else event.source
     lines.append(", ".join(part for part in (origin, day_and_time(event.time)) if part))
