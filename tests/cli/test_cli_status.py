@@ -9,7 +9,7 @@ import anyio
 from workshop import NOW, Workshop, dead, json_lines, remembered, wait_until
 
 from watcher.model import rfc3339
-from watcher.records import Commit, ReceiverState, Trouble
+from watcher.records import Commit, Hold, ReceiverState, Trouble
 from watcher.store.sqlite import SqliteStore
 
 
@@ -36,6 +36,19 @@ def test_status_without_a_daemon_tells_what_is_remembered(shop: Workshop) -> Non
         "paused_until": None,
         "pending": 1,
     }
+
+
+def test_status_tells_why_a_sweep_is_held_and_what_to_do(shop: Workshop) -> None:
+    ids = tuple(f"c{number:02}" for number in range(30))
+    remedy = "decide now: inbox-watcher release support"
+    hold = Hold("absences", NOW, ids, 40, "a complete sweep lacks 30 of 40", remedy)
+    shop.fill(Commit("support", remembered(hold=hold)))
+    said = "".join(shop.run("status", secrets=False).stdout.split())
+    assert "acompletesweeplacks30of40" in said  # the table may break the line anywhere
+    assert "inbox-watcherreleasesupport" in said
+    _, source, _ = json_lines(shop.run("status", "--json").stdout)
+    assert (source["hold"]["kind"], source["hold"]["known"]) == ("absences", 40)
+    assert source["hold"]["ids"] == list(ids)
 
 
 def test_status_tells_a_pause(shop: Workshop) -> None:

@@ -24,6 +24,7 @@ def main() -> int:
     asked.add_argument("--pages", type=int, default=10_000, help="pages for each provider")
     asked.add_argument("--provider", choices=["all", *SUBJECTS], default="all")
     asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--first", type=int, default=0, help="number of the first page")
     asked.add_argument("--only", type=int, help="one page, by its number")
     asked.add_argument("--save", type=Path, help="with --only: write the answer's body here")
     options = asked.parse_args()
@@ -34,7 +35,7 @@ def main() -> int:
                 options.save.write_bytes(body(name, options.seed, options.only))
             print(Trial(name, options.seed).run(options.only, measure=True, onward=True))
         return 0
-    return max(fuzz(name, options.seed, options.pages) for name in names)
+    return max(fuzz(name, options.seed, options.first, options.pages) for name in names)
 
 
 def body(name: str, seed: int, number: int) -> bytes:
@@ -53,7 +54,7 @@ def body(name: str, seed: int, number: int) -> bytes:
     return kept[0]
 
 
-def fuzz(name: str, seed: int, pages: int) -> int:
+def fuzz(name: str, seed: int, first: int, pages: int) -> int:
     """Try so many pages of one provider, say what came of them; 1 if any failed."""
     trial = Trial(name, seed)
     trial.run(0)  # what is imported and compiled once is nobody's memory
@@ -64,7 +65,7 @@ def fuzz(name: str, seed: int, pages: int) -> int:
     largest: tuple[int, int, Outcome] | None = None
     size = events = decided = 0
     began = time.monotonic()
-    for number in range(pages):
+    for number in range(first, first + pages):
         try:
             outcome = trial.run(number)
         except Exception as error:  # noqa: BLE001 - whatever it is, it was not declared
@@ -87,7 +88,7 @@ def fuzz(name: str, seed: int, pages: int) -> int:
         if largest is None or outcome.memory > largest[0]:
             largest = (outcome.memory, number, outcome)
     wall = time.monotonic() - began
-    print(f"{name}, seed {seed}: {sum(results.values()):,} pages, {size / MEGABYTE:,.0f} MiB, "
+    print(f"{name}, seed {seed}: {sum(results.values()):,} pages from {first}, {size / MEGABYTE:,.0f} MiB, "
           f"{wall:,.0f} s, {pages / wall:,.0f} pages/s")  # fmt: skip
     print("  by request: " + ", ".join(f"{key} {n:,}" for key, n in motions.most_common()))
     for (spoiled, result), count in sorted(results.items()):

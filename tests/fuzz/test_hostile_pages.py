@@ -89,7 +89,7 @@ def test_the_command_says_what_it_did_and_makes_a_page_again(tmp_path: Path) -> 
 
     done = run("--pages", "5", "--seed", "2")
     assert done.returncode == 0, done.stderr
-    assert "leadping, seed 2: 5 pages" in done.stdout
+    assert "leadping, seed 2: 5 pages from 0" in done.stdout
     assert "slowest: page" in done.stdout
     body = tmp_path / "body"
     again = run("--seed", "2", "--only", "3", "--save", str(body))

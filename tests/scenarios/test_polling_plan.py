@@ -292,6 +292,48 @@ async def test_activity_lines_that_come_later_are_no_messages_and_hide_nothing(
     assert sorted(seen) == sorted(row[:2] for row in stage.expect())
 
 
+# -- look-ups
+
+LOOK_UPS = {
+    "chatwoot": ["/api/v1/accounts/1/conversations/{id}"],
+    "highlevel": ["/conversations/search", "/conversations/{id}"],
+    "leadping": ["/conversations/lead/{lead}", "/conversations/lead/{lead}", "/leads/{lead}"],
+}
+"""What is asked about a row that a sweep lacked, the least telling question last: lists first, for
+they show a row that only moved; the provider's word that it is deleted settles the rest."""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_suspect_costs_no_more_look_ups_than_it_takes_to_prove(
+    stage: Stage, provider: str
+) -> None:
+    stage.poll_every, stage.sweep_every = "1m", "5m"
+    account = stage.watch(provider, "sales", "1", conversations=8)
+    async with stage.running():
+        await stage.baseline()
+        await anyio.sleep(10)
+        gone = account.living()[3]
+        alone = [c for c in account.living() if c.state.contact.id == gone.state.contact.id]
+        stage.world.delete(gone)
+        before = len(stage.faults[provider].log)
+        await anyio.sleep(3600)
+        log = stage.faults[provider].log[before:]
+    assert stage.got() == stage.expect()
+    names = {"id": gone.id, "lead": gone.state.contact.id}
+    asked = [path.format(**names) for path in LOOK_UPS[provider]]
+    about = [
+        seen.path
+        for seen in log
+        if names["id"] in (*seen.path.split("/"), seen.params.get("id"))
+        or f"/{names['lead']}" in seen.path
+    ]
+    if provider == "highlevel":  # its id sets suspect the row before the sweep does
+        suspicions = about.count(asked[0]) - 1
+        assert suspicions <= 2 * len(("unread", "unassigned"))
+        about = about[suspicions:]
+    assert about == asked * len(alone)
+
+
 # -- keys that vanish or are renamed
 
 VANISHING: Mapping[str, tuple[bytes, bytes]] = {
