@@ -33,7 +33,7 @@ MOST_PARTS = 5_000
 """Values within one attribute."""
 
 MOST_LABELS = 1_000
-MOST_COMPLAINTS = 100
+MOST_COMPLAINTS = 20
 LARGEST_COUNT = 2**53
 """Beyond it, JSON's readers no longer agree on a number."""
 
