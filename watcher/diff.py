@@ -57,9 +57,14 @@ def merge(old: Believed | None, seen: Observation) -> Believed:
 def adopt(old: Believed, seen: Observation, paths: frozenset[str]) -> Believed:
     """Take over silently what the row shows under paths that were never shown before.
 
-    `paths` are the leaf paths seen so far; the result is what the change is told against.
+    `paths` are the leaf paths seen so far; the result is what the change is told against. A first
+    message that is later than all that was known is news all the same: until then the row showed
+    only a line of the system's.
     """
     fresh = {path: value for path, value in seen.fields.items() if path not in paths}
+    first, known = fresh.get("last_message"), old.conversation.last_activity_at
+    if first is not None and first.at is not None and known is not None and first.at > known:
+        del fresh["last_message"]
     return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
 
 

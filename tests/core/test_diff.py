@@ -63,7 +63,15 @@ def test_what_was_never_shown_before_is_taken_over_silently(first: Any, second: 
     told = diff(adopt(old, second, shown), new)
     names = {name for change in told for name in change.changes}
     heads = {path.partition(".")[0] for path in shown}
-    assert names <= heads
+    assert names <= heads | {"last_message"}  # which is news where it is later than all known
+
+
+def test_the_first_message_after_a_line_of_the_systems_is_news_and_an_older_one_is_not() -> None:
+    empty = merge(None, row("c1", last_activity_at=message("", at=5).at))
+    for at, told in ((4, []), (5, []), (6, ["conversation.message"])):
+        shown = row("c1", last_message=message("hi", at=at))
+        changes = diff(adopt(empty, shown, frozenset({"last_activity_at"})), merge(empty, shown))
+        assert [change.type for change in changes] == told
 
 
 A, B = Reference("u1", "Ana"), Reference("u2", "Ben")

@@ -60,15 +60,15 @@ BLURRED = answer(page({"id": 0, "isUnread": []}))
         (
             Desk(all=DEAD, lead=DEAD, inbox=EMPTY),  # a challenge, and the token works
             "access_lost",
-            "all lead inbox",
+            "all lead inbox lead",
         ),
         (
             Desk(all=EMPTY, archived=EMPTY, lead=OWNER, inbox=EMPTY),
             "access_lost",
-            "all archived lead inbox",
+            "all archived lead inbox lead",
         ),
-        (Desk(all=OWNER, lead=OWNER, inbox=EMPTY), "access_lost", "all lead inbox"),
-        (Desk(all=OWNER, lead=FORBIDDEN, inbox=EMPTY), "access_lost", "all lead inbox"),
+        (Desk(all=OWNER, lead=OWNER, inbox=EMPTY), "access_lost", "all lead inbox lead"),
+        (Desk(all=OWNER, lead=FORBIDDEN, inbox=EMPTY), "access_lost", "all lead inbox lead"),
         (Desk(all=OTHERS, archived=BAD, lead=LIVE), "unknown", "all archived lead"),
         (Desk(all=OTHERS, archived=BLURRED, lead=LIVE), "unknown", "all archived lead"),
         (Desk(all=BAD, lead=LIVE), "found", "all lead"),
@@ -83,6 +83,18 @@ def test_an_absence_is_looked_up_until_something_is_proved(
     assert " ".join(desk.asked) == asked
     if desk.asked == ["all"]:
         assert [seen.id for seen in steps[-1].rows] == ["c-9", "c-1"]
+
+
+def test_a_token_that_is_renewed_meanwhile_takes_no_access_away() -> None:
+    leads = [DEAD, LIVE]
+    desk = Desk(all=EMPTY, archived=EMPTY, inbox=EMPTY)
+
+    def serve(request: Request) -> Response:
+        return leads.pop(0) if request.path == "/leads/l-1" else desk(request)
+
+    steps = [parsed for _, parsed in walk(provider(), look_up(), serve)]
+    assert steps[-1].verdict == "found"
+    assert leads == []
 
 
 def test_a_look_up_walks_all_pages_of_the_lead() -> None:

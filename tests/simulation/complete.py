@@ -52,8 +52,10 @@ class Completeness:
                 continue
             if there and past.created <= self.baselined and self.kind != "leadping":
                 continue  # joins silently
-            told = any(now is there for _, now, _ in _within(story, start, end + LATE))
-            if not told:
+            beliefs = [now for _, now, _ in _within(story, start, end + LATE)]
+            if not there and True not in beliefs:
+                continue  # it was gone before anybody had to know it
+            if there not in beliefs:
                 what = "appeared" if there else f"went ({reason})"
                 self.wrong(start, f"{subject} {what} and stayed so until {end:.0f}: never told")
         for field in FIELDS:

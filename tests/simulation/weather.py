@@ -3,8 +3,9 @@
 Law: an ASGI application around a fake; it alters answers, never the world. What fails is drawn from
 the seed, request by request; what is logged here is what the oracle excuses.
 
-A fault is something that a provider or a network does. Not among them: a look-up that says 404 (or
-an equally plain "gone") of a conversation that is there. Such a provider is believed.
+A fault is something that a provider or a network does. Not among them: a look-up that says 404 of a
+conversation that is there, or refuses the same one twice while it answers other requests. Such a
+provider is believed.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Weather:
         self.requests = 0
         self.counts: Counter[str] = Counter()
         self.calm = False
-        self.refused_until = 0.0
+        self._refused = ""
         self._windows = [w for w in plan.windows if w.source in (None, source.name)]
         self._rng = rng
         self._now, self._life, self._lying, self._say = now, life, lying, say
@@ -110,6 +111,9 @@ class Weather:
         lists = path.endswith(("/conversations", "/conversations/search", "/conversations/my"))
         if kind in ("http_400", "http_404"):
             return lists and "id" not in query
+        if kind in ("http_401", "http_403") and not lists:  # once a chance, twice a plain word
+            again, self._refused = self._refused == path, path
+            return not again
         if kind == "paging":
             return lists and (b"continuationToken" in body or "startAfterDate" in query)
         if kind in (*LIES, "keys"):

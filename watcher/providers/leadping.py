@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field
@@ -108,18 +108,23 @@ class LookUpAt:
 
 @dataclass(frozen=True, slots=True)
 class LeadAt:
-    """The lead itself, whose lists lacked the conversation (`others`: but showed others)."""
+    """The lead itself, whose lists lacked the conversation (`others`: but showed others). `vouched`:
+    it was refused once, and the token works.
+    """
 
     lead: str
     others: bool
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class VouchAt:
-    """A look at the inbox, whether the token still works; if so, `verdict` holds."""
+    """A look at the inbox, whether the token still works; if so, `lead` is asked once more (the token
+    may have been renewed just now), or (None) nothing can be told.
+    """
 
     ask: Ask
-    verdict: Literal["access_lost", "unknown"]
+    lead: LeadAt | None = None
 
 
 class Leadping:
@@ -177,7 +182,7 @@ class Leadping:
             case LookUp():
                 lead = motion.conversation.contact.id
                 if not lead:
-                    return VouchAt(replace(ask, size=1), "unknown")
+                    return VouchAt(replace(ask, size=1))
                 path = f"/conversations/lead/{quote(lead, safe='')}"
                 return LookUpAt(replace(ask, path=path, direction="asc"), motion, lead)
         raise ValueError(f"Leadping has no such walk: {motion}")
@@ -207,8 +212,10 @@ class Leadping:
                 return self._look_up(position, response)
             case LeadAt():
                 return self._lead(position, response)
-            case VouchAt(ask, verdict):
-                return replace(_page(hear(ask, response, raw=self._raw)), verdict=verdict)
+            case VouchAt(ask, None):
+                return replace(_page(hear(ask, response, raw=self._raw)), verdict="unknown")
+            case VouchAt(ask, lead):
+                return _page(hear(ask, response, raw=self._raw), lead)
         raise ValueError(f"no position of Leadping: {position}")
 
     def _look_up(self, at: LookUpAt, response: Response) -> Page:
@@ -243,13 +250,15 @@ class Leadping:
 
         Its contract has 404 for an unknown lead and describes 401 as "The user does not own this
         lead". A 401 or 403 may be about the token all the same, whether or not it carries a Bearer
-        challenge, so the inbox is asked before it counts as lost access. Deletion is soft
+        challenge, so the inbox and the lead are asked once more before it counts. Deletion is soft
         (`deletedAt`); whether a deleted lead is still answered is not published: both are understood.
         """
         if response.status in (404, 410):
             return Page(verdict="deleted")
         if response.status in (401, 403):
-            return Page(next=VouchAt(replace(self._inbox, size=1), "access_lost"))
+            if at.vouched:
+                return Page(verdict="access_lost")
+            return Page(next=VouchAt(replace(self._inbox, size=1), replace(at, vouched=True)))
         judge(response, refused=refused)
         if read_lead(response).deleted_at is not None:
             return Page(verdict="deleted")
