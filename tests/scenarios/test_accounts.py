@@ -1,39 +1,33 @@
-"""The accounts of a few hundred events, settled; and that settling finds what is wrong."""
+"""A source that points to another account, and back: each time all begins anew."""
 
 from __future__ import annotations
 
-import dataclasses
-
+import anyio
 import pytest
-from accounts import settle_accounts, verdict
-
-from watcher.records import DeliveryQuery
-from watcher.store._outbox import Owed
+from stage import Stage
 
 
-async def test_all_is_delivered_or_dead_in_order_and_repeated_only_after_a_death() -> None:
-    books, store = await settle_accounts(300, seed=7)
-    figures = await verdict(books, store)
-    assert figures["deliveries"] == 600
-    assert min(figures[one] for one in ("delivered", "dead", "deaths", "failed", "429", "bug")) > 0
-    assert 0 < figures["repeats"] <= figures["excused"]
+@pytest.mark.parametrize("provider", ["chatwoot", "highlevel", "leadping"])
+async def test_an_account_that_is_watched_again_tells_again(stage: Stage, provider: str) -> None:
+    first = stage.watch(provider, "sales", "1", conversations=6)
+    away = next(c for c in first.conversations.values() if not c.state.archived)
 
+    async def archive_it() -> None:
+        async with stage.running():
+            await stage.baseline()
+            stage.world.archive(away)
+            await anyio.sleep(900)
 
-async def test_the_verdict_finds_what_is_lost_repeated_or_out_of_order() -> None:
-    books, store = await settle_accounts(60, seed=3)
-    await verdict(books, store)
-    accepted = books.accepted["crm"]
-    books.accepted["crm"] = accepted[1:]
-    with pytest.raises(AssertionError, match="said to be delivered"):
-        await verdict(books, store)
-    books.accepted["crm"] = [*accepted, accepted[-1], accepted[-1], accepted[-1]]
-    with pytest.raises(AssertionError, match="came 4 times"):
-        await verdict(books, store)
-    books.accepted["crm"] = accepted[::-1]
-    with pytest.raises(AssertionError, match="out of order"):
-        await verdict(books, store)
-    books.accepted["crm"] = accepted
-    (first, *_) = await store.deliveries(DeliveryQuery(state="delivered"))
-    store._keep(Owed(dataclasses.replace(first, state="pending")))
-    with pytest.raises(AssertionError):
-        await verdict(books, store)
+    await archive_it()
+    stage.restart_with()
+    stage.watch(provider, "sales", "2", conversations=4)
+    stage.world.unarchive(away)
+    async with stage.running():
+        await stage.baseline()
+    stage.restart_with()
+    stage.watch_again(provider, "sales", first)
+    await archive_it()
+    told = stage.inbox.of("conversation.archived")
+    assert [event["subject"] for event in told] == [away.id, away.id]
+    assert len({event["id"] for event in told}) == 2
+    assert len(stage.inbox.of("source.baselined")) == 3

@@ -100,6 +100,9 @@ class Completeness:
         limit = self.reign.prompt(start, end)
         if limit is None or written < start - 1.5:
             return  # an older one, which is only seen again
+        before = [there for at, there, _ in story if at <= start]
+        if not before or not before[-1]:
+            return  # a new row may be held until the sweep
         shown = [plain for _, _, plain in _within(story, start, limit) if plain is not None]
         if not any(plain["last_message"] in (value, ...) for plain in shown):
             text = f"{subject}: the message {value} of {start:.0f} was not told by {limit:.0f}"

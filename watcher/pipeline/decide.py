@@ -156,6 +156,10 @@ class _Builder:
         self.state = state
         self.look = look
         self.live = state.baselined is not None
+        # An account that a source comes back to is another turn: its conversations' counts begin
+        # anew, and their events are not those of the first time.
+        turn = state.counts.get("baselined", 0)
+        self._account = watch.account if turn <= 1 else f"{watch.account}#{turn}"
         self.failed: list[tuple[str, str]] = []
         self._snapshots: list[Snapshot] = []
         self._events: list[Event] = []
@@ -244,7 +248,7 @@ class _Builder:
         )
         after = self.look.before.get(subject, self.look.previous)
         event = Event(
-            id=derive_id(self.watch.source, self.watch.account, subject, change.type, *what),
+            id=derive_id(self.watch.source, self._account, subject, change.type, *what),
             type=change.type,
             source=self.watch.source,
             subject=subject,
