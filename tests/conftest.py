@@ -1,4 +1,4 @@
-"""What all tests share: the asyncio backend (aiosqlite knows no other) Hypothesis profiles,
+"""What all tests share: the asyncio backend (aiosqlite knows no other), Hypothesis profiles,
 and that what a command sets up for its process ends with its test.
 """
 
