@@ -36,7 +36,7 @@ def connection(
     return Connection(base_url, credentials, Budget("test", 1000, 1.0), quota, **limits)
 
 
-async def ask(to: Connection | str, request: Request = LISTING) -> Response:
+async def ask(to: Connection | str, request: Request = LISTING, **options: Any) -> Response:
     to = connection(to) if isinstance(to, str) else to
-    async with Transport(Clock()) as transport:
+    async with Transport(Clock(), **options) as transport:
         return await transport.send(to, request, urgent=True)
