@@ -16,6 +16,8 @@ from .subjects import SUBJECTS
 from .trial import MEGABYTE, Outcome, Trial
 
 MOST_FAILURES = 10
+TELL_EVERY = 5_000
+"""Pages between two lines that say how far it is."""
 
 
 def main() -> int:
@@ -66,6 +68,10 @@ def fuzz(name: str, seed: int, first: int, pages: int) -> int:
     size = events = decided = 0
     began = time.monotonic()
     for number in range(first, first + pages):
+        if number > first and (number - first) % TELL_EVERY == 0:
+            pace = (number - first) / (time.monotonic() - began)
+            print(f"{name}: {number - first:,} pages, {pace:,.0f} pages/s, {len(failures)} kinds of "
+                  "failure", file=sys.stderr, flush=True)  # fmt: skip
         try:
             outcome = trial.run(number)
         except Exception as error:  # noqa: BLE001 - whatever it is, it was not declared

@@ -129,7 +129,7 @@ class Maker:
         lists = [one for one in _nodes({"": plain}) if isinstance(one, list)]
         if lists:
             rows = rng.choice(lists)
-            most = rng.choices((30, 300, 3_000, 12_000), weights=(900, 80, 15, 5))[0]
+            most = rng.choices((30, 300, 3_000, 12_000), weights=(930, 60, 7, 3))[0]
             what = [*rows, *(self._value(0) for _ in range(3))]
             if rng.random() < 0.5:
                 what = rows or what
@@ -271,7 +271,7 @@ class Maker:
                 return f"@raw:{len(self.raw) - 1}@"
             case 9:
                 sizes = (100, 3_000, 120_000, 2_000_000)
-                size = rng.choices(sizes, weights=(800, 180, 18, 2))[0]
+                size = rng.choices(sizes, weights=(860, 133, 6, 1))[0]
                 return rng.choice(("a", "é", "🙂", "\n", ",", "[")) * size
             case 10:
                 return chr(rng.randrange(0x110000)) * rng.randrange(1, 4)

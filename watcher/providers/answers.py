@@ -45,10 +45,12 @@ LONGEST_WISH = 86_400.0
 """Seconds of `Retry-After` that are believed: after a day a provider is asked again."""
 
 _HALF = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
-"""Half a surrogate pair, in a text without escaped backslashes."""
+"""Half a surrogate pair, in a text without escaped backslashes. It begins with plain letters, which
+are looked for several times as fast as alternatives are.
+"""
 
 
 def http_date(value: str) -> datetime | None:
