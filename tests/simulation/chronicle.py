@@ -158,7 +158,8 @@ class Chronicle:
                 if not silent and not quiet:
                     self.wrong(look.at, f"{name}: {field} before {before}, told last: {old[field]}")
             elif believed is None and field != "channel" and not self._ever(past, field, before):
-                self.wrong(look.at, f"{name}: {field} before {before} never stood")
+                if before is not None or not self._hidden(past, field, look.seen):
+                    self.wrong(look.at, f"{name}: {field} before {before} never stood")
             old[field] = before
         for field in FIELDS:
             if old[field] is ...:
@@ -167,6 +168,12 @@ class Chronicle:
 
     def _ever(self, past: Past, field: str, value: object) -> bool:
         return any(value == shown for _, _, shown in past.runs(field))
+
+    def _hidden(self, past: Past, field: str, until: float) -> bool:
+        """Tell whether no row may have shown a field since the baseline began."""
+        since = self.began - self.reign.slack(self.began)
+        indices = range(max(past.at(since), 0), past.at(until) + 1)
+        return any(field in past.moments[index].hidden for index in indices)
 
     def _named(self, look: Look, name: str, old: Plain, told: Plain) -> None:
         """Check the types and their fields against the contract's table."""

@@ -141,9 +141,9 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
         ("highlevel", "leadping", "chatwoot", "highlevel", "leadping", "chatwoot", "leadway")
     )
     kind = "highlevel" if provider == "leadway" else provider
-    paces = (480, 600, 900) if kind == "highlevel" else (150, 300, 600)
+    paces = (600, 900, 1500) if kind == "highlevel" else (240, 480, 900)
     poll = rng.choice(paces) * (1 + count) / 2  # so that a day costs the same for all
-    sweep = max(poll, rng.choice((1200, 1800, 1800, 3600, 3600, 7200)))
+    sweep = max(poll, rng.choice((1800, 2700, 3600, 3600, 7200, 10_800)))
     slow = rng.choice((0.0, 0.2, 2.0, 12.0))
     options: dict[str, object] = {}
     if kind == "leadping":
@@ -176,7 +176,7 @@ def _slowed(source: SourcePlan, seed: int) -> SourcePlan:
     """Let some providers take so long that several polls go between the pages of a sweep."""
     if chance(seed, f"slow {source.name}").random() > 0.12:
         return source
-    return replace(source, latency=(10.0, 45.0), poll_every=150.0, sweep_every=3600.0)
+    return replace(source, latency=(10.0, 45.0), poll_every=240.0, sweep_every=5400.0)
 
 
 def _windows(
