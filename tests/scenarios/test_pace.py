@@ -11,6 +11,7 @@ from stage import Stage
 from watcher.model import from_plain
 from watcher.records import DeliveryQuery
 from watcher.simulator import Account
+from watcher.simulator.faults import Fault
 
 
 def quiet(stage: Stage, conversations: int = 4, every: str = "20s") -> tuple[Account, list[Any]]:
@@ -120,6 +121,22 @@ async def test_an_acknowledgement_ends_repeats_until_the_state_changes_again(sta
     assert [line.kind for line in await stage.store.history([cancelled[0].key])] == ["cancelled"]
 
 
+async def test_a_source_that_answers_slowly_makes_no_alarm_come_twice(stage: Stage) -> None:
+    _account, conversations = quiet(stage, 8, every="30s")
+    stage.rules = "- {name: nag, when: conversation.unread, for: 5m, notify: crm}"
+    async with stage.running():
+        await stage.baseline()
+        for one in conversations[:6]:
+            stage.world.message(one, "hello?")
+        await anyio.sleep(200)
+        # Six questions of forty seconds, one after the other: longer than any lease.
+        stage.faults["chatwoot"].plan(Fault(delay=40), lambda seen: "/conversations/" in seen.path)
+        await anyio.sleep(3600)
+    assert stage.inbox.attempts == 6
+    outbox = await stage.store.deliveries(DeliveryQuery())
+    assert [(one.state, one.attempt) for one in outbox] == 6 * [("delivered", 1)]
+
+
 async def test_one_message_of_a_conversation_in_ten_minutes(stage: Stage) -> None:
     _account, (first, second, *_) = quiet(stage)
     stage.rules = (
@@ -184,7 +201,7 @@ async def test_a_throttle_whose_message_died_lets_the_next_one_through(stage: St
 
 
 async def test_a_digest_collects_and_goes_out_on_the_quarter_of_the_hour(stage: Stage) -> None:
-    _account, conversations = quiet(stage)
+    _account, conversations = quiet(stage, 8, every="30s")
     stage.rules = "- {name: news, when: conversation.message, digest: 15m, notify: crm}"
     async with stage.running():
         await stage.baseline()

@@ -94,6 +94,24 @@ async def test_leases_end_for_one_receiver_whose_dispatcher_has_ended(store: Sto
     assert [d.attempt for d in await store.claim("crm", at(0), lease=LEASE, limit=9)] == [2]
 
 
+async def test_leases_of_one_receiver_are_renewed_also_when_they_are_over(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm")))
+    assert await ids(store) == "e1"
+    await store.claim("crm", at(0), lease=LEASE, limit=9)
+    await store.renew("team", at(200))
+    assert await ids(store, 199) == ""
+    assert [d.attempt for d in await store.claim("crm", at(60), lease=LEASE, limit=9)] == [2]
+    assert await ids(store, 200) == "e1"
+
+
+async def test_what_nobody_has_taken_gets_no_lease(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c2"))
+    (first,) = await take(store, limit=1)
+    await store.settle([settlement(first, "pending")])
+    await store.renew("team", at(500))
+    assert await ids(store, 90) == "2 1"
+
+
 async def test_a_later_one_of_the_same_conversation_waits_for_the_earlier(store: Store) -> None:
     await fill(store, of("1", "c1"), of("2", "c1"), of("other", "c2"))
     (first, _) = await take(store)

@@ -212,6 +212,10 @@ async def unclaim(pair: Pair) -> None:
     await pair.both(lambda store: store.unclaim())
 
 
+async def renew(pair: Pair, receiver: str, lease: int) -> None:
+    await pair.both(lambda store: store.renew(receiver, pair.now + timedelta(seconds=lease)))
+
+
 acts = st.one_of(
     step(write, commit=commits()),
     step(write, commit=commits()),
@@ -260,6 +264,7 @@ acts = st.one_of(
     ),
     step(prune, events=seconds, deliveries=seconds),
     step(unclaim),
+    step(renew, receiver=receivers, lease=st.integers(1, 4)),
 )
 
 

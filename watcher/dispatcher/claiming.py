@@ -2,13 +2,14 @@
 paused.
 
 Law: whatever is claimed here is sent, settled or given back; how much may go out is decided by
-`watcher.pipeline`.
+`watcher.pipeline`. What is still under way is never claimed again, however long it takes: its leases
+are renewed before anything else is claimed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.dispatcher.ground import Ground, Message
@@ -31,7 +32,7 @@ class Claiming:
     def __init__(self, ground: Ground, log: Any) -> None:
         self._ground = ground
         self._log = log
-        self._looked = ground.clock()
+        self._looked = self._leased = ground.clock()
 
     async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
         """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
@@ -41,6 +42,7 @@ class Claiming:
         as one digest. One that is paused gets a single message once its pause is over.
         """
         now = self._looked = self._ground.clock()
+        await self._renew(now, busy)
         free = self._ground.plan.slots - busy
         if free <= 0 or state.off:
             return []
@@ -51,6 +53,17 @@ class Claiming:
         if self._ground.plan.policy.limit is not None:
             return [] if busy else await self._limited(now, probing=state.paused is not None)
         return [[message] for message in await self._free(now, free)]
+
+    async def _renew(self, now: datetime, busy: int) -> None:
+        """Renew the leases of what is under way before the first of them can end. A timer's source
+        may take minutes to answer, and the last message of a round waits for all before it.
+        """
+        lease = self._ground.plan.lease
+        if busy and not timedelta(0) <= now - self._leased < lease / 2:
+            await self._ground.store.renew(self._ground.plan.name, now + lease)
+            self._leased = now
+        elif not busy:
+            self._leased = now
 
     async def wait(self, state: ReceiverState, busy: int) -> float:
         """Give the seconds until something may be due that is not yet."""

@@ -32,8 +32,8 @@ class ReceiverPlan:
     """One configured receiver, ready to be sent to.
 
     `target` fingerprints where it points, without showing it. `slots` is how many messages may be
-    on the wire at once. `lease` is longer than any attempt can take. `disclosure` is what of an
-    event it may see.
+    on the wire at once. `lease` is longer than any attempt can take; what waits before its attempt
+    has it renewed. `disclosure` is what of an event it may see.
     """
 
     name: str

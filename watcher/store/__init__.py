@@ -134,6 +134,12 @@ class Store(Protocol):
         """
         ...
 
+    async def renew(self, receiver: str, until: datetime) -> None:
+        """Let all leases of a receiver end at `until`, also those that are over: called by its
+        dispatcher, the only one that claims for it, about what it has not settled yet.
+        """
+        ...
+
     async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
         """Give when the receiver's next pending delivery is due, leases and order left aside: of
         those due later than `after`, or (None) of all, perhaps in the past; None if there is none.

@@ -180,6 +180,9 @@ UNCLAIM = """
 UPDATE deliveries SET lease = NULL
 WHERE lease IS NOT NULL AND (:receiver IS NULL OR receiver = :receiver)
 """
+RENEW = """
+    UPDATE deliveries SET lease = :until
+    WHERE receiver = :receiver AND state = 'pending' AND lease IS NOT NULL"""
 
 SHIFT = """
     UPDATE deliveries

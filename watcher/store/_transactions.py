@@ -39,6 +39,7 @@ __all__ = [
     "commit",
     "expire_silence",
     "prune",
+    "renew",
     "retry",
     "save_receiver",
     "settle",
@@ -226,6 +227,12 @@ def save_receiver(connection: sqlite3.Connection, state: ReceiverState) -> None:
     """Remember a receiver's state."""
     document = _rows.RECEIVER.dump_json(state).decode()
     connection.execute(_queries.SAVE_RECEIVER, (state.name, document))
+
+
+def renew(connection: sqlite3.Connection, receiver: str, until: datetime) -> None:
+    """Let all leases of a receiver end later."""
+    given = {"receiver": receiver, "until": _rows.micros(until)}
+    connection.execute(_queries.RENEW, given)
 
 
 def unclaim(connection: sqlite3.Connection, receiver: str | None) -> None:

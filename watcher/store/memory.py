@@ -221,6 +221,11 @@ class MemoryStore(Beliefs, Notes):
             if receiver in (None, owed.delivery.receiver):
                 self._outbox.put(replace(owed, lease=None))
 
+    async def renew(self, receiver: str, until: datetime) -> None:
+        for owed in tuple(self._outbox.values()):
+            if owed.lease is not None and owed.waits and owed.delivery.receiver == receiver:
+                self._outbox.put(replace(owed, lease=until))
+
     async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
         dues = (owed.delivery.due for owed in self._outbox.waiting(receiver))
         return min((due for due in dues if after is None or due > after), default=None)

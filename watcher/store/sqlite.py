@@ -217,6 +217,9 @@ class SqliteStore:
     async def expire_silence(self, silence: str, now: datetime) -> bool:
         return await self._write(_transactions.expire_silence, silence, now)
 
+    async def renew(self, receiver: str, until: datetime) -> None:
+        await self._write(_transactions.renew, receiver, until)
+
     async def unclaim(self, receiver: str | None = None) -> None:
         await self._write(_transactions.unclaim, receiver)
 
