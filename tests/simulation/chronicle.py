@@ -157,9 +157,13 @@ class Chronicle:
                 quiet = field in self._quiet and self._ever(past, field, before)
                 if not silent and not quiet:
                     self.wrong(look.at, f"{name}: {field} before {before}, told last: {old[field]}")
-            elif believed is None and field != "channel" and not self._ever(past, field, before):
-                if before is not None or not self._hidden(past, field, look.seen):
-                    self.wrong(look.at, f"{name}: {field} before {before} never stood")
+            elif (
+                believed is None
+                and field != "channel"
+                and not self._ever(past, field, before)
+                and (before is not None or not self._hidden(past, field, look.seen))
+            ):
+                self.wrong(look.at, f"{name}: {field} before {before} never stood")
             old[field] = before
         for field in FIELDS:
             if old[field] is ...:

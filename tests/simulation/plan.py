@@ -144,6 +144,9 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
     paces = (600, 900, 1500) if kind == "highlevel" else (240, 480, 900)
     poll = rng.choice(paces) * (1 + count) / 2  # so that a day costs the same for all
     sweep = max(poll, rng.choice((1800, 2700, 3600, 3600, 7200, 10_800)))
+    page_size = rng.choice((10, 20, 50))
+    if kind == "highlevel" and page_size == 10:
+        sweep *= 2  # many pages, each way
     slow = rng.choice((0.0, 0.2, 2.0, 12.0))
     options: dict[str, object] = {}
     if kind == "leadping":
@@ -162,7 +165,7 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
         rows=rng.choice((0, 2, 12, 20, 30, 60)),
         poll_every=poll,
         sweep_every=sweep,
-        page_size=rng.choice((10, 20, 50)),
+        page_size=page_size,
         latency=(0.05, 0.1 + slow),
         changes=rng.choice((20, 60, 150)) / DAY,
         errors=stormy * rng.choice((0.0, 0.01, 0.05, 0.2)),
