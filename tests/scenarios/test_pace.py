@@ -201,7 +201,7 @@ async def test_a_throttle_whose_message_died_lets_the_next_one_through(stage: St
 
 
 async def test_a_digest_collects_and_goes_out_on_the_quarter_of_the_hour(stage: Stage) -> None:
-    _account, conversations = quiet(stage, 8, every="30s")
+    _account, conversations = quiet(stage)
     stage.rules = "- {name: news, when: conversation.message, digest: 15m, notify: crm}"
     async with stage.running():
         await stage.baseline()
