@@ -170,6 +170,14 @@ class Chronicle:
                 old[field] = told[field]
         return old
 
+    def _left_out(self, plain: Plain) -> frozenset[str]:
+        """Give what the row of a state leaves out and may be doubted of: HighLevel's rows have no
+        assignee when there is none. Where no row of a page has one, the old one stands until the
+        rest of the walk has been read.
+        """
+        gone = self.kind == "highlevel" and plain["assignee"] is None
+        return frozenset({"assignee"}) if gone else frozenset()
+
     def _ever(self, past: Past, field: str, value: object) -> bool:
         return any(value == shown for _, _, shown in past.runs(field))
 
@@ -209,7 +217,7 @@ class Chronicle:
                 for field in FIELDS
                 if told[field] != moment.plain[field]
                 and not (
-                    field in (moment.hidden | doubtful)
+                    field in (moment.hidden | doubtful | self._left_out(moment.plain))
                     and (old is None or silently_equal(self.kind, field, old, told))
                 )
             ]
