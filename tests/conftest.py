@@ -4,8 +4,10 @@ and that what a command sets up for its process ends with its test.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +19,16 @@ settings.register_profile(
     "ci", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpx looks for it at each request to an application in this process; that it is not there is
+    # told at once like this, without a look into every folder of the path.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run single files in this process; whole folders are left to pytest-xdist."""
+    return 0 if all(".py" in argument for argument in config.args) else None
 
 
 @pytest.fixture

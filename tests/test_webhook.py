@@ -19,8 +19,9 @@ from support.loopback import answer, serving
 from watcher.clock import wall_clock
 from watcher.errors import ConfigError, Problem
 from watcher.model import Event, Result
-from watcher.notify import Answer, Notice, Notifier
+from watcher.notify import Notice, Notifier
 from watcher.notify.webhook import WebhookNotifier, read_answer
+from watcher.records import Answer
 from watcher.transport import Transport
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of tests, 32 bytes long").decode()

@@ -86,15 +86,27 @@ def test_schema_prints_a_valid_json_schema_that_knows_the_providers() -> None:
     )
 
 
-def test_the_program_s_main_module_costs_apprise_s_workers_nothing() -> None:
-    """Each worker process imports it again (anyio.to_process), and needs nothing of the daemon."""
-    question = "import sys, watcher.__main__; print(*sorted(sys.modules))"
+def loaded_by(module: str) -> set[str]:
+    """Give the modules that a process has loaded once it has imported one of ours."""
+    question = f"import sys, {module}; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", question], capture_output=True, text=True, check=True
     )
-    loaded = done.stdout.split()
-    assert "watcher.cli" in loaded
-    assert not {"typer", "rich", "pydantic", "watcher.daemon"} & set(loaded)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["watcher.__main__", "watcher.notify._apprise_worker"])
+def test_what_apprise_s_workers_import_costs_nothing(module: str) -> None:
+    """Each worker imports the main module again (anyio.to_process), and needs nothing of ours."""
+    loaded = loaded_by(module)
+    assert module.rpartition(".")[0] in loaded
+    assert not {"typer", "rich", "pydantic", "jinja2", "watcher.model", "watcher.daemon"} & loaded
+
+
+def test_the_daemon_brings_no_interactive_shell() -> None:
+    loaded = loaded_by("watcher.cli.application")
+    assert {"cel", "watcher.daemon"} <= loaded
+    assert not {"cel.cli", "prompt_toolkit", "apprise"} & loaded
 
 
 def test_demo_shows_the_watcher_at_work_for_as_long_as_is_asked() -> None:

@@ -20,12 +20,13 @@ from doc_pages import Block, blocks, code, read, rows
 from watcher.clock import wall_clock
 from watcher.errors import SourceUnavailable
 from watcher.model import CONVERSATION, Event, from_plain
-from watcher.notify import Answer, Notice
+from watcher.notify import Notice
 from watcher.notify.webhook import WebhookNotifier
 from watcher.providers import Check, LookUp, Poll, Provider, Response, Sweep
 from watcher.providers.chatwoot import Chatwoot
 from watcher.providers.leadconnector import HighLevel
 from watcher.providers.leadping import Leadping
+from watcher.records import Answer
 from watcher.simulator import Account, World, chatwoot, leadconnector, leadping
 
 SECRET = "whsec_" + "bm90IGEgcmVhbCBzZWNyZXQ="

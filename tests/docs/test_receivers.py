@@ -24,12 +24,16 @@ from doc_pages import ROOT
 from watcher.cli.send_test import sample
 from watcher.clock import wall_clock
 from watcher.model import Event
-from watcher.notify import Answer, Notice
+from watcher.notify import Notice
 from watcher.notify.webhook import WebhookNotifier
+from watcher.records import Answer
 from watcher.transport import Transport
 
 EXAMPLES = ROOT / "docs" / "examples" / "receivers"
 NEEDED = "these tests need Node 20 or later with npm (see the README, the tests)"
+
+
+pytestmark = pytest.mark.xdist_group("node")  # so that npm fetches once
 
 
 def whsec(text: str) -> str:

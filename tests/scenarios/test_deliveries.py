@@ -41,13 +41,13 @@ async def test_a_receiver_that_fails_gets_everything_in_order_afterwards(stage: 
 
 
 async def test_given_up_after_the_schedule_and_sent_again_by_hand(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "10m", "1h"
+    stage.poll_every, stage.sweep_every = "1h", "6h"
     account = stage.watch("chatwoot", "sales", "1", conversations=3)
     async with stage.running() as daemon:
         await stage.baseline()
         stage.inbox.status = 500
         stage.world.set_priority(next(iter(account.conversations.values())), "urgent")
-        await anyio.sleep(101 * 3600)
+        await anyio.sleep(102 * 3600)
         dead = await stage.store.deliveries(DeliveryQuery(state="dead"))
         assert [delivery.attempt for delivery in dead] == [10]
         failing = await stage.store.events(EventQuery(type="receiver.*"))
@@ -61,6 +61,7 @@ async def test_given_up_after_the_schedule_and_sent_again_by_hand(stage: Stage) 
 
 
 async def test_gone_turns_the_receiver_off_and_what_waits_stays(stage: Stage) -> None:
+    stage.poll_every, stage.sweep_every = "10m", "1h"
     account = stage.watch("chatwoot", "sales", "1", conversations=3)
     async with stage.running() as daemon:
         await stage.baseline()

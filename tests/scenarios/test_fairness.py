@@ -35,6 +35,7 @@ def oldest(account: Any) -> Any:
 
 
 async def test_a_broken_record_on_the_first_page_leaves_the_rest_watched(stage: Stage) -> None:
+    stage.poll_every, stage.sweep_every = "2m", "10m"
     account = stage.watch("chatwoot", "sales", "1", conversations=80)
     stage.world.orphan(oldest(account))
     async with stage.running():
@@ -46,6 +47,7 @@ async def test_a_broken_record_on_the_first_page_leaves_the_rest_watched(stage: 
 
 
 async def test_a_record_that_breaks_later_is_told_once(stage: Stage) -> None:
+    stage.poll_every, stage.sweep_every = "2m", "10m"
     account = stage.watch("chatwoot", "sales", "1", conversations=80)
     async with stage.running():
         await stage.baseline()
@@ -64,7 +66,7 @@ async def test_polls_slower_than_their_interval_do_not_starve_sweeps(
         await stage.baseline()
         stage.faults[provider].plan(faults.slow(2.5))
         stage.world.delete(list(account.conversations.values())[5])
-        await anyio.sleep(1200)
+        await anyio.sleep(720)
     assert stage.got() == stage.expect()
 
 
@@ -110,6 +112,7 @@ async def test_everybody_is_unassigned_at_once(stage: Stage, count: int) -> None
 async def test_a_key_that_vanishes_from_every_row_is_told_once_and_changes_nothing(
     stage: Stage, count: int
 ) -> None:
+    stage.poll_every = "1m"
     account = stage.watch("highlevel", "sales", "1", conversations=count)
     for conversation in account.conversations.values():
         stage.world.assign(conversation, account.agents[0])

@@ -31,7 +31,7 @@ async def compare(stage: Stage, kind: str) -> Demand:
     """Run a quiet inbox for some hours; what is asked for may differ from what is foreseen by one
     poll and one sweep, between which the hours begin and end.
     """
-    stage.poll_every, stage.sweep_every = "2m", "12m"
+    stage.poll_every, stage.sweep_every = "4m", "24m"
     stage.restart_with()
     stage.watch_again(
         kind, "sales", stage.world.of_kind("highlevel" if kind == "leadway" else kind)[0]

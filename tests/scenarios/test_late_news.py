@@ -53,6 +53,7 @@ async def outage(stage: Stage, account: Any) -> dict[str, Any]:
 async def test_what_stands_is_told_once_however_often_it_changed(
     stage: Stage, provider: str
 ) -> None:
+    stage.poll_every = "2m"
     account = stage.watch(provider, "sales", "1", conversations=40)
     cast = await outage(stage, account)
     told = sorted((body["subject"], body["type"]) for body in stage.inbox.conversations)
@@ -79,6 +80,7 @@ async def test_what_stands_is_told_once_however_often_it_changed(
 async def test_a_rule_tells_late_news_from_fresh(
     stage: Stage, provider: str, condition: str
 ) -> None:
+    stage.poll_every = "2m"
     account = stage.watch(provider, "sales", "1", conversations=40)
     stage.rules = (
         f"- {{name: fresh, when: 'conversation.*', where: '{condition}', notify: crm}}\n"

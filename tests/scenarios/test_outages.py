@@ -29,7 +29,7 @@ TROUBLES: dict[str, Callable[[], Fault]] = {
 async def test_an_outage_is_told_once_and_loses_nothing(
     stage: Stage, provider: str, trouble: str
 ) -> None:
-    stage.sweep_every = "1m"
+    stage.poll_every, stage.sweep_every = "1m", "1m"
     stage.watch(provider, "sales", "1", conversations=30)
     async with stage.running():
         await stage.baseline()
@@ -52,7 +52,7 @@ async def test_an_outage_is_told_once_and_loses_nothing(
 async def test_what_changes_during_an_outage_is_reported_afterwards(
     stage: Stage, provider: str, trouble: str
 ) -> None:
-    stage.sweep_every = "1m"
+    stage.poll_every, stage.sweep_every = "1m", "1m"
     account = stage.watch(provider, "sales", "1", conversations=12)
     async with stage.running():
         await stage.baseline()

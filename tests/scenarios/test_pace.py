@@ -42,7 +42,7 @@ async def test_no_answer_the_team_then_again_and_the_manager_until_somebody_answ
         stage.world.message(second, "hello?")
         await anyio.sleep(50 * 60)
         stage.world.message(second, "Here I am", "outbound")
-        await anyio.sleep(6 * 3600)
+        await anyio.sleep(3 * 3600)
     told = [body["data"]["delivery"] for body in stage.inbox.bodies]
     minutes = stage.inbox.minutes(begun)
     of_first = [

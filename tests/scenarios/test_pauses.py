@@ -10,7 +10,7 @@ from watcher.records import DeliveryQuery
 
 
 async def test_an_outage_burns_no_attempts_and_everything_comes_afterwards(stage: Stage) -> None:
-    _account, conversations = quiet(stage, conversations=60)
+    _account, conversations = quiet(stage, conversations=60, every="1m")
     stage.rules = "- {name: all, when: conversation.message, notify: crm}"
     stage.receivers = ""
     async with stage.running() as daemon:

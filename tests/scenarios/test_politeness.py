@@ -141,7 +141,7 @@ async def test_failures_that_trickle_in_are_one_failure_of_our_network(
         await anyio.sleep(700)
         for provider in PROVIDERS:
             stage.faults[provider].plan(faults.status(500), trouble)
-        await anyio.sleep(4 * 3600)
+        await anyio.sleep(2 * 3600)
         assert own(stage) == ["watcher.network_failing"]
         assert all(one["stale"] for one in stage.daemon.sources())
         for provider in PROVIDERS:

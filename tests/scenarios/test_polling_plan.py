@@ -108,7 +108,7 @@ async def test_what_the_list_shows_late_is_within_the_overlap(stage: Stage, prov
 async def test_a_refused_continuation_token_begins_the_walk_again(
     stage: Stage, always: bool
 ) -> None:
-    stage.sweep_every = "3m"
+    stage.poll_every, stage.sweep_every = "1m", "3m"
     account = stage.watch("leadping", "sales", "1", conversations=120)
     async with stage.running():
         await stage.baseline()
@@ -141,7 +141,7 @@ async def test_a_token_that_expires_in_mid_walk_is_read_again(
     stage: Stage, provider: str, tmp_path: Path
 ) -> None:
     """Something else renews the file; the walk goes on, and nobody is told."""
-    stage.sweep_every = "2m"
+    stage.poll_every, stage.sweep_every = "1m", "3m"
     account = stage.watch(provider, "sales", "1", conversations=130)
     file = tmp_path / "token"
     file.write_text(account.token)
@@ -153,7 +153,7 @@ async def test_a_token_that_expires_in_mid_walk_is_read_again(
 
     def expire(seen: Any) -> bool:
         """Every now and then another token is the right one when a later page is asked for."""
-        if later_pages(provider)(seen) and len(expired) < seen.number // 40:
+        if later_pages(provider)(seen) and len(expired) < seen.number // 20:
             viewer = account.tokens.pop(account.token, account.viewer)
             account.token = f"{named}-{len(expired)}"
             account.tokens[account.token] = viewer
@@ -178,7 +178,7 @@ async def test_a_token_that_expires_in_mid_walk_is_read_again(
 
 async def test_a_page_of_one_millisecond_is_walked_whole(stage: Stage) -> None:
     """A campaign writes to everybody at once: more rows of one millisecond than a page holds."""
-    stage.sweep_every = "2m"
+    stage.poll_every, stage.sweep_every = "1m", "5m"
     account = stage.watch("highlevel", "sales", "1", conversations=170)
     async with stage.running():
         await stage.baseline()
@@ -197,7 +197,7 @@ async def test_rows_alike_in_everything_that_can_be_asked_for_are_a_reported_hol
     stage: Stage,
 ) -> None:
     """150 empty rows of one import, which the provider's filters cannot tell apart."""
-    stage.sweep_every = "2m"
+    stage.poll_every, stage.sweep_every = "1m", "5m"
     account = stage.watch("highlevel", "sales", "1", conversations=20)
     stage.world.import_conversations(account, 150)
     await anyio.sleep(60)
@@ -212,7 +212,7 @@ async def test_rows_alike_in_everything_that_can_be_asked_for_are_a_reported_hol
 
 
 async def test_a_row_that_drops_out_of_one_search_and_returns_is_no_change(stage: Stage) -> None:
-    stage.sweep_every = "2m"
+    stage.poll_every, stage.sweep_every = "1m", "2m"
     stage.options["highlevel"] = leadconnector.Options(drop_out=frozenset(range(3, 9000, 4)))
     stage.watch("highlevel", "sales", "1", conversations=130)
     async with stage.running():
@@ -232,7 +232,7 @@ async def test_a_row_that_drops_out_of_one_search_and_returns_is_no_change(stage
 async def test_rows_that_come_twice_within_and_across_pages_are_told_once(
     stage: Stage, provider: str
 ) -> None:
-    stage.sweep_every = "3m"
+    stage.poll_every, stage.sweep_every = "1m", "3m"
     stage.watch(provider, "sales", "1", conversations=60)
     last: list[Any] = []
 
@@ -357,7 +357,7 @@ VANISHING: Mapping[str, tuple[bytes, bytes]] = {
 async def test_a_key_that_vanishes_everywhere_is_told_and_changes_nothing(
     stage: Stage, provider: str
 ) -> None:
-    stage.sweep_every = "3m"
+    stage.poll_every, stage.sweep_every = "1m", "3m"
     stage.watch(provider, "sales", "1", conversations=60)
     old, new = VANISHING[provider]
     async with stage.running():

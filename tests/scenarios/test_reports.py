@@ -34,7 +34,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_each_change_is_reported_once_with_right_sides(stage: Stage, provider: str) -> None:
-    stage.sweep_every = "1m"
+    stage.poll_every, stage.sweep_every = "1m", "1m"
     account = stage.watch(provider, "sales", "1", conversations=30)
     async with stage.running():
         await stage.baseline()
@@ -59,6 +59,7 @@ async def test_the_baseline_reports_nothing_but_itself(stage: Stage, provider: s
 
 
 async def test_several_accounts_of_all_providers_at_once(stage: Stage) -> None:
+    stage.poll_every = "2m"
     for number, provider in enumerate(PROVIDERS * 2):
         stage.watch(provider, f"s{number}", f"{number + 1}", conversations=12)
     async with stage.running():
@@ -72,6 +73,7 @@ async def test_several_accounts_of_all_providers_at_once(stage: Stage) -> None:
 
 
 async def test_each_before_is_the_previous_after(stage: Stage) -> None:
+    stage.poll_every = "2m"
     stage.watch("chatwoot", "sales", "1", conversations=5)
     async with stage.running():
         await stage.baseline()

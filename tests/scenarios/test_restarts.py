@@ -111,7 +111,7 @@ async def test_killed_around_every_call_of_the_store(
             async with stage.running():
                 await stage.baseline()
                 dress(stage.world, account)
-                await anyio.sleep(400)
+                await anyio.sleep(240)
         except* Killed:
             died = True
         if died and not stage.world.truth.entries:
@@ -121,7 +121,7 @@ async def test_killed_around_every_call_of_the_store(
             dress(stage.world, account)
         stage.store = kept
         async with stage.running():
-            await anyio.sleep(700)
+            await anyio.sleep(400)
         assert reported(stage) == stage.expect(), f"killed at call {calls}"
         if not died:
             assert calls > 12

@@ -73,7 +73,7 @@ def _said(body: dict[str, Any]) -> str:
 
 def prepare(tmp_path: Path) -> Stage:
     stage = Stage(tmp_path)
-    quiet(stage)
+    quiet(stage, every="40s")
     stage.sweep_every = "1h"
     stage.rules = RULES
     stage.hear("boss")

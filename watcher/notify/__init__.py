@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from watcher.model import Event, Result
-from watcher.records import Answer
-from watcher.templates import Format
+if TYPE_CHECKING:  # a worker process imports this package for Apprise, and needs none of them
+    from watcher.model import Event, Result
+    from watcher.records import Answer
+    from watcher.templates import Format
 
-__all__ = ["Answer", "Notice", "Notifier", "Post"]
+__all__ = ["Notice", "Notifier", "Post"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from watcher.errors import WatcherError
 from watcher.model import Result
-from watcher.notify import Answer, Notice, Post
+from watcher.notify import Notice, Post
 from watcher.providers.answers import retry_after
+from watcher.records import Answer
 
 __all__ = ["WebhookNotifier", "read_answer"]
 

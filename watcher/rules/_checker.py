@@ -7,7 +7,7 @@ is allowed. One recursive descent over the grammar of the CEL specification.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ class Reading:
     findings: tuple[Finding, ...]
 
 
-def read(source: str, more: Sequence[str] = (), named: Sequence[str] = ()) -> Reading:
+def read(source: str, more: Sequence[str] = (), named: Iterable[str] = ()) -> Reading:
     """Read an expression that the library compiles; raises Stop where no token fits.
 
     `more` are names of texts that it may read besides those of an event, `named` the conditions

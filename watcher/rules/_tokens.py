@@ -6,6 +6,7 @@ The grammar is the CEL specification's (`doc/langdef.md`, section "Syntax").
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -82,6 +83,7 @@ class Cursor:
             raise Stop(f"{symbol!r} is missing here", self.token.offset)
 
 
+@functools.lru_cache(maxsize=64)  # checking, splitting and expanding each begin with it
 def tokenize(source: str) -> tuple[Token, ...]:
     """Give the tokens of an expression that compiles; raises Stop where none fits."""
     tokens: list[Token] = []

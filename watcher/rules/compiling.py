@@ -7,10 +7,10 @@ operands, and what a trial run over sample events brings up.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Collection, Iterator, Mapping
 
-import cel
-
+from watcher.rules._cel import cel
 from watcher.rules._checker import DEEPEST, Finding, Reading, read
 from watcher.rules._operators import WORDS
 from watcher.rules._parts import (
@@ -75,7 +75,7 @@ def compile_condition(
         roots.union(*(one.roots for one in used.values())),
         whole,
         part,
-        {text: cel.compile(expand(text, _texts(known))) for text in _leaves(part)},
+        {text: cel.compile(expand(text, _texts(used))) for text in _leaves(part)},
         used,
     )
 
@@ -91,6 +91,7 @@ def compile_conditions(
     done: dict[str, Condition] = {}
     wrong: dict[str, ExpressionError] = {}
     stand_in = compile_condition("true")
+    known = ChainMap(done, dict.fromkeys(sources, stand_in))
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in done or name not in sources:
@@ -119,9 +120,7 @@ def compile_conditions(
         if name in done:
             return
         try:
-            done[name] = compile_condition(
-                sources[name], {**dict.fromkeys(sources, stand_in), **done}
-            )
+            done[name] = compile_condition(sources[name], known)
         except ExpressionError as error:
             wrong[name] = error
             done[name] = stand_in
@@ -149,8 +148,8 @@ def _compile(
     source: str, named: Mapping[str, Condition], more: tuple[str, ...]
 ) -> tuple[str, Reading]:
     """Check an expression; gives it with the named conditions' own texts put in."""
-    reading = _read(source, tuple(named), more)
-    whole = expand(source, _texts(named))
+    reading = _read(source, named, more)
+    whole = expand(source, _texts({token.text: named[token.text] for token in named_in(source)}))
     if whole != source:
         try:
             _read(whole, (), more)  # too long or too deep only together
@@ -177,7 +176,7 @@ def _leaves(part: Part) -> Iterator[str]:
             pass
 
 
-def _read(source: str, named: tuple[str, ...], more: tuple[str, ...]) -> Reading:
+def _read(source: str, named: Collection[str], more: tuple[str, ...]) -> Reading:
     if not source.strip():
         raise ExpressionError("the expression is empty")
     if len(source) > LONGEST:

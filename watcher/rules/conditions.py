@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cel
-
 from watcher.errors import WatcherError
 from watcher.model import Event
+from watcher.rules._cel import cel
 from watcher.rules._parts import Joined, Leaf, Named, Negated, Part
 from watcher.vocabulary import variables
 
