@@ -65,7 +65,7 @@ def json_url(served: Served) -> str:
 
 async def result_of(process: asyncio.subprocess.Process) -> dict[str, object]:
     assert process.stdout is not None
-    said: dict[str, object] = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    said: dict[str, object] = json.loads(await asyncio.wait_for(process.stdout.readline(), 90))
     return said
 
 
@@ -89,7 +89,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Look again and again until the outside world has come so far."""
     limit = time.monotonic() + seconds
     while not condition():
@@ -171,7 +171,7 @@ async def test_workers_start_however_the_program_was_started(start: str, tmp_pat
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 30)
+    said, _ = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 2, said.decode()
     assert b"An invalid Slack (second) Token" in said
     assert b"wrong-secret" not in said

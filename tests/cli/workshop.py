@@ -34,6 +34,9 @@ from watcher.web import bind, serve
 
 TOKEN = "token-of-the-simulated-agent"
 NOW = wall_clock()
+PATIENT = 90.0
+"""Seconds after which something is taken never to come; the machine may have much else to do."""
+
 SECRET_PATH = "/hooks/a-path-that-nobody-may-see"
 
 
@@ -176,7 +179,7 @@ class Running:
         """Wait until a line holds the text."""
         with self.changed:
             found = self.changed.wait_for(
-                lambda: any(text in line for line in (*self.out, *self.err)), timeout=20
+                lambda: any(text in line for line in (*self.out, *self.err)), timeout=PATIENT
             )
         assert found, f"{text!r} was not said:\n{''.join(self.out)}{''.join(self.err)}"
 
@@ -187,7 +190,7 @@ class Running:
 
     def end(self) -> int:
         """Wait for the end by itself."""
-        status = self.process.wait(timeout=20)
+        status = self.process.wait(timeout=PATIENT)
         for thread in self._threads:
             thread.join()
         return status
@@ -207,7 +210,7 @@ def keep_running(shop: Workshop, *arguments: str) -> Iterator[Running]:
             stream.close()
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 15) -> Any:
+def wait_until(holds: Callable[[], Any], seconds: float = PATIENT) -> Any:
     """Look again and again until something holds; the other side is another process."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):
