@@ -38,8 +38,10 @@ def main() -> int:
         if verdict.wrong:
             wrong += 1
             _tell_wrong(verdict)
-        if sys.stderr.isatty():
-            print(f"\r{len(verdicts)} of {asked.seeds}", end="", file=sys.stderr)
+        if sys.stderr.isatty() or len(verdicts) % 10 == 0:
+            end = "\r" if sys.stderr.isatty() else "\n"
+            told = f"{len(verdicts)} of {asked.seeds} seeds, {wrong} wrong"
+            print(f"{told}, {time.monotonic() - began:.0f} s", end=end, file=sys.stderr, flush=True)
     _tell_coverage(verdicts, time.monotonic() - began)
     print(f"{wrong} of {len(verdicts)} seeds wrong")
     return 1 if wrong else 0

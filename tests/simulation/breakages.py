@@ -315,7 +315,7 @@ def _keyless(plan: Plan) -> bool:
 
 
 def _remapped(plan: Plan) -> bool:
-    return any(what == "mapping" for _, what in plan.turns) and any(
+    return any(turn.kind == "mapping" for turn in plan.turns) and any(
         s.kind == "chatwoot" for s in plan.sources
     )
 
@@ -325,7 +325,7 @@ def _skewed(plan: Plan) -> bool:
 
 
 def _moved(plan: Plan) -> bool:
-    return any(what == "account" for _, what in plan.turns)
+    return any(turn.kind == "account" for turn in plan.turns)
 
 
 @dataclasses.dataclass(frozen=True)

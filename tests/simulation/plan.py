@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
-__all__ = ["DAY", "Plan", "SourcePlan", "Window", "chance", "draw"]
+__all__ = ["DAY", "Plan", "SourcePlan", "Turn", "Window", "chance", "draw"]
 
 DAY = 86_400.0
 
@@ -62,6 +62,17 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A change of the configuration at a time: taken up by the running daemon (`live`), or by the
+    next one.
+    """
+
+    at: float
+    kind: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePlan:
     """One source: the account it watches, its pace, and how its provider behaves."""
 
@@ -87,7 +98,7 @@ class SourcePlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A whole run. `deaths` are mean seconds between kills (0: none), `jumps` are (time, seconds)
-    by which our wall clock moves, `turns` (time, what) changes of the configuration.
+    by which our wall clock moves.
     """
 
     seed: int
@@ -99,7 +110,7 @@ class Plan:
     skew: float
     receiver_windows: tuple[Window, ...]
     receiver_errors: float
-    turns: tuple[tuple[float, str], ...]
+    turns: tuple[Turn, ...]
     rotations: tuple[tuple[float, str, float], ...]
     broken: tuple[Window, ...]
     timers: bool
@@ -129,7 +140,7 @@ def draw(seed: int, days: float) -> Plan:
         skew=rng.choice((0.0, 0.0, 0.0, 40.0, -40.0, 600.0, -3600.0)),
         receiver_windows=tuple(_receiver(rng, seconds)),
         receiver_errors=rng.choice((0.0, 0.02, 0.2)),
-        turns=tuple(_turns(rng, seconds)),
+        turns=tuple(_turns(rng, seconds, chance(seed, "live turns"))),
         rotations=tuple(_rotations(rng, names, seconds)),
         broken=tuple(_broken(rng, sources, seconds)),
         timers=rng.random() < 0.3,
@@ -220,11 +231,12 @@ def _receiver(rng: Random, seconds: float) -> list[Window]:
     return found
 
 
-def _turns(rng: Random, seconds: float) -> list[tuple[float, str]]:
+def _turns(rng: Random, seconds: float, live: Random) -> list[Turn]:
     if rng.random() < 0.4:
         return []
     kinds = ("pace", "rules", "mapping", "account", "mapping", "account")
-    return sorted((rng.random() * seconds, rng.choice(kinds)) for _ in range(rng.randint(1, 4)))
+    drawn = sorted((rng.random() * seconds, rng.choice(kinds)) for _ in range(rng.randint(1, 4)))
+    return [Turn(at, kind, live.random() < 0.6) for at, kind in drawn]
 
 
 def _rotations(

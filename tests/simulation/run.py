@@ -19,6 +19,7 @@ import anyio
 
 from watcher.config import load
 from watcher.daemon import Daemon
+from watcher.daemon.reload import Reloading
 from watcher.model import Delivery, Event, Snapshot
 from watcher.records import DeliveryQuery, EventQuery, Recorded
 from watcher.simulator import Dated
@@ -27,7 +28,7 @@ from watcher.transport import Transport
 
 from .life import Life, MortalStore
 from .loop import ExactLoop
-from .plan import draw
+from .plan import Turn, draw
 from .quick import quick
 from .scene import Scene
 
@@ -65,6 +66,7 @@ class Run(Scene):
     polls: int = 0
     sweeps: int = 0
     commits: int = 0
+    _turns: list[Turn] = field(default_factory=list)
 
     # -- lives --------------------------------------------------------------------------------
 
@@ -72,7 +74,7 @@ class Run(Scene):
         """Run from the beginning to the quiet end."""
         for source in self.plan.sources:
             self._enter(source, 0, mapped=False)
-        turns = list(self.plan.turns)
+        self._turns = list(self.plan.turns)
         async with anyio.create_task_group() as tasks:
             for account_source in self.plan.sources:
                 tasks.start_soon(self._tell, account_source)
@@ -80,10 +82,10 @@ class Run(Scene):
             for window in self.plan.broken:
                 tasks.start_soon(self._break, window)
             while self.now() < self.plan.seconds:
-                stop = min(turns[0][0] if turns else self.plan.seconds, self.plan.seconds)
-                await self._live(max(stop, self.now()), mortal=True)
-                if turns and self.now() >= turns[0][0]:
-                    self._turn(turns.pop(0)[1])
+                stops = [turn.at for turn in self._turns if not turn.live]
+                await self._live(max(min([*stops, self.plan.seconds]), self.now()), mortal=True)
+                if self._turns and self.now() >= self._turns[0].at:
+                    self._turn(self._turns.pop(0).kind)
             tasks.cancel_scope.cancel()
         await self._settle()
 
@@ -131,6 +133,7 @@ class Run(Scene):
                 self._daemon = daemon
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._work, daemon, life)
+                    tasks.start_soon(self._reload, daemon)
                     if not mortal:
                         tasks.start_soon(self._turn_on, daemon)
                     with anyio.move_on_after(max(0.0, until - self.now())):
@@ -157,6 +160,22 @@ class Run(Scene):
         except Exception:  # noqa: BLE001 - whatever it is, it is a finding
             self.crashes.append(traceback.format_exc())
             life.die("a crash of its own")
+
+    async def _reload(self, daemon: Daemon) -> None:
+        """Have the running daemon take up what changes in the configuration, at its time."""
+        file = self.folder / "watcher.yaml"
+        while self._turns and self._turns[0].live:
+            await anyio.sleep(max(0.0, self._turns[0].at - self.now()))
+            began = self.now()
+            entered = self._turn(self._turns.pop(0).kind, live=True)
+            file.write_text(self._configure())
+            try:
+                told = await Reloading(daemon, lambda: load([file], environ={})).reload()
+                assert "problems" not in told, told
+            finally:  # dead or alive
+                if entered:
+                    self._began(entered)
+                self.down.append((began, self.now() + STARTS_WITHIN))
 
     async def _turn_on(self, daemon: Daemon) -> None:
         """A person turns receivers on again that answered 410."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ APPS: dict[str, Any] = {
     "leadping": (leadping.app, leadping.Options),
 }
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+INSTANT = 1e-6
+"""Seconds after what was written last under the old configuration."""
 RETRY = "[5s, 30s, 2m, 10m, 20m]"
 
 
@@ -142,7 +144,8 @@ class Scene:
 
     def _baselined(self, name: str) -> bool:
         daemon = self._daemon
-        return daemon is not None and daemon.pollers[name].desk.state.baselined is not None
+        poller = daemon.pollers.get(name) if daemon is not None else None
+        return poller is not None and poller.desk.state.baselined is not None
 
     def _configure(self) -> str:
         """Give the configuration's text as it is now."""
@@ -194,14 +197,20 @@ class Scene:
         self.epochs[source.name].append(Epoch(self.now(), account, mapped))
         self._write_token(source.name)
 
+    def _began(self, name: str) -> None:
+        """Let a source's newest epoch begin now: only now has the daemon taken it up."""
+        self.epochs[name][-1] = replace(self.epochs[name][-1], start=self.now() + INSTANT)
+
     def _write_token(self, name: str) -> None:
         account = self.epochs[name][-1].account
         (self.folder / f"{name}.token").write_text(self.tokens[account.key])
 
-    def _turn(self, kind: str) -> None:
-        """Change the configuration; a restart takes it up (a live reload could, too)."""
-        self.say(f"the configuration changes: {kind}")
-        self.causes[f"configuration: {kind}"] += 1
+    def _turn(self, kind: str, *, live: bool = False) -> str:
+        """Change the configuration; a restart takes it up, or (`live`) the running daemon. Gives the
+        source that has a new epoch, empty if none has.
+        """
+        self.say(f"the configuration changes{' live' if live else ''}: {kind}")
+        self.causes[f"configuration{', live' if live else ''}: {kind}"] += 1
         if kind == "pace":
             self.pace = 1.0 if self.pace != 1.0 else 0.6
         elif kind == "rules":
@@ -212,8 +221,11 @@ class Scene:
             number = self.accounts[source.name].index(epoch.account)
             if kind == "account":
                 self._enter(source, 1 - number, mapped=epoch.mapped)
-            elif source.kind == "chatwoot":
+                return source.name
+            if source.kind == "chatwoot":
                 self._enter(source, number, mapped=not epoch.mapped)
+                return source.name
+        return ""
 
     async def _tell(self, source: SourcePlan) -> None:
         """Let the story of one source's accounts go on; calm hours, and bursts."""
