@@ -214,7 +214,7 @@ class Trial:
                 json.dumps(request.json, allow_nan=False).encode()
                 "".join((request.path, *(k + v for k, v in request.params))).encode()
         quota = provider.quota(response)
-        if quota is not None and not (quota.remaining >= 0 and 0 <= quota.resets <= 86_400):
+        if quota is not None and not (quota.remaining >= 0 and 0 <= quota.resets <= 3_600):
             raise Failed(f"a quota that nobody can keep: {quota}")
 
     # -- onward --------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ def _check_words(error: SourceError) -> None:
             raise Failed(f"words that nobody should read: {words[:300]!r}") from error
     if isinstance(error, SourceUnavailable):
         wish = error.retry_after
-        if wish is not None and not 0 <= wish <= 86_400:
+        if wish is not None and not 0 <= wish <= 3_600:
             raise Failed(f"a pause that nobody would make: {wish}") from error
 
 

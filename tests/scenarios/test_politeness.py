@@ -238,3 +238,19 @@ async def test_what_is_asked_for_and_allowed_can_be_measured(stage: Stage) -> No
         assert measured(stage, "watcher_source_planned_requests_per_hour", "leads") == 132
         assert measured(stage, "watcher_source_budget_requests_per_hour", "leads") == 18_000
         assert measured(stage, "watcher_source_budget_wait_seconds", "leads") == 0
+
+
+@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_source_is_not_silenced_for_years(stage: Stage, provider: str, code: int) -> None:
+    stage.watch(provider, "sales", "1", conversations=5)
+    async with stage.running():
+        await stage.baseline()
+        stage.faults[provider].plan(faults.status(code, 99_999_999))
+        began = stage.clock()
+        await anyio.sleep(6 * 3600)
+        asked = pauses(stage, provider, began)
+        assert 4 <= len(asked) <= 6 * 3, "about once an hour, for each kind of request"
+        stage.faults[provider].clear()
+        await anyio.sleep(1.3 * 3600)
+        assert not any(one["stale"] for one in stage.daemon.sources())

@@ -7,10 +7,8 @@ stood, one after the other; a run is complete when every state that stood long e
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 
 from watcher.model import Event
-from watcher.poller.troubles import SCHEMA
 
 from .chronicle import Chronicle
 from .complete import Completeness
@@ -48,19 +46,14 @@ def _log(run: Run, found: list[Discrepancy]) -> None:
     if [(r.seq, r.event.body()) for r in run.stored] != [(e.seq, e.event.body()) for e in run.log]:
         found.append(Discrepancy(0.0, "the stored log is not what was committed"))
     for begin, end in ALTERNATE:
-        last: dict[tuple[str, int], Event] = {}
+        last: dict[str, Event] = {}
         for entry in run.log:
             event = entry.event
             if event.type not in (begin, end):
                 continue
-            key = (event.source, _account(run, event.source, entry.at))
-            before = last.get(key)
-            last[key] = event
-            if before is None:
-                wrong = event.type == end
-            else:  # a changed API is a trouble of its own, beside which requests may fail
-                wrong = event.type == before.type and SCHEMA not in before.data.get("reason", "")
-            if wrong:
+            before = last.get(event.source)
+            last[event.source] = event
+            if event.type == (end if before is None else before.type):
                 told = "nothing" if before is None else before.type
                 text = f"{event.source}: {event.type} follows upon {told}"
                 found.append(Discrepancy(entry.at, text))
@@ -70,9 +63,3 @@ def _log(run: Run, found: list[Discrepancy]) -> None:
             if not any(start - 1 <= entry.at <= end + 1800 for start, end in spans):
                 text = f"{entry.event.source}: failing, though nothing failed: {entry.event.data}"
                 found.append(Discrepancy(entry.at, text))
-
-
-def _account(run: Run, source: str, at: float) -> int:
-    """Give the number of the account that a source watched; with another one all begins anew."""
-    epochs = [epoch for epoch in run.epochs.get(source, []) if epoch.start <= at]
-    return sum(a.account is not b.account for a, b in pairwise(epochs))

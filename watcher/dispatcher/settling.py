@@ -6,6 +6,7 @@ Law: `watcher.pipeline` decides what a result means; here it is written, counted
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,10 +36,28 @@ class Settling:
         if stored is None:
             return
         if stored.target != plan.target:
-            stored = ReceiverState(plan.name, plan.target, counts=stored.counts)
-            await self._ground.store.save_receiver(stored)
+            stored = await self._begin_afresh(stored)
         self.state = stored
         self._measure()
+
+    async def _begin_afresh(self, former: ReceiverState) -> ReceiverState:
+        """Give the state of a receiver that points elsewhere; a trouble that was told ends."""
+        ground = self._ground
+        state = ReceiverState(ground.plan.name, ground.plan.target, counts=former.counts)
+        if former.failing is None:
+            await ground.store.save_receiver(state)
+            return state
+        state, commit, failed = announce_receiver(
+            ground.rules(),
+            state,
+            "recovered",
+            reason="it points elsewhere now",
+            since=former.failing.since,
+            now=ground.clock(),
+        )
+        self._count_failed(failed)
+        ground.publish(await ground.store.settle([], receiver=state, commit=commit))
+        return state
 
     async def turn_on(self) -> None:
         """Forget that it was turned off or is paused."""
@@ -134,11 +153,14 @@ class Settling:
             since=trouble.since if trouble else now,
             now=now,
         )
-        for rule, _problem in failed:
-            self._ground.metrics.rule_errors.labels(rule).inc()
+        self._count_failed(failed)
         say = self._log.error if failing else self._log.info
         say("the receiver fails" if failing else "the receiver works again", reason=result.note)
         return state, commit
+
+    def _count_failed(self, failed: Sequence[tuple[str, str]]) -> None:
+        for rule, _problem in failed:
+            self._ground.metrics.rule_errors.labels(rule).inc()
 
     def _count(self, settlements: list[Settlement]) -> None:
         for settlement in settlements:

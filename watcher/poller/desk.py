@@ -19,6 +19,7 @@ from watcher.errors import Conflict, SourceChanged, SourceError
 from watcher.metrics import Metrics
 from watcher.model import Observation
 from watcher.pipeline import Decision, Look, Watch, admit, announce_source, decide
+from watcher.poller.complaints import Complaints
 from watcher.poller.plan import SourcePlan
 from watcher.poller.recent import Recent
 from watcher.providers import Motion, Page, Position, Response
@@ -34,7 +35,6 @@ SKEW_FROM = timedelta(seconds=5)
 SAVE_EVERY = timedelta(seconds=60)
 """How old the stored time of the last poll may grow while nothing changes."""
 
-RULE_COMPLAINTS = 3
 CONFLICTS = 5
 """Commits of one page that may meet somebody else's; more is no coincidence."""
 
@@ -75,7 +75,7 @@ class Desk:
         self._publish = publish
         self.skew: timedelta | None = None
         self._skew = timedelta(0)
-        self._complained: dict[str, int] = {}
+        self.complaints = Complaints(metrics, self.log)
 
     @property
     def watch(self) -> Watch:
@@ -99,7 +99,10 @@ class Desk:
             self.state = dataclasses.replace(self.state, mapping=fingerprint)
         elif (stored.provider, stored.account) != (self.plan.provider_name, provider.account):
             self.log.info("another account under this name: a new baseline begins")
-            self.state = dataclasses.replace(self.state, mapping=fingerprint, counts=stored.counts)
+            await self._close(stored)
+            self.state = dataclasses.replace(
+                self.state, mapping=fingerprint, counts=self.state.counts
+            )
             await self.commit(Commit(name, self.state, forget=True))
         else:
             self.state = stored
@@ -114,6 +117,21 @@ class Desk:
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
         self.metrics.held.labels(name).set(self.state.hold is not None)
+
+    async def _close(self, former: SourceState) -> None:
+        """Tell the end of what was told of another account and lasts: it is nobody's any more."""
+        mine, self.state = self.state, former
+        why, trouble, hold = (
+            "another account is watched under this name",
+            former.failing,
+            former.hold,
+        )
+        if hold is not None:
+            outcome = {"outcome": "discarded"}
+            await self.announce("released", reason=why, since=hold.since, extra=outcome, hold=None)
+        if trouble is not None:
+            await self.announce("recovered", reason=why, since=trouble.since, failing=None)
+        self.state = dataclasses.replace(mine, counts=self.state.counts)
 
     def provider_now(self) -> datetime:
         """Estimate the provider's clock."""
@@ -160,14 +178,7 @@ class Desk:
         if page.unusable:
             self.metrics.unusable.labels(name).inc(page.unusable)
         for complaint in page.complaints:
-            self._complain(complaint)
-
-    def _complain(self, text: str) -> None:
-        """Log a complaint about rows the first few times only."""
-        count = self._complained.get(text, 0)
-        if count < RULE_COMPLAINTS and len(self._complained) < 1000:
-            self._complained[text] = count + 1
-            self.log.warning("a row could not be read as promised", complaint=text)
+            self.complaints.row(complaint)
 
     def _mapped(self, page: Page) -> Page:
         if self.plan.mapping is None:
@@ -177,7 +188,7 @@ class Desk:
             mapped, problems = fields.apply(self.plan.mapping, row)
             rows.append(mapped)
             for problem in problems:
-                self._complain(problem)
+                self.complaints.row(problem)
         return dataclasses.replace(page, rows=tuple(rows))
 
     async def absorb(
@@ -235,7 +246,7 @@ class Desk:
                     raise
         self.doubted |= decision.vanished
         self.recent.keep((row for row in fresh if row.id in decision.agreed), response.sent)
-        self.count_failed(decision.failed)
+        self.complaints.rules(decision.failed)
         return decision
 
     async def commit(self, commit: Commit) -> None:
@@ -293,16 +304,6 @@ class Desk:
             extra=extra,
         )
         await self.commit(commit)
-        self.count_failed(failed)
+        self.complaints.rules(failed)
         self.metrics.failing.labels(self.plan.name).set(self.state.failing is not None)
         self.metrics.held.labels(self.plan.name).set(self.state.hold is not None)
-
-    def count_failed(self, failed: Sequence[tuple[str, str]]) -> None:
-        """Count rules whose condition could not be evaluated; log each the first few times."""
-        for rule, message in failed:
-            self.metrics.rule_errors.labels(rule).inc()
-            key = f"{rule}: {message}"
-            count = self._complained.get(key, 0)
-            if count < RULE_COMPLAINTS and len(self._complained) < 1000:
-                self._complained[key] = count + 1
-                self.log.warning("a condition could not be evaluated", rule=rule, problem=message)

@@ -276,7 +276,7 @@ class SourcePoller:
             now = self.desk.clock()
             commit, failed = decide_hold(self.desk.watch, self.desk.state, accept=accept, now=now)
             await self.desk.commit(commit)
-            self.desk.count_failed(failed)
+            self.desk.complaints.rules(failed)
             self.desk.metrics.held.labels(self.plan.name).set(0)
             self._sweeping.abandon()
             self._sweep_due = anyio.current_time()

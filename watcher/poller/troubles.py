@@ -1,6 +1,7 @@
 """What failures of one source mean: how long to wait, and when to tell people.
 
-Law: told once, after three failed attempts in a row or a refusal, and once when it is over.
+Law: told once, after three failed attempts in a row or a refusal, and once when it is over. Where a
+graver trouble takes the place of one that was told, that one ends first: the two words alternate.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ SCHEMA = "the provider's answers changed: "
 """How the reason of a trouble begins that lasts although requests succeed."""
 
 SLOWEST_RETRY = 300.0
+LONGEST_WISH = 3_600.0
+"""Seconds that a provider may keep us away with `Retry-After`; then it is asked again."""
 
 CONCERNS = {"verify": "sweep"}
 """What a motion's failures count for: look-ups belong to the sweep that asked for them."""
@@ -66,6 +69,8 @@ class Troubles:
         told = failing is not None and not failing.reason.startswith(SCHEMA)
         ours = self._network.failing and isinstance(error, SourceUnavailable) and error.connect
         if not told and not ours and (refused or failures >= FAILING_AFTER):
+            if failing is not None:
+                await self._recover(failing, "a graver trouble takes the place of this one")
             await self._fail(error.reason, error.remedy)
         return self._pause(error, failures)
 
@@ -97,11 +102,9 @@ class Troubles:
             "failing", reason=reason, remedy=remedy, since=now, failing=trouble
         )
 
-    async def _recover(self, failing: Trouble) -> None:
-        self._desk.log.info("the source works again", since=rfc3339(failing.since))
-        await self._desk.announce(
-            "recovered", reason="works again", since=failing.since, failing=None
-        )
+    async def _recover(self, failing: Trouble, reason: str = "works again") -> None:
+        self._desk.log.info("a trouble is over", since=rfc3339(failing.since), reason=reason)
+        await self._desk.announce("recovered", reason=reason, since=failing.since, failing=None)
 
     def _pause(self, error: SourceError, failures: int) -> float:
         """Give the seconds until the next attempt, with jitter from name and count, not chance."""
@@ -111,7 +114,8 @@ class Troubles:
         if isinstance(error, SourceRefused):
             return min(SLOWEST_RETRY, max(15.0, 10 * poll_every)) * (0.9 + jitter)
         if isinstance(error, SourceUnavailable) and error.retry_after is not None:
-            return max(error.retry_after, 0.1) * (1.0 + jitter)  # never earlier than asked
+            wish = min(error.retry_after, LONGEST_WISH)
+            return max(wish, 0.1) * (1.0 + jitter)  # never earlier than asked
         ceiling = min(SLOWEST_RETRY, max(30.0, 2 * poll_every))
         first = min(poll_every, 5.0)
         return min(ceiling, first * float(2 ** min(failures - 1, 10))) * (0.9 + jitter)

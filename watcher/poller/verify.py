@@ -106,4 +106,4 @@ class Verification:
         )
         if decision.commit is not None:
             await desk.commit(decision.commit)
-        desk.count_failed(decision.failed)
+        desk.complaints.rules(decision.failed)

@@ -196,7 +196,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an answer says of the budget: `remaining` requests until `resets` seconds pass."""
+    """What an answer says of the budget: `remaining` requests until `resets` seconds pass
+    (an hour at most is believed)."""
 
     remaining: int
     resets: float

@@ -41,8 +41,10 @@ unpaged answer to a poll holds what was updated in at most three hours.
 LONGEST_REFUSAL = 64 * 1024
 """Bytes of an error body that is read for its words."""
 
-LONGEST_WISH = 86_400.0
-"""Seconds of `Retry-After` that are believed: after a day a provider is asked again."""
+LONGEST_WISH = 3_600.0
+"""Seconds of `Retry-After` that are believed: one request an hour is no burden for a provider, and
+a header of years from some proxy must not silence a source for them.
+"""
 
 _HALF = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"

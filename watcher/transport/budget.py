@@ -32,6 +32,11 @@ polls alone may use up a budget, and sweeps are what the watcher's promises rest
 TICK = 0.001
 """Seconds; the shortest wait, since a loop may wake us a rounding error too early."""
 
+LONGEST_RESET = 3_600.0
+"""Seconds for which "nothing is left" is believed; then one request asks again. (HighLevel's day of
+200,000 requests has no time of reset: there a quarter of an hour is waited.)
+"""
+
 PATIENCE = 60.0
 """Seconds that are waited in silence for a used-up quota; a longer wait is told to the caller."""
 
@@ -148,7 +153,7 @@ class Budgets:
             if quota is not None:
                 # Requests under way may or may not be counted in what the server told: assume not.
                 gate.left = max(0, quota.remaining) - gate.open
-                gate.resets = now + max(0.0, quota.resets)
+                gate.resets = now + min(max(0.0, quota.resets), LONGEST_RESET)
                 gate.wake(budget, now)
 
     async def _wait(self, gate: _Gate, budget: Budget, urgent: bool) -> None:
