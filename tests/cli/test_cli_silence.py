@@ -6,6 +6,7 @@ import json
 import signal
 from typing import Any
 
+import pytest
 from workshop import Workshop, json_lines, wait_until
 
 from watcher.records import DeliveryQuery
@@ -57,6 +58,27 @@ def test_a_wrong_condition_is_refused_with_what_was_meant(shop: Workshop) -> Non
     assert "chanel" in wrong.stderr
     assert "channel" in wrong.stderr
     assert not shop.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("match", "says"),
+    [
+        (
+            'source == "suport"',
+            "no source is named `suport`; did you mean `support`?; sources: support",
+        ),
+        ('receiver in ["crm", "nobody"]', "no receiver is named `nobody`; receivers: crm"),
+        ('rule == "All"', "no rule is named `All`; rules: Everything to the CRM"),
+    ],
+)
+def test_a_silence_about_what_there_is_not_is_refused(
+    shop: Workshop, match: str, says: str
+) -> None:
+    wrong = add(shop, "--for", "1h", match=match)
+    assert wrong.exit_code == 2
+    assert says in " ".join(wrong.stderr.replace("│", " ").split())
+    assert not shop.store.exists()
+    assert add(shop, "--for", "1h", match='rule.startsWith("All")').exit_code == 0
 
 
 def test_what_is_not_there_cannot_be_expired(shop: Workshop) -> None:

@@ -18,6 +18,7 @@ from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.cli.wording import say_time
 from watcher.clock import wall_clock
 from watcher.config import Config
+from watcher.config.silences import explain_stranger, find_strangers
 from watcher.dispatcher.silencing import Silencing
 from watcher.model import rfc3339
 from watcher.rules import ExpressionError, compile_condition
@@ -81,6 +82,14 @@ def add(
         raise typer.BadParameter("--reason is empty; say why, it is shown on what is stopped")
     screen: Screen = ctx.obj
     loaded = load(screen, config)
+    known = {
+        "source": [one.name for one in loaded.sources],
+        "rule": [one.name for one in loaded.rules],
+        "receiver": [one.name for one in loaded.receivers],
+    }
+    for stranger in find_strangers(match, known):
+        message, remedy = explain_stranger(stranger, known)
+        raise typer.BadParameter(f"--match: {message}; {remedy}")
     ends = wall_clock() + for_
     silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)
     screen.write(silence)

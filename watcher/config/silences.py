@@ -5,29 +5,63 @@ Law: their `match` is checked like a rule's condition; whether one is over is fo
 
 from __future__ import annotations
 
-from watcher.config.expressions import compile_where
+from collections.abc import Mapping, Sequence
+
+from watcher.config.expressions import compile_where, text_of
 from watcher.config.files import Merged
 from watcher.config.named import Names
 from watcher.config.rule_schema import SilenceForm
 from watcher.config.tree import Entries, Node, Scalar
 from watcher.config.validate import Work, validate
 from watcher.config.weeks import build_hours, moment, zone_of
-from watcher.config.wording import short
-from watcher.rules import Silence
+from watcher.config.wording import listing, meant, short
+from watcher.rules import Silence, Stranger, strangers
 
-__all__ = ["build_silences"]
+__all__ = ["Known", "build_silences", "explain_stranger", "find_strangers"]
 
 _LITERAL = tuple(info.alias or name for name, info in SilenceForm.model_fields.items())
+
+
+Known = Mapping[str, Sequence[str]]
+"""The names that the configuration gives, by the variable of a `match` that may have them."""
 
 
 def build_silences(merged: Merged, names: Names, work: Work) -> tuple[Silence, ...]:
     """Check all silences; gives those without mistakes."""
     taken: dict[str, Scalar] = {}
-    silences = (_silence(node, taken, names, work) for node in merged.silences)
+    known = _known(merged)
+    silences = (_silence(node, taken, names, known, work) for node in merged.silences)
     return tuple(silence for silence in silences if silence is not None)
 
 
-def _silence(node: Node, taken: dict[str, Scalar], names: Names, work: Work) -> Silence | None:
+def _known(merged: Merged) -> Known | None:
+    """Give the names; None where a part of the files is missing that may have others."""
+    if not merged.complete:
+        return None
+    nodes = (rule.get("name") for rule in merged.rules if isinstance(rule, Entries))
+    rules = [one.value.raw for one in nodes if one and isinstance(one.value, Scalar)]
+    return {"source": [*merged.sources], "rule": rules, "receiver": [*merged.receivers]}
+
+
+def find_strangers(match: str, known: Known) -> tuple[Stranger, ...]:
+    """Give the names in a `match` that nothing has. The source of `receiver.*` events is the
+    receiver's name, and that of `watcher.*` events is empty.
+    """
+    sources = ("", *known["source"], *known["receiver"])
+    return strangers(match, {**known, "source": sources})
+
+
+def explain_stranger(stranger: Stranger, known: Known) -> tuple[str, str]:
+    """Put into words which name is wrong, and which there are."""
+    kind, there = stranger.kind, known[stranger.kind]
+    near = meant(stranger.name, there)
+    remedy = f"{near}{kind}s: {listing(there)}" if there else f"there is no {kind}"
+    return f"no {kind} is named `{short(stranger.name)}`", remedy
+
+
+def _silence(
+    node: Node, taken: dict[str, Scalar], names: Names, known: Known | None, work: Work
+) -> Silence | None:
     if not isinstance(node, Entries):
         message = f"a silence must be a mapping, found {node.kind}"
         work.problems.append(node.place.problem(message, "begin with `name:`"))
@@ -36,6 +70,12 @@ def _silence(node: Node, taken: dict[str, Scalar], names: Names, work: Work) -> 
     what = f"the silence `{short(name.raw)}`" if name else "the silence"
     form = validate(SilenceForm, node, work, parent=node.place, what=what, literal=_LITERAL)
     match = compile_where(node.get("match"), work, names.conditions, silence=True)
+    text = text_of(node.get("match"))
+    if match is not None and text is not None and known is not None:
+        for stranger in find_strangers(text.raw, known):
+            message, remedy = explain_stranger(stranger, known)
+            place = text.at(stranger.offset)
+            work.problems.append(place.problem(f"`match`: {message}", remedy))
     if form is None:
         return None
     starts, until = node.get("from"), node.get("until")

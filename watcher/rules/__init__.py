@@ -37,7 +37,7 @@ from watcher.rules.rule import (
     check_when,
     covered,
 )
-from watcher.rules.silence import Silence, silenced
+from watcher.rules.silence import Silence, Stranger, silenced, strangers
 from watcher.rules.wording import describe_rule, describe_silence
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "Routing",
     "Rule",
     "Silence",
+    "Stranger",
     "Throttle",
     "Timer",
     "Verdict",
@@ -75,5 +76,6 @@ __all__ = [
     "ends",
     "route",
     "silenced",
+    "strangers",
     "throttle_key",
 ]

@@ -1,0 +1,56 @@
+"""Names in a silence's `match` that nothing has."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.rules import ExpressionError, compile_condition, strangers
+
+KNOWN = {"source": ["sales", ""], "rule": ["Unread"], "receiver": ["crm"]}
+
+
+@pytest.mark.parametrize(
+    ("match", "found"),
+    [
+        ('source == "sales" && rule == "Unread" && receiver == "crm"', []),
+        ('source == ""', []),
+        ('source == "slaes"', ["slaes"]),
+        ('source=="slaes"', ["slaes"]),
+        ('"slaes" != source', ["slaes"]),
+        ('!(rule == "Read" || receiver == "cmr")', ["Read", "cmr"]),
+        ('source in ["sales", "x"] ? receiver == "y" : rule == r"z"', ["x", "y", "z"]),
+        ("receiver == 'it is not'", ["it is not"]),
+        ('source == """long"""', ["long"]),
+        ('conversation.unread && [source == "a", true][0]', ["a"]),
+        # What it compares with is no name, or cannot be known.
+        ('source.startsWith("x") || rule.matches("x")', []),
+        ('source == "a" + "b" || "a" + "b" == source', []),
+        ('conversation.attributes.source == "x"', []),
+        ('type == "source" && severity == "rule"', []),
+        ('source in [conversation.attributes["x"]]', []),
+        (r'source == "\x61"', []),
+        ("source == receiver", []),
+        ("true", []),
+    ],
+)
+def test_only_what_is_compared_with_a_name_is_a_name(match: str, found: list[str]) -> None:
+    compile_condition(match, silence=True)
+    told = strangers(match, KNOWN)
+    assert [one.name for one in told] == found
+    assert all(one.name in match[one.offset :] for one in told)
+
+
+PIECES = st.sampled_from(
+    ["source", "rule", "==", "!=", "in", "[", "]", "(", ")", '"x"', '"sales"', "&&", "!", ",", "."]
+)
+
+
+@given(st.lists(PIECES, max_size=9).map(" ".join))
+def test_whatever_compiles_can_be_asked(match: str) -> None:
+    try:
+        compile_condition(match, silence=True)
+    except ExpressionError:
+        return
+    assert {one.kind for one in strangers(match, KNOWN)} <= {"source", "rule"}
