@@ -53,7 +53,7 @@ FORMS = (
     HighLevelSettings, LeadwaySettings, LeadpingSettings, ChatwootSettings,
 )  # fmt: skip
 
-SOURCE = "sources: {base: {provider: leadping, token: not-a-real-token}}"
+SOURCE = "sources: {sales: {provider: leadping, token: not-a-real-token}}"
 RECEIVER = "{type: apprise, url: 'json://localhost'}"
 
 
