@@ -65,7 +65,7 @@ async def test_several_accounts_of_all_providers_at_once(stage: Stage) -> None:
     async with stage.running():
         await stage.baseline()
         script = lively(stage.world, Random(5))
-        for _ in range(70):
+        for _ in range(50):
             script.step()
             await anyio.sleep(330)
         await anyio.sleep(900)
