@@ -97,13 +97,15 @@ def _create(story: Story, account: Account, subject: Conversation | None) -> Non
 
 
 def _import(story: Story, account: Account, subject: Conversation) -> None:
-    """At most seven unread ones: more than a page of rows that share their millisecond, and that no
-    filter of HighLevel's tells apart, stays a reported hole (docs/providers.md).
+    """At most seven read ones, and seven unread: more than a page of rows that share their
+    millisecond, and that no filter of HighLevel's tells apart, stays a reported hole
+    (docs/providers.md). Those that have no message are read.
     """
+    rng = story.rng
+    count, tied, text = rng.randint(2, 12), rng.random() < 0.7, rng.choice((None, story.text()))
     imported = story.world.import_conversations(
-        account, story.rng.randint(2, 12), same_timestamp=story.rng.random() < 0.7,
-        text=story.rng.choice((None, story.text())),
-    )  # fmt: skip
+        account, count if text is not None else min(count, 7), same_timestamp=tied, text=text
+    )
     for conversation in imported[7:]:
         story.world.read(conversation)
 
