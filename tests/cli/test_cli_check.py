@@ -126,6 +126,23 @@ def test_apprise_looks_at_its_urls_and_none_is_shown(shop: Workshop) -> None:
     assert "short-secret" not in result.output
 
 
+def test_apprise_looks_at_its_urls_beside_other_mistakes(shop: Workshop) -> None:
+    shop.write(
+        receivers="  team: {type: apprise, url: 'slack://short-secret'}\n"
+        "  wrong: {type: apprise, url: 'slack://another-secret', colour: red}\n"
+        "  unset: {type: apprise, url: '${NOT_SET_AT_ALL}'}\n",
+        more="  - {name: Two, when: nothing.such, notify: team}\n",
+    )
+    result = shop.run("check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    lines = [line.removeprefix(f"{shop.config}:") for line in result.stderr.splitlines()]
+    assert [line.split(": ")[0] for line in lines] == ["12:3", "13:57", "14:32", "19:23"], lines
+    assert "the URL of the receiver `team` is not usable" in lines[0]
+    assert "short-secret" not in result.stderr
+    assert "another-secret" not in result.stderr
+    assert "not usable" not in shop.run("check", "--no-secrets").stderr
+
+
 def test_online_a_token_that_works_is_ok(shop: Workshop) -> None:
     result = shop.run("check", "--online")
     assert result.exit_code == 0, result.output

@@ -64,7 +64,7 @@ def test_retry_asks_the_running_daemon_which_sends_at_once(shop: Workshop, runni
     with running("run") as daemon:
         daemon.wait_for("watching")
         result = shop.run("deliveries", "retry", "--all-dead")
-        assert (result.exit_code, result.stdout) == (0, "1 delivery is pending again\n")
+        assert (result.exit_code, result.stdout) == (0, "1 delivery is to be sent again\n")
         assert wait_until(lambda: shop.receiver.got)[0]["data"]["test"] is True
         assert daemon.stop(signal.SIGTERM) == 0
 
@@ -194,7 +194,8 @@ def test_filters_choose_what_is_listed_and_sent_again(
     if filters:
         result = shop.run("deliveries", "retry", *filters)
         assert result.exit_code == 0, result.output
-        assert result.stdout.startswith(f"{len(ids)} deliver")
+        told = result.stdout if ids else result.stderr
+        assert told.startswith(f"{len(ids)} deliver" if ids else "there is nothing to send again")
         pending = shop.ask(lambda store: store.deliveries(DeliveryQuery(state="pending")))
         due = {by_id[one.id] for one in pending if one.due < LATER}
         assert due == set(ids)
@@ -208,6 +209,18 @@ def test_retry_wants_one_way_of_choosing(shop: Workshop, arguments: tuple[str, .
     result = shop.run("deliveries", "retry", *arguments)
     assert result.exit_code == 2
     assert "one of the three" in " ".join(result.stderr.split())
+
+
+def test_retry_tells_what_was_due_already_and_that_there_is_nothing(shop: Workshop) -> None:
+    nothing = shop.run("deliveries", "retry", "--all-dead")
+    assert (nothing.exit_code, nothing.stdout) == (0, ""), nothing.output
+    assert nothing.stderr == "there is nothing to send again\n"
+    due = dead("a", state="pending", attempt=2, due=NOW - timedelta(hours=1), settled=None)
+    shop.fill(due, dead("b"))
+    ids = [commit.deliveries[0].id for commit in (due, dead("b"))]
+    told = shop.run("deliveries", "retry", *ids).stdout.splitlines()
+    assert told == ["1 delivery is to be sent again", "1 delivery is due already"]
+    assert shop.run("deliveries", "retry", ids[0]).stdout == "1 delivery is due already\n"
 
 
 def test_retry_of_one_that_waits_for_its_first_time_is_refused(shop: Workshop) -> None:

@@ -21,6 +21,15 @@ def test_the_command_takes_up_a_new_rule_and_says_so(shop: Workshop, running: An
             "sources: as before",
             "receivers: as before",
             "rules: added Once more",
+            "silences: as before",
+        ]
+        with shop.config.open("a") as file:
+            file.write(
+                "silences:\n  - {name: Move, match: 'true', reason: moving, until: 2100-01-01}\n"
+            )
+        assert shop.run("reload").stdout.splitlines()[2:] == [
+            "rules: as before",
+            "silences: added Move",
         ]
         assert daemon.stop(signal.SIGTERM) == 0
 

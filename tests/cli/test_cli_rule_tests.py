@@ -99,7 +99,28 @@ def test_times_follow_the_wall_clock_of_the_zone(run: Run) -> None:
     assert result.exit_code == 0, result.stdout + result.stderr
 
 
+def test_only_what_the_named_receivers_get_counts(run: Run) -> None:
+    archived = "      - {at: 0s, type: conversation.archived, conversation: {id: 2}}"
+    expect = "      - {at: 0s, receiver: crm}"
+    both = f"{UNREAD}\n{archived}"
+    assert run(one(both, expect)).exit_code == 1
+    for named in ("crm", "[crm]"):
+        result = run(one(both, expect, f"    receivers: {named}\n"))
+        assert result.exit_code == 0, result.stdout + result.stderr
+    assert run(one(both, expect, "    receivers: [crm, team]\n")).exit_code == 1
+
+
 BROKEN = {
+    "a receiver that does not count": (
+        one(UNREAD, TOLD, "    receivers: crm\n"),
+        "7:9",
+        "`receivers` of the test leaves `team` out",
+    ),
+    "no such receiver": (
+        one(UNREAD, "      []", "    receivers: [crm, tema]\n"),
+        "2:5",
+        "no receiver is named `tema` (receivers: team, crm)",
+    ),
     "an unknown key": ("tests: []\ncolour: red\n", "2:1", "unknown key `colour`"),
     "no tests": ("tests: []\n", "1:8", "must not be empty"),
     "a misspelt field": (

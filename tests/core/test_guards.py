@@ -164,6 +164,11 @@ def test_where_all_rules_stop_it_all_are_named() -> None:
     assert "'B'" in verdict.note
 
 
+def test_one_silence_on_all_rules_is_named_once() -> None:
+    verdict = judge(delivery("A", "B"), rule("A"), rule("B"), silences=(silence(),))
+    assert verdict == Drop("silenced", "silenced by night: moving", "night")
+
+
 def test_a_throttle_by_an_expression() -> None:
     by = throttled(by=compile_expression("conversation.channel"))
     (pair,) = throttled_by([delivery()], {"A": by})

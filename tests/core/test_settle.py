@@ -45,6 +45,8 @@ def test_after_the_last_attempt_a_delivery_is_dead() -> None:
     outcome = settle(delivery(10), FAILED, WEBHOOK, T0)
     assert outcome.state == "dead"
     assert outcome.note == "given up after 10 attempts: HTTP 500"
+    once = settle(delivery(), FAILED, dataclasses.replace(WEBHOOK, retry=()), T0)
+    assert once.note == "given up after 1 attempt: HTTP 500"
     assert outcome.settled == T0
 
 

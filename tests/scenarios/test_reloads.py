@@ -43,6 +43,7 @@ async def test_what_did_not_change_goes_on_without_a_break(stage: Stage) -> None
             "sources": "as before",
             "receivers": "as before",
             "rules": "as before",
+            "silences": "as before",
             "warnings": [],
         }
         assert daemon.pollers["support"] is poller

@@ -20,11 +20,11 @@ from watcher.cli.options import ConfigPaths
 from watcher.cli.reach import load
 from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
 from watcher.clock import wall_clock
-from watcher.config import AppriseReceiver, Config
+from watcher.config import AppriseReceiver, Config, Receiver, Redactor, sound_receivers
 from watcher.config.files import find_paths, read
 from watcher.config.tree import Entries, Scalar
 from watcher.daemon.plans import plan_source
-from watcher.errors import Problem, SourceChanged, SourceError, SourceUnavailable
+from watcher.errors import ConfigError, Problem, SourceChanged, SourceError, SourceUnavailable
 from watcher.notify.apprise import validate
 from watcher.poller import SourcePlan
 from watcher.poller.poll import SET_PAGES
@@ -77,8 +77,7 @@ def check(
     if online and no_secrets:
         raise typer.BadParameter("--online needs the secrets that --no-secrets leaves out")
     screen: Screen = ctx.obj
-    loaded = load(screen, config, secrets=not no_secrets)
-    problems = () if no_secrets else anyio.run(_bad_urls, loaded, config)
+    loaded, problems = _load(screen, config, secrets=not no_secrets)
     for problem in problems:
         screen.note(str(problem))
     for warning in (*loaded.warnings, *_over(loaded, config)):
@@ -96,6 +95,30 @@ def check(
         screen.write(f"silence, {silence.name}: {describe_silence(silence)}")
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(FAILED)
+
+
+def _load(
+    screen: Screen, paths: Sequence[Path] | None, *, secrets: bool
+) -> tuple[Config, tuple[Problem, ...]]:
+    """Load the configuration, and give what is wrong with Apprise's URLs. Raises ConfigError where
+    something else is wrong, with that of the receivers that are right by themselves. Without
+    `secrets`, nobody looks at URLs.
+    """
+    if not secrets:
+        return load(screen, paths), ()
+    try:
+        loaded = load(screen, paths, secrets=True)
+    except ConfigError as wrong:
+        redactor = Redactor()
+        sound = sound_receivers(paths, environ=os.environ, redactor=redactor)
+        screen.scrub = redactor.scrub
+        bad = anyio.run(_bad_urls, sound, paths)
+        order = read(find_paths(paths, os.environ)).order
+        together = sorted(
+            (*wrong.problems, *bad), key=lambda one: (order.get(one.file, -1), one.line, one.column)
+        )
+        raise ConfigError(tuple(together)) from None
+    return loaded, anyio.run(_bad_urls, loaded.receivers, paths)
 
 
 def _show_plans(
@@ -153,9 +176,9 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-async def _bad_urls(loaded: Config, paths: Sequence[Path] | None) -> tuple[Problem, ...]:
+async def _bad_urls(given: Sequence[Receiver], paths: Sequence[Path] | None) -> tuple[Problem, ...]:
     """Have Apprise look at its URLs, in a worker process; gives a problem per bad one."""
-    receivers = [each for each in loaded.receivers if isinstance(each, AppriseReceiver)]
+    receivers = [each for each in given if isinstance(each, AppriseReceiver)]
     owners = [(receiver.name, number) for receiver in receivers for number in _numbers(receiver)]
     urls = [url.read() for receiver in receivers for url in receiver.urls]
     verdicts = await validate(urls)

@@ -151,8 +151,17 @@ def retry(
     query = None
     if filtered:
         query = _query(state or Again.dead, receiver, rule, type_, since, limit=ALL)
-    count = anyio.run(_retry, screen, Path(loaded.store), ids, query)
-    screen.write(f"{count} {'delivery is' if count == 1 else 'deliveries are'} pending again")
+    count, due = anyio.run(_retry, screen, Path(loaded.store), ids, query)
+    if count:
+        screen.write(f"{_deliveries(count)} to be sent again")
+    if due:
+        screen.write(f"{_deliveries(due)} due already")
+    if not count and not due:
+        screen.note("there is nothing to send again")
+
+
+def _deliveries(count: int) -> str:
+    return "1 delivery is" if count == 1 else f"{count} deliveries are"
 
 
 def _query(
@@ -182,13 +191,15 @@ async def _find(store: Path, queries: Sequence[DeliveryQuery]) -> list[Delivery]
 
 async def _retry(
     screen: Screen, store: Path, ids: list[str] | None, query: DeliveryQuery | None
-) -> int:
-    """Make deliveries due now: those named, those a query finds, or all dead ones; gives how many."""
+) -> tuple[int, int]:
+    """Make deliveries due now: those named, those a query finds, or all dead ones; gives how many,
+    and how many others were due before: they are being sent, or wait for a pause to end.
+    """
     wanted: list[str] | None = None
     if query is not None:
         wanted = sorted(one.key for one in await _find(store, [query]) if _again(one))
         if not wanted:
-            return 0
+            return 0, 0
     elif ids is not None:
         states = [DeliveryQuery(state=one.value, limit=ALL) for one in Again]
         found = [one for one in await _find(store, states) if _again(one)]
@@ -203,9 +214,11 @@ async def _retry(
         wanted = sorted({one.key for one in found if _names(one) & set(ids)})
     answer = await ask_daemon(store, "POST", "/retry", {"ids": wanted})
     if answer is not None:
-        return int(answer["count"])
-    async with owning(store, "deliveries retry") as owner:
-        return await owner.retry(wanted, wall_clock())
+        count = int(answer["count"])
+    else:
+        async with owning(store, "deliveries retry") as owner:
+            count = await owner.retry(wanted, wall_clock())
+    return count, max(0, len(wanted or ()) - count)
 
 
 def _again(delivery: Delivery) -> bool:

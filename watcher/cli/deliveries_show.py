@@ -185,8 +185,11 @@ def _print(
     screen.write(f"delivery {first.id} to {first.receiver}", "bold")
     when = f"since {say_time(first.settled)}" if first.settled else f"due {say_time(first.due)}"
     tries = f"{first.attempt} attempt{'' if first.attempt == 1 else 's'}"
+    said = f": {first.note}" if first.note else ""
+    if tries in first.note:  # given up after that many
+        tries, said = first.note, ""
     rows = [
-        ("state", f"{first.state} {when}, {tries}{f': {first.note}' if first.note else ''}"),
+        ("state", f"{first.state} {when}, {tries}{said}"),
         ("rule", first.rule + ("" if first.kind == "event" else f" ({first.kind} {first.number})")),
     ]
     rows += [("event", f"{_about(one)}") for one in message]

@@ -40,7 +40,7 @@ def reload(ctx: typer.Context, config: ConfigPaths = None) -> None:
             screen.note(str(problem))
         screen.complain("the daemon refused the configuration; the old one goes on")
         raise typer.Exit(MISUSED)
-    for part in ("sources", "receivers", "rules"):
+    for part in ("sources", "receivers", "rules", "silences"):
         screen.write(f"{part}: {told[part]}")
     for warning in told["warnings"]:
         screen.note(f"warning: {warning}")

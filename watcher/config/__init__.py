@@ -13,7 +13,7 @@ from __future__ import annotations
 from watcher.config.compare import Differences, compare, needs_restart
 from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
 from watcher.config.editor import json_schema
-from watcher.config.load import load
+from watcher.config.load import load, sound_receivers
 from watcher.config.model import (
     AppriseReceiver,
     Config,
@@ -48,4 +48,5 @@ __all__ = [
     "needs_restart",
     "parse_duration",
     "say_duration",
+    "sound_receivers",
 ]

@@ -55,7 +55,7 @@ class Differences:
 
 
 def compare(old: Sequence[N], new: Sequence[N]) -> Differences:
-    """Compare sources, receivers or rules by their names."""
+    """Compare sources, receivers, rules or silences by their names."""
     before = {one.name: one for one in old}
     after = {one.name: one for one in new}
     return Differences(

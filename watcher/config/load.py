@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from watcher.config.discovery import ProviderLoader, installed_providers
 from watcher.config.files import Merged, find_paths, read
-from watcher.config.model import Config, Retention, Server
+from watcher.config.model import Config, Receiver, Retention, Server
 from watcher.config.named import build_names, warn_of_unused
 from watcher.config.receivers import build_receivers
 from watcher.config.routing import build_rules, notified, warn_of_unreachable
@@ -29,7 +29,7 @@ from watcher.config.validate import Work, found, validate
 from watcher.errors import ConfigError, Problem
 from watcher.rules import Condition, Expression, Rule, Silence
 
-__all__ = ["load"]
+__all__ = ["load", "sound_receivers"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -87,6 +87,24 @@ def load(
         warnings=_tidy(work.warnings, merged, redactor),
         redactor=redactor,
     )
+
+
+def sound_receivers(
+    paths: Sequence[Path] | None, *, environ: Mapping[str, str], redactor: Redactor
+) -> tuple[Receiver, ...]:
+    """Give the receivers that are right by themselves, whatever else is wrong with the configuration.
+
+    The secrets that they hold become known to `redactor`.
+    """
+    merged = read(find_paths(paths, environ))
+    folders = {file: Path(file).parent for file in merged.order}
+    sound: list[Receiver] = []
+    for name, entry in merged.receivers.items():
+        work = Work(Texts(environ=environ, folders=folders, redactor=redactor))
+        built = build_receivers({name: entry}, work)
+        if not work.problems and not work.texts.problems:
+            sound += built
+    return tuple(sound)
 
 
 def _used(rules: Iterable[Rule], silences: Iterable[Silence]) -> set[str]:

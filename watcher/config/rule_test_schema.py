@@ -39,6 +39,7 @@ class CaseForm(Form):
     start: str = START
     until: str = ""
     timezone: Zone | None = None
+    receivers: OneOrMore = Field(default=())
     events: list[dict[str, Any]] = Field(min_length=1)
     expect: list[dict[str, Any]]
 

@@ -64,7 +64,9 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class RuleTest:
-    """One test: it begins at `start`, and is over at `until`."""
+    """One test: it begins at `start`, and is over at `until`. Where `receivers` are named, only what
+    they get counts.
+    """
 
     name: str
     place: Place
@@ -72,6 +74,7 @@ class RuleTest:
     until: datetime
     steps: tuple[Step, ...]
     expected: tuple[Expected, ...]
+    receivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,14 @@ class _Reader:
         expected = [self._expected(one) for one in _items(node, "expect")]
         ends = [one.at for one in (*steps, *expected) if one is not None]
         until = self._moment(form.until, node, "until") if form.until else None
+        for one in expected:
+            if one is not None and form.receivers and one.receiver not in form.receivers:
+                self.work.problems.append(
+                    one.place.problem(
+                        f"`receivers` of the test leaves `{one.receiver}` out",
+                        "add it there, or expect nothing of it",
+                    )
+                )
         return RuleTest(
             name=form.name,
             place=node.place,
@@ -169,6 +180,7 @@ class _Reader:
             until=until or max(ends, default=self.start) + SETTLING,
             steps=tuple(one for one in steps if one is not None),
             expected=tuple(one for one in expected if one is not None),
+            receivers=tuple(form.receivers),
         )
 
     def _step(self, node: Node) -> Step | None:

@@ -34,7 +34,7 @@ class Reloading:
         """Read the configuration anew and take it up.
 
         Gives, as plain JSON, `problems` (lines for people) where it was refused, otherwise what
-        changed of `sources`, `receivers` and `rules` in words, and `warnings`.
+        changed of `sources`, `receivers`, `rules` and `silences` in words, and `warnings`.
         """
         async with self._one_at_a_time:
             log = structlog.get_logger()
@@ -52,7 +52,8 @@ class Reloading:
                     log.error("the new configuration is refused; the old goes on", problem=problem)
                 return {"problems": problems}
             self._daemon.metrics.reloads.labels("done").inc()
-            log.info("the configuration is taken up", **told)
+            changed = {part: words for part, words in told.items() if part != "warnings"}
+            log.info("the configuration is taken up", **changed)
             for warning in told["warnings"]:
                 log.warning("the configuration", problem=warning)
             return told
@@ -93,5 +94,6 @@ class Reloading:
             "sources": str(sources),
             "receivers": str(receivers),
             "rules": str(rules),
+            "silences": str(compare(old.silences, config.silences)),
             "warnings": [*late, *map(str, config.warnings)],
         }

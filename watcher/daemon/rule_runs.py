@@ -15,6 +15,7 @@ from typing import Any
 
 from watcher.config import Config
 from watcher.config.rule_tests import Expected, RuleTest, Step, whole
+from watcher.config.wording import listing
 from watcher.daemon.replay import Replay, Sent
 from watcher.dispatcher import ReceiverPlan
 from watcher.errors import ConfigError
@@ -55,13 +56,20 @@ class Line:
 
 
 async def run(test: RuleTest, config: Config, plans: Sequence[ReceiverPlan]) -> list[Sent]:
-    """Give what is sent until the test is over; raises ConfigError for a step that cannot be."""
+    """Give what is sent until the test is over, to the receivers that count; raises ConfigError for
+    a step that cannot be, and for a receiver that there is not.
+    """
+    there = [one.name for one in config.receivers]
+    for name in test.receivers:
+        if name not in there:
+            message, remedy = f"no receiver is named `{name}`", f"receivers: {listing(there)}"
+            raise ConfigError((test.place.problem(message, remedy),))
     replay = Replay(config, plans, test.start)
     for step in test.steps:
         await replay.until(step.at)
         await _take(replay, step, config)
     await replay.until(test.until)
-    return replay.sent
+    return [one for one in replay.sent if not test.receivers or one.receiver in test.receivers]
 
 
 async def _take(replay: Replay, step: Step, config: Config) -> None:

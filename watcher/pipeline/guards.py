@@ -80,7 +80,9 @@ def guard(delivery: Delivery, guards: Guards, now: datetime) -> Send | Wait | Dr
         drops.append(verdict)
     if len(drops) == 1:
         return drops[0]
-    return Drop(drops[0].kind, "; ".join(drop.note for drop in drops), drops[0].silence)
+    return Drop(
+        drops[0].kind, "; ".join(dict.fromkeys(drop.note for drop in drops)), drops[0].silence
+    )
 
 
 def throttled_by(

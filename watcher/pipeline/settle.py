@@ -73,7 +73,8 @@ def _settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -
         if policy.once_more and delivery.note.startswith(UNKNOWN):
             return Settlement(delivery.key, delivery.attempt, "dead", now, note, now)
     if delivery.attempt > len(policy.retry):
-        note = f"given up after {delivery.attempt} attempts: {note}"
+        tries = f"{delivery.attempt} attempt{'' if delivery.attempt == 1 else 's'}"
+        note = f"given up after {tries}: {note}"
         return Settlement(delivery.key, delivery.attempt, "dead", now, note, now)
     delay = policy.retry[delivery.attempt - 1] * _jitter(delivery.key, delivery.attempt)
     if result.retry_after is not None:
