@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -158,6 +159,8 @@ def notifier(silent: Silent, workers: int, deadline: float) -> AppriseNotifier:
 
 
 if __name__ == "__main__":
+    # As in the daemon: that a worker's end was seen twice is no news.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     given = [float(one) for one in sys.argv[1:]]
     calls_, workers_, deadline_ = (*given, *(1000, 8, 5.0)[len(given) :])
     print(json.dumps(anyio.run(measure, int(calls_), int(workers_), deadline_)))  # noqa: T201
