@@ -38,7 +38,7 @@ def text(
         (text("conversation.message", looked=-5 * HOUR, written=-2 * HOUR, sent=0 * HOUR),
          "This happened at 08:00 UTC, 2 hours ago."),
         (text("conversation.read", looked=-5 * HOUR, written=-9 * HOUR, sent=0 * HOUR),
-         "This happened between 05:00 UTC and 10:00 UTC."),
+         "This happened between 05:00 and 10:00 UTC."),
         (text("conversation.message", looked=-HOUR / 60, written=0 * HOUR, sent=HOUR / 4),
          "This happened at 10:00 UTC, 15 minutes ago."),
         (text("conversation.read", looked=-HOUR / 4, written=-9 * HOUR, sent=HOUR / 4),

@@ -182,8 +182,12 @@ def test_a_late_message_says_when_it_happened(late: timedelta, words: str) -> No
 
 def test_what_is_known_only_between_two_looks_is_told_with_both() -> None:
     since, now = AT - timedelta(hours=12), AT + timedelta(minutes=1)
-    note = "This happened between 22:00 UTC on 2026-11-19 and 10:00 UTC."
+    note = "This happened between 22:00 on 2026-11-19 and 10:00 UTC."
     assert late_note(AT, now, after=since) == note
+    day_after = now + timedelta(days=1)
+    assert late_note(AT, day_after, after=AT - timedelta(hours=1)) == (
+        "This happened between 09:00 and 10:00 UTC on 2026-11-20."
+    )
 
 
 def test_the_note_is_in_utc_wherever_the_clocks_are() -> None:

@@ -138,7 +138,7 @@ async def _send(
                 return result
     finally:
         limiter.release()
-    return Result("unknown", f"cut off after {deadline:g} s without an answer; it may have arrived")
+    return Result("unknown", f"no answer within {deadline:g} s")
 
 
 async def _send_in_worker(url: str, written: Written, lifetime: float) -> Result:
@@ -155,7 +155,7 @@ async def _send_in_worker(url: str, written: Written, lifetime: float) -> Result
         # anyio gives a text only where the worker never came up, so that nothing can have been sent
         if error.args:
             return Result("failed", "the worker process did not start")
-        return Result("unknown", "the worker process ended while it sent; it may have arrived")
+        return Result("unknown", "the worker process ended while it sent")
     except OSError as error:
         return Result("failed", f"the worker process did not start ({error.strerror})")
     except (KeyboardInterrupt, SystemExit):

@@ -28,14 +28,19 @@ def late_note(event_time: datetime, now: datetime, *, after: datetime | None = N
     `after` is given where all that is known is that it happened between then and `event_time`.
     """
     if after is not None:
-        return f"This happened between {_when(after, now)} and {_when(event_time, now)}."
+        first, last = after.astimezone(UTC), event_time.astimezone(UTC)
+        day = "" if first.date() == last.date() else _day(first, now)
+        return f"This happened between {first:%H:%M}{day} and {_when(last, now)}."
     return f"This happened at {_when(event_time, now)}, {_ago(now - event_time)}."
 
 
 def _when(at: datetime, now: datetime) -> str:
+    return f"{at.astimezone(UTC):%H:%M} UTC{_day(at, now)}"
+
+
+def _day(at: datetime, now: datetime) -> str:
     at, present = at.astimezone(UTC), now.astimezone(UTC)
-    day = f" on {at:%Y-%m-%d}" if at.date() != present.date() else ""
-    return f"{at:%H:%M} UTC{day}"
+    return f" on {at:%Y-%m-%d}" if at.date() != present.date() else ""
 
 
 def _ago(past: timedelta) -> str:
