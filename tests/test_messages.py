@@ -119,6 +119,12 @@ def test_the_watcher_tells_of_itself(kind: str, title: str) -> None:
     assert body.splitlines()[:2] == ["the token is refused", "What to do: renew it"]
 
 
+@pytest.mark.parametrize("kind", ["source.recovered", "receiver.recovered"])
+def test_a_trouble_that_another_one_replaces_is_no_cure(kind: str) -> None:
+    told = event(kind, None, reason="another account is watched", outcome="replaced")
+    assert default_message(told)[0].endswith("sales: its former trouble is over")
+
+
 def test_what_a_timer_sends_says_that_it_still_holds() -> None:
     told = event(delivery={"rule": "Nobody has looked", "kind": "for", "event": "e", "count": 1})
     assert "This still holds (rule: Nobody has looked)." in default_message(told)[1]

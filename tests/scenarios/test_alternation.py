@@ -46,6 +46,8 @@ async def test_another_account_ends_the_failing_of_the_former_one(
         await anyio.sleep(600)
     assert [kind for kind, _ in told(stage)[4:]] == [WORKS, "source.baselined"]
     assert told(stage)[4] == (WORKS, "works again")
+    outcomes = [body["data"].get("outcome") for body in stage.inbox.of(WORKS)]
+    assert outcomes == ["replaced", None]
     assert len({body["id"] for body in stage.inbox.bodies}) == len(stage.inbox.bodies)
 
 
@@ -134,5 +136,6 @@ async def test_a_receiver_that_points_elsewhere_has_recovered(stage: Stage) -> N
     mine = [body for body in stage.inbox.bodies if body["type"].startswith("receiver.")]
     assert [body["type"] for body in mine] == ["receiver.failing", "receiver.recovered"]
     assert mine[1]["data"]["reason"] == "it points elsewhere now"
+    assert mine[1]["data"]["outcome"] == "replaced"
     assert mine[1]["data"]["since"] == mine[0]["data"]["since"]
     assert len(moved.bodies) >= 1

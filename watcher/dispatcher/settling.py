@@ -54,6 +54,7 @@ class Settling:
             reason="it points elsewhere now",
             since=former.failing.since,
             now=ground.clock(),
+            extra={"outcome": "replaced"},
         )
         self._count_failed(failed)
         ground.publish(await ground.store.settle([], receiver=state, commit=commit))

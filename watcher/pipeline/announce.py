@@ -69,6 +69,7 @@ def announce_receiver(
     remedy: str = "",
     since: datetime,
     now: datetime,
+    extra: Mapping[str, Any] | None = None,
 ) -> tuple[ReceiverState, Commit, Failed]:
     """Make the event `receiver.<kind>`; the receiver's new state goes with the settlement."""
     number = state.counts.get(kind, 0)
@@ -78,7 +79,7 @@ def announce_receiver(
         source=state.name,
         subject=None,
         time=now,
-        data={"receiver": state.name, **_why(reason, remedy, since)},
+        data={"receiver": state.name, **_why(reason, remedy, since), **(extra or {})},
     )
     owing = route(rules, event)
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})

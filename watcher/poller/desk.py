@@ -130,7 +130,9 @@ class Desk:
             outcome = {"outcome": "discarded"}
             await self.announce("released", reason=why, since=hold.since, extra=outcome, hold=None)
         if trouble is not None:
-            await self.announce("recovered", reason=why, since=trouble.since, failing=None)
+            extra = {"outcome": "replaced"}
+            since = trouble.since
+            await self.announce("recovered", reason=why, since=since, extra=extra, failing=None)
         self.state = dataclasses.replace(mine, counts=self.state.counts)
 
     def provider_now(self) -> datetime:

@@ -70,7 +70,8 @@ class Troubles:
         ours = self._network.failing and isinstance(error, SourceUnavailable) and error.connect
         if not told and not ours and (refused or failures >= FAILING_AFTER):
             if failing is not None:
-                await self._recover(failing, "a graver trouble takes the place of this one")
+                reason = "a graver trouble takes the place of this one"
+                await self._recover(failing, reason, outcome="replaced")
             await self._fail(error.reason, error.remedy)
         return self._pause(error, failures)
 
@@ -102,9 +103,11 @@ class Troubles:
             "failing", reason=reason, remedy=remedy, since=now, failing=trouble
         )
 
-    async def _recover(self, failing: Trouble, reason: str = "works again") -> None:
+    async def _recover(self, failing: Trouble, reason: str = "works again", **extra: str) -> None:
         self._desk.log.info("a trouble is over", since=rfc3339(failing.since), reason=reason)
-        await self._desk.announce("recovered", reason=reason, since=failing.since, failing=None)
+        await self._desk.announce(
+            "recovered", reason=reason, since=failing.since, extra=extra, failing=None
+        )
 
     def _pause(self, error: SourceError, failures: int) -> float:
         """Give the seconds until the next attempt, with jitter from name and count, not chance."""

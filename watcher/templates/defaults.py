@@ -28,7 +28,9 @@ def default_message(event: Event) -> tuple[str, str]:
         title = _title(event, conversation)
         lines = _about_conversation(event, conversation)
     else:
-        title = _OWN_TITLES.get(event.type, "{source}: {type}").format(
+        replaced = data.get("outcome") == "replaced"
+        titles = _REPLACED_TITLES if replaced else _OWN_TITLES
+        title = titles.get(event.type, "{source}: {type}").format(
             source=event.source or "inbox-watcher", type=event.type
         )
         lines = _about_ourselves(data)
@@ -168,6 +170,12 @@ _OWN_TITLES = {
     "watcher.network_failing": "The network is failing: no source can be reached",
     "watcher.network_recovered": "The network works again",
 }
+
+_REPLACED_TITLES = {
+    "source.recovered": "Source {source}: its former trouble is over",
+    "receiver.recovered": "Receiver {source}: its former trouble is over",
+}
+"""For troubles that ended because there is something else in their place."""
 
 
 def _about_ourselves(data: Plain) -> list[str]:
