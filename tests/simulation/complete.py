@@ -111,13 +111,17 @@ class Completeness:
     def _runs(self, subject: str, past: Past, field: str) -> list[tuple[float, float, Any]]:
         if field not in MAPPED or (len(self.reign.maps) == 1 and not self.reign.maps[0][1]):
             return list(past.runs(field))
+        # What changes before a sweep has shown the row with a new mapping is taken over silently.
         found: list[tuple[float, float, Any]] = []
         ends = [start for start, _ in self.reign.maps[1:]] + [self.reign.end]
         for (start, mapped), end in zip(self.reign.maps, ends, strict=True):
             shown = self.reign.past(subject, mapped=mapped)
             assert shown is not None
             found += [
-                (a, min(b, end), value) for a, b, value in shown.runs(field) if start < a < end
+                (a, min(b, end), value)
+                for a, b, value in shown.runs(field)
+                if start < a < end
+                and (start == self.reign.maps[0][0] or self.reign.stands(start, a))
             ]
         return found
 
