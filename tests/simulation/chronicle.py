@@ -54,6 +54,8 @@ class Chronicle:
             self.run, datetime.fromisoformat(began.replace("Z", "+00:00")), first.at
         )
         self.baselined = first.at
+        self.since = self.began - self.reign.slack(self.began)
+        self.known = self.run.baselines[first.seq]
         for subject, looks in self.looks.items():
             self._follow(subject, looks, first.seq)
         return True
@@ -160,10 +162,11 @@ class Chronicle:
             elif (
                 believed is None
                 and field != "channel"
-                and not self._ever(past, field, before)
+                and not self._since(past, field, before)
                 and (before is not None or not self._hidden(past, field, look.seen))
             ):
-                self.wrong(look.at, f"{name}: {field} before {before} never stood")
+                text = f"{field} before {before} has not stood since the baseline"
+                self.wrong(look.at, f"{name}: {text}")
             old[field] = before
         for field in FIELDS:
             if old[field] is ...:
@@ -181,10 +184,13 @@ class Chronicle:
     def _ever(self, past: Past, field: str, value: object) -> bool:
         return any(value == shown for _, _, shown in past.runs(field))
 
+    def _since(self, past: Past, field: str, value: object) -> bool:
+        """Tell whether a value stood after the baseline began: what it found is the first belief."""
+        return any(value == shown and end >= self.since for _, end, shown in past.runs(field))
+
     def _hidden(self, past: Past, field: str, until: float) -> bool:
         """Tell whether no row may have shown a field since the baseline began."""
-        since = self.began - self.reign.slack(self.began)
-        indices = range(max(past.at(since), 0), past.at(until) + 1)
+        indices = range(max(past.at(self.since), 0), past.at(until) + 1)
         return any(field in past.moments[index].hidden for index in indices)
 
     def _named(self, look: Look, name: str, old: Plain, told: Plain) -> None:

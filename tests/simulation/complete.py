@@ -92,7 +92,7 @@ class Completeness:
 
     def _prompt(self, subject: str, start: float, end: float, value: Plain, story: Story) -> None:
         """A message shows in the provider's recent activity: after the first undisturbed stretch of
-        two polls it is told, long before a sweep. (Not where listings lied: those mislead polls.)
+        a poll it is told, long before a sweep. (Not where listings lied: those mislead polls.)
         """
         written = (
             datetime.fromisoformat(value["at"].replace("Z", "+00:00")) - START
@@ -109,7 +109,7 @@ class Completeness:
             self.wrong(start, text)
 
     def _runs(self, subject: str, past: Past, field: str) -> list[tuple[float, float, Any]]:
-        if field not in MAPPED or (len(self.reign.maps) == 1 and not self.reign.maps[0][1]):
+        if field not in MAPPED or not self.reign.ever_mapped:
             return list(past.runs(field))
         # What changes before a sweep has shown the row with a new mapping is taken over silently.
         found: list[tuple[float, float, Any]] = []
@@ -135,8 +135,10 @@ class Completeness:
             return []
         story: Story = []
         if not looks or "conversation.created" not in looks[0].types:
-            first: Plain | None = None
-            if looks:
+            first = self._found(subject, past)
+            if first is not None:
+                pass
+            elif looks:
                 first = seen_as(self.kind, looks[0].told, like)
                 for field, sides in looks[0].changes.items():
                     first[field] = sides["before"]
@@ -154,6 +156,14 @@ class Completeness:
                 told = {**seen_as(self.kind, look.told, like), **dict.fromkeys(unseen, ...)}
             story.append((look.seen, not gone, told))
         return story
+
+    def _found(self, subject: str, past: Past) -> Plain | None:
+        """Give what the baseline found of a conversation, None where that may be several things."""
+        moments = past.moments[max(past.at(self.chronicle.since), 0) : past.at(self.baselined) + 1]
+        if subject not in self.chronicle.known or len(moments) != 1 or moments[0].plain is None:
+            return None
+        unsure = {*moments[0].hidden, *(MAPPED if self.reign.ever_mapped else ())}
+        return {**moments[0].plain, **dict.fromkeys(unsure, ...)}
 
     def _rest(self) -> None:
         """At the quiet end the watcher knows what is there, and nothing else."""

@@ -11,9 +11,12 @@ from typing import Any, NoReturn
 
 import anyio
 
+from watcher.records import Commit
 from watcher.store.sqlite import SqliteStore
 
-__all__ = ["Life", "MortalStore"]
+__all__ = ["TELLING", "Life", "MortalStore"]
+
+TELLING = "a commit of events"
 
 
 class Life:
@@ -58,11 +61,13 @@ class MortalStore:
         method = getattr(self._store, name)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
+            tells = any(isinstance(arg, Commit) and arg.events for arg in args)
+            what = TELLING if tells else name
             async with self._turn:
-                await self._life.moment(f"before {name}")
+                await self._life.moment(f"before {what}")
                 result = await method(*args, **kwargs)
                 self._wrote(name, (*args, *kwargs.values()), result)
-                await self._life.moment(f"after {name}")
+                await self._life.moment(f"after {what}")
                 return result
 
         return call

@@ -11,6 +11,7 @@ from collections import Counter
 from watcher.model import Event
 
 from .chronicle import Chronicle
+from .claims import judge_claims
 from .complete import Completeness
 from .deliveries import judge_deliveries
 from .reign import reigns
@@ -34,6 +35,7 @@ def judge(run: Run) -> list[Discrepancy]:
     for reign in reigns(run):
         chronicle = Chronicle(reign, found)
         if chronicle.check():
+            judge_claims(chronicle)
             Completeness(chronicle).check()
     judge_deliveries(run, found)
     return sorted(found)

@@ -94,6 +94,11 @@ class SourcePlan:
         """The server behind it."""
         return "highlevel" if self.provider == "leadway" else self.provider
 
+    @property
+    def pages_of(self) -> int:
+        """Rows of a page; Chatwoot's are not ours to choose."""
+        return 25 if self.kind == "chatwoot" else self.page_size
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -128,7 +133,7 @@ def draw(seed: int, days: float) -> Plan:
     count = rng.choice((1, 1, 2, 2, 3))
     names = ("sales", "support", "leads")[:count]
     stormy = rng.choice((0.0, 0.4, 1.0, 1.0))
-    sources = tuple(_slowed(_source(rng, name, count, stormy), seed) for name in names)
+    sources = tuple(_shaped(_source(rng, name, count, stormy), seed) for name in names)
     windows = tuple(_windows(rng, sources, seconds, stormy))
     return Plan(
         seed=seed,
@@ -137,7 +142,7 @@ def draw(seed: int, days: float) -> Plan:
         windows=windows,
         deaths=rng.choice((0.0, 3, 8, 24, 24)) * 3600,
         jumps=tuple(_jumps(rng, seconds)),
-        skew=rng.choice((0.0, 0.0, 0.0, 40.0, -40.0, 600.0, -3600.0)),
+        skew=rng.choice((0.0, 0.0, 0.0, 0.0, 40.0, -40.0, 600.0, -3600.0, 3600.0, 7200.0)),
         receiver_windows=tuple(_receiver(rng, seconds)),
         receiver_errors=rng.choice((0.0, 0.02, 0.2)),
         turns=tuple(_turns(rng, seconds, chance(seed, "live turns"))),
@@ -178,7 +183,7 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
         sweep_every=sweep,
         page_size=page_size,
         latency=(0.05, 0.1 + slow),
-        changes=rng.choice((20, 60, 150)) / DAY,
+        changes=rng.choice((20, 100, 250)) / DAY,
         errors=stormy * rng.choice((0.0, 0.01, 0.05, 0.2)),
         lies=stormy * rng.choice((0.0, 0.0, 0.02, 0.1)),
         index_delay=rng.choice((0.0, 0.0, 3.0, 20.0)) if kind == "highlevel" else 0.0,
@@ -186,11 +191,31 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
     )
 
 
-def _slowed(source: SourcePlan, seed: int) -> SourcePlan:
-    """Let some providers take so long that several polls go between the pages of a sweep."""
-    if chance(seed, f"slow {source.name}").random() > 0.12:
-        return source
-    return replace(source, latency=(10.0, 45.0), poll_every=240.0, sweep_every=5400.0)
+def _shaped(source: SourcePlan, seed: int) -> SourcePlan:
+    """Let some busy providers take so long that several polls go between the pages of a sweep, and
+    at some be told by polls, which fail now and then, what a sweep would tell much later.
+    """
+    luck, leadping = chance(seed, f"shape {source.name}").random(), source.kind == "leadping"
+    if luck < (0.2 if leadping else 0.1):
+        return replace(
+            source,
+            rows=max(source.rows, 30 if leadping else 12),
+            page_size=5 if leadping else source.page_size,
+            latency=(10.0, 45.0),
+            poll_every=240.0,
+            sweep_every=1800.0 if leadping else 5400.0,
+            changes=250 / DAY,
+        )
+    if luck > (0.7 if source.kind == "chatwoot" else 0.85):
+        return replace(
+            source,
+            poll_every=600.0,
+            sweep_every=10_800.0,
+            changes=250 / DAY,
+            errors=max(source.errors, 0.1),
+            lies=0.0,
+        )
+    return source
 
 
 def _windows(

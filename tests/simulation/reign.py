@@ -16,13 +16,13 @@ from support.virtual_time import START
 from watcher.simulator import Account
 
 from .plan import FIELDS as KEY_FIELDS
-from .plan import KEYS, SourcePlan, Window
+from .plan import KEYS, LIES, SourcePlan, Window
 from .run import Entry, Run
 from .truth import Past, Plain
 
 __all__ = ["Look", "Reign", "clean_stretch", "reigns", "true_time"]
 
-LISTING_LIES = frozenset({"empty", "shuffled", "drop", "keys"})
+LISTING_LIES = frozenset({*LIES, "keys"})
 SLOWEST = 61.0
 """Seconds that a faulty answer may take and still be read: the transport's deadline."""
 
@@ -83,6 +83,11 @@ class Reign:
     def mapped(self, at: float) -> bool:
         """Tell whether a mapping held at a time."""
         return [mapped for start, mapped in self.maps if start <= at][-1]
+
+    @property
+    def ever_mapped(self) -> bool:
+        """Whether a mapping held at any time."""
+        return any(mapped for _, mapped in self.maps)
 
     def past(self, subject: str, *, mapped: bool) -> Past | None:
         """Give what stood of a conversation; None where it never existed."""
@@ -146,17 +151,21 @@ class Reign:
         return clean_stretch(self.unclean, max(start, self.start), min(end, self.end)) > need
 
     def prompt(self, start: float, end: float) -> float | None:
-        """Give when polls must have shown what happened at `start`; None where it did not stand so
-        long, or where the listings of this source lie.
+        """Give when a poll must have shown what happened at `start`; None where it did not stand so
+        long, or where a listing lied meanwhile: that misleads polls.
         """
-        plan = self.run.plan
-        if self.source.lies or any(
-            window.kind in LISTING_LIES and window.source == self.source.name
-            for window in plan.windows
-        ):
-            return None
-        need = 2 * self.source.poll_every + 2 * self.sweep_takes + self.source.index_delay
-        at = max(start, self.start)
+        limit = self._prompt(start, end)
+        met = self.run.weather[self.source.name].met
+        lied = limit and any(start - 1 <= at <= limit and kind in LISTING_LIES for at, kind in met)
+        return None if lied else limit
+
+    def _prompt(self, start: float, end: float) -> float | None:
+        poll = self.source.poll_every + self.sweep_takes
+        need, at = poll + self.source.index_delay, max(start, self.start)
+        if any(start - poll <= when <= start + 2 * need for when, _ in self.run.plan.jumps):
+            need += (
+                poll  # a clock that was set back: the poll after it may ask for too short a time
+            )
         for begin, over in [*self.unclean, (float("inf"), float("inf"))]:
             if over <= at:
                 continue
@@ -202,7 +211,7 @@ def reigns(run: Run) -> list[Reign]:
     found = []
     for source in run.plan.sources:
         mine: list[Reign] = []
-        for epoch in run.epochs[source.name]:
+        for epoch in run.taken_up(source.name):
             if not mine or mine[-1].account is not epoch.account:
                 if mine:
                     mine[-1].end = epoch.start

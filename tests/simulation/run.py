@@ -12,6 +12,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,16 @@ from watcher.config import load
 from watcher.daemon import Daemon
 from watcher.daemon.reload import Reloading
 from watcher.model import Delivery, Event, Snapshot
-from watcher.records import DeliveryQuery, EventQuery, Recorded
+from watcher.records import Commit, DeliveryQuery, EventQuery, Recorded
 from watcher.simulator import Dated
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport
 
-from .life import Life, MortalStore
+from .life import TELLING, Life, MortalStore
 from .loop import ExactLoop
 from .plan import Turn, draw
 from .quick import quick
-from .scene import Scene
+from .scene import Epoch, Scene
 
 __all__ = ["Entry", "Run", "play"]
 
@@ -59,6 +60,8 @@ class Run(Scene):
     stored: list[Recorded] = field(default_factory=list)
     outbox: list[Delivery] = field(default_factory=list)
     snapshots: dict[str, dict[str, Snapshot]] = field(default_factory=dict)
+    baselines: dict[int, frozenset[str]] = field(default_factory=dict)
+    """What was known when each baseline was told, by the event's number."""
     down: list[tuple[float, float]] = field(default_factory=list)
     deaths: list[float] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
@@ -67,6 +70,8 @@ class Run(Scene):
     sweeps: int = 0
     commits: int = 0
     _turns: list[Turn] = field(default_factory=list)
+    _known: dict[str, set[str]] = field(default_factory=dict)
+    _wrote_at: dict[str, list[float]] = field(default_factory=dict)
 
     # -- lives --------------------------------------------------------------------------------
 
@@ -190,10 +195,13 @@ class Run(Scene):
             return lambda where: False
         after = 0.0 if rng.random() < 0.25 else rng.expovariate(1 / mean)
         due, left = self.now() + after, rng.randrange(60 if after == 0.0 else 8)
+        place = ""
+        if after and rng.random() < 0.3:  # where a death would hurt most
+            place, left = TELLING, rng.randrange(2)
 
         def ends(where: str) -> bool:
             nonlocal left
-            if self.now() < due:
+            if self.now() < due or place not in where:
                 return False
             left -= 1
             return left < 0
@@ -210,10 +218,34 @@ class Run(Scene):
         if name not in ("commit", "settle"):
             return
         self.commits += 1
+        for one in given:
+            if isinstance(one, Commit):
+                self._believe(one)
         for recorded in result:
             event = recorded.event
+            if event.type == "source.baselined":
+                self.baselines[recorded.seq] = frozenset(self._known[event.source])
             self.log.append(Entry(recorded.seq, event, self.now(), self.life.number, self.commits))
             self.say(f"event {recorded.seq} {event.source} {event.type} {event.subject or ''}")
+
+    def _believe(self, commit: Commit) -> None:
+        """Note which conversations are known after a commit."""
+        self._wrote_at.setdefault(commit.source, []).append(self.now())
+        known = self._known.setdefault(commit.source, set())
+        if commit.forget:
+            known.clear()
+        for snapshot in commit.snapshots:
+            (known.add if snapshot.present else known.discard)(snapshot.conversation.id)
+
+    def taken_up(self, source: str) -> list[Epoch]:
+        """Give what a source watched, without what no process lived to take up."""
+        epochs = self.epochs.get(source, [])
+        ends = [epoch.start for epoch in epochs[1:]]
+        return [
+            epoch
+            for epoch, end in zip_longest(epochs, ends, fillvalue=float("inf"))
+            if any(epoch.start <= at < end for at in self._wrote_at.get(source, []))
+        ]
 
     @property
     def requests(self) -> int:

@@ -12,8 +12,10 @@ from random import Random
 
 from watcher.simulator import Account, Conversation, World, people
 
-__all__ = ["Story"]
+__all__ = ["EDITED", "Story"]
 
+EDITED = " (edited)"
+"""What an edit adds to a text."""
 MOST = 90
 """Conversations of an account; with more of them, deletions catch up with arrivals."""
 
@@ -49,6 +51,10 @@ class Story:
         self._texts += 1
         return f"{self.rng.choice(people.INBOUND)} ({self._texts})"
 
+    def heat(self, account: Account, conversations: list[Conversation]) -> None:
+        """Let these be the busy ones for a while."""
+        self._hot[account.key] = list(conversations)
+
     def _subject(self, account: Account, living: list[Conversation]) -> Conversation:
         """Mostly one of a few that are busy today, so that changes follow upon each other."""
         hot = [c for c in self._hot.get(account.key, []) if account.sees(c.state)]
@@ -71,6 +77,12 @@ def _answer(story: Story, account: Account, subject: Conversation) -> None:
 
 def _note(story: Story, account: Account, subject: Conversation) -> None:
     story.world.message(subject, story.text(), "internal")
+
+
+def _edit(story: Story, account: Account, subject: Conversation) -> None:
+    """Change the last message's words; they stay a continuation of what they were."""
+    if subject.state.message is not None:
+        story.world.edit(subject, f"{subject.state.message.text}{EDITED}")
 
 
 def _activity(story: Story, account: Account, subject: Conversation) -> None:
@@ -97,9 +109,9 @@ def _create(story: Story, account: Account, subject: Conversation | None) -> Non
 
 
 def _import(story: Story, account: Account, subject: Conversation) -> None:
-    """At most seven read ones, and seven unread: more than a page of rows that share their
-    millisecond, and that no filter of HighLevel's tells apart, stays a reported hole
-    (docs/providers.md). Those that have no message are read.
+    """Where many are new, or empty yet, much happens. At most seven read ones, and seven unread: more
+    than a page of rows that share their millisecond, and that no filter of HighLevel's tells apart,
+    stays a reported hole (docs/providers.md). Those that have no message are read.
     """
     rng = story.rng
     count, tied, text = rng.randint(2, 12), rng.random() < 0.7, rng.choice((None, story.text()))
@@ -108,6 +120,7 @@ def _import(story: Story, account: Account, subject: Conversation) -> None:
     )
     for conversation in imported[7:]:
         story.world.read(conversation)
+    story.heat(account, imported)
 
 
 def _delete(story: Story, account: Account, subject: Conversation) -> None:
@@ -235,7 +248,7 @@ def _bulk(story: Story, account: Account, subject: Conversation) -> None:
 
 COMMON: tuple[tuple[Act, int], ...] = (
     (_write, 24), (_answer, 10), (_note, 4), (_activity, 3), (_read, 14), (_unread, 2),
-    (_create, 7), (_import, 1), (_delete, 3), (_archive, 6), (_unarchive, 4), (_contact, 3),
+    (_create, 7), (_import, 2), (_delete, 3), (_archive, 6), (_unarchive, 4), (_contact, 3),
     (_extra, 5), (_noise, 1), (_flip, 2), (_burst, 1),
 )  # fmt: skip
 ACTS: dict[str, tuple[tuple[Act, int], ...]] = {
@@ -243,7 +256,7 @@ ACTS: dict[str, tuple[tuple[Act, int], ...]] = {
     "highlevel": (*COMMON, (_assign, 9), (_labels, 5), (_bulk, 1)),
     "chatwoot": (
         *COMMON, (_assign, 9), (_labels, 5), (_team, 4), (_priority, 4), (_status, 4),
-        (_snooze, 2), (_hide, 2), (_bulk, 1),
+        (_snooze, 2), (_hide, 2), (_bulk, 1), (_edit, 5),
     ),
 }  # fmt: skip
 WEIGHTS: dict[str, tuple[tuple[Act, ...], tuple[int, ...]]] = {

@@ -19,6 +19,8 @@ from watcher.simulator import Account, Conversation, canonical
 from watcher.simulator.canon import newest_event
 from watcher.simulator.state import Activity, State
 
+from .story import EDITED
+
 __all__ = [
     "FIELDS",
     "Moment",
@@ -181,7 +183,8 @@ def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset
         field for field in (*FIELDS, "channel") if old[field] != new[field]
         and not silently_equal(kind, field, old, new)
     }  # fmt: skip
-    if "last_message" in changed:
+    edited = ("last_message",) if "last_message" in changed and _edited(old, new) else ()
+    if "last_message" in changed and not edited:
         fields = ("last_message", "channel") if "channel" in changed else ("last_message",)
         found.append(("message", fields))
         changed -= {"channel"}
@@ -212,10 +215,19 @@ def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset
         if field in changed
     ]
     told = {field for _, fields in found for field in fields}
-    rest = tuple(field for field in ("channel", "attributes") if field in changed - told)
+    rest = tuple(field for field in (*edited, "channel", "attributes") if field in changed - told)
     if rest:
         found.append(("updated", rest))
     return [(f"conversation.{name}", frozenset(fields)) for name, fields in found]
+
+
+def _edited(old: Plain, new: Plain) -> bool:
+    """Tell whether it is the same message in other words: an edit only adds to them (`EDITED`)."""
+    a, b = old["last_message"], new["last_message"]
+    if a is None or b is None or a["at"] != b["at"]:
+        return False
+    shorter, longer = sorted((a["text"] or "", b["text"] or ""), key=len)
+    return longer != shorter and longer.replace(EDITED, "") == shorter.replace(EDITED, "")
 
 
 def _more(kind: str, old: Plain, new: Plain) -> bool:

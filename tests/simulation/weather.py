@@ -39,7 +39,9 @@ SHAPES: tuple[object, ...] = (
 
 
 class Weather:
-    """The way to one source's provider. `unclean` are times (from, until) that do not count."""
+    """The way to one source's provider. `unclean` are times (from, until) that do not count, `met`
+    the faults that were met, each with its time.
+    """
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Weather:
         self.app = app
         self.source = source
         self.unclean: list[tuple[float, float]] = []
+        self.met: list[tuple[float, str]] = []
         self.requests = 0
         self.counts: Counter[str] = Counter()
         self.calm = False
@@ -68,6 +71,7 @@ class Weather:
         """Write a fault down; the time after it, in which the watcher pauses, does not count."""
         now = self._now()
         self.counts[kind] += 1
+        self.met.append((now, kind))
         self.unclean.append((now, now + length))
         self._say(f"{self.source.name}: request {self.requests} meets {kind}")
 
@@ -97,18 +101,19 @@ class Weather:
             if window.start <= now < window.end and self._fits(window.kind, scope, body):
                 return window.kind, window
         pool = ERRORS if luck < 0.75 else (*ERRORS, "paging")
-        kind = None
-        if chance < self.source.errors:
+        errors, kind = self.source.errors, None
+        if not _lists(scope):  # look-ups are few: faults meet them more often, refusals above all
+            errors, pool = min(0.5, 4 * errors), (*pool, *3 * ("http_401", "http_403"))
+        if chance < errors:
             kind = self._rng.choice(pool)
-        elif chance < self.source.errors + self.source.lies:
+        elif chance < errors + self.source.lies:
             kind = self._rng.choice(LIES)
         return (kind, None) if kind is not None and self._fits(kind, scope, body) else (None, None)
 
     def _fits(self, kind: str, scope: Any, body: bytes) -> bool:
         """A listing may lie only where the promises hold: after the baseline, and about lists."""
-        path = scope["path"].rstrip("/")
+        path, lists = scope["path"].rstrip("/"), _lists(scope)
         query = dict(parse_qsl(scope["query_string"].decode()))
-        lists = path.endswith(("/conversations", "/conversations/search", "/conversations/my"))
         if kind in ("http_400", "http_404"):
             return lists and "id" not in query
         if kind in ("http_401", "http_403") and not lists:  # once a chance, twice a plain word
@@ -196,6 +201,11 @@ class Weather:
                 key = window.key if window is not None else ""
                 return _edit(body, lambda rows: [_without(row, key) for row in rows])
         raise AssertionError(kind)
+
+
+def _lists(scope: Any) -> bool:
+    path: str = scope["path"].rstrip("/")
+    return path.endswith(("/conversations", "/conversations/search", "/conversations/my"))
 
 
 def _once(body: bytes, receive: Any) -> Any:

@@ -109,7 +109,8 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
     ridden: tuple[str, ...] = (
         ("attributes",) if _only_riders(old["attributes"], new["attributes"]) else ()
     )
-    if old["last_message"] != new["last_message"] or _new_message(before, after):
+    edited = ("last_message",) if _edited(before, after) else ()
+    if not edited and (old["last_message"] != new["last_message"] or _new_message(before, after)):
         found.append(cut("message", "last_message"))
     if not old["unread"] and new["unread"]:
         found.append(cut("unread", "unread", "unread_count"))
@@ -133,7 +134,7 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
         ("labels_changed", ("labels",)),
         ("priority_changed", ("priority",)),
         ("contact_changed", ("contact",)),
-        ("updated", ("channel",) if ridden else ("channel", "attributes")),
+        ("updated", (*edited, "channel") if ridden else (*edited, "channel", "attributes")),
     ):
         if any(old[key] != new[key] for key in keys):
             found.append(cut(name, *keys))
@@ -166,6 +167,11 @@ def _new_message(before: State, after: State) -> bool:
     return after.message is not None and (
         before.message is None or after.message.id != before.message.id
     )
+
+
+def _edited(before: State, after: State) -> bool:
+    a, b = before.message, after.message
+    return a is not None and b is not None and a.id == b.id and a.text != b.text
 
 
 def _assignment(old: Fields | None, new: Fields | None) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from watcher.simulator.bulk import Bulk
 from watcher.simulator.desk import Desk
-from watcher.simulator.state import Agent, Conversation, Direction, Message
+from watcher.simulator.state import Agent, Conversation, Direction, Impossible, Message
 
 __all__ = ["World"]
 
@@ -42,6 +42,16 @@ class World(Desk, Bulk):
         if direction == "outbound":
             changes |= {"waiting_since": None, "first_reply_at": state.first_reply_at or message.at}
         self._change(conversation, **changes)
+
+    def edit(self, conversation: Conversation, text: str) -> None:
+        """Change the words of the last message, which keeps its id and time. (Chatwoot puts other
+        words in the place of a deleted message, too: message.rb touches the conversation.)
+        """
+        self._need(conversation, "an edited message", "chatwoot")
+        message = conversation.state.message
+        if message is None:
+            raise Impossible("there is no message to edit")
+        self._change(conversation, message=replace(message, text=text))
 
     def activity(self, conversation: Conversation, text: str = "Opportunity created") -> None:
         """Let the system write an activity line, which is no message."""
