@@ -78,6 +78,27 @@ async def test_a_poll_that_breaks_off_moves_no_watermark(stage: Stage, provider:
     assert "source.held" not in own(stage)
 
 
+async def test_a_poll_that_went_past_a_failing_page_moves_no_watermark(stage: Stage) -> None:
+    """Behind the page that failed nothing was new; in it there was."""
+    stage.poll_every, stage.sweep_every = "10m", "1d"
+    account = stage.watch("chatwoot", "sales", "1", conversations=60)
+    async with stage.running():
+        await stage.baseline()
+
+        def first(seen: faults.Seen) -> bool:
+            return "updated_within" in seen.params or seen.params.get("page") == "1"
+
+        stage.faults["chatwoot"].plan(faults.status(500), first)
+        for conversation in account.living()[:5]:
+            stage.world.message(conversation, "hello?", "outbound")
+            await anyio.sleep(600)
+        assert stage.inbox.conversations == []
+        assert any(seen.params.get("page") == "2" for seen in stage.faults["chatwoot"].log[-4:])
+        stage.faults["chatwoot"].clear()
+        await anyio.sleep(700)
+    assert stage.got() == stage.expect()
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_what_the_list_shows_late_is_within_the_overlap(stage: Stage, provider: str) -> None:
     """A row whose change comes late, when the watermark is beyond it already."""

@@ -13,6 +13,10 @@ __all__ = ["DAY", "Plan", "SourcePlan", "Turn", "Window", "chance", "draw"]
 
 DAY = 86_400.0
 
+LONG = 2.0
+"""Days above which sources are asked half as often, and half as much happens at them: what a day
+costs is its requests and its events."""
+
 ERRORS = (
     "refuse", "reset", "hang", "slow", "http_400", "http_401", "http_403", "http_404", "http_408",
     "http_429", "http_500", "http_502", "http_503", "http_504", "wait_429", "wait_503",
@@ -134,6 +138,8 @@ def draw(seed: int, days: float) -> Plan:
     names = ("sales", "support", "leads")[:count]
     stormy = rng.choice((0.0, 0.4, 1.0, 1.0))
     sources = tuple(_shaped(_source(rng, name, count, stormy), seed) for name in names)
+    if days > LONG:
+        sources = tuple(_calmed(source) for source in sources)
     windows = tuple(_windows(rng, sources, seconds, stormy))
     return Plan(
         seed=seed,
@@ -216,6 +222,15 @@ def _shaped(source: SourcePlan, seed: int) -> SourcePlan:
             lies=0.0,
         )
     return source
+
+
+def _calmed(source: SourcePlan) -> SourcePlan:
+    return replace(
+        source,
+        poll_every=2 * source.poll_every,
+        sweep_every=min(2 * source.sweep_every, 14_400.0),
+        changes=source.changes / 2,
+    )
 
 
 def _windows(

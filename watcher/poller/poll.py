@@ -1,7 +1,8 @@
 """The fast look: recent activity, then the cheap id sets. An accelerator; the sweep is the truth.
 
 Law: a row that a poll does not show means nothing. Membership in a set is only a suspicion: the
-row itself is asked for.
+row itself is asked for. A poll that went past a page that fails asks again from the same time on the
+next time; only a poll that read all of it, or a sweep, moves the watermark.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class PollWalk:
             newest = newest_of(page.rows, newest)
             last = page.next is None and not page.fallback
             polled = _looked_until(desk, since, started, at)
-            cursor = {"newest": newest, "polled": polled} if last else None
+            cursor = {"newest": newest, "polled": polled} if last and not failed else None
             decision = await desk.absorb(page.rows, seen.response, cursor=cursor)
             arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
             self._note(page)
@@ -110,9 +111,10 @@ class PollWalk:
             if self._doubtful or name not in self._too_large:
                 await self._members(desk, name)
         await self._settle_doubts(desk)
-        polled = _looked_until(desk, since, started, at)
-        await desk.save(force=newest != desk.state.newest, newest=newest, polled=polled)
-        desk.passed = began
+        if not failed:
+            polled = _looked_until(desk, since, started, at)
+            await desk.save(force=newest != desk.state.newest, newest=newest, polled=polled)
+            desk.passed = began
         desk.metrics.polls.labels(desk.plan.name).inc()
 
     def _past(self, desk: Desk, position: Position, error: SourceError, in_a_row: int) -> Position:

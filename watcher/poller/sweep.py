@@ -199,6 +199,17 @@ class SweepWalk:
         await self._judge_arrivals(desk, now)
         return await self._judge_absences(desk, now)
 
+    async def move_watermark(self, desk: Desk) -> None:
+        """Let polls begin where this walk did: what it read they need not read again. That counts
+        where a page fails for ever and polls, which go past it, never move their watermark.
+        """
+        state = desk.state
+        polled = max(state.polled or self.started, self.started)
+        seen = min(self.newest, self.started) if self.newest is not None else None
+        newest = max(filter(None, (state.newest, seen)), default=None)
+        if (polled, newest) != (state.polled, state.newest):
+            await desk.save(force=False, polled=polled, newest=newest)
+
     async def _look_behind(self, desk: Desk) -> Verification | None:
         """Behind a hole that stays, rows are looked up one by one: only the provider's own word
         counts there, never their absence from the listing.
