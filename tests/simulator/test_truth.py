@@ -125,6 +125,7 @@ def test_a_mutation_is_logged_as_the_contract_says(kind: Kind, act: Act, types: 
 
 IMPOSSIBLE: dict[Kind, list[Act]] = {
     "leadping": [
+        lambda w, c: w.edit(c, "Hullo"),
         lambda w, c: w.assign(c, None),
         lambda w, c: w.set_team(c, None),
         lambda w, c: w.set_labels(c, []),
@@ -245,6 +246,15 @@ def test_a_bot_and_a_user_of_one_id_are_two() -> None:
     stage.world.assign(conversation, Agent("2", "Ann"))
     stage.world.assign(conversation, Agent("2", "Robo", bot=True))
     assert stage.told() == ["assigned", "reassigned"]
+
+
+def test_an_edited_message_is_no_new_one() -> None:
+    stage, conversation = quiet("chatwoot")
+    stage.world.message(conversation, "Hello again", "outbound")
+    stage.world.edit(conversation, "Hello again, Ann")
+    after = stage.world.truth.entries[-1].after
+    assert after["last_message"]["text"] == "Hello again, Ann"
+    assert stage.told() == ["message", "updated"]
 
 
 def test_removals_tell_why_and_returns_that_they_are_some() -> None:
