@@ -239,7 +239,7 @@ def _more(kind: str, old: Plain, new: Plain) -> bool:
         if b > a:
             return True
         inbound = message is not None and message["direction"] == "inbound"
-        return a == b == CAP.get(kind) and inbound and message != before
+        return a == b == CAP.get(kind) and inbound and message != before and not _edited(old, new)
     return bool(later and message["direction"] != "internal")
 
 
