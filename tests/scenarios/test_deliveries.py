@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from stage import SECRET, Stage
 from standardwebhooks import Webhook
 
-from watcher.records import DeliveryQuery, EventQuery
+from watcher.records import Commit, DeliveryQuery, EventQuery, Hold, ReceiverState
 
 
 def when(body: dict[str, Any]) -> datetime:
@@ -153,6 +154,29 @@ async def test_a_timer_survives_a_restart(stage: Stage) -> None:
         await anyio.sleep(600)
     (fired,) = stage.inbox.of("conversation.unread")
     assert started - when(fired) < timedelta(minutes=6)
+
+
+async def test_a_person_decides_while_the_daemon_starts(stage: Stage) -> None:
+    """What it has not read from its store yet is there all the same."""
+    account = stage.watch("chatwoot", "sales", "1", conversations=40)
+    stage.sweep_every = "2h"
+    async with stage.running():
+        await stage.baseline()
+    state = await stage.store.source("sales")
+    assert state is not None
+    hold = Hold(
+        "absences", stage.clock(), tuple(account.conversations)[:30], 40, "30 of 40", "wait"
+    )
+    await stage.store.commit(Commit("sales", dataclasses.replace(state, hold=hold)))
+    await stage.store.save_receiver(ReceiverState("crm", "elsewhere", off="gone (410)"))
+    async with stage.running() as daemon:
+        assert await daemon.release("sales", accept=False)
+        await daemon.turn_on("crm")
+        await anyio.sleep(60)
+    after = await stage.store.source("sales")
+    assert after is not None
+    assert after.hold is None
+    assert (await stage.store.receivers())["crm"].target != "elsewhere"
 
 
 @pytest.mark.parametrize("accept", [True, False])

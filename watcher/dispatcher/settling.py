@@ -27,18 +27,19 @@ class Settling:
         self._ground = ground
         self._log = log
         self._lock = anyio.Lock()
+        self._opened = anyio.Event()
         self.state = ReceiverState(ground.plan.name, ground.plan.target)
 
     async def open(self) -> None:
         """Take up what is remembered; a receiver that points elsewhere now starts afresh."""
         plan = self._ground.plan
         stored = (await self._ground.store.receivers()).get(plan.name)
-        if stored is None:
-            return
-        if stored.target != plan.target:
-            stored = await self._begin_afresh(stored)
-        self.state = stored
-        self._measure()
+        if stored is not None:
+            if stored.target != plan.target:
+                stored = await self._begin_afresh(stored)
+            self.state = stored
+            self._measure()
+        self._opened.set()
 
     async def _begin_afresh(self, former: ReceiverState) -> ReceiverState:
         """Give the state of a receiver that points elsewhere; a trouble that was told ends."""
@@ -66,10 +67,12 @@ class Settling:
 
     async def probe(self) -> None:
         """End a pause now: somebody wants to know."""
+        await self._opened.wait()
         if self.state.paused is not None:
             await self._change(paused=self._ground.clock())
 
     async def _change(self, **changed: Any) -> None:
+        await self._opened.wait()  # or what is remembered would be written over
         async with self._lock:
             state = dataclasses.replace(self.state, **changed)
             await self._ground.store.save_receiver(state)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import anyio
 import structlog
 
 from watcher import mapping as fields
@@ -76,6 +77,7 @@ class Desk:
         self.skew: timedelta | None = None
         self._skew = timedelta(0)
         self.complaints = Complaints(metrics, self.log)
+        self.opened = anyio.Event()
 
     @property
     def watch(self) -> Watch:
@@ -117,6 +119,7 @@ class Desk:
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
         self.metrics.held.labels(name).set(self.state.hold is not None)
+        self.opened.set()
 
     async def _close(self, former: SourceState) -> None:
         """Tell the end of what was told of another account and lasts: it is nobody's any more."""

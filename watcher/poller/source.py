@@ -72,8 +72,7 @@ class SourcePoller:
         self._checked = False
         self._check_failures = 0
         self._polled_last = False
-        self._poll_due = 0.0
-        self._sweep_due = 0.0
+        self._poll_due = self._sweep_due = 0.0
         self._not_before = 0.0
         self._paused: dict[str, float] = {}
         self._drift: int | None = None
@@ -270,6 +269,7 @@ class SourcePoller:
 
     async def release(self, *, accept: bool) -> bool:
         """Carry out a person's decision about the held sweep; False when none is held."""
+        await self.desk.opened.wait()  # what a daemon that starts has not read yet is held, too
         async with self._step:  # never in the middle of a page
             if self.desk.state.hold is None:
                 return False
