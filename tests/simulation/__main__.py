@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where `support` is, as under pytest
@@ -77,10 +77,10 @@ def _many(seeds: range, days: float, jobs: int) -> Iterator[Verdict]:
         for seed in seeds:
             yield try_seed(seed, days)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=20) as pool:
-        for done in as_completed([pool.submit(try_seed, seed, days) for seed in seeds]):
-            yield done.result()
+    # A new process now and then, for its memory; by a Pool, because ProcessPoolExecutor of Python 3.11
+    # does not replace the processes that have ended (python/cpython#115634).
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=20) as pool:
+        yield from pool.imap_unordered(functools.partial(try_seed, days=days), seeds)
 
 
 def _tell_wrong(verdict: Verdict, most: int = 1) -> None:
