@@ -100,6 +100,45 @@ async def test_a_poll_that_went_past_a_failing_page_moves_no_watermark(stage: St
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_poll_whose_rows_cannot_be_read_moves_no_watermark(
+    stage: Stage, provider: str
+) -> None:
+    stage.poll_every, stage.sweep_every = "10m", "1d"
+    account = stage.watch(provider, "sales", "1", conversations=10)
+    async with stage.running():
+        await stage.baseline()
+        stage.faults[provider].plan(edit(provider, lambda rows: [None, 5]))
+        stage.world.message(account.living()[0], "hello?", "outbound")
+        await anyio.sleep(700)
+        assert stage.inbox.conversations == []
+        stage.faults[provider].clear()
+        await anyio.sleep(1300)
+    assert stage.got() == stage.expect()
+
+
+async def test_a_sweep_that_lacked_a_row_moves_no_watermark_of_polls(stage: Stage) -> None:
+    """Polls fail, the sweep lacks the row that changed, and the next poll tells it."""
+    stage.poll_every, stage.sweep_every = "10m", "15m"
+    account = stage.watch("chatwoot", "sales", "1", conversations=10)
+    async with stage.running():
+        await stage.baseline()
+        changed = account.living()[0]
+        stage.faults["chatwoot"].plan(
+            faults.status(503), lambda seen: "updated_within" in seen.params
+        )
+        stage.faults["chatwoot"].plan(faults.without(changed.id))
+        stage.world.message(changed, "hello?", "outbound")
+        await anyio.sleep(1000)
+        assert stage.inbox.conversations == []
+        stage.faults["chatwoot"].clear()
+        stage.faults["chatwoot"].plan(
+            faults.without(changed.id), lambda seen: "sort_by" in seen.params
+        )
+        await anyio.sleep(640)
+    assert stage.got() == stage.expect()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 async def test_what_the_list_shows_late_is_within_the_overlap(stage: Stage, provider: str) -> None:
     """A row whose change comes late, when the watermark is beyond it already."""
     stage.poll_every, stage.sweep_every = "10s", "1d"

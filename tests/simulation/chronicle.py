@@ -229,7 +229,11 @@ class Chronicle:
                 if told[field] != moment.plain[field]
                 and not (
                     field in (moment.hidden | doubtful | self._left_out(moment.plain))
-                    and (old is None or silently_equal(self.kind, field, old, told))
+                    and (
+                        old is None
+                        or silently_equal(self.kind, field, old, told)
+                        or (field == "contact" and _but_for_email(old, told, moment.plain))
+                    )
                 )
             ]
             if not differing:
@@ -240,6 +244,14 @@ class Chronicle:
         reason = "; ".join(nearest) if nearest else "it is not there, or an older state is told"
         self.wrong(look.at, f"{name}: never stood when it was seen: {reason}")
         return index
+
+
+def _but_for_email(old: Plain, told: Plain, plain: Plain) -> bool:
+    """Tell whether a contact is the true one, with the address that was known when rows had one."""
+    shown, true = dict(told["contact"] or {}), dict(plain["contact"] or {})
+    kept = shown.pop("email", None) == (old["contact"] or {}).get("email")
+    true.pop("email", None)
+    return kept and shown == true
 
 
 def _without_channel(changes: Iterable[tuple[str, frozenset[str]]]) -> Counter[Any]:

@@ -1,8 +1,8 @@
 """The fast look: recent activity, then the cheap id sets. An accelerator; the sweep is the truth.
 
 Law: a row that a poll does not show means nothing. Membership in a set is only a suspicion: the
-row itself is asked for. A poll that went past a page that fails asks again from the same time on the
-next time; only a poll that read all of it, or a sweep, moves the watermark.
+row itself is asked for. Only a poll that could read all of it, or a sweep, moves the watermark: after
+one that went past a page that fails, or met rows that cannot be read, the next asks for the same time.
 """
 
 from __future__ import annotations
@@ -84,19 +84,21 @@ class PollWalk:
         self.crowded = False
         arrivals: dict[str, tuple[Observation, Seen]] = {}
         position, failed, in_a_row = desk.start(motion), False, 0
+        whole = True
         for _ in range(MAX_PAGES):
             try:
                 seen = await desk.fetch(position, urgent=True)
             except (SourceUnavailable, SourceChanged) as error:
                 self._failures += not failed
-                failed, in_a_row = True, in_a_row + 1
+                failed, whole, in_a_row = True, False, in_a_row + 1
                 position = self._past(desk, position, error, in_a_row)
                 continue
             page, in_a_row = seen.page, 0
+            whole = whole and not page.unusable
             newest = newest_of(page.rows, newest)
             last = page.next is None and not page.fallback
             polled = _looked_until(desk, since, started, at)
-            cursor = {"newest": newest, "polled": polled} if last and not failed else None
+            cursor = {"newest": newest, "polled": polled} if last and whole else None
             decision = await desk.absorb(page.rows, seen.response, cursor=cursor)
             arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
             self._note(page)
@@ -111,7 +113,7 @@ class PollWalk:
             if self._doubtful or name not in self._too_large:
                 await self._members(desk, name)
         await self._settle_doubts(desk)
-        if not failed:
+        if whole:
             polled = _looked_until(desk, since, started, at)
             await desk.save(force=newest != desk.state.newest, newest=newest, polled=polled)
             desk.passed = began

@@ -201,7 +201,8 @@ class SweepWalk:
 
     async def move_watermark(self, desk: Desk) -> None:
         """Let polls begin where this walk did: what it read they need not read again. That counts
-        where a page fails for ever and polls, which go past it, never move their watermark.
+        where a page fails for ever and polls, which go past it, never move their watermark. (Not
+        after a walk that lacked rows which the provider counts: nothing says which.)
         """
         state = desk.state
         polled = max(state.polled or self.started, self.started)

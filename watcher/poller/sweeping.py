@@ -126,7 +126,8 @@ class Sweeping:
                 desk.log.info("baseline done", conversations=len(walk.seen))
         else:
             self.verification = await walk.finish(desk, self._holes)
-            await walk.move_watermark(desk)
+            if not walk.cut:
+                await walk.move_watermark(desk)
         if walk.whole:
             desk.passed = max(desk.passed, walk.began)
         self._holes = 0 if walk.whole else self._holes + 1
