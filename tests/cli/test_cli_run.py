@@ -151,14 +151,15 @@ def test_a_dry_run_of_a_watcher_that_never_ran_leaves_no_file(shop: Workshop) ->
 
 
 def test_a_dry_run_works_beside_the_daemon_until_a_signal(shop: Workshop, running: Any) -> None:
-    with running("run") as daemon, running("run", "--dry-run") as rehearsal:
-        daemon.wait_for("baseline done")
-        rehearsal.wait_for("baseline done")
-        shop.world.message(one(shop), "Hello?")
-        rehearsal.wait_for("would send conversation.unread to crm")
-        wait_until(lambda: shop.receiver.got)
-        assert rehearsal.stop(signal.SIGTERM) == 0
-        assert daemon.stop(signal.SIGTERM) == 0
+    with running("run", "--dry-run") as rehearsal:
+        rehearsal.wait_for("baseline done")  # a copy of the daemon's store would have one already
+        with running("run") as daemon:
+            daemon.wait_for("baseline done")
+            shop.world.message(one(shop), "Hello?")
+            rehearsal.wait_for("would send conversation.unread to crm")
+            wait_until(lambda: shop.receiver.got)
+            assert rehearsal.stop(signal.SIGTERM) == 0
+            assert daemon.stop(signal.SIGTERM) == 0
     ids = [event["id"] for event in shop.receiver.got]
     assert len(ids) == len(set(ids))
 
