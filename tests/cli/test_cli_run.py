@@ -155,6 +155,11 @@ def test_a_dry_run_works_beside_the_daemon_until_a_signal(shop: Workshop, runnin
         rehearsal.wait_for("baseline done")  # a copy of the daemon's store would have one already
         with running("run") as daemon:
             daemon.wait_for("baseline done")
+            beside = shop.run("run", "--once", "--dry-run")
+            assert beside.exit_code == 0, beside.output
+            assert "baseline done" not in beside.output, (
+                "it begins from a copy of the daemon's store"
+            )
             shop.world.message(one(shop), "Hello?")
             rehearsal.wait_for("would send conversation.unread to crm")
             wait_until(lambda: shop.receiver.got)

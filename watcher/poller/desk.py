@@ -124,15 +124,11 @@ class Desk:
     async def _close(self, former: SourceState) -> None:
         """Tell the end of what was told of another account and lasts: it is nobody's any more."""
         mine, self.state = self.state, former
-        why, trouble, hold = (
-            "another account is watched under this name",
-            former.failing,
-            former.hold,
-        )
-        if hold is not None:
-            outcome = {"outcome": "discarded"}
-            await self.announce("released", reason=why, since=hold.since, extra=outcome, hold=None)
-        if trouble is not None:
+        why = "another account is watched under this name"
+        if (hold := former.hold) is not None:
+            extra = {"outcome": "discarded"}
+            await self.announce("released", reason=why, since=hold.since, extra=extra, hold=None)
+        if (trouble := former.failing) is not None:
             extra = {"outcome": "replaced"}
             since = trouble.since
             await self.announce("recovered", reason=why, since=since, extra=extra, failing=None)
