@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -132,6 +133,32 @@ async def test_nothing_is_claimed_before_what_was_sent_is_settled(tmp_path: Path
             other.execute("ROLLBACK")
         other.close()
         assert again == [[]]
+
+
+async def test_a_claim_that_succeeds_late_takes_nothing_that_is_still_under_way(
+    tmp_path: Path,
+) -> None:
+    """Nobody could renew its lease while the store failed; what is taken has its whole lease."""
+    brief, patience = timedelta(milliseconds=100), Patience()
+    async with opened(tmp_path / "db", patience) as store:
+        await store.commit(commit(delivery(event("e1"))))
+        (sending,) = await store.claim("team", T0, lease=brief, limit=1)
+        await store.commit(commit(delivery(event("e2", subject="c2"))))
+        other = sqlite3.connect(tmp_path / "db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        claimed = []
+
+        async def claim() -> None:
+            claimed.extend(await store.claim("team", T0, lease=brief, limit=9))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(claim)
+            await until(lambda: patience.trouble is not None)
+            other.execute("ROLLBACK")  # the claim is tried again a quarter of a second later
+        other.close()
+        assert [one.event.id for one in claimed] == ["e2"]
+        over = await store.claim("team", T0 + 3 * brief, lease=brief, limit=9)
+        assert [one.key for one in over] == [sending.key]
 
 
 async def test_who_is_stopped_while_waiting_leaves_no_trouble_behind(tmp_path: Path) -> None:

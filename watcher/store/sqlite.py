@@ -144,19 +144,23 @@ class SqliteStore:
 
     async def _take(
         self,
-        transaction: Callable[Concatenate[Any, str, datetime, P], T],
+        transaction: Callable[Concatenate[Any, str, datetime, timedelta, P], T],
         receiver: str,
         now: datetime,
+        lease: timedelta,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Have deliveries claimed as of `now`, or as of when it succeeds: a lease that began in
-        the past would be over too early.
+        """Have deliveries claimed as of `now`, with leases that begin when it succeeds.
+
+        Succeeding late, it must neither give leases that are over already nor take again what was
+        under way at `now` and could not have its lease renewed meanwhile.
         """
         if self._patience is None:
-            return await self._run(transaction, receiver, now, *args, **kwargs)
+            return await self._run(transaction, receiver, now, lease, *args, **kwargs)
         return await self._patience.see_through(
-            lambda late: self._run(transaction, receiver, now + late, *args, **kwargs), claim=True
+            lambda late: self._run(transaction, receiver, now, lease + late, *args, **kwargs),
+            claim=True,
         )
 
     async def _run(
