@@ -21,13 +21,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from watcher.errors import StoreError
+from watcher.errors import StoreError, StoreUnavailable
 from watcher.transport import call_unix
 
 __all__ = ["Control", "bind_control", "create_app", "tell_daemon"]
 
 LONGEST_PATH = 100
 """Bytes of a socket's path that every Unix takes (Linux 107, macOS 103)."""
+
+ANSWERED_WITHIN, EXPLAINED_WITHIN = 30.0, 5.0
+"""Seconds in which the daemon carries out an order, and in which it says what it waits for."""
 
 
 Reload = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -163,11 +166,25 @@ def create_app(control: Control, reload: Reload) -> Starlette:
 async def tell_daemon(
     path: Path, method: str, call: str, wish: Mapping[str, Any] | None = None
 ) -> Mapping[str, Any]:
-    """Ask the running daemon; raises StoreError with one line when it does not answer or refuses."""
-    answer = await call_unix(path, method, call, json=wish, timeout=30.0)
+    """Ask the running daemon; raises StoreError with one line when it does not answer or refuses:
+    StoreUnavailable where it has taken the order and waits for its store.
+    """
+    answer = await call_unix(path, method, call, json=wish, timeout=ANSWERED_WITHIN)
     if answer.status == 0:
+        if trouble := await _failing_store(path):
+            waiting = "the running daemon has the order, but waits for its store: "
+            raise StoreUnavailable(f"{waiting}{trouble['reason']}; {trouble['remedy']}")
         raise StoreError(f"the running daemon does not answer on {path}: {answer.error}")
     body = json.loads(answer.body)
     if answer.status != 200:
         raise StoreError(str(body.get("error", f"the daemon refused ({answer.status})")))
     return dict(body)
+
+
+async def _failing_store(path: Path) -> Mapping[str, Any] | None:
+    """Ask what keeps the daemon's store from working; None if nothing does, or nobody answers."""
+    answer = await call_unix(path, "GET", "/status", timeout=EXPLAINED_WITHIN)
+    if answer.status != 200:
+        return None
+    trouble: Mapping[str, Any] | None = json.loads(answer.body).get("store_failing")
+    return trouble

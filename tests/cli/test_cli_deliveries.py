@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import anyio
 import pytest
 from workshop import NOW, SECRET_PATH, Workshop, dead, json_lines, wait_until
 
+from watcher import control
 from watcher.records import Commit, DeliveryQuery, Entry, Settlement
 from watcher.store.sqlite import SqliteStore
 
@@ -66,6 +68,27 @@ def test_retry_asks_the_running_daemon_which_sends_at_once(shop: Workshop, runni
         result = shop.run("deliveries", "retry", "--all-dead")
         assert (result.exit_code, result.stdout) == (0, "1 delivery is to be sent again\n")
         assert wait_until(lambda: shop.receiver.got)[0]["data"]["test"] is True
+        assert daemon.stop(signal.SIGTERM) == 0
+
+
+def test_an_order_that_waits_for_the_store_says_so_and_is_carried_out_later(
+    shop: Workshop, running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.fill(dead("a"))
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        other = sqlite3.connect(shop.store, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        daemon.wait_for("the store fails")
+        monkeypatch.setattr(control, "ANSWERED_WITHIN", 0.5)
+        result = shop.run("deliveries", "retry", "--all-dead")
+        assert result.exit_code == 1
+        assert "error: the running daemon has the order, but waits for its store" in result.stderr
+        assert "help: another program holds it: close that one" in result.stderr
+        assert shop.receiver.got == []
+        other.execute("ROLLBACK")
+        other.close()
+        wait_until(lambda: shop.receiver.got)
         assert daemon.stop(signal.SIGTERM) == 0
 
 

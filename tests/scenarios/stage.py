@@ -28,6 +28,9 @@ from watcher.transport import Transport
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
+PROVIDERS = ("leadping", "highlevel", "chatwoot")
+"""Leadway speaks HighLevel's API: it is told apart only where that may matter."""
+
 SETTINGS = {
     "chatwoot": "account_id: {account}",
     "highlevel": 'location_id: "{account}"',
@@ -73,6 +76,12 @@ class Inbox:
     def conversations(self) -> list[dict[str, Any]]:
         """Give the accepted events about conversations."""
         return [body for body in self.bodies if body["type"].startswith("conversation.")]
+
+    @property
+    def own(self) -> list[str]:
+        """Give the types of the accepted events about the watcher itself."""
+        kinds = [body["type"] for body in self.bodies]
+        return [kind for kind in kinds if not kind.startswith("conversation.")]
 
 
 class Stage:

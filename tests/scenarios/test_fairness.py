@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
+from stage import PROVIDERS, Stage
 
 from watcher.clock import Clock
 from watcher.dispatcher import Dispatcher, ReceiverPlan
@@ -20,14 +20,6 @@ from watcher.pipeline import Policy
 from watcher.records import Commit
 from watcher.simulator import faults, leadconnector
 from watcher.store.memory import MemoryStore
-
-PROVIDERS = ("leadping", "highlevel", "chatwoot")
-
-
-def own(stage: Stage) -> list[str]:
-    """The types of events about the watcher itself, as the receiver got them."""
-    kinds = [body["type"] for body in stage.inbox.bodies]
-    return [kind for kind in kinds if not kind.startswith("conversation.")]
 
 
 def oldest(account: Any) -> Any:
@@ -42,7 +34,7 @@ async def test_a_broken_record_on_the_first_page_leaves_the_rest_watched(stage: 
         await anyio.sleep(3600)
         stage.world.message(list(account.conversations.values())[-1], "hello")
         await anyio.sleep(6 * 3600)
-    assert own(stage) == ["source.baselined", "source.held"]
+    assert stage.inbox.own == ["source.baselined", "source.held"]
     assert "conversation.message" in [body["type"] for body in stage.inbox.bodies]
 
 
@@ -53,7 +45,7 @@ async def test_a_record_that_breaks_later_is_told_once(stage: Stage) -> None:
         await stage.baseline()
         stage.world.orphan(oldest(account))
         await anyio.sleep(6 * 3600)
-    assert own(stage) == ["source.baselined", "source.held"]
+    assert stage.inbox.own == ["source.baselined", "source.held"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -80,7 +72,7 @@ async def test_polls_that_fail_do_not_starve_sweeps_and_are_told_once(stage: Sta
         stage.world.message(list(account.conversations.values())[3], "hello")
         await anyio.sleep(3 * 3600)
     assert stage.got() == stage.expect()
-    assert own(stage) == ["source.baselined", "source.failing"]
+    assert stage.inbox.own == ["source.baselined", "source.failing"]
 
 
 async def test_a_crowd_that_comes_while_a_crowd_goes_is_concluded(stage: Stage) -> None:
@@ -92,7 +84,7 @@ async def test_a_crowd_that_comes_while_a_crowd_goes_is_concluded(stage: Stage) 
         stage.world.import_conversations(account, 40, text="x")
         await anyio.sleep(3600)
     assert stage.got() == stage.expect()
-    assert own(stage).count("source.held") == 2
+    assert stage.inbox.own.count("source.held") == 2
 
 
 @pytest.mark.parametrize("count", [12, 400])
@@ -105,7 +97,7 @@ async def test_everybody_is_unassigned_at_once(stage: Stage, count: int) -> None
             stage.world.remove_agent(account, agent)
         await anyio.sleep(1800)
     assert stage.got() == stage.expect()
-    assert own(stage) == ["source.baselined"]
+    assert stage.inbox.own == ["source.baselined"]
 
 
 @pytest.mark.parametrize("count", [3, 150])
@@ -120,12 +112,12 @@ async def test_a_key_that_vanishes_from_every_row_is_told_once_and_changes_nothi
         await stage.baseline()
         stage.faults["highlevel"].plan(faults.Fault(alter=_without_assignees))
         await anyio.sleep(3600)
-        assert own(stage) == ["source.baselined", "source.failing"]
+        assert stage.inbox.own == ["source.baselined", "source.failing"]
         assert "assignee" in stage.inbox.of("source.failing")[0]["data"]["reason"]
         stage.faults["highlevel"].clear()
         await anyio.sleep(1200)
     assert stage.inbox.conversations == []
-    assert own(stage) == ["source.baselined", "source.failing", "source.recovered"]
+    assert stage.inbox.own == ["source.baselined", "source.failing", "source.recovered"]
 
 
 def _without_assignees(body: bytes) -> bytes:
@@ -182,8 +174,8 @@ async def test_one_unreachable_source_and_one_refused_are_not_our_network(stage:
         await anyio.sleep(900)
         stage.faults["leadping"].plan(faults.status(500), refuse)
         await anyio.sleep(1800)
-    assert own(stage).count("source.failing") == 2
-    assert "watcher.network_failing" not in own(stage)
+    assert stage.inbox.own.count("source.failing") == 2
+    assert "watcher.network_failing" not in stage.inbox.own
 
 
 class Slow:

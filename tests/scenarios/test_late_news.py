@@ -7,12 +7,11 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
+from stage import PROVIDERS, Stage
 
 from watcher.records import EventQuery
 from watcher.simulator import faults
 
-PROVIDERS = ("leadping", "highlevel", "chatwoot")
 HOUR = 3600.0
 
 CONDITIONS = (

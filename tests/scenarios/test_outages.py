@@ -8,11 +8,9 @@ from random import Random
 
 import anyio
 import pytest
-from stage import Stage
+from stage import PROVIDERS, Stage
 
 from watcher.simulator import Fault, faults, lively
-
-PROVIDERS = ("leadping", "highlevel", "chatwoot")
 
 TROUBLES: dict[str, Callable[[], Fault]] = {
     "server errors": lambda: faults.status(500),
@@ -194,7 +192,7 @@ async def test_our_own_network_is_told_instead_of_every_source(stage: Stage) -> 
         for provider in PROVIDERS:
             stage.faults[provider].clear()
         await anyio.sleep(900)
-    kinds = [b["type"] for b in stage.inbox.bodies if not b["type"].startswith("conversation.")]
+    kinds = stage.inbox.own
     assert kinds.count("watcher.network_failing") == 1
     assert kinds.count("watcher.network_recovered") == 1
     assert "source.failing" not in kinds

@@ -7,18 +7,10 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
+from stage import PROVIDERS, Stage
 
 from watcher.simulator import Account, faults
 from watcher.simulator.state import Viewer
-
-PROVIDERS = ("leadping", "highlevel", "chatwoot")
-
-
-def own(stage: Stage) -> list[str]:
-    """The types of events about the watcher itself, as the receiver got them."""
-    kinds = [body["type"] for body in stage.inbox.bodies]
-    return [kind for kind in kinds if not kind.startswith("conversation.")]
 
 
 def see(account: Account, **changed: Any) -> None:
@@ -80,7 +72,7 @@ async def test_a_narrower_role_loses_access_and_a_wider_one_invents_nothing(stag
         assert {body["subject"] for body in removed} == set(account.conversations) - mine
         assert {body["data"]["reason"] for body in removed} == {"access_lost"}
         assert all(body["data"].get("held") for body in removed)  # they were many at once
-        assert own(stage) == ["source.baselined", "source.held", "source.released"]
+        assert stage.inbox.own == ["source.baselined", "source.held", "source.released"]
         account.tokens[account.token] = administrator
         await anyio.sleep(1800)
     back = stage.inbox.of("conversation.created")
@@ -102,7 +94,7 @@ async def test_a_wider_token_shows_what_was_there_before_and_nobody_is_told(stag
         await anyio.sleep(1800)
         assert stage.inbox.conversations == []
         assert len(await stage.store.present("sales")) == 60
-        assert own(stage) == ["source.baselined"]
+        assert stage.inbox.own == ["source.baselined"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -125,11 +117,11 @@ async def test_a_source_that_loses_all_access_removes_nothing(
         await anyio.sleep(3600)
         removed = {body["subject"] for body in stage.inbox.of("conversation.removed")}
         assert removed <= {gone.id}
-        assert own(stage).count("source.failing") == 1
+        assert stage.inbox.own.count("source.failing") == 1
         assert stage.inbox.of("source.failing")[0]["data"]["remedy"]
         stage.faults[provider].clear()
         await anyio.sleep(1800)
-    assert own(stage)[-1] == "source.recovered"
+    assert stage.inbox.own[-1] == "source.recovered"
     assert {body["subject"] for body in stage.inbox.conversations} == {gone.id}
     assert [body["type"] for body in stage.inbox.conversations] == ["conversation.removed"]
 
@@ -142,7 +134,7 @@ async def test_a_token_that_may_see_no_inbox_any_more_is_held_first(stage: Stage
         await stage.baseline()
         account.tokens[account.token] = Viewer(user="99", role="agent", inboxes=frozenset())
         await anyio.sleep(330)
-        assert own(stage) == ["source.baselined", "source.held"]
+        assert stage.inbox.own == ["source.baselined", "source.held"]
         assert stage.inbox.conversations == []
         account.tokens[account.token] = administrator
         await anyio.sleep(900)
@@ -167,4 +159,4 @@ async def test_a_mapping_that_changes_or_goes_is_taken_over_silently(stage: Stag
         async with stage.running():
             await anyio.sleep(900)
             assert stage.inbox.conversations == []
-    assert own(stage) == ["source.baselined"]
+    assert stage.inbox.own == ["source.baselined"]

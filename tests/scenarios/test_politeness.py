@@ -11,18 +11,15 @@ import anyio
 import httpx  # noqa: TID251 - a client of the daemon's own server
 import pytest
 from prometheus_client import generate_latest
-from stage import Stage
+from stage import PROVIDERS, Stage
 
 from watcher import web
 from watcher.simulator import faults
 
-PROVIDERS = ("leadping", "highlevel", "chatwoot")
 
-
-def own(stage: Stage) -> list[str]:
-    """The types of events about the watcher itself, as the receiver got them."""
-    kinds = [body["type"] for body in stage.inbox.bodies]
-    return [kind for kind in kinds if not kind.startswith(("conversation.", "source.baselined"))]
+def troubles(stage: Stage) -> list[str]:
+    """The types of events about the watcher itself, baselines left aside."""
+    return [kind for kind in stage.inbox.own if kind != "source.baselined"]
 
 
 def pauses(stage: Stage, kind: str, since: datetime) -> list[float]:
@@ -52,7 +49,7 @@ async def test_a_429_makes_everybody_wait_who_shares_the_limit(
         refused = stage.faults[provider].log[number - 1].at
         after = stage.faults[provider].log[number].at
     assert after - refused >= timedelta(seconds=least)
-    assert own(stage) == []
+    assert troubles(stage) == []
 
 
 async def test_chatwoots_minute_is_waited_out_where_it_names_no_time(stage: Stage) -> None:
@@ -142,13 +139,13 @@ async def test_failures_that_trickle_in_are_one_failure_of_our_network(
         for provider in PROVIDERS:
             stage.faults[provider].plan(faults.status(500), trouble)
         await anyio.sleep(2 * 3600)
-        assert own(stage) == ["watcher.network_failing"]
+        assert troubles(stage) == ["watcher.network_failing"]
         assert all(one["stale"] for one in stage.daemon.sources())
         for provider in PROVIDERS:
             stage.faults[provider].clear()
         await anyio.sleep(1800)
         assert not any(one["stale"] for one in stage.daemon.sources())
-    assert own(stage) == ["watcher.network_failing", "watcher.network_recovered"]
+    assert troubles(stage) == ["watcher.network_failing", "watcher.network_recovered"]
 
 
 async def test_a_source_that_stays_away_when_the_network_is_back_is_told_by_itself(
@@ -165,7 +162,7 @@ async def test_a_source_that_stays_away_when_the_network_is_back_is_told_by_itse
             stage.faults[provider].clear()
         await anyio.sleep(1800)
     told = ["watcher.network_failing", "watcher.network_recovered", "source.failing"]
-    assert own(stage) == told
+    assert troubles(stage) == told
     (failing,) = stage.inbox.of("source.failing")
     assert failing["data"]["source"] == "leadping"
     assert "cannot be resolved" in failing["data"]["reason"]
@@ -211,7 +208,7 @@ async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(stage: Stage)
             assert stuck["lag"] > 570
         await anyio.sleep(60)
         assert await ready(stage, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
-    assert own(stage) == []
+    assert troubles(stage) == []
 
 
 async def test_sweeps_that_go_on_do_not_make_a_source_fresh_whose_polls_hang(

@@ -10,14 +10,12 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
+from stage import PROVIDERS, Stage
 
 from watcher.model import rfc3339
 from watcher.simulator import World, lively
 from watcher.store.memory import MemoryStore
 from watcher.store.sqlite import SqliteStore
-
-PROVIDERS = ("leadping", "highlevel", "chatwoot")
 
 
 def reported(stage: Stage) -> list[Any]:
