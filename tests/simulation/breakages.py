@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from . import sabotage
 from .plan import Plan, draw
 from .sabotage import Patch
+from .troubles import PLAIN
 from .verdict import Verdict
 
 __all__ = ["BREAKAGES", "broken", "noticed", "search"]
@@ -90,6 +91,10 @@ def _moved(plan: Plan) -> bool:
     return any(turn.kind == "account" for turn in plan.turns)
 
 
+def _failing_for_long(plan: Plan) -> bool:
+    return any(w.kind in PLAIN and w.end - w.start > 3600 for w in plan.windows)
+
+
 @dataclasses.dataclass(frozen=True)
 class Breakage:
     """How to break it; which plans can notice at all; a seed that does, and its days."""
@@ -121,6 +126,8 @@ BREAKAGES: dict[str, Breakage] = {
     "clock is trusted": Breakage(sabotage.clock_is_trusted, _skewed, 8),
     "accounts mixed": Breakage(sabotage.accounts_mixed, _moved, 17),
     "position after crash": Breakage(sabotage.position_after_crash, _paged_and_mortal, 7),
+    "failure is silent": Breakage(sabotage.failure_is_silent, _failing_for_long, 12, 0.2),
+    "recovery is silent": Breakage(sabotage.recovery_is_silent, _paged_and_faulty, 1),
     "message facts ignored": Breakage(sabotage.message_facts_ignored, _chatwoot, 7),
 }
 

@@ -19,6 +19,7 @@ from watcher.poller.desk import Desk
 from watcher.poller.poll import PollWalk
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
+from watcher.poller.troubles import Troubles
 from watcher.poller.verify import Verification
 from watcher.records import Commit
 
@@ -284,3 +285,21 @@ def message_facts_ignored() -> list[Patch]:
         return await absorb(self, rows, *args, **kwargs)
 
     return [(Desk, "absorb", broken_absorb)]
+
+
+def failure_is_silent() -> list[Patch]:
+    """A source that fails is written to the log file alone."""
+
+    async def fail(self: Troubles, reason: str, remedy: str) -> None:
+        self._desk.log.error("the source fails", reason=reason, remedy=remedy)
+
+    return [(Troubles, "_fail", fail)]
+
+
+def recovery_is_silent() -> list[Patch]:
+    """What was told to fail is never told to work again."""
+
+    async def recover(self: Troubles, *args: Any, **kwargs: Any) -> None:
+        return None
+
+    return [(Troubles, "_recover", recover)]
