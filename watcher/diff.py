@@ -11,9 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from watcher.model import Conversation, Disposition, Message, Observation, Reference, to_plain
+from watcher.model import (
+    Contact,
+    Conversation,
+    Disposition,
+    Message,
+    Observation,
+    Reference,
+    to_plain,
+)
 
-__all__ = ["Believed", "Change", "adopt", "appearance", "diff", "merge"]
+__all__ = ["Believed", "Change", "adopt", "appearance", "diff", "forget", "merge"]
 
 RIDES_WITH: Mapping[str, str] = {
     "snoozed_until": "status",
@@ -23,6 +31,14 @@ RIDES_WITH: Mapping[str, str] = {
 }
 """Attributes that follow another field: their change rides on that field's event."""
 
+
+_EMPTY: Mapping[str, Any] = {
+    one.name: one.default
+    for one in dataclasses.fields(Conversation)
+    if one.name not in ("id", "contact", "attributes")
+}
+_CONTACT = tuple(one.name for one in dataclasses.fields(Contact))
+"""What a conversation has while nothing of it was shown, and the leaves of its contact."""
 
 Part = TypeVar("Part", Message, Disposition)
 
@@ -66,6 +82,27 @@ def adopt(old: Believed, seen: Observation, paths: frozenset[str]) -> Believed:
     if first is not None and first.at is not None and known is not None and first.at > known:
         del fresh["last_message"]
     return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
+
+
+def forget(known: Believed, paths: frozenset[str]) -> Believed:
+    """Empty what is under none of the leaf `paths`, those that were shown: a mapping that is gone, or
+    reads something else now, had shown it, and nothing may ever correct it.
+    """
+    was, contact = known.conversation, known.conversation.contact
+    gone: dict[str, Any] = {
+        name: empty
+        for name, empty in _EMPTY.items()
+        if name not in paths and getattr(was, name) != empty
+    }
+    lost = [leaf for leaf in _CONTACT if f"contact.{leaf}" not in paths]
+    if any(getattr(contact, leaf) is not None for leaf in lost):
+        gone["contact"] = dataclasses.replace(contact, **dict.fromkeys(lost))
+    kept = {name: value for name, value in was.attributes.items() if f"attributes.{name}" in paths}
+    if len(kept) < len(was.attributes):
+        gone["attributes"] = kept
+    if not gone:
+        return known
+    return dataclasses.replace(known, conversation=dataclasses.replace(was, **gone))
 
 
 def _overlay(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import message, observations, row
 
-from watcher.diff import Believed, Change, adopt, appearance, diff, merge
+from watcher.diff import Believed, Change, adopt, appearance, diff, forget, merge
 from watcher.model import Contact, Conversation, Disposition, Reference, to_plain
 
 one = observations(st.just("c1"))
@@ -64,6 +64,17 @@ def test_what_was_never_shown_before_is_taken_over_silently(first: Any, second: 
     names = {name for change in told for name in change.changes}
     heads = {path.partition(".")[0] for path in shown}
     assert names <= heads | {"last_message"}  # which is news where it is later than all known
+
+
+@given(one, one)
+def test_what_is_shown_by_nothing_any_more_is_forgotten_and_the_rest_stands(
+    first: Any, second: Any
+) -> None:
+    known, shown = merge(None, first), frozenset(first.fields)
+    assert forget(known, shown) == known
+    kept = shown - second.fields.keys()
+    rest = dataclasses.replace(first, fields={path: first.fields[path] for path in kept})
+    assert forget(known, kept).conversation == merge(None, rest).conversation
 
 
 def test_the_first_message_after_a_line_of_the_systems_is_news_and_an_older_one_is_not() -> None:

@@ -159,4 +159,13 @@ async def test_a_mapping_that_changes_or_goes_is_taken_over_silently(stage: Stag
         async with stage.running():
             await anyio.sleep(900)
             assert stage.inbox.conversations == []
+            if not extra:
+                stage.world.archive(next(c for c in account.living() if not c.state.archived))
+                await anyio.sleep(900)
     assert stage.inbox.own == ["source.baselined"]
+    (event,) = stage.inbox.conversations
+    told = event["data"]["conversation"]
+    assert told["disposition"] is None
+    assert told["priority"] not in ("won", "lost")
+    assert "score" not in told["attributes"]
+    assert told["attributes"]["custom_attributes"]["outcome"] in ("won", "lost")

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from watcher import rules as routing
-from watcher.diff import Believed, Change, adopt, appearance, diff, merge
+from watcher.diff import Believed, Change, adopt, appearance, diff, forget, merge
 from watcher.model import (
+    Conversation,
     Delivery,
     Event,
     Observation,
@@ -168,7 +169,7 @@ class _Builder:
         self._verdicts: dict[str, tuple[Judgement, ...]] = {}
 
     def add(self, row: Observation, snapshot: Snapshot | None) -> None:
-        old = _believed(snapshot)
+        old = _believed(snapshot) if snapshot is not None else None
         new = merge(old, row)
         seen = (snapshot.seen if snapshot is not None else frozenset()) | row.fields.keys()
         returned = snapshot is not None and not snapshot.present
@@ -180,7 +181,7 @@ class _Builder:
         else:
             assert snapshot is not None  # noqa: S101 - old is not None only with a snapshot
             changes = diff(adopt(old, row, snapshot.seen), new, unread_cap=self.watch.unread_cap)
-            if old == new and seen == snapshot.seen:
+            if _stored(snapshot) == new and seen == snapshot.seen:
                 return
         if not self.live:
             changes = ()
@@ -189,8 +190,8 @@ class _Builder:
         for change in changes:
             extra = {"returned": True} if returned else {}
             self._tell(change, plain, counts, row.id, extra)
-        if self.live and old is not None and not returned:
-            self._end(old, new)
+        if self.live and snapshot is not None and not returned:
+            self._end(snapshot.conversation, new.conversation)
         self._snapshots.append(
             Snapshot(
                 conversation=new.conversation,
@@ -205,7 +206,7 @@ class _Builder:
     def remove(self, snapshot: Snapshot, reason: str, *, held: bool) -> None:
         counts = dict(snapshot.counts)
         extra: dict[str, Any] = {"reason": reason, **({"held": True} if held else {})}
-        plain = to_plain(snapshot.conversation)
+        plain = to_plain(_believed(snapshot).conversation)
         change = Change("conversation.removed", {})
         self._tell(change, plain, counts, snapshot.conversation.id, extra)
         self._ends.append(
@@ -271,18 +272,16 @@ class _Builder:
         self._verdicts[event.id] = owing.verdicts
         self.failed.extend(owing.failed)
 
-    def _end(self, old: Believed, new: Believed) -> None:
-        ended = routing.ends(
-            self.watch.rules,
-            old.conversation,
-            new.conversation,
-            source=self.watch.source,
-            provider=self.watch.provider,
-        )
-        self._ends.extend(
-            End(self.watch.source, new.conversation.id, rule, note) for rule, note in ended
-        )
+    def _end(self, old: Conversation, new: Conversation) -> None:
+        watch = self.watch
+        ended = routing.ends(watch.rules, old, new, source=watch.source, provider=watch.provider)
+        self._ends.extend(End(watch.source, new.id, rule, note) for rule, note in ended)
 
 
-def _believed(snapshot: Snapshot | None) -> Believed | None:
-    return Believed(snapshot.conversation, snapshot.message_id) if snapshot is not None else None
+def _stored(snapshot: Snapshot) -> Believed:
+    return Believed(snapshot.conversation, snapshot.message_id)
+
+
+def _believed(snapshot: Snapshot) -> Believed:
+    """Give what is stored, without what is shown by nothing any more."""
+    return forget(_stored(snapshot), snapshot.seen)

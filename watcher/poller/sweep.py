@@ -199,11 +199,18 @@ class SweepWalk:
         await self._judge_arrivals(desk, now)
         return await self._judge_absences(desk, now)
 
-    async def move_watermark(self, desk: Desk) -> None:
+    async def move_watermark(self, desk: Desk, holes_before: int) -> None:
         """Let polls begin where this walk did: what it read they need not read again. That counts
         where a page fails for ever and polls, which go past it, never move their watermark. (Not
-        after a walk that lacked rows which the provider counts: nothing says which.)
+        after a walk that lacked rows which the provider counts: nothing says which; nor after one
+        that could not read known rows, until that has lasted for as long as a hole must.)
         """
+        if self.cut:
+            return
+        if not self.whole and not (self.seen and holes_before + 1 >= HOLE_AFTER):
+            hidden = frozenset(await desk.store.present(desk.plan.name)) - self.seen
+            if hidden:
+                return
         state = desk.state
         polled = max(state.polled or self.started, self.started)
         seen = min(self.newest, self.started) if self.newest is not None else None

@@ -126,8 +126,7 @@ class Sweeping:
                 desk.log.info("baseline done", conversations=len(walk.seen))
         else:
             self.verification = await walk.finish(desk, self._holes)
-            if not walk.cut:
-                await walk.move_watermark(desk)
+            await walk.move_watermark(desk, self._holes)
         if walk.whole:
             desk.passed = max(desk.passed, walk.began)
         self._holes = 0 if walk.whole else self._holes + 1
