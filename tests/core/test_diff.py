@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import message, observations, row
 
-from watcher.diff import Believed, Change, adopt, appearance, diff, forget, merge
+from watcher.belief import Believed, adopt, forget, merge
+from watcher.diff import Change, appearance, diff
 from watcher.model import Contact, Conversation, Disposition, Reference, to_plain
 
 one = observations(st.just("c1"))

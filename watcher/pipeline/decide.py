@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from watcher import rules as routing
-from watcher.diff import Believed, Change, adopt, appearance, diff, forget, merge
+from watcher.belief import Believed, adopt, forget, merge
+from watcher.diff import Change, appearance, diff
 from watcher.model import (
     Conversation,
     Delivery,

@@ -1,0 +1,127 @@
+"""What is believed of a conversation: what its rows showed, the latest over the earlier.
+
+Law: pure. Merging the same observation twice changes nothing; what a row does not show stands.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from watcher.model import Contact, Conversation, Disposition, Message, Observation, Reference
+
+__all__ = ["Believed", "adopt", "forget", "merge"]
+
+_EMPTY: Mapping[str, Any] = {
+    one.name: one.default
+    for one in dataclasses.fields(Conversation)
+    if one.name not in ("id", "contact", "attributes")
+}
+_CONTACT = tuple(one.name for one in dataclasses.fields(Contact))
+"""What a conversation has while nothing of it was shown, and the leaves of its contact."""
+
+Part = TypeVar("Part", Message, Disposition)
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """A conversation together with the provider's id of its last message (None where unknown)."""
+
+    conversation: Conversation
+    message_id: str | None = None
+
+
+def merge(old: Believed | None, seen: Observation) -> Believed:
+    """Overlay what the row showed on what was known; what it did not show stays."""
+    base = old.conversation if old is not None else Conversation(id=seen.id)
+    return _overlay(base, seen, old.message_id if old is not None else None, seen.fields)
+
+
+def adopt(old: Believed, seen: Observation, paths: frozenset[str]) -> Believed:
+    """Take over silently what the row shows under paths that were never shown before.
+
+    `paths` are the leaf paths seen so far; the result is what the change is told against. A first
+    message that is later than all that was known is news all the same: until then the row showed
+    only a line of the system's.
+    """
+    fresh = {path: value for path, value in seen.fields.items() if path not in paths}
+    first, known = fresh.get("last_message"), old.conversation.last_activity_at
+    if first is not None and first.at is not None and known is not None and first.at > known:
+        del fresh["last_message"]
+    return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
+
+
+def forget(known: Believed, paths: frozenset[str]) -> Believed:
+    """Empty what is under none of the leaf `paths`, those that were shown: a mapping that is gone, or
+    reads something else now, had shown it, and nothing may ever correct it.
+    """
+    was, contact = known.conversation, known.conversation.contact
+    gone: dict[str, Any] = {
+        name: empty
+        for name, empty in _EMPTY.items()
+        if name not in paths and getattr(was, name) != empty
+    }
+    lost = [leaf for leaf in _CONTACT if f"contact.{leaf}" not in paths]
+    if any(getattr(contact, leaf) is not None for leaf in lost):
+        gone["contact"] = dataclasses.replace(contact, **dict.fromkeys(lost))
+    kept = {name: value for name, value in was.attributes.items() if f"attributes.{name}" in paths}
+    if len(kept) < len(was.attributes):
+        gone["attributes"] = kept
+    if not gone:
+        return known
+    return dataclasses.replace(known, conversation=dataclasses.replace(was, **gone))
+
+
+def _overlay(
+    base: Conversation, seen: Observation, message_id: str | None, shown: Mapping[str, Any]
+) -> Believed:
+    direct: dict[str, Any] = {}
+    contact: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for path, value in shown.items():
+        head, _, leaf = path.partition(".")
+        if not leaf:
+            direct[head] = value
+        elif head == "contact":
+            contact[leaf] = value
+        else:
+            attributes[leaf] = value
+    if contact:
+        direct["contact"] = dataclasses.replace(base.contact, **contact)
+    if attributes:
+        direct["attributes"] = {**base.attributes, **attributes}
+    for name in ("assignee", "team"):
+        if name in direct:
+            direct[name] = _keep_name(getattr(base, name), direct[name])
+    if "last_message" in direct:
+        told = direct["last_message"]
+        same_id = message_id is None or seen.message_id in (None, message_id)
+        if same_id and base.last_message is not None and told is not None:
+            direct["last_message"] = _fill(base.last_message, told, "at", "text")
+            message_id = seen.message_id or message_id
+        else:
+            message_id = seen.message_id
+    if base.disposition is not None and direct.get("disposition") is not None:
+        direct["disposition"] = _fill(base.disposition, direct["disposition"])
+    return Believed(dataclasses.replace(base, **direct), message_id)
+
+
+def _keep_name(old: Reference | None, new: Reference | None) -> Reference | None:
+    """A row that shows only the id of somebody whose name is known does not forget the name."""
+    if old is not None and new is not None and old.id == new.id and new.name is None:
+        return old
+    return new
+
+
+def _fill(old: Part, new: Part, *identity: str) -> Part:
+    """Fill what `new` leaves empty from `old`, if they are the same one: equal in all that both have
+    (or in the parts that are its `identity`). A key that a row lacks for once is no change.
+    """
+    names = [part.name for part in dataclasses.fields(old)]
+    empty = [name for name in names if getattr(new, name) is None]
+    compared = [name for name in identity or names if name not in empty]
+    if not compared or any(getattr(old, name) != getattr(new, name) for name in compared):
+        return new
+    return dataclasses.replace(new, **{name: getattr(old, name) for name in empty})
