@@ -153,7 +153,8 @@ class Snapshot:
     """What we believe about a conversation.
 
     `revision` counts commits of this snapshot from 1. `seen` are the leaf paths that were ever
-    shown: a path seen for the first time is taken over silently. `counts` says how many events
+    shown: a path seen for the first time is taken over silently, and what is under none of them is
+    forgotten. `counts` says how many events
     of each type the conversation has had (it makes event ids unique). `observed` is the start
     of the request that showed this state last, as far as it was stored. `present` is False
     after `conversation.removed`.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import T0, message, observations, row
 
-from watcher.model import Observation, Reference, Snapshot
+from watcher.model import Disposition, Observation, Reference, Snapshot
 from watcher.pipeline import Decision, Look, Watch, decide, remove
 from watcher.records import SourceState
 from watcher.rules import Rule
@@ -208,6 +208,24 @@ def test_a_single_row_that_lost_its_assignee_is_unassigned() -> None:
     commit = decide(WATCH, STATE, known, gone, look(5)).commit
     assert commit is not None
     assert [event.type for event in commit.events] == ["conversation.unassigned"]
+
+
+def test_what_a_mapping_showed_that_is_gone_is_forgotten_without_an_event() -> None:
+    shown = {"disposition": Disposition(label="won"), "attributes.plan": "gold"}
+    known, _ = play([[row("a", status="open", created_at=T0, **shown)]])
+    seen = known["a"].seen - shown.keys()
+    known = {"a": dataclasses.replace(known["a"], seen=seen)}  # as the store does for `unsee`
+    gone = remove(WATCH, STATE, known["a"], "deleted", look(5))
+    assert gone.commit is not None
+    told = gone.commit.events[0].data["conversation"]
+    assert (told["disposition"], told["attributes"], told["status"]) == (None, {}, "open")
+    silent = decide(WATCH, STATE, known, [row("a", status="open")], look(6)).commit
+    assert silent is not None
+    assert silent.events == ()
+    (kept,) = silent.snapshots
+    assert (kept.conversation.disposition, kept.conversation.attributes) == (None, {})
+    known = apply(known, decide(WATCH, STATE, known, [row("a", status="open")], look(6)))
+    assert decide(WATCH, STATE, known, [row("a", status="open")], look(7)).commit is None
 
 
 def test_removed_and_returned() -> None:

@@ -1,8 +1,9 @@
 """The fast look: recent activity, then the cheap id sets. An accelerator; the sweep is the truth.
 
 Law: a row that a poll does not show means nothing. Membership in a set is only a suspicion: the
-row itself is asked for. Only a poll that could read all of it, or a sweep, moves the watermark: after
-one that went past a page that fails, or met rows that cannot be read, the next asks for the same time.
+row itself is asked for. Only a poll that could read all of it, or a sweep (`SweepWalk.move_watermark`
+says which), moves the watermark: after a poll that went past a page that fails, or met rows that
+cannot be read, the next asks for the same time.
 """
 
 from __future__ import annotations
