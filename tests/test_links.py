@@ -30,7 +30,7 @@ from watcher.config import load
 from watcher.daemon.plans import plan_receivers
 from watcher.errors import SourceRefused, WatcherError
 from watcher.notify import Notice
-from watcher.records import Answer
+from watcher.records import HttpReply
 from watcher.transport import Link, Transport
 
 HOST = "hooks.example.com"
@@ -59,7 +59,7 @@ def issuer(tmp_path: Path) -> Issuer:
     return Issuer(tmp_path)
 
 
-async def post(url: str, link: Link, **settings: Any) -> Answer:
+async def post(url: str, link: Link, **settings: Any) -> HttpReply:
     async with Transport(Clock()) as transport:
         return await transport.post(
             url.replace("http:", "https:") if settings.pop("tls", True) else url,
@@ -272,7 +272,7 @@ async def test_who_holds_all_its_connections_holds_up_nobody_else() -> None:
     hanging, healthy = Link(connections=2), Link(connections=2)
     async with serving(script) as served, Transport(Clock()) as transport:
 
-        async def send(path: str, link: Link) -> Answer:
+        async def send(path: str, link: Link) -> HttpReply:
             return await transport.post(
                 f"{served.url}/{path}", content=b"", headers={}, timeout=20.0, link=link
             )

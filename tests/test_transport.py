@@ -17,7 +17,7 @@ from support.loopback import Served, answer, serving, unused_port
 from watcher import __version__
 from watcher.errors import SourceUnavailable
 from watcher.providers import Quota, Request
-from watcher.records import Answer
+from watcher.records import HttpReply
 from watcher.transport import Transport, call_unix
 
 
@@ -129,7 +129,7 @@ async def test_nothing_secret_is_logged_at_any_level(caplog: pytest.LogCaptureFi
 # --- posting
 
 
-async def post(url: str, *, content: bytes = b"{}", timeout: float = 5.0) -> Answer:
+async def post(url: str, *, content: bytes = b"{}", timeout: float = 5.0) -> HttpReply:
     async with Transport(Clock()) as transport:
         return await transport.post(
             url, content=content, headers={"webhook-id": "e1"}, timeout=timeout
@@ -182,13 +182,13 @@ async def test_a_receiver_that_hangs_is_given_up_at_the_deadline() -> None:
 
     async with serving(hang) as served:
         got = await post(f"{served.url}/secret-path", timeout=0.3)
-        assert got == Answer(0, {}, b"", f"127.0.0.1:{served.port} did not answer in time")
+        assert got == HttpReply(0, {}, b"", f"127.0.0.1:{served.port} did not answer in time")
 
 
 async def test_a_receiver_out_of_reach_is_an_error_without_the_address() -> None:
     port = await unused_port()
     got = await post(f"http://user:word@127.0.0.1:{port}/secret-path?secret=1")
-    assert got == Answer(0, {}, b"", f"127.0.0.1:{port} refuses connections")
+    assert got == HttpReply(0, {}, b"", f"127.0.0.1:{port} refuses connections")
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "nonsense", "http://", "http://[::1"])

@@ -21,7 +21,7 @@ from watcher.errors import ConfigError, Problem
 from watcher.model import Event, Result
 from watcher.notify import Notice, Notifier
 from watcher.notify.webhook import WebhookNotifier, read_answer
-from watcher.records import Answer
+from watcher.records import HttpReply
 from watcher.transport import Transport
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of tests, 32 bytes long").decode()
@@ -48,10 +48,10 @@ class Recorder:
 
     async def __call__(
         self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
-    ) -> Answer:
+    ) -> HttpReply:
         self.calls += 1
         self.url, self.content, self.headers, self.timeout = url, content, headers, timeout
-        return Answer(200, {}, b"")
+        return HttpReply(200, {}, b"")
 
 
 def notifier(post: Any, *, secret: str | None = SECRET, **headers: str) -> WebhookNotifier:
@@ -189,7 +189,7 @@ def test_it_sends_the_event_and_not_the_text() -> None:
 
 def test_every_status_has_one_meaning() -> None:
     for status in range(100, 600):
-        result = read_answer(Answer(status, {"retry-after": "30"}, b"words"), NOW)
+        result = read_answer(HttpReply(status, {"retry-after": "30"}, b"words"), NOW)
         expected = "ok" if 200 <= status < 300 else "gone" if status == 410 else "failed"
         assert result.outcome == expected, status
         assert result.retry_after == (30.0 if status in (429, 503) else None), status
@@ -212,24 +212,24 @@ def test_every_status_has_one_meaning() -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
-    result = read_answer(Answer(429, {"retry-after": value}, b""), NOW)
+    result = read_answer(HttpReply(429, {"retry-after": value}, b""), NOW)
     assert result.retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
 @pytest.mark.parametrize(
     ("answer", "note"),
     [
-        (Answer(500, {}, b""), "HTTP 500"),
-        (Answer(500, {}, b"one\r\n two\t\x1b[31mthree\0"), "HTTP 500: one two [31mthree"),
-        (Answer(500, {}, b"x" * 5000), "HTTP 500: " + "x" * 200),
-        (Answer(500, {}, b"\xff\xfe"), "HTTP 500: ��"),
-        (Answer(302, {"location": "https://a/?secret"}, b"moved"),
+        (HttpReply(500, {}, b""), "HTTP 500"),
+        (HttpReply(500, {}, b"one\r\n two\t\x1b[31mthree\0"), "HTTP 500: one two [31mthree"),
+        (HttpReply(500, {}, b"x" * 5000), "HTTP 500: " + "x" * 200),
+        (HttpReply(500, {}, b"\xff\xfe"), "HTTP 500: ��"),
+        (HttpReply(302, {"location": "https://a/?secret"}, b"moved"),
          "HTTP 302: a redirect, which is not followed"),
-        (Answer(0, {}, b"", "crm.example.com:443 refuses connections"),
+        (HttpReply(0, {}, b"", "crm.example.com:443 refuses connections"),
          "crm.example.com:443 refuses connections"),
     ],
 )  # fmt: skip
-def test_the_note_is_one_short_line_of_what_was_answered(answer: Answer, note: str) -> None:
+def test_the_note_is_one_short_line_of_what_was_answered(answer: HttpReply, note: str) -> None:
     result = read_answer(answer, NOW)
     assert (result.outcome, result.note, result.retry_after) == ("failed", note, None)
     assert result.status == (answer.status or None)
@@ -250,6 +250,6 @@ def test_the_first_500_characters_are_kept_for_who_debugs(body: bytes, excerpt: 
         return text.replace("hunter2", "***")
 
     for status in (200, 301, 404, 410, 500):
-        result = read_answer(Answer(status, {}, body), NOW, scrub)
+        result = read_answer(HttpReply(status, {}, body), NOW, scrub)
         assert (result.status, result.excerpt) == (status, excerpt)
         assert "hunter" not in result.note

@@ -2,7 +2,7 @@
 
 Law: values only, like `watcher.model`. A `Commit` is everything that a page (or a decision)
 changes; a `Settlement` is what an attempt to deliver came to. Both are written whole or not at
-all. An `Answer` is what a POST came back with; it stands here because neither the transport nor
+all. An `HttpReply` is what a POST came back with; it stands here because neither the transport nor
 the notifiers may import the other.
 """
 
@@ -16,22 +16,22 @@ from typing import Any, Literal
 from watcher.model import Delivery, DeliveryState, Event, Snapshot
 
 __all__ = [
-    "Answer",
     "Commit",
     "DeliveryQuery",
     "End",
-    "Entry",
-    "EntryKind",
     "EventQuery",
+    "HistoryEntry",
+    "HistoryKind",
     "Hold",
-    "Judgement",
-    "Mark",
+    "HttpReply",
     "ReceiverState",
     "Recorded",
+    "RuleResult",
     "Settlement",
     "SourceState",
     "StoredSilence",
     "Suppressed",
+    "ThrottleMark",
     "Trouble",
 ]
 
@@ -121,7 +121,7 @@ class ReceiverState:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class RuleResult:
     """What one rule said of one event when it was recorded: matched or not, and what decided."""
 
     rule: str
@@ -150,7 +150,7 @@ class Commit:
     recorded is skipped together with its deliveries (the change was reported before). A delivery
     with `timer` is skipped while a timer of the same rule and receiver about the same
     conversation has not ended. `ends` apply before deliveries are added. `forget` removes all
-    snapshots of the source first (another account) and cancels its timers; `unsee` are leaf paths
+    snapshots of the source first (another account) and cancels its timers; `forget_fields` are leaf paths
     to strike from the `seen` of every snapshot of the source first (mapped differently).
     `verdicts` are kept with the events (by id) as long as these. `at` is when it was decided,
     where neither its events nor its snapshots tell.
@@ -163,19 +163,19 @@ class Commit:
     deliveries: tuple[Delivery, ...] = ()
     ends: tuple[End, ...] = ()
     forget: bool = False
-    unsee: frozenset[str] = frozenset()
-    verdicts: Mapping[str, tuple[Judgement, ...]] = field(default_factory=dict)
+    forget_fields: frozenset[str] = frozenset()
+    verdicts: Mapping[str, tuple[RuleResult, ...]] = field(default_factory=dict)
     at: datetime | None = None
 
 
-EntryKind = Literal[
+HistoryKind = Literal[
     "attempt", "confirmed", "throttled", "silenced", "held", "dropped", "redirected", "cancelled",
     "retried", "buried",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """One line of a delivery's history: what was done or decided about it, and why.
 
     `attempt` is the number of the attempt, 0 where none was made. `status`, `excerpt` and `seconds`
@@ -184,7 +184,7 @@ class Entry:
 
     key: str
     at: datetime | None
-    kind: EntryKind
+    kind: HistoryKind
     note: str
     attempt: int = 0
     status: int | None = None
@@ -193,7 +193,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ThrottleMark:
     """What a rule with `throttle` leaves when it sends: until `until`, nothing else of the same
     rule, receiver and `by` goes out. `delivery` is the key of what was sent at `at`; should that
     die or be cancelled, the mark is void.
@@ -253,7 +253,7 @@ class Settlement:
     message: str = ""
     batch: str = ""
     held: bool = False
-    entry: Entry | None = None
+    entry: HistoryEntry | None = None
     silence: str = ""
     then: tuple[Delivery, ...] = ()
     reached: tuple[str, ...] = ()
@@ -299,7 +299,7 @@ class DeliveryQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpReply:
     """What came back from a POST: a status with headers (lower-case names) and the body's beginning,
     or, with status 0, `error`: why there was no answer, without secrets.
     """

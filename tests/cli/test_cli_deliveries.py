@@ -13,7 +13,7 @@ import pytest
 from workshop import NOW, SECRET_PATH, Workshop, dead, json_lines, wait_until
 
 from watcher import control
-from watcher.records import Commit, DeliveryQuery, Entry, Settlement
+from watcher.records import Commit, DeliveryQuery, HistoryEntry, Settlement
 from watcher.store.sqlite import SqliteStore
 
 
@@ -102,7 +102,7 @@ def attempt(shop: Workshop, commit: Commit, *entries: tuple[str, int, str], stat
         try:
             for number, (note, status, excerpt) in enumerate(entries, 1):
                 await store.claim("crm", NOW, lease=timedelta(seconds=9), limit=9)
-                entry = Entry(owed.key, NOW, "attempt", note, number, status, excerpt, 0.25)
+                entry = HistoryEntry(owed.key, NOW, "attempt", note, number, status, excerpt, 0.25)
                 last = state if number == len(entries) else "pending"
                 due = NOW if last == "pending" and number < len(entries) else LATER
                 await store.settle(

@@ -214,7 +214,9 @@ def test_what_a_mapping_showed_that_is_gone_is_forgotten_without_an_event() -> N
     shown = {"disposition": Disposition(label="won"), "attributes.plan": "gold"}
     known, _ = play([[row("a", status="open", created_at=T0, **shown)]])
     seen = known["a"].seen - shown.keys()
-    known = {"a": dataclasses.replace(known["a"], seen=seen)}  # as the store does for `unsee`
+    known = {
+        "a": dataclasses.replace(known["a"], seen=seen)
+    }  # as the store does for `forget_fields`
     gone = remove(WATCH, STATE, known["a"], "deleted", look(5))
     assert gone.commit is not None
     told = gone.commit.events[0].data["conversation"]

@@ -11,7 +11,7 @@ from worlds import T0
 
 from watcher.model import Delivery, Event
 from watcher.pipeline import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
-from watcher.records import Mark
+from watcher.records import ThrottleMark
 from watcher.rules import (
     Hours,
     Rule,
@@ -48,7 +48,10 @@ def delivery(*candidates: str, **changed: object) -> Delivery:
 
 
 def judge(
-    of: Delivery, *rules: Rule, silences: tuple[Silence, ...] = (), marks: tuple[Mark, ...] = ()
+    of: Delivery,
+    *rules: Rule,
+    silences: tuple[Silence, ...] = (),
+    marks: tuple[ThrottleMark, ...] = (),
 ) -> Send | Wait | Drop | Redirect:
     guards = Guards(
         {one.name: one for one in rules}, silences, {(one.rule, one.by): one for one in marks}
@@ -120,8 +123,10 @@ def throttled(**changed: object) -> Rule:
     return rule(throttle=Throttle(10 * MINUTE, **changed))
 
 
-def mark(**changed: object) -> Mark:
-    sent = Mark("A", "team", "conversation sales/c1", T0 - MINUTE, T0 + 9 * MINUTE, "other/team")
+def mark(**changed: object) -> ThrottleMark:
+    sent = ThrottleMark(
+        "A", "team", "conversation sales/c1", T0 - MINUTE, T0 + 9 * MINUTE, "other/team"
+    )
     return dataclasses.replace(sent, **changed)
 
 
@@ -140,7 +145,9 @@ def test_within_the_time_the_next_is_stopped_and_told_why() -> None:
 @pytest.mark.parametrize(
     "before", [mark(until=T0), mark(delivery="e1/team"), mark(by="conversation sales/c2")]
 )
-def test_an_expired_mark_its_own_and_another_conversations_stop_nothing(before: Mark) -> None:
+def test_an_expired_mark_its_own_and_another_conversations_stop_nothing(
+    before: ThrottleMark,
+) -> None:
     assert isinstance(judge(delivery(), throttled(), marks=(before,)), Send)
 
 

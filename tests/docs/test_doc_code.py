@@ -26,7 +26,7 @@ from watcher.providers import Check, LookUp, Poll, Provider, Response, Sweep
 from watcher.providers.chatwoot import Chatwoot
 from watcher.providers.leadconnector import HighLevel
 from watcher.providers.leadping import Leadping
-from watcher.records import Answer
+from watcher.records import HttpReply
 from watcher.simulator import Account, World, chatwoot, leadconnector, leadping
 
 SECRET = "whsec_" + "bm90IGEgcmVhbCBzZWNyZXQ="
@@ -91,9 +91,9 @@ async def sent(secret: str) -> tuple[dict[str, str], bytes]:
     """Give headers and body of a webhook as it goes out now."""
     taken: list[tuple[dict[str, str], bytes]] = []
 
-    async def post(_url: str, *, content: bytes, headers: Any, timeout: float) -> Answer:
+    async def post(_url: str, *, content: bytes, headers: Any, timeout: float) -> HttpReply:
         taken.append((dict(headers), content))
-        return Answer(204, {}, b"")
+        return HttpReply(204, {}, b"")
 
     notifier = WebhookNotifier(
         url=lambda: "https://crm.example.com/hooks/inbox",

@@ -26,7 +26,7 @@ from watcher.clock import wall_clock
 from watcher.model import Event
 from watcher.notify import Notice
 from watcher.notify.webhook import WebhookNotifier
-from watcher.records import Answer
+from watcher.records import HttpReply
 from watcher.transport import Transport
 
 EXAMPLES = ROOT / "docs" / "examples" / "receivers"
@@ -78,9 +78,11 @@ class Taken:
         self.headers: dict[str, str] = {}
         self.body = ""
 
-    async def __call__(self, _url: str, *, content: bytes, headers: Any, timeout: float) -> Answer:
+    async def __call__(
+        self, _url: str, *, content: bytes, headers: Any, timeout: float
+    ) -> HttpReply:
         self.headers, self.body = dict(headers), content.decode()
-        return Answer(204, {}, b"")
+        return HttpReply(204, {}, b"")
 
 
 async def sent(*secrets: str, ago: timedelta = timedelta(0)) -> dict[str, Any]:

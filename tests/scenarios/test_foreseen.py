@@ -20,8 +20,8 @@ async def reckon(stage: Stage, name: str) -> Demand:
         plan.provider,
         poll_every=plan.poll_every,
         sweep_every=plan.sweep_every,
-        conversations=len(await stage.store.present(name)),
-        sets={one: len(await stage.store.members(name, one)) for one in plan.provider.sets},
+        conversations=len(await stage.store.present_ids(name)),
+        sets={one: len(await stage.store.ids_in_set(name, one)) for one in plan.provider.sets},
     )
     assert demand is not None
     return demand

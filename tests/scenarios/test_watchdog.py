@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from watcher.daemon.watchdog import Watchdog
 from watcher.metrics import Metrics
 from watcher.simulator import faults
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 from watcher.transport.client import new_client
 from watcher.transport.origins import PerOriginTransport
 from watcher.web import create_app
@@ -95,15 +95,15 @@ async def test_who_waits_on_purpose_is_not_stuck(stage: Stage) -> None:
 
 
 async def test_a_disk_that_does_not_answer_is_seen() -> None:
-    patience = Patience()
-    watchdog = Watchdog((), patience, Metrics())
+    retrier = Retrier()
+    watchdog = Watchdog((), retrier, Metrics())
     answers = anyio.Event()
 
     async def attempt(_: timedelta) -> None:
         await answers.wait()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(patience.see_through, attempt)
+        tasks.start_soon(retrier.run, attempt)
         await anyio.sleep(50)
         watchdog.look()
         assert watchdog.stuck == []

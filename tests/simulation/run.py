@@ -111,7 +111,7 @@ class Run(Scene):
             self.stored = list(await store.events(EventQuery(limit=EVERYTHING)))
             self.outbox = list(await store.deliveries(DeliveryQuery(limit=EVERYTHING)))
             for source in self.plan.sources:
-                present = await store.present(source.name)
+                present = await store.present_ids(source.name)
                 self.snapshots[source.name] = dict(await store.known(source.name, present))
         finally:
             await store.close()

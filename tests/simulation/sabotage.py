@@ -196,7 +196,7 @@ def no_order() -> list[Patch]:
     """Later deliveries of a conversation do not wait for one that failed."""
     from watcher.store import _queries
 
-    strict = "patience"
+    strict = "failed_often"
     assert f":{strict}" in _queries.ELIGIBLE
     return [(_queries, "ELIGIBLE", _queries.ELIGIBLE.replace(f":{strict}", f"min(:{strict}, 1)"))]
 

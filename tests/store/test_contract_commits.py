@@ -72,8 +72,8 @@ async def test_an_empty_store_knows_nothing(store: Store) -> None:
     assert await store.source("sales") is None
     assert list(await store.sources()) == []
     assert await store.known("sales", ["c1"]) == {}
-    assert set(await store.present("sales")) == set()
-    assert set(await store.members("sales", "unread")) == set()
+    assert set(await store.present_ids("sales")) == set()
+    assert set(await store.ids_in_set("sales", "unread")) == set()
     assert list(await store.claim("team", T0, lease=LEASE, limit=9)) == []
     assert await store.next_due("team") is None
     assert list(await store.sent_since("team", T0)) == []
@@ -82,7 +82,7 @@ async def test_an_empty_store_knows_nothing(store: Store) -> None:
     assert list(await store.deliveries(DeliveryQuery())) == []
     assert await store.pending() == {}
     assert await store.retry(None, T0) == 0
-    assert await store.bury([], [], ["sales"], T0) == 0
+    assert await store.retire_unconfigured([], [], ["sales"], T0) == 0
     assert await store.prune(at(1e9), at(1e9)) == 0
 
 
@@ -129,9 +129,9 @@ async def test_known_gives_what_exists_of_one_source_removed_ones_included(store
 async def test_present_leaves_removed_ones_out(store: Store) -> None:
     await store.commit(Commit("sales", snapshots=(snapshot("c1"), snapshot("c2"))))
     await store.commit(Commit("sales", snapshots=(snapshot("c2", 2, present=False),)))
-    assert set(await store.present("sales")) == {"c1"}
+    assert set(await store.present_ids("sales")) == {"c1"}
     await store.commit(Commit("sales", snapshots=(snapshot("c2", 3),)))
-    assert set(await store.present("sales")) == {"c1", "c2"}
+    assert set(await store.present_ids("sales")) == {"c1", "c2"}
 
 
 async def test_members_follow_from_the_conversation_and_removed_ones_are_none(
@@ -149,17 +149,17 @@ async def test_members_follow_from_the_conversation_and_removed_ones_are_none(
             ),
         )
     )
-    assert set(await store.members("sales", "unread")) == {"both", "unread"}
-    assert set(await store.members("sales", "unassigned")) == {"both", "unassigned"}
+    assert set(await store.ids_in_set("sales", "unread")) == {"both", "unread"}
+    assert set(await store.ids_in_set("sales", "unassigned")) == {"both", "unassigned"}
     await store.commit(Commit("sales", snapshots=(snapshot("both", 2, assignee="u1"),)))
-    assert set(await store.members("sales", "unread")) == {"unread"}
-    assert set(await store.members("sales", "unassigned")) == {"unassigned"}
+    assert set(await store.ids_in_set("sales", "unread")) == {"unread"}
+    assert set(await store.ids_in_set("sales", "unassigned")) == {"unassigned"}
 
 
 async def test_an_id_set_that_no_store_knows_is_refused(store: Store) -> None:
     await store.commit(Commit("sales", snapshots=(snapshot(),)))
     with pytest.raises(ValueError, match="'starred'"):
-        await store.members("sales", "starred")
+        await store.ids_in_set("sales", "starred")
 
 
 @pytest.mark.parametrize("revision", [1, 2, 4])
@@ -228,7 +228,7 @@ async def test_a_delivery_may_carry_an_event_recorded_earlier(store: Store) -> N
 async def test_a_delivery_of_an_event_that_is_nowhere_writes_nothing(store: Store) -> None:
     with pytest.raises(StoreError, match="not recorded"):
         await store.commit(commit(delivery(), events=(), snapshots=(snapshot(),)))
-    assert set(await store.present("sales")) == set()
+    assert set(await store.present_ids("sales")) == set()
 
 
 async def test_forget_removes_the_snapshots_first_and_of_this_source_only(store: Store) -> None:
@@ -237,7 +237,7 @@ async def test_forget_removes_the_snapshots_first_and_of_this_source_only(store:
     await store.commit(Commit("leads", snapshots=(snapshot("c1"),)))
     await store.commit(Commit("sales", snapshots=(snapshot("c1"),), forget=True))
     assert set(await store.known("sales", ["c1", "c2"])) == {"c1"}
-    assert set(await store.present("leads")) == {"c1"}
+    assert set(await store.present_ids("leads")) == {"c1"}
 
 
 async def test_unsee_strikes_paths_first_and_leaves_revisions_alone(store: Store) -> None:
@@ -248,9 +248,9 @@ async def test_unsee_strikes_paths_first_and_leaves_revisions_alone(store: Store
     change = Commit(
         "sales",
         snapshots=(snapshot("c1", 2, seen=seen),),
-        unsee=frozenset({"disposition", "unread"}),
+        forget_fields=frozenset({"disposition", "unread"}),
     )
-    await store.commit(Commit("sales", unsee=frozenset({"disposition"})))
+    await store.commit(Commit("sales", forget_fields=frozenset({"disposition"})))
     known = await store.known("sales", ["c1", "c2"])
     assert known["c1"] == replace(rows[0], seen=frozenset({"unread", "status"}))
     assert known["c2"] == rows[1]

@@ -87,7 +87,7 @@ async def test_a_digest_is_found_and_retried_by_its_own_id(store: Store) -> None
 
 async def test_the_digests_of_a_removed_rule_are_cancelled_visibly(store: Store) -> None:
     await store.commit(commit(of(1), of(2, rule="Other")))
-    assert await store.bury(["team"], ["Other"], ["sales"], at(5)) == 1
+    assert await store.retire_unconfigured(["team"], ["Other"], ["sales"], at(5)) == 1
     one, other = await store.deliveries(DeliveryQuery())
     assert (one.state, one.note) == ("cancelled", "the rule is no longer configured")
     assert other.state == "pending"

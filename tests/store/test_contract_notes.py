@@ -11,15 +11,18 @@ from watcher.records import (
     Commit,
     DeliveryQuery,
     End,
-    Entry,
-    Judgement,
-    Mark,
+    HistoryEntry,
+    RuleResult,
     StoredSilence,
     Suppressed,
+    ThrottleMark,
 )
 from watcher.store import Store
 
-SAID = (Judgement("A", True, "`when` matches"), Judgement("B", False, "`where` is false: naïve ☃"))
+SAID = (
+    RuleResult("A", True, "`when` matches"),
+    RuleResult("B", False, "`where` is false: naïve ☃"),
+)
 
 
 async def out(store: Store, owed: Delivery) -> Delivery:
@@ -54,7 +57,7 @@ async def test_nothing_follows_from_an_outcome_that_comes_too_late(store: Store)
     taken = await out(store, delivery(timer="Slow", due=0))
     await store.unclaim()
     await store.claim("team", T0, lease=LEASE, limit=1)
-    entry = Entry(taken.key, T0, "attempt", "late")
+    entry = HistoryEntry(taken.key, T0, "attempt", "late")
     await store.settle([settlement(taken, then=(repeated(taken),), entry=entry, silence="s")])
     assert await keys(store) == [taken.key]
     assert list(await store.history([taken.key])) == []
@@ -67,7 +70,7 @@ async def test_an_end_cancels_a_repeat_too(store: Store) -> None:
     await store.commit(Commit("sales", ends=(End("sales", "c1", "Slow", "read"),), at=at(9)))
     assert await store.pending() == {}
     assert list(await store.history(["again/team"])) == [
-        Entry("again/team", at(9), "cancelled", "read")
+        HistoryEntry("again/team", at(9), "cancelled", "read")
     ]
 
 
@@ -92,15 +95,15 @@ async def test_the_history_tells_what_was_done_in_its_order_and_goes_with_the_de
     store: Store,
 ) -> None:
     taken = await out(store, delivery())
-    first = Entry(taken.key, at(1), "attempt", "500", 1, 500, "oops ☃", 0.5)
+    first = HistoryEntry(taken.key, at(1), "attempt", "500", 1, 500, "oops ☃", 0.5)
     await store.settle([settlement(taken, "dead", seconds=1, entry=first)])
     await store.retry(None, at(5))
     told = await store.history([taken.key, "other"])
     assert list(told) == [
         first,
-        Entry(taken.key, at(5), "retried", "to be sent again, by hand"),
+        HistoryEntry(taken.key, at(5), "retried", "to be sent again, by hand"),
     ]
-    await store.bury([], [], [], at(6))
+    await store.retire_unconfigured([], [], [], at(6))
     assert [line.kind for line in await store.history([taken.key])][2:] == ["buried"]
     await store.prune(at(99), at(99))
     assert list(await store.history([taken.key])) == []
@@ -119,7 +122,7 @@ async def test_verdicts_are_kept_with_their_event_and_never_rewritten(store: Sto
 
 async def test_a_mark_counts_until_what_left_it_is_dead(store: Store) -> None:
     taken = await out(store, delivery())
-    mark = Mark("Rule", "team", "c1", T0, at(600), taken.key)
+    mark = ThrottleMark("Rule", "team", "c1", T0, at(600), taken.key)
     await store.settle([settlement(taken, "pending")], marks=[mark])
     wanted = [("Rule", "c1"), ("Rule", "c2")]
     assert await store.marks("team", wanted) == {("Rule", "c1"): mark}
@@ -135,7 +138,7 @@ async def test_a_mark_counts_until_what_left_it_is_dead(store: Store) -> None:
 
 
 async def test_a_mark_outlives_its_delivery_but_not_its_use(store: Store) -> None:
-    mark = Mark("Rule", "team", "c1", T0, at(600), "long gone")
+    mark = ThrottleMark("Rule", "team", "c1", T0, at(600), "long gone")
     await store.settle([], marks=[mark])
     await store.prune(at(600), at(600))
     assert await store.marks("team", [("Rule", "c1")]) == {("Rule", "c1"): mark}

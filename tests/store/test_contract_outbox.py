@@ -220,7 +220,7 @@ async def test_what_was_buried_while_out_does_not_wait_again_but_may_have_arrive
 ) -> None:
     await fill(store, delivery())
     (out,) = await take(store)
-    await store.bury([], [], ["sales"], at(1))
+    await store.retire_unconfigured([], [], ["sales"], at(1))
     await store.settle([settlement(out, "pending", seconds=2)])
     assert (await only(store)).state == "dead"
     await store.settle([settlement(out, "delivered", seconds=3)])
@@ -320,20 +320,20 @@ async def test_retry_by_name_ends_the_wait_for_the_next_attempt_and_counts_on(
 
 async def test_retry_of_all_takes_every_dead_one(store: Store) -> None:
     await store.commit(commit(delivery(), delivery(receiver="crm"), delivery(receiver="ops")))
-    await store.bury(["ops"], [], ["sales"], at(1))
+    await store.retire_unconfigured(["ops"], [], ["sales"], at(1))
     assert await store.retry(None, at(2)) == 2
     assert await store.pending() == {"team": 1, "crm": 1, "ops": 1}
 
 
 async def test_retry_by_id_reaches_every_receiver_of_the_message(store: Store) -> None:
     await store.commit(commit(delivery(), delivery(receiver="crm")))
-    await store.bury([], [], ["sales"], at(1))
+    await store.retire_unconfigured([], [], ["sales"], at(1))
     assert await store.retry(["e1"], at(2)) == 2
 
 
 async def test_retry_by_key_reaches_one_receiver(store: Store) -> None:
     await store.commit(commit(delivery(), delivery(receiver="crm")))
-    await store.bury([], [], ["sales"], at(1))
+    await store.retire_unconfigured([], [], ["sales"], at(1))
     assert await store.retry(["e1/team"], at(2)) == 1
 
 
@@ -347,7 +347,7 @@ async def test_bury_gives_up_what_belongs_to_nobody_any_more(store: Store) -> No
             delivery(timer="Removed", receiver="ops"),
         )
     )
-    assert await store.bury(["team", "ops"], ["Rule", "Kept"], ["sales"], at(5)) == 2
+    assert await store.retire_unconfigured(["team", "ops"], ["Rule", "Kept"], ["sales"], at(5)) == 2
     found = {d.key: (d.state, d.settled) for d in await store.deliveries(DeliveryQuery())}
     assert found == {
         "e1/team": ("pending", None),
@@ -358,14 +358,14 @@ async def test_bury_gives_up_what_belongs_to_nobody_any_more(store: Store) -> No
     }
     notes = {d.note for d in await store.deliveries(DeliveryQuery()) if d.state != "pending"}
     assert notes == {"the receiver is no longer configured", "the rule is no longer configured"}
-    assert await store.bury(["team", "ops"], ["Rule", "Kept"], ["sales"], at(6)) == 0
+    assert await store.retire_unconfigured(["team", "ops"], ["Rule", "Kept"], ["sales"], at(6)) == 0
 
 
 async def test_bury_leaves_what_is_settled_as_it_is(store: Store) -> None:
     await fill(store, delivery())
     (out,) = await take(store)
     await store.settle([settlement(out)])
-    assert await store.bury([], [], ["sales"], at(5)) == 0
+    assert await store.retire_unconfigured([], [], ["sales"], at(5)) == 0
     assert (await only(store)).state == "delivered"
 
 

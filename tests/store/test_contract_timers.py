@@ -197,7 +197,7 @@ async def test_a_source_whose_name_begins_alike_is_another_source(store: Store) 
 
 async def test_the_timers_of_a_removed_rule_or_receiver_have_ended(store: Store) -> None:
     await start(store, timer("1"), timer("2", "Other", receiver="crm"))
-    assert await store.bury(["team"], ["Other"], ["sales"], at(1)) == 2
+    assert await store.retire_unconfigured(["team"], ["Other"], ["sales"], at(1)) == 2
     assert await states(store) == {"1.Slow/team": "cancelled", "2.Other/crm": "dead"}
     await start(store, timer("3"), timer("4", "Other", receiver="crm"))
     assert await store.pending() == {"team": 1, "crm": 1}
@@ -207,7 +207,7 @@ async def test_a_fired_timer_of_a_removed_rule_has_ended_but_stays_as_it_is(stor
     await start(store, timer("1"))
     (out,) = await store.claim("team", T0, lease=LEASE, limit=1)
     await store.settle([settlement(out)])
-    assert await store.bury(["team"], [], ["sales"], at(1)) == 0
+    assert await store.retire_unconfigured(["team"], [], ["sales"], at(1)) == 0
     assert await states(store) == {"1.Slow/team": "delivered"}
     await start(store, timer("2"))
     assert (await states(store))["2.Slow/team"] == "pending"
@@ -217,7 +217,7 @@ async def test_the_timers_of_a_removed_source_have_ended_visibly(store: Store) -
     await start(store, timer("1"), timer("2", source="sales-2"), timer("3", "Other"))
     immediate = delivery(event("4"))
     await store.commit(commit(immediate))
-    assert await store.bury(["team"], ["Slow"], ["sales-2"], at(1)) == 2
+    assert await store.retire_unconfigured(["team"], ["Slow"], ["sales-2"], at(1)) == 2
     found = {owed.key: (owed.state, owed.note) for owed in await store.deliveries(DeliveryQuery())}
     assert found == {
         "1.Slow/team": ("cancelled", "the source is no longer configured"),
@@ -238,7 +238,7 @@ async def test_what_waits_moves_along_with_the_clock(store: Store) -> None:
         )
     )
     (claimed,) = await store.claim("team", at(5), lease=LEASE, limit=1)
-    await store.shift(timedelta(seconds=-50), at(5))
+    await store.shift_clock(timedelta(seconds=-50), at(5))
     found = {one.event.id: one.due for one in await store.deliveries(DeliveryQuery())}
     assert found == {"e1": at(-40), "e2": at(50), "e3": at(0)}
     # Its lease moved too: from 65 seconds after the start to 15.

@@ -69,8 +69,8 @@ async def test_a_store_of_an_older_version_keeps_what_it_holds(
     assert await store.source("sales") == STATE
     assert await store.receivers() == {"crm": RECEIVER}
     assert await store.known("sales", ["c1"]) == {"c1": ROW}
-    assert set(await store.present("sales")) == {"c1"}
-    assert set(await store.members("sales", "unread")) == {"c1"}
+    assert set(await store.present_ids("sales")) == {"c1"}
+    assert set(await store.ids_in_set("sales", "unread")) == {"c1"}
     assert list(await store.deliveries(DeliveryQuery())) == list(OWED)
     log = await store.events(EventQuery())
     assert [found.event for found in log] == [owed.event for owed in OWED]

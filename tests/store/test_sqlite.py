@@ -197,7 +197,7 @@ async def test_a_reader_writes_nothing(tmp_path: Path) -> None:
         reader.unclaim(),
         reader.save_receiver(ReceiverState("team")),
         reader.retry(None, T0),
-        reader.bury([], [], ["sales"], T0),
+        reader.retire_unconfigured([], [], ["sales"], T0),
         reader.prune(T0, T0),
     ):
         with pytest.raises(StoreError, match="reading only"):

@@ -40,7 +40,7 @@ async def test_jobs_that_share_a_commit_fail_alone(tmp_path: Path) -> None:
     assert sorted(failed) == sorted(f"e{number}" for number in range(0, 30, 3))
     written = {found.event.id for found in await store.events(EventQuery())}
     assert written == {f"e{number}" for number in range(30)} - set(failed)
-    assert len(await store.present("sales")) == 2 * len(written)
+    assert len(await store.present_ids("sales")) == 2 * len(written)
     await store.close()
 
 
@@ -61,7 +61,7 @@ async def test_a_cancelled_caller_leaves_a_whole_transaction_or_none(tmp_path: P
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
     events = {found.event.id[1:] for found in await store.events(EventQuery())}
-    assert {id_[1:] for id_ in await store.present("sales")} == events
+    assert {id_[1:] for id_ in await store.present_ids("sales")} == events
     assert {str(number) for number in told} == events  # whoever was cut off learned the outcome
     await store.commit(Commit("sales", events=(event("after"),)))
     await store.close()
@@ -80,7 +80,7 @@ async def test_a_caller_cancelled_by_asyncio_itself_leaves_nothing_half_done(
         await asyncio.wait([task])
     await store.unclaim()  # comes after all that was queued
     events = {found.event.id[1:] for found in await store.events(EventQuery())}
-    assert {id_[1:] for id_ in await store.present("sales")} == events
+    assert {id_[1:] for id_ in await store.present_ids("sales")} == events
     await store.close()
 
 
@@ -133,7 +133,7 @@ async def test_the_file_is_flushed_at_each_commit(tmp_path: Path) -> None:
 
 async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db")
-    claim = dict.fromkeys(("receiver", "now", "patience", "limit", "together"), 0)
+    claim = dict.fromkeys(("receiver", "now", "failed_often", "limit", "together"), 0)
     end = dict.fromkeys(("topic", "rule", "note", "at"), "")
     settled = dict.fromkeys(
         ("key", "attempt", "state", "due", "note", "settled", "untried", "rule", "message",
@@ -171,10 +171,10 @@ async def test_a_full_disk_fails_whoever_wrote_and_nobody_after(tmp_path: Path) 
     with pytest.raises(StoreError) as error:
         await store.commit(big)
     assert "make room on the disk" in str(error.value)
-    assert set(await store.present("sales")) == set()
+    assert set(await store.present_ids("sales")) == set()
     connection.execute("PRAGMA max_page_count = 100000")
     await store.commit(big)
-    assert set(await store.present("sales")) == {"c1"}
+    assert set(await store.present_ids("sales")) == {"c1"}
     await store.close()
 
 

@@ -20,14 +20,14 @@ from watcher.records import (
     Commit,
     DeliveryQuery,
     End,
-    Entry,
     EventQuery,
-    Judgement,
-    Mark,
+    HistoryEntry,
     ReceiverState,
     Recorded,
+    RuleResult,
     SourceState,
     StoredSilence,
+    ThrottleMark,
 )
 from watcher.store import Store
 from watcher.store.memory import MemoryStore
@@ -87,8 +87,8 @@ def commits(draw: st.DrawFn) -> Commit:
         deliveries=tuple(owed),
         ends=tuple(draw(st.lists(ends, max_size=1))),
         forget=draw(st.integers(0, 9)) == 0,
-        unsee=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"status"})])),
-        verdicts={id_: (Judgement("A", True, "`when` matches"),) for id_ in list(fresh)[:2]},
+        forget_fields=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"status"})])),
+        verdicts={id_: (RuleResult("A", True, "`when` matches"),) for id_ in list(fresh)[:2]},
         at=draw(st.none() | st.just(T0)),
     )
 
@@ -159,7 +159,7 @@ async def settle(
     if pair.out:
         one = pair.out[which % len(pair.out)]
         elapsed = (pair.now - T0).total_seconds()
-        entry = Entry(one.key, pair.now, kind, "said", one.attempt, 200, "ok", 0.25)
+        entry = HistoryEntry(one.key, pair.now, kind, "said", one.attempt, 200, "ok", 0.25)
         after = replace(
             one, id=f"{one.id}.{which}", kind="repeat", number=one.number + 1, attempt=0
         )
@@ -170,7 +170,7 @@ async def settle(
             then=(after,) if follows else (),
         )
         receiver = ReceiverState(one.receiver, failures=which)
-        mark = Mark(one.rule, one.receiver, "c1", pair.now, pair.now, one.key)
+        mark = ThrottleMark(one.rule, one.receiver, "c1", pair.now, pair.now, one.key)
         await pair.both(
             lambda store: store.settle([outcome], receiver=receiver, commit=commit, marks=[mark])
         )
@@ -198,10 +198,10 @@ async def retry(pair: Pair, chosen: frozenset[str] | None) -> None:
     await pair.both(lambda store: store.retry(chosen, pair.now))
 
 
-async def bury(
+async def retire(
     pair: Pair, receivers: frozenset[str], rules: frozenset[str], sources: frozenset[str]
 ) -> None:
-    await pair.both(lambda store: store.bury(receivers, rules, sources, pair.now))
+    await pair.both(lambda store: store.retire_unconfigured(receivers, rules, sources, pair.now))
 
 
 async def prune(pair: Pair, events: int, deliveries: int) -> None:
@@ -257,7 +257,7 @@ acts = st.one_of(
     step(wait, seconds=st.integers(0, 4)),
     step(retry, chosen=st.none() | st.frozensets(ids, max_size=4)),
     step(
-        bury,
+        retire,
         receivers=st.sampled_from([frozenset({"team", "crm"}), frozenset({"crm"})]),
         rules=st.sampled_from([frozenset({"A", "B"}), frozenset({"A"})]),
         sources=st.sampled_from([frozenset({"sales", "sales-2"}), frozenset({"sales-2"})]),
@@ -287,9 +287,9 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.deliveries(DeliveryQuery(conversation="c2")))
     for name in ("sales", "sales-2"):
         await pair.both(lambda store, name=name: store.known(name, ["c1", "c2"]))
-        await pair.both(lambda store, name=name: store.present(name))
-        await pair.both(lambda store, name=name: store.members(name, "unread"))
-        await pair.both(lambda store, name=name: store.members(name, "unassigned"))
+        await pair.both(lambda store, name=name: store.present_ids(name))
+        await pair.both(lambda store, name=name: store.ids_in_set(name, "unread"))
+        await pair.both(lambda store, name=name: store.ids_in_set(name, "unassigned"))
     for name in ("team", "crm"):
         await pair.both(lambda store, name=name: store.next_due(name))
         await pair.both(lambda store, name=name: store.marks(name, MARKED))

@@ -28,7 +28,7 @@ from watcher.dispatcher.wording import Words
 from watcher.metrics import Metrics
 from watcher.model import Delivery, rfc3339
 from watcher.notify.webhook import CONTENT_TYPE
-from watcher.records import DeliveryQuery, Entry
+from watcher.records import DeliveryQuery, HistoryEntry
 
 __all__ = ["plain_delivery", "plain_entry", "say_entry", "show"]
 
@@ -70,7 +70,7 @@ def show(
             _print(screen, message, sent, lines)
 
 
-async def _find(path: Path, id_: str) -> tuple[list[Delivery], list[Entry]]:
+async def _find(path: Path, id_: str) -> tuple[list[Delivery], list[HistoryEntry]]:
     """Find what a person may mean: a delivery's id or key, a digest's, an event's."""
     event, slash, receiver = id_.rpartition("/")
     queries = [DeliveryQuery(id=id_), DeliveryQuery(event=id_)]
@@ -162,7 +162,7 @@ def plain_delivery(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def plain_entry(entry: Entry) -> dict[str, Any]:
+def plain_entry(entry: HistoryEntry) -> dict[str, Any]:
     """Give one attempt or decision as plain JSON."""
     return {
         "at": rfc3339(entry.at) if entry.at else None,
@@ -179,7 +179,7 @@ def _print(
     screen: Screen,
     message: Sequence[Delivery],
     sent: Mapping[str, Any] | None,
-    history: Sequence[Entry],
+    history: Sequence[HistoryEntry],
 ) -> None:
     first = message[0]
     screen.write(f"delivery {first.id} to {first.receiver}", "bold")
@@ -220,7 +220,7 @@ def _about(delivery: Delivery) -> str:
     return f"{about} at {say_time(event.time)} (id {event.id})"
 
 
-def say_entry(entry: Entry) -> list[str]:
+def say_entry(entry: HistoryEntry) -> list[str]:
     """Tell of one attempt or decision: when, what, why, and the beginning of an answer."""
     when = say_time(entry.at) if entry.at else "at an unknown time"
     what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind

@@ -84,8 +84,8 @@ async def _remembered(store: Store, source: Source) -> Measured:
     provider = source.provider_class(source.settings)
     if state is None or state.baselined is None or state.account != provider.account:
         return Measured()
-    present = await store.present(source.name)
-    sets = {name: len(await store.members(source.name, name)) for name in provider.sets}
+    present = await store.present_ids(source.name)
+    sets = {name: len(await store.ids_in_set(source.name, name)) for name in provider.sets}
     return Measured(len(present), sets, state.learned)
 
 

@@ -112,7 +112,7 @@ async def _remembered(
     sources = []
     for source in loaded.sources:
         state = states.get(source.name) or SourceState(source.name, source.provider, "")
-        plain = _plain(state, len(await store.present(source.name)))
+        plain = _plain(state, len(await store.present_ids(source.name)))
         sources.append({**plain, "plan": tell(source.name, plans[source.name])})
     known = await store.receivers()
     receivers = []

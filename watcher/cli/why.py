@@ -20,7 +20,7 @@ from watcher.cli.reach import load, reading
 from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.cli.wording import say_changes, say_time, say_who
 from watcher.model import Delivery, Event, rfc3339
-from watcher.records import DeliveryQuery, Entry, EventQuery, Judgement
+from watcher.records import DeliveryQuery, EventQuery, HistoryEntry, RuleResult
 from watcher.store import Store
 
 __all__ = ["register"]
@@ -34,9 +34,9 @@ class Story:
     """
 
     event: Event
-    verdicts: Sequence[Judgement] | None
+    verdicts: Sequence[RuleResult] | None
     deliveries: Sequence[Delivery]
-    history: Mapping[str, Sequence[Entry]]
+    history: Mapping[str, Sequence[HistoryEntry]]
     waits: Mapping[str, str]
 
 
@@ -94,7 +94,7 @@ async def _find(path: Path, id_: str, limit: int) -> list[Story]:
 async def _story(store: Store, event: Event) -> Story:
     verdicts = await store.verdicts([event.id])
     deliveries = await store.deliveries(DeliveryQuery(event=event.id))
-    history: dict[str, list[Entry]] = {one.key: [] for one in deliveries}
+    history: dict[str, list[HistoryEntry]] = {one.key: [] for one in deliveries}
     for entry in await store.history(list(history)):
         history[entry.key].append(entry)
     waits = {one.key: await _waits_for(store, one) for one in deliveries if one.state == "pending"}
@@ -147,7 +147,7 @@ def _tell(screen: Screen, story: Story) -> None:
             screen.write(f"    it waits: {wait}")
 
 
-def _tell_delivery(screen: Screen, delivery: Delivery, history: Sequence[Entry]) -> None:
+def _tell_delivery(screen: Screen, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
     kind = "" if delivery.kind == "event" else f" ({delivery.kind} {delivery.number})"
     due = f", due {say_time(delivery.due)}" if delivery.state == "pending" else ""
     screen.write(

@@ -26,7 +26,7 @@ from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.records import Recorded
 from watcher.rules import Rule
 from watcher.store import Store
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 from watcher.transport import Transport
 
 __all__ = ["GRACE", "Daemon", "Publish"]
@@ -52,12 +52,12 @@ class Daemon(Commands):
         clock: Clock = wall_clock,
         receivers: Sequence[ReceiverPlan] | None = None,
         echo: Publish | None = None,
-        patience: Patience | None = None,
+        retrier: Retrier | None = None,
     ) -> None:
         self.config = config
         self.metrics = Metrics()
-        self._patience = patience or Patience(clock)
-        self.metrics.store_failing.set_function(lambda: self._patience.trouble is not None)
+        self._retrier = retrier or Retrier(clock)
+        self.metrics.store_failing.set_function(lambda: self._retrier.trouble is not None)
         self.store = store
         self._clock = clock
         self._echo = echo
@@ -73,7 +73,7 @@ class Daemon(Commands):
         self._watching = Loops("poller")
         self._delivering = Loops("dispatcher")
         loops = (self._watching, self._delivering)
-        self.watchdog = Watchdog(loops, self._patience, self.metrics)
+        self.watchdog = Watchdog(loops, self._retrier, self.metrics)
         self.pollers: dict[str, SourcePoller] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
         for index, source in enumerate(config.sources):
@@ -163,7 +163,7 @@ class Daemon(Commands):
 
     async def tidy(self) -> None:
         """Settle what waits for receivers, rules and sources that are configured no longer."""
-        await self.store.bury(
+        await self.store.retire_unconfigured(
             self.dispatchers.keys(),
             {rule.name for rule in self.config.rules},
             self.pollers.keys(),

@@ -72,7 +72,7 @@ class ClockWatch:
             "the machine's clock was set; what waits moves along",
             seconds=round(jump.total_seconds()),
         )
-        await self._store.shift(jump, min(now, now - jump))
+        await self._store.shift_clock(jump, min(now, now - jump))
         return jump
 
     def trusted(self) -> bool:

@@ -18,7 +18,7 @@ from watcher.poller import Network, SourcePoller
 from watcher.poller.demand import Share, shares, tell
 from watcher.rules import ExpressionError
 from watcher.store import Store
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 
 __all__ = ["Commands"]
 
@@ -33,7 +33,7 @@ class Commands:
     silencing: Silencing
     watchdog: Watchdog
     _clock: Clock
-    _patience: Patience
+    _retrier: Retrier
 
     def sources(self) -> list[dict[str, Any]]:
         """Tell how each source stands."""
@@ -56,7 +56,7 @@ class Commands:
 
     def store_failing(self) -> Mapping[str, Any] | None:
         """Tell what keeps the store from working, None if nothing does."""
-        trouble = self._patience.trouble
+        trouble = self._retrier.trouble
         if trouble is None:
             return None
         since = rfc3339(trouble.since)

@@ -21,7 +21,7 @@ from watcher.config import Config
 from watcher.daemon import Daemon, Publish
 from watcher.daemon.reload import Reloading
 from watcher.daemon.watchdog import TurnGuard
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport, prepare_loop
 
@@ -29,12 +29,10 @@ __all__ = ["open_store", "run", "until_stopped"]
 
 
 @contextlib.asynccontextmanager
-async def open_store(
-    config: Config, patience: Patience | None = None
-) -> AsyncIterator[SqliteStore]:
+async def open_store(config: Config, retrier: Retrier | None = None) -> AsyncIterator[SqliteStore]:
     """Open the configured store as its only owner; raises StoreError, StoreLocked."""
     path = Path(config.store)
-    store = await SqliteStore.open(path, owner="inbox-watcher run", patience=patience)
+    store = await SqliteStore.open(path, owner="inbox-watcher run", retrier=retrier)
     try:
         yield store
     finally:
@@ -55,9 +53,9 @@ async def run(
     finds what it has. Raises StoreError (the store), OSError (an address cannot be listened on).
     """
     prepare_loop()
-    patience = None if once else Patience()  # a pass fails where the daemon waits
-    async with open_store(config, patience) as store, Transport(wall_clock) as transport:
-        daemon = Daemon(config, store=store, transport=transport, echo=echo, patience=patience)
+    retrier = None if once else Retrier()  # a pass fails where the daemon waits
+    async with open_store(config, retrier) as store, Transport(wall_clock) as transport:
+        daemon = Daemon(config, store=store, transport=transport, echo=echo, retrier=retrier)
         try:
             if once:
                 return await until_stopped(daemon, daemon.once)

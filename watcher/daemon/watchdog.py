@@ -22,7 +22,7 @@ import structlog
 
 from watcher.daemon.loops import Loops
 from watcher.metrics import Metrics
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 
 __all__ = ["Stuck", "TurnGuard", "Watchdog"]
 
@@ -56,9 +56,9 @@ class Stuck:
 class Watchdog:
     """Knows which loops, or the store under them, are `stuck`; says so in the log once each."""
 
-    def __init__(self, loops: Iterable[Loops], patience: Patience, metrics: Metrics) -> None:
+    def __init__(self, loops: Iterable[Loops], retrier: Retrier, metrics: Metrics) -> None:
         self._loops = tuple(loops)
-        self._patience = patience
+        self._retrier = retrier
         self._metrics = metrics
         self._before: dict[str, float] = {}
         self.stuck: list[Stuck] = []
@@ -82,7 +82,7 @@ class Watchdog:
             if self._before.get(one.what) == one.moved
         ]
         self._before = {one.what: one.moved for one in silent}
-        if (seconds := self._patience.longest) > STORE_STUCK_AFTER:
+        if (seconds := self._retrier.longest) > STORE_STUCK_AFTER:
             found.insert(0, Stuck("store", seconds, "the disk does not answer"))
         self._tell(found)
         self.stuck = found

@@ -24,7 +24,7 @@ from watcher.pipeline import (
     rebatch,
     throttled_by,
 )
-from watcher.records import Entry, Settlement
+from watcher.records import HistoryEntry, Settlement
 from watcher.rules import Rule
 
 __all__ = ["let_pass"]
@@ -79,7 +79,7 @@ def _settlement(
 ) -> Settlement:
     """Put a verdict into the terms of the outbox. What is not sent counts no attempt."""
     key, attempt, note = delivery.key, delivery.attempt, verdict.note
-    entry = Entry(key, now, "dropped", note)
+    entry = HistoryEntry(key, now, "dropped", note)
     if isinstance(verdict, Wait):
         return Settlement(
             key,

@@ -15,7 +15,7 @@ import anyio
 from watcher.dispatcher.ground import Ground, Message
 from watcher.model import Result, rfc3339
 from watcher.pipeline import announce_receiver, follow, judge_receiver, settle
-from watcher.records import Commit, Entry, ReceiverState, Settlement
+from watcher.records import Commit, HistoryEntry, ReceiverState, Settlement
 
 __all__ = ["Settling"]
 
@@ -120,7 +120,7 @@ class Settling:
             if first.kind != "digest" and delivery is not first:
                 outcome = settle(delivery, result, self._ground.plan.policy, now)
             done = outcome.state != "pending"
-            entry = Entry(
+            entry = HistoryEntry(
                 delivery.key,
                 now,
                 "attempt",

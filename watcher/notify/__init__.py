@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # a worker process imports this package for Apprise, and needs none of them
     from watcher.model import Event, Result
-    from watcher.records import Answer
+    from watcher.records import HttpReply
     from watcher.templates import Format
 
 __all__ = ["Notice", "Notifier", "Post"]
@@ -58,4 +58,4 @@ class Post(Protocol):
 
     async def __call__(
         self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
-    ) -> Answer: ...
+    ) -> HttpReply: ...

@@ -18,7 +18,7 @@ from watcher.errors import WatcherError
 from watcher.model import Result
 from watcher.notify import Notice, Post
 from watcher.providers.answers import retry_after
-from watcher.records import Answer
+from watcher.records import HttpReply
 
 __all__ = ["WebhookNotifier", "read_answer"]
 
@@ -86,7 +86,7 @@ class WebhookNotifier:
         """Nothing is held."""
 
 
-def read_answer(answer: Answer, now: datetime, scrub: Callable[[str], str] = str) -> Result:
+def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = str) -> Result:
     """Say what an answer means (contract, section 3): 2xx is success, 410 ends it, all else is
     tried again, after `Retry-After` at the earliest where 429 or 503 carries one.
     """

@@ -27,7 +27,7 @@ from watcher.model import (
 )
 from watcher.pipeline.doubt import older, undated, vanished, without
 from watcher.pipeline.owing import Failed, route
-from watcher.records import Commit, End, Judgement, SourceState
+from watcher.records import Commit, End, RuleResult, SourceState
 
 __all__ = ["Decision", "Look", "Watch", "decide", "remove"]
 
@@ -167,7 +167,7 @@ class _Builder:
         self._events: list[Event] = []
         self._deliveries: list[Delivery] = []
         self._ends: list[End] = []
-        self._verdicts: dict[str, tuple[Judgement, ...]] = {}
+        self._verdicts: dict[str, tuple[RuleResult, ...]] = {}
 
     def add(self, row: Observation, snapshot: Snapshot | None) -> None:
         old = _believed(snapshot) if snapshot is not None else None

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from watcher.model import Delivery, Event, rfc3339
-from watcher.records import Mark
+from watcher.records import ThrottleMark
 from watcher.rules import Context, Rule, Silence, context, silenced, throttle_key
 
 __all__ = ["Drop", "Guards", "Redirect", "Send", "Wait", "guard", "throttled_by"]
@@ -24,7 +24,7 @@ class Send:
     """It goes out, by `rule`; `mark` is what its throttle leaves."""
 
     rule: str
-    mark: Mark | None = None
+    mark: ThrottleMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Guards:
 
     rules: Mapping[str, Rule]
     silences: tuple[Silence, ...]
-    marks: MutableMapping[tuple[str, str], Mark]
+    marks: MutableMapping[tuple[str, str], ThrottleMark]
 
 
 def guard(delivery: Delivery, guards: Guards, now: datetime) -> Send | Wait | Drop | Redirect:
@@ -164,7 +164,7 @@ def _throttle(delivery: Delivery, rule: Rule, guards: Guards, now: datetime) -> 
         )
         return Drop("throttled", note)
     until = now + rule.throttle.within
-    return Send(rule.name, Mark(rule.name, delivery.receiver, by, now, until, delivery.key))
+    return Send(rule.name, ThrottleMark(rule.name, delivery.receiver, by, now, until, delivery.key))
 
 
 def _by(event: Event, rule: Rule) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from watcher import rules as routing
 from watcher.model import Delivery, Event, derive_id, rfc3339
-from watcher.records import Judgement
+from watcher.records import RuleResult
 
 __all__ = [
     "DIGEST",
@@ -40,7 +40,7 @@ class Owing:
 
     deliveries: tuple[Delivery, ...] = ()
     failed: Failed = ()
-    verdicts: tuple[Judgement, ...] = ()
+    verdicts: tuple[RuleResult, ...] = ()
 
 
 def route(rules: tuple[routing.Rule, ...], event: Event) -> Owing:
@@ -61,7 +61,8 @@ def route(rules: tuple[routing.Rule, ...], event: Event) -> Owing:
     deliveries += [_timer(event, timer) for timer in routed.timers]
     deliveries += [_collected(event, collected) for collected in routed.collected]
     verdicts = tuple(
-        Judgement(verdict.rule.name, verdict.matches, verdict.reason) for verdict in routed.verdicts
+        RuleResult(verdict.rule.name, verdict.matches, verdict.reason)
+        for verdict in routed.verdicts
     )
     return Owing(tuple(deliveries), tuple(routed.failed), verdicts)
 

@@ -109,13 +109,13 @@ class Desk:
         else:
             self.state = stored
             if stored.mapping != fingerprint:
-                unsee = fields.differing(stored.mapping, self.plan.mapping)
+                forget_fields = fields.differing(stored.mapping, self.plan.mapping)
                 state = dataclasses.replace(stored, mapping=fingerprint)
-                await self.commit(Commit(name, state, unsee=unsee))
+                await self.commit(Commit(name, state, forget_fields=forget_fields))
         provider.taught(self.state.learned)
         if self.state.polled is not None:  # what is new now may have come while nobody watched
             self.passed = min(self.passed, self.state.polled)
-        self.present = len(await self.store.present(name))
+        self.present = len(await self.store.present_ids(name))
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
         self.metrics.held.labels(name).set(self.state.hold is not None)
@@ -265,7 +265,7 @@ class Desk:
             e.type == "conversation.created" and bool(e.data.get("returned")) for e in commit.events
         )
         self.present += known + returned - gone
-        if commit.unsee:
+        if commit.forget_fields:
             self.recent.forget()
         if gone:
             self.recent.forget(s.conversation.id for s in commit.snapshots if not s.present)

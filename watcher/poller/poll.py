@@ -192,12 +192,12 @@ class PollWalk:
             return
         self.sizes[name] = len(shown)
         excused = self._excused.setdefault(name, set())
-        known = set(await desk.store.members(desk.plan.name, name))
+        known = set(await desk.store.ids_in_set(desk.plan.name, name))
         excused &= known - shown
         suspects = sorted(known - shown - excused)[:SUSPECTS_PER_POLL]
         for key in suspects:
             await self.look_up(desk, key)
-        still = set(await desk.store.members(desk.plan.name, name)) if suspects else set()
+        still = set(await desk.store.ids_in_set(desk.plan.name, name)) if suspects else set()
         excused.update(key for key in suspects if key in still)
 
     async def look_up(self, desk: Desk, key: str) -> None:

@@ -208,7 +208,7 @@ class SweepWalk:
         if self.cut:
             return
         if not self.whole and not (self.seen and holes_before + 1 >= HOLE_AFTER):
-            hidden = frozenset(await desk.store.present(desk.plan.name)) - self.seen
+            hidden = frozenset(await desk.store.present_ids(desk.plan.name)) - self.seen
             if hidden:
                 return
         state = desk.state
@@ -225,7 +225,7 @@ class SweepWalk:
         hold = desk.state.hold
         if hold is None or hold.kind != "hole":
             return None
-        hidden = sorted(set(await desk.store.present(desk.plan.name)) - self.seen)
+        hidden = sorted(set(await desk.store.present_ids(desk.plan.name)) - self.seen)
         if not hidden or len(hidden) > LOOK_BEHIND:
             return None
         return Verification(hidden, frozenset(), frozenset(), proof_only=True)
@@ -277,7 +277,7 @@ class SweepWalk:
         if state.hold is not None and state.hold.kind == "arrivals":
             await desk.save(force=False, swept=self.began)
             return None
-        present = frozenset(await desk.store.present(desk.plan.name))
+        present = frozenset(await desk.store.present_ids(desk.plan.name))
         verdict = judge_absences(
             desk.watch,
             present,

@@ -16,16 +16,16 @@ from watcher.model import Delivery, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
-    Entry,
     EventQuery,
-    Judgement,
-    Mark,
+    HistoryEntry,
     ReceiverState,
     Recorded,
+    RuleResult,
     Settlement,
     SourceState,
     StoredSilence,
     Suppressed,
+    ThrottleMark,
 )
 
 __all__ = ["Store"]
@@ -49,11 +49,11 @@ class Store(Protocol):
         """Give the snapshots of these conversations (removed ones included), as far as any exist."""
         ...
 
-    async def present(self, source: str) -> Collection[str]:
+    async def present_ids(self, source: str) -> Collection[str]:
         """Give the ids of all conversations of the source that are not removed."""
         ...
 
-    async def members(self, source: str, name: str) -> Collection[str]:
+    async def ids_in_set(self, source: str, name: str) -> Collection[str]:
         """Give the ids of present conversations that are `unread` or `unassigned` (the `name`)."""
         ...
 
@@ -102,7 +102,7 @@ class Store(Protocol):
         *,
         receiver: ReceiverState | None = None,
         commit: Commit | None = None,
-        marks: Sequence[Mark] = (),
+        marks: Sequence[ThrottleMark] = (),
     ) -> Sequence[Recorded]:
         """Record outcomes, the receiver's new state and what follows from them in one transaction.
 
@@ -114,7 +114,7 @@ class Store(Protocol):
 
     async def marks(
         self, receiver: str, wanted: Collection[tuple[str, str]]
-    ) -> Mapping[tuple[str, str], Mark]:
+    ) -> Mapping[tuple[str, str], ThrottleMark]:
         """Give a receiver's throttle marks by rule and `by`, of these pairs; void ones (their
         delivery is dead or cancelled) left out, expired ones not.
         """
@@ -168,11 +168,11 @@ class Store(Protocol):
         """Read the outbox."""
         ...
 
-    async def history(self, keys: Collection[str]) -> Sequence[Entry]:
+    async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
         """Give what was done and decided about these deliveries, oldest first."""
         ...
 
-    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[Judgement]]:
+    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[RuleResult]]:
         """Give what every rule said of these events when they were recorded, as far as known."""
         ...
 
@@ -204,7 +204,7 @@ class Store(Protocol):
         """
         ...
 
-    async def bury(
+    async def retire_unconfigured(
         self,
         receivers: Collection[str],
         rules: Collection[str],
@@ -218,7 +218,7 @@ class Store(Protocol):
         """
         ...
 
-    async def shift(self, by: timedelta, after: datetime) -> None:
+    async def shift_clock(self, by: timedelta, after: datetime) -> None:
         """Move what pending deliveries wait for (due times and leases later than `after`) by a jump
         of the clock.
         """

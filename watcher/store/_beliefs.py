@@ -33,11 +33,11 @@ class Beliefs:
         stored = self._snapshots.get(source, {})
         return {id_: stored[id_] for id_ in ids if id_ in stored}
 
-    async def present(self, source: str) -> Collection[str]:
+    async def present_ids(self, source: str) -> Collection[str]:
         stored = self._snapshots.get(source, {})
         return frozenset(id_ for id_, snapshot in stored.items() if snapshot.present)
 
-    async def members(self, source: str, name: str) -> Collection[str]:
+    async def ids_in_set(self, source: str, name: str) -> Collection[str]:
         stored = self._snapshots.get(source, {})
         return frozenset(
             id_

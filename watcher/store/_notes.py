@@ -9,7 +9,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from watcher.records import Entry, Judgement, Mark, Settlement, StoredSilence, Suppressed
+from watcher.records import (
+    HistoryEntry,
+    RuleResult,
+    Settlement,
+    StoredSilence,
+    Suppressed,
+    ThrottleMark,
+)
 from watcher.store._memory_outbox import Outbox
 
 __all__ = ["Notes"]
@@ -20,21 +27,21 @@ class Notes:
 
     def __init__(self) -> None:
         self._outbox = Outbox()
-        self._history: dict[str, list[Entry]] = {}
-        self._verdicts: dict[str, tuple[Judgement, ...]] = {}
-        self._marks: dict[tuple[str, str, str], Mark] = {}
+        self._history: dict[str, list[HistoryEntry]] = {}
+        self._verdicts: dict[str, tuple[RuleResult, ...]] = {}
+        self._marks: dict[tuple[str, str, str], ThrottleMark] = {}
         self._silences: dict[str, StoredSilence] = {}
         self._suppressed: dict[str, Suppressed] = {}
 
-    async def history(self, keys: Collection[str]) -> Sequence[Entry]:
+    async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
         return [entry for key in sorted(keys) for entry in self._history.get(key, ())]
 
-    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[Judgement]]:
+    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[RuleResult]]:
         return {id_: self._verdicts[id_] for id_ in events if id_ in self._verdicts}
 
     async def marks(
         self, receiver: str, wanted: Collection[tuple[str, str]]
-    ) -> Mapping[tuple[str, str], Mark]:
+    ) -> Mapping[tuple[str, str], ThrottleMark]:
         found = {pair: self._marks.get((receiver, *pair)) for pair in wanted}
         return {
             pair: mark for pair, mark in found.items() if mark is not None and self._counts(mark)
@@ -56,16 +63,16 @@ class Notes:
     async def suppressed(self) -> Mapping[str, Suppressed]:
         return dict(self._suppressed)
 
-    def _counts(self, mark: Mark) -> bool:
+    def _counts(self, mark: ThrottleMark) -> bool:
         """Whether what left the mark went out, or is about to."""
         sent = self._outbox.get(mark.delivery)
         return sent is None or sent.delivery.state not in ("dead", "cancelled")
 
-    def _remark(self, marks: Iterable[Mark]) -> None:
+    def _remark(self, marks: Iterable[ThrottleMark]) -> None:
         for mark in marks:
             self._marks[mark.receiver, mark.rule, mark.by] = mark
 
-    def _tell(self, entry: Entry) -> None:
+    def _tell(self, entry: HistoryEntry) -> None:
         self._history.setdefault(entry.key, []).append(entry)
 
     def _count(self, outcome: Settlement) -> None:

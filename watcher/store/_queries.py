@@ -144,7 +144,7 @@ ELIGIBLE = f"""
                 AND (o.lease > :now
                      OR (o.seq < d.seq AND (
                          (o.due <= :now AND NOT :together)
-                         OR (o.due > :now AND o.attempt < :patience))))))
+                         OR (o.due > :now AND o.attempt < :failed_often))))))
     ORDER BY CASE WHEN :together THEN d.seq ELSE d.due END, d.seq
     LIMIT :limit"""
 CLAIM = "UPDATE deliveries SET attempt = attempt + 1, lease = ? WHERE seq = ?"

@@ -16,7 +16,7 @@ import anyio
 
 from watcher.errors import StoreDamaged, StoreError
 from watcher.store._schema import BUSY, store_error
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 
 __all__ = ["Reader"]
 
@@ -25,17 +25,17 @@ class Reader:
     """Reads rows; every failure of SQLite's is a StoreError. `damaged` once it met damage."""
 
     def __init__(
-        self, connection: aiosqlite.Connection, path: Path, patience: Patience | None = None
+        self, connection: aiosqlite.Connection, path: Path, retrier: Retrier | None = None
     ) -> None:
         self._connection = connection
-        self._patience = patience
+        self._retrier = retrier
         self.path = path
         self.damaged = False
         self._open = True
 
     @classmethod
-    async def open(cls, path: Path, patience: Patience | None = None) -> Reader:
-        """Open the file for reading; it must exist, and its path be absolute. With `patience`,
+    async def open(cls, path: Path, retrier: Retrier | None = None) -> Reader:
+        """Open the file for reading; it must exist, and its path be absolute. With `retrier`,
         what passes is waited for.
         """
         # `as_uri` escapes what a path may hold of `?`, `#` and `%`.
@@ -52,13 +52,13 @@ class Reader:
                 await connection.execute_fetchall("PRAGMA case_sensitive_like = ON")
             except sqlite3.Error as error:
                 raise store_error(path, error) from error
-        return cls(connection, path, patience)
+        return cls(connection, path, retrier)
 
     async def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement in one hop to the connection's thread and give all its rows."""
-        if self._patience is None:
+        if self._retrier is None:
             return await self._fetch(statement, parameters)
-        return await self._patience.see_through(lambda _: self._fetch(statement, parameters))
+        return await self._retrier.run(lambda _: self._fetch(statement, parameters))
 
     async def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         if not self._open:

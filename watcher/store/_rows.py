@@ -14,7 +14,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from watcher.model import CONVERSATION, Delivery, Event, Snapshot
-from watcher.records import Entry, Judgement, Mark, ReceiverState, SourceState, StoredSilence
+from watcher.records import (
+    HistoryEntry,
+    ReceiverState,
+    RuleResult,
+    SourceState,
+    StoredSilence,
+    ThrottleMark,
+)
 
 __all__ = [
     "RECEIVER",
@@ -179,7 +186,7 @@ def read_delivery(row: Sequence[Any]) -> Delivery:
     )
 
 
-def entry_row(entry: Entry) -> dict[str, Any]:
+def entry_row(entry: HistoryEntry) -> dict[str, Any]:
     """Give the named parameters that write a line of the history."""
     return {
         "key": entry.key,
@@ -193,23 +200,23 @@ def entry_row(entry: Entry) -> dict[str, Any]:
     }
 
 
-def read_entry(row: Sequence[Any]) -> Entry:
+def read_entry(row: Sequence[Any]) -> HistoryEntry:
     """Read the columns of `_note_queries.ENTRY`."""
     key, at, kind, attempt, note, status, excerpt, seconds = row
     when = None if at is None else from_micros(at)
-    return Entry(key, when, kind, note, attempt, status, excerpt, seconds)
+    return HistoryEntry(key, when, kind, note, attempt, status, excerpt, seconds)
 
 
-def mark_row(mark: Mark) -> tuple[Any, ...]:
+def mark_row(mark: ThrottleMark) -> tuple[Any, ...]:
     """Give the parameters that write a throttle mark."""
     until = micros(mark.until)
     return mark.receiver, mark.rule, mark.by, micros(mark.at), until, mark.delivery
 
 
-def read_mark(row: Sequence[Any]) -> Mark:
+def read_mark(row: Sequence[Any]) -> ThrottleMark:
     """Read the columns of `_note_queries.MARK`."""
     receiver, rule, by, at, until, delivery = row
-    return Mark(rule, receiver, by, from_micros(at), from_micros(until), delivery)
+    return ThrottleMark(rule, receiver, by, from_micros(at), from_micros(until), delivery)
 
 
 def read_silence(row: Sequence[Any]) -> StoredSilence:
@@ -218,13 +225,13 @@ def read_silence(row: Sequence[Any]) -> StoredSilence:
     return StoredSilence(id_, match, reason, from_micros(starts), from_micros(ends))
 
 
-def pack_verdicts(said: Sequence[Judgement]) -> bytes:
+def pack_verdicts(said: Sequence[RuleResult]) -> bytes:
     """Write verdicts: the same few sentences for every event, so that they deflate well."""
     plain = [[one.rule, int(one.matched), one.reason] for one in said]
     return zlib.compress(json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode(), 1)
 
 
-def read_verdicts(packed: bytes) -> tuple[Judgement, ...]:
+def read_verdicts(packed: bytes) -> tuple[RuleResult, ...]:
     """Read back what `pack_verdicts` gave."""
     plain = json.loads(zlib.decompress(packed))
-    return tuple(Judgement(rule, bool(matched), reason) for rule, matched, reason in plain)
+    return tuple(RuleResult(rule, bool(matched), reason) for rule, matched, reason in plain)

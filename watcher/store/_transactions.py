@@ -16,7 +16,7 @@ from typing import Any
 
 from watcher.errors import Conflict, StoreError
 from watcher.model import Delivery, Snapshot
-from watcher.records import Commit, Mark, ReceiverState, Recorded, Settlement, StoredSilence
+from watcher.records import Commit, ReceiverState, Recorded, Settlement, StoredSilence, ThrottleMark
 from watcher.store import _note_queries, _queries, _rows
 from watcher.store._outbox import (
     DIGESTED_AT_MOST,
@@ -33,17 +33,17 @@ from watcher.store._outbox import (
 __all__ = [
     "acknowledge",
     "add_silence",
-    "bury",
     "claim",
     "collect",
     "commit",
     "expire_silence",
     "prune",
     "renew",
+    "retire_unconfigured",
     "retry",
     "save_receiver",
     "settle",
-    "shift",
+    "shift_clock",
     "unclaim",
 ]
 
@@ -55,8 +55,8 @@ def commit(connection: sqlite3.Connection, change: Commit) -> Sequence[Recorded]
         connection.execute(_queries.FORGET_SNAPSHOTS, (change.source,))
         parameters = {"source": change.source, "note": FORGOTTEN, "at": at}
         _tell_and_do(connection, _queries.FORGET_TIMERS, parameters)
-    if change.unsee:
-        _unsee(connection, change.source, change.unsee)
+    if change.forget_fields:
+        _unsee(connection, change.source, change.forget_fields)
     for snapshot in change.snapshots:
         _save_snapshot(connection, change.source, snapshot)
     if change.state is not None:
@@ -138,7 +138,7 @@ def claim(
     parameters = {
         "receiver": receiver,
         "now": _rows.micros(now),
-        "patience": FAILED_OFTEN if relaxed else sys.maxsize,
+        "failed_often": FAILED_OFTEN if relaxed else sys.maxsize,
         "limit": limit,
         "together": together,
     }
@@ -169,7 +169,7 @@ def settle(
     settlements: Sequence[Settlement],
     receiver: ReceiverState | None,
     change: Commit | None,
-    marks: Sequence[Mark],
+    marks: Sequence[ThrottleMark],
 ) -> Sequence[Recorded]:
     """Record outcomes, the receiver's state and what follows."""
     for outcome in settlements:
@@ -247,7 +247,7 @@ def retry(connection: sqlite3.Connection, ids: Collection[str] | None, now: date
     return _tell_and_do(connection, (_queries.TELL_RETRY, _queries.RETRY), parameters)
 
 
-def bury(
+def retire_unconfigured(
     connection: sqlite3.Connection,
     receivers: Collection[str],
     rules: Collection[str],
@@ -268,7 +268,7 @@ def bury(
     return dead + cancelled
 
 
-def shift(connection: sqlite3.Connection, by: timedelta, after: datetime) -> None:
+def shift_clock(connection: sqlite3.Connection, by: timedelta, after: datetime) -> None:
     """Move due times and leases along with the clock."""
     jump = {"by": by // timedelta(microseconds=1), "after": _rows.micros(after)}
     connection.execute(_queries.SHIFT, jump)

@@ -15,16 +15,16 @@ from watcher.model import Delivery, Event, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
-    Entry,
     EventQuery,
-    Judgement,
-    Mark,
+    HistoryEntry,
     ReceiverState,
     Recorded,
+    RuleResult,
     Settlement,
     SourceState,
     StoredSilence,
     Suppressed,
+    ThrottleMark,
 )
 from watcher.store._beliefs import Beliefs
 from watcher.store._matching import matches_delivery, matches_event
@@ -51,9 +51,9 @@ class MemoryStore(Beliefs, Notes):
         events: Iterable[Recorded] = (),
         outbox: Iterable[Owed] = (),
         receivers: Iterable[ReceiverState] = (),
-        history: Iterable[Entry] = (),
-        verdicts: Mapping[str, tuple[Judgement, ...]] | None = None,
-        marks: Iterable[Mark] = (),
+        history: Iterable[HistoryEntry] = (),
+        verdicts: Mapping[str, tuple[RuleResult, ...]] | None = None,
+        marks: Iterable[ThrottleMark] = (),
         silences: Iterable[StoredSilence] = (),
         suppressed: Mapping[str, Suppressed] | None = None,
     ) -> MemoryStore:
@@ -105,8 +105,8 @@ class MemoryStore(Beliefs, Notes):
                 if owed.runs and owed.topic[0] == commit.source:
                     self._finish(owed, FORGOTTEN, at)
         stored = self._snapshots.setdefault(commit.source, {})
-        for id_, snapshot in stored.items() if commit.unsee else ():
-            stored[id_] = replace(snapshot, seen=snapshot.seen - commit.unsee)
+        for id_, snapshot in stored.items() if commit.forget_fields else ():
+            stored[id_] = replace(snapshot, seen=snapshot.seen - commit.forget_fields)
         for snapshot in commit.snapshots:
             stored[snapshot.conversation.id] = snapshot
         if commit.state is not None:
@@ -146,7 +146,7 @@ class MemoryStore(Beliefs, Notes):
     def _finish(self, owed: Owed, note: str, at: datetime | None) -> None:
         """End a timer; that something was cancelled by it is told."""
         if owed.waits:
-            self._tell(Entry(owed.delivery.key, at, "cancelled", note))
+            self._tell(HistoryEntry(owed.delivery.key, at, "cancelled", note))
         self._outbox.put(owed.finished(note, at))
 
     # Delivering
@@ -183,7 +183,7 @@ class MemoryStore(Beliefs, Notes):
         *,
         receiver: ReceiverState | None = None,
         commit: Commit | None = None,
-        marks: Sequence[Mark] = (),
+        marks: Sequence[ThrottleMark] = (),
     ) -> Sequence[Recorded]:
         if commit is not None:
             self._check(commit)
@@ -259,11 +259,11 @@ class MemoryStore(Beliefs, Notes):
             digests = {owed.delivery.message for owed in meant} - {""}
             rows = [owed for owed in rows if owed in meant or owed.delivery.message in digests]
         for owed in rows:
-            self._tell(Entry(owed.delivery.key, now, "retried", RETRIED))
+            self._tell(HistoryEntry(owed.delivery.key, now, "retried", RETRIED))
             self._outbox.put(owed.retried(now))
         return len(rows)
 
-    async def bury(
+    async def retire_unconfigured(
         self,
         receivers: Collection[str],
         rules: Collection[str],
@@ -275,11 +275,11 @@ class MemoryStore(Beliefs, Notes):
             changed = owed.reconfigured(receivers, rules, sources, now)
             if owed.waits and not changed.waits:
                 count += 1
-                self._tell(Entry(owed.delivery.key, now, "buried", changed.delivery.note))
+                self._tell(HistoryEntry(owed.delivery.key, now, "buried", changed.delivery.note))
             self._outbox.put(changed)
         return count
 
-    async def shift(self, by: timedelta, after: datetime) -> None:
+    async def shift_clock(self, by: timedelta, after: datetime) -> None:
         for owed in tuple(self._outbox.values()):
             self._outbox.put(owed.shifted(by, after))
 

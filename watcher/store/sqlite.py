@@ -23,23 +23,23 @@ from watcher.model import Delivery, Event, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
-    Entry,
     EventQuery,
-    Judgement,
-    Mark,
+    HistoryEntry,
     ReceiverState,
     Recorded,
+    RuleResult,
     Settlement,
     SourceState,
     StoredSilence,
     Suppressed,
+    ThrottleMark,
 )
 from watcher.store import _note_queries, _queries, _rows, _transactions
 from watcher.store._lock import LockHolder, StoreLock, read_lock
 from watcher.store._opening import absolute, copy_to_memory, in_thread, open_file, open_owner
 from watcher.store._reader import Reader
 from watcher.store._writer import Writer
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 
 __all__ = ["LockHolder", "SqliteStore", "copy_to_memory", "read_lock"]
 
@@ -56,21 +56,21 @@ class SqliteStore:
         reader: Reader,
         writer: Writer | None = None,
         lock: StoreLock | None = None,
-        patience: Patience | None = None,
+        retrier: Retrier | None = None,
     ) -> None:
         self.path = path
         self._reader = reader
         self._writer = writer
         self._lock = lock
-        self._patience = patience
+        self._retrier = retrier
 
     @classmethod
     async def open(
-        cls, path: Path | str, owner: str = "daemon", *, patience: Patience | None = None
+        cls, path: Path | str, owner: str = "daemon", *, retrier: Retrier | None = None
     ) -> SqliteStore:
         """Open the store as its only owner; creates the file and brings its schema up to date.
 
-        `owner` is told to whoever finds the store locked. With `patience`, what is asked of the
+        `owner` is told to whoever finds the store locked. With `retrier`, what is asked of the
         open store waits for a full disk or a lock instead of failing. Raises StoreLocked, or StoreError with
         a remedy when the path cannot hold a store.
         """
@@ -78,12 +78,12 @@ class SqliteStore:
         with anyio.CancelScope(shield=True):  # never leave a lock or a thread behind
             lock, writer = await in_thread(functools.partial(open_owner, path, owner))
             try:
-                reader = await Reader.open(path, patience)
+                reader = await Reader.open(path, retrier)
             except BaseException:
                 await in_thread(writer.shutdown)
                 lock.release()
                 raise
-        return cls(path, reader, writer, lock, patience)
+        return cls(path, reader, writer, lock, retrier)
 
     @classmethod
     async def open_reader(cls, path: Path | str) -> SqliteStore:
@@ -122,11 +122,11 @@ class SqliteStore:
         snapshots = map(_rows.read_snapshot, rows)
         return {snapshot.conversation.id: snapshot for snapshot in snapshots}
 
-    async def present(self, source: str) -> Collection[str]:
+    async def present_ids(self, source: str) -> Collection[str]:
         rows = await self._reader.fetch(_queries.PRESENT, (source,))
         return frozenset(id_ for (id_,) in rows)
 
-    async def members(self, source: str, name: str) -> Collection[str]:
+    async def ids_in_set(self, source: str, name: str) -> Collection[str]:
         if name not in _queries.MEMBERS:
             raise ValueError(f"a store knows the members 'unread' and 'unassigned', not {name!r}")
         rows = await self._reader.fetch(_queries.MEMBERS[name], (source,))
@@ -137,10 +137,10 @@ class SqliteStore:
     async def _write(
         self, transaction: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Have a transaction run, with patience where there is any."""
-        if self._patience is None:
+        """Have a transaction run, with the retrier where there is one."""
+        if self._retrier is None:
             return await self._run(transaction, *args, **kwargs)
-        return await self._patience.see_through(lambda _: self._run(transaction, *args, **kwargs))
+        return await self._retrier.run(lambda _: self._run(transaction, *args, **kwargs))
 
     async def _take(
         self,
@@ -156,9 +156,9 @@ class SqliteStore:
         Succeeding late, it must neither give leases that are over already nor take again what was
         under way at `now` and could not have its lease renewed meanwhile.
         """
-        if self._patience is None:
+        if self._retrier is None:
             return await self._run(transaction, receiver, now, lease, *args, **kwargs)
-        return await self._patience.see_through(
+        return await self._retrier.run(
             lambda late: self._run(transaction, receiver, now, lease + late, *args, **kwargs),
             claim=True,
         )
@@ -201,7 +201,7 @@ class SqliteStore:
         *,
         receiver: ReceiverState | None = None,
         commit: Commit | None = None,
-        marks: Sequence[Mark] = (),
+        marks: Sequence[ThrottleMark] = (),
     ) -> Sequence[Recorded]:
         return await self._write(_transactions.settle, settlements, receiver, commit, marks)
 
@@ -233,17 +233,17 @@ class SqliteStore:
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         return await self._write(_transactions.retry, ids, now)
 
-    async def bury(
+    async def retire_unconfigured(
         self,
         receivers: Collection[str],
         rules: Collection[str],
         sources: Collection[str],
         now: datetime,
     ) -> int:
-        return await self._write(_transactions.bury, receivers, rules, sources, now)
+        return await self._write(_transactions.retire_unconfigured, receivers, rules, sources, now)
 
-    async def shift(self, by: timedelta, after: datetime) -> None:
-        await self._write(_transactions.shift, by, after)
+    async def shift_clock(self, by: timedelta, after: datetime) -> None:
+        await self._write(_transactions.shift_clock, by, after)
 
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         return await self._write(_transactions.prune, events, deliveries)
@@ -272,17 +272,17 @@ class SqliteStore:
         rows = await self._reader.fetch(*_queries.deliveries(query))
         return [_rows.read_delivery(columns) for _, *columns in rows]
 
-    async def history(self, keys: Collection[str]) -> Sequence[Entry]:
+    async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
         rows = await self._reader.fetch(_note_queries.HISTORY, (_rows.json_list(keys),))
         return [_rows.read_entry(columns) for columns in rows]
 
-    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[Judgement]]:
+    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[RuleResult]]:
         rows = await self._reader.fetch(_note_queries.VERDICTS, (_rows.json_list(events),))
         return {id_: _rows.read_verdicts(packed) for id_, packed in rows}
 
     async def marks(
         self, receiver: str, wanted: Collection[tuple[str, str]]
-    ) -> Mapping[tuple[str, str], Mark]:
+    ) -> Mapping[tuple[str, str], ThrottleMark]:
         pairs = json.dumps(sorted(set(wanted)))
         rows = await self._reader.fetch(_note_queries.MARKS, (pairs, receiver))
         return {(mark.rule, mark.by): mark for mark in map(_rows.read_mark, rows)}

@@ -1,6 +1,6 @@
 """The network: the only code that speaks HTTP to the outside.
 
-Law: everything that can go wrong on the way becomes a SourceError (or an Answer with `error`)
+Law: everything that can go wrong on the way becomes a SourceError (or an HttpReply with `error`)
 here, with a reason that names host and port and never a token, a path or a query. What an answer
 *means* is the provider's to say. This package is the one import point of httpx.
 """
@@ -28,7 +28,7 @@ from watcher.errors import (
 )
 from watcher.providers import Budget, Quota, Request, Response
 from watcher.providers.answers import http_date
-from watcher.records import Answer
+from watcher.records import HttpReply
 from watcher.transport.body import read_whole
 from watcher.transport.budget import Budgets
 from watcher.transport.client import CONNECT_TIMEOUT, READ_TIMEOUT, call_unix, new_client
@@ -188,7 +188,7 @@ class Transport:
         timeout: float,
         connect_timeout: float = CONNECT_TIMEOUT,
         link: Link = USUAL,
-    ) -> Answer:
+    ) -> HttpReply:
         """POST once (`watcher.notify.Post`): no redirect is followed, nothing is repeated.
 
         `timeout` is in seconds for all of it, `connect_timeout` for the connection alone. Once there
@@ -216,11 +216,11 @@ class Transport:
         except NETWORK_ERRORS as error:
             if answer is None:
                 address = None if message is None else message.url
-                return Answer(0, {}, b"", explain(error, address, "the receiver", link).reason)
+                return HttpReply(0, {}, b"", explain(error, address, "the receiver", link).reason)
         finally:
             if answer is not None:
                 await answer.aclose()
-        return Answer(answer.status_code, dict(answer.headers), bytes(body))
+        return HttpReply(answer.status_code, dict(answer.headers), bytes(body))
 
 
 def prepare_loop() -> None:

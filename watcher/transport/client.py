@@ -16,7 +16,7 @@ import anyio
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher import __version__
-from watcher.records import Answer
+from watcher.records import HttpReply
 from watcher.transport.failures import NETWORK_ERRORS, explain
 
 __all__ = ["CONNECT_TIMEOUT", "READ_TIMEOUT", "call_unix", "new_client"]
@@ -46,7 +46,7 @@ def new_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
 
 async def call_unix(
     socket: Path, method: str, path: str, *, json: Any = None, timeout: float
-) -> Answer:
+) -> HttpReply:
     """Ask the daemon's control socket; status 0 and `error` where nobody answers in `timeout`
     seconds.
     """
@@ -61,5 +61,5 @@ async def call_unix(
                     method, f"http://localhost{path}", json=json, timeout=timeout
                 )
     except NETWORK_ERRORS as error:
-        return Answer(0, {}, b"", explain(error, None, "the control socket").reason)
-    return Answer(answer.status_code, dict(answer.headers), answer.content)
+        return HttpReply(0, {}, b"", explain(error, None, "the control socket").reason)
+    return HttpReply(answer.status_code, dict(answer.headers), answer.content)

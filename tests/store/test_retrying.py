@@ -15,7 +15,7 @@ from support.records import LEASE, T0, commit, delivery, event, snapshot
 
 from watcher.errors import StoreDamaged, StoreUnavailable
 from watcher.records import Commit, EventQuery, Settlement
-from watcher.store.patience import Patience
+from watcher.store.retrying import Retrier
 from watcher.store.sqlite import SqliteStore
 
 
@@ -28,8 +28,8 @@ def pragma(store: SqliteStore, text: str) -> int:
 
 
 @asynccontextmanager
-async def opened(path: Path, patience: Patience | None) -> AsyncIterator[SqliteStore]:
-    store = await SqliteStore.open(path, patience=patience)
+async def opened(path: Path, retrier: Retrier | None) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(path, retrier=retrier)
     pragma(store, "busy_timeout = 0")
     try:
         yield store
@@ -50,8 +50,8 @@ def page(number: int) -> Commit:
 
 
 async def test_a_full_disk_is_waited_for_and_everything_is_written_once(tmp_path: Path) -> None:
-    patience = Patience()
-    async with opened(tmp_path / "db", patience) as store:
+    retrier = Retrier()
+    async with opened(tmp_path / "db", retrier) as store:
         await store.commit(page(0))
         most = pragma(store, f"max_page_count = {pragma(store, 'page_count')}")
         assert most > 0
@@ -59,10 +59,10 @@ async def test_a_full_disk_is_waited_for_and_everything_is_written_once(tmp_path
             async with anyio.create_task_group() as tasks:
                 for number in (1, 2, 3):
                     tasks.start_soon(store.commit, page(number))
-                await until(lambda: patience.trouble is not None)
+                await until(lambda: retrier.trouble is not None)
                 assert len(await store.events(EventQuery(limit=1000))) < 160
                 pragma(store, "max_page_count = 1000000")
-        assert patience.trouble is None
+        assert retrier.trouble is None
         events = await store.events(EventQuery(limit=1000))
         assert len(events) == len({one.event.id for one in events}) == 160
     assert [line["event"] for line in lines] == [
@@ -73,7 +73,7 @@ async def test_a_full_disk_is_waited_for_and_everything_is_written_once(tmp_path
     assert str(tmp_path / "db") in lines[0]["reason"]
 
 
-async def test_without_patience_a_full_disk_is_an_error_with_its_remedy(tmp_path: Path) -> None:
+async def test_without_a_retrier_a_full_disk_is_an_error_with_its_remedy(tmp_path: Path) -> None:
     async with opened(tmp_path / "db", None) as store:
         await store.commit(page(0))
         pragma(store, f"max_page_count = {pragma(store, 'page_count')}")
@@ -94,27 +94,27 @@ async def test_without_patience_a_full_disk_is_an_error_with_its_remedy(tmp_path
 
 
 async def test_a_foreign_lock_is_waited_for(tmp_path: Path) -> None:
-    patience = Patience()
-    async with opened(tmp_path / "db", patience) as store:
+    retrier = Retrier()
+    async with opened(tmp_path / "db", retrier) as store:
         other = sqlite3.connect(tmp_path / "db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(store.commit, page(1))
-            await until(lambda: patience.trouble is not None)
-            trouble = patience.trouble
+            await until(lambda: retrier.trouble is not None)
+            trouble = retrier.trouble
             assert trouble is not None
             assert trouble.remedy == "another program holds it: close that one"
             assert list(await store.events(EventQuery())) == []  # reading goes on
             other.execute("ROLLBACK")
         other.close()
-        assert patience.trouble is None
+        assert retrier.trouble is None
         assert len(await store.events(EventQuery(limit=1000))) == 40
 
 
 async def test_nothing_is_claimed_before_what_was_sent_is_settled(tmp_path: Path) -> None:
     """Else a lease that ran out meanwhile would have it sent again."""
-    patience = Patience()
-    async with opened(tmp_path / "db", patience) as store:
+    retrier = Retrier()
+    async with opened(tmp_path / "db", retrier) as store:
         await store.commit(commit(delivery()))
         (claimed,) = await store.claim("team", T0, lease=LEASE, limit=1)
         settled = Settlement(claimed.key, claimed.attempt, "delivered", T0, "ok", T0)
@@ -127,9 +127,9 @@ async def test_nothing_is_claimed_before_what_was_sent_is_settled(tmp_path: Path
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(claim)  # waits first, and yet comes last
-            await until(lambda: patience.trouble is not None)
+            await until(lambda: retrier.trouble is not None)
             tasks.start_soon(store.settle, [settled])
-            await until(lambda: patience._waiting == 1)
+            await until(lambda: retrier._waiting == 1)
             other.execute("ROLLBACK")
         other.close()
         assert again == [[]]
@@ -139,8 +139,8 @@ async def test_a_claim_that_succeeds_late_takes_nothing_that_is_still_under_way(
     tmp_path: Path,
 ) -> None:
     """Nobody could renew its lease while the store failed; what is taken has its whole lease."""
-    brief, patience = timedelta(milliseconds=100), Patience()
-    async with opened(tmp_path / "db", patience) as store:
+    brief, retrier = timedelta(milliseconds=100), Retrier()
+    async with opened(tmp_path / "db", retrier) as store:
         await store.commit(commit(delivery(event("e1"))))
         (sending,) = await store.claim("team", T0, lease=brief, limit=1)
         await store.commit(commit(delivery(event("e2", subject="c2"))))
@@ -153,7 +153,7 @@ async def test_a_claim_that_succeeds_late_takes_nothing_that_is_still_under_way(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(claim)
-            await until(lambda: patience.trouble is not None)
+            await until(lambda: retrier.trouble is not None)
             other.execute("ROLLBACK")  # the claim is tried again a quarter of a second later
         other.close()
         assert [one.event.id for one in claimed] == ["e2"]
@@ -162,27 +162,27 @@ async def test_a_claim_that_succeeds_late_takes_nothing_that_is_still_under_way(
 
 
 async def test_who_is_stopped_while_waiting_leaves_no_trouble_behind(tmp_path: Path) -> None:
-    patience = Patience()
-    async with opened(tmp_path / "db", patience) as store:
+    retrier = Retrier()
+    async with opened(tmp_path / "db", retrier) as store:
         other = sqlite3.connect(tmp_path / "db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(store.commit, page(1))
-            await until(lambda: patience.trouble is not None)
+            await until(lambda: retrier.trouble is not None)
             tasks.cancel_scope.cancel()
         other.close()
-        assert patience.trouble is None
+        assert retrier.trouble is None
         await store.commit(page(1))
 
 
 async def test_damage_is_not_waited_for(tmp_path: Path) -> None:
-    patience = Patience()
-    async with opened(tmp_path / "db", patience) as store:
+    retrier = Retrier()
+    async with opened(tmp_path / "db", retrier) as store:
         for number in range(20):
             await store.commit(page(number))
     blob = bytearray((tmp_path / "db").read_bytes())
     blob[8192:-8192] = b"\xa5" * (len(blob) - 16384)
     (tmp_path / "db").write_bytes(blob)
     with pytest.raises(StoreDamaged):
-        async with opened(tmp_path / "db", patience) as store:
+        async with opened(tmp_path / "db", retrier) as store:
             await store.events(EventQuery(limit=1000))

@@ -19,7 +19,7 @@ from watcher.errors import StoreUnavailable
 from watcher.model import rfc3339
 from watcher.records import Trouble
 
-__all__ = ["Patience"]
+__all__ = ["Retrier"]
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 """Seconds between two attempts: doubled from the first to the longest."""
 
 
-class Patience:
+class Retrier:
     """What one store shares among all who wait for it. `trouble` is what they wait for, None while
     the store works.
     """
@@ -53,9 +53,7 @@ class Patience:
         finally:
             del self._under_way[mark]
 
-    async def see_through(
-        self, attempt: Callable[[timedelta], Awaitable[T]], *, claim: bool = False
-    ) -> T:
+    async def run(self, attempt: Callable[[timedelta], Awaitable[T]], *, claim: bool = False) -> T:
         """Try until it is done; `attempt` is told how long ago it was asked for.
 
         A `claim` goes only when nothing else waits: it must not take again what was sent already
