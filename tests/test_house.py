@@ -36,10 +36,10 @@ def test_lint_and_types_are_clean(command: tuple[str, ...]) -> None:
 
 
 BREAKS = {
-    "a provider that talks HTTP": ("watcher/providers/leadping.py", "import httpx"),
+    "a provider that talks HTTP": ("watcher/providers/leadping/__init__.py", "import httpx"),
     "a decision that reads the clock": ("watcher/pipeline/settle.py", "import time"),
     "a provider that knows another": (
-        "watcher/providers/chatwoot.py",
+        "watcher/providers/chatwoot/__init__.py",
         "import watcher.providers.leadping",
     ),
     "an import that points upwards": ("watcher/store/memory.py", "import watcher.daemon"),

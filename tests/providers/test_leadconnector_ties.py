@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from leadconnector_server import NOW, START, Row, StrictServer, ids, provider, walk, world
 
 from watcher.providers import Members, Motion, Poll, Response, Sweep
-from watcher.providers._leadconnector_walk import Walk
+from watcher.providers.leadconnector.walk import Walk
 
 YEAR = 365 * 86_400_000
 ADDED = START - YEAR

@@ -1,7 +1,7 @@
 """Chatwoot, cloud and self-hosted: one account's conversations.
 
-Law: pure, like every provider (`watcher.providers`). Rows are read in `_chatwoot_wire`, pages in
-`_chatwoot_listing`; how walks go on is decided in `_chatwoot_walk`.
+Rules: pure, like every provider (`watcher.providers`). Answers are read in `listing`; `walk` decides
+how a walk goes on.
 
 Facts are from Chatwoot's own source, v4.15.1 and older tags, unless a comment says otherwise.
 """
@@ -32,8 +32,9 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._chatwoot_listing import Listing, read_conversation, read_listing
-from watcher.providers._chatwoot_walk import (
+from watcher.providers.answers import json_body, judge, said, used_up
+from watcher.providers.chatwoot.listing import Listing, read_conversation, read_listing
+from watcher.providers.chatwoot.walk import (
     First,
     Newest,
     Probe,
@@ -49,7 +50,6 @@ from watcher.providers._chatwoot_walk import (
     begin_poll,
     skip_page,
 )
-from watcher.providers.answers import json_body, judge, said, used_up
 
 __all__ = ["Chatwoot", "ChatwootSettings"]
 

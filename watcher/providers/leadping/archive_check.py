@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from watcher.errors import SourceChanged, SourceRefused
 from watcher.providers import Page, Response
-from watcher.providers._leadping_wire import Ask, Listing, hear, words
+from watcher.providers.leadping.listing import Ask, Listing, hear, words
 
 __all__ = ["AllAt", "CheckAt", "ConfirmAt", "KindAt", "SearchAt", "archived_only", "check", "hides"]
 

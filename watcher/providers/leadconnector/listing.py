@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from watcher.errors import SourceChanged
 from watcher.model import Direction, Message, Observation, Reference
 from watcher.providers import Response
-from watcher.providers._leadconnector_marks import Mark
 from watcher.providers.answers import MOST_ROWS, json_body
+from watcher.providers.leadconnector.walk import Mark
 
 __all__ = ["Listing", "Reading", "millis", "read_listing", "read_rows", "whole_number"]
 

@@ -23,8 +23,7 @@ from math import ceil
 from typing import NamedTuple
 
 from watcher.providers import Poll
-from watcher.providers._chatwoot_listing import Listing
-from watcher.providers._chatwoot_wire import Row
+from watcher.providers.chatwoot.listing import Listing, Row
 
 __all__ = [
     "First",

@@ -34,7 +34,8 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers._leadping_check import (
+from watcher.providers.answers import judge, used_up
+from watcher.providers.leadping.archive_check import (
     AllAt,
     ConfirmAt,
     KindAt,
@@ -43,8 +44,7 @@ from watcher.providers._leadping_check import (
     check,
     hides,
 )
-from watcher.providers._leadping_wire import ACCEPT, Ask, Listing, hear, read_lead, refused
-from watcher.providers.answers import judge, used_up
+from watcher.providers.leadping.listing import ACCEPT, Ask, Listing, hear, read_lead, refused
 
 __all__ = ["Leadping", "LeadpingSettings"]
 
