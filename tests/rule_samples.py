@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from watcher.conditions import compile_condition
 from watcher.model import Contact, Conversation, Event, Message, Reference, to_plain
-from watcher.rules import Rule, compile_condition
+from watcher.rules import Rule
 
 AT = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 MARIA = Conversation(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_samples import AT, CONDITIONS, MARIA, event, rule
 
+from watcher.conditions import EvaluationError, ExpressionError, compile_condition, context
 from watcher.model import Event, to_plain
-from watcher.rules import EvaluationError, ExpressionError, compile_condition, context
 
 
 def holds(source: str, **more: Any) -> bool:

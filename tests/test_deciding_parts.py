@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rule_samples import MARIA, event
 
-from watcher.rules import (
+from watcher.conditions import (
     Condition,
     EvaluationError,
     ExpressionError,
@@ -76,7 +76,7 @@ def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) 
     known = context([*SAMPLES, event()][number])
     whole = _asked(condition, known.cel)
     try:
-        answer = condition.answer(known)
+        answer = condition.explain(known)
     except EvaluationError:
         assert not isinstance(whole, bool)
     else:
@@ -125,14 +125,14 @@ def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) 
 def test_the_smallest_part_that_decided_is_named_with_what_it_saw(
     source: str, holds: bool, because: str
 ) -> None:
-    answer = compile_condition(source, NAMED).answer(context(event()))
+    answer = compile_condition(source, NAMED).explain(context(event()))
     assert (answer.holds, answer.because) == (holds, because)
 
 
 def test_reasons_are_of_bounded_length_and_can_be_stored() -> None:
     message = dataclasses.replace(MARIA, channel="\ud83d" + "x" * 100_000)
     source = " || ".join(['conversation.channel == "sms"'] + ["conversation.archived"] * 30)
-    answer = compile_condition(source).answer(context(event(conversation=message)))
+    answer = compile_condition(source).explain(context(event(conversation=message)))
     assert len(answer.because) < 1_000
     assert answer.because.endswith("and 28 more")
     answer.because.encode()

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_samples import AT, CONDITIONS, MARIA, event, rule
 
+from watcher.conditions import compile_condition, compile_expression, context
 from watcher.model import EVENT_TYPES
 from watcher.rules import (
     Collected,
@@ -26,9 +27,6 @@ from watcher.rules import (
     Throttle,
     Timer,
     Window,
-    compile_condition,
-    compile_expression,
-    context,
     digest_key,
     ends,
     route,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.rules import ExpressionError, compile_condition, strangers
+from watcher.conditions import ExpressionError, compile_condition, unknown_names
 
 KNOWN = {"source": ["sales", ""], "rule": ["Unread"], "receiver": ["crm"]}
 
@@ -37,7 +37,7 @@ KNOWN = {"source": ["sales", ""], "rule": ["Unread"], "receiver": ["crm"]}
 )
 def test_only_what_is_compared_with_a_name_is_a_name(match: str, found: list[str]) -> None:
     compile_condition(match, silence=True)
-    told = strangers(match, KNOWN)
+    told = unknown_names(match, KNOWN)
     assert [one.name for one in told] == found
     assert all(one.name in match[one.offset :] for one in told)
 
@@ -53,4 +53,4 @@ def test_whatever_compiles_can_be_asked(match: str) -> None:
         compile_condition(match, silence=True)
     except ExpressionError:
         return
-    assert {one.kind for one in strangers(match, KNOWN)} <= {"source", "rule"}
+    assert {one.kind for one in unknown_names(match, KNOWN)} <= {"source", "rule"}

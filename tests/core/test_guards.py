@@ -9,18 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from worlds import T0
 
+from watcher.conditions import compile_condition, compile_expression
 from watcher.model import Delivery, Event
 from watcher.pipeline import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
 from watcher.records import ThrottleMark
-from watcher.rules import (
-    Hours,
-    Rule,
-    Silence,
-    Throttle,
-    Window,
-    compile_condition,
-    compile_expression,
-)
+from watcher.rules import Hours, Rule, Silence, Throttle, Window
 from watcher.rules.hours import EVERY_DAY
 
 MINUTE = timedelta(minutes=1)

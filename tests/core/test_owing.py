@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import T0
 
+from watcher.conditions import compile_condition
 from watcher.model import Delivery, Event
 from watcher.pipeline import DIGEST, digest_event, follow, outgoing, rebatch, route
-from watcher.rules import Digest, Repeat, Rule, compile_condition
+from watcher.rules import Digest, Repeat, Rule
 
 MINUTE = timedelta(minutes=1)
 UNREAD = "conversation.unread"

@@ -19,6 +19,7 @@ from support.plain_yaml import plain_yaml
 
 from watcher import __version__
 from watcher.cli import app
+from watcher.conditions import compile_condition
 from watcher.config import json_schema, load
 from watcher.config.rule_schema import (
     DigestForm,
@@ -44,7 +45,7 @@ from watcher.model import EVENT_TYPES
 from watcher.providers.chatwoot import ChatwootSettings
 from watcher.providers.leadconnector import HighLevelSettings, LeadwaySettings
 from watcher.providers.leadping import LeadpingSettings
-from watcher.rules import TIMED_TYPES, compile_condition
+from watcher.rules import TIMED_TYPES
 from watcher.templates import compile_template
 
 FORMS = (

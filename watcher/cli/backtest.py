@@ -24,11 +24,12 @@ from watcher.cli.reach import load, reading
 from watcher.cli.screen import Careful, Screen
 from watcher.cli.wording import say_time, say_who
 from watcher.clock import wall_clock
+from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
 from watcher.daemon.replay import Replay, Sent, plans_for
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, StoredSilence
-from watcher.rules import ExpressionError, Silence, compile_condition
+from watcher.rules import Silence
 
 __all__ = ["register"]
 

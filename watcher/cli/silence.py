@@ -17,11 +17,11 @@ from watcher.cli.reach import ask_daemon, load, owning, reading
 from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.cli.wording import say_time
 from watcher.clock import wall_clock
+from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
-from watcher.config.silences import explain_stranger, find_strangers
+from watcher.config.silences import explain_unknown_name, find_unknown_names
 from watcher.dispatcher.silencing import Silencing
 from watcher.model import rfc3339
-from watcher.rules import ExpressionError, compile_condition
 from watcher.store import Store
 
 __all__ = ["register"]
@@ -87,8 +87,8 @@ def add(
         "rule": [one.name for one in loaded.rules],
         "receiver": [one.name for one in loaded.receivers],
     }
-    for stranger in find_strangers(match, known):
-        message, remedy = explain_stranger(stranger, known)
+    for unknown in find_unknown_names(match, known):
+        message, remedy = explain_unknown_name(unknown, known)
         raise typer.BadParameter(f"--match: {message}; {remedy}")
     ends = wall_clock() + for_
     silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from watcher.config.tree import Entries, Entry, Scalar
-from watcher.config.validate import Work
-from watcher.mapping import FieldMapping, MappingError, compile_mapping
-from watcher.rules import (
+from watcher.conditions import (
     Condition,
     Expression,
     ExpressionError,
     compile_condition,
     compile_expression,
 )
+from watcher.config.tree import Entries, Entry, Scalar
+from watcher.config.validate import Work
+from watcher.mapping import FieldMapping, MappingError, compile_mapping
 from watcher.templates import TemplateError, compile_template
 
 __all__ = [

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from watcher.conditions import Condition, Expression
 from watcher.config.discovery import ProviderLoader, installed_providers
 from watcher.config.files import Merged, find_paths, read
 from watcher.config.model import Config, Receiver, Retention, Server
@@ -27,7 +28,7 @@ from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, found, validate
 from watcher.errors import ConfigError, Problem
-from watcher.rules import Condition, Expression, Rule, Silence
+from watcher.rules import Rule, Silence
 
 __all__ = ["load", "sound_receivers"]
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from watcher.conditions import Condition, compile_conditions
 from watcher.config.expressions import check_template, object_to, text_of
 from watcher.config.files import Merged
 from watcher.config.rule_schema import CONDITION_PATTERN, TemplateForm, Zone
@@ -20,7 +21,7 @@ from watcher.config.schema import NAME_PATTERN, Form
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, validate
 from watcher.config.wording import listing, meant, short
-from watcher.rules import Condition, Format, compile_conditions
+from watcher.rules import Format
 
 __all__ = ["NO_WORDS", "Names", "Words", "build_names", "warn_of_unused"]
 

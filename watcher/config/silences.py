@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from watcher.conditions import UnknownName, unknown_names
 from watcher.config.expressions import compile_where, text_of
 from watcher.config.files import Merged
 from watcher.config.named import Names
@@ -15,9 +16,9 @@ from watcher.config.tree import Entries, Node, Scalar
 from watcher.config.validate import Work, validate
 from watcher.config.weeks import build_hours, moment, zone_of
 from watcher.config.wording import listing, meant, short
-from watcher.rules import Silence, Stranger, strangers
+from watcher.rules import Silence
 
-__all__ = ["Known", "build_silences", "explain_stranger", "find_strangers"]
+__all__ = ["Known", "build_silences", "explain_unknown_name", "find_unknown_names"]
 
 _LITERAL = tuple(info.alias or name for name, info in SilenceForm.model_fields.items())
 
@@ -43,20 +44,20 @@ def _known(merged: Merged) -> Known | None:
     return {"source": [*merged.sources], "rule": rules, "receiver": [*merged.receivers]}
 
 
-def find_strangers(match: str, known: Known) -> tuple[Stranger, ...]:
+def find_unknown_names(match: str, known: Known) -> tuple[UnknownName, ...]:
     """Give the names in a `match` that nothing has. The source of `receiver.*` events is the
     receiver's name, and that of `watcher.*` events is empty.
     """
     sources = ("", *known["source"], *known["receiver"])
-    return strangers(match, {**known, "source": sources})
+    return unknown_names(match, {**known, "source": sources})
 
 
-def explain_stranger(stranger: Stranger, known: Known) -> tuple[str, str]:
+def explain_unknown_name(unknown: UnknownName, known: Known) -> tuple[str, str]:
     """Put into words which name is wrong, and which there are."""
-    kind, there = stranger.kind, known[stranger.kind]
-    near = meant(stranger.name, there)
+    kind, there = unknown.kind, known[unknown.kind]
+    near = meant(unknown.name, there)
     remedy = f"{near}{kind}s: {listing(there)}" if there else f"there is no {kind}"
-    return f"no {kind} is named `{short(stranger.name)}`", remedy
+    return f"no {kind} is named `{short(unknown.name)}`", remedy
 
 
 def _silence(
@@ -72,9 +73,9 @@ def _silence(
     match = compile_where(node.get("match"), work, names.conditions, silence=True)
     text = text_of(node.get("match"))
     if match is not None and text is not None and known is not None:
-        for stranger in find_strangers(text.raw, known):
-            message, remedy = explain_stranger(stranger, known)
-            place = text.at(stranger.offset)
+        for unknown in find_unknown_names(text.raw, known):
+            message, remedy = explain_unknown_name(unknown, known)
+            place = text.at(unknown.offset)
             work.problems.append(place.problem(f"`match`: {message}", remedy))
     if form is None:
         return None

@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from watcher.clock import Clock
+from watcher.conditions import ExpressionError
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.silencing import Silencing, acknowledge
 from watcher.model import rfc3339
 from watcher.poller import Network, SourcePoller
 from watcher.poller.demand import Share, shares, tell
-from watcher.rules import ExpressionError
 from watcher.store import Store
 from watcher.store.retrying import Retrier
 

@@ -13,9 +13,10 @@ from typing import Any
 import structlog
 
 from watcher.clock import Clock
+from watcher.conditions import ExpressionError, compile_condition
 from watcher.model import derive_id, rfc3339
 from watcher.records import StoredSilence
-from watcher.rules import ExpressionError, Silence, compile_condition
+from watcher.rules import Silence
 from watcher.store import Store
 
 __all__ = ["Silencing", "acknowledge"]

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from watcher.conditions import Context, context
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import ThrottleMark
-from watcher.rules import Context, Rule, Silence, context, silenced, throttle_key
+from watcher.rules import Rule, Silence, silenced, throttle_key
 
 __all__ = ["Drop", "Guards", "Redirect", "Send", "Wait", "guard", "throttled_by"]
 

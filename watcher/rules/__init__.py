@@ -7,16 +7,6 @@ is due (`watcher.pipeline`).
 
 from __future__ import annotations
 
-from watcher.rules.compiling import compile_condition, compile_conditions, compile_expression
-from watcher.rules.conditions import (
-    Answer,
-    Condition,
-    Context,
-    EvaluationError,
-    Expression,
-    ExpressionError,
-    context,
-)
 from watcher.rules.hours import Hours, Window
 from watcher.rules.lasting import ends
 from watcher.rules.pace import Digest, Repeat, Throttle, digest_key, throttle_key
@@ -37,19 +27,13 @@ from watcher.rules.rule import (
     check_when,
     covered,
 )
-from watcher.rules.silence import Silence, Stranger, silenced, strangers
+from watcher.rules.silence import Silence, silenced
 from watcher.rules.wording import describe_rule, describe_silence
 
 __all__ = [
     "TIMED_TYPES",
-    "Answer",
     "Collected",
-    "Condition",
-    "Context",
     "Digest",
-    "EvaluationError",
-    "Expression",
-    "ExpressionError",
     "Format",
     "Hours",
     "Match",
@@ -58,17 +42,12 @@ __all__ = [
     "Routing",
     "Rule",
     "Silence",
-    "Stranger",
     "Throttle",
     "Timer",
     "Verdict",
     "Window",
     "check_lasting",
     "check_when",
-    "compile_condition",
-    "compile_conditions",
-    "compile_expression",
-    "context",
     "covered",
     "describe_rule",
     "describe_silence",
@@ -76,6 +55,5 @@ __all__ = [
     "ends",
     "route",
     "silenced",
-    "strangers",
     "throttle_key",
 ]

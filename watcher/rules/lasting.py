@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from watcher.conditions import Context, EvaluationError, context
 from watcher.model import Conversation, Event, to_plain
-from watcher.rules.conditions import Context, EvaluationError, context
 from watcher.rules.rule import Rule
 
 __all__ = ["ends"]

@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from watcher.conditions import Context, EvaluationError, Expression
 from watcher.model import Event
-from watcher.rules.conditions import Context, EvaluationError, Expression
 from watcher.rules.hours import DAY, EVERY_DAY, instants
 
 __all__ = ["Digest", "Repeat", "Throttle", "digest_key", "throttle_key"]

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from watcher.conditions import Context, EvaluationError, context
 from watcher.model import Event
-from watcher.rules.conditions import Context, EvaluationError, context
 from watcher.rules.pace import Digest, digest_key
 from watcher.rules.rule import Rule
 from watcher.rules.wording import say_duration
@@ -161,12 +161,12 @@ def _asked(rule: Rule, known: Context | None) -> Verdict:
         if condition is None or known is None:
             continue
         try:
-            answer = condition.answer(known)
+            outcome = condition.explain(known)
         except EvaluationError as failure:
             reason = f"`{key}` could not be evaluated: {failure.message}"
             return Verdict(rule, False, reason, failed=True)
-        said = f"`{key}` is {'true' if answer.holds else 'false'}: {answer.because}"
-        if answer.holds != wanted:
+        said = f"`{key}` is {'true' if outcome.holds else 'false'}: {outcome.because}"
+        if outcome.holds != wanted:
             return Verdict(rule, False, said)
         reasons.append(said)
     if rule.hold_for is not None:

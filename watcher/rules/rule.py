@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
 
+from watcher.conditions import Condition
 from watcher.model import EVENT_TYPES
-from watcher.rules.conditions import Condition
 from watcher.rules.hours import Hours
 from watcher.rules.pace import Digest, Repeat, Throttle
 from watcher.vocabulary import nearest

@@ -11,8 +11,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from watcher.rules._calls import MACROS, TYPES, Objections, Placed, call_function, call_method
-from watcher.rules._operators import (
+from watcher.conditions.functions import (
+    MACROS,
+    TYPES,
+    Objections,
+    Placed,
+    call_function,
+    call_method,
+)
+from watcher.conditions.names import CONDITIONS
+from watcher.conditions.syntax import Cursor, Stop, Token
+from watcher.conditions.types import (
     LEVELS,
     Problem,
     Term,
@@ -24,8 +33,6 @@ from watcher.rules._operators import (
     never_in,
     walked,
 )
-from watcher.rules._parts import CONDITIONS
-from watcher.rules._tokens import Cursor, Stop, Token
 from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape, nearest
 
 __all__ = ["Finding", "Reading", "read"]

@@ -13,20 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from watcher.conditions._cel import cel
+from watcher.conditions.names import Joined, Leaf, Named, Negated, Part
 from watcher.errors import WatcherError
 from watcher.model import Event
-from watcher.rules._cel import cel
-from watcher.rules._parts import Joined, Leaf, Named, Negated, Part
 from watcher.vocabulary import variables
 
 __all__ = [
     "FAILURES",
-    "Answer",
     "Condition",
     "Context",
     "EvaluationError",
     "Expression",
     "ExpressionError",
+    "Outcome",
     "context",
     "explain_failure",
     "name_kind",
@@ -93,7 +93,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Outcome:
     """Whether a condition holds, and by which of its parts with which values, for people."""
 
     holds: bool
@@ -132,12 +132,12 @@ class Condition:
             raise value
         return value
 
-    def answer(self, context: Context) -> Answer:
+    def explain(self, context: Context) -> Outcome:
         """Tell whether the event fulfils the condition, and why; raises EvaluationError."""
         value, decided = self._ask(self._part, context)
         if isinstance(value, EvaluationError):
             raise value
-        return Answer(value, _said(decided, context))
+        return Outcome(value, _said(decided, context))
 
     def _ask(self, part: Part, context: Context) -> tuple[bool | EvaluationError, Decided]:
         """Give the value of a part, and the smallest parts that decided it.

@@ -6,11 +6,12 @@ whole, so the parts together always mean what the expression means.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
-from watcher.rules._tokens import Token, tokenize
+from watcher.conditions.syntax import Token, tokenize
 
 __all__ = [
     "CONDITIONS",
@@ -19,15 +20,20 @@ __all__ = [
     "Named",
     "Negated",
     "Part",
+    "UnknownName",
     "expand",
     "named_in",
     "split",
+    "unknown_names",
 ]
 
 CONDITIONS = "conditions"
 """The root name below which conditions stand that have a name."""
 
 _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
+_EQUAL = frozenset(("==", "!="))
+_BEFORE = frozenset(("", "(", "!", "&&", "||", "?", ":", ","))
+_AFTER = frozenset(("", ")", "&&", "||", "?", ":", ","))
 _BINARY = frozenset(("==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "in"))
 
 
@@ -168,3 +174,43 @@ def _closes(tokens: Sequence[Token]) -> int:
         for number, token in enumerate(tokens)
         if levels[number] == 1 and token.kind == "symbol" and token.text in _CLOSE
     )
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownName:
+    """A name that a `match` compares with and that nothing has: `kind` is the variable (`source`,
+    `rule`, `receiver`), `offset` counts characters from the expression's start.
+    """
+
+    kind: str
+    name: str
+    offset: int
+
+
+def unknown_names(match: str, known: Mapping[str, Collection[str]]) -> tuple[UnknownName, ...]:
+    """Give the texts in an expression that compiles which variables of `known` are compared with
+    by `==`, `!=` or `in [...]`, and which are none of their names: such a silence does nothing, or
+    too much. What is compared otherwise (`startsWith`, `matches`) cannot be known.
+    """
+    tokens = (Token("end", "", 0), *tokenize(match), Token("end", "", 0))
+    return tuple(
+        UnknownName(name, literal.value, literal.offset)
+        for name, literal in _compared(tokens, known)
+        if literal.value is not None and literal.value not in known[name]
+    )
+
+
+def _compared(tokens: tuple[Token, ...], names: Collection[str]) -> Iterator[tuple[str, Token]]:
+    """Give each variable with each text that it is compared with."""
+    for at in range(1, len(tokens) - 2):
+        name, before, after = tokens[at], tokens[at - 1], tokens[at + 1]
+        if name.kind != "name" or name.text not in names or before.text == ".":
+            continue
+        if after.text in _EQUAL and tokens[at + 3].text in _AFTER:
+            yield name.text, tokens[at + 2]
+        elif before.text in _EQUAL and after.text in _AFTER and tokens[at - 3].text in _BEFORE:
+            yield name.text, tokens[at - 2]
+        elif after.text == "in" and tokens[at + 2].text == "[":
+            inner = tuple(takewhile(lambda token: token.text != "]", tokens[at + 3 :]))
+            if all(token.kind == "string" or token.text == "," for token in inner):
+                yield from ((name.text, token) for token in inner if token.kind == "string")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from watcher.rules._operators import Problem, Term, demand
-from watcher.rules._tokens import Token
+from watcher.conditions.syntax import Token
+from watcher.conditions.types import Problem, Term, demand
 from watcher.vocabulary import ANY, BOOL, NUMBER, STRING, Kind, Shape, nearest
 
 __all__ = ["MACROS", "TYPES", "Placed", "call_function", "call_method"]

@@ -10,10 +10,18 @@ import re
 from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping
 
-from watcher.rules._cel import cel
-from watcher.rules._checker import DEEPEST, Finding, Reading, read
-from watcher.rules._operators import WORDS
-from watcher.rules._parts import (
+from watcher.conditions._cel import cel
+from watcher.conditions.check import DEEPEST, Finding, Reading, read
+from watcher.conditions.evaluate import (
+    FAILURES,
+    Condition,
+    Expression,
+    ExpressionError,
+    context,
+    explain_failure,
+    name_kind,
+)
+from watcher.conditions.names import (
     CONDITIONS,
     Joined,
     Leaf,
@@ -24,16 +32,8 @@ from watcher.rules._parts import (
     named_in,
     split,
 )
-from watcher.rules._tokens import Stop, Token
-from watcher.rules.conditions import (
-    FAILURES,
-    Condition,
-    Expression,
-    ExpressionError,
-    context,
-    explain_failure,
-    name_kind,
-)
+from watcher.conditions.syntax import Stop, Token
+from watcher.conditions.types import WORDS
 from watcher.vocabulary import EVENT_SHAPE, SAMPLES
 
 __all__ = ["compile_condition", "compile_conditions", "compile_expression"]

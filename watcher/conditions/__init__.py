@@ -1,0 +1,34 @@
+"""Conditions: CEL expressions about events, checked before they run.
+
+Rules: pure. An expression is checked against the shape of an event (`watcher.vocabulary`), and what
+goes wrong with one event is an `EvaluationError`, nothing else.
+"""
+
+from __future__ import annotations
+
+from watcher.conditions.compile import compile_condition, compile_conditions, compile_expression
+from watcher.conditions.evaluate import (
+    Condition,
+    Context,
+    EvaluationError,
+    Expression,
+    ExpressionError,
+    Outcome,
+    context,
+)
+from watcher.conditions.names import UnknownName, unknown_names
+
+__all__ = [
+    "Condition",
+    "Context",
+    "EvaluationError",
+    "Expression",
+    "ExpressionError",
+    "Outcome",
+    "UnknownName",
+    "compile_condition",
+    "compile_conditions",
+    "compile_expression",
+    "context",
+    "unknown_names",
+]
