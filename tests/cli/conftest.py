@@ -1,4 +1,4 @@
-"""The command line's tests share a workshop."""
+"""The command line's tests share a harness."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from workshop import Running, Workshop, keep_running
+
+from tests.cli.harness import Harness, Running, keep_running
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +21,12 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, portal: BlockingPortal) -> Workshop:
-    """A workshop in an empty folder."""
-    return Workshop(tmp_path, portal)
+def harness(tmp_path: Path, portal: BlockingPortal) -> Harness:
+    """A harness in an empty folder."""
+    return Harness(tmp_path, portal)
 
 
 @pytest.fixture
-def running(shop: Workshop) -> Callable[..., AbstractContextManager[Running]]:
+def running(harness: Harness) -> Callable[..., AbstractContextManager[Running]]:
     """Start the real program for the length of a `with` block."""
-    return lambda *arguments: keep_running(shop, *arguments)
+    return lambda *arguments: keep_running(harness, *arguments)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from workshop import Workshop, json_lines
+
+from tests.cli.harness import Harness, json_lines
 
 THROTTLED = """  - name: At most one an hour
     when: conversation.message
@@ -13,16 +14,16 @@ THROTTLED = """  - name: At most one an hour
 
 
 @pytest.fixture
-def past(shop: Workshop) -> Workshop:
-    """Give a workshop in which three messages came, each told by the rule for everything."""
-    assert shop.run("run", "--once").exit_code == 0
+def past(harness: Harness) -> Harness:
+    """Give a harness in which three messages came, each told by the rule for everything."""
+    assert harness.run("run", "--once").exit_code == 0
     for text in ("The first", "The second", "The third"):
-        shop.world.message(shop.account.conversations["1"], text)
-        assert shop.run("run", "--once").exit_code == 0
-    return shop
+        harness.world.message(harness.account.conversations["1"], text)
+        assert harness.run("run", "--once").exit_code == 0
+    return harness
 
 
-def test_the_same_rules_would_send_the_same(past: Workshop) -> None:
+def test_the_same_rules_would_send_the_same(past: Harness) -> None:
     told = json_lines(past.run("backtest", "--json").stdout)
     counts = [one for one in told if one["kind"] == "count"]
     assert sum(one["would"] for one in counts) == sum(one["was"] for one in counts) > 0
@@ -30,7 +31,7 @@ def test_the_same_rules_would_send_the_same(past: Workshop) -> None:
     assert would == [event["id"] for event in past.receiver.got]
 
 
-def test_other_rules_show_what_they_would_have_done_and_send_nothing(past: Workshop) -> None:
+def test_other_rules_show_what_they_would_have_done_and_send_nothing(past: Harness) -> None:
     text = past.config.read_text()
     past.config.write_text(text[: text.index("rules:")] + "rules:\n" + THROTTLED)
     before = len(past.receiver.got)
@@ -42,8 +43,8 @@ def test_other_rules_show_what_they_would_have_done_and_send_nothing(past: Works
     assert past.run("backtest", "--counts").stdout.count("At most one an hour") == 0
 
 
-def test_where_nothing_is_recorded_there_is_nothing_to_show(shop: Workshop) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    told = shop.run("backtest", "--since", "1ms")
+def test_where_nothing_is_recorded_there_is_nothing_to_show(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    told = harness.run("backtest", "--since", "1ms")
     assert told.exit_code == 0
     assert "no events are recorded in that time" in told.stderr

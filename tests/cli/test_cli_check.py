@@ -2,59 +2,61 @@
 
 from __future__ import annotations
 
-from workshop import SECRET_PATH, TOKEN, Workshop
+from tests.cli.harness import SECRET_PATH, TOKEN, Harness
 
 
-def test_a_good_configuration_is_counted_and_the_store_named(shop: Workshop) -> None:
-    result = shop.run("check")
+def test_a_good_configuration_is_counted_and_the_store_named(harness: Harness) -> None:
+    result = harness.run("check")
     assert result.exit_code == 0, result.output
     first, plan, rule = result.stdout.splitlines()
-    assert first == f"ok: 1 source, 1 receiver, 1 rule; the store will be {shop.store}"
+    assert first == f"ok: 1 source, 1 receiver, 1 rule; the store will be {harness.store}"
     assert plan.startswith("support (chatwoot): this source will use about ")
     assert rule == "rule 1, Everything to the CRM: conversation.*; at once to crm"
 
 
-def test_the_plan_is_for_each_thousand_until_somebody_has_counted(shop: Workshop) -> None:
+def test_the_plan_is_for_each_thousand_until_somebody_has_counted(harness: Harness) -> None:
     plan = (
         "about {} of 180,000 requests an hour: {} polls of 1, 4 sweeps of {} for {} conversations"
     )
-    guessed = shop.run("check", "--no-secrets", secrets=False).stdout
+    guessed = harness.run("check", "--no-secrets", secrets=False).stdout
     assert plan.format("3,768", "3,604", 41, "each 1,000") in guessed
-    assert plan.format("3,604", "3,600", 1, "4") in shop.run("check", "--online").stdout
-    assert shop.run("run", "--once").exit_code == 0
-    assert plan.format("3,604", "3,600", 1, "4") in shop.run("check").stdout
+    assert plan.format("3,604", "3,600", 1, "4") in harness.run("check", "--online").stdout
+    assert harness.run("run", "--once").exit_code == 0
+    assert plan.format("3,604", "3,600", 1, "4") in harness.run("check").stdout
 
 
-def test_an_interval_that_cannot_be_met_is_warned_of_with_one_that_fits(shop: Workshop) -> None:
-    shop.write_sources(
+def test_an_interval_that_cannot_be_met_is_warned_of_with_one_that_fits(harness: Harness) -> None:
+    harness.write_sources(
         "  support:\n    provider: leadping\n    token: ${CHAT_TOKEN}\n    page_size: 2\n"
         "    sweep_every: 1m\n",
     )
-    result = shop.run("check")
+    result = harness.run("check")
     assert result.exit_code == 0, result.output
     line = " ".join(result.stderr.split())
     assert line.startswith(
-        f"warning: {shop.config}:8:18: the source `support`: polls and sweeps ask"
+        f"warning: {harness.config}:8:18: the source `support`: polls and sweeps ask"
     )
     assert "about 30,180 requests an hour" in line
     assert "the provider leaves 13,680 for them" in line
     assert "`sweep_every: 5m` for `support` would fit" in line
-    again = shop.config.read_text().replace("sweep_every: 1m", "sweep_every: 5m")
-    shop.config.write_text(again)
-    assert shop.run("check").stderr == ""
+    again = harness.config.read_text().replace("sweep_every: 1m", "sweep_every: 5m")
+    harness.config.write_text(again)
+    assert harness.run("check").stderr == ""
 
 
-def test_sources_that_share_a_limit_are_added_up(shop: Workshop) -> None:
+def test_sources_that_share_a_limit_are_added_up(harness: Harness) -> None:
     one = "provider: leadping, token: 'a-token-of-mine', organization: acme, poll_every: 1s"
-    shop.write_sources("".join(f"  {name}: {{{one}}}\n" for name in ("a", "b", "c")))
-    result = shop.run("check")
+    harness.write_sources("".join(f"  {name}: {{{one}}}\n" for name in ("a", "b", "c")))
+    result = harness.run("check")
     assert result.stdout.count("which share this limit, 10,932") == 3
     assert "a (leadping): this source will use about 3,644 of 18,000 requests" in result.stdout
     assert "with b, c, which share" in result.stdout
 
 
-def test_rules_and_silences_are_told_in_words_and_what_is_over_is_warned_of(shop: Workshop) -> None:
-    shop.write(
+def test_rules_and_silences_are_told_in_words_and_what_is_over_is_warned_of(
+    harness: Harness,
+) -> None:
+    harness.write(
         more="""  - name: Nobody has answered
     when: conversation.message
     where: conversation.channel == "sms"
@@ -69,7 +71,7 @@ silences:
 timezone: Europe/Berlin
 """
     )
-    result = shop.run("check")
+    result = harness.run("check")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[3:] == [
         "rule 2, Nobody has answered: conversation.message;"
@@ -80,88 +82,88 @@ timezone: Europe/Berlin
         " until 2020-01-02 23:00 UTC; because: the move",
     ]
     (warning,) = result.stderr.splitlines()
-    assert warning.startswith(f"warning: {shop.config}:")
+    assert warning.startswith(f"warning: {harness.config}:")
     assert "the silence `Old` is over since 2020-01-02 23:00 UTC" in warning
 
 
-def test_every_mistake_is_told_with_its_place_on_stderr(shop: Workshop) -> None:
-    shop.write(more="    colour: red\n  - {name: Two, when: nothing.such, notify: nobody}\n")
-    result = shop.run("check")
+def test_every_mistake_is_told_with_its_place_on_stderr(harness: Harness) -> None:
+    harness.write(more="    colour: red\n  - {name: Two, when: nothing.such, notify: nobody}\n")
+    result = harness.run("check")
     assert (result.exit_code, result.stdout) == (2, "")
     lines = result.stderr.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith(f"{shop.config}:1") for line in lines), lines
+    assert all(line.startswith(f"{harness.config}:1") for line in lines), lines
     assert "Traceback" not in result.stderr
 
 
-def test_a_missing_variable_is_named_and_left_out_on_wish(shop: Workshop) -> None:
-    result = shop.run("check", secrets=False)
+def test_a_missing_variable_is_named_and_left_out_on_wish(harness: Harness) -> None:
+    result = harness.run("check", secrets=False)
     assert result.exit_code == 2
     assert "CHAT_TOKEN" in result.stderr
-    assert shop.run("check", "--no-secrets", secrets=False).exit_code == 0
+    assert harness.run("check", "--no-secrets", secrets=False).exit_code == 0
 
 
-def test_a_file_that_is_not_there_is_a_mistake_not_a_traceback(shop: Workshop) -> None:
-    result = shop.run("check", "--config", str(shop.folder / "nowhere.yaml"))
+def test_a_file_that_is_not_there_is_a_mistake_not_a_traceback(harness: Harness) -> None:
+    result = harness.run("check", "--config", str(harness.folder / "nowhere.yaml"))
     assert result.exit_code == 2
     assert "nowhere.yaml" in result.stderr
 
 
-def test_warnings_are_told_and_change_nothing(shop: Workshop) -> None:
-    shop.write(receivers=f"  spare: {{type: webhook, url: '{shop.hook}'}}\n")
-    result = shop.run("check")
+def test_warnings_are_told_and_change_nothing(harness: Harness) -> None:
+    harness.write(receivers=f"  spare: {{type: webhook, url: '{harness.hook}'}}\n")
+    result = harness.run("check")
     assert result.exit_code == 0
     assert "warning: " in result.stderr
     assert "spare" in result.stderr
 
 
-def test_apprise_looks_at_its_urls_and_none_is_shown(shop: Workshop) -> None:
+def test_apprise_looks_at_its_urls_and_none_is_shown(harness: Harness) -> None:
     urls = "['json://127.0.0.1/', 'slack://short-secret']"
-    shop.write(receivers=f"  team: {{type: apprise, urls: {urls}}}\n")
-    result = shop.run("check")
+    harness.write(receivers=f"  team: {{type: apprise, urls: {urls}}}\n")
+    result = harness.run("check")
     assert result.exit_code == 2, result.output
     (line,) = [line for line in result.stderr.splitlines() if "warning" not in line]
-    assert line.startswith(f"{shop.config}:12:3: ")
+    assert line.startswith(f"{harness.config}:12:3: ")
     assert "2. URL of the receiver `team`" in line
     assert "short-secret" not in result.output
 
 
-def test_apprise_looks_at_its_urls_beside_other_mistakes(shop: Workshop) -> None:
-    shop.write(
+def test_apprise_looks_at_its_urls_beside_other_mistakes(harness: Harness) -> None:
+    harness.write(
         receivers="  team: {type: apprise, url: 'slack://short-secret'}\n"
         "  wrong: {type: apprise, url: 'slack://another-secret', colour: red}\n"
         "  unset: {type: apprise, url: '${NOT_SET_AT_ALL}'}\n",
         more="  - {name: Two, when: nothing.such, notify: team}\n",
     )
-    result = shop.run("check")
+    result = harness.run("check")
     assert (result.exit_code, result.stdout) == (2, "")
-    lines = [line.removeprefix(f"{shop.config}:") for line in result.stderr.splitlines()]
+    lines = [line.removeprefix(f"{harness.config}:") for line in result.stderr.splitlines()]
     assert [line.split(": ")[0] for line in lines] == ["12:3", "13:57", "14:32", "19:23"], lines
     assert "the URL of the receiver `team` is not usable" in lines[0]
     assert "short-secret" not in result.stderr
     assert "another-secret" not in result.stderr
-    assert "not usable" not in shop.run("check", "--no-secrets").stderr
+    assert "not usable" not in harness.run("check", "--no-secrets").stderr
 
 
-def test_online_a_token_that_works_is_ok(shop: Workshop) -> None:
-    result = shop.run("check", "--online")
+def test_online_a_token_that_works_is_ok(harness: Harness) -> None:
+    result = harness.run("check", "--online")
     assert result.exit_code == 0, result.output
     assert "support (chatwoot): ok" in result.stdout
 
 
-def test_online_a_refused_token_fails_with_reason_and_remedy(shop: Workshop) -> None:
-    shop.environ["CHAT_TOKEN"] = "some-other-token"
-    result = shop.run("check", "--online")
+def test_online_a_refused_token_fails_with_reason_and_remedy(harness: Harness) -> None:
+    harness.environ["CHAT_TOKEN"] = "some-other-token"
+    result = harness.run("check", "--online")
     assert result.exit_code == 1
     assert "support (chatwoot): " in result.stdout
     assert "token" in result.stdout
     assert "some-other-token" not in result.output
 
 
-def test_online_a_provider_that_is_not_there_fails_in_words(shop: Workshop) -> None:
-    shop.chat = "http://127.0.0.1:9"
-    shop.write()
-    result = shop.run("check", "--online")
+def test_online_a_provider_that_is_not_there_fails_in_words(harness: Harness) -> None:
+    harness.chat = "http://127.0.0.1:9"
+    harness.write()
+    result = harness.run("check", "--online")
     assert result.exit_code == 1
     assert "127.0.0.1" in result.stdout
     assert not any(secret in result.output for secret in (TOKEN, SECRET_PATH, "Traceback"))

@@ -10,95 +10,95 @@ from typing import Any
 
 import anyio
 import pytest
-from workshop import NOW, SECRET_PATH, Workshop, dead, json_lines, wait_until
 
+from tests.cli.harness import NOW, SECRET_PATH, Harness, dead, json_lines, wait_until
 from watcher import control
 from watcher.records import Commit, DeliveryQuery, HistoryEntry, Settlement
 from watcher.store.sqlite import SqliteStore
 
 
-def test_deliveries_are_listed_for_people_and_programs(shop: Workshop) -> None:
-    shop.fill()
-    assert "no deliveries" in shop.run("deliveries").stderr
-    shop.fill(dead("a"), dead("b", receiver="team"), dead("c", state="pending"))
-    table = shop.run("deliveries", "--state", "dead").stdout.splitlines()
+def test_deliveries_are_listed_for_people_and_programs(harness: Harness) -> None:
+    harness.fill()
+    assert "no deliveries" in harness.run("deliveries").stderr
+    harness.fill(dead("a"), dead("b", receiver="team"), dead("c", state="pending"))
+    table = harness.run("deliveries", "--state", "dead").stdout.splitlines()
     assert len(table) == 3
     assert "HTTP 500: no" in table[1]
-    lines = json_lines(shop.run("deliveries", "--json", "--receiver", "crm").stdout)
+    lines = json_lines(harness.run("deliveries", "--json", "--receiver", "crm").stdout)
     assert [line["state"] for line in lines] == ["dead", "pending"]
     assert lines[0]["attempts"] == 10
-    assert len(json_lines(shop.run("deliveries", "--json", "--limit", "1").stdout)) == 1
+    assert len(json_lines(harness.run("deliveries", "--json", "--limit", "1").stdout)) == 1
 
 
 @pytest.mark.parametrize("by", ["id", "key", "all"])
-def test_retry_without_a_daemon_makes_dead_deliveries_pending(shop: Workshop, by: str) -> None:
+def test_retry_without_a_daemon_makes_dead_deliveries_pending(harness: Harness, by: str) -> None:
     first, second = dead("a"), dead("b")
-    shop.fill(first, second)
+    harness.fill(first, second)
     (owed,) = first.deliveries
     wanted = {"id": owed.id, "key": owed.key, "all": "--all-dead"}[by]
-    result = shop.run("deliveries", "retry", wanted, secrets=False)
+    result = harness.run("deliveries", "retry", wanted, secrets=False)
     assert result.exit_code == 0, result.output
-    pending = shop.ask(lambda store: store.deliveries(DeliveryQuery(state="pending")))
+    pending = harness.ask(lambda store: store.deliveries(DeliveryQuery(state="pending")))
     assert owed.id in {one.id for one in pending}
     assert len(pending) == (2 if by == "all" else 1)
     assert result.stdout.startswith(f"{len(pending)} deliver")
 
 
-def test_retry_of_what_is_not_dead_fails_and_says_where_to_look(shop: Workshop) -> None:
-    shop.fill(dead("a", state="pending"))
-    result = shop.run("deliveries", "retry", "no-such-id")
+def test_retry_of_what_is_not_dead_fails_and_says_where_to_look(harness: Harness) -> None:
+    harness.fill(dead("a", state="pending"))
+    result = harness.run("deliveries", "retry", "no-such-id")
     assert result.exit_code == 1
     assert "no dead delivery has the id no-such-id" in result.stderr
     assert "--state dead" in result.stderr
 
 
-def test_the_configuration_may_stand_before_or_after_retry(shop: Workshop) -> None:
-    shop.fill(dead("a"))
-    shop.config.rename(shop.folder / "other.yaml")
-    shop.config = shop.folder / "elsewhere.yaml"
-    other = ("--config", str(shop.folder / "other.yaml"))
-    assert shop.run("deliveries", *other, "retry", "--all-dead").exit_code == 0
-    assert shop.run("deliveries", "retry", "--all-dead", *other).exit_code == 0
+def test_the_configuration_may_stand_before_or_after_retry(harness: Harness) -> None:
+    harness.fill(dead("a"))
+    harness.config.rename(harness.folder / "other.yaml")
+    harness.config = harness.folder / "elsewhere.yaml"
+    other = ("--config", str(harness.folder / "other.yaml"))
+    assert harness.run("deliveries", *other, "retry", "--all-dead").exit_code == 0
+    assert harness.run("deliveries", "retry", "--all-dead", *other).exit_code == 0
 
 
-def test_retry_asks_the_running_daemon_which_sends_at_once(shop: Workshop, running: Any) -> None:
-    shop.fill(dead("a"))
+def test_retry_asks_the_running_daemon_which_sends_at_once(harness: Harness, running: Any) -> None:
+    harness.fill(dead("a"))
     with running("run") as daemon:
         daemon.wait_for("watching")
-        result = shop.run("deliveries", "retry", "--all-dead")
+        result = harness.run("deliveries", "retry", "--all-dead")
         assert (result.exit_code, result.stdout) == (0, "1 delivery is to be sent again\n")
-        assert wait_until(lambda: shop.receiver.got)[0]["data"]["test"] is True
+        assert wait_until(lambda: harness.receiver.got)[0]["data"]["test"] is True
         assert daemon.stop(signal.SIGTERM) == 0
 
 
 def test_an_order_that_waits_for_the_store_says_so_and_is_carried_out_later(
-    shop: Workshop, running: Any, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, running: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.fill(dead("a"))
+    harness.fill(dead("a"))
     with running("run") as daemon:
         daemon.wait_for("watching")
-        other = sqlite3.connect(shop.store, isolation_level=None)
+        other = sqlite3.connect(harness.store, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         daemon.wait_for("the store fails")
         monkeypatch.setattr(control, "ANSWERED_WITHIN", 0.5)
-        result = shop.run("deliveries", "retry", "--all-dead")
+        result = harness.run("deliveries", "retry", "--all-dead")
         assert result.exit_code == 1
         assert "error: the running daemon has the order, but waits for its store" in result.stderr
         assert "help: another program holds it: close that one" in result.stderr
-        assert shop.receiver.got == []
+        assert harness.receiver.got == []
         other.execute("ROLLBACK")
         other.close()
-        wait_until(lambda: shop.receiver.got)
+        wait_until(lambda: harness.receiver.got)
         assert daemon.stop(signal.SIGTERM) == 0
 
 
-def attempt(shop: Workshop, commit: Commit, *entries: tuple[str, int, str], state: Any) -> str:
+def attempt(harness: Harness, commit: Commit, *entries: tuple[str, int, str], state: Any) -> str:
     """Let attempts end with these notes, statuses and excerpts; gives the delivery's id."""
     (owed,) = commit.deliveries
-    shop.fill(commit)
+    harness.fill(commit)
 
     async def settle() -> None:
-        store = await SqliteStore.open(shop.store, owner="test")
+        store = await SqliteStore.open(harness.store, owner="test")
         try:
             for number, (note, status, excerpt) in enumerate(entries, 1):
                 await store.claim("crm", NOW, lease=timedelta(seconds=9), limit=9)
@@ -119,15 +119,15 @@ LATER = NOW + timedelta(hours=2)
 FAILED = ("HTTP 500: {", 500, '{\n  "error": "no such lead"\n}')
 
 
-def test_show_tells_request_answers_and_attempts(shop: Workshop) -> None:
+def test_show_tells_request_answers_and_attempts(harness: Harness) -> None:
     more = "headers: {X-Team: sales, X-Api-Key: hush-1, X-Other: '${CHAT_TOKEN}'}"
-    hook = f"{{type: webhook, url: '{shop.hook}', secret: whsec_aHVzaGh1c2g=, {more}}}"
-    shop.config.write_text(
-        shop.config.read_text().replace("{type: webhook, url: '" + shop.hook + "'}", hook)
+    hook = f"{{type: webhook, url: '{harness.hook}', secret: whsec_aHVzaGh1c2g=, {more}}}"
+    harness.config.write_text(
+        harness.config.read_text().replace("{type: webhook, url: '" + harness.hook + "'}", hook)
     )
-    id_ = attempt(shop, dead("a", state="pending", attempt=0, settled=None, note=""),
+    id_ = attempt(harness, dead("a", state="pending", attempt=0, settled=None, note=""),
                   ("connection refused", 0, ""), FAILED, state="dead")  # fmt: skip
-    result = shop.run("deliveries", "show", id_, secrets=False)
+    result = harness.run("deliveries", "show", id_, secrets=False)
     assert result.exit_code == 0, result.output
     out = result.stdout
     assert f"delivery {id_} to crm" in out
@@ -144,40 +144,40 @@ def test_show_tells_request_answers_and_attempts(shop: Workshop) -> None:
         assert secret not in out
 
 
-def test_show_for_programs_has_the_body_as_it_was_sent(shop: Workshop) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    shop.world.message(shop.account.conversations["1"], "Hello?")
-    assert shop.run("run", "--once").exit_code == 0
-    sent = {event["id"]: event for event in shop.receiver.got}
+def test_show_for_programs_has_the_body_as_it_was_sent(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    harness.world.message(harness.account.conversations["1"], "Hello?")
+    assert harness.run("run", "--once").exit_code == 0
+    sent = {event["id"]: event for event in harness.receiver.got}
     id_ = next(iter(sent))
-    (line,) = json_lines(shop.run("deliveries", "show", "--json", id_).stdout)
+    (line,) = json_lines(harness.run("deliveries", "show", "--json", id_).stdout)
     assert json.loads(line["sent"]["body"]) == sent[id_]
-    assert line["sent"]["body"].encode() in shop.receiver.bodies
+    assert line["sent"]["body"].encode() in harness.receiver.bodies
     assert line["sent"]["headers"]["webhook-id"] == id_
     assert line["state"] == "delivered"
 
 
-def test_show_finds_by_event_and_by_key_and_says_what_it_does_not_find(shop: Workshop) -> None:
+def test_show_finds_by_event_and_by_key_and_says_what_it_does_not_find(harness: Harness) -> None:
     first, second = dead("a"), dead("a", receiver="team")
-    shop.fill(
+    harness.fill(
         Commit("support", events=first.events, deliveries=(*first.deliveries, *second.deliveries))
     )
     (one,), (other,) = first.deliveries, second.deliveries
-    both = shop.run("deliveries", "show", one.event.id).stdout
+    both = harness.run("deliveries", "show", one.event.id).stdout
     assert f"delivery {one.id} to crm" in both
     assert f"delivery {other.id} to team" in both
     assert "no longer configured" in both
-    assert len(json_lines(shop.run("deliveries", "show", "--json", other.key).stdout)) == 1
-    missing = shop.run("deliveries", "show", "nothing")
+    assert len(json_lines(harness.run("deliveries", "show", "--json", other.key).stdout)) == 1
+    missing = harness.run("deliveries", "show", "nothing")
     assert missing.exit_code == 1
     assert "there is no delivery nothing" in missing.stderr
 
 
-def test_show_gives_texts_what_the_receiver_may_see(shop: Workshop) -> None:
-    shop.write(receivers="  team: {type: apprise, url: 'json://a', redact: [contact.name]}\n")
+def test_show_gives_texts_what_the_receiver_may_see(harness: Harness) -> None:
+    harness.write(receivers="  team: {type: apprise, url: 'json://a', redact: [contact.name]}\n")
     (owed,) = dead("a", receiver="team").deliveries
-    shop.fill(dead("a", receiver="team"))
-    out = shop.run("deliveries", "show", owed.id).stdout
+    harness.fill(dead("a", receiver="team"))
+    out = harness.run("deliveries", "show", owed.id).stdout
     assert "message (with today's templates)" in out
     assert "New message from" in out
     assert "Inbox Watcher Test" not in out.partition("message (with")[2]
@@ -198,7 +198,7 @@ def test_show_gives_texts_what_the_receiver_may_see(shop: Workshop) -> None:
     ],
 )
 def test_filters_choose_what_is_listed_and_sent_again(
-    shop: Workshop, filters: tuple[str, ...], ids: str
+    harness: Harness, filters: tuple[str, ...], ids: str
 ) -> None:
     commits = {
         "a": dead("a", created=NOW - timedelta(hours=3)),
@@ -208,18 +208,18 @@ def test_filters_choose_what_is_listed_and_sent_again(
         "e": dead("e", state="pending", attempt=0, due=LATER, settled=None),
         "f": dead("f", state="delivered"),
     }
-    shop.fill(*commits.values())
+    harness.fill(*commits.values())
     by_id = {commit.deliveries[0].id: mark for mark, commit in commits.items()}
     chosen = filters if "--state" in filters or not filters else (*filters, "--state", "dead")
-    listed = json_lines(shop.run("deliveries", "--json", *chosen).stdout)
+    listed = json_lines(harness.run("deliveries", "--json", *chosen).stdout)
     names = "".join(sorted(by_id[line["id"]] for line in listed))
     assert names == (ids if filters != ("--state", "pending") else "de")
     if filters:
-        result = shop.run("deliveries", "retry", *filters)
+        result = harness.run("deliveries", "retry", *filters)
         assert result.exit_code == 0, result.output
         told = result.stdout if ids else result.stderr
         assert told.startswith(f"{len(ids)} deliver" if ids else "there is nothing to send again")
-        pending = shop.ask(lambda store: store.deliveries(DeliveryQuery(state="pending")))
+        pending = harness.ask(lambda store: store.deliveries(DeliveryQuery(state="pending")))
         due = {by_id[one.id] for one in pending if one.due < LATER}
         assert due == set(ids)
 
@@ -227,69 +227,71 @@ def test_filters_choose_what_is_listed_and_sent_again(
 @pytest.mark.parametrize(
     "arguments", [(), ("x", "--all-dead"), ("x", "--rule", "r"), ("--all-dead", "--since", "1h")]
 )
-def test_retry_wants_one_way_of_choosing(shop: Workshop, arguments: tuple[str, ...]) -> None:
-    shop.fill()
-    result = shop.run("deliveries", "retry", *arguments)
+def test_retry_wants_one_way_of_choosing(harness: Harness, arguments: tuple[str, ...]) -> None:
+    harness.fill()
+    result = harness.run("deliveries", "retry", *arguments)
     assert result.exit_code == 2
     assert "one of the three" in " ".join(result.stderr.split())
 
 
-def test_retry_tells_what_was_due_already_and_that_there_is_nothing(shop: Workshop) -> None:
-    nothing = shop.run("deliveries", "retry", "--all-dead")
+def test_retry_tells_what_was_due_already_and_that_there_is_nothing(harness: Harness) -> None:
+    nothing = harness.run("deliveries", "retry", "--all-dead")
     assert (nothing.exit_code, nothing.stdout) == (0, ""), nothing.output
     assert nothing.stderr == "there is nothing to send again\n"
     due = dead("a", state="pending", attempt=2, due=NOW - timedelta(hours=1), settled=None)
-    shop.fill(due, dead("b"))
+    harness.fill(due, dead("b"))
     ids = [commit.deliveries[0].id for commit in (due, dead("b"))]
-    told = shop.run("deliveries", "retry", *ids).stdout.splitlines()
+    told = harness.run("deliveries", "retry", *ids).stdout.splitlines()
     assert told == ["1 delivery is to be sent again", "1 delivery is due already"]
-    assert shop.run("deliveries", "retry", ids[0]).stdout == "1 delivery is due already\n"
+    assert harness.run("deliveries", "retry", ids[0]).stdout == "1 delivery is due already\n"
 
 
-def test_retry_of_one_that_waits_for_its_first_time_is_refused(shop: Workshop) -> None:
+def test_retry_of_one_that_waits_for_its_first_time_is_refused(harness: Harness) -> None:
     waits = dead("a", state="pending", attempt=0, settled=None, due=LATER)
-    shop.fill(waits)
-    assert shop.run("deliveries", "retry", waits.deliveries[0].id).exit_code == 1
+    harness.fill(waits)
+    assert harness.run("deliveries", "retry", waits.deliveries[0].id).exit_code == 1
 
 
-def test_every_attempt_of_what_a_receiver_may_see_has_the_same_bytes(shop: Workshop) -> None:
-    shown = "{type: webhook, url: '" + shop.hook + "', redact: [contact.name, last_message.text]}"
-    shop.write(
+def test_every_attempt_of_what_a_receiver_may_see_has_the_same_bytes(harness: Harness) -> None:
+    shown = (
+        "{type: webhook, url: '" + harness.hook + "', redact: [contact.name, last_message.text]}"
+    )
+    harness.write(
         receivers=f"  web: {shown}\n", more="  - {name: W, when: conversation.*, notify: web}\n"
     )
-    assert shop.run("run", "--once").exit_code == 0
-    shop.world.message(shop.account.conversations["1"], "the text of a person")
-    shop.receiver.status = 503
-    shop.receiver.says = "busy, come back"
-    assert shop.run("run", "--once").exit_code == 1
-    first = sorted(shop.receiver.bodies)
-    shop.receiver.bodies.clear()
-    shop.receiver.status = 200
-    waiting = len(json_lines(shop.run("deliveries", "--json", "--state", "pending").stdout))
-    result = shop.run("deliveries", "retry", "--state", "pending")
+    assert harness.run("run", "--once").exit_code == 0
+    harness.world.message(harness.account.conversations["1"], "the text of a person")
+    harness.receiver.status = 503
+    harness.receiver.says = "busy, come back"
+    assert harness.run("run", "--once").exit_code == 1
+    first = sorted(harness.receiver.bodies)
+    harness.receiver.bodies.clear()
+    harness.receiver.status = 200
+    waiting = len(json_lines(harness.run("deliveries", "--json", "--state", "pending").stdout))
+    result = harness.run("deliveries", "retry", "--state", "pending")
     assert result.stdout.startswith(f"{len(first)} deliver"), result.output
-    assert shop.run("run", "--once").exit_code == 0
-    assert set(first) < set(shop.receiver.bodies)
-    assert len(shop.receiver.bodies) == waiting
-    redacted = [body for body in shop.receiver.bodies if b'"redacted"' in body]
+    assert harness.run("run", "--once").exit_code == 0
+    assert set(first) < set(harness.receiver.bodies)
+    assert len(harness.receiver.bodies) == waiting
+    redacted = [body for body in harness.receiver.bodies if b'"redacted"' in body]
     assert redacted
     assert not any(b"the text of a person" in body for body in redacted)
     (line,) = json_lines(
-        shop.run("deliveries", "show", "--json", json.loads(redacted[0])["id"] + "/web").stdout
+        harness.run("deliveries", "show", "--json", json.loads(redacted[0])["id"] + "/web").stdout
     )
     assert [(one["kind"], one["status"], one["excerpt"]) for one in line["history"]] == [
         ("attempt", 503, "busy, come back"), ("retried", None, ""), ("attempt", 200, "busy, come back"),
     ]  # fmt: skip
 
 
-def test_show_of_a_digest_has_all_that_waits_for_it_or_went_out_with_it(shop: Workshop) -> None:
+def test_show_of_a_digest_has_all_that_waits_for_it_or_went_out_with_it(harness: Harness) -> None:
     waits: dict[str, Any] = {"state": "pending", "attempt": 0, "settled": None, "due": LATER}
     digest: dict[str, Any] = {"kind": "digest", "batch": "Everything|crm|12:00"}
     one, other = dead("a", **waits, **digest), dead("b", **waits, **digest)
     went, along = (dead(mark, kind="digest", batch="x", message="the-digest") for mark in "cd")
-    shop.fill(one, other, went, along, dead("e", **waits, kind="digest", batch="another"))
+    harness.fill(one, other, went, along, dead("e", **waits, kind="digest", batch="another"))
     for asked, both in ((one.deliveries[0].id, (one, other)), ("the-digest", (went, along))):
-        (line,) = json_lines(shop.run("deliveries", "show", "--json", asked).stdout)
+        (line,) = json_lines(harness.run("deliveries", "show", "--json", asked).stdout)
         body = json.loads(line["sent"]["body"])
         assert body["type"] == "watcher.digest"
         assert [each["id"] for each in body["data"]["events"]] == [c.events[0].id for c in both]

@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from workshop import NOW, Workshop, json_lines
 
+from tests.cli.harness import NOW, Harness, json_lines
 from watcher.cli.send_test import sample
 from watcher.model import Event
 from watcher.records import Commit
@@ -34,13 +34,13 @@ EVENTS = (
 
 
 @pytest.fixture
-def log(shop: Workshop) -> Workshop:
+def log(harness: Harness) -> Harness:
     """A store with four events."""
-    shop.fill(Commit("support", events=EVENTS))
-    return shop
+    harness.fill(Commit("support", events=EVENTS))
+    return harness
 
 
-def test_json_gives_the_exact_objects_that_receivers_get(log: Workshop) -> None:
+def test_json_gives_the_exact_objects_that_receivers_get(log: Harness) -> None:
     result = log.run("events", "--json", secrets=False)
     assert result.exit_code == 0
     assert json_lines(result.stdout) == [event.to_plain() for event in EVENTS]
@@ -58,35 +58,35 @@ def test_json_gives_the_exact_objects_that_receivers_get(log: Workshop) -> None:
         (["--since", "1m"], []),
     ],
 )
-def test_each_option_narrows_the_log(log: Workshop, options: list[str], left: list[int]) -> None:
+def test_each_option_narrows_the_log(log: Harness, options: list[str], left: list[int]) -> None:
     shown = json_lines(log.run("events", "--json", *options).stdout)
     assert [one["id"] for one in shown] == [EVENTS[number].id for number in left]
 
 
-def test_people_get_a_line_per_event(log: Workshop) -> None:
+def test_people_get_a_line_per_event(log: Harness) -> None:
     lines = log.run("events").stdout.splitlines()
     assert len(lines) == len(EVENTS)
     assert "source.failing  support  HTTP 500" in lines[2]
     assert "Inbox Watcher Test  unread: no → yes" in lines[3]
 
 
-def test_a_name_from_outside_cannot_steer_the_terminal(shop: Workshop) -> None:
+def test_a_name_from_outside_cannot_steer_the_terminal(harness: Harness) -> None:
     data = {**EVENTS[0].data, "changes": {"status": {"before": "\x1b[2J", "after": "a\nb"}}}
-    shop.fill(Commit("support", events=(recorded("e", data=data),)))
-    shown = shop.run("events").stdout
+    harness.fill(Commit("support", events=(recorded("e", data=data),)))
+    shown = harness.run("events").stdout
     assert "\x1b" not in shown
     assert shown.count("\n") == 1
 
 
-def test_without_a_store_it_says_what_to_start(shop: Workshop) -> None:
-    result = shop.run("events")
+def test_without_a_store_it_says_what_to_start(harness: Harness) -> None:
+    result = harness.run("events")
     assert result.exit_code == 1
     cause, remedy = result.stderr.splitlines()
-    assert cause == f"error: there is no store at {shop.store}"
+    assert cause == f"error: there is no store at {harness.store}"
     assert remedy.startswith("help: start `inbox-watcher run`")
 
 
-def test_following_shows_what_comes_until_ctrl_c(log: Workshop, running: Any) -> None:
+def test_following_shows_what_comes_until_ctrl_c(log: Harness, running: Any) -> None:
     with running("events", "--follow", "--json", "--type", "conversation.*") as follower:
         follower.wait_for(EVENTS[3].id)
         late = [recorded(f"late {number}", time=NOW) for number in range(3)]
@@ -101,7 +101,7 @@ def test_following_shows_what_comes_until_ctrl_c(log: Workshop, running: Any) ->
     assert follower.err == []
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(log: Workshop) -> None:
+def test_a_reader_that_has_seen_enough_is_no_error(log: Harness) -> None:
     pipe = f"{sys.executable} -m watcher events --json | head -n 1"
     environ = {**os.environ, "INBOX_WATCHER_CONFIG": str(log.config)}
     done = subprocess.run(

@@ -9,9 +9,9 @@ import sys
 import jsonschema
 import pytest
 from typer.testing import CliRunner
-from workshop import Workshop
 
 import watcher
+from tests.cli.harness import Harness
 from watcher.cli import app
 
 COMMANDS = (
@@ -56,9 +56,9 @@ def test_each_command_has_a_sentence_and_help_for_each_option(command: tuple[str
     ],
 )
 def test_wrong_usage_exits_2_and_says_what_was_meant(
-    shop: Workshop, arguments: list[str], words: str
+    harness: Harness, arguments: list[str], words: str
 ) -> None:
-    result = shop.run(*arguments)
+    result = harness.run(*arguments)
     assert result.exit_code == 2, result.output
     assert words in result.stderr
     assert "Traceback" not in result.output

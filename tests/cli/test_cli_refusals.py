@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from workshop import TOKEN, Workshop, json_lines
+
+from tests.cli.harness import TOKEN, Harness, json_lines
 
 CHATWOOT = "provider: chatwoot\n    account_id: 3"
 HIGHLEVEL = "provider: highlevel\n    location_id: loc"
@@ -72,7 +73,7 @@ REFUSALS: list[tuple[str, int, Any, str, str]] = [
 
 @pytest.mark.parametrize(("source", "status", "body", "cause", "remedy"), REFUSALS)
 def test_a_refusal_says_which_it_is_and_what_to_do(
-    shop: Workshop, source: str, status: int, body: Any, cause: str, remedy: str
+    harness: Harness, source: str, status: int, body: Any, cause: str, remedy: str
 ) -> None:
     async def refuse(_request: Request) -> Response:
         if isinstance(body, str):
@@ -80,20 +81,20 @@ def test_a_refusal_says_which_it_is_and_what_to_do(
         return Response(json.dumps(body), status, media_type="application/json")
 
     methods = ["GET", "POST"]
-    origin = shop.serve(Starlette(routes=[Route("/{path:path}", refuse, methods=methods)]))
-    shop.write_sources(
+    origin = harness.serve(Starlette(routes=[Route("/{path:path}", refuse, methods=methods)]))
+    harness.write_sources(
         f"  support:\n    {source}\n    base_url: {origin}\n    token: ${{CHAT_TOKEN}}\n"
     )
-    check = shop.run("check", "--online")
+    check = harness.run("check", "--online")
     assert check.exit_code == 1
     assert cause in check.stdout
     assert remedy in check.stdout
 
-    assert shop.run("run", "--once").exit_code == 1
-    told = shop.run("status")
+    assert harness.run("run", "--once").exit_code == 1
+    told = harness.run("status")
     assert cause in told.stdout
     assert remedy in told.stdout
-    (event,) = json_lines(shop.run("events", "--type", "source.failing", "--json").stdout)
+    (event,) = json_lines(harness.run("events", "--type", "source.failing", "--json").stdout)
     assert cause in event["data"]["reason"]
     assert remedy in event["data"]["remedy"]
     assert not any(TOKEN in each.output for each in (check, told))

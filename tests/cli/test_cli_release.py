@@ -7,8 +7,8 @@ import signal
 from typing import Any
 
 import pytest
-from workshop import NOW, Workshop, remembered
 
+from tests.cli.harness import NOW, Harness, remembered
 from watcher.model import Contact, Conversation, Snapshot
 from watcher.records import Commit, EventQuery, Hold
 
@@ -25,49 +25,49 @@ HELD = Commit(
 )
 
 
-def test_release_shows_the_evidence(shop: Workshop) -> None:
-    shop.fill(HELD)
-    result = shop.run("release", "support", secrets=False)
+def test_release_shows_the_evidence(harness: Harness) -> None:
+    harness.fill(HELD)
+    result = harness.run("release", "support", secrets=False)
     assert result.exit_code == 0, result.output
     assert "a complete sweep lacks 30 of 40" in result.stdout
     assert "c00           Ann Smith" in result.stdout
     assert "c19" in result.stdout
     assert "c20" not in result.stdout
     assert "and 10 more" in result.stdout
-    assert shop.ask(lambda store: store.source("support")).hold == HOLD
+    assert harness.ask(lambda store: store.source("support")).hold == HOLD
 
 
-def test_release_of_nothing_says_so(shop: Workshop) -> None:
-    shop.fill(Commit("support", remembered()))
-    assert shop.run("release", "support").exit_code == 0
-    result = shop.run("release", "support", "--accept")
+def test_release_of_nothing_says_so(harness: Harness) -> None:
+    harness.fill(Commit("support", remembered()))
+    assert harness.run("release", "support").exit_code == 0
+    result = harness.run("release", "support", "--accept")
     assert result.exit_code == 1
     assert "nothing is held for support" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["--accept", "--discard"])
 def test_release_without_a_daemon_decides_and_lets_a_sweep_follow(
-    shop: Workshop, option: str
+    harness: Harness, option: str
 ) -> None:
-    shop.fill(HELD)
-    result = shop.run("release", "support", option, secrets=False)
+    harness.fill(HELD)
+    result = harness.run("release", "support", option, secrets=False)
     assert result.exit_code == 0, result.output
-    state = shop.ask(lambda store: store.source("support"))
+    state = harness.ask(lambda store: store.source("support"))
     assert state.hold is None
     assert state.swept is None
     assert state.suspects == (HOLD.ids if option == "--accept" else ())
-    (event,) = shop.ask(lambda store: store.events(EventQuery(type="source.released")))
+    (event,) = harness.ask(lambda store: store.events(EventQuery(type="source.released")))
     assert event.event.data["source"] == "support"
 
 
-def test_release_is_carried_out_by_the_running_daemon(shop: Workshop, running: Any) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    state = shop.ask(lambda store: store.source("support"))
+def test_release_is_carried_out_by_the_running_daemon(harness: Harness, running: Any) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    state = harness.ask(lambda store: store.source("support"))
     held = Commit("support", dataclasses.replace(state, hold=HOLD))
-    shop.fill(held)
+    harness.fill(held)
     with running("run") as daemon:
         daemon.wait_for("watching")
-        result = shop.run("release", "support", "--discard")
+        result = harness.run("release", "support", "--discard")
         assert result.exit_code == 0, result.output
-        assert shop.run("release", "support").stderr == "nothing is held for support\n"
+        assert harness.run("release", "support").stderr == "nothing is held for support\n"
         assert daemon.stop(signal.SIGTERM) == 0

@@ -6,16 +6,16 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from workshop import TOKEN, Workshop, wait_until
+from tests.cli.harness import TOKEN, Harness, wait_until
 
 MORE = "  - {name: Once more, when: conversation.archived, notify: crm}\n"
 
 
-def test_the_command_takes_up_a_new_rule_and_says_so(shop: Workshop, running: Any) -> None:
+def test_the_command_takes_up_a_new_rule_and_says_so(harness: Harness, running: Any) -> None:
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        shop.write(more=MORE)
-        told = shop.run("reload")
+        harness.write(more=MORE)
+        told = harness.run("reload")
         assert told.exit_code == 0, told.stderr
         assert told.stdout.splitlines() == [
             "sources: as before",
@@ -23,59 +23,61 @@ def test_the_command_takes_up_a_new_rule_and_says_so(shop: Workshop, running: An
             "rules: added Once more",
             "silences: as before",
         ]
-        with shop.config.open("a") as file:
+        with harness.config.open("a") as file:
             file.write(
                 "silences:\n  - {name: Move, match: 'true', reason: moving, until: 2100-01-01}\n"
             )
-        assert shop.run("reload").stdout.splitlines()[2:] == [
+        assert harness.run("reload").stdout.splitlines()[2:] == [
             "rules: as before",
             "silences: added Move",
         ]
         assert daemon.stop(signal.SIGTERM) == 0
 
 
-def test_a_hangup_does_the_same_and_the_daemon_goes_on(shop: Workshop, running: Any) -> None:
+def test_a_hangup_does_the_same_and_the_daemon_goes_on(harness: Harness, running: Any) -> None:
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        shop.write(more=MORE)
+        harness.write(more=MORE)
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for("added Once more")
-        shop.world.message(shop.account.conversations["1"], "Still watched?")
-        wait_until(lambda: shop.receiver.got)
+        harness.world.message(harness.account.conversations["1"], "Still watched?")
+        wait_until(lambda: harness.receiver.got)
         assert daemon.stop(signal.SIGTERM) == 0
 
 
 def test_a_broken_configuration_is_refused_by_the_command_and_by_a_hangup(
-    shop: Workshop, running: Any
+    harness: Harness, running: Any
 ) -> None:
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        shop.write(more="    colour: red\n")
-        told = shop.run("reload")
+        harness.write(more="    colour: red\n")
+        told = harness.run("reload")
         assert told.exit_code == 2
-        assert f"{shop.config}:16:" in told.stderr
+        assert f"{harness.config}:16:" in told.stderr
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for("the new configuration is refused; the old goes on")
-        shop.world.message(shop.account.conversations["1"], "Still watched?")
-        wait_until(lambda: shop.receiver.got)
+        harness.world.message(harness.account.conversations["1"], "Still watched?")
+        wait_until(lambda: harness.receiver.got)
         assert daemon.stop(signal.SIGTERM) == 0
     assert TOKEN not in "".join(daemon.err)
 
 
 def test_what_only_the_daemon_sees_is_wrong_is_refused_by_the_daemon(
-    shop: Workshop, running: Any
+    harness: Harness, running: Any
 ) -> None:
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        shop.config.write_text(shop.config.read_text().replace("CHAT_TOKEN", "NOT_SET_ANYWHERE"))
-        told = shop.run("reload")
+        harness.config.write_text(
+            harness.config.read_text().replace("CHAT_TOKEN", "NOT_SET_ANYWHERE")
+        )
+        told = harness.run("reload")
         assert told.exit_code == 2
         assert "NOT_SET_ANYWHERE is not set" in told.stderr
         assert "error: the daemon refused the configuration; the old one goes on" in told.stderr
         assert daemon.stop(signal.SIGTERM) == 0
 
 
-def test_without_a_daemon_there_is_nothing_to_reload(shop: Workshop, tmp_path: Path) -> None:
-    told = shop.run("reload")
+def test_without_a_daemon_there_is_nothing_to_reload(harness: Harness, tmp_path: Path) -> None:
+    told = harness.run("reload")
     assert told.exit_code == 1
-    assert f"error: no daemon runs on {shop.store}" in told.stderr
+    assert f"error: no daemon runs on {harness.store}" in told.stderr

@@ -8,35 +8,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import SECRET_PATH, TOKEN, Workshop, json_lines, wait_until
 
+from tests.cli.harness import SECRET_PATH, TOKEN, Harness, json_lines, wait_until
 from watcher.records import DeliveryQuery, EventQuery
 from watcher.simulator import Conversation
 from watcher.store.sqlite import read_lock
 
 
-def one(shop: Workshop) -> Conversation:
+def one(harness: Harness) -> Conversation:
     """Give one of the account's conversations."""
-    return shop.account.conversations["1"]
+    return harness.account.conversations["1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_daemon_delivers_and_a_signal_ends_it_with_status_0(
-    shop: Workshop, running: Any, number: signal.Signals
+    harness: Harness, running: Any, number: signal.Signals
 ) -> None:
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        shop.world.message(one(shop), "Is the blue one in stock?")
-        wait_until(lambda: shop.receiver.got)
+        harness.world.message(one(harness), "Is the blue one in stock?")
+        wait_until(lambda: harness.receiver.got)
         assert daemon.stop(number) == 0
-    assert shop.receiver.got[0]["subject"] == "1"
+    assert harness.receiver.got[0]["subject"] == "1"
     said = "".join(daemon.out + daemon.err)
     assert '"stopped"' in said
     assert not any(word in said for word in ("Traceback", TOKEN, SECRET_PATH, "blue one"))
-    assert read_lock(shop.store) is None
+    assert read_lock(harness.store) is None
 
 
-def test_a_second_daemon_is_refused_in_two_lines(shop: Workshop, running: Any) -> None:
+def test_a_second_daemon_is_refused_in_two_lines(harness: Harness, running: Any) -> None:
     with running("run") as first:
         first.wait_for("watching")
         with running("run") as second:
@@ -48,10 +48,10 @@ def test_a_second_daemon_is_refused_in_two_lines(shop: Workshop, running: Any) -
         assert first.stop(signal.SIGTERM) == 0
 
 
-def test_an_address_that_is_taken_is_told_with_its_name(shop: Workshop, running: Any) -> None:
+def test_an_address_that_is_taken_is_told_with_its_name(harness: Harness, running: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        shop.write(server=f"{{listen: '{address}'}}")
+        harness.write(server=f"{{listen: '{address}'}}")
         with running("run") as daemon:
             assert daemon.end() == 1
     assert f"error: {address} cannot be listened on" in "".join(daemon.err)
@@ -59,127 +59,127 @@ def test_an_address_that_is_taken_is_told_with_its_name(shop: Workshop, running:
 
 
 def test_a_broken_configuration_exits_2_before_anything_begins(
-    shop: Workshop, running: Any
+    harness: Harness, running: Any
 ) -> None:
-    shop.write(more="    colour: red\n")
+    harness.write(more="    colour: red\n")
     with running("run") as daemon:
         assert daemon.end() == 2
-    assert f"{shop.config}:16:" in "".join(daemon.err)
-    assert not shop.store.exists()
+    assert f"{harness.config}:16:" in "".join(daemon.err)
+    assert not harness.store.exists()
 
 
-def test_a_store_that_cannot_be_is_a_failure_in_words(shop: Workshop) -> None:
-    shop.store = Path("/nowhere/at/all.db")
-    shop.write()
-    result = shop.run("run", "--once")
+def test_a_store_that_cannot_be_is_a_failure_in_words(harness: Harness) -> None:
+    harness.store = Path("/nowhere/at/all.db")
+    harness.write()
+    result = harness.run("run", "--once")
     assert result.exit_code == 1
     assert "error: the directory /nowhere/at does not exist" in result.stderr
     assert "help: create it or change `store`" in result.stderr
 
 
-def test_warnings_are_logged_once(shop: Workshop) -> None:
-    shop.write(receivers=f"  spare: {{type: webhook, url: '{shop.hook}'}}\n")
-    result = shop.run("run", "--once")
+def test_warnings_are_logged_once(harness: Harness) -> None:
+    harness.write(receivers=f"  spare: {{type: webhook, url: '{harness.hook}'}}\n")
+    result = harness.run("run", "--once")
     assert result.exit_code == 0, result.output
     warnings = [line for line in json_lines(result.stderr) if line["level"] == "warning"]
     assert [("spare" in line["problem"]) for line in warnings] == [True]
 
 
-def test_once_reads_the_baseline_then_delivers_then_has_nothing_to_do(shop: Workshop) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    assert shop.receiver.got == []
-    shop.world.message(one(shop), "Hello?")
-    assert shop.run("run", "--once").exit_code == 0
-    assert {event["subject"] for event in shop.receiver.got} == {"1"}
-    count = len(shop.receiver.got)
-    assert shop.run("run", "--once").exit_code == 0
-    assert len(shop.receiver.got) == count
+def test_once_reads_the_baseline_then_delivers_then_has_nothing_to_do(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    assert harness.receiver.got == []
+    harness.world.message(one(harness), "Hello?")
+    assert harness.run("run", "--once").exit_code == 0
+    assert {event["subject"] for event in harness.receiver.got} == {"1"}
+    count = len(harness.receiver.got)
+    assert harness.run("run", "--once").exit_code == 0
+    assert len(harness.receiver.got) == count
 
 
-def test_once_exits_1_when_a_source_failed(shop: Workshop) -> None:
-    shop.environ["CHAT_TOKEN"] = "some-other-token"
-    result = shop.run("run", "--once")
+def test_once_exits_1_when_a_source_failed(harness: Harness) -> None:
+    harness.environ["CHAT_TOKEN"] = "some-other-token"
+    result = harness.run("run", "--once")
     assert result.exit_code == 1
     assert "some-other-token" not in result.output
 
 
-def test_once_exits_1_when_a_receiver_failed(shop: Workshop) -> None:
-    shop.run("run", "--once")
-    shop.receiver.status = 500
-    shop.world.message(one(shop), "Hello?")
-    result = shop.run("run", "--once")
+def test_once_exits_1_when_a_receiver_failed(harness: Harness) -> None:
+    harness.run("run", "--once")
+    harness.receiver.status = 500
+    harness.world.message(one(harness), "Hello?")
+    result = harness.run("run", "--once")
     assert result.exit_code == 1
     assert SECRET_PATH not in result.output
 
 
-def test_a_dry_run_shows_what_would_go_out_and_neither_sends_nor_saves(shop: Workshop) -> None:
-    shop.run("run", "--once")
-    before = shop.ask(lambda store: store.events(EventQuery()))
-    shop.world.message(one(shop), "Is the blue one in stock?")
-    first = shop.run("run", "--once", "--dry-run")
+def test_a_dry_run_shows_what_would_go_out_and_neither_sends_nor_saves(harness: Harness) -> None:
+    harness.run("run", "--once")
+    before = harness.ask(lambda store: store.events(EventQuery()))
+    harness.world.message(one(harness), "Is the blue one in stock?")
+    first = harness.run("run", "--once", "--dry-run")
     assert first.exit_code == 0, first.output
     assert (
         "would send conversation.unread to crm by the rule 'Everything to the CRM'" in first.stdout
     )
     assert "Is the blue one in stock?" in first.stdout
-    assert shop.receiver.got == []
-    assert shop.ask(lambda store: store.events(EventQuery())) == before
-    assert shop.ask(lambda store: store.deliveries(DeliveryQuery())) == []
-    second = shop.run("run", "--once", "--dry-run")
+    assert harness.receiver.got == []
+    assert harness.ask(lambda store: store.events(EventQuery())) == before
+    assert harness.ask(lambda store: store.deliveries(DeliveryQuery())) == []
+    second = harness.run("run", "--once", "--dry-run")
     assert second.stdout.count("would send") == first.stdout.count("would send") > 0
 
 
-def test_a_dry_run_shows_texts_to_receivers_of_texts(shop: Workshop) -> None:
-    shop.write(
+def test_a_dry_run_shows_texts_to_receivers_of_texts(harness: Harness) -> None:
+    harness.write(
         receivers="  team: {type: apprise, url: 'json://127.0.0.1:9/'}\n",
         more="  - name: Tell\n    when: conversation.unread\n    notify: team\n"
         "    message: {title: 'New: {{ conversation.contact.name }}', body: Look}\n",
     )
-    shop.run("run", "--once")
-    shop.world.message(one(shop), "Hello?")
-    result = shop.run("run", "--once", "--dry-run")
-    name = one(shop).state.contact.name
+    harness.run("run", "--once")
+    harness.world.message(one(harness), "Hello?")
+    result = harness.run("run", "--once", "--dry-run")
+    name = one(harness).state.contact.name
     assert "would send conversation.unread to team by the rule 'Tell':" in result.stdout
     assert f"    New: {name}\n    Look\n" in result.stdout
 
 
-def test_a_dry_run_of_a_watcher_that_never_ran_leaves_no_file(shop: Workshop) -> None:
-    result = shop.run("run", "--once", "--dry-run")
+def test_a_dry_run_of_a_watcher_that_never_ran_leaves_no_file(harness: Harness) -> None:
+    result = harness.run("run", "--once", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "source.baselined" in result.stdout
-    assert [path.name for path in shop.folder.iterdir()] == ["watcher.yaml"]
+    assert [path.name for path in harness.folder.iterdir()] == ["watcher.yaml"]
 
 
-def test_a_dry_run_works_beside_the_daemon_until_a_signal(shop: Workshop, running: Any) -> None:
+def test_a_dry_run_works_beside_the_daemon_until_a_signal(harness: Harness, running: Any) -> None:
     with running("run", "--dry-run") as rehearsal:
         rehearsal.wait_for("baseline done")  # a copy of the daemon's store would have one already
         with running("run") as daemon:
             daemon.wait_for("baseline done")
-            beside = shop.run("run", "--once", "--dry-run")
+            beside = harness.run("run", "--once", "--dry-run")
             assert beside.exit_code == 0, beside.output
             assert "baseline done" not in beside.output, (
                 "it begins from a copy of the daemon's store"
             )
-            shop.world.message(one(shop), "Hello?")
+            harness.world.message(one(harness), "Hello?")
             rehearsal.wait_for("would send conversation.unread to crm")
-            wait_until(lambda: shop.receiver.got)
+            wait_until(lambda: harness.receiver.got)
             assert rehearsal.stop(signal.SIGTERM) == 0
             assert daemon.stop(signal.SIGTERM) == 0
-    ids = [event["id"] for event in shop.receiver.got]
+    ids = [event["id"] for event in harness.receiver.got]
     assert len(ids) == len(set(ids))
 
 
 def test_an_internal_error_is_one_line_and_the_traceback_on_wish(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_arguments: object, **_more: object) -> None:
         raise RuntimeError(f"the token is {TOKEN}")
 
     monkeypatch.setattr("watcher.daemon.serving.run", broken)
-    quiet = shop.run("run")
+    quiet = harness.run("run")
     assert quiet.exit_code == 1
     assert "internal error: RuntimeError" in quiet.stderr
     assert "Traceback" not in quiet.stderr
-    loud = shop.run("run", "--log-level", "debug")
+    loud = harness.run("run", "--log-level", "debug")
     assert "Traceback" in loud.stderr
     assert TOKEN not in quiet.output + loud.output

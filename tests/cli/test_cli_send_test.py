@@ -5,22 +5,22 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from workshop import SECRET_PATH, Workshop, wait_until
+from tests.cli.harness import SECRET_PATH, Harness, wait_until
 
 
-def test_send_test_sends_a_marked_sample_and_shows_the_answer(shop: Workshop) -> None:
-    results = [shop.run("send-test", "crm") for _ in range(2)]
+def test_send_test_sends_a_marked_sample_and_shows_the_answer(harness: Harness) -> None:
+    results = [harness.run("send-test", "crm") for _ in range(2)]
     assert [result.exit_code for result in results] == [0, 0]
     assert results[0].stdout.startswith("crm: ok after ")
     assert "HTTP 200: thanks" in results[0].stdout
-    assert [event["data"]["test"] for event in shop.receiver.got] == [True, True]
-    assert len({event["id"] for event in shop.receiver.got}) == 2
-    assert not shop.store.exists()
+    assert [event["data"]["test"] for event in harness.receiver.got] == [True, True]
+    assert len({event["id"] for event in harness.receiver.got}) == 2
+    assert not harness.store.exists()
 
 
-def test_send_test_fails_with_what_the_other_side_said(shop: Workshop) -> None:
-    shop.receiver.status = 500
-    result = shop.run("send-test", "crm")
+def test_send_test_fails_with_what_the_other_side_said(harness: Harness) -> None:
+    harness.receiver.status = 500
+    result = harness.run("send-test", "crm")
     assert result.exit_code == 1
     assert "crm: failed after" in result.stdout
     assert "HTTP 500: no" in result.stdout
@@ -28,16 +28,16 @@ def test_send_test_fails_with_what_the_other_side_said(shop: Workshop) -> None:
 
 
 def test_send_test_shows_the_beginning_of_the_answer_without_what_it_quotes(
-    shop: Workshop,
+    harness: Harness,
 ) -> None:
-    shop.receiver.status = 422
-    shop.receiver.says = (
+    harness.receiver.status = 422
+    harness.receiver.says = (
         f'{{\n  "error": "no lead",\n  "you": "{SECRET_PATH} hush-7"\n}}' + "x" * 600
     )
-    shop.write(
-        receivers=f"  web: {{type: webhook, url: '{shop.hook}', headers: {{X-Key: hush-7}}}}\n"
+    harness.write(
+        receivers=f"  web: {{type: webhook, url: '{harness.hook}', headers: {{X-Key: hush-7}}}}\n"
     )
-    result = shop.run("send-test", "web")
+    result = harness.run("send-test", "web")
     assert result.exit_code == 1
     first, *rest = result.stdout.splitlines()
     assert first.startswith("web: failed after")
@@ -47,46 +47,46 @@ def test_send_test_shows_the_beginning_of_the_answer_without_what_it_quotes(
     assert sum(map(len, rest)) < 600
 
 
-def test_send_test_sends_what_the_receiver_may_see(shop: Workshop) -> None:
-    shop.write(receivers=f"  web: {{type: webhook, url: '{shop.hook}', payload: thin}}\n")
-    assert shop.run("send-test", "web").exit_code == 0
-    (event,) = shop.receiver.got
+def test_send_test_sends_what_the_receiver_may_see(harness: Harness) -> None:
+    harness.write(receivers=f"  web: {{type: webhook, url: '{harness.hook}', payload: thin}}\n")
+    assert harness.run("send-test", "web").exit_code == 0
+    (event,) = harness.receiver.got
     assert event["data"]["test"] is True
     assert event["data"]["conversation"] == {"id": "inbox-watcher-test"}
 
 
-def test_send_test_reaches_apprise_receivers_through_apprise(shop: Workshop) -> None:
-    target = shop.hook.replace("http://", "json://")
-    shop.write(receivers=f"  team: {{type: apprise, url: '{target}'}}\n")
-    result = shop.run("send-test", "team")
+def test_send_test_reaches_apprise_receivers_through_apprise(harness: Harness) -> None:
+    target = harness.hook.replace("http://", "json://")
+    harness.write(receivers=f"  team: {{type: apprise, url: '{target}'}}\n")
+    result = harness.run("send-test", "team")
     assert result.exit_code == 0, result.output
-    assert shop.receiver.got[0]["title"].startswith("Test: ")
+    assert harness.receiver.got[0]["title"].startswith("Test: ")
 
 
-def test_send_test_turns_a_receiver_on_again(shop: Workshop, running: Any) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    shop.receiver.status = 410
-    shop.world.message(shop.account.conversations["1"], "Hello?")
-    assert shop.run("run", "--once").exit_code == 1
-    assert "off: " in shop.run("status").stdout
-    assert shop.run("send-test", "crm").exit_code == 1
-    assert "off: " in shop.run("status").stdout
+def test_send_test_turns_a_receiver_on_again(harness: Harness, running: Any) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    harness.receiver.status = 410
+    harness.world.message(harness.account.conversations["1"], "Hello?")
+    assert harness.run("run", "--once").exit_code == 1
+    assert "off: " in harness.run("status").stdout
+    assert harness.run("send-test", "crm").exit_code == 1
+    assert "off: " in harness.run("status").stdout
     with running("run") as daemon:
         daemon.wait_for("watching")
-        shop.receiver.status = 200
-        shop.receiver.got.clear()
-        result = shop.run("send-test", "crm")
+        harness.receiver.status = 200
+        harness.receiver.got.clear()
+        result = harness.run("send-test", "crm")
         assert "turned on again" in result.stdout, result.output
-        wait_until(lambda: any("test" not in event["data"] for event in shop.receiver.got))
+        wait_until(lambda: any("test" not in event["data"] for event in harness.receiver.got))
         assert daemon.stop(signal.SIGTERM) == 0
-    assert "off: " not in shop.run("status").stdout
+    assert "off: " not in harness.run("status").stdout
 
 
-def test_send_test_turns_on_in_the_store_when_no_daemon_runs(shop: Workshop) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    shop.receiver.status = 410
-    shop.world.message(shop.account.conversations["1"], "Hello?")
-    shop.run("run", "--once")
-    shop.receiver.status = 200
-    assert "turned on again" in shop.run("send-test", "crm").stdout
-    assert shop.ask(lambda store: store.receivers())["crm"].off == ""
+def test_send_test_turns_on_in_the_store_when_no_daemon_runs(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    harness.receiver.status = 410
+    harness.world.message(harness.account.conversations["1"], "Hello?")
+    harness.run("run", "--once")
+    harness.receiver.status = 200
+    assert "turned on again" in harness.run("send-test", "crm").stdout
+    assert harness.ask(lambda store: store.receivers())["crm"].off == ""

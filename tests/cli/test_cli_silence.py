@@ -7,57 +7,59 @@ import signal
 from typing import Any
 
 import pytest
-from workshop import Workshop, json_lines, wait_until
 
+from tests.cli.harness import Harness, json_lines, wait_until
 from watcher.records import DeliveryQuery
 
 MATCH = 'conversation.contact.name == "nobody" || source == "support"'
 
 
-def add(shop: Workshop, *more: str, match: str = MATCH) -> Any:
-    return shop.run("silence", "add", "--match", match, "--reason", "moving house", *more)
+def add(harness: Harness, *more: str, match: str = MATCH) -> Any:
+    return harness.run("silence", "add", "--match", match, "--reason", "moving house", *more)
 
 
-def test_what_is_silenced_is_not_sent_and_says_by_what(shop: Workshop, running: Any) -> None:
+def test_what_is_silenced_is_not_sent_and_says_by_what(harness: Harness, running: Any) -> None:
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        added = add(shop, "--for", "2h")
+        added = add(harness, "--for", "2h")
         assert added.exit_code == 0, added.stderr
         (name,) = added.stdout.split()
-        shop.world.message(shop.account.conversations["1"], "Nobody shall hear this")
-        wait_until(lambda: shop.ask(lambda s: s.deliveries(DeliveryQuery(state="cancelled"))))
-        wait_until(lambda: json_lines(shop.run("silence", "list", "--json").stdout)[0]["stopped"])
-        assert shop.run("silence", "expire", name).exit_code == 0
-        shop.world.message(shop.account.conversations["2"], "But this one")
-        wait_until(lambda: shop.receiver.got)
+        harness.world.message(harness.account.conversations["1"], "Nobody shall hear this")
+        wait_until(lambda: harness.ask(lambda s: s.deliveries(DeliveryQuery(state="cancelled"))))
+        wait_until(
+            lambda: json_lines(harness.run("silence", "list", "--json").stdout)[0]["stopped"]
+        )
+        assert harness.run("silence", "expire", name).exit_code == 0
+        harness.world.message(harness.account.conversations["2"], "But this one")
+        wait_until(lambda: harness.receiver.got)
         assert daemon.stop(signal.SIGTERM) == 0
-    assert {event["subject"] for event in shop.receiver.got} == {"2"}
-    (owed, *_) = shop.ask(lambda s: s.deliveries(DeliveryQuery(state="cancelled")))
+    assert {event["subject"] for event in harness.receiver.got} == {"2"}
+    (owed, *_) = harness.ask(lambda s: s.deliveries(DeliveryQuery(state="cancelled")))
     assert f"by {name}: moving house" in owed.note
-    (listed,) = json_lines(shop.run("silence", "list", "--all", "--json").stdout)
+    (listed,) = json_lines(harness.run("silence", "list", "--all", "--json").stdout)
     assert listed["active"] is False
     assert listed["stopped"] >= 1
-    assert name in shop.run("silence", "list", "--all").stdout
-    assert "nothing is silenced" in shop.run("silence", "list").stderr
+    assert name in harness.run("silence", "list", "--all").stdout
+    assert "nothing is silenced" in harness.run("silence", "list").stderr
 
 
-def test_without_a_daemon_the_next_one_heeds_it(shop: Workshop, running: Any) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    (name,) = add(shop, "--for", "1h").stdout.split()
-    listed = shop.run("silence", "list").stdout
+def test_without_a_daemon_the_next_one_heeds_it(harness: Harness, running: Any) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    (name,) = add(harness, "--for", "1h").stdout.split()
+    listed = harness.run("silence", "list").stdout
     assert name in listed
     assert "moving house" in listed
-    shop.world.message(shop.account.conversations["1"], "Nobody shall hear this")
-    assert shop.run("run", "--once").exit_code == 0
-    assert shop.receiver.got == []
+    harness.world.message(harness.account.conversations["1"], "Nobody shall hear this")
+    assert harness.run("run", "--once").exit_code == 0
+    assert harness.receiver.got == []
 
 
-def test_a_wrong_condition_is_refused_with_what_was_meant(shop: Workshop) -> None:
-    wrong = add(shop, "--for", "1h", match="conversation.chanel == 'sms'")
+def test_a_wrong_condition_is_refused_with_what_was_meant(harness: Harness) -> None:
+    wrong = add(harness, "--for", "1h", match="conversation.chanel == 'sms'")
     assert wrong.exit_code == 2
     assert "chanel" in wrong.stderr
     assert "channel" in wrong.stderr
-    assert not shop.store.exists()
+    assert not harness.store.exists()
 
 
 @pytest.mark.parametrize(
@@ -72,49 +74,49 @@ def test_a_wrong_condition_is_refused_with_what_was_meant(shop: Workshop) -> Non
     ],
 )
 def test_a_silence_about_what_there_is_not_is_refused(
-    shop: Workshop, match: str, says: str
+    harness: Harness, match: str, says: str
 ) -> None:
-    wrong = add(shop, "--for", "1h", match=match)
+    wrong = add(harness, "--for", "1h", match=match)
     assert wrong.exit_code == 2
     assert says in " ".join(wrong.stderr.replace("│", " ").split())
-    assert not shop.store.exists()
-    assert add(shop, "--for", "1h", match='rule.startsWith("All")').exit_code == 0
+    assert not harness.store.exists()
+    assert add(harness, "--for", "1h", match='rule.startsWith("All")').exit_code == 0
 
 
-def test_what_is_not_there_cannot_be_expired(shop: Workshop) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    told = shop.run("silence", "expire", "0000")
+def test_what_is_not_there_cannot_be_expired(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    told = harness.run("silence", "expire", "0000")
     assert told.exit_code == 1
     assert "error: no silence 0000 is in force" in told.stderr
 
 
 def test_an_acknowledged_conversation_reminds_nobody_until_it_changes(
-    shop: Workshop, running: Any
+    harness: Harness, running: Any
 ) -> None:
-    shop.write(
+    harness.write(
         more="  - name: Nobody looked\n    when: conversation.unread\n    for: 1h\n    notify: crm\n"
     )
 
     def waiting() -> list[Any]:
-        owed = shop.ask(lambda s: s.deliveries(DeliveryQuery(state="pending")))
+        owed = harness.ask(lambda s: s.deliveries(DeliveryQuery(state="pending")))
         return [one for one in owed if one.timer]
 
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        shop.world.message(shop.account.conversations["1"], "Is anybody there?")
+        harness.world.message(harness.account.conversations["1"], "Is anybody there?")
         wait_until(waiting)
-        told = shop.run("ack", "1")
+        told = harness.run("ack", "1")
         assert told.exit_code == 0, told.stderr
         assert told.stdout == "acknowledged: 1 message that waited is cancelled\n"
         assert waiting() == []
-        shop.world.message(shop.account.conversations["1"], "Hello?")
+        harness.world.message(harness.account.conversations["1"], "Hello?")
         wait_until(waiting)
         assert daemon.stop(signal.SIGTERM) == 0
-    told = shop.run("ack", "1", "--source", "support")
+    told = harness.run("ack", "1", "--source", "support")
     assert told.stdout == "acknowledged: 1 message that waited is cancelled\n"
     explained = [
         entry
-        for story in json_lines(shop.run("why", "1", "--json", "--limit", "50").stdout)
+        for story in json_lines(harness.run("why", "1", "--json", "--limit", "50").stdout)
         for owed in story["deliveries"]
         for entry in owed["history"]
         if "acknowledged" in entry["note"]
@@ -122,9 +124,9 @@ def test_an_acknowledged_conversation_reminds_nobody_until_it_changes(
     assert len(explained) == 2, json.dumps(explained)
 
 
-def test_a_conversation_that_nobody_knows_cannot_be_acknowledged(shop: Workshop) -> None:
-    assert shop.run("run", "--once").exit_code == 0
-    told = shop.run("ack", "no-such-one")
+def test_a_conversation_that_nobody_knows_cannot_be_acknowledged(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    told = harness.run("ack", "no-such-one")
     assert told.exit_code == 1
     assert "nothing was ever recorded about the conversation no-such-one" in told.stderr
-    assert shop.run("ack", "1", "--source", "suport").exit_code == 2
+    assert harness.run("ack", "1", "--source", "suport").exit_code == 2

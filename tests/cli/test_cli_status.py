@@ -6,27 +6,29 @@ import signal
 from typing import Any
 
 import anyio
-from workshop import NOW, Workshop, dead, json_lines, remembered, wait_until
 
+from tests.cli.harness import NOW, Harness, dead, json_lines, remembered, wait_until
 from watcher.model import rfc3339
 from watcher.records import Commit, Hold, ReceiverState, Trouble
 from watcher.store.sqlite import SqliteStore
 
 
-def test_status_without_store_or_daemon_says_what_to_start(shop: Workshop) -> None:
-    result = shop.run("status", secrets=False)
+def test_status_without_store_or_daemon_says_what_to_start(harness: Harness) -> None:
+    result = harness.run("status", secrets=False)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "there is no store at" in result.stderr
 
 
-def test_status_without_a_daemon_tells_what_is_remembered(shop: Workshop) -> None:
+def test_status_without_a_daemon_tells_what_is_remembered(harness: Harness) -> None:
     failing = Trouble(NOW, "the token is refused", "make a new one")
-    shop.fill(Commit("support", remembered(failing=failing)), dead("a"), dead("b", state="pending"))
-    result = shop.run("status", secrets=False)
+    harness.fill(
+        Commit("support", remembered(failing=failing)), dead("a"), dead("b", state="pending")
+    )
+    result = harness.run("status", secrets=False)
     assert result.exit_code == 0, result.output
     assert "no daemon runs" in result.stdout
     assert "the token is refused (make a new one)" in result.stdout
-    watcher, source, receiver = json_lines(shop.run("status", "--json").stdout)
+    watcher, source, receiver = json_lines(harness.run("status", "--json").stdout)
     assert (watcher["daemon"], watcher["answers"]) == (None, False)
     assert source["failing"]["since"] == rfc3339(NOW)
     assert receiver == {
@@ -38,34 +40,34 @@ def test_status_without_a_daemon_tells_what_is_remembered(shop: Workshop) -> Non
     }
 
 
-def test_status_tells_why_a_sweep_is_held_and_what_to_do(shop: Workshop) -> None:
+def test_status_tells_why_a_sweep_is_held_and_what_to_do(harness: Harness) -> None:
     ids = tuple(f"c{number:02}" for number in range(30))
     remedy = "decide now: inbox-watcher release support"
     hold = Hold("absences", NOW, ids, 40, "a complete sweep lacks 30 of 40", remedy)
-    shop.fill(Commit("support", remembered(hold=hold)))
-    said = "".join(shop.run("status", secrets=False).stdout.split())
+    harness.fill(Commit("support", remembered(hold=hold)))
+    said = "".join(harness.run("status", secrets=False).stdout.split())
     assert "acompletesweeplacks30of40" in said  # the table may break the line anywhere
     assert "inbox-watcherreleasesupport" in said
-    _, source, _ = json_lines(shop.run("status", "--json").stdout)
+    _, source, _ = json_lines(harness.run("status", "--json").stdout)
     assert (source["hold"]["kind"], source["hold"]["known"]) == ("absences", 40)
     assert source["hold"]["ids"] == list(ids)
 
 
-def test_status_tells_a_pause(shop: Workshop) -> None:
+def test_status_tells_a_pause(harness: Harness) -> None:
     async def pause() -> None:
-        store = await SqliteStore.open(shop.store)
+        store = await SqliteStore.open(harness.store)
         await store.save_receiver(ReceiverState("crm", failures=5, paused=NOW))
         await store.close()
 
     anyio.run(pause)
-    assert "paused until" in " ".join(shop.run("status").stdout.split())
+    assert "paused until" in " ".join(harness.run("status").stdout.split())
 
 
-def test_status_of_a_running_daemon_is_its_own(shop: Workshop, running: Any) -> None:
+def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -> None:
     with running("run") as daemon:
         daemon.wait_for("baseline done")
-        wait_until(lambda: "ok" in shop.run("status", secrets=False).stdout)
-        watcher, source, receiver = json_lines(shop.run("status", "--json").stdout)
+        wait_until(lambda: "ok" in harness.run("status", secrets=False).stdout)
+        watcher, source, receiver = json_lines(harness.run("status", "--json").stdout)
         assert f"process {daemon.process.pid}" in watcher["daemon"]
         assert (source["source"], source["conversations"], source["stale"]) == ("support", 4, False)
         assert source["plan"] == {
@@ -82,25 +84,25 @@ def test_status_of_a_running_daemon_is_its_own(shop: Workshop, running: Any) -> 
         }
         assert receiver["pending"] == 0
         assert daemon.stop(signal.SIGTERM) == 0
-    assert "no daemon runs" in shop.run("status").stdout
+    assert "no daemon runs" in harness.run("status").stdout
 
 
-def test_status_tells_a_refused_token_with_its_remedy(shop: Workshop, running: Any) -> None:
-    shop.environ["CHAT_TOKEN"] = "some-other-token"
+def test_status_tells_a_refused_token_with_its_remedy(harness: Harness, running: Any) -> None:
+    harness.environ["CHAT_TOKEN"] = "some-other-token"
     with running("run") as daemon:
         daemon.wait_for("the source fails")
-        result = shop.run("status")
+        result = harness.run("status")
         assert "failing since" in result.stdout
         assert "no baseline yet" in result.stdout
         assert "some-other-token" not in result.output
         assert daemon.stop(signal.SIGTERM) == 0
 
 
-def test_tls_that_is_not_verified_is_said_by_check_run_and_status(shop: Workshop) -> None:
-    shop.write(receivers=f"  web: {{type: webhook, url: '{shop.hook}', tls_verify: false}}\n")
+def test_tls_that_is_not_verified_is_said_by_check_run_and_status(harness: Harness) -> None:
+    harness.write(receivers=f"  web: {{type: webhook, url: '{harness.hook}', tls_verify: false}}\n")
     warning = "TLS IS NOT VERIFIED for the receiver `web`"
-    assert warning in " ".join(shop.run("check").stderr.split())
-    assert warning in " ".join(shop.run("run", "--once").stderr.split())
-    assert warning in shop.run("status").stdout
-    first = json_lines(shop.run("status", "--json").stdout)[0]
+    assert warning in " ".join(harness.run("check").stderr.split())
+    assert warning in " ".join(harness.run("run", "--once").stderr.split())
+    assert warning in harness.run("status").stdout
+    first = json_lines(harness.run("status", "--json").stdout)[0]
     assert first["tls_not_verified"] == ["the receiver `web`"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from workshop import Workshop, json_lines
+
+from tests.cli.harness import Harness, json_lines
 
 RULES = """  - name: Only VIPs
     when: conversation.message
@@ -19,23 +20,23 @@ RULES = """  - name: Only VIPs
 
 
 @pytest.fixture
-def told(shop: Workshop) -> Workshop:
-    """Give a workshop whose store has two messages of one conversation, one sent, one throttled."""
-    text = shop.config.read_text()
-    shop.config.write_text(text[: text.index("rules:")] + "rules:\n" + RULES)
-    assert shop.run("run", "--once").exit_code == 0
+def told(harness: Harness) -> Harness:
+    """Give a harness whose store has two messages of one conversation, one sent, one throttled."""
+    text = harness.config.read_text()
+    harness.config.write_text(text[: text.index("rules:")] + "rules:\n" + RULES)
+    assert harness.run("run", "--once").exit_code == 0
     for text in ("The first", "The second"):
-        shop.world.message(shop.account.conversations["1"], text)
-        assert shop.run("run", "--once").exit_code == 0
-    return shop
+        harness.world.message(harness.account.conversations["1"], text)
+        assert harness.run("run", "--once").exit_code == 0
+    return harness
 
 
-def messages(shop: Workshop) -> list[dict[str, Any]]:
-    every = json_lines(shop.run("why", "1", "--json", "--limit", "50").stdout)
+def messages(harness: Harness) -> list[dict[str, Any]]:
+    every = json_lines(harness.run("why", "1", "--json", "--limit", "50").stdout)
     return [one for one in every if one["event"]["type"] == "conversation.message"]
 
 
-def test_a_conversation_tells_of_its_events_with_every_rule_and_attempt(told: Workshop) -> None:
+def test_a_conversation_tells_of_its_events_with_every_rule_and_attempt(told: Harness) -> None:
     first, second = messages(told)
     assert [(rule["rule"], rule["matched"]) for rule in first["rules"]] == [
         ("Only VIPs", False),
@@ -51,14 +52,14 @@ def test_a_conversation_tells_of_its_events_with_every_rule_and_attempt(told: Wo
     assert [entry["kind"] for entry in held_back["history"]] == ["throttled"]
 
 
-def test_an_event_and_a_delivery_tell_the_same_story(told: Workshop) -> None:
+def test_an_event_and_a_delivery_tell_the_same_story(told: Harness) -> None:
     first = messages(told)[0]
     (sent,) = first["deliveries"]
     for name in (first["event"]["id"], sent["id"], f"{sent['id']}/{sent['receiver']}"):
         assert json_lines(told.run("why", name, "--json").stdout) == [first]
 
 
-def test_people_read_what_changed_what_decided_and_what_came_of_it(told: Workshop) -> None:
+def test_people_read_what_changed_what_decided_and_what_came_of_it(told: Harness) -> None:
     text = told.run("why", "1", "--limit", "50").stdout
     assert "last_message: " in text
     assert "no   Only VIPs: " in text
@@ -68,13 +69,13 @@ def test_people_read_what_changed_what_decided_and_what_came_of_it(told: Worksho
     assert "throttled: the rule 'At most one an hour' has sent one at" in text
 
 
-def test_the_reasons_are_those_of_then_also_when_the_rules_have_changed(told: Workshop) -> None:
+def test_the_reasons_are_those_of_then_also_when_the_rules_have_changed(told: Harness) -> None:
     before = messages(told)
     told.write()
     assert messages(told) == before
 
 
-def test_what_still_waits_says_what_for(told: Workshop) -> None:
+def test_what_still_waits_says_what_for(told: Harness) -> None:
     told.receiver.status = 500
     for text in ("The third", "The fourth"):
         told.world.message(told.account.conversations["2"], text)
@@ -92,7 +93,7 @@ def test_what_still_waits_says_what_for(told: Workshop) -> None:
     assert "it waits: the receiver is off: HTTP 410" in told.run("why", "2").stdout
 
 
-def test_what_nobody_knows_is_told_in_two_lines(told: Workshop) -> None:
+def test_what_nobody_knows_is_told_in_two_lines(told: Harness) -> None:
     result = told.run("why", "nothing-like-that")
     assert result.exit_code == 1
     assert "error: no event, delivery or conversation has the id nothing-like-that" in result.stderr

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import Write
+
+from tests.config.harness import Write
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loading import read
 
+from tests.config.harness import read
 from watcher.errors import ConfigError
 
 WORDS = st.sampled_from(

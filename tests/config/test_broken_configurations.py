@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 
 import pytest
-from small_providers import PROVIDERS
 
+from tests.config.small_providers import PROVIDERS
 from watcher.config import load
 from watcher.errors import ConfigError
 

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from loading import ENVIRON, SOURCE, Write, read, refused
-from small_providers import PROVIDERS
 
+from tests.config.harness import ENVIRON, SOURCE, Write, read, refused
+from tests.config.small_providers import PROVIDERS
 from watcher.config import load
 
 

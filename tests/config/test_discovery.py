@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-SUPPORT = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 MODULE = """
-from small_providers import Desk, DeskSettings
+from tests.config.small_providers import Desk, DeskSettings
 from pydantic import Field
 
 class AcmeSettings(DeskSettings):
@@ -68,8 +68,7 @@ def install(site: Path, distribution: str, points: str, module: str = "", text: 
 def run(site: Path, provider: str) -> str:
     config = site / "config.yaml"
     config.write_text(CONFIG % provider)
-    root = SUPPORT.parent.parent
-    path = os.pathsep.join([str(site), str(SUPPORT), str(root)])
+    path = os.pathsep.join([str(site), str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(config)],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
@@ -131,7 +130,7 @@ def test_a_name_that_two_distributions_claim_belongs_to_nobody(site: Path) -> No
 
 
 def test_our_own_providers_come_the_same_way(tmp_path: Path) -> None:
-    project = tomllib.loads((SUPPORT.parent.parent / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     points = project["entry-points"]["watcher.providers"]
     lines = "\n".join(f"{name} = {value}" for name, value in points.items())
     install(tmp_path, "inbox_watcher", lines)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from loading import ENVIRON, SOURCE, Write, read, refused, warned
-from small_providers import Desk, DeskSettings
-
+from tests.config.harness import ENVIRON, SOURCE, Write, read, refused, warned
+from tests.config.small_providers import Desk, DeskSettings
 from watcher.config import Address, AppriseReceiver, Webhook
 
 

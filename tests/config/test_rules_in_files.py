@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import SOURCE, Write, read, warned
 
+from tests.config.harness import SOURCE, Write, read, warned
 from watcher.config import Config
 from watcher.config.days import parse_between, parse_days
 from watcher.rules import Digest, Hours, Repeat, Rule, Window, describe_rule

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from small_providers import PROVIDERS
-from support.plain_yaml import plain_yaml
 
+from tests.config.small_providers import PROVIDERS
+from tests.support.plain_yaml import plain_yaml
 from watcher.config import json_schema
 
 CONTRACT = """

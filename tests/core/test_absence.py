@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import T0
 
+from tests.core.strategies import T0
 from watcher.pipeline import Watch, decide_hold, judge_absences, judge_arrivals
 from watcher.records import Hold, SourceState
 

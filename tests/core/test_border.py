@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import FIELDS, observations
 
+from tests.core.strategies import FIELDS, observations
 from watcher.model import Conversation, Disposition, Message, Observation, Reference
 from watcher.pipeline import admit
 from watcher.pipeline.border import LONGEST_TEXT, LONGEST_WORD, READERS

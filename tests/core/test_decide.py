@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import T0, message, observations, row
 
+from tests.core.strategies import T0, message, observations, row
 from watcher.model import Disposition, Observation, Reference, Snapshot
 from watcher.pipeline import Decision, Look, Watch, decide, remove
 from watcher.records import SourceState

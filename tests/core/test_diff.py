@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import message, observations, row
 
+from tests.core.strategies import message, observations, row
 from watcher.belief import Believed, adopt, forget, merge
 from watcher.diff import Change, appearance, diff
 from watcher.model import Contact, Conversation, Disposition, Reference, to_plain

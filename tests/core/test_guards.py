@@ -7,8 +7,8 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from worlds import T0
 
+from tests.core.strategies import T0
 from watcher.conditions import compile_condition, compile_expression
 from watcher.model import Delivery, Event
 from watcher.pipeline import Drop, Guards, Redirect, Send, Wait, guard, throttled_by

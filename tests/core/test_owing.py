@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import T0
 
+from tests.core.strategies import T0
 from watcher.conditions import compile_condition
 from watcher.model import Delivery, Event
 from watcher.pipeline import DIGEST, digest_event, follow, outgoing, rebatch, route

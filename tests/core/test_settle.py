@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import T0
 
+from tests.core.strategies import T0
 from watcher.model import Delivery, Event, Result
 from watcher.pipeline import Policy, judge_receiver, room, settle
 from watcher.records import ReceiverState

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from .ground import Ground, wait_until
+from .harness import Harness, wait_until
 
 __all__ = ["CREATION", "MOMENTS", "Life", "grown"]
 
@@ -23,12 +23,12 @@ PATIENCE = 4.0
 class Life:
     """One run of the program, from its start to the blow."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ground: Ground, chance: Random) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], harness: Harness, chance: Random) -> None:
         self.process = process
-        self.ground = ground
+        self.harness = harness
         self.chance = chance
-        self.store = ground.folder / "watcher.db"
-        self._first = ground.ledger.requests
+        self.store = harness.folder / "watcher.db"
+        self._first = harness.ledger.requests
 
     def asks(self, seconds: float = 60) -> None:
         """Wait for this life's first request to a provider."""
@@ -36,7 +36,7 @@ class Life:
         def asked() -> bool:
             if self.process.poll() is not None:
                 raise AssertionError(f"the program ended by itself ({self.process.returncode})")
-            return self.ground.ledger.requests > self._first
+            return self.harness.ledger.requests > self._first
 
         assert wait_until(asked, seconds), "the program asks nothing"
 
@@ -71,16 +71,16 @@ def _startup(life: Life) -> str:
 def _baseline(life: Life) -> str:
     """After a few pages of the first sweeps."""
     life.asks()
-    goal = life.ground.ledger.requests + life.chance.randrange(1, 14)
-    wait_until(lambda: life.ground.ledger.requests >= goal, PATIENCE)
+    goal = life.harness.ledger.requests + life.chance.randrange(1, 14)
+    wait_until(lambda: life.harness.ledger.requests >= goal, PATIENCE)
     return "baseline"
 
 
 def grown(life: Life) -> str:
     """Once every source has its baseline, and the receiver knows: the load may begin."""
     life.asks()
-    ledger = life.ground.ledger
-    assert wait_until(lambda: ledger.baselines >= set(life.ground.sources), 60, 0.01)
+    ledger = life.harness.ledger
+    assert wait_until(lambda: ledger.baselines >= set(life.harness.sources), 60, 0.01)
     return "any"
 
 
@@ -90,7 +90,7 @@ def _after(counter: str, most: int) -> Callable[[Life], str]:
     def wait(life: Life) -> str:
         life.asks()
         life.rest(0.6)
-        ledger = life.ground.ledger
+        ledger = life.harness.ledger
         goal = getattr(ledger, counter) + life.chance.randrange(1, most)
         if not wait_until(lambda: getattr(ledger, counter) >= goal, PATIENCE, 0.0003):
             return "any"
@@ -104,7 +104,7 @@ def _send(life: Life) -> str:
     """While a receiver has a webhook in its hands and has not answered."""
     life.asks()
     life.rest(0.6)
-    return "send" if wait_until(lambda: life.ground.ledger.taking > 0, PATIENCE, 0.0003) else "any"
+    return "send" if wait_until(lambda: life.harness.ledger.taking > 0, PATIENCE, 0.0003) else "any"
 
 
 def _commit(life: Life) -> str:

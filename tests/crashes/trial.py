@@ -19,7 +19,7 @@ from random import Random
 from anyio.from_thread import start_blocking_portal
 
 from .blows import CREATION, MOMENTS, Life, grown
-from .ground import Ground, wait_until
+from .harness import Harness, wait_until
 from .verdict import count, examine, judge, pending
 
 __all__ = ["Account", "Trial", "attempt"]
@@ -67,14 +67,14 @@ class Trial:
     """One world and one store through many lives of the program."""
 
     def __init__(
-        self, ground: Ground, *, kills: int, seed: int, say: Callable[[str], None]
+        self, harness: Harness, *, kills: int, seed: int, say: Callable[[str], None]
     ) -> None:
-        self.ground = ground
+        self.harness = harness
         self.account = Account()
         self._kills = kills
         self._chance = Random(seed)
         self._say = say
-        self._log = ground.folder / "log.txt"
+        self._log = harness.folder / "log.txt"
 
     def run(self) -> Account:
         """Kill as often as asked, let the last life finish, judge."""
@@ -83,11 +83,11 @@ class Trial:
         for number in range(self._kills):
             young = number < first
             moments = CREATION if young else MOMENTS
-            if young and number % 2 == 0 and not self.ground.ledger.arrivals:
+            if young and number % 2 == 0 and not self.harness.ledger.arrivals:
                 self._wipe()
             if number == first:
                 self._life(grown)
-                self.ground.changing = True
+                self.harness.changing = True
                 continue
             self._life(moments[number % len(moments)])
             if self.account.wrong:
@@ -101,16 +101,16 @@ class Trial:
         self.account.starts += 1
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "watcher", "run", "--config", str(self.ground.config)],
+                [sys.executable, "-m", "watcher", "run", "--config", str(self.harness.config)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "NO_COLOR": "1"},
             )
-        return Life(process, self.ground, self._chance)
+        return Life(process, self.harness, self._chance)
 
     def _wipe(self) -> None:
         """Begin with no store again, while nobody was told of anything yet."""
-        for path in self.ground.folder.glob("watcher.db*"):
+        for path in self.harness.folder.glob("watcher.db*"):
             path.unlink()
 
     def _life(self, moment: Callable[[Life], str]) -> None:
@@ -118,7 +118,7 @@ class Trial:
         try:
             name = moment(life)
         finally:
-            ledger = self.ground.ledger
+            ledger = self.harness.ledger
             now = [
                 *(["a request open"] if ledger.asking else []),
                 *(["a webhook open"] if ledger.taking else []),
@@ -132,33 +132,33 @@ class Trial:
         elif not (name == "stop" and ended == 0):
             self.account.wrong.append(f"the program ended by itself with {ended} ({name})")
         self.account.checks += 1
-        if wrong := examine(self.ground.folder):
+        if wrong := examine(self.harness.folder):
             self.account.wrong.append(f"the store after a kill ({name}): {wrong}")
         total = sum(self.account.kills.values())
         if total % 10 == 0:
-            self._say(f"{total} kills, {len(self.ground.world.truth)} changes to report")
+            self._say(f"{total} kills, {len(self.harness.world.truth)} changes to report")
 
     def _finish(self) -> None:
         """One more life, until nothing is owed; then two sweeps more for what is invented late."""
-        ground = self.ground
-        ground.changing = False
-        ground.failing = 0.1
+        harness = self.harness
+        harness.changing = False
+        harness.failing = 0.1
         life = self._start()
         try:
             life.asks()
             self._say("the last life: waiting until nothing is owed")
-            if not wait_until(lambda: not ground.owed(), SETTLING, 0.05):
-                self.account.wrong.append(f"{len(ground.owed())} conversations never caught up")
+            if not wait_until(lambda: not harness.owed(), SETTLING, 0.05):
+                self.account.wrong.append(f"{len(harness.owed())} conversations never caught up")
             self._say("nothing is owed; waiting for what should not come")
-            quiet = [time.monotonic(), len(ground.ledger.arrivals)]
+            quiet = [time.monotonic(), len(harness.ledger.arrivals)]
 
             def calm() -> bool:
-                if quiet[1] != len(ground.ledger.arrivals):
-                    quiet[:] = [time.monotonic(), len(ground.ledger.arrivals)]
+                if quiet[1] != len(harness.ledger.arrivals):
+                    quiet[:] = [time.monotonic(), len(harness.ledger.arrivals)]
                 return time.monotonic() - quiet[0] > CALM
 
             wait_until(calm, 60, 0.05)
-            wait_until(lambda: not pending(ground.folder), 60, 0.5)  # timers that wait for a look
+            wait_until(lambda: not pending(harness.folder), 60, 0.5)  # timers that wait for a look
             life.process.send_signal(signal.SIGTERM)
             status = life.process.wait(15)
             if status:
@@ -168,20 +168,20 @@ class Trial:
             life.process.wait()
 
     def _count(self) -> None:
-        account, ledger = self.account, self.ground.ledger
+        account, ledger = self.account, self.harness.ledger
         text = self._log.read_text(errors="replace")
         if "Traceback" in text or "internal error" in text:
             account.wrong.append(f"the log has a traceback: {self._log}")
-        if wrong := examine(self.ground.folder):
+        if wrong := examine(self.harness.folder):
             account.wrong.append(f"the store in the end: {wrong}")
-        account.wrong += judge(self.ground)
-        account.changes = self.ground.changes
+        account.wrong += judge(self.harness)
+        account.changes = self.harness.changes
         first = {(one.receiver, one.id) for one in ledger.arrivals}
         account.facts.update(
             requests=ledger.requests,
-            changes=len(self.ground.world.truth),
-            events=count(self.ground.folder, "events"),
-            deliveries=count(self.ground.folder, "deliveries"),
+            changes=len(self.harness.world.truth),
+            events=count(self.harness.folder, "events"),
+            deliveries=count(self.harness.folder, "deliveries"),
             arrivals=len(ledger.arrivals),
             repeats=len(ledger.arrivals) - len(first),
             refused=ledger.refused,
@@ -200,7 +200,7 @@ def attempt(
 ) -> Account:
     """Run a whole trial in a folder and give its account; `lasting` adds a rule with `for`."""
     with start_blocking_portal() as portal:
-        ground = Ground(folder, portal, seed=seed, conversations=conversations, lasting=lasting)
-        account = Trial(ground, kills=kills, seed=seed, say=say).run()
+        harness = Harness(folder, portal, seed=seed, conversations=conversations, lasting=lasting)
+        account = Trial(harness, kills=kills, seed=seed, say=say).run()
         portal.start_task_soon(portal.stop, True)
     return account

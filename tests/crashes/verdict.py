@@ -17,7 +17,7 @@ from watcher.clock import wall_clock
 from watcher.demo.receiver import Arrival as Reported
 from watcher.demo.reckoning import Change, reckon
 
-from .ground import Ground
+from .harness import Harness
 
 __all__ = ["count", "examine", "judge", "pending"]
 
@@ -66,19 +66,19 @@ def pending(folder: Path) -> int:
     return int(rows)
 
 
-def judge(ground: Ground) -> list[str]:
+def judge(harness: Harness) -> list[str]:
     """Compare the log, the outbox and what arrived with what happened; gives what is wrong."""
-    log = _read(ground.folder, "SELECT seq, id, body FROM events ORDER BY seq")
-    outbox = _read(ground.folder, "SELECT event, id, receiver, state, timer FROM deliveries")
+    log = _read(harness.folder, "SELECT seq, id, body FROM events ORDER BY seq")
+    outbox = _read(harness.folder, "SELECT event, id, receiver, state, timer FROM deliveries")
     return [
-        *_judge_log(ground, [json.loads(body) for _, _, body in log]),
+        *_judge_log(harness, [json.loads(body) for _, _, body in log]),
         *_judge_outbox([id_ for _, id_, _ in log], outbox),
-        *_judge_arrivals(ground, {id_: seq for seq, id_, _ in log}, outbox),
+        *_judge_arrivals(harness, {id_: seq for seq, id_, _ in log}, outbox),
     ]
 
 
-def _judge_log(ground: Ground, events: list[dict[str, Any]]) -> list[str]:
-    changes = [Change(ground.source_of(one), one) for one in ground.world.truth.entries]
+def _judge_log(harness: Harness, events: list[dict[str, Any]]) -> list[str]:
+    changes = [Change(harness.source_of(one), one) for one in harness.world.truth.entries]
     found = reckon(changes, [Reported(wall_clock(), event) for event in events], wall_clock())
     wrong = [
         f"lost: {change.source} {change.entry.type} {change.entry.conversation}"
@@ -90,7 +90,7 @@ def _judge_log(ground: Ground, events: list[dict[str, Any]]) -> list[str]:
     ]
     baselines = Counter(e["data"]["source"] for e in events if e["type"] == "source.baselined")
     wrong += [
-        f"{baselines[name]} baselines of {name}" for name in ground.sources if baselines[name] != 1
+        f"{baselines[name]} baselines of {name}" for name in harness.sources if baselines[name] != 1
     ]
     believed: dict[tuple[str, str, str], Any] = {}
     for event in events:
@@ -113,13 +113,13 @@ def _judge_outbox(log: list[str], outbox: list[tuple[Any, ...]]) -> list[str]:
 
 
 def _judge_arrivals(
-    ground: Ground, seqs: dict[str, int], outbox: list[tuple[Any, ...]]
+    harness: Harness, seqs: dict[str, int], outbox: list[tuple[Any, ...]]
 ) -> list[str]:
     wrong = []
     bodies: dict[tuple[str, str], bytes] = {}
     last: defaultdict[tuple[str, str, str], int] = defaultdict(int)
     timers = {id_ for _, id_, _, _, timer in outbox if timer}
-    for one in ground.ledger.arrivals:
+    for one in harness.ledger.arrivals:
         key = one.receiver, one.id
         if key in bodies:
             if bodies[key] != one.digest:
@@ -138,6 +138,6 @@ def _judge_arrivals(
     for _, id_, receiver, state, _ in outbox:
         if state == "delivered" and (receiver, id_) not in bodies:
             wrong.append(f"{id_} counts as delivered to {receiver} and never came")
-    if ground.ledger.forged:
-        wrong.append(f"{ground.ledger.forged} signatures were wrong")
+    if harness.ledger.forged:
+        wrong.append(f"{harness.ledger.forged} signatures were wrong")
     return wrong

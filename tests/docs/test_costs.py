@@ -6,8 +6,8 @@ import math
 import re
 
 import pytest
-from doc_pages import read, rows
 
+from tests.docs.pages import read, rows
 from watcher.poller.demand import foresee, shares
 from watcher.providers import Provider
 from watcher.providers.chatwoot import Chatwoot, ChatwootSettings

@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx  # noqa: TID251 - the fakes are asked as the transport asks them
 import pytest
-from doc_pages import Block, blocks, code, read, rows
 
+from tests.docs.pages import Block, blocks, code, read, rows
 from watcher.clock import wall_clock
 from watcher.errors import SourceUnavailable
 from watcher.model import CONVERSATION, Event, from_plain

@@ -13,10 +13,21 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
-from doc_pages import PAGES, ROOT, Block, anchors, blocks, code, first_cells, links, read, rows
 from jsonschema import Draft202012Validator
-from support.plain_yaml import plain_yaml
 
+from tests.docs.pages import (
+    PAGES,
+    ROOT,
+    Block,
+    anchors,
+    blocks,
+    code,
+    first_cells,
+    links,
+    read,
+    rows,
+)
+from tests.support.plain_yaml import plain_yaml
 from watcher import __version__
 from watcher.cli import app
 from watcher.conditions import compile_condition

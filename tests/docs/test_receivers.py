@@ -19,8 +19,8 @@ from typing import Any
 
 import anyio
 import pytest
-from doc_pages import ROOT
 
+from tests.docs.pages import ROOT
 from watcher.cli.send_test import sample
 from watcher.clock import wall_clock
 from watcher.model import Event

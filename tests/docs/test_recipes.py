@@ -8,10 +8,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from doc_pages import ROOT, blocks, read
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
+from tests.docs.pages import ROOT, blocks, read
 from watcher.cli import app
 from watcher.config import load
 from watcher.config.rule_test_schema import CaseForm, ExpectForm, FileForm, StepForm

@@ -7,8 +7,8 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from doc_pages import ROOT
 
+from tests.docs.pages import ROOT
 from watcher.config import Config, load
 
 STARTER = ROOT / "rules" / "inbox-watcher.yaml"

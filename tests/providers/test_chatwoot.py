@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from chatwoot_account import NOW, chatwoot, envelope, one, parse, shape
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.providers.chatwoot_harness import NOW, chatwoot, envelope, one, parse, shape
 from watcher.model import Message, Observation, Reference
 
 

@@ -8,10 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chatwoot_account import LIST, NOW, answer, chatwoot, envelope, one, parse, shape
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.providers.chatwoot_harness import (
+    LIST,
+    NOW,
+    answer,
+    chatwoot,
+    envelope,
+    one,
+    parse,
+    shape,
+)
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
 from watcher.model import Conversation
 from watcher.providers import Check, LookUp, Members, Page, Poll, Provider, Request

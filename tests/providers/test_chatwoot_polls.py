@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from chatwoot_account import NOW, account, chatwoot, ids, walk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.providers.chatwoot_harness import NOW, account, chatwoot, ids, walk
 from watcher.providers import Check, Poll
 
 POLL = Poll(since=NOW - timedelta(seconds=30), now=NOW, newest=NOW - timedelta(seconds=40))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chatwoot_account import NOW, account, answer, chatwoot, envelope, ids, walk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.providers.chatwoot_harness import NOW, account, answer, chatwoot, envelope, ids, walk
 from watcher.model import Conversation
 from watcher.providers import Check, LookUp, Sweep
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadconnector_desk import (
+from pydantic import ValidationError
+
+from tests.providers.leadconnector_harness import (
     EMPTY,
     ID,
     NOW,
@@ -18,8 +20,6 @@ from leadconnector_desk import (
     provider,
     shape,
 )
-from pydantic import ValidationError
-
 from watcher.errors import SourceChanged, SourceError, SourceRefused
 from watcher.model import Conversation, Reference
 from watcher.providers import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from leadconnector_desk import (
+
+from tests.providers.leadconnector_harness import (
     EMPTY,
     ID,
     NOW,
@@ -16,7 +17,6 @@ from leadconnector_desk import (
     provider,
     shape,
 )
-
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
 from watcher.model import Conversation
 from watcher.providers import (

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadconnector_desk import (
+
+from tests.providers.leadconnector_harness import (
     EMPTY,
     answer,
     observe,
     parse,
     shape,
 )
-
 from watcher.errors import SourceChanged
 from watcher.model import Message, Reference
 

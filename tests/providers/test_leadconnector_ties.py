@@ -7,8 +7,17 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadconnector_server import NOW, START, Row, StrictServer, ids, provider, walk, world
 
+from tests.providers.leadconnector_server import (
+    NOW,
+    START,
+    Row,
+    StrictServer,
+    ids,
+    provider,
+    walk,
+    world,
+)
 from watcher.providers import Members, Motion, Poll, Response, Sweep
 from watcher.providers.leadconnector.walk import Walk
 

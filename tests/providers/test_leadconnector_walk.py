@@ -7,8 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadconnector_server import NOW, START, Row, StrictServer, ids, provider, walk, world
 
+from tests.providers.leadconnector_server import (
+    NOW,
+    START,
+    Row,
+    StrictServer,
+    ids,
+    provider,
+    walk,
+    world,
+)
 from watcher.providers import Members, Poll, Sweep
 
 few_times = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=25)

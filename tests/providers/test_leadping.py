@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadping_desk import (
+from pydantic import ValidationError
+
+from tests.providers.leadping_harness import (
     CHALLENGE,
     NOW,
     SECRET,
@@ -21,8 +23,6 @@ from leadping_desk import (
     row,
     walk,
 )
-from pydantic import ValidationError
-
 from watcher.errors import (
     SourceChanged,
     SourceError,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadping_desk import CHALLENGE, answer, look_up, page, provider, row, walk
 
+from tests.providers.leadping_harness import CHALLENGE, answer, look_up, page, provider, row, walk
 from watcher.errors import SourceChanged, SourceRefused, SourceUnavailable
 from watcher.providers import Check, Request, Response
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leadping_desk import NOW, page, pages, row, rows, sweep_page
 
+from tests.providers.leadping_harness import NOW, page, pages, row, rows, sweep_page
 from watcher.errors import SourceChanged
 from watcher.model import Conversation, Disposition, Message, from_plain, to_plain
 from watcher.providers import Page

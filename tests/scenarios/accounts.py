@@ -1,7 +1,7 @@
 """Thousands of events, receivers that fail in every way, a process that dies at random: then the
 accounts are settled.
 
-    PYTHONPATH=.:tests:tests/scenarios python tests/scenarios/accounts.py [EVENTS] [SEED]
+    python -m tests.scenarios.accounts [EVENTS] [SEED]
 
 Real dispatchers over the memory store, in virtual time. A death between what a receiver accepted
 and what the store was told is the only excuse for a repeat.
@@ -18,8 +18,8 @@ from random import Random
 
 import anyio
 import structlog
-from support.virtual_time import JumpLoop, VirtualClock
 
+from tests.support.virtual_time import JumpLoop, VirtualClock
 from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, Result

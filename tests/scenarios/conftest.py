@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import Stage
-from support.virtual_time import JumpLoop
+
+from tests.scenarios.harness import Harness
+from tests.support.virtual_time import JumpLoop
 
 
 @pytest.fixture
@@ -17,6 +18,6 @@ def anyio_backend() -> Any:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    """A stage with nothing on it."""
-    return Stage(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    """A harness with nothing on it."""
+    return Harness(tmp_path)

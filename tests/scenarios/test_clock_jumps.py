@@ -8,13 +8,13 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
 
+from tests.scenarios.harness import Harness
 from watcher.simulator import Dated
 
 
-class JumpingStage(Stage):
-    """A stage whose provider has a right clock, and says so; ours is `off`."""
+class JumpingStage(Harness):
+    """A harness whose provider has a right clock, and says so; ours is `off`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -34,20 +34,20 @@ class JumpingStage(Stage):
 async def test_polls_see_what_came_before_our_clock_jumped(
     tmp_path: Path, provider: str, jump: int
 ) -> None:
-    stage = JumpingStage(tmp_path)
-    stage.poll_every, stage.sweep_every = "10m", "5h"
-    account = stage.watch(provider, "sales", "1", conversations=10)
+    harness = JumpingStage(tmp_path)
+    harness.poll_every, harness.sweep_every = "10m", "5h"
+    account = harness.watch(provider, "sales", "1", conversations=10)
     conversations = list(account.conversations.values())
-    async with stage.running():
-        await stage.baseline()
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(1300)
-        stage.world.message(conversations[0], "just before")
-        stage.off += timedelta(seconds=jump)
+        harness.world.message(conversations[0], "just before")
+        harness.off += timedelta(seconds=jump)
         await anyio.sleep(700)
-        stage.world.message(conversations[1], "a poll later")
+        harness.world.message(conversations[1], "a poll later")
         await anyio.sleep(1300)
     texts = [
         body["data"]["conversation"]["last_message"]["text"]
-        for body in stage.inbox.of("conversation.message")
+        for body in harness.inbox.of("conversation.message")
     ]
     assert sorted(texts) == ["a poll later", "just before"]

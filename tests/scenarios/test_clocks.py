@@ -10,9 +10,9 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
-from support.virtual_time import VirtualClock
 
+from tests.scenarios.harness import Harness
+from tests.support.virtual_time import VirtualClock
 from watcher.pipeline import room
 from watcher.records import EventQuery
 from watcher.simulator import Dated
@@ -31,8 +31,8 @@ class SetClock:
         return self.true() + self.off
 
 
-class ClockStage(Stage):
-    """A stage whose watcher has a clock of its own, and whose providers send their `Date`."""
+class ClockStage(Harness):
+    """A harness whose watcher has a clock of its own, and whose providers send their `Date`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -46,85 +46,85 @@ class ClockStage(Stage):
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> ClockStage:
+def harness(tmp_path: Path) -> ClockStage:
     made = ClockStage(tmp_path)
     made.poll_every, made.sweep_every = "30s", "5m"
     return made
 
 
 @pytest.mark.parametrize("jump", [-DAY, DAY, timedelta(hours=-1), timedelta(days=400)], ids=str)
-async def test_a_jump_while_it_runs(stage: ClockStage, jump: timedelta) -> None:
-    account = stage.watch("chatwoot", "support", "1", conversations=8)
-    stage.rules += "\n- {name: lasting, when: conversation.archived, for: 30m, notify: crm}"
+async def test_a_jump_while_it_runs(harness: ClockStage, jump: timedelta) -> None:
+    account = harness.watch("chatwoot", "support", "1", conversations=8)
+    harness.rules += "\n- {name: lasting, when: conversation.archived, for: 30m, notify: crm}"
     one, two, three, *_ = account.conversations.values()
     for each in (one, two, three):
-        stage.world.unarchive(each)
-    stage.world.truth.entries.clear()
-    async with stage.running():
-        await stage.baseline()
-        stage.world.archive(one)
+        harness.world.unarchive(each)
+    harness.world.truth.entries.clear()
+    async with harness.running():
+        await harness.baseline()
+        harness.world.archive(one)
         await anyio.sleep(120)
-        stage.inbox.status = 503
-        stage.world.message(two, "while the receiver fails")
+        harness.inbox.status = 503
+        harness.world.message(two, "while the receiver fails")
         await anyio.sleep(120)
-        stage.inbox.status = 200
-        stage.clock.off += jump
-        stage.world.message(three, "after the clock was set")
+        harness.inbox.status = 200
+        harness.clock.off += jump
+        harness.world.message(three, "after the clock was set")
         await anyio.sleep(20 * 60)
-        assert stage.got() == stage.expect()
-        assert not [body for body in stage.inbox.bodies if "delivery" in body["data"]]
+        assert harness.got() == harness.expect()
+        assert not [body for body in harness.inbox.bodies if "delivery" in body["data"]]
         await anyio.sleep(15 * 60)
-        lasting = [body for body in stage.inbox.bodies if "delivery" in body["data"]]
+        lasting = [body for body in harness.inbox.bodies if "delivery" in body["data"]]
         assert [body["subject"] for body in lasting] == [one.id]
-        for body in stage.inbox.conversations:
+        for body in harness.inbox.conversations:
             observed = body["data"]["observed"]
             assert observed["after"] <= observed["before"]
 
 
-async def test_a_jump_there_and_back_leaves_the_log(stage: ClockStage) -> None:
-    stage.poll_every, stage.sweep_every = "5m", "30m"
-    account = stage.watch("chatwoot", "support", "1", conversations=8)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.message(next(iter(account.conversations.values())), "to be kept")
+async def test_a_jump_there_and_back_leaves_the_log(harness: ClockStage) -> None:
+    harness.poll_every, harness.sweep_every = "5m", "30m"
+    account = harness.watch("chatwoot", "support", "1", conversations=8)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(next(iter(account.conversations.values())), "to be kept")
         await anyio.sleep(3600)
-        before = len(await stage.store.events(EventQuery()))
+        before = len(await harness.store.events(EventQuery()))
         assert before > 1
-        stage.clock.off = timedelta(days=400)
+        harness.clock.off = timedelta(days=400)
         await anyio.sleep(5 * 3600)
-        stage.clock.off = timedelta(0)
+        harness.clock.off = timedelta(0)
         await anyio.sleep(5 * 3600)
-        assert len(await stage.store.events(EventQuery())) == before
-        assert stage.got() == stage.expect()
+        assert len(await harness.store.events(EventQuery())) == before
+        assert harness.got() == harness.expect()
 
 
-async def test_old_records_do_go_while_the_clock_is_right(stage: ClockStage) -> None:
-    stage.poll_every, stage.sweep_every = "6h", "24h"
-    stage.rules += "\nretention: {events: 2d, deliveries: 2d}"
-    stage.watch("chatwoot", "support", "1", conversations=3)
-    async with stage.running():
-        await stage.baseline()
+async def test_old_records_do_go_while_the_clock_is_right(harness: ClockStage) -> None:
+    harness.poll_every, harness.sweep_every = "6h", "24h"
+    harness.rules += "\nretention: {events: 2d, deliveries: 2d}"
+    harness.watch("chatwoot", "support", "1", conversations=3)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(42 * 3600)
-        assert len(await stage.store.events(EventQuery())) == 1
+        assert len(await harness.store.events(EventQuery())) == 1
         await anyio.sleep(12 * 3600)
-        assert len(await stage.store.events(EventQuery())) == 0
+        assert len(await harness.store.events(EventQuery())) == 0
 
 
 @pytest.mark.parametrize("jump", [-DAY, DAY], ids=str)
-async def test_a_jump_between_two_runs(stage: ClockStage, jump: timedelta) -> None:
-    account = stage.watch("chatwoot", "support", "1", conversations=8)
+async def test_a_jump_between_two_runs(harness: ClockStage, jump: timedelta) -> None:
+    account = harness.watch("chatwoot", "support", "1", conversations=8)
     one, two, *_ = account.conversations.values()
-    async with stage.running():
-        await stage.baseline()
-        stage.inbox.status = 503
-        stage.world.message(one, "not delivered yet")
+    async with harness.running():
+        await harness.baseline()
+        harness.inbox.status = 503
+        harness.world.message(one, "not delivered yet")
         await anyio.sleep(120)
-    stage.inbox.status = 200
-    stage.clock.off += jump
-    async with stage.running():
-        stage.world.message(two, "after the restart")
+    harness.inbox.status = 200
+    harness.clock.off += jump
+    async with harness.running():
+        harness.world.message(two, "after the restart")
         await anyio.sleep(20 * 60)
-        assert stage.got() == stage.expect()
+        assert harness.got() == harness.expect()
 
 
 def test_a_limit_is_not_used_up_by_what_was_sent_in_the_future() -> None:

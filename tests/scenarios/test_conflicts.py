@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
-from stage import Stage
 
+from tests.scenarios.harness import Harness
 from watcher.model import Snapshot
 from watcher.records import Commit, Recorded
 from watcher.store.memory import MemoryStore
@@ -41,33 +41,35 @@ class Crowded(MemoryStore):
         return await super().commit(commit)
 
 
-async def test_a_page_that_meets_another_writer_is_decided_again(stage: Stage) -> None:
+async def test_a_page_that_meets_another_writer_is_decided_again(harness: Harness) -> None:
     store = Crowded(lambda number: number % 2 == 1)
-    stage.store = store
-    account = stage.watch("chatwoot", "sales", "1", conversations=20)
-    async with stage.running():
-        await stage.baseline()
+    harness.store = store
+    account = harness.watch("chatwoot", "sales", "1", conversations=20)
+    async with harness.running():
+        await harness.baseline()
         for conversation in account.living()[:8]:
-            stage.world.message(conversation, "hello?")
+            harness.world.message(conversation, "hello?")
             await anyio.sleep(60)
         await anyio.sleep(900)
     assert store.met > 3
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
-async def test_a_removal_that_meets_another_writer_waits_for_the_next_sweep(stage: Stage) -> None:
+async def test_a_removal_that_meets_another_writer_waits_for_the_next_sweep(
+    harness: Harness,
+) -> None:
     met: list[int] = []
 
     def once(number: int) -> bool:
         met.append(number)
         return len(met) == 1
 
-    stage.store = store = Crowded(once)
-    account = stage.watch("chatwoot", "sales", "1", conversations=20)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.delete(account.living()[4])
+    harness.store = store = Crowded(once)
+    account = harness.watch("chatwoot", "sales", "1", conversations=20)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.delete(account.living()[4])
         await anyio.sleep(1200)
     assert store.met == 1
-    assert stage.got() == stage.expect()
-    assert [body["type"] for body in stage.inbox.conversations] == ["conversation.removed"]
+    assert harness.got() == harness.expect()
+    assert [body["type"] for body in harness.inbox.conversations] == ["conversation.removed"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import SECRET, Stage
 from standardwebhooks import Webhook
 
+from tests.scenarios.harness import SECRET, Harness
 from watcher.records import Commit, DeliveryQuery, EventQuery, Hold, ReceiverState
 
 
@@ -18,89 +18,89 @@ def when(body: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(body["time"].replace("Z", "+00:00"))
 
 
-async def test_a_receiver_that_fails_gets_everything_in_order_afterwards(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=3)
+async def test_a_receiver_that_fails_gets_everything_in_order_afterwards(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=3)
     conversation = next(iter(account.conversations.values()))
-    async with stage.running():
-        await stage.baseline()
-        stage.inbox.status = 500
+    async with harness.running():
+        await harness.baseline()
+        harness.inbox.status = 500
         for number in range(5):
-            stage.world.message(conversation, f"message {number}")
+            harness.world.message(conversation, f"message {number}")
             await anyio.sleep(60)
         await anyio.sleep(3000)
-        attempts = stage.inbox.attempts
-        stage.inbox.status = 200
+        attempts = harness.inbox.attempts
+        harness.inbox.status = 200
         await anyio.sleep(3 * 3600)
     texts = [
         body["data"]["conversation"]["last_message"]["text"]
-        for body in stage.inbox.of("conversation.message")
+        for body in harness.inbox.of("conversation.message")
     ]
     assert texts == [f"message {number}" for number in range(5)]
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
     assert attempts < 12, "later deliveries of the conversation wait behind the first"
-    assert stage.inbox.of("receiver.failing") == [], "a receiver is not told of itself"
+    assert harness.inbox.of("receiver.failing") == [], "a receiver is not told of itself"
 
 
-async def test_given_up_after_the_schedule_and_sent_again_by_hand(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "1h", "6h"
-    account = stage.watch("chatwoot", "sales", "1", conversations=3)
-    async with stage.running() as daemon:
-        await stage.baseline()
-        stage.inbox.status = 500
-        stage.world.set_priority(next(iter(account.conversations.values())), "urgent")
+async def test_given_up_after_the_schedule_and_sent_again_by_hand(harness: Harness) -> None:
+    harness.poll_every, harness.sweep_every = "1h", "6h"
+    account = harness.watch("chatwoot", "sales", "1", conversations=3)
+    async with harness.running() as daemon:
+        await harness.baseline()
+        harness.inbox.status = 500
+        harness.world.set_priority(next(iter(account.conversations.values())), "urgent")
         await anyio.sleep(102 * 3600)
-        dead = await stage.store.deliveries(DeliveryQuery(state="dead"))
+        dead = await harness.store.deliveries(DeliveryQuery(state="dead"))
         assert [delivery.attempt for delivery in dead] == [10]
-        failing = await stage.store.events(EventQuery(type="receiver.*"))
+        failing = await harness.store.events(EventQuery(type="receiver.*"))
         assert [item.event.type for item in failing] == ["receiver.failing"]
-        stage.inbox.status = 200
+        harness.inbox.status = 200
         assert await daemon.retry(None) == 1
         await anyio.sleep(5)
-        assert [b["type"] for b in stage.inbox.conversations] == ["conversation.priority_changed"]
-        turned = await stage.store.events(EventQuery(type="receiver.*"))
+        assert [b["type"] for b in harness.inbox.conversations] == ["conversation.priority_changed"]
+        turned = await harness.store.events(EventQuery(type="receiver.*"))
         assert [item.event.type for item in turned] == ["receiver.failing", "receiver.recovered"]
 
 
-async def test_gone_turns_the_receiver_off_and_what_waits_stays(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "10m", "1h"
-    account = stage.watch("chatwoot", "sales", "1", conversations=3)
-    async with stage.running() as daemon:
-        await stage.baseline()
-        stage.inbox.status = 410
+async def test_gone_turns_the_receiver_off_and_what_waits_stays(harness: Harness) -> None:
+    harness.poll_every, harness.sweep_every = "10m", "1h"
+    account = harness.watch("chatwoot", "sales", "1", conversations=3)
+    async with harness.running() as daemon:
+        await harness.baseline()
+        harness.inbox.status = 410
         for conversation in account.conversations.values():
-            stage.world.message(conversation, "hi")
+            harness.world.message(conversation, "hi")
         await anyio.sleep(24 * 3600)
-        assert stage.inbox.attempts <= 1 + 3
-        stage.inbox.status = 200
+        assert harness.inbox.attempts <= 1 + 3
+        harness.inbox.status = 200
         await daemon.turn_on("crm")
         await anyio.sleep(60)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
-async def test_retry_after_is_heeded(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=1)
-    async with stage.running():
-        await stage.baseline()
-        stage.inbox.status, stage.inbox.answer_headers = 429, {"retry-after": "120"}
-        stage.world.set_priority(next(iter(account.conversations.values())), "urgent")
+async def test_retry_after_is_heeded(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=1)
+    async with harness.running():
+        await harness.baseline()
+        harness.inbox.status, harness.inbox.answer_headers = 429, {"retry-after": "120"}
+        harness.world.set_priority(next(iter(account.conversations.values())), "urgent")
         await anyio.sleep(45)
-        attempts = stage.inbox.attempts
-        stage.inbox.status = 200
+        attempts = harness.inbox.attempts
+        harness.inbox.status = 200
         await anyio.sleep(60)
-        assert stage.inbox.attempts == attempts
+        assert harness.inbox.attempts == attempts
         await anyio.sleep(60)
-    assert len(stage.inbox.conversations) == 1
+    assert len(harness.inbox.conversations) == 1
 
 
-async def test_signatures_verify_with_the_official_library(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=1)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.message(next(iter(account.conversations.values())), "naïve ☃")
+async def test_signatures_verify_with_the_official_library(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=1)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(next(iter(account.conversations.values())), "naïve ☃")
         await anyio.sleep(60)
     signer = Webhook(SECRET)
-    for body, headers in zip(stage.inbox.raw, stage.inbox.headers, strict=True):
-        at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=stage.clock().tzinfo)
+    for body, headers in zip(harness.inbox.raw, harness.inbox.headers, strict=True):
+        at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=harness.clock().tzinfo)
         signature = signer.sign(headers["webhook-id"], at, body.decode())
         assert headers["webhook-signature"] == signature
         assert headers["content-type"] == "application/cloudevents+json"
@@ -111,91 +111,91 @@ LATER = """- {name: all, when: conversation.message, notify: crm}
 """
 
 
-async def test_unread_for_fifteen_minutes_fires_once_and_only_if_it_lasts(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=4)
-    stage.rules = LATER
+async def test_unread_for_fifteen_minutes_fires_once_and_only_if_it_lasts(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=4)
+    harness.rules = LATER
     first, second = list(account.conversations.values())[:2]
     for conversation in account.conversations.values():
-        stage.world.read(conversation)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.message(first, "hello?")
-        stage.world.message(second, "hello?")
+        harness.world.read(conversation)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(first, "hello?")
+        harness.world.message(second, "hello?")
         await anyio.sleep(600)
-        stage.world.message(first, "anybody?")  # does not restart the wait
-        stage.world.read(second)
+        harness.world.message(first, "anybody?")  # does not restart the wait
+        harness.world.read(second)
         await anyio.sleep(7200)
-        (fired,) = stage.inbox.of("conversation.unread")
+        (fired,) = harness.inbox.of("conversation.unread")
         assert fired["subject"] == first.id
         told = fired["data"]["delivery"]
         assert (told["rule"], told["kind"], told["count"]) == ("later", "for", 1)
         assert told["event"] != fired["id"]
-        stage.world.read(first)
+        harness.world.read(first)
         await anyio.sleep(600)
-        stage.world.message(first, "me again")
+        harness.world.message(first, "me again")
         await anyio.sleep(1800)
-    assert len(stage.inbox.of("conversation.unread")) == 2
+    assert len(harness.inbox.of("conversation.unread")) == 2
 
 
-async def test_a_timer_survives_a_restart(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=2)
-    stage.rules = LATER
+async def test_a_timer_survives_a_restart(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=2)
+    harness.rules = LATER
     conversation = next(iter(account.conversations.values()))
-    stage.world.read(conversation)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.message(conversation, "hello?")
+    harness.world.read(conversation)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(conversation, "hello?")
         await anyio.sleep(300)
-        started = stage.clock()
+        started = harness.clock()
     await anyio.sleep(300)
-    async with stage.running():
+    async with harness.running():
         await anyio.sleep(120)
-        assert stage.inbox.of("conversation.unread") == []
+        assert harness.inbox.of("conversation.unread") == []
         await anyio.sleep(600)
-    (fired,) = stage.inbox.of("conversation.unread")
+    (fired,) = harness.inbox.of("conversation.unread")
     assert started - when(fired) < timedelta(minutes=6)
 
 
-async def test_a_person_decides_while_the_daemon_starts(stage: Stage) -> None:
+async def test_a_person_decides_while_the_daemon_starts(harness: Harness) -> None:
     """What it has not read from its store yet is there all the same."""
-    account = stage.watch("chatwoot", "sales", "1", conversations=40)
-    stage.sweep_every = "2h"
-    async with stage.running():
-        await stage.baseline()
-    state = await stage.store.source("sales")
+    account = harness.watch("chatwoot", "sales", "1", conversations=40)
+    harness.sweep_every = "2h"
+    async with harness.running():
+        await harness.baseline()
+    state = await harness.store.source("sales")
     assert state is not None
     hold = Hold(
-        "absences", stage.clock(), tuple(account.conversations)[:30], 40, "30 of 40", "wait"
+        "absences", harness.clock(), tuple(account.conversations)[:30], 40, "30 of 40", "wait"
     )
-    await stage.store.commit(Commit("sales", dataclasses.replace(state, hold=hold)))
-    await stage.store.save_receiver(ReceiverState("crm", "elsewhere", off="gone (410)"))
-    async with stage.running() as daemon:
+    await harness.store.commit(Commit("sales", dataclasses.replace(state, hold=hold)))
+    await harness.store.save_receiver(ReceiverState("crm", "elsewhere", off="gone (410)"))
+    async with harness.running() as daemon:
         assert await daemon.release("sales", accept=False)
         await daemon.turn_on("crm")
         await anyio.sleep(60)
-    after = await stage.store.source("sales")
+    after = await harness.store.source("sales")
     assert after is not None
     assert after.hold is None
-    assert (await stage.store.receivers())["crm"].target != "elsewhere"
+    assert (await harness.store.receivers())["crm"].target != "elsewhere"
 
 
 @pytest.mark.parametrize("accept", [True, False])
-async def test_a_person_decides_about_a_held_sweep(stage: Stage, accept: bool) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=40)
-    stage.sweep_every = "2h"
-    stage.restart_with()
-    stage.watch_again("chatwoot", "sales", account)
-    async with stage.running() as daemon:
-        await stage.baseline()
+async def test_a_person_decides_about_a_held_sweep(harness: Harness, accept: bool) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=40)
+    harness.sweep_every = "2h"
+    harness.restart_with()
+    harness.watch_again("chatwoot", "sales", account)
+    async with harness.running() as daemon:
+        await harness.baseline()
         for conversation in list(account.conversations.values())[:30]:
-            stage.world.delete(conversation)
+            harness.world.delete(conversation)
         with anyio.fail_after(20000):
-            while not stage.inbox.of("source.held"):  # noqa: ASYNC110 - virtual seconds
+            while not harness.inbox.of("source.held"):  # noqa: ASYNC110 - virtual seconds
                 await anyio.sleep(60)
         assert await daemon.release("sales", accept=accept)
         await anyio.sleep(1800)
-        removed = stage.inbox.of("conversation.removed")
+        removed = harness.inbox.of("conversation.removed")
         assert len(removed) == (30 if accept else 0)
         assert all(body["data"]["held"] for body in removed)
-        outcome = stage.inbox.of("source.released")[0]["data"]["outcome"]
+        outcome = harness.inbox.of("source.released")[0]["data"]["outcome"]
         assert outcome == ("accepted" if accept else "discarded")

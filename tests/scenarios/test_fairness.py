@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import PROVIDERS, Stage
 
+from tests.scenarios.harness import PROVIDERS, Harness
 from watcher.clock import Clock
 from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.metrics import Metrics
@@ -26,156 +26,156 @@ def oldest(account: Any) -> Any:
     return min(account.conversations.values(), key=lambda one: one.state.created_at)
 
 
-async def test_a_broken_record_on_the_first_page_leaves_the_rest_watched(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "2m", "10m"
-    account = stage.watch("chatwoot", "sales", "1", conversations=80)
-    stage.world.orphan(oldest(account))
-    async with stage.running():
+async def test_a_broken_record_on_the_first_page_leaves_the_rest_watched(harness: Harness) -> None:
+    harness.poll_every, harness.sweep_every = "2m", "10m"
+    account = harness.watch("chatwoot", "sales", "1", conversations=80)
+    harness.world.orphan(oldest(account))
+    async with harness.running():
         await anyio.sleep(3600)
-        stage.world.message(list(account.conversations.values())[-1], "hello")
+        harness.world.message(list(account.conversations.values())[-1], "hello")
         await anyio.sleep(6 * 3600)
-    assert stage.inbox.own == ["source.baselined", "source.held"]
-    assert "conversation.message" in [body["type"] for body in stage.inbox.bodies]
+    assert harness.inbox.own == ["source.baselined", "source.held"]
+    assert "conversation.message" in [body["type"] for body in harness.inbox.bodies]
 
 
-async def test_a_record_that_breaks_later_is_told_once(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "2m", "10m"
-    account = stage.watch("chatwoot", "sales", "1", conversations=80)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.orphan(oldest(account))
+async def test_a_record_that_breaks_later_is_told_once(harness: Harness) -> None:
+    harness.poll_every, harness.sweep_every = "2m", "10m"
+    account = harness.watch("chatwoot", "sales", "1", conversations=80)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.orphan(oldest(account))
         await anyio.sleep(6 * 3600)
-    assert stage.inbox.own == ["source.baselined", "source.held"]
+    assert harness.inbox.own == ["source.baselined", "source.held"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_polls_slower_than_their_interval_do_not_starve_sweeps(
-    stage: Stage, provider: str
+    harness: Harness, provider: str
 ) -> None:
-    stage.poll_every, stage.sweep_every = "2s", "1m"
-    account = stage.watch(provider, "sales", "1", conversations=60)
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[provider].plan(faults.slow(2.5))
-        stage.world.delete(list(account.conversations.values())[5])
+    harness.poll_every, harness.sweep_every = "2s", "1m"
+    account = harness.watch(provider, "sales", "1", conversations=60)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[provider].plan(faults.slow(2.5))
+        harness.world.delete(list(account.conversations.values())[5])
         await anyio.sleep(720)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
-async def test_polls_that_fail_do_not_starve_sweeps_and_are_told_once(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=80)
-    async with stage.running():
-        await stage.baseline()
-        stage.faults["chatwoot"].plan(
+async def test_polls_that_fail_do_not_starve_sweeps_and_are_told_once(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=80)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults["chatwoot"].plan(
             faults.status(500), lambda seen: seen.params.get("sort_by") != "created_at_asc"
         )
-        stage.world.message(list(account.conversations.values())[3], "hello")
+        harness.world.message(list(account.conversations.values())[3], "hello")
         await anyio.sleep(3 * 3600)
-    assert stage.got() == stage.expect()
-    assert stage.inbox.own == ["source.baselined", "source.failing"]
+    assert harness.got() == harness.expect()
+    assert harness.inbox.own == ["source.baselined", "source.failing"]
 
 
-async def test_a_crowd_that_comes_while_a_crowd_goes_is_concluded(stage: Stage) -> None:
-    account = stage.watch("leadping", "sales", "1", conversations=200)
-    async with stage.running():
-        await stage.baseline()
+async def test_a_crowd_that_comes_while_a_crowd_goes_is_concluded(harness: Harness) -> None:
+    account = harness.watch("leadping", "sales", "1", conversations=200)
+    async with harness.running():
+        await harness.baseline()
         for conversation in list(account.conversations.values())[:30]:
-            stage.world.delete(conversation)
-        stage.world.import_conversations(account, 40, text="x")
+            harness.world.delete(conversation)
+        harness.world.import_conversations(account, 40, text="x")
         await anyio.sleep(3600)
-    assert stage.got() == stage.expect()
-    assert stage.inbox.own.count("source.held") == 2
+    assert harness.got() == harness.expect()
+    assert harness.inbox.own.count("source.held") == 2
 
 
 @pytest.mark.parametrize("count", [12, 400])
-async def test_everybody_is_unassigned_at_once(stage: Stage, count: int) -> None:
-    stage.options["highlevel"] = leadconnector.Options(index_delay=3.0)
-    account = stage.watch("highlevel", "sales", "1", conversations=count)
-    async with stage.running():
-        await stage.baseline()
+async def test_everybody_is_unassigned_at_once(harness: Harness, count: int) -> None:
+    harness.options["highlevel"] = leadconnector.Options(index_delay=3.0)
+    account = harness.watch("highlevel", "sales", "1", conversations=count)
+    async with harness.running():
+        await harness.baseline()
         for agent in list(account.agents):
-            stage.world.remove_agent(account, agent)
+            harness.world.remove_agent(account, agent)
         await anyio.sleep(1800)
-    assert stage.got() == stage.expect()
-    assert stage.inbox.own == ["source.baselined"]
+    assert harness.got() == harness.expect()
+    assert harness.inbox.own == ["source.baselined"]
 
 
 @pytest.mark.parametrize("count", [3, 150])
 async def test_a_key_that_vanishes_from_every_row_is_told_once_and_changes_nothing(
-    stage: Stage, count: int
+    harness: Harness, count: int
 ) -> None:
-    stage.poll_every = "1m"
-    account = stage.watch("highlevel", "sales", "1", conversations=count)
+    harness.poll_every = "1m"
+    account = harness.watch("highlevel", "sales", "1", conversations=count)
     for conversation in account.conversations.values():
-        stage.world.assign(conversation, account.agents[0])
-    async with stage.running():
-        await stage.baseline()
-        stage.faults["highlevel"].plan(faults.Fault(alter=_without_assignees))
+        harness.world.assign(conversation, account.agents[0])
+    async with harness.running():
+        await harness.baseline()
+        harness.faults["highlevel"].plan(faults.Fault(alter=_without_assignees))
         await anyio.sleep(3600)
-        assert stage.inbox.own == ["source.baselined", "source.failing"]
-        assert "assignee" in stage.inbox.of("source.failing")[0]["data"]["reason"]
-        stage.faults["highlevel"].clear()
+        assert harness.inbox.own == ["source.baselined", "source.failing"]
+        assert "assignee" in harness.inbox.of("source.failing")[0]["data"]["reason"]
+        harness.faults["highlevel"].clear()
         await anyio.sleep(1200)
-    assert stage.inbox.conversations == []
-    assert stage.inbox.own == ["source.baselined", "source.failing", "source.recovered"]
+    assert harness.inbox.conversations == []
+    assert harness.inbox.own == ["source.baselined", "source.failing", "source.recovered"]
 
 
 def _without_assignees(body: bytes) -> bytes:
     return body.replace(b'"assignedTo"', b'"formerlyAssignedTo"')
 
 
-async def test_an_alarm_is_confirmed_before_it_goes_out(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=2)
-    stage.rules = "- {name: later, when: conversation.unread, for: 15m, notify: crm}"
+async def test_an_alarm_is_confirmed_before_it_goes_out(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=2)
+    harness.rules = "- {name: later, when: conversation.unread, for: 15m, notify: crm}"
     conversation = next(iter(account.conversations.values()))
-    stage.world.read(conversation)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.message(conversation, "hello?")
+    harness.world.read(conversation)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(conversation, "hello?")
         await anyio.sleep(120)
-    stage.world.read(conversation)  # while nobody watches
+    harness.world.read(conversation)  # while nobody watches
     await anyio.sleep(3600)
-    async with stage.running():
+    async with harness.running():
         await anyio.sleep(600)
-    assert stage.inbox.of("conversation.unread") == []
+    assert harness.inbox.of("conversation.unread") == []
 
 
-async def test_an_alarm_waits_while_the_provider_cannot_be_asked(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=2)
-    stage.rules = "- {name: later, when: conversation.unread, for: 15m, notify: crm}"
+async def test_an_alarm_waits_while_the_provider_cannot_be_asked(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=2)
+    harness.rules = "- {name: later, when: conversation.unread, for: 15m, notify: crm}"
     conversation = next(iter(account.conversations.values()))
-    stage.world.read(conversation)
-    async with stage.running():
-        await stage.baseline()
-        stage.world.message(conversation, "hello?")
+    harness.world.read(conversation)
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(conversation, "hello?")
         await anyio.sleep(120)
-        stage.faults["chatwoot"].plan(faults.status(500))
+        harness.faults["chatwoot"].plan(faults.status(500))
         await anyio.sleep(3600)
-        assert stage.inbox.of("conversation.unread") == []
-        stage.faults["chatwoot"].clear()
+        assert harness.inbox.of("conversation.unread") == []
+        harness.faults["chatwoot"].clear()
         await anyio.sleep(600)
-    assert len(stage.inbox.of("conversation.unread")) == 1
+    assert len(harness.inbox.of("conversation.unread")) == 1
 
 
-async def test_one_unreachable_source_and_one_refused_are_not_our_network(stage: Stage) -> None:
-    stage.watch("chatwoot", "a", "1", conversations=5)
-    stage.watch("leadping", "b", "1", conversations=5)
-    async with stage.running():
-        await stage.baseline()
-        until = stage.clock() + timedelta(seconds=40)
+async def test_one_unreachable_source_and_one_refused_are_not_our_network(harness: Harness) -> None:
+    harness.watch("chatwoot", "a", "1", conversations=5)
+    harness.watch("leadping", "b", "1", conversations=5)
+    async with harness.running():
+        await harness.baseline()
+        until = harness.clock() + timedelta(seconds=40)
 
         def refuse(seen: Any) -> bool:
             if seen.at < until or "/conversations/my" in seen.path:
                 raise ConnectionRefusedError(111, "Connection refused")
             return False
 
-        stage.faults["chatwoot"].plan(faults.status(500), refuse)
-        stage.faults["chatwoot"].plan(faults.status(401))
+        harness.faults["chatwoot"].plan(faults.status(500), refuse)
+        harness.faults["chatwoot"].plan(faults.status(401))
         await anyio.sleep(900)
-        stage.faults["leadping"].plan(faults.status(500), refuse)
+        harness.faults["leadping"].plan(faults.status(500), refuse)
         await anyio.sleep(1800)
-    assert stage.inbox.own.count("source.failing") == 2
-    assert "watcher.network_failing" not in stage.inbox.own
+    assert harness.inbox.own.count("source.failing") == 2
+    assert "watcher.network_failing" not in harness.inbox.own
 
 
 class Slow:
@@ -224,24 +224,24 @@ async def burst(clock: Clock, count: int, conversations: int, seconds: float) ->
 
 @pytest.mark.parametrize("conversations", [1, 20])
 async def test_what_exceeds_the_limit_is_collapsed_in_order(
-    stage: Stage, conversations: int
+    harness: Harness, conversations: int
 ) -> None:
-    slow = await burst(stage.clock, 20, conversations, 1.0)
+    slow = await burst(harness.clock, 20, conversations, 1.0)
     assert len(slow.sent) <= 4
     assert slow.most == 1
     assert "notifications" in slow.sent[-1].title
 
 
-async def test_our_clock_being_set_back_hides_nothing(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=10)
+async def test_our_clock_being_set_back_hides_nothing(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=10)
     conversations = list(account.conversations.values())
-    real, ahead = stage.clock, timedelta(hours=2)
-    stage.clock = lambda: real() + ahead  # type: ignore[assignment]
-    async with stage.running():
-        await stage.baseline()
-        stage.world.set_priority(conversations[0], "urgent")
+    real, ahead = harness.clock, timedelta(hours=2)
+    harness.clock = lambda: real() + ahead  # type: ignore[assignment]
+    async with harness.running():
+        await harness.baseline()
+        harness.world.set_priority(conversations[0], "urgent")
         await anyio.sleep(60)
         ahead = timedelta(0)
-        stage.world.set_priority(conversations[0], "low")
+        harness.world.set_priority(conversations[0], "low")
         await anyio.sleep(900)
-    assert len(stage.inbox.of("conversation.priority_changed")) == 2
+    assert len(harness.inbox.of("conversation.priority_changed")) == 2

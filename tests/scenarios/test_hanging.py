@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 import anyio
-from stage import Stage
 from starlette.types import Receive, Scope, Send
+
+from tests.scenarios.harness import Harness
 
 INTERVAL = 30.0
 """Seconds between two polls."""
@@ -19,27 +20,27 @@ async def hang(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 async def watch(folder: Path, *, hanging: bool) -> tuple[list[float], list[float]]:
     """Give how late each event came to the other receiver, and the polls' times from the start."""
-    stage = Stage(folder)
-    account = stage.watch("chatwoot", "sales", "1", conversations=12)
+    harness = Harness(folder)
+    account = harness.watch("chatwoot", "sales", "1", conversations=12)
     # As patient as the watcher may be told to be, so that all connections hang together.
-    other = stage.hear("stuck", "    timeout: 5m\n")
+    other = harness.hear("stuck", "    timeout: 5m\n")
     if hanging:
-        stage.others["stuck"] = hang  # type: ignore[assignment]
-    stage.rules = "- {name: all, when: 'conversation.*', notify: [stuck, crm]}"
-    async with stage.running():
-        await stage.baseline()
-        begun = stage.clock()
+        harness.others["stuck"] = hang  # type: ignore[assignment]
+    harness.rules = "- {name: all, when: 'conversation.*', notify: [stuck, crm]}"
+    async with harness.running():
+        await harness.baseline()
+        begun = harness.clock()
         for number in range(120):
             for conversation in list(account.conversations.values())[:4]:
-                stage.world.message(conversation, f"message {number}")
+                harness.world.message(conversation, f"message {number}")
             await anyio.sleep(30)
     assert other.bodies == [] if hanging else other.bodies != []
-    assert len(stage.inbox.bodies) > 120
+    assert len(harness.inbox.bodies) > 120
     late = [
         (at - datetime.fromisoformat(body["time"])).total_seconds()
-        for at, body in zip(stage.inbox.times, stage.inbox.bodies, strict=True)
+        for at, body in zip(harness.inbox.times, harness.inbox.bodies, strict=True)
     ]
-    polls = [(seen.at - begun).total_seconds() for seen in stage.faults["chatwoot"].log]
+    polls = [(seen.at - begun).total_seconds() for seen in harness.faults["chatwoot"].log]
     return late, [at for at in polls if at > 0]
 
 

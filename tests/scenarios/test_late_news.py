@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import PROVIDERS, Stage
 
+from tests.scenarios.harness import PROVIDERS, Harness
 from watcher.records import EventQuery
 from watcher.simulator import faults
 
@@ -20,42 +20,42 @@ CONDITIONS = (
 )
 
 
-async def outage(stage: Stage, account: Any) -> dict[str, Any]:
+async def outage(harness: Harness, account: Any) -> dict[str, Any]:
     """Five hours in which nobody can look, and everything happens; gives the conversations by role."""
     names = ("busy", "answered", "quiet", "to and fro", "fresh")
     cast = dict(zip(names, account.conversations.values(), strict=False))
     for conversation in cast.values():
-        stage.world.unarchive(conversation)
-        stage.world.read(conversation)
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[account.kind].plan(faults.status(503))
+        harness.world.unarchive(conversation)
+        harness.world.read(conversation)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[account.kind].plan(faults.status(503))
         await anyio.sleep(HOUR)
         for _ in range(6):
-            stage.world.message(cast["busy"], "is anybody there?")
+            harness.world.message(cast["busy"], "is anybody there?")
             await anyio.sleep(60)
-        stage.world.message(cast["answered"], "hello?")
+        harness.world.message(cast["answered"], "hello?")
         await anyio.sleep(HOUR)
-        stage.world.read(cast["answered"])
-        stage.world.archive(cast["to and fro"])
+        harness.world.read(cast["answered"])
+        harness.world.archive(cast["to and fro"])
         await anyio.sleep(HOUR)
-        stage.world.unarchive(cast["to and fro"])
+        harness.world.unarchive(cast["to and fro"])
         await anyio.sleep(2 * HOUR)
-        stage.faults[account.kind].clear()
+        harness.faults[account.kind].clear()
         await anyio.sleep(HOUR)
-        stage.world.message(cast["fresh"], "and now?")
+        harness.world.message(cast["fresh"], "and now?")
         await anyio.sleep(600)
     return cast
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_what_stands_is_told_once_however_often_it_changed(
-    stage: Stage, provider: str
+    harness: Harness, provider: str
 ) -> None:
-    stage.poll_every = "2m"
-    account = stage.watch(provider, "sales", "1", conversations=40)
-    cast = await outage(stage, account)
-    told = sorted((body["subject"], body["type"]) for body in stage.inbox.conversations)
+    harness.poll_every = "2m"
+    account = harness.watch(provider, "sales", "1", conversations=40)
+    cast = await outage(harness, account)
+    told = sorted((body["subject"], body["type"]) for body in harness.inbox.conversations)
     ids = {name: conversation.state.id for name, conversation in cast.items()}
     assert told == sorted(
         [
@@ -66,7 +66,7 @@ async def test_what_stands_is_told_once_however_often_it_changed(
             (ids["fresh"], "conversation.unread"),
         ]
     )
-    for body in stage.inbox.conversations:
+    for body in harness.inbox.conversations:
         observed = {side: _read(at) for side, at in body["data"]["observed"].items()}
         happened = _read(body["data"]["conversation"]["last_message"]["at"])
         gap = observed["before"] - observed["after"]
@@ -77,19 +77,19 @@ async def test_what_stands_is_told_once_however_often_it_changed(
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("condition", CONDITIONS)
 async def test_a_rule_tells_late_news_from_fresh(
-    stage: Stage, provider: str, condition: str
+    harness: Harness, provider: str, condition: str
 ) -> None:
-    stage.poll_every = "2m"
-    account = stage.watch(provider, "sales", "1", conversations=40)
-    stage.rules = (
+    harness.poll_every = "2m"
+    account = harness.watch(provider, "sales", "1", conversations=40)
+    harness.rules = (
         f"- {{name: fresh, when: 'conversation.*', where: '{condition}', notify: crm}}\n"
         "- {name: about itself, when: 'source.*', where: delay == 0, notify: crm}"
     )
-    cast = await outage(stage, account)
-    fresh = {body["subject"] for body in stage.inbox.conversations}
+    cast = await outage(harness, account)
+    fresh = {body["subject"] for body in harness.inbox.conversations}
     assert fresh == {cast["fresh"].state.id}
-    assert len(await stage.store.events(EventQuery(type="conversation.*"))) == 5
-    own = [body["type"] for body in stage.inbox.bodies if body["type"].startswith("source.")]
+    assert len(await harness.store.events(EventQuery(type="conversation.*"))) == 5
+    own = [body["type"] for body in harness.inbox.bodies if body["type"].startswith("source.")]
     assert own == ["source.baselined", "source.failing", "source.recovered"]
 
 

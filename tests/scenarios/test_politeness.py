@@ -11,20 +11,20 @@ import anyio
 import httpx  # noqa: TID251 - a client of the daemon's own server
 import pytest
 from prometheus_client import generate_latest
-from stage import PROVIDERS, Stage
 
+from tests.scenarios.harness import PROVIDERS, Harness
 from watcher import web
 from watcher.simulator import faults
 
 
-def troubles(stage: Stage) -> list[str]:
+def troubles(harness: Harness) -> list[str]:
     """The types of events about the watcher itself, baselines left aside."""
-    return [kind for kind in stage.inbox.own if kind != "source.baselined"]
+    return [kind for kind in harness.inbox.own if kind != "source.baselined"]
 
 
-def pauses(stage: Stage, kind: str, since: datetime) -> list[float]:
+def pauses(harness: Harness, kind: str, since: datetime) -> list[float]:
     """The seconds between requests to a provider from then on."""
-    times = [since, *(seen.at for seen in stage.faults[kind].log if seen.at >= since)]
+    times = [since, *(seen.at for seen in harness.faults[kind].log if seen.at >= since)]
     return [(b - a).total_seconds() for a, b in pairwise(times)]
 
 
@@ -36,78 +36,80 @@ def pauses(stage: Stage, kind: str, since: datetime) -> list[float]:
     [("leadping", 40, 40), ("highlevel", None, 10), ("highlevel", 25, 25), ("chatwoot", 45, 45)],
 )
 async def test_a_429_makes_everybody_wait_who_shares_the_limit(
-    stage: Stage, provider: str, wish: float | None, least: float
+    harness: Harness, provider: str, wish: float | None, least: float
 ) -> None:
-    stage.poll_every = "3s"
-    account = stage.watch(provider, "one", "1", conversations=5)
-    stage.watch_again(provider, "two", account)
-    async with stage.running():
-        await stage.baseline()
-        number = len(stage.faults[provider].log) + 1
-        stage.faults[provider].plan(faults.status(429, wish), faults.requests(number))
+    harness.poll_every = "3s"
+    account = harness.watch(provider, "one", "1", conversations=5)
+    harness.watch_again(provider, "two", account)
+    async with harness.running():
+        await harness.baseline()
+        number = len(harness.faults[provider].log) + 1
+        harness.faults[provider].plan(faults.status(429, wish), faults.requests(number))
         await anyio.sleep(120)
-        refused = stage.faults[provider].log[number - 1].at
-        after = stage.faults[provider].log[number].at
+        refused = harness.faults[provider].log[number - 1].at
+        after = harness.faults[provider].log[number].at
     assert after - refused >= timedelta(seconds=least)
-    assert troubles(stage) == []
+    assert troubles(harness) == []
 
 
-async def test_chatwoots_minute_is_waited_out_where_it_names_no_time(stage: Stage) -> None:
-    stage.poll_every = "3s"
+async def test_chatwoots_minute_is_waited_out_where_it_names_no_time(harness: Harness) -> None:
+    harness.poll_every = "3s"
     for number in ("1", "2"):
-        stage.watch("chatwoot", f"s{number}", number, conversations=5)
-    async with stage.running():
-        await stage.baseline()
-        number = len(stage.faults["chatwoot"].log) + 1
-        stage.faults["chatwoot"].plan(faults.status(429), faults.requests(number))
+        harness.watch("chatwoot", f"s{number}", number, conversations=5)
+    async with harness.running():
+        await harness.baseline()
+        number = len(harness.faults["chatwoot"].log) + 1
+        harness.faults["chatwoot"].plan(faults.status(429), faults.requests(number))
         await anyio.sleep(120)
-        refused, after = (seen.at for seen in stage.faults["chatwoot"].log[number - 1 : number + 1])
+        refused, after = (
+            seen.at for seen in harness.faults["chatwoot"].log[number - 1 : number + 1]
+        )
     assert after >= refused.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("code", [500, 503])
-async def test_pauses_double_and_end_below_two_polls(stage: Stage, code: int) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "6h"
-    stage.watch("leadping", "sales", "1", conversations=5)
-    async with stage.running():
-        await stage.baseline()
+async def test_pauses_double_and_end_below_two_polls(harness: Harness, code: int) -> None:
+    harness.poll_every, harness.sweep_every = "1m", "6h"
+    harness.watch("leadping", "sales", "1", conversations=5)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(90)
-        stage.faults["leadping"].plan(faults.status(code))
-        began = stage.clock()
+        harness.faults["leadping"].plan(faults.status(code))
+        began = harness.clock()
         await anyio.sleep(1800)
-    told = pauses(stage, "leadping", began)[1:]
+    told = pauses(harness, "leadping", began)[1:]
     for expected, pause in zip((30, 30, 30, 40, 80), told, strict=False):
         assert expected * 0.9 <= pause <= expected * 1.1 + 0.01
     assert all(120 * 0.9 <= pause <= 120 * 1.1 + 0.01 for pause in told[5:])
     assert len(set(told[5:])) > 3, "each pause is a little different"
 
 
-async def test_many_sources_do_not_come_back_at_once(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "6h"
-    account = stage.watch("leadping", "s0", "1", conversations=2)
+async def test_many_sources_do_not_come_back_at_once(harness: Harness) -> None:
+    harness.poll_every, harness.sweep_every = "1m", "6h"
+    account = harness.watch("leadping", "s0", "1", conversations=2)
     for number in range(1, 8):
-        stage.watch_again("leadping", f"s{number}", account)
-    async with stage.running():
-        await stage.baseline()
-        stage.faults["leadping"].plan(faults.status(503))
+        harness.watch_again("leadping", f"s{number}", account)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults["leadping"].plan(faults.status(503))
         await anyio.sleep(3600)
-        last = [seen.at for seen in stage.faults["leadping"].log][-8:]
+        last = [seen.at for seen in harness.faults["leadping"].log][-8:]
     assert max(last) - min(last) > timedelta(seconds=10)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("code", [429, 503, 401])
 async def test_a_provider_that_is_down_is_not_asked_more_than_one_that_works(
-    stage: Stage, provider: str, code: int
+    harness: Harness, provider: str, code: int
 ) -> None:
-    stage.watch(provider, "sales", "1", conversations=60)
-    async with stage.running():
-        await stage.baseline()
-        log = stage.faults[provider].log
+    harness.watch(provider, "sales", "1", conversations=60)
+    async with harness.running():
+        await harness.baseline()
+        log = harness.faults[provider].log
         before = len(log)
         await anyio.sleep(1800)
         well = len(log) - before
-        stage.faults[provider].plan(faults.status(code))
+        harness.faults[provider].plan(faults.status(code))
         before = len(log)
         await anyio.sleep(1800)
         down = len(log) - before
@@ -127,43 +129,43 @@ def refused(_seen: Any) -> bool:
 
 @pytest.mark.parametrize("trouble", [unresolved, refused])
 async def test_failures_that_trickle_in_are_one_failure_of_our_network(
-    stage: Stage, trouble: Any
+    harness: Harness, trouble: Any
 ) -> None:
     """One source is polled every ten seconds, the next every minute, the last every ten minutes."""
-    stage.sweep_every = "1h"
-    for provider, stage.poll_every in zip(PROVIDERS, ("10s", "1m", "10m"), strict=True):
-        stage.watch(provider, provider, "1", conversations=5)
-    async with stage.running():
-        await stage.baseline()
+    harness.sweep_every = "1h"
+    for provider, harness.poll_every in zip(PROVIDERS, ("10s", "1m", "10m"), strict=True):
+        harness.watch(provider, provider, "1", conversations=5)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(700)
         for provider in PROVIDERS:
-            stage.faults[provider].plan(faults.status(500), trouble)
+            harness.faults[provider].plan(faults.status(500), trouble)
         await anyio.sleep(2 * 3600)
-        assert troubles(stage) == ["watcher.network_failing"]
-        assert all(one["stale"] for one in stage.daemon.sources())
+        assert troubles(harness) == ["watcher.network_failing"]
+        assert all(one["stale"] for one in harness.daemon.sources())
         for provider in PROVIDERS:
-            stage.faults[provider].clear()
+            harness.faults[provider].clear()
         await anyio.sleep(1800)
-        assert not any(one["stale"] for one in stage.daemon.sources())
-    assert troubles(stage) == ["watcher.network_failing", "watcher.network_recovered"]
+        assert not any(one["stale"] for one in harness.daemon.sources())
+    assert troubles(harness) == ["watcher.network_failing", "watcher.network_recovered"]
 
 
 async def test_a_source_that_stays_away_when_the_network_is_back_is_told_by_itself(
-    stage: Stage,
+    harness: Harness,
 ) -> None:
     for provider in PROVIDERS:
-        stage.watch(provider, provider, "1", conversations=5)
-    async with stage.running():
-        await stage.baseline()
+        harness.watch(provider, provider, "1", conversations=5)
+    async with harness.running():
+        await harness.baseline()
         for provider in PROVIDERS:
-            stage.faults[provider].plan(faults.status(500), unresolved)
+            harness.faults[provider].plan(faults.status(500), unresolved)
         await anyio.sleep(3600)
         for provider in PROVIDERS[1:]:
-            stage.faults[provider].clear()
+            harness.faults[provider].clear()
         await anyio.sleep(1800)
     told = ["watcher.network_failing", "watcher.network_recovered", "source.failing"]
-    assert troubles(stage) == told
-    (failing,) = stage.inbox.of("source.failing")
+    assert troubles(harness) == told
+    (failing,) = harness.inbox.of("source.failing")
     assert failing["data"]["source"] == "leadping"
     assert "cannot be resolved" in failing["data"]["reason"]
     assert "DNS" in failing["data"]["remedy"]
@@ -172,82 +174,84 @@ async def test_a_source_that_stays_away_when_the_network_is_back_is_told_by_itse
 # Staleness
 
 
-async def ready(stage: Stage, query: str = "") -> tuple[int, dict[str, Any]]:
-    app = web.create_app(stage.daemon.sources, stage.daemon.metrics.registry)
+async def ready(harness: Harness, query: str = "") -> tuple[int, dict[str, Any]]:
+    app = web.create_app(harness.daemon.sources, harness.daemon.metrics.registry)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://watcher") as client:
         answer = await client.get(f"/readyz{query}")
     return answer.status_code, answer.json()
 
 
-def measured(stage: Stage, name: str, source: str) -> float:
-    text = generate_latest(stage.daemon.metrics.registry).decode()
+def measured(harness: Harness, name: str, source: str) -> float:
+    text = generate_latest(harness.daemon.metrics.registry).decode()
     (line,) = (one for one in text.splitlines() if one.startswith(f'{name}{{source="{source}"}}'))
     return float(line.split()[-1])
 
 
-async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(stage: Stage) -> None:
-    stage.watch("chatwoot", "stuck", "1", conversations=5)
-    stage.watch("leadping", "well", "1", conversations=5)
-    async with stage.running():
-        assert (await ready(stage))[0] == 503
-        await stage.baseline()
+async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(harness: Harness) -> None:
+    harness.watch("chatwoot", "stuck", "1", conversations=5)
+    harness.watch("leadping", "well", "1", conversations=5)
+    async with harness.running():
+        assert (await ready(harness))[0] == 503
+        await harness.baseline()
         await anyio.sleep(60)
-        assert await ready(stage, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
-        assert measured(stage, "watcher_source_stale", "stuck") == 0
-        async with stage.daemon.pollers["stuck"]._step:  # its loop waits for this for ever
+        assert await ready(harness, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
+        assert measured(harness, "watcher_source_stale", "stuck") == 0
+        async with harness.daemon.pollers["stuck"]._step:  # its loop waits for this for ever
             await anyio.sleep(600)
             stale = {"ready": True, "waiting": [], "stale": ["stuck"]}
-            assert await ready(stage) == (200, stale)
-            assert await ready(stage, "?strict") == (503, {**stale, "ready": False})
-            assert measured(stage, "watcher_source_stale", "stuck") == 1
-            assert measured(stage, "watcher_source_stale", "well") == 0
-            assert 570 <= measured(stage, "watcher_source_lag_seconds", "stuck") <= 640
-            stuck, well = stage.daemon.sources()
+            assert await ready(harness) == (200, stale)
+            assert await ready(harness, "?strict") == (503, {**stale, "ready": False})
+            assert measured(harness, "watcher_source_stale", "stuck") == 1
+            assert measured(harness, "watcher_source_stale", "well") == 0
+            assert 570 <= measured(harness, "watcher_source_lag_seconds", "stuck") <= 640
+            stuck, well = harness.daemon.sources()
             assert (stuck["stale"], well["stale"]) == (True, False)
             assert stuck["lag"] > 570
         await anyio.sleep(60)
-        assert await ready(stage, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
-    assert troubles(stage) == []
+        assert await ready(harness, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
+    assert troubles(harness) == []
 
 
 async def test_sweeps_that_go_on_do_not_make_a_source_fresh_whose_polls_hang(
-    stage: Stage,
+    harness: Harness,
 ) -> None:
-    stage.sweep_every = "30m"
-    stage.watch("chatwoot", "sales", "1", conversations=60)
-    async with stage.running():
-        await stage.baseline()
+    harness.sweep_every = "30m"
+    harness.watch("chatwoot", "sales", "1", conversations=60)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(60)
-        stage.faults["chatwoot"].plan(
+        harness.faults["chatwoot"].plan(
             faults.hang(), lambda seen: seen.params.get("sort_by") != "created_at_asc"
         )
         await anyio.sleep(200)
-        assert [one["stale"] for one in stage.daemon.sources()] == [True]
-        assert (await ready(stage))[0] == 503
+        assert [one["stale"] for one in harness.daemon.sources()] == [True]
+        assert (await ready(harness))[0] == 503
 
 
-async def test_what_is_asked_for_and_allowed_can_be_measured(stage: Stage) -> None:
-    stage.watch("leadping", "leads", "1", conversations=5)
-    async with stage.running():
-        await stage.baseline()
+async def test_what_is_asked_for_and_allowed_can_be_measured(harness: Harness) -> None:
+    harness.watch("leadping", "leads", "1", conversations=5)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(60)
-        assert measured(stage, "watcher_source_planned_requests_per_hour", "leads") == 132
-        assert measured(stage, "watcher_source_budget_requests_per_hour", "leads") == 18_000
-        assert measured(stage, "watcher_source_budget_wait_seconds", "leads") == 0
+        assert measured(harness, "watcher_source_planned_requests_per_hour", "leads") == 132
+        assert measured(harness, "watcher_source_budget_requests_per_hour", "leads") == 18_000
+        assert measured(harness, "watcher_source_budget_wait_seconds", "leads") == 0
 
 
 @pytest.mark.parametrize("code", [429, 503])
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_a_source_is_not_silenced_for_years(stage: Stage, provider: str, code: int) -> None:
-    stage.watch(provider, "sales", "1", conversations=5)
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[provider].plan(faults.status(code, 99_999_999))
-        began = stage.clock()
+async def test_a_source_is_not_silenced_for_years(
+    harness: Harness, provider: str, code: int
+) -> None:
+    harness.watch(provider, "sales", "1", conversations=5)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[provider].plan(faults.status(code, 99_999_999))
+        began = harness.clock()
         await anyio.sleep(6 * 3600)
-        asked = pauses(stage, provider, began)
+        asked = pauses(harness, provider, began)
         assert 4 <= len(asked) <= 6 * 3, "about once an hour, for each kind of request"
-        stage.faults[provider].clear()
+        harness.faults[provider].clear()
         await anyio.sleep(1.3 * 3600)
-        assert not any(one["stale"] for one in stage.daemon.sources())
+        assert not any(one["stale"] for one in harness.daemon.sources())

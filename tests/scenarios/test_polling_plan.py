@@ -11,127 +11,129 @@ from typing import Any
 
 import anyio
 import pytest
-from listings import edit, later_pages
-from stage import PROVIDERS, Stage
 
+from tests.scenarios.harness import PROVIDERS, Harness
+from tests.scenarios.listings import edit, later_pages
 from watcher.simulator import Fault, chatwoot, faults
 
 # -- watermarks and overlaps
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_a_poll_that_breaks_off_moves_no_watermark(stage: Stage, provider: str) -> None:
+async def test_a_poll_that_breaks_off_moves_no_watermark(harness: Harness, provider: str) -> None:
     """What its later pages would have shown is shown by the next poll, also after a restart."""
-    stage.poll_every, stage.sweep_every = "1m", "1d"
+    harness.poll_every, harness.sweep_every = "1m", "1d"
     if provider == "chatwoot":  # a server that knows no windows is polled page by page
-        stage.options[provider] = chatwoot.Options(version=(3, 5, 0))
-    account = stage.watch(provider, "sales", "1", conversations=130)
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[provider].plan(faults.status(500))
+        harness.options[provider] = chatwoot.Options(version=(3, 5, 0))
+    account = harness.watch(provider, "sales", "1", conversations=130)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[provider].plan(faults.status(500))
         for conversation in account.living():
-            stage.world.message(conversation, "hello?", "outbound")
+            harness.world.message(conversation, "hello?", "outbound")
             await anyio.sleep(10)  # more than the overlap lies between the first and the last
-        stage.faults[provider].clear()
-        stage.faults[provider].plan(faults.status(500), later_pages(provider))
+        harness.faults[provider].clear()
+        harness.faults[provider].plan(faults.status(500), later_pages(provider))
         await anyio.sleep(240)
-        told = len({body["subject"] for body in stage.inbox.conversations})
+        told = len({body["subject"] for body in harness.inbox.conversations})
         assert 0 < told < 130
-    stage.faults[provider].clear()
-    async with stage.running():
+    harness.faults[provider].clear()
+    async with harness.running():
         await anyio.sleep(600)
-    assert stage.got() == stage.expect()
-    assert "source.held" not in stage.inbox.own
+    assert harness.got() == harness.expect()
+    assert "source.held" not in harness.inbox.own
 
 
-async def test_a_poll_that_went_past_a_failing_page_moves_no_watermark(stage: Stage) -> None:
+async def test_a_poll_that_went_past_a_failing_page_moves_no_watermark(harness: Harness) -> None:
     """Behind the page that failed nothing was new; in it there was."""
-    stage.poll_every, stage.sweep_every = "10m", "1d"
-    account = stage.watch("chatwoot", "sales", "1", conversations=60)
-    async with stage.running():
-        await stage.baseline()
+    harness.poll_every, harness.sweep_every = "10m", "1d"
+    account = harness.watch("chatwoot", "sales", "1", conversations=60)
+    async with harness.running():
+        await harness.baseline()
 
         def first(seen: faults.Seen) -> bool:
             return "updated_within" in seen.params or seen.params.get("page") == "1"
 
-        stage.faults["chatwoot"].plan(faults.status(500), first)
+        harness.faults["chatwoot"].plan(faults.status(500), first)
         for conversation in account.living()[:5]:
-            stage.world.message(conversation, "hello?", "outbound")
+            harness.world.message(conversation, "hello?", "outbound")
             await anyio.sleep(600)
-        assert stage.inbox.conversations == []
-        assert any(seen.params.get("page") == "2" for seen in stage.faults["chatwoot"].log[-4:])
-        stage.faults["chatwoot"].clear()
+        assert harness.inbox.conversations == []
+        assert any(seen.params.get("page") == "2" for seen in harness.faults["chatwoot"].log[-4:])
+        harness.faults["chatwoot"].clear()
         await anyio.sleep(700)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_poll_whose_rows_cannot_be_read_moves_no_watermark(
-    stage: Stage, provider: str
+    harness: Harness, provider: str
 ) -> None:
-    stage.poll_every, stage.sweep_every = "10m", "1d"
-    account = stage.watch(provider, "sales", "1", conversations=10)
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[provider].plan(edit(provider, lambda rows: [None, 5]))
-        stage.world.message(account.living()[0], "hello?", "outbound")
+    harness.poll_every, harness.sweep_every = "10m", "1d"
+    account = harness.watch(provider, "sales", "1", conversations=10)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[provider].plan(edit(provider, lambda rows: [None, 5]))
+        harness.world.message(account.living()[0], "hello?", "outbound")
         await anyio.sleep(700)
-        assert stage.inbox.conversations == []
-        stage.faults[provider].clear()
+        assert harness.inbox.conversations == []
+        harness.faults[provider].clear()
         await anyio.sleep(1300)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
 @pytest.mark.parametrize("read", ["all rows but one", "no row"])
 async def test_a_sweep_that_lacked_a_row_moves_no_watermark_of_polls(
-    stage: Stage, read: str
+    harness: Harness, read: str
 ) -> None:
     """Polls fail, the sweep lacks the row that changed, and the next poll tells it."""
-    stage.poll_every, stage.sweep_every = "10m", "15m"
-    account = stage.watch("chatwoot", "sales", "1", conversations=10)
-    async with stage.running():
-        await stage.baseline()
+    harness.poll_every, harness.sweep_every = "10m", "15m"
+    account = harness.watch("chatwoot", "sales", "1", conversations=10)
+    async with harness.running():
+        await harness.baseline()
         changed = account.living()[0]
         if read == "no row":
             nonsense = b'{"data": {"meta": {}, "payload": [null, 5]}}'
-            stage.faults["chatwoot"].plan(Fault(alter=lambda body: nonsense))
+            harness.faults["chatwoot"].plan(Fault(alter=lambda body: nonsense))
         else:
-            stage.faults["chatwoot"].plan(
+            harness.faults["chatwoot"].plan(
                 faults.status(503), lambda seen: "updated_within" in seen.params
             )
-            stage.faults["chatwoot"].plan(faults.without(changed.id))
-        stage.world.message(changed, "hello?", "outbound")
+            harness.faults["chatwoot"].plan(faults.without(changed.id))
+        harness.world.message(changed, "hello?", "outbound")
         await anyio.sleep(1000)
-        assert stage.inbox.conversations == []
-        stage.faults["chatwoot"].clear()
-        stage.faults["chatwoot"].plan(
+        assert harness.inbox.conversations == []
+        harness.faults["chatwoot"].clear()
+        harness.faults["chatwoot"].plan(
             faults.without(changed.id), lambda seen: "sort_by" in seen.params
         )
         await anyio.sleep(640)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_what_the_list_shows_late_is_within_the_overlap(stage: Stage, provider: str) -> None:
+async def test_what_the_list_shows_late_is_within_the_overlap(
+    harness: Harness, provider: str
+) -> None:
     """A row whose change comes late, when the watermark is beyond it already."""
-    stage.poll_every, stage.sweep_every = "10s", "1d"
-    account = stage.watch(provider, "sales", "1", conversations=20)
-    async with stage.running():
-        await stage.baseline()
+    harness.poll_every, harness.sweep_every = "10s", "1d"
+    account = harness.watch(provider, "sales", "1", conversations=20)
+    async with harness.running():
+        await harness.baseline()
         late, *others = account.living()[:6]
         for other in others:
             await anyio.sleep(300)
-            stage.world.message(late, "at last", "outbound")
-            until = stage.clock() + timedelta(seconds=45)
-            stage.faults[provider].plan(
-                faults.without(late.id), faults.between(stage.clock(), until)
+            harness.world.message(late, "at last", "outbound")
+            until = harness.clock() + timedelta(seconds=45)
+            harness.faults[provider].plan(
+                faults.without(late.id), faults.between(harness.clock(), until)
             )
             await anyio.sleep(20)
-            stage.world.message(other, "in between", "outbound")
+            harness.world.message(other, "in between", "outbound")
         await anyio.sleep(300)
-    told = [body["subject"] for body in stage.inbox.of("conversation.message")]
+    told = [body["subject"] for body in harness.inbox.of("conversation.message")]
     assert told.count(late.id) == 5
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
 # -- tokens
@@ -139,12 +141,12 @@ async def test_what_the_list_shows_late_is_within_the_overlap(stage: Stage, prov
 
 @pytest.mark.parametrize("always", [False, True], ids=["once a walk", "for hours"])
 async def test_a_refused_continuation_token_begins_the_walk_again(
-    stage: Stage, always: bool
+    harness: Harness, always: bool
 ) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "3m"
-    account = stage.watch("leadping", "sales", "1", conversations=120)
-    async with stage.running():
-        await stage.baseline()
+    harness.poll_every, harness.sweep_every = "1m", "3m"
+    account = harness.watch("leadping", "sales", "1", conversations=120)
+    async with harness.running():
+        await harness.baseline()
         refused: set[int] = set()
 
         def sometimes(seen: Any) -> bool:
@@ -155,33 +157,33 @@ async def test_a_refused_continuation_token_begins_the_walk_again(
             refused.add(quarter)
             return True
 
-        stage.faults["leadping"].plan(faults.status(400), sometimes)
-        stage.world.delete(account.living()[7])
-        stage.world.message(account.living()[3], "hello?")
+        harness.faults["leadping"].plan(faults.status(400), sometimes)
+        harness.world.delete(account.living()[7])
+        harness.world.message(account.living()[3], "hello?")
         await anyio.sleep(3600)
         if always:
-            assert stage.inbox.of("conversation.removed") == []
-            assert stage.inbox.own == ["source.baselined", "source.failing"]
-            stage.faults["leadping"].clear()
+            assert harness.inbox.of("conversation.removed") == []
+            assert harness.inbox.own == ["source.baselined", "source.failing"]
+            harness.faults["leadping"].clear()
             await anyio.sleep(1800)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
     if not always:
-        assert stage.inbox.own == ["source.baselined"]
+        assert harness.inbox.own == ["source.baselined"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_token_that_expires_in_mid_walk_is_read_again(
-    stage: Stage, provider: str, tmp_path: Path
+    harness: Harness, provider: str, tmp_path: Path
 ) -> None:
     """Something else renews the file; the walk goes on, and nobody is told."""
-    stage.poll_every, stage.sweep_every = "1m", "3m"
-    account = stage.watch(provider, "sales", "1", conversations=130)
+    harness.poll_every, harness.sweep_every = "1m", "3m"
+    account = harness.watch(provider, "sales", "1", conversations=130)
     file = tmp_path / "token"
     file.write_text(account.token)
     named = account.token
-    stage.restart_with()
+    harness.restart_with()
     account.token = f"${{file:{file}}}"
-    stage.watch_again(provider, "sales", account)
+    harness.watch_again(provider, "sales", account)
     expired = []
 
     def expire(seen: Any) -> bool:
@@ -195,12 +197,12 @@ async def test_a_token_that_expires_in_mid_walk_is_read_again(
         return False
 
     account.token = named
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[provider].plan(faults.status(500), expire)
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[provider].plan(faults.status(500), expire)
         for conversation in account.living()[:5]:
-            stage.world.message(conversation, "still there?")
+            harness.world.message(conversation, "still there?")
             await anyio.sleep(600)
     assert len(expired) > 3
-    assert stage.got() == stage.expect()
-    assert stage.inbox.own == ["source.baselined"]
+    assert harness.got() == harness.expect()
+    assert harness.inbox.own == ["source.baselined"]

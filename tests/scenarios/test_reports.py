@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
 
+from tests.scenarios.harness import Harness
 from watcher.simulator import lively
 
 PROVIDERS = ("leadping", "highlevel", "leadway", "chatwoot")
@@ -33,57 +33,59 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_each_change_is_reported_once_with_right_sides(stage: Stage, provider: str) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "1m"
-    account = stage.watch(provider, "sales", "1", conversations=30)
-    async with stage.running():
-        await stage.baseline()
-        script = lively(stage.world, Random(3))
+async def test_each_change_is_reported_once_with_right_sides(
+    harness: Harness, provider: str
+) -> None:
+    harness.poll_every, harness.sweep_every = "1m", "1m"
+    account = harness.watch(provider, "sales", "1", conversations=30)
+    async with harness.running():
+        await harness.baseline()
+        script = lively(harness.world, Random(3))
         for _ in range(60):
             script.step()
             await anyio.sleep(150)
         await anyio.sleep(300)
-    assert stage.got() == stage.expect()
-    kinds = {kind.removeprefix("conversation.") for _, kind, _, _ in stage.got()}
+    assert harness.got() == harness.expect()
+    kinds = {kind.removeprefix("conversation.") for _, kind, _, _ in harness.got()}
     assert kinds == SHOWN[account.kind]
-    assert all(faults.forbidden == [] for faults in stage.faults.values())
+    assert all(faults.forbidden == [] for faults in harness.faults.values())
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_the_baseline_reports_nothing_but_itself(stage: Stage, provider: str) -> None:
-    stage.watch(provider, "sales", "1", conversations=130)
-    async with stage.running():
-        await stage.baseline()
+async def test_the_baseline_reports_nothing_but_itself(harness: Harness, provider: str) -> None:
+    harness.watch(provider, "sales", "1", conversations=130)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(1200)
-    assert [body["type"] for body in stage.inbox.bodies] == ["source.baselined"]
+    assert [body["type"] for body in harness.inbox.bodies] == ["source.baselined"]
 
 
-async def test_several_accounts_of_all_providers_at_once(stage: Stage) -> None:
-    stage.poll_every = "2m"
+async def test_several_accounts_of_all_providers_at_once(harness: Harness) -> None:
+    harness.poll_every = "2m"
     for number, provider in enumerate(PROVIDERS * 2):
-        stage.watch(provider, f"s{number}", f"{number + 1}", conversations=12)
-    async with stage.running():
-        await stage.baseline()
-        script = lively(stage.world, Random(5))
+        harness.watch(provider, f"s{number}", f"{number + 1}", conversations=12)
+    async with harness.running():
+        await harness.baseline()
+        script = lively(harness.world, Random(5))
         for _ in range(50):
             script.step()
             await anyio.sleep(330)
         await anyio.sleep(900)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
-async def test_each_before_is_the_previous_after(stage: Stage) -> None:
-    stage.poll_every = "2m"
-    stage.watch("chatwoot", "sales", "1", conversations=5)
-    async with stage.running():
-        await stage.baseline()
-        script = lively(stage.world, Random(8))
+async def test_each_before_is_the_previous_after(harness: Harness) -> None:
+    harness.poll_every = "2m"
+    harness.watch("chatwoot", "sales", "1", conversations=5)
+    async with harness.running():
+        await harness.baseline()
+        script = lively(harness.world, Random(8))
         for _ in range(50):
             script.step()
             await anyio.sleep(330)
         await anyio.sleep(900)
     last: dict[tuple[str, str], Any] = {}
-    for body in stage.inbox.conversations:
+    for body in harness.inbox.conversations:
         for name, sides in body["data"]["changes"].items():
             key = (body["subject"], name)
             if key in last and name != "unread_count":

@@ -10,25 +10,25 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import PROVIDERS, Stage
 
+from tests.scenarios.harness import PROVIDERS, Harness
 from watcher.model import rfc3339
 from watcher.simulator import World, lively
 from watcher.store.memory import MemoryStore
 from watcher.store.sqlite import SqliteStore
 
 
-def reported(stage: Stage) -> list[Any]:
+def reported(harness: Harness) -> list[Any]:
     """What the receiver accepted, repeats under the same id dropped as a receiver would."""
-    once = {body["id"]: body for body in stage.inbox.bodies}
-    stage.inbox.bodies = list(once.values())
-    return stage.got()
+    once = {body["id"]: body for body in harness.inbox.bodies}
+    harness.inbox.bodies = list(once.values())
+    return harness.got()
 
 
 @contextlib.asynccontextmanager
-async def sqlite(stage: Stage, path: Path) -> Any:
+async def sqlite(harness: Harness, path: Path) -> Any:
     store = await SqliteStore.open(path)
-    stage.store = store
+    harness.store = store
     try:
         yield store
     finally:
@@ -38,20 +38,20 @@ async def sqlite(stage: Stage, path: Path) -> Any:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_restarts_at_any_time_with_the_real_store(
-    stage: Stage, provider: str, tmp_path: Path
+    harness: Harness, provider: str, tmp_path: Path
 ) -> None:
-    stage.watch(provider, "sales", "1", conversations=30)
-    script = lively(stage.world, Random(6))
+    harness.watch(provider, "sales", "1", conversations=30)
+    script = lively(harness.world, Random(6))
     chance = Random(2)
-    async with sqlite(stage, tmp_path / "a.db"), stage.running():
-        await stage.baseline()
+    async with sqlite(harness, tmp_path / "a.db"), harness.running():
+        await harness.baseline()
     for _ in range(12):
         script.step()
         await anyio.sleep(400)
-        async with sqlite(stage, tmp_path / "a.db"), stage.running():
+        async with sqlite(harness, tmp_path / "a.db"), harness.running():
             await anyio.sleep(330 + chance.random() * 400)
-    assert reported(stage) == stage.expect()
-    assert len(stage.inbox.of("source.baselined")) == 1
+    assert reported(harness) == harness.expect()
+    assert len(harness.inbox.of("source.baselined")) == 1
 
 
 class Killed(Exception):
@@ -99,99 +99,99 @@ async def test_killed_around_every_call_of_the_store(
     calls = 0
     while True:
         calls += 3 if calls > 12 else 1
-        stage = Stage(tmp_path, seed=calls)
-        stage.poll_every, stage.sweep_every = "30s", "1m"
-        account = stage.watch(provider, "sales", "1", conversations=8)
+        harness = Harness(tmp_path, seed=calls)
+        harness.poll_every, harness.sweep_every = "30s", "1m"
+        account = harness.watch(provider, "sales", "1", conversations=8)
         kept = MemoryStore()
-        stage.store = Mortal(kept, calls, after=after)  # type: ignore[assignment]
+        harness.store = Mortal(kept, calls, after=after)  # type: ignore[assignment]
         died = False
         try:
-            async with stage.running():
-                await stage.baseline()
-                dress(stage.world, account)
+            async with harness.running():
+                await harness.baseline()
+                dress(harness.world, account)
                 await anyio.sleep(150)  # a sweep after the one that misses what is gone
         except* Killed:
             died = True
-        if died and not stage.world.truth.entries:
-            stage.store = kept
-            async with stage.running():
-                await stage.baseline()
-            dress(stage.world, account)
-        stage.store = kept
-        async with stage.running():
+        if died and not harness.world.truth.entries:
+            harness.store = kept
+            async with harness.running():
+                await harness.baseline()
+            dress(harness.world, account)
+        harness.store = kept
+        async with harness.running():
             await anyio.sleep(300)
-        assert reported(stage) == stage.expect(), f"killed at call {calls}"
+        assert reported(harness) == harness.expect(), f"killed at call {calls}"
         if not died:
             assert calls > 12
             return
 
 
 async def test_a_copy_of_the_store_from_before_gives_the_same_ids(
-    stage: Stage, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=10)
+    account = harness.watch("chatwoot", "sales", "1", conversations=10)
     path = tmp_path / "a.db"
-    async with sqlite(stage, path), stage.running():
-        await stage.baseline()
+    async with sqlite(harness, path), harness.running():
+        await harness.baseline()
     backup = path.read_bytes()
-    dress(stage.world, account)
+    dress(harness.world, account)
     for _ in range(2):  # what is seen after the copy was taken, and again from the copy
         path.write_bytes(backup)
-        async with sqlite(stage, path), stage.running():
+        async with sqlite(harness, path), harness.running():
             await anyio.sleep(900)
-    ids = [body["id"] for body in stage.inbox.conversations]
+    ids = [body["id"] for body in harness.inbox.conversations]
     assert len(ids) > 5
     assert all(ids.count(one) == 2 for one in ids)
 
 
-async def test_another_account_under_the_same_name_begins_anew(stage: Stage) -> None:
-    stage.watch("chatwoot", "sales", "1", conversations=6)
-    async with stage.running():
-        await stage.baseline()
-    stage.restart_with()
-    other = stage.watch("chatwoot", "sales", "2", conversations=4)
-    async with stage.running():
+async def test_another_account_under_the_same_name_begins_anew(harness: Harness) -> None:
+    harness.watch("chatwoot", "sales", "1", conversations=6)
+    async with harness.running():
+        await harness.baseline()
+    harness.restart_with()
+    other = harness.watch("chatwoot", "sales", "2", conversations=4)
+    async with harness.running():
         await anyio.sleep(60)
-        stage.world.archive(next(c for c in other.conversations.values() if not c.state.archived))
+        harness.world.archive(next(c for c in other.conversations.values() if not c.state.archived))
         await anyio.sleep(600)
-    assert [b["type"] for b in stage.inbox.bodies] == [
+    assert [b["type"] for b in harness.inbox.bodies] == [
         "source.baselined",
         "source.baselined",
         "conversation.archived",
     ]
 
 
-async def test_a_field_that_is_newly_mapped_is_taken_over_silently(stage: Stage) -> None:
-    account = stage.watch("chatwoot", "sales", "1", conversations=6)
+async def test_a_field_that_is_newly_mapped_is_taken_over_silently(harness: Harness) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=6)
     for conversation in account.conversations.values():
-        stage.world.set_attribute(conversation, "outcome", "won")
-    async with stage.running():
-        await stage.baseline()
-    stage.restart_with()
+        harness.world.set_attribute(conversation, "outcome", "won")
+    async with harness.running():
+        await harness.baseline()
+    harness.restart_with()
     extra = "    fields: {disposition: custom_attributes.outcome}\n"
-    stage.watch_again("chatwoot", "sales", account, extra)
-    async with stage.running():
+    harness.watch_again("chatwoot", "sales", account, extra)
+    async with harness.running():
         await anyio.sleep(900)
-        assert stage.inbox.conversations == []
-        stage.world.set_attribute(next(iter(account.conversations.values())), "outcome", "lost")
+        assert harness.inbox.conversations == []
+        harness.world.set_attribute(next(iter(account.conversations.values())), "outcome", "lost")
         await anyio.sleep(900)
-    (event,) = stage.inbox.conversations
+    (event,) = harness.inbox.conversations
     assert event["type"] == "conversation.disposition_changed"
     assert event["data"]["changes"]["disposition"]["before"]["label"] == "won"
     assert event["data"]["changes"]["disposition"]["after"]["label"] == "lost"
 
 
-async def test_what_came_while_nobody_watched_is_said_to_have_come_then(stage: Stage) -> None:
-    account = stage.watch("highlevel", "sales", "1", conversations=6)
-    async with stage.running():
-        await stage.baseline()
+async def test_what_came_while_nobody_watched_is_said_to_have_come_then(harness: Harness) -> None:
+    account = harness.watch("highlevel", "sales", "1", conversations=6)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(300)
-    stopped = stage.clock()
+    stopped = harness.clock()
     await anyio.sleep(3600)
-    stage.world.create(account, "anybody there?")
+    harness.world.create(account, "anybody there?")
     await anyio.sleep(3600)
-    async with stage.running():
+    async with harness.running():
         await anyio.sleep(300)
-    (created,) = stage.inbox.of("conversation.created")
+    (created,) = harness.inbox.of("conversation.created")
     observed = created["data"]["observed"]
     assert observed["after"] <= rfc3339(stopped) < observed["before"]

@@ -8,11 +8,11 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import Stage
-from support.virtual_time import START, VirtualClock
-from test_pace import quiet
-from test_restarts import Killed, Mortal
 
+from tests.scenarios.harness import Harness
+from tests.scenarios.test_pace import quiet
+from tests.scenarios.test_restarts import Killed, Mortal
+from tests.support.virtual_time import START, VirtualClock
 from watcher.records import DeliveryQuery
 from watcher.store.memory import MemoryStore
 
@@ -32,33 +32,33 @@ silences:
 Told = dict[str, set[str]]
 
 
-async def tell(stage: Stage, kept: MemoryStore) -> Told:
+async def tell(harness: Harness, kept: MemoryStore) -> Told:
     """Let a little of everything happen in a quarter of an hour, whenever the daemon dies."""
-    heard = {"crm": stage.inbox, **stage.others}
-    begun = stage.clock()
-    (account,) = stage.world.accounts.values()
+    heard = {"crm": harness.inbox, **harness.others}
+    begun = harness.clock()
+    (account,) = harness.world.accounts.values()
     first, second, third, fourth = account.conversations.values()
     script = [
-        (60, lambda: stage.world.message(first, "hello?")),
-        (62, lambda: stage.world.message(second, "hello?")),
-        (63, lambda: stage.world.set_priority(third, "urgent")),
-        (64, lambda: stage.world.set_labels(fourth, ["vip"])),
-        (130, lambda: stage.world.message(first, "anybody?")),
-        (500, lambda: stage.world.read(first)),
-        (700, lambda: stage.world.read(second)),
+        (60, lambda: harness.world.message(first, "hello?")),
+        (62, lambda: harness.world.message(second, "hello?")),
+        (63, lambda: harness.world.set_priority(third, "urgent")),
+        (64, lambda: harness.world.set_labels(fourth, ["vip"])),
+        (130, lambda: harness.world.message(first, "anybody?")),
+        (500, lambda: harness.world.read(first)),
+        (700, lambda: harness.world.read(second)),
         (960, None),
     ]
     while script:
         try:
-            async with stage.running():
+            async with harness.running():
                 while script:
                     at, act = script[0]
-                    await anyio.sleep(max(0.0, at - (stage.clock() - begun).total_seconds()))
+                    await anyio.sleep(max(0.0, at - (harness.clock() - begun).total_seconds()))
                     if act is not None:
                         act()
                     script.pop(0)
         except* Killed:
-            stage.store = kept
+            harness.store = kept
     return {name: set(map(_said, inbox.bodies)) for name, inbox in heard.items()}
 
 
@@ -71,27 +71,27 @@ def _said(body: dict[str, Any]) -> str:
     return " ".join(sorted(event["id"] for event in events))
 
 
-def prepare(tmp_path: Path) -> Stage:
-    stage = Stage(tmp_path)
-    quiet(stage, every="40s")
-    stage.sweep_every = "1h"
-    stage.rules = RULES
-    stage.hear("boss")
-    stage.hear("team")
-    return stage
+def prepare(tmp_path: Path) -> Harness:
+    harness = Harness(tmp_path)
+    quiet(harness, every="40s")
+    harness.sweep_every = "1h"
+    harness.rules = RULES
+    harness.hear("boss")
+    harness.hear("team")
+    return harness
 
 
 async def told(tmp_path: Path, call: int, *, after: bool) -> tuple[Told, bool, MemoryStore]:
     """Give what was told with a daemon that dies at a call of the store, and whether it did."""
     day = (VirtualClock()() - START) // timedelta(days=1) + 1
     await anyio.sleep((START + timedelta(days=day) - VirtualClock()()).total_seconds())
-    stage, kept = prepare(tmp_path), MemoryStore()  # at ten o'clock, for hours and digests
-    stage.store = kept
-    async with stage.running():
-        await stage.baseline()
-    stage.store = Mortal(kept, call, after=after)  # type: ignore[assignment]
-    found = await tell(stage, kept)
-    return found, stage.store is kept, kept
+    harness, kept = prepare(tmp_path), MemoryStore()  # at ten o'clock, for hours and digests
+    harness.store = kept
+    async with harness.running():
+        await harness.baseline()
+    harness.store = Mortal(kept, call, after=after)  # type: ignore[assignment]
+    found = await tell(harness, kept)
+    return found, harness.store is kept, kept
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

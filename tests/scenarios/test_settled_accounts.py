@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from accounts import settle_accounts, verdict
 
+from tests.scenarios.accounts import settle_accounts, verdict
 from watcher.records import DeliveryQuery
 from watcher.store._outbox import Owed
 

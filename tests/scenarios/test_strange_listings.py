@@ -10,72 +10,74 @@ from typing import Any
 
 import anyio
 import pytest
-from listings import edit
-from stage import PROVIDERS, Stage
 
+from tests.scenarios.harness import PROVIDERS, Harness
+from tests.scenarios.listings import edit
 from watcher.simulator import Fault, chatwoot, leadconnector, lively
 
 # -- ties, rows that come and go, rows twice
 
 
-async def test_a_page_of_one_millisecond_is_walked_whole(stage: Stage) -> None:
+async def test_a_page_of_one_millisecond_is_walked_whole(harness: Harness) -> None:
     """A campaign writes to everybody at once: more rows of one millisecond than a page holds."""
-    stage.poll_every, stage.sweep_every = "1m", "5m"
-    account = stage.watch("highlevel", "sales", "1", conversations=170)
-    async with stage.running():
-        await stage.baseline()
+    harness.poll_every, harness.sweep_every = "1m", "5m"
+    account = harness.watch("highlevel", "sales", "1", conversations=170)
+    async with harness.running():
+        await harness.baseline()
         for _ in range(2):
             for conversation in account.living()[:150]:
-                stage.world.message(conversation, "our offer", "outbound")
+                harness.world.message(conversation, "our offer", "outbound")
             await anyio.sleep(900)
-            stage.world.delete(account.living()[70])
-            stage.world.star(account.living()[71])
+            harness.world.delete(account.living()[70])
+            harness.world.star(account.living()[71])
             await anyio.sleep(900)
-    assert stage.got() == stage.expect()
-    assert stage.inbox.own == ["source.baselined"]
+    assert harness.got() == harness.expect()
+    assert harness.inbox.own == ["source.baselined"]
 
 
 async def test_rows_alike_in_everything_that_can_be_asked_for_are_a_reported_hole(
-    stage: Stage,
+    harness: Harness,
 ) -> None:
     """150 empty rows of one import, which the provider's filters cannot tell apart."""
-    stage.poll_every, stage.sweep_every = "1m", "5m"
-    account = stage.watch("highlevel", "sales", "1", conversations=20)
-    stage.world.import_conversations(account, 150)
+    harness.poll_every, harness.sweep_every = "1m", "5m"
+    account = harness.watch("highlevel", "sales", "1", conversations=20)
+    harness.world.import_conversations(account, 150)
     await anyio.sleep(60)
-    began = stage.clock()
-    async with stage.running():
-        await stage.baseline()
-        assert stage.inbox.own == ["source.baselined", "source.held"]
-        assert "cannot be walked whole" in stage.inbox.of("source.held")[0]["data"]["reason"]
-        stage.world.message(account.living()[3], "hello?")
+    began = harness.clock()
+    async with harness.running():
+        await harness.baseline()
+        assert harness.inbox.own == ["source.baselined", "source.held"]
+        assert "cannot be walked whole" in harness.inbox.of("source.held")[0]["data"]["reason"]
+        harness.world.message(account.living()[3], "hello?")
         await anyio.sleep(900)
-    assert stage.got() == stage.expect(began)
+    assert harness.got() == harness.expect(began)
 
 
-async def test_a_row_that_drops_out_of_one_search_and_returns_is_no_change(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "2m"
-    stage.options["highlevel"] = leadconnector.Options(drop_out=frozenset(range(3, 9000, 4)))
-    stage.watch("highlevel", "sales", "1", conversations=130)
-    async with stage.running():
-        await stage.baseline()
-        script = lively(stage.world, Random(11))
+async def test_a_row_that_drops_out_of_one_search_and_returns_is_no_change(
+    harness: Harness,
+) -> None:
+    harness.poll_every, harness.sweep_every = "1m", "2m"
+    harness.options["highlevel"] = leadconnector.Options(drop_out=frozenset(range(3, 9000, 4)))
+    harness.watch("highlevel", "sales", "1", conversations=130)
+    async with harness.running():
+        await harness.baseline()
+        script = lively(harness.world, Random(11))
         for _ in range(15):
             script.step()
             await anyio.sleep(300)
-        stage.faults["highlevel"].clear()
+        harness.faults["highlevel"].clear()
         await anyio.sleep(1200)
-    kinds = {body["type"] for body in stage.inbox.conversations}
+    kinds = {body["type"] for body in harness.inbox.conversations}
     assert len(kinds) > 3
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_rows_that_come_twice_within_and_across_pages_are_told_once(
-    stage: Stage, provider: str
+    harness: Harness, provider: str
 ) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "3m"
-    stage.watch(provider, "sales", "1", conversations=60)
+    harness.poll_every, harness.sweep_every = "1m", "3m"
+    harness.watch(provider, "sales", "1", conversations=60)
     last: list[Any] = []
 
     def repeat(rows: list[Any]) -> list[Any]:
@@ -84,18 +86,20 @@ async def test_rows_that_come_twice_within_and_across_pages_are_told_once(
         across = [row for row in before if row["id"] not in ids]
         return [*across, *rows, *rows[:3]] if provider != "highlevel" else [*rows, *rows[-1:]]
 
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[provider].plan(edit(provider, repeat), _lists)
-        script = lively(stage.world, Random(5))
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[provider].plan(edit(provider, repeat), _lists)
+        script = lively(harness.world, Random(5))
         for _ in range(12):
             script.step()
             await anyio.sleep(400)
-        stage.faults[provider].clear()
+        harness.faults[provider].clear()
         await anyio.sleep(900)
-    assert len({body["id"] for body in stage.inbox.conversations}) == len(stage.inbox.conversations)
-    subjects = [entry.conversation for entry in stage.world.truth.find()]
-    assert {body["subject"] for body in stage.inbox.conversations} == set(subjects)
+    assert len({body["id"] for body in harness.inbox.conversations}) == len(
+        harness.inbox.conversations
+    )
+    subjects = [entry.conversation for entry in harness.world.truth.find()]
+    assert {body["subject"] for body in harness.inbox.conversations} == set(subjects)
 
 
 def _lists(seen: Any) -> bool:
@@ -107,41 +111,41 @@ def _lists(seen: Any) -> bool:
 
 @pytest.mark.parametrize("lag", [5.0, 25.0])
 async def test_a_lagging_search_beside_immediate_look_ups_invents_nothing(
-    stage: Stage, lag: float
+    harness: Harness, lag: float
 ) -> None:
-    stage.sweep_every = "2m"
-    stage.options["highlevel"] = leadconnector.Options(index_delay=lag)
-    stage.watch("highlevel", "sales", "1", conversations=60)
-    async with stage.running():
+    harness.sweep_every = "2m"
+    harness.options["highlevel"] = leadconnector.Options(index_delay=lag)
+    harness.watch("highlevel", "sales", "1", conversations=60)
+    async with harness.running():
         await anyio.sleep(600)
-        script = lively(stage.world, Random(23))
+        script = lively(harness.world, Random(23))
         for _ in range(12):
             script.step()
             await anyio.sleep(400)
         await anyio.sleep(600)
-    assert stage.got() == stage.expect()
+    assert harness.got() == harness.expect()
 
 
 async def test_activity_lines_that_come_later_are_no_messages_and_hide_nothing(
-    stage: Stage,
+    harness: Harness,
 ) -> None:
-    stage.sweep_every = "1d"
-    stage.options["chatwoot"] = chatwoot.Options(activity_delay=55.0)
-    account = stage.watch("chatwoot", "sales", "1", conversations=30)
-    async with stage.running():
-        await stage.baseline()
+    harness.sweep_every = "1d"
+    harness.options["chatwoot"] = chatwoot.Options(activity_delay=55.0)
+    account = harness.watch("chatwoot", "sales", "1", conversations=30)
+    async with harness.running():
+        await harness.baseline()
         for number, conversation in enumerate(account.living()[:8]):
-            stage.world.assign(conversation, account.agents[number % len(account.agents)])
+            harness.world.assign(conversation, account.agents[number % len(account.agents)])
             await anyio.sleep(10)
-            stage.world.set_priority(conversation, "urgent")
+            harness.world.set_priority(conversation, "urgent")
             await anyio.sleep(200)
-            stage.world.set_labels(conversation, ["later"])
+            harness.world.set_labels(conversation, ["later"])
             await anyio.sleep(200)
-    told = {body["type"] for body in stage.inbox.conversations}
+    told = {body["type"] for body in harness.inbox.conversations}
     assert "conversation.message" not in told
     assert {"conversation.priority_changed", "conversation.labels_changed"} <= told
-    seen = [row[:2] for row in stage.got()]
-    assert sorted(seen) == sorted(row[:2] for row in stage.expect())
+    seen = [row[:2] for row in harness.got()]
+    assert sorted(seen) == sorted(row[:2] for row in harness.expect())
 
 
 # -- look-ups
@@ -157,20 +161,20 @@ they show a row that only moved; the provider's word that it is deleted settles 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_suspect_costs_no_more_look_ups_than_it_takes_to_prove(
-    stage: Stage, provider: str
+    harness: Harness, provider: str
 ) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "5m"
-    account = stage.watch(provider, "sales", "1", conversations=8)
-    async with stage.running():
-        await stage.baseline()
+    harness.poll_every, harness.sweep_every = "1m", "5m"
+    account = harness.watch(provider, "sales", "1", conversations=8)
+    async with harness.running():
+        await harness.baseline()
         await anyio.sleep(10)
         gone = account.living()[3]
         alone = [c for c in account.living() if c.state.contact.id == gone.state.contact.id]
-        stage.world.delete(gone)
-        before = len(stage.faults[provider].log)
+        harness.world.delete(gone)
+        before = len(harness.faults[provider].log)
         await anyio.sleep(3600)
-        log = stage.faults[provider].log[before:]
-    assert stage.got() == stage.expect()
+        log = harness.faults[provider].log[before:]
+    assert harness.got() == harness.expect()
     names = {"id": gone.id, "lead": gone.state.contact.id}
     asked = [path.format(**names) for path in LOOK_UPS[provider]]
     about = [
@@ -197,40 +201,40 @@ VANISHING: Mapping[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_key_that_vanishes_everywhere_is_told_and_changes_nothing(
-    stage: Stage, provider: str
+    harness: Harness, provider: str
 ) -> None:
-    stage.poll_every, stage.sweep_every = "1m", "3m"
-    stage.watch(provider, "sales", "1", conversations=60)
+    harness.poll_every, harness.sweep_every = "1m", "3m"
+    harness.watch(provider, "sales", "1", conversations=60)
     old, new = VANISHING[provider]
-    async with stage.running():
-        await stage.baseline()
-        stage.faults[provider].plan(Fault(alter=lambda body: body.replace(old, new)))
+    async with harness.running():
+        await harness.baseline()
+        harness.faults[provider].plan(Fault(alter=lambda body: body.replace(old, new)))
         await anyio.sleep(3600)
-        assert stage.inbox.own == ["source.baselined", "source.failing"]
-        assert old.decode().strip('"') in stage.inbox.of("source.failing")[0]["data"]["reason"]
-        stage.faults[provider].clear()
+        assert harness.inbox.own == ["source.baselined", "source.failing"]
+        assert old.decode().strip('"') in harness.inbox.of("source.failing")[0]["data"]["reason"]
+        harness.faults[provider].clear()
         await anyio.sleep(900)
-    assert stage.inbox.conversations == []
-    assert stage.inbox.own[-1] == "source.recovered"
+    assert harness.inbox.conversations == []
+    assert harness.inbox.own[-1] == "source.recovered"
 
 
-async def test_leadpings_rename_is_no_change(stage: Stage) -> None:
-    stage.sweep_every = "3m"
-    account = stage.watch("leadping", "sales", "1", conversations=30)
+async def test_leadpings_rename_is_no_change(harness: Harness) -> None:
+    harness.sweep_every = "3m"
+    account = harness.watch("leadping", "sales", "1", conversations=30)
     for conversation in account.living()[:10]:
-        stage.world.set_disposition(conversation, "d7", "Won", "won")
+        harness.world.set_disposition(conversation, "d7", "Won", "won")
     await anyio.sleep(1)
-    began = stage.clock()
-    async with stage.running():
-        await stage.baseline()
+    began = harness.clock()
+    async with harness.running():
+        await harness.baseline()
         renamed = Fault(
             alter=lambda body: body.replace(b'"currentLeadStatus"', b'"currentDisposition"')
         )
-        stage.faults["leadping"].plan(renamed)
+        harness.faults["leadping"].plan(renamed)
         await anyio.sleep(1800)
-        stage.world.set_disposition(account.living()[0], "d8", "Lost", "lost")
+        harness.world.set_disposition(account.living()[0], "d8", "Lost", "lost")
         await anyio.sleep(900)
-        stage.faults["leadping"].clear()
+        harness.faults["leadping"].clear()
         await anyio.sleep(900)
-    assert stage.got() == stage.expect(began)
-    assert stage.inbox.own == ["source.baselined"]
+    assert harness.got() == harness.expect(began)
+    assert harness.inbox.own == ["source.baselined"]

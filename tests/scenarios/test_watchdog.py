@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import anyio
-from stage import Stage
 from structlog.testing import capture_logs
 
+from tests.scenarios.harness import Harness
 from watcher.daemon.watchdog import Watchdog
 from watcher.metrics import Metrics
 from watcher.simulator import faults
@@ -20,20 +20,20 @@ from watcher.transport.origins import PerOriginTransport
 from watcher.web import create_app
 
 
-async def ask(stage: Stage) -> tuple[int, str]:
+async def ask(harness: Harness) -> tuple[int, str]:
     """Ask `/healthz` of the running daemon."""
-    daemon = stage.daemon
+    daemon = harness.daemon
     app = create_app(daemon.sources, daemon.metrics.registry, daemon.store_failing, daemon.stuck)
     async with new_client(PerOriginTransport(mount={"http://watcher.example": app})) as client:
         answer = await client.get("http://watcher.example/healthz")
         return answer.status_code, answer.text
 
 
-async def test_a_poller_that_hangs_is_seen_and_the_others_are_not(stage: Stage) -> None:
-    stage.watch("chatwoot", "support", "1", conversations=3)
-    stage.watch("highlevel", "sales", "2", conversations=3)
-    async with stage.running() as daemon:
-        await stage.baseline()
+async def test_a_poller_that_hangs_is_seen_and_the_others_are_not(harness: Harness) -> None:
+    harness.watch("chatwoot", "support", "1", conversations=3)
+    harness.watch("highlevel", "sales", "2", conversations=3)
+    async with harness.running() as daemon:
+        await harness.baseline()
         with capture_logs() as lines:
             async with daemon.pollers["sales"]._step:  # somebody holds its lock and never returns
                 await anyio.sleep(200)
@@ -44,14 +44,14 @@ async def test_a_poller_that_hangs_is_seen_and_the_others_are_not(stage: Stage) 
                 assert "watcher/poller/source.py" in stuck["where"]
                 assert daemon.status()["stuck"] == [stuck]
                 assert daemon.metrics.registry.get_sample_value("watcher_stuck_loops") == 1
-                status, text = await ask(stage)
+                status, text = await ask(harness)
                 assert status == 503
                 assert text.startswith("stuck for ")
                 assert text.endswith("poller sales\n")
                 await anyio.sleep(3600)
             await anyio.sleep(60)
         assert daemon.stuck() == []
-        assert await ask(stage) == (200, "ok\n")
+        assert await ask(harness) == (200, "ok\n")
         said = [line for line in lines if "loop" in line["event"]]
         assert [(line["event"], line["what"]) for line in said] == [
             ("a loop is stuck", "poller sales"),
@@ -59,18 +59,18 @@ async def test_a_poller_that_hangs_is_seen_and_the_others_are_not(stage: Stage) 
         ]
 
 
-async def test_a_dispatcher_that_hangs_is_seen(stage: Stage) -> None:
-    stage.watch("chatwoot", "support", "1", conversations=3)
-    claim = stage.store.claim
+async def test_a_dispatcher_that_hangs_is_seen(harness: Harness) -> None:
+    harness.watch("chatwoot", "support", "1", conversations=3)
+    claim = harness.store.claim
     hangs = anyio.Event()
 
     async def hang(*args: object, **kwargs: object) -> object:
         await hangs.wait()
         return await claim(*args, **kwargs)  # type: ignore[arg-type]
 
-    async with stage.running() as daemon:
-        await stage.baseline()
-        stage.store.claim = hang  # type: ignore[assignment, method-assign]
+    async with harness.running() as daemon:
+        await harness.baseline()
+        harness.store.claim = hang  # type: ignore[assignment, method-assign]
         await anyio.sleep(450)
         assert [one["what"] for one in daemon.stuck()] == ["dispatcher crm"]
         hangs.set()
@@ -78,16 +78,16 @@ async def test_a_dispatcher_that_hangs_is_seen(stage: Stage) -> None:
         assert daemon.stuck() == []
 
 
-async def test_who_waits_on_purpose_is_not_stuck(stage: Stage) -> None:
-    stage.poll_every, stage.sweep_every = "1h", "6h"
-    stage.watch("chatwoot", "support", "1", conversations=3)
-    stage.watch("highlevel", "sales", "2", conversations=3)
+async def test_who_waits_on_purpose_is_not_stuck(harness: Harness) -> None:
+    harness.poll_every, harness.sweep_every = "1h", "6h"
+    harness.watch("chatwoot", "support", "1", conversations=3)
+    harness.watch("highlevel", "sales", "2", conversations=3)
     with capture_logs() as lines:
-        async with stage.running() as daemon:
-            await stage.baseline()
+        async with harness.running() as daemon:
+            await harness.baseline()
             await anyio.sleep(2 * 3600)
-            stage.faults["highlevel"].plan(faults.status(429, wait=3000))
-            stage.faults["chatwoot"].plan(faults.hang())
+            harness.faults["highlevel"].plan(faults.status(429, wait=3000))
+            harness.faults["chatwoot"].plan(faults.hang())
             for _ in range(240):
                 await anyio.sleep(60)
                 assert daemon.stuck() == []

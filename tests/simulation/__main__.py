@@ -9,9 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where `support` is, as under pytest
 
 from .trial import try_seed
 from .verdict import Verdict

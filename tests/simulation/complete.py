@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from support.virtual_time import START
-
+from tests.support.virtual_time import START
 from watcher.model import to_plain
 
 from .chronicle import MAPPED, Chronicle

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from typing import Any
 
-from support.virtual_time import JumpLoop
+from tests.support.virtual_time import JumpLoop
 
 _ANSWERS = frozenset({"asyncio.futures", "aiosqlite.core"})
 _PATIENCE = 30.0

@@ -11,8 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from support.virtual_time import START
-
+from tests.support.virtual_time import START
 from watcher.simulator import Account
 
 from .plan import FIELDS as KEY_FIELDS

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from support.virtual_time import START
 
+from tests.support.virtual_time import START
 from watcher.daemon import Daemon
 from watcher.simulator import Account, Conversation, World, chatwoot, leadconnector, leadping
 

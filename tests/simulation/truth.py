@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from support.virtual_time import START
-
+from tests.support.virtual_time import START
 from watcher.simulator import Account, Conversation, canonical
 from watcher.simulator.canon import newest_event
 from watcher.simulator.state import Activity, State

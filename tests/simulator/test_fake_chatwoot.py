@@ -5,35 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from chatwoot_stage import LIST, index, listed, rows
-from stand import Stage, ask
 
+from tests.simulator.asking_chatwoot import LIST, index, listed, rows
+from tests.simulator.harness import Harness, ask
 from watcher.simulator import Agent, Viewer, chatwoot
 
 
 @pytest.mark.parametrize("name", ["api_access_token", "Api-Access-Token", "api-access-token"])
 async def test_the_token_may_stand_in_either_form_of_the_header(name: str) -> None:
-    stage = Stage("chatwoot")
-    app = chatwoot.app(stage.world)
-    assert (await ask(app, "GET", LIST, headers={name: stage.account.token})).status_code == 200
+    harness = Harness("chatwoot")
+    app = chatwoot.app(harness.world)
+    assert (await ask(app, "GET", LIST, headers={name: harness.account.token})).status_code == 200
 
 
 async def test_behind_nginx_the_underscore_form_is_as_good_as_none() -> None:
-    stage = Stage("chatwoot")
-    app = chatwoot.app(stage.world, chatwoot.Options(strips_underscores=True))
-    stripped = await ask(app, "GET", LIST, headers={"api_access_token": stage.account.token})
-    hyphen = await ask(app, "GET", LIST, headers={"Api-Access-Token": stage.account.token})
+    harness = Harness("chatwoot")
+    app = chatwoot.app(harness.world, chatwoot.Options(strips_underscores=True))
+    stripped = await ask(app, "GET", LIST, headers={"api_access_token": harness.account.token})
+    hyphen = await ask(app, "GET", LIST, headers={"Api-Access-Token": harness.account.token})
     assert (stripped.status_code, hyphen.status_code) == (401, 200)
     assert list(stripped.json()) == ["errors"]
 
 
 async def test_each_refusal_has_its_own_body() -> None:
-    stage = Stage("chatwoot")
-    other = stage.world.open_account("chatwoot", "4")
-    closed = stage.world.open_account("chatwoot", "5")
+    harness = Harness("chatwoot")
+    other = harness.world.open_account("chatwoot", "4")
+    closed = harness.world.open_account("chatwoot", "5")
     closed.suspended = True
-    stage.account.tokens["bot"] = Viewer(role="bot")
-    app = chatwoot.app(stage.world)
+    harness.account.tokens["bot"] = Viewer(role="bot")
+    app = chatwoot.app(harness.world)
     sign_in = {"errors": ["You need to sign in or sign up before continuing."]}
     cases: list[tuple[str, str | None, int, dict[str, Any]]] = [
         ("3", None, 401, sign_in),
@@ -52,37 +52,37 @@ async def test_each_refusal_has_its_own_body() -> None:
 
 
 async def test_only_open_ones_are_listed_unless_another_status_is_asked_for() -> None:
-    stage = Stage("chatwoot")
-    first, second, third, fourth = (stage.create("Hi") for _ in range(4))
-    stage.world.archive(second)
-    stage.world.set_status(third, "pending")
-    stage.world.snooze(fourth)
+    harness = Harness("chatwoot")
+    first, second, third, fourth = (harness.create("Hi") for _ in range(4))
+    harness.world.archive(second)
+    harness.world.set_status(third, "pending")
+    harness.world.snooze(fourth)
     for status, expected in (
         (None, {first}), ("open", {first}), ("resolved", {second}), ("pending", {third}),
         ("snoozed", {fourth}), ("all", {first, second, third, fourth}), ("bogus", set()),
     ):  # fmt: skip
         params = {} if status is None else {"status": status}
-        assert set(await rows(stage, **params)) == {int(c.id) for c in expected}, status
-    assert set(await rows(stage, q="hi")) == {1, 2, 3, 4}  # a search turns the status filter off
+        assert set(await rows(harness, **params)) == {int(c.id) for c in expected}, status
+    assert set(await rows(harness, q="hi")) == {1, 2, 3, 4}  # a search turns the status filter off
 
 
 async def test_counts_come_after_the_filters_and_before_assignee_page_and_window() -> None:
-    stage = Stage("chatwoot")
-    mine, theirs, _ = (stage.create("Hi") for _ in range(3))
-    stage.world.assign(mine, Agent("1", "Me"))
-    stage.world.assign(theirs, stage.account.agents[0])
-    stage.world.archive(stage.create("Bye"))
+    harness = Harness("chatwoot")
+    mine, theirs, _ = (harness.create("Hi") for _ in range(3))
+    harness.world.assign(mine, Agent("1", "Me"))
+    harness.world.assign(theirs, harness.account.agents[0])
+    harness.world.archive(harness.create("Bye"))
     counts = {"mine_count": 1, "assigned_count": 2, "unassigned_count": 1, "all_count": 3}
     for more in ({}, {"assignee_type": "me"}, {"page": 9}, {"updated_within": 1}):
-        assert (await index(stage, **more)).json()["data"]["meta"] == counts
-    everything = await index(stage, status="all")
+        assert (await index(harness, **more)).json()["data"]["meta"] == counts
+    everything = await index(harness, status="all")
     assert everything.json()["data"]["meta"]["all_count"] == 4
 
 
 async def test_assignee_inbox_team_and_label_narrow_the_list() -> None:
-    stage = Stage("chatwoot")
-    account, world = stage.account, stage.world
-    one, two, three = (stage.create("Hi", inbox=account.inboxes[n]) for n in range(3))
+    harness = Harness("chatwoot")
+    account, world = harness.account, harness.world
+    one, two, three = (harness.create("Hi", inbox=account.inboxes[n]) for n in range(3))
     world.assign(one, Agent("1", "Me"))
     world.assign(two, account.agents[0])
     world.set_team(two, account.teams[1])
@@ -101,21 +101,21 @@ async def test_assignee_inbox_team_and_label_narrow_the_list() -> None:
         ({"conversation_type": "mention"}, set()),
     ]
     for params, expected in cases:
-        assert set(await rows(stage, **params)) == expected, params
-    unknown = await index(stage, team_id=99)
+        assert set(await rows(harness, **params)) == expected, params
+    unknown = await index(harness, team_id=99)
     assert (unknown.status_code, unknown.json()) == (404, {"error": "Resource could not be found"})
 
 
 async def test_pages_are_offsets_of_a_size_that_nobody_tells() -> None:
-    stage = Stage("chatwoot", conversations=60)
+    harness = Harness("chatwoot", conversations=60)
     ascending = {"status": "all", "sort_by": "created_at_asc"}
-    walked = [await rows(stage, **ascending, page=page) for page in (1, 2, 3, 4)]
+    walked = [await rows(harness, **ascending, page=page) for page in (1, 2, 3, 4)]
     assert [len(page) for page in walked] == [25, 25, 10, 0]
     assert sorted(name for page in walked for name in page) == list(range(1, 61))
-    answer = await index(stage, **ascending, page=4)
+    answer = await index(harness, **ascending, page=4)
     assert answer.status_code == 200
     assert set(answer.json()["data"]) == {"meta", "payload"}
-    small = await index(stage, {"page_size": 7}, **ascending)
+    small = await index(harness, {"page_size": 7}, **ascending)
     assert len(listed(small)) == 7
 
 
@@ -134,9 +134,9 @@ async def test_pages_are_offsets_of_a_size_that_nobody_tells() -> None:
 async def test_orders_are_those_of_the_finder_and_an_unknown_one_is_the_default(
     sort_by: str | None, key: str, descending: bool
 ) -> None:
-    stage = Stage("chatwoot", conversations=20)
+    harness = Harness("chatwoot", conversations=20)
     params = {} if sort_by is None else {"sort_by": sort_by}
-    answer = await index(stage, status="all", **params)
+    answer = await index(harness, status="all", **params)
     values = [row[key] for row in answer.json()["data"]["payload"]]
     if key == "waiting_since":  # none, which the row writes as 0, comes last
         assert values[-1] == 0
@@ -145,25 +145,25 @@ async def test_orders_are_those_of_the_finder_and_an_unknown_one_is_the_default(
 
 
 async def test_priority_orders_put_none_last_and_old_versions_know_no_orders() -> None:
-    stage = Stage("chatwoot")
+    harness = Harness("chatwoot")
     for priority in (None, "low", "urgent"):
-        stage.world.set_priority(stage.create("Hi"), priority)
-    assert await rows(stage, sort_by="priority_desc") == [3, 2, 1]
-    assert await rows(stage, sort_by="priority_asc") == [2, 3, 1]
-    stage.clock.forward(10)
-    old = await index(stage, {"version": (3, 3, 0)}, sort_by="created_at_asc")
+        harness.world.set_priority(harness.create("Hi"), priority)
+    assert await rows(harness, sort_by="priority_desc") == [3, 2, 1]
+    assert await rows(harness, sort_by="priority_asc") == [2, 3, 1]
+    harness.clock.forward(10)
+    old = await index(harness, {"version": (3, 3, 0)}, sort_by="created_at_asc")
     assert listed(old) == [3, 2, 1]
-    stage.world.read(stage.account.conversations["3"])
-    assert (await rows(stage, sort_by="unread"))[-1] == 3
-    older = await index(stage, {"version": (4, 14, 0)}, sort_by="unread")
+    harness.world.read(harness.account.conversations["3"])
+    assert (await rows(harness, sort_by="unread"))[-1] == 3
+    older = await index(harness, {"version": (4, 14, 0)}, sort_by="unread")
     assert listed(older) == [3, 2, 1]
 
 
 async def test_rows_with_equal_keys_may_change_places_between_requests() -> None:
-    stage = Stage("chatwoot")
-    stage.world.import_conversations(stage.account, 4)
-    app = chatwoot.app(stage.world, chatwoot.Options(swap_ties=True, page_size=2))
-    token = {"api_access_token": stage.account.token}
+    harness = Harness("chatwoot")
+    harness.world.import_conversations(harness.account, 4)
+    app = chatwoot.app(harness.world, chatwoot.Options(swap_ties=True, page_size=2))
+    token = {"api_access_token": harness.account.token}
     path = f"{LIST}?sort_by=created_at_asc&page="
     first = listed(await ask(app, "GET", path + "1", headers=token))
     second = listed(await ask(app, "GET", path + "2", headers=token))
@@ -171,9 +171,9 @@ async def test_rows_with_equal_keys_may_change_places_between_requests() -> None
 
 
 async def test_a_row_has_all_keys_and_none_for_what_is_absent() -> None:
-    stage = Stage("chatwoot")
-    stage.create()
-    row = (await index(stage)).json()["data"]["payload"][0]
+    harness = Harness("chatwoot")
+    harness.create()
+    row = (await index(harness)).json()["data"]["payload"][0]
     assert set(row) == {
         "meta", "id", "messages", "account_id", "uuid", "additional_attributes",
         "agent_last_seen_at", "assignee_last_seen_at", "can_reply", "contact_last_seen_at",
@@ -192,54 +192,54 @@ async def test_a_row_has_all_keys_and_none_for_what_is_absent() -> None:
 
 
 async def test_assignee_bot_and_team_are_objects_and_snoozing_is_iso() -> None:
-    stage = Stage("chatwoot")
-    conversation = stage.create("Hi")
-    stage.world.assign(conversation, Agent("2", "Robo", bot=True))
-    stage.world.set_team(conversation, stage.account.teams[0])
-    stage.world.snooze(conversation, stage.clock())
-    row = (await index(stage, status="snoozed")).json()["data"]["payload"][0]
+    harness = Harness("chatwoot")
+    conversation = harness.create("Hi")
+    harness.world.assign(conversation, Agent("2", "Robo", bot=True))
+    harness.world.set_team(conversation, harness.account.teams[0])
+    harness.world.snooze(conversation, harness.clock())
+    row = (await index(harness, status="snoozed")).json()["data"]["payload"][0]
     assert row["meta"]["assignee_type"] == "AgentBot"
     assert row["meta"]["assignee"]["bot_type"] == "webhook"
     assert (row["meta"]["team"]["id"], row["meta"]["team"]["is_member"]) == (1, False)
     assert row["snoozed_until"] == "2026-11-20T10:00:01.000Z"
-    stage.world.snooze(conversation)
-    row = (await index(stage, {"version": (4, 7, 0)}, status="snoozed")).json()["data"]["payload"][
-        0
-    ]
+    harness.world.snooze(conversation)
+    row = (await index(harness, {"version": (4, 7, 0)}, status="snoozed")).json()["data"][
+        "payload"
+    ][0]
     assert row["snoozed_until"] is None
     assert "assignee_type" not in row["meta"]
 
 
 async def test_messages_say_their_kind_and_a_note_is_private() -> None:
-    stage = Stage("chatwoot")
-    conversation = stage.create("Hi")
+    harness = Harness("chatwoot")
+    conversation = harness.create("Hi")
     kinds = {"inbound": (0, False), "outbound": (1, False), "internal": (1, True)}
     for direction, expected in kinds.items():
-        stage.world.message(conversation, "Text", direction)  # type: ignore[arg-type]
-        row = (await index(stage)).json()["data"]["payload"][0]
+        harness.world.message(conversation, "Text", direction)  # type: ignore[arg-type]
+        row = (await index(harness)).json()["data"]["payload"][0]
         shown = row["last_non_activity_message"]
         assert (shown["message_type"], shown["private"]) == expected
         assert isinstance(shown["updated_at"], str)
 
 
 async def test_old_versions_lack_keys() -> None:
-    stage = Stage("chatwoot")
-    stage.create("Hi")
+    harness = Harness("chatwoot")
+    harness.create("Hi")
     for version, lacking in (
         ((4, 0, 1), {"updated_at"}),
         ((3, 6, 0), {"updated_at", "sla_policy_id"}),
     ):
-        row = (await index(stage, {"version": version})).json()["data"]["payload"][0]
+        row = (await index(harness, {"version": version})).json()["data"]["payload"][0]
         assert not lacking & set(row)
 
 
 async def test_display_ids_are_per_account() -> None:
-    stage = Stage("chatwoot")
-    other = stage.world.open_account("chatwoot", "4", conversations=2)
-    assert stage.create("Hi").id == "1"
+    harness = Harness("chatwoot")
+    other = harness.world.open_account("chatwoot", "4", conversations=2)
+    assert harness.create("Hi").id == "1"
     assert list(other.conversations) == ["1", "2"]
-    app = chatwoot.app(stage.world)
-    for account in (stage.account, other):
+    app = chatwoot.app(harness.world)
+    for account in (harness.account, other):
         path = f"/api/v1/accounts/{account.id}/conversations/1"
         answer = await ask(app, "GET", path, headers={"api_access_token": account.token})
         assert (answer.json()["id"], answer.json()["account_id"]) == (1, int(account.id))

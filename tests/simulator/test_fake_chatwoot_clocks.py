@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chatwoot_stage import LIST, index, listed, rows, show
-from stand import Stage, ask
 
+from tests.simulator.asking_chatwoot import LIST, index, listed, rows, show
+from tests.simulator.harness import Harness, ask
 from watcher.simulator import Agent, Conversation, Viewer, World, chatwoot
 
 Act = Callable[[World, Conversation], object]
@@ -47,30 +47,30 @@ def _owner(conversation: Conversation) -> Agent:
     return conversation.state.assignee
 
 
-def settled() -> tuple[Stage, Conversation]:
+def settled() -> tuple[Harness, Conversation]:
     """Give a conversation with owner, team and label whose jobs have all run."""
-    stage = Stage("chatwoot")
-    conversation = stage.create("Hello")
-    stage.world.assign(conversation, stage.account.agents[0])
-    stage.world.set_team(conversation, stage.account.teams[0])
-    stage.world.set_labels(conversation, ["vip"])
-    stage.clock.forward(60)
-    return stage, conversation
+    harness = Harness("chatwoot")
+    conversation = harness.create("Hello")
+    harness.world.assign(conversation, harness.account.agents[0])
+    harness.world.set_team(conversation, harness.account.teams[0])
+    harness.world.set_labels(conversation, ["vip"])
+    harness.clock.forward(60)
+    return harness, conversation
 
 
-async def clocks(stage: Stage) -> tuple[float, float]:
-    row = (await show(stage, "1", activity_delay=DELAY)).json()
+async def clocks(harness: Harness) -> tuple[float, float]:
+    row = (await show(harness, "1", activity_delay=DELAY)).json()
     return row["last_activity_at"], row["updated_at"]
 
 
 @pytest.mark.parametrize("sentence", MOVES)
 async def test_what_moves_which_clock(sentence: str) -> None:
     act, activity, updated = MOVES[sentence]
-    stage, conversation = settled()
-    before = await clocks(stage)
-    act(stage.world, conversation)
-    stage.clock.forward(DELAY + 1)
-    after = await clocks(stage)
+    harness, conversation = settled()
+    before = await clocks(harness)
+    act(harness.world, conversation)
+    harness.clock.forward(DELAY + 1)
+    after = await clocks(harness)
     assert (after[0] > before[0], after[1] > before[1]) == (activity, updated)
 
 
@@ -79,16 +79,16 @@ async def test_what_moves_which_clock(sentence: str) -> None:
     ["assigning by a person", "a priority", "labels by a person", "a status by a person"],
 )
 async def test_the_field_is_there_at_once_and_the_bump_a_moment_later(sentence: str) -> None:
-    stage, conversation = settled()
-    before = (await show(stage, "1")).json()
-    MOVES[sentence][0](stage.world, conversation)
-    at_once = (await show(stage, "1")).json()
+    harness, conversation = settled()
+    before = (await show(harness, "1")).json()
+    MOVES[sentence][0](harness.world, conversation)
+    at_once = (await show(harness, "1")).json()
     assert at_once["updated_at"] > before["updated_at"]
     assert at_once["last_activity_at"] == before["last_activity_at"]
     assert at_once["messages"][0]["id"] == before["messages"][0]["id"]
-    stage.clock.forward(DELAY)
-    later = (await show(stage, "1")).json()
-    assert later["last_activity_at"] == stage.clock().timestamp()
+    harness.clock.forward(DELAY)
+    later = (await show(harness, "1")).json()
+    assert later["last_activity_at"] == harness.clock().timestamp()
     assert later["updated_at"] == at_once["updated_at"] + DELAY
     assert later["messages"][0]["message_type"] == 2
     assert later["messages"][0]["sender_type"] is None
@@ -100,77 +100,77 @@ async def test_the_field_is_there_at_once_and_the_bump_a_moment_later(sentence: 
 async def test_updated_within_goes_by_the_servers_clock_without_pages_unless_the_server_is_old() -> (
     None
 ):
-    stage = Stage("chatwoot")
-    stage.world.import_conversations(stage.account, 40)
-    stage.clock.forward(100)
-    stage.world.import_conversations(stage.account, 30)
-    stage.clock.forward(10)
-    recent = await index(stage, updated_within=60, page=2)
+    harness = Harness("chatwoot")
+    harness.world.import_conversations(harness.account, 40)
+    harness.clock.forward(100)
+    harness.world.import_conversations(harness.account, 30)
+    harness.clock.forward(10)
+    recent = await index(harness, updated_within=60, page=2)
     assert sorted(listed(recent)) == list(range(41, 71))
     assert recent.json()["data"]["meta"]["all_count"] == 70
-    old = await index(stage, {"version": (3, 5, 0)}, updated_within=60)
+    old = await index(harness, {"version": (3, 5, 0)}, updated_within=60)
     assert len(listed(old)) == 25
-    assert await rows(stage, updated_within="soon") == []
+    assert await rows(harness, updated_within="soon") == []
 
 
 async def test_a_read_does_not_show_in_the_window_but_an_unassignment_without_actor_does() -> None:
-    stage, conversation = settled()
-    stage.world.read(conversation)
-    assert await rows(stage, updated_within=30) == []
-    stage.world.assign(conversation, None, actor=False)
-    assert await rows(stage, updated_within=30) == [1]
+    harness, conversation = settled()
+    harness.world.read(conversation)
+    assert await rows(harness, updated_within=30) == []
+    harness.world.assign(conversation, None, actor=False)
+    assert await rows(harness, updated_within=30) == [1]
 
 
 async def test_unread_is_capped_at_ten_zeroed_by_reading_and_at_least_one_when_marked() -> None:
-    stage = Stage("chatwoot")
-    conversation = stage.create("Hi")
+    harness = Harness("chatwoot")
+    conversation = harness.create("Hi")
 
     async def count() -> int:
-        found: int = (await show(stage, "1")).json()["unread_count"]
+        found: int = (await show(harness, "1")).json()["unread_count"]
         return found
 
     for _ in range(14):
-        stage.clock.forward(2)
-        stage.world.message(conversation, "Hi")
+        harness.clock.forward(2)
+        harness.world.message(conversation, "Hi")
     assert await count() == 10
-    stage.world.message(conversation, "Yes?", "outbound")
+    harness.world.message(conversation, "Yes?", "outbound")
     assert await count() == 10
-    stage.world.read(conversation)
+    harness.world.read(conversation)
     assert await count() == 0
-    stage.world.mark_unread(conversation)
+    harness.world.mark_unread(conversation)
     assert await count() == 1
 
 
 async def test_one_is_shown_unwrapped_whatever_its_status() -> None:
-    stage = Stage("chatwoot")
-    stage.world.archive(stage.create("Hi"))
-    answer = await show(stage, "1")
+    harness = Harness("chatwoot")
+    harness.world.archive(harness.create("Hi"))
+    answer = await show(harness, "1")
     assert (answer.status_code, answer.json()["status"]) == (200, "resolved")
     assert "data" not in answer.json()
 
 
 async def test_unknown_and_deleted_are_404_and_forbidden_is_401() -> None:
-    stage = Stage("chatwoot")
-    gone, hidden = stage.create("Hi"), stage.create("Hi")
-    stage.world.delete(gone)
-    stage.world.revoke_access(hidden)
+    harness = Harness("chatwoot")
+    gone, hidden = harness.create("Hi"), harness.create("Hi")
+    harness.world.delete(gone)
+    harness.world.revoke_access(hidden)
     for name in (gone.id, "99"):
-        answer = await show(stage, name)
+        answer = await show(harness, name)
         assert (answer.status_code, answer.json()) == (
             404,
             {"error": "Resource could not be found"},
         )
-    answer = await show(stage, hidden.id)
+    answer = await show(harness, hidden.id)
     assert answer.status_code == 401
     assert answer.json() == {"error": "You are not authorized to do this action"}
-    assert await rows(stage, status="all") == []
+    assert await rows(harness, status="all") == []
 
 
 async def test_a_deleted_row_stays_listed_for_some_more_lists() -> None:
-    stage = Stage("chatwoot")
-    stage.world.delete(stage.create("Hi"))
-    app = chatwoot.app(stage.world, chatwoot.Options(delete_lag=2))
-    token = {"api_access_token": stage.account.token}
+    harness = Harness("chatwoot")
+    harness.world.delete(harness.create("Hi"))
+    app = chatwoot.app(harness.world, chatwoot.Options(delete_lag=2))
+    token = {"api_access_token": harness.account.token}
     assert (await ask(app, "GET", f"{LIST}/1", headers=token)).status_code == 200
     pages = [listed(await ask(app, "GET", LIST, headers=token)) for _ in range(3)]
     assert pages == [[1], [1], []]
@@ -178,14 +178,16 @@ async def test_a_deleted_row_stays_listed_for_some_more_lists() -> None:
 
 
 async def test_a_page_with_an_orphan_is_500_and_its_neighbours_are_not() -> None:
-    stage = Stage("chatwoot", conversations=9)
-    stage.world.orphan(stage.account.conversations["5"])
+    harness = Harness("chatwoot", conversations=9)
+    harness.world.orphan(harness.account.conversations["5"])
     options = {"page_size": 1}
     order = {"status": "all", "sort_by": "created_at_asc"}
-    codes = [(await index(stage, options, **order, page=page)).status_code for page in range(1, 10)]
+    codes = [
+        (await index(harness, options, **order, page=page)).status_code for page in range(1, 10)
+    ]
     assert sorted(codes) == [200] * 8 + [500]
-    stage.world.orphan(stage.account.conversations["5"], False)
-    assert (await index(stage, **order)).status_code == 200
+    harness.world.orphan(harness.account.conversations["5"], False)
+    assert (await index(harness, **order)).status_code == 200
 
 
 def roles() -> list[tuple[Viewer, set[int], set[int]]]:
@@ -212,40 +214,40 @@ def roles() -> list[tuple[Viewer, set[int], set[int]]]:
 async def test_a_role_decides_what_is_listed_and_shown(
     viewer: Viewer, in_list: set[int], in_show: set[int]
 ) -> None:
-    stage = Stage("chatwoot")
-    account, world = stage.account, stage.world
+    harness = Harness("chatwoot")
+    account, world = harness.account, harness.world
     account.tokens["theirs"] = viewer
     near, far = account.inboxes[0], account.inboxes[1]
-    one, two, *_ = [stage.create("Hi", inbox=inbox) for inbox in (near, near, near, far)]
+    one, two, *_ = [harness.create("Hi", inbox=inbox) for inbox in (near, near, near, far)]
     world.assign(one, Agent("7", "Me"))
     world.assign(two, account.agents[0])
     world.set_team(account.conversations["4"], account.teams[0])
-    answer = await index(stage, token="theirs")
+    answer = await index(harness, token="theirs")
     assert set(listed(answer)) == in_list
     assert answer.json()["data"]["meta"]["all_count"] == len(in_list)
-    codes = {n: (await show(stage, str(n), token="theirs")).status_code for n in range(1, 5)}
+    codes = {n: (await show(harness, str(n), token="theirs")).status_code for n in range(1, 5)}
     assert codes == {n: 200 if n in in_show else 401 for n in range(1, 5)}
 
 
 async def test_the_3001st_request_of_a_minute_is_plain_text_429_until_the_next_minute() -> None:
-    stage = Stage("chatwoot")
-    app = chatwoot.app(stage.world, chatwoot.Options(limit=5))
-    stage.clock.forward(50)
+    harness = Harness("chatwoot")
+    app = chatwoot.app(harness.world, chatwoot.Options(limit=5))
+    harness.clock.forward(50)
     codes = [(await ask(app, "GET", LIST)).status_code for _ in range(5)]
     assert codes == [401] * 5  # the limit stands before everything else
-    limited = await ask(app, "GET", LIST, headers={"api_access_token": stage.account.token})
+    limited = await ask(app, "GET", LIST, headers={"api_access_token": harness.account.token})
     assert (limited.status_code, limited.text) == (429, "Retry later\n")
     assert limited.headers["Content-Type"].startswith("text/plain")
     assert "Retry-After" not in limited.headers
-    stage.clock.forward(10)
+    harness.clock.forward(10)
     assert (await ask(app, "GET", LIST)).status_code == 401
     assert chatwoot.Options().limit == 3000
 
 
 async def test_the_counts_alone_have_a_limit_of_their_own() -> None:
-    stage = Stage("chatwoot", conversations=3)
-    app = chatwoot.app(stage.world, chatwoot.Options(meta_limit=1))
-    token = {"api_access_token": stage.account.token}
+    harness = Harness("chatwoot", conversations=3)
+    app = chatwoot.app(harness.world, chatwoot.Options(meta_limit=1))
+    token = {"api_access_token": harness.account.token}
     first = await ask(app, "GET", f"{LIST}/meta?status=all", headers=token)
     assert first.json()["meta"]["all_count"] == 3
     assert (await ask(app, "GET", f"{LIST}/meta", headers=token)).status_code == 429

@@ -8,8 +8,8 @@ import anyio
 import httpx  # noqa: TID251 - type of the answers
 import pytest
 import uvicorn
-from stand import KINDS, Stage, ask
 
+from tests.simulator.harness import KINDS, Harness, ask
 from watcher.simulator import Dated, Faults, by_host, chatwoot, faults, leadconnector, leadping
 from watcher.simulator.state import Kind
 
@@ -29,12 +29,12 @@ class Server:
     """A fake with faults, and the right request for its list."""
 
     def __init__(self, kind: Kind, *, conversations: int = 8, strict: bool = False) -> None:
-        self.stage = Stage(kind, conversations=conversations)
-        self.faults = Faults(APPS[kind](self.stage.world), self.stage.clock, strict=strict)
+        self.harness = Harness(kind, conversations=conversations)
+        self.faults = Faults(APPS[kind](self.harness.world), self.harness.clock, strict=strict)
         self.method, self.path = PATHS[kind]
 
     async def list(self) -> httpx.Response:
-        token = self.stage.account.token
+        token = self.harness.account.token
         headers = {
             "Authorization": f"Bearer {token}", "Version": "v3", "Api-Access-Token": token,
         }  # fmt: skip
@@ -115,7 +115,7 @@ async def test_a_slow_server_answers_rightly() -> None:
 
 async def test_faults_happen_in_a_window_of_the_worlds_time_or_by_any_test() -> None:
     server = Server("chatwoot")
-    clock = server.stage.clock
+    clock = server.harness.clock
     start = clock()
     clock.forward(10)
     server.faults.plan(faults.status(500), faults.between(start, clock()))
@@ -132,13 +132,13 @@ async def test_the_log_has_everything_but_tokens() -> None:
     server = Server("leadping")
     await server.list()
     (seen,) = server.faults.log
-    assert (seen.number, seen.at, seen.method) == (1, server.stage.clock(), "POST")
+    assert (seen.number, seen.at, seen.method) == (1, server.harness.clock(), "POST")
     assert (seen.path, seen.params, seen.json) == (
         "/conversations/my",
         {"archiveFilter": "all"},
         {},
     )
-    assert server.stage.account.token not in repr(seen)
+    assert server.harness.account.token not in repr(seen)
     assert server.faults.forbidden == []
 
 
@@ -174,8 +174,8 @@ async def test_several_servers_stand_behind_their_hosts() -> None:
 
 async def test_a_dated_server_tells_the_worlds_time_on_every_answer() -> None:
     server = Server("chatwoot")
-    server.stage.clock.forward(90)
-    dated = Dated(server.faults, server.stage.clock)
+    server.harness.clock.forward(90)
+    dated = Dated(server.faults, server.harness.clock)
     answer = await ask(dated, "GET", server.path)
     assert answer.status_code == 401
     assert answer.headers["Date"] == "Fri, 20 Nov 2026 10:01:30 GMT"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stand import KINDS, Clock, Stage
 
+from tests.simulator.harness import KINDS, Clock, Harness
 from watcher.simulator import World, canonical, lively
 from watcher.simulator.state import Kind
 
@@ -86,11 +86,11 @@ def test_the_tour_shows_every_event_type_within_25_steps(seed: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_story_goes_on_in_an_account_that_begins_empty(kind: Kind) -> None:
-    stage = Stage(kind)
-    script = lively(stage.world)
+    harness = Harness(kind)
+    script = lively(harness.world)
     lines = []
     for _ in range(200):
-        stage.clock.forward(1)
+        harness.clock.forward(1)
         lines.append(script.step())
     assert all(line.split(":")[0].lower() == kind for line in lines)
-    assert stage.account.living()
+    assert harness.account.living()

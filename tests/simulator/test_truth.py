@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from stand import KINDS, START, Clock, Stage
 
+from tests.simulator.harness import KINDS, START, Clock, Harness
 from watcher.simulator import Agent, Conversation, Impossible, Viewer, World, canonical
 from watcher.simulator.state import Kind
 
@@ -105,22 +105,22 @@ TABLE = [
 ]
 
 
-def quiet(kind: Kind) -> tuple[Stage, Conversation]:
+def quiet(kind: Kind) -> tuple[Harness, Conversation]:
     """Give a read, open conversation whose past is not in the truth."""
-    stage = Stage(kind)
-    conversation = stage.create("Hello")
-    stage.clock.forward(1)
-    stage.world.read(conversation)
-    stage.clock.forward(1)
-    stage.told()
-    return stage, conversation
+    harness = Harness(kind)
+    conversation = harness.create("Hello")
+    harness.clock.forward(1)
+    harness.world.read(conversation)
+    harness.clock.forward(1)
+    harness.told()
+    return harness, conversation
 
 
 @pytest.mark.parametrize(("kind", "act", "types"), TABLE)
 def test_a_mutation_is_logged_as_the_contract_says(kind: Kind, act: Act, types: list[str]) -> None:
-    stage, conversation = quiet(kind)
-    act(stage.world, conversation)
-    assert stage.told() == types
+    harness, conversation = quiet(kind)
+    act(harness.world, conversation)
+    assert harness.told() == types
 
 
 IMPOSSIBLE: dict[Kind, list[Act]] = {
@@ -152,27 +152,27 @@ IMPOSSIBLE: dict[Kind, list[Act]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_the_provider_does_not_have_is_impossible_and_leaves_no_trace(kind: Kind) -> None:
-    stage, conversation = quiet(kind)
+    harness, conversation = quiet(kind)
     for act in IMPOSSIBLE[kind]:
         with pytest.raises(Impossible, match=kind):
-            act(stage.world, conversation)
-    assert stage.told() == []
+            act(harness.world, conversation)
+    assert harness.told() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_while_it_is_unread_each_further_inbound_message_is_unread_again(kind: Kind) -> None:
-    stage, conversation = quiet(kind)
+    harness, conversation = quiet(kind)
     for _ in range(15):
-        stage.clock.forward(1)
-        stage.world.message(conversation, "Hello?")
-        assert stage.told() == ["message", "unread"]
+        harness.clock.forward(1)
+        harness.world.message(conversation, "Hello?")
+        assert harness.told() == ["message", "unread"]
 
 
 def test_chatwoots_count_stops_at_ten_and_says_so_by_empty_changes() -> None:
-    stage, conversation = quiet("chatwoot")
+    harness, conversation = quiet("chatwoot")
     for _ in range(11):
-        stage.world.message(conversation, "Hello?")
-    counts = [dict(entry.after) for entry in stage.world.truth.find(type="conversation.unread")]
+        harness.world.message(conversation, "Hello?")
+    counts = [dict(entry.after) for entry in harness.world.truth.find(type="conversation.unread")]
     assert counts[0] == {"unread": True, "unread_count": 1}
     assert counts[1:] == [{"unread_count": n} for n in range(2, 11)] + [{}]
 
@@ -180,35 +180,35 @@ def test_chatwoots_count_stops_at_ten_and_says_so_by_empty_changes() -> None:
 def test_at_leadping_an_answer_to_an_unread_conversation_counts_as_inbound_but_a_note_does_not() -> (
     None
 ):
-    stage, conversation = quiet("leadping")
-    stage.world.message(conversation, "Hello?")
-    stage.told()
-    stage.world.message(conversation, "Yes!", "outbound")
-    assert stage.told() == ["message", "unread"]
-    stage.world.message(conversation, "VIP", "internal")
-    assert stage.told() == ["message"]
+    harness, conversation = quiet("leadping")
+    harness.world.message(conversation, "Hello?")
+    harness.told()
+    harness.world.message(conversation, "Yes!", "outbound")
+    assert harness.told() == ["message", "unread"]
+    harness.world.message(conversation, "VIP", "internal")
+    assert harness.told() == ["message"]
 
 
 def test_an_unread_count_that_falls_but_stays_above_zero_is_no_event() -> None:
-    stage, conversation = quiet("chatwoot")
+    harness, conversation = quiet("chatwoot")
     for _ in range(3):
-        stage.clock.forward(5)
-        stage.world.message(conversation, "Hello?")
-    stage.told()
-    stage.world.mark_unread(conversation)
+        harness.clock.forward(5)
+        harness.world.message(conversation, "Hello?")
+    harness.told()
+    harness.world.mark_unread(conversation)
     assert canonical("chatwoot", conversation.state)["unread_count"] == 1
-    assert stage.told() == []
+    assert harness.told() == []
 
 
 def test_an_inbound_message_reopens_a_resolved_chatwoot_conversation() -> None:
-    stage, conversation = quiet("chatwoot")
-    stage.world.archive(conversation)
-    stage.told()
-    stage.world.message(conversation, "One more thing")
-    entry = stage.world.truth.find(type="conversation.unarchived")[0]
+    harness, conversation = quiet("chatwoot")
+    harness.world.archive(conversation)
+    harness.told()
+    harness.world.message(conversation, "One more thing")
+    entry = harness.world.truth.find(type="conversation.unarchived")[0]
     assert entry.before == {"archived": True, "status": "resolved"}
     assert entry.after == {"archived": False, "status": "open"}
-    assert stage.told() == ["message", "unread", "unarchived"]
+    assert harness.told() == ["message", "unread", "unarchived"]
 
 
 @pytest.mark.parametrize(
@@ -219,51 +219,51 @@ def test_an_inbound_message_reopens_a_resolved_chatwoot_conversation() -> None:
 def test_a_note_is_internal_with_the_type_that_the_row_can_show(
     kind: Kind, direction: str, type_: str | None
 ) -> None:
-    stage = Stage(kind)
-    conversation = stage.create(inbox=stage.account.inboxes[0])
-    stage.world.message(conversation, "VIP", "internal")
-    assert stage.world.truth.entries[-1].after["last_message"] == {
+    harness = Harness(kind)
+    conversation = harness.create(inbox=harness.account.inboxes[0])
+    harness.world.message(conversation, "VIP", "internal")
+    assert harness.world.truth.entries[-1].after["last_message"] == {
         "text": "VIP", "direction": direction, "type": type_, "at": "2026-11-20T10:00:01.000Z",
     }  # fmt: skip
 
 
 def test_owners_come_change_and_go() -> None:
-    stage, conversation = quiet("chatwoot")
-    one, two, *_ = stage.account.agents
+    harness, conversation = quiet("chatwoot")
+    one, two, *_ = harness.account.agents
     for agent in (one, two, None):
-        stage.world.assign(conversation, agent)
-    entries = stage.world.truth.entries
+        harness.world.assign(conversation, agent)
+    entries = harness.world.truth.entries
     assert [(e.before["assignee"], e.after["assignee"]) for e in entries] == [
         (None, {"id": one.id, "name": one.name}),
         ({"id": one.id, "name": one.name}, {"id": two.id, "name": two.name}),
         ({"id": two.id, "name": two.name}, None),
     ]
-    assert stage.told() == ["assigned", "reassigned", "unassigned"]
+    assert harness.told() == ["assigned", "reassigned", "unassigned"]
 
 
 def test_a_bot_and_a_user_of_one_id_are_two() -> None:
-    stage, conversation = quiet("chatwoot")
-    stage.world.assign(conversation, Agent("2", "Ann"))
-    stage.world.assign(conversation, Agent("2", "Robo", bot=True))
-    assert stage.told() == ["assigned", "reassigned"]
+    harness, conversation = quiet("chatwoot")
+    harness.world.assign(conversation, Agent("2", "Ann"))
+    harness.world.assign(conversation, Agent("2", "Robo", bot=True))
+    assert harness.told() == ["assigned", "reassigned"]
 
 
 def test_an_edited_message_is_no_new_one() -> None:
-    stage, conversation = quiet("chatwoot")
-    stage.world.message(conversation, "Hello again", "outbound")
-    stage.world.edit(conversation, "Hello again, Ann")
-    after = stage.world.truth.entries[-1].after
+    harness, conversation = quiet("chatwoot")
+    harness.world.message(conversation, "Hello again", "outbound")
+    harness.world.edit(conversation, "Hello again, Ann")
+    after = harness.world.truth.entries[-1].after
     assert after["last_message"]["text"] == "Hello again, Ann"
-    assert stage.told() == ["message", "updated"]
+    assert harness.told() == ["message", "updated"]
 
 
 def test_removals_tell_why_and_returns_that_they_are_some() -> None:
-    stage, conversation = quiet("chatwoot")
-    stage.world.revoke_access(conversation)
-    stage.world.message(conversation, "Nobody sees this")
-    stage.world.grant_access(conversation)
-    stage.world.delete(conversation)
-    told = [(e.type.removeprefix("conversation."), dict(e.extra)) for e in stage.world.truth]
+    harness, conversation = quiet("chatwoot")
+    harness.world.revoke_access(conversation)
+    harness.world.message(conversation, "Nobody sees this")
+    harness.world.grant_access(conversation)
+    harness.world.delete(conversation)
+    told = [(e.type.removeprefix("conversation."), dict(e.extra)) for e in harness.world.truth]
     assert told == [
         ("removed", {"reason": "access_lost"}),
         ("created", {"returned": True}),
@@ -287,39 +287,39 @@ def test_with_a_narrow_role_a_colleagues_assignment_takes_the_conversation_away(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_contacts_new_name_reaches_all_its_conversations(kind: Kind) -> None:
-    stage, conversation = quiet(kind)
-    stage.world.create(stage.account, contact=conversation.state.contact)
-    stage.told()
-    stage.world.rename_contact(conversation, "Ada Byron")
-    assert stage.told() == ["contact_changed"] * 2
+    harness, conversation = quiet(kind)
+    harness.world.create(harness.account, contact=conversation.state.contact)
+    harness.told()
+    harness.world.rename_contact(conversation, "Ada Byron")
+    assert harness.told() == ["contact_changed"] * 2
 
 
 def test_leadping_archives_disposes_and_deletes_the_lead_with_all_its_conversations() -> None:
-    stage, conversation = quiet("leadping")
-    stage.world.create(stage.account, contact=conversation.state.contact)
-    stage.told()
-    stage.world.archive(conversation)
-    stage.world.set_disposition(conversation, "won", "Won")
-    stage.world.delete(conversation)
-    assert stage.told() == ["archived"] * 2 + ["disposition_changed"] * 2 + ["removed"] * 2
+    harness, conversation = quiet("leadping")
+    harness.world.create(harness.account, contact=conversation.state.contact)
+    harness.told()
+    harness.world.archive(conversation)
+    harness.world.set_disposition(conversation, "won", "Won")
+    harness.world.delete(conversation)
+    assert harness.told() == ["archived"] * 2 + ["disposition_changed"] * 2 + ["removed"] * 2
 
 
 def test_what_is_done_in_bulk_is_logged_for_each_conversation() -> None:
-    stage = Stage("chatwoot")
-    agent, team = stage.account.agents[0], stage.account.teams[0]
-    both = [stage.create(), stage.create()]
+    harness = Harness("chatwoot")
+    agent, team = harness.account.agents[0], harness.account.teams[0]
+    both = [harness.create(), harness.create()]
     for conversation in both:
-        stage.world.assign(conversation, agent)
-        stage.world.set_team(conversation, team)
-        stage.world.set_labels(conversation, ["vip"])
-    stage.told()
-    stage.world.remove_agent(stage.account, agent)
-    stage.world.delete_team(stage.account, team)
-    stage.world.delete_label(stage.account, "vip")
-    assert stage.told() == ["unassigned"] * 2 + ["team_changed"] * 2 + ["labels_changed"] * 2
+        harness.world.assign(conversation, agent)
+        harness.world.set_team(conversation, team)
+        harness.world.set_labels(conversation, ["vip"])
+    harness.told()
+    harness.world.remove_agent(harness.account, agent)
+    harness.world.delete_team(harness.account, team)
+    harness.world.delete_label(harness.account, "vip")
+    assert harness.told() == ["unassigned"] * 2 + ["team_changed"] * 2 + ["labels_changed"] * 2
 
 
 def test_what_an_account_is_opened_with_is_no_news() -> None:
-    stage = Stage("highlevel", conversations=20)
-    assert len(stage.account.conversations) == 20
-    assert stage.told() == []
+    harness = Harness("highlevel", conversations=20)
+    assert len(harness.account.conversations) == 20
+    assert harness.told() == []

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from support.records import LEASE, T0, at, commit, delivery, event, settlement, snapshot
 
+from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement, snapshot
 from watcher.errors import Conflict, StoreError
 from watcher.model import Contact, Conversation, Disposition, Message, Reference, Snapshot
 from watcher.records import (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from support.records import LEASE, T0, at, commit, delivery, digested, event, settlement
-
+from tests.support.make import LEASE, T0, at, commit, delivery, digested, event, settlement
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery
 from watcher.store import Store

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from support.records import LEASE, T0, at, commit, delivery, event, settlement
-
+from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
 from watcher.model import Delivery
 from watcher.records import (
     Commit,

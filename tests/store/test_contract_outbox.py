@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from support.records import LEASE, T0, at, commit, delivery, event, settlement
 
+from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery, Settlement
 from watcher.store import Store

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.records import LEASE, T0, at, commit, delivery, event, settlement
 
+from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
 from watcher.records import Commit, DeliveryQuery, End, EventQuery
 from watcher.store import Store
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
-from support.records import LEASE, T0, at, commit, delivery, event, settlement, snapshot
 
+from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement, snapshot
 from watcher.model import Delivery
 from watcher.records import Commit, DeliveryQuery, End, Settlement
 from watcher.store import Store

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.records import event, snapshot
 
+from tests.support.make import event, snapshot
 from watcher.errors import StoreDamaged, StoreError
 from watcher.records import Commit, EventQuery
 from watcher.store._lock import StoreLock

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.records import T0, delivery, event
 
+from tests.support.make import T0, delivery, event
 from watcher.store._memory_outbox import Outbox
 from watcher.store._outbox import Owed
 

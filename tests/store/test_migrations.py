@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.records import LEASE, T0, at, commit, delivery, event, snapshot
 
+from tests.support.make import LEASE, T0, at, commit, delivery, event, snapshot
 from watcher.errors import StoreError
 from watcher.model import Delivery
 from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState

@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 from structlog.testing import capture_logs
-from support.records import LEASE, T0, commit, delivery, event, snapshot
 
+from tests.support.make import LEASE, T0, commit, delivery, event, snapshot
 from watcher.errors import StoreDamaged, StoreUnavailable
 from watcher.records import Commit, EventQuery, Settlement
 from watcher.store.retrying import Retrier

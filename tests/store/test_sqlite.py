@@ -11,8 +11,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from support.records import LEASE, T0, commit, delivery, event, snapshot
 
+from tests.support.make import LEASE, T0, commit, delivery, event, snapshot
 from watcher.errors import StoreError, StoreLocked
 from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
 from watcher.store._lock import StoreLock

@@ -10,14 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.records import event, snapshot
-
+from tests.support.make import event, snapshot
 from watcher.records import Commit, EventQuery
 from watcher.store.sqlite import SqliteStore, read_lock
 
 WRITER = """
 import sys, anyio
-from support.records import event, snapshot
+from tests.support.make import event, snapshot
 from watcher.records import Commit
 from watcher.store.sqlite import SqliteStore
 
@@ -40,7 +39,7 @@ anyio.run(main)
 
 FORGETFUL = """
 import sys, anyio
-from support.records import event
+from tests.support.make import event
 from watcher.records import Commit
 from watcher.store.sqlite import SqliteStore
 
@@ -58,8 +57,7 @@ anyio.run(main)
 
 def program(source: str, path: Path) -> subprocess.Popen[str]:
     """Start a Python program that may import what tests share."""
-    tests = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen(
         [sys.executable, "-c", source, str(path)],
         stdout=subprocess.PIPE,

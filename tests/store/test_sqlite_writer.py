@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from support.records import at, commit, delivery, event, snapshot
 
+from tests.support.make import at, commit, delivery, event, snapshot
 from watcher.errors import Conflict, StoreError
 from watcher.records import Commit, EventQuery, ReceiverState
 from watcher.store import _note_queries, _queries, _transactions

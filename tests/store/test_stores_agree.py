@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 from hypothesis import given
 from hypothesis import strategies as st
-from support.records import T0, at, delivery, digested, event, settlement, snapshot
 
+from tests.support.make import T0, at, delivery, digested, event, settlement, snapshot
 from watcher.errors import WatcherError
 from watcher.model import Delivery, Event
 from watcher.records import (

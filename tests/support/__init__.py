@@ -1,1 +1,1 @@
-"""What tests share: `from support.virtual_time import JumpLoop` (pytest puts `tests` on the path)."""
+"""What the tests of several packages share: factories (`make`, `samples`), virtual time, loopback servers."""

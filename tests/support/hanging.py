@@ -1,8 +1,8 @@
 """What a service that never answers costs: sends many messages to one, and counts what it leaves.
 
-python tests/support/hanging.py [CALLS [WORKERS [DEADLINE]]]     # 1000 calls by default
+python -m tests.support.hanging [CALLS [WORKERS [DEADLINE]]]     # 1000 calls by default
 
-Run with the folders of the project and of its tests in PYTHONPATH. It prints one line of JSON: how
+It prints one line of JSON: how
 the calls ended, the most worker processes at once, worker processes that are left, memory (MB) and
 open files before and after; and, for as many calls again as there are workers, which are called off
 while all of them hang, the seconds until they have ended and no worker process is left.

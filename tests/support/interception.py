@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from support.loopback import Script, Served, serving
+from tests.support.loopback import Script, Served, serving
 
 __all__ = ["intercepting"]
 

@@ -77,24 +77,40 @@ def parse(data: bytes, file: str) -> tuple[Node | None, tuple[Problem, ...]]:
     if odd := _UNPRINTABLE.search(text):
         message = f"the character U+{ord(odd.group()):04X} is not allowed in YAML"
         return None, (_place(file, text[: odd.start()]).problem(message, "remove it"),)
-    builder = _Builder(text, file)
+    builder = _Builder(text, file, _LOADER)
     try:
         root = builder.document()
     except _Stop as stop:
         return None, (*builder.problems, stop.problem)
     except yaml.YAMLError as error:
-        return None, (*builder.problems, _syntax(error, text, file))
+        # A scanner that reads ahead may give up, in words of its own, on what we refuse before it.
+        ours = _refusal(text, file) if _LOADER is not yaml.SafeLoader else None
+        return None, (*builder.problems, ours or _syntax(error, text, file))
     return root, tuple(builder.problems)
+
+
+def _refusal(text: str, file: str) -> Problem | None:
+    """Return what we refuse in a document that has a syntax error, if that comes first.
+
+    The loader that is written in Python reads no further than the event that it is asked for.
+    """
+    try:
+        _Builder(text, file, yaml.SafeLoader).document()
+    except _Stop as stop:
+        return stop.problem
+    except yaml.YAMLError:
+        return None
+    return None
 
 
 class _Builder:
     """Builds the tree from the parser's events; `problems` are those after which it went on."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, loader: Any) -> None:
         self.problems: list[Problem] = []
         self._text = text
         self._file = file
-        self._events = cast("Iterator[Any]", yaml.parse(text, Loader=_LOADER))
+        self._events = cast("Iterator[Any]", yaml.parse(text, Loader=loader))
         self._anchors: dict[str, Node | None] = {}
         self._expanded = 0
 

@@ -1,0 +1,210 @@
+"""Laws and tables of reasons: which part of a condition decided, and with which values."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import cel
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.samples import MARIA, event
+from watcher.conditions import (
+    Condition,
+    EvaluationError,
+    ExpressionError,
+    compile_condition,
+    compile_conditions,
+    context,
+)
+from watcher.vocabulary import SAMPLES
+
+NAMED, _ = compile_conditions(
+    {
+        "vip": '"vip" in conversation.labels',
+        "waiting": "conversation.unread && !conditions.vip // still to be seen",
+        "odd": "conversation.team.id == 't'",
+    }
+)
+LEAVES = st.sampled_from(
+    [
+        "conversation.unread",
+        "conversation.archived",
+        'conversation.channel == "sms"',
+        "conversation.unread_count > 1",
+        'conversation.team.id == "t1"',
+        'conversation.assignee.name.startsWith("A")',
+        'conversation.labels.exists(l, l == "vip" && !(l == "new"))',
+        "(conversation.archived ? conversation.unread : conversation.attributes.open)",
+        "conversation.attributes.open",
+        "-1 < conversation.unread_count - 1",
+        '"changes || assignee".contains("(")',
+        "!conversation.unread == conversation.archived",
+        "conditions.vip",
+        "conditions.waiting",
+        "conditions.odd == conditions.vip",
+        "true",
+    ]
+)
+
+
+def _joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.tuples(inner, st.sampled_from(["&&", "||", " && ", "\n|| "]), inner).map("".join),
+        inner.map(lambda one: f"!({one})"),
+        inner.map(lambda one: f"( {one} ) "),
+        inner.map(lambda one: f"({one}) == true"),
+        st.tuples(inner, inner, inner).map(lambda three: "({} ? {} : {})".format(*three)),
+    )
+
+
+def _asked(condition: Condition, known: cel.Context) -> object:
+    try:
+        return cel.compile(condition.whole).execute(known)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+        return "failed"
+
+
+@example(source="conversation.archived && conversation.unread ? true : true", number=4)
+@example(source="!conversation.unread in [true, false]", number=4)
+@settings(max_examples=200)
+@given(source=st.recursive(LEAVES, _joined, max_leaves=8), number=st.integers(0, len(SAMPLES)))
+def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) -> None:
+    condition = compile_condition(source, NAMED)
+    known = context([*SAMPLES, event()][number])
+    whole = _asked(condition, known.cel)
+    try:
+        answer = condition.explain(known)
+    except EvaluationError:
+        assert not isinstance(whole, bool)
+    else:
+        assert answer.holds is whole
+        assert answer.because
+        assert condition.holds(known) is whole
+
+
+@pytest.mark.parametrize(
+    ("source", "holds", "because"),
+    [
+        ("conversation.archived", False, "`conversation.archived` is false"),
+        (
+            'conversation.channel == "email" && conversation.unread',
+            False,
+            '`conversation.channel == "email"` is false (conversation.channel = "sms")',
+        ),
+        (
+            'conversation.unread && (conversation.archived || "new" in conversation.labels)',
+            False,
+            '`conversation.archived` is false; `"new" in conversation.labels` is false'
+            ' (conversation.labels = ["vip"])',
+        ),
+        ("!conversation.unread", False, "`conversation.unread` is true"),
+        (
+            'conversation.team.id == "t" || conversation.assignee != null',
+            True,
+            "`conversation.assignee != null` is true"
+            ' (conversation.assignee = {"id": "u1", "name": "Ana"})',
+        ),
+        (
+            "conditions.waiting",
+            False,
+            'conditions.waiting: conditions.vip: `"vip" in conversation.labels` is true'
+            ' (conversation.labels = ["vip"])',
+        ),
+        (
+            'conversation.last_message.text.startsWith("Is") && !conversation.archived',
+            True,
+            '`conversation.last_message.text.startsWith("Is")` is true'
+            ' (conversation.last_message.text = "Is it still for sale?");'
+            " `conversation.archived` is false",
+        ),
+    ],
+)
+def test_the_smallest_part_that_decided_is_named_with_what_it_saw(
+    source: str, holds: bool, because: str
+) -> None:
+    answer = compile_condition(source, NAMED).explain(context(event()))
+    assert (answer.holds, answer.because) == (holds, because)
+
+
+def test_reasons_are_of_bounded_length_and_can_be_stored() -> None:
+    message = dataclasses.replace(MARIA, channel="\ud83d" + "x" * 100_000)
+    source = " || ".join(['conversation.channel == "sms"'] + ["conversation.archived"] * 30)
+    answer = compile_condition(source).explain(context(event(conversation=message)))
+    assert len(answer.because) < 1_000
+    assert answer.because.endswith("and 28 more")
+    answer.because.encode()
+
+
+def test_a_part_that_conditions_share_is_asked_once() -> None:
+    known = context(event())
+    first = compile_condition("conversation.unread && conversation.archived")
+    second = compile_condition("conversation.archived || conversation.unread")
+    assert (first.holds(known), second.holds(known)) == (False, True)
+    assert sorted(known.asked) == ["conversation.archived", "conversation.unread"]
+
+
+def test_conditions_that_name_each_other_in_a_circle_are_refused() -> None:
+    done, wrong = compile_conditions(
+        {
+            "a": "conversation.unread && conditions.b",
+            "b": "conditions.c",
+            "c": "conditions.a || conditions.a",
+            "d": "conditions.d",
+            "e": "conditions.a",
+        }
+    )
+    assert set(done) == set("abcde")
+    assert {name: error.message for name, error in wrong.items()} == {
+        "c": "conditions name each other in a circle: a → b → c → a",
+        "d": "conditions name each other in a circle: d → d",
+    }
+    assert wrong["c"].offset == len("conditions.")
+
+
+def test_named_conditions_do_not_grow_without_bound() -> None:
+    sources = {"n0": "conversation.unread"}
+    for number in range(1, 40):
+        sources[f"n{number}"] = f"conditions.n{number - 1} == conditions.n{number - 1}"
+    _, wrong = compile_conditions(sources)
+    assert wrong
+    assert all("together with the conditions" in error.message for error in wrong.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "suggestion"),
+    [
+        (
+            "conditions.vpi",
+            "conditions has no field 'vpi'; it has vip, waiting, odd",
+            "conditions.vip",
+        ),
+        ("vip && conversation.unread", "'vip' is not known here", "conditions.vip"),
+        ('"vip" in conditions', "`conditions` is used with a name", None),
+        ("conditions.vip > 3", "this compares true or false with a number", None),
+        (
+            "conversation.labels.exists(source, conditions.vip)",
+            "beside `conditions`, a variable cannot be called 'source'",
+            None,
+        ),
+    ],
+)
+def test_a_condition_that_is_not_there_is_refused(
+    source: str, message: str, suggestion: str | None
+) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        compile_condition(source, NAMED)
+    assert caught.value.message.startswith(message)
+    assert caught.value.suggestion == suggestion
+
+
+def test_depth_is_bounded_and_never_an_error_of_ours() -> None:
+    even, odd = ("!" * count + "conversation.unread" for count in (3000, 3001))
+    assert compile_condition(even).holds(context(event())) is True
+    assert compile_condition(odd).holds(context(event())) is False
+    links = sys.getrecursionlimit() + 200
+    chain = {f"n{number}": f"conditions.n{number + 1}" for number in range(links)}
+    _, wrong = compile_conditions({**chain, f"n{links}": "true"})
+    assert any("more than 50 deep" in error.message for error in wrong.values())

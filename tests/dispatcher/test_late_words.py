@@ -1,0 +1,64 @@
+"""Texts about late news say when it happened, whether it was sent late or noticed late."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from tests.support.samples import AT, MARIA
+from watcher.dispatcher.wording import Words
+from watcher.metrics import Metrics
+from watcher.model import Delivery, Event, rfc3339, to_plain
+from watcher.rules import Rule
+
+WAITS = Rule("waits", ("conversation.unread",), ("team",), None, timedelta(hours=1))
+HOUR = timedelta(hours=1)
+
+
+def text(
+    kind: str, *, looked: timedelta, written: timedelta, sent: timedelta, timer: bool = False
+) -> str:
+    """Give the text of a message: the last look before, the message and the sending relative to AT."""
+    shown = to_plain(MARIA)
+    shown["last_message"]["at"] = rfc3339(AT + written)
+    observed = {"after": rfc3339(AT + looked), "before": rfc3339(AT)}
+    data = {"source": "s", "conversation": shown, "changes": {}, "observed": observed}
+    event = Event("e1", kind, "s", "c1", AT, data)
+    due = AT + (HOUR if timer else timedelta(0))
+    owed = Delivery("d1", event, "team", "waits", due, AT, timer="waits" if timer else None)
+    words = Words(lambda: (WAITS,), Metrics(), structlog.get_logger(), text=True)
+    return words.notice([owed], AT + sent).body
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        (text("conversation.message", looked=-5 * HOUR, written=-2 * HOUR, sent=0 * HOUR),
+         "This happened at 08:00 UTC, 2 hours ago."),
+        (text("conversation.read", looked=-5 * HOUR, written=-9 * HOUR, sent=0 * HOUR),
+         "This happened between 05:00 and 10:00 UTC."),
+        (text("conversation.message", looked=-HOUR / 60, written=0 * HOUR, sent=HOUR / 4),
+         "This happened at 10:00 UTC, 15 minutes ago."),
+        (text("conversation.read", looked=-HOUR / 4, written=-9 * HOUR, sent=HOUR / 4),
+         "This happened at 10:00 UTC, 15 minutes ago."),
+        (text("conversation.unread", looked=-5 * HOUR, written=-2 * HOUR, sent=HOUR, timer=True),
+         "This happened at 08:00 UTC, 3 hours ago."),
+    ],
+)  # fmt: skip
+def test_late_news_says_when_it_happened(said: str, note: str) -> None:
+    assert said.endswith(f"\n\n{note}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        text("conversation.message", looked=-HOUR / 60, written=-HOUR / 60, sent=0 * HOUR),
+        text("conversation.read", looked=-HOUR / 4, written=-9 * HOUR, sent=0 * HOUR),
+        # what a rule's `for` waits for is no delay
+        text("conversation.unread", looked=-HOUR / 60, written=0 * HOUR, sent=HOUR, timer=True),
+    ],
+)
+def test_fresh_news_says_nothing_of_it(said: str) -> None:
+    assert "This happened" not in said

@@ -1,0 +1,108 @@
+"""Tables of what a rule with `for` waits on: what ends the wait and what does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.samples import AT, MARIA, rule
+from watcher.model import Conversation, Disposition, Message, Reference
+from watcher.rules import TIMED_TYPES, Rule, ends
+
+
+def over(one: Rule, before: Conversation, after: Conversation | None) -> bool:
+    return bool(ends((one,), before, after, source="sales", provider="highlevel"))
+
+
+LATER = Message("Yes", "outbound", "sms", AT + timedelta(minutes=1))
+ENDS: Mapping[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    # type: fields before, fields after that end the state, fields after that do not
+    "conversation.unread": ({"unread": True}, {"unread": False}, {"unread_count": 9}),
+    "conversation.archived": ({"archived": True}, {"archived": False}, {"status": "x"}),
+    "conversation.assigned": ({}, {"assignee": Reference("u2")}, {"labels": ()}),
+    "conversation.unassigned": (
+        {"assignee": None}, {"assignee": Reference("u2")}, {"unread": False},
+    ),
+    "conversation.team_changed": (
+        {"team": Reference("t1", "A")}, {"team": None}, {"team": Reference("t1", "B")},
+    ),
+    "conversation.status_changed": ({"status": "open"}, {"status": "won"}, {"unread": False}),
+    "conversation.disposition_changed": (
+        {"disposition": Disposition(label="a")}, {"disposition": None}, {"labels": ()},
+    ),
+    "conversation.labels_changed": ({}, {"labels": ("a",)}, {"priority": "x"}),
+    "conversation.priority_changed": ({"priority": "x"}, {"priority": "y"}, {"labels": ()}),
+    "conversation.message": (
+        {}, {"last_message": LATER},
+        {"last_message": dataclasses.replace(LATER, direction="internal")},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_state_ends_by_its_own_change_and_by_no_other(kind: str) -> None:
+    before, ending, other = ENDS[kind]
+    waits = rule(kind, hold_for=timedelta(minutes=15))
+    then = dataclasses.replace(MARIA, **before)
+    assert over(waits, then, dataclasses.replace(then, **ending))
+    assert not over(waits, then, dataclasses.replace(then, **other))
+    assert not over(waits, then, then)
+    assert over(waits, then, None), "removal ends everything"
+    assert not over(rule(kind), then, None), "a rule without `for` waits for nothing"
+
+
+def test_every_timed_type_of_a_conversation_has_an_end() -> None:
+    assert ENDS.keys() | {"source.failing"} == set(TIMED_TYPES)
+
+
+def test_a_renamed_assignee_is_the_same_one() -> None:
+    waits = rule("conversation.assigned", hold_for=timedelta(minutes=15))
+    renamed = dataclasses.replace(MARIA, assignee=Reference("u1", "Anna"))
+    assert not over(waits, MARIA, renamed)
+
+
+def test_an_answer_behind_an_internal_note_ends_the_wait_and_an_unknown_direction_does_not() -> (
+    None
+):
+    waits = rule("conversation.message", hold_for=timedelta(minutes=15))
+    noted = dataclasses.replace(MARIA, last_message=Message("note", "internal"))
+    assert not over(waits, MARIA, noted)
+    assert over(waits, noted, dataclasses.replace(MARIA, last_message=LATER))
+    assert not over(waits, MARIA, dataclasses.replace(MARIA, last_message=Message("?")))
+    assert over(waits, MARIA, dataclasses.replace(MARIA, last_message=None))
+
+
+def test_a_rule_of_several_types_waits_on_though_another_of_its_states_never_began() -> None:
+    waits = rule("conversation.unread", "conversation.archived", hold_for=timedelta(minutes=15))
+    assert not over(waits, MARIA, dataclasses.replace(MARIA, labels=()))
+    assert over(waits, MARIA, dataclasses.replace(MARIA, unread=False))
+
+
+def test_a_state_whose_end_was_taken_over_silently_is_over_all_the_same() -> None:
+    read = dataclasses.replace(MARIA, unread=False)
+    waits = rule("conversation.unread", hold_for=timedelta(minutes=15))
+    assert over(waits, read, dataclasses.replace(read, labels=()))
+
+
+@pytest.mark.parametrize(
+    ("where", "ended"),
+    [
+        ('conversation.assignee.id == "u1"', True),
+        ("conversation.assignee != null", True),
+        ('"vip" in conversation.labels', False),
+        ("size(changes) == 0 && conversation.assignee != null", False),
+    ],
+)
+def test_where_must_hold_all_the_time_as_far_as_it_speaks_of_the_conversation(
+    where: str, ended: bool
+) -> None:
+    waits = rule("conversation.unread", where=where, hold_for=timedelta(minutes=15))
+    assert over(waits, MARIA, dataclasses.replace(MARIA, assignee=None)) is ended
+
+
+def test_what_happens_to_a_conversation_ends_no_wait_about_its_source() -> None:
+    assert not over(rule("source.failing", hold_for=timedelta(minutes=15)), MARIA, None)

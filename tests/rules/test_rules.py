@@ -1,0 +1,163 @@
+"""Laws and tables of rules: which events they take and who is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.samples import CONDITIONS, MARIA, event, rule
+from watcher.model import EVENT_TYPES, Message
+from watcher.rules import (
+    TIMED_TYPES,
+    Match,
+    Rule,
+    Timer,
+    check_lasting,
+    check_when,
+    route,
+)
+
+# `when` and `for`
+
+
+@pytest.mark.parametrize(
+    ("pattern", "suggestion"),
+    [
+        ("conversation.unraed", "conversation.unread"),
+        ("unread", "conversation.unread"),
+        ("failing", "source.failing"),
+        ("conversation.Unread", "conversation.unread"),
+        ("conversations.*", "conversation.*"),
+        ("nothing-of-the-kind", None),
+    ],
+)
+def test_a_type_that_no_event_has_is_refused(pattern: str, suggestion: str | None) -> None:
+    (objection,) = check_when(["conversation.unread", pattern])
+    assert (objection.text, objection.suggestion) == (pattern, suggestion)
+
+
+def test_types_and_globs_that_some_event_has_are_accepted() -> None:
+    assert check_when([*EVENT_TYPES, "*", "conversation.*", "*.failing", "source.re*"]) == ()
+
+
+def test_for_is_accepted_for_every_type_with_a_state_and_for_no_other() -> None:
+    for kind in EVENT_TYPES:
+        objection = check_lasting("for", [kind])
+        assert (objection is None) == (kind in TIMED_TYPES)
+        assert objection is None or kind in objection.message
+
+
+def test_for_names_the_first_type_of_a_glob_that_has_no_state() -> None:
+    objection = check_lasting("for", ["conversation.unread", "conversation.un*"])
+    assert objection is not None
+    assert objection.text == "conversation.un*"
+    assert "conversation.unarchived (by 'conversation.un*')" in objection.message
+    assert check_lasting("for", ["conversation.una[s]*"]) is None
+
+
+# Routing
+
+
+def test_a_receiver_named_by_several_rules_is_told_once_by_the_first() -> None:
+    rules = (
+        rule(name="none", where="conversation.archived"),
+        rule(name="first", notify=("team", "crm", "team")),
+        rule(name="second", notify=("crm", "boss")),
+    )
+    assert route(event(), rules).immediate == (
+        Match("team", "first", ("first",)),
+        Match("crm", "first", ("first", "second")),
+        Match("boss", "second", ("second",)),
+    )
+
+
+def test_every_rule_with_for_has_a_timer_of_its_own() -> None:
+    quarter, hour = timedelta(minutes=15), timedelta(hours=1)
+    rules = (
+        rule("conversation.unread", name="now"),
+        rule("conversation.unread", name="soon", hold_for=quarter),
+        rule("conversation.unread", name="later", hold_for=hour, notify=("team", "team")),
+    )
+    routed = route(event(), rules)
+    assert routed.immediate == (Match("team", "now", ("now",)),)
+    assert routed.timers == (Timer("team", "soon", quarter), Timer("team", "later", hour))
+
+
+def test_a_condition_that_fails_is_false_and_told() -> None:
+    rules = (rule(name="broken", where='conversation.team.id == "t"'), rule(name="sound"))
+    routed = route(event(), rules)
+    assert [match.rule for match in routed.immediate] == ["sound"]
+    assert [name for name, _ in routed.failed] == ["broken"]
+
+
+def test_a_receiver_is_never_told_of_itself() -> None:
+    rules = (rule("receiver.*", notify=("crm", "team")), rule("*", name="all", notify=("crm",)))
+    failing = event("receiver.failing", None, source="crm")
+    assert route(failing, rules).immediate == (Match("team", "rule", ("rule",)),)
+    assert "not told of itself" in route(failing, rules).verdicts[1].reason
+    namesake = event("source.failing", None, source="crm")
+    assert route(namesake, rules).immediate == (Match("crm", "all", ("all",)),)
+
+
+@pytest.mark.parametrize("direction", ["outbound", "internal", None])
+def test_waiting_for_an_answer_begins_with_an_inbound_message_only(direction: Any) -> None:
+    waits = rule("conversation.message", hold_for=timedelta(minutes=5))
+    other = dataclasses.replace(MARIA, last_message=Message("Yes", direction))
+    assert route(event("conversation.message"), (waits,)).timers
+    assert route(event("conversation.message", other), (waits,)).timers == ()
+    none = dataclasses.replace(MARIA, last_message=None)
+    assert route(event("conversation.message", none), (waits,)).timers == ()
+    assert "inbound" in route(event("conversation.message", other), (waits,)).verdicts[0].reason
+
+
+NAMES = st.sampled_from(["team", "crm", "boss"])
+RULES = st.lists(
+    st.builds(
+        Rule,
+        name=st.sampled_from("abcdef"),
+        when=st.lists(st.sampled_from(["*", "conversation.*", *EVENT_TYPES]), min_size=1).map(
+            tuple
+        ),
+        notify=st.lists(NAMES, min_size=1, max_size=4).map(tuple),
+        where=st.none() | st.sampled_from(CONDITIONS),
+        hold_for=st.none() | st.just(timedelta(minutes=1)),
+    ),
+    max_size=6,
+    unique_by=lambda one: one.name,
+)
+
+
+@given(rules=RULES, kind=st.sampled_from(EVENT_TYPES), source=NAMES)
+def test_route_tells_each_receiver_once_and_its_reasons_agree(
+    rules: list[Rule], kind: str, source: str
+) -> None:
+    what = event(kind, source=source)
+    routed = route(what, rules)
+    told = [match.receiver for match in routed.immediate]
+    assert len(told) == len(set(told))
+    verdicts = routed.verdicts
+    assert [verdict.rule for verdict in verdicts] == rules
+    matching = {verdict.rule.name for verdict in verdicts if verdict.matches}
+    assert {one.rule for one in (*routed.immediate, *routed.timers)} <= matching
+    assert {name for name, _ in routed.failed} == {v.rule.name for v in verdicts if v.failed}
+
+
+def test_explain_says_what_each_rule_missed() -> None:
+    rules = (
+        rule("conversation.archived", "source.*", name="type"),
+        rule(name="where", where="conversation.archived"),
+        rule(name="failed", where="conversation.attributes.nothing == 1"),
+        rule("conversation.unread", name="timed", hold_for=timedelta(minutes=15)),
+    )
+    reasons = {verdict.rule.name: verdict.reason for verdict in route(event(), rules).verdicts}
+    assert reasons == {
+        "type": "`when` asks for conversation.archived or source.*, this is conversation.unread",
+        "where": "`where` is false: `conversation.archived` is false",
+        "failed": "`where` could not be evaluated: there is no field 'nothing'",
+        "timed": "`when` matches; sent if the state holds for 15m",
+    }

@@ -1,0 +1,217 @@
+"""Tables of what is said of each type of event by default, of late messages, and of several."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.samples import AT, MARIA, event
+from watcher.model import EVENT_TYPES, Contact, Event, Message, to_plain
+from watcher.templates import default_message, digest, late_note
+
+ANA, BEN = {"id": "u1", "name": "Ana"}, {"id": "u2", "name": "Ben"}
+LINKED = dataclasses.replace(MARIA, url="https://inbox.example.com/c1")
+
+
+def change(name: str, before: Any, after: Any) -> dict[str, Any]:
+    return {"changes": {name: {"before": before, "after": after}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "title", "lines"),
+    [
+        ("created", {}, "New conversation: Maria Lopez (sms)",
+         ["Is it still for sale?", "Assigned to: Ana", "Labels: vip"]),
+        ("created", {"returned": True}, "Conversation is back: Maria Lopez (sms)", []),
+        ("unread", {}, "New message from Maria Lopez (sms)",
+         ["Is it still for sale?", "Assigned to: Ana", "https://inbox.example.com/c1",
+          "sales (highlevel), 2026-11-20 10:00 UTC"]),
+        ("read", change("unread", True, False), "Read: Maria Lopez", []),
+        ("message", {}, "New message from Maria Lopez (sms)", ["Is it still for sale?"]),
+        ("assigned", change("assignee", None, BEN), "Assigned: Maria Lopez, to Ben",
+         ["Assignee: none → Ben"]),
+        ("reassigned", change("assignee", ANA, BEN), "Reassigned: Maria Lopez, from Ana to Ben",
+         ["Assignee: Ana → Ben"]),
+        ("reassigned", change("assignee", {"id": "u1", "name": None}, BEN),
+         "Reassigned: Maria Lopez, from u1 to Ben", []),
+        ("unassigned", change("assignee", ANA, None), "Unassigned: Maria Lopez, from Ana", []),
+        ("team_changed", change("team", None, {"id": "t1", "name": "Sales"}),
+         "Team changed: Maria Lopez, from none to Sales", ["Team: none → Sales"]),
+        ("archived", change("archived", False, True), "Archived: Maria Lopez",
+         ["Archived: no → yes"]),
+        ("unarchived", change("archived", True, False), "Back from the archive: Maria Lopez", []),
+        ("status_changed", change("status", "open", "pending"),
+         "Status changed: Maria Lopez, from open to pending", []),
+        ("disposition_changed", change("disposition", None, {"id": "d", "label": "Won"}),
+         "Disposition changed: Maria Lopez, from none to Won", ["Disposition: none → Won"]),
+        ("labels_changed", change("labels", ["a", "b"], ["b", "c"]),
+         "Labels changed: Maria Lopez, +c -a", ["Labels: a, b → b, c"]),
+        ("priority_changed", change("priority", "low", "high"),
+         "Priority changed: Maria Lopez, from low to high", []),
+        ("contact_changed", change("contact", {"name": "M", "phone": "1"}, {"name": "N", "phone": "1"}),
+         "Contact changed: Maria Lopez", ["Name: M → N"]),
+        ("updated", change("attributes", {"score": 1, "same": 2}, {"score": 3, "same": 2}),
+         "Updated: Maria Lopez (attributes)", ["Score: 1 → 3"]),
+        ("removed", {"reason": "deleted"}, "Removed: Maria Lopez (deleted at the provider)", []),
+        ("removed", {"reason": "access_lost"}, "Removed: Maria Lopez (no longer visible to us)", []),
+    ],
+)  # fmt: skip
+def test_a_conversation_is_told_in_words(
+    kind: str, more: dict[str, Any], title: str, lines: list[str]
+) -> None:
+    said, body = default_message(event(f"conversation.{kind}", LINKED, **more))
+    assert said == title
+    for text in lines:
+        assert text in body.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("direction", "title"),
+    [
+        ("inbound", "New message from Maria Lopez (sms)"),
+        ("outbound", "Reply to Maria Lopez (sms)"),
+        ("internal", "Note on Maria Lopez (sms)"),
+        (None, "New message: Maria Lopez (sms)"),
+    ],
+)
+def test_a_message_is_told_by_its_direction(direction: Any, title: str) -> None:
+    other = dataclasses.replace(MARIA, last_message=Message("text", direction))
+    assert default_message(event("conversation.message", other))[0] == title
+
+
+@pytest.mark.parametrize(
+    ("contact", "who"),
+    [
+        (Contact(name="Maria", phone="1"), "Maria"),
+        (Contact(phone="+15550100", email="m@example.com"), "+15550100"),
+        (Contact(email="m@example.com"), "m@example.com"),
+        (Contact(), "conversation c1"),
+    ],
+)
+def test_whoever_has_no_name_is_told_by_what_there_is(contact: Contact, who: str) -> None:
+    nameless = dataclasses.replace(MARIA, contact=contact)
+    assert default_message(event("conversation.read", nameless))[0] == f"Read: {who}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        ("source.baselined", "Source sales is being watched"),
+        ("source.failing", "Source sales is failing"),
+        ("source.recovered", "Source sales works again"),
+        ("source.held", "Source sales: implausible changes are held back"),
+        ("source.released", "Source sales: what was held back is decided"),
+        ("receiver.failing", "Receiver sales is failing"),
+        ("receiver.recovered", "Receiver sales works again"),
+        ("watcher.network_failing", "The network is failing: no source can be reached"),
+        ("watcher.network_recovered", "The network works again"),
+    ],
+)
+def test_the_watcher_tells_of_itself(kind: str, title: str) -> None:
+    told = event(kind, None, reason="the token is refused", remedy="renew it")
+    said, body = default_message(told)
+    assert said == title
+    assert body.splitlines()[:2] == ["the token is refused", "What to do: renew it"]
+
+
+@pytest.mark.parametrize("kind", ["source.recovered", "receiver.recovered"])
+def test_a_trouble_that_another_one_replaces_is_no_cure(kind: str) -> None:
+    told = event(kind, None, reason="another account is watched", outcome="replaced")
+    assert default_message(told)[0].endswith("sales: its former trouble is over")
+
+
+def test_what_a_timer_sends_says_that_it_still_holds() -> None:
+    told = event(delivery={"rule": "Nobody has looked", "kind": "for", "event": "e", "count": 1})
+    assert "This still holds (rule: Nobody has looked)." in default_message(told)[1]
+
+
+def test_a_long_text_is_cut_and_a_title_is_one_line() -> None:
+    long = dataclasses.replace(
+        MARIA, contact=Contact(name="M\n" * 500), last_message=Message("x" * 9000, "inbound")
+    )
+    title, body = default_message(event(conversation=long))
+    assert "\n" not in title
+    assert len(title) <= 200
+    assert len(body) < 4001
+    assert "…" in body
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+SIDES = st.fixed_dictionaries({}, optional={"before": JSON, "after": JSON})
+FIELDS = sorted(to_plain(MARIA))
+
+
+@given(
+    kind=st.sampled_from(EVENT_TYPES),
+    fields=st.dictionaries(st.sampled_from(FIELDS), JSON, min_size=4),
+    changes=st.dictionaries(st.sampled_from(FIELDS), SIDES | JSON, min_size=1),
+)
+def test_every_type_has_words_however_odd_the_event(
+    kind: str, fields: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    data = {"conversation": fields, "changes": changes, "delivery": fields.get("labels")}
+    for odd in (data, {}):
+        title, body = default_message(Event("e", kind, "s", None, AT, odd))
+        assert title
+        assert "\n" not in title
+        assert body.endswith("2026-11-20 10:00 UTC")
+        (title + body).encode()
+
+
+@pytest.mark.parametrize(
+    ("late", "words"),
+    [
+        (timedelta(seconds=20), "at 10:00 UTC, just now."),
+        (timedelta(seconds=-20), "at 10:00 UTC, just now."),
+        (timedelta(minutes=1, seconds=59), "at 10:00 UTC, 1 minute ago."),
+        (timedelta(minutes=25), "at 10:00 UTC, 25 minutes ago."),
+        (timedelta(hours=1, minutes=5), "at 10:00 UTC, 1 hour 5 minutes ago."),
+        (timedelta(hours=2), "at 10:00 UTC, 2 hours ago."),
+        (timedelta(days=1, minutes=3), "at 10:00 UTC on 2026-11-20, 1 day ago."),
+        (timedelta(days=2, hours=3, minutes=4), "at 10:00 UTC on 2026-11-20, 2 days 3 hours ago."),
+    ],
+)
+def test_a_late_message_says_when_it_happened(late: timedelta, words: str) -> None:
+    assert late_note(AT, AT + late) == f"This happened {words}"
+
+
+def test_what_is_known_only_between_two_looks_is_told_with_both() -> None:
+    since, now = AT - timedelta(hours=12), AT + timedelta(minutes=1)
+    note = "This happened between 22:00 on 2026-11-19 and 10:00 UTC."
+    assert late_note(AT, now, after=since) == note
+    day_after = now + timedelta(days=1)
+    assert late_note(AT, day_after, after=AT - timedelta(hours=1)) == (
+        "This happened between 09:00 and 10:00 UTC on 2026-11-20."
+    )
+
+
+def test_the_note_is_in_utc_wherever_the_clocks_are() -> None:
+    berlin = datetime.fromisoformat("2026-11-20T11:00:00+01:00")
+    assert late_note(berlin, datetime(2026, 11, 20, 10, 25, tzinfo=UTC)).startswith(
+        "This happened at 10:00 UTC, 25 minutes"
+    )
+
+
+def test_several_messages_become_one_with_a_line_for_each() -> None:
+    title, body = digest([("Unread: Maria", "Hello\nhttps://x"), ("Read: Ben", ""), ("", "text")])
+    assert title == "3 notifications"
+    assert body == "- Unread: Maria: Hello\n- Read: Ben\n- text"
+
+
+def test_one_message_stays_as_it_is_and_many_are_bounded() -> None:
+    assert digest([("title", "body")]) == ("title", "body")
+    title, body = digest([("t" * 500, "b")] * 80)
+    assert title == "80 notifications"
+    assert body.splitlines()[-1] == "… and 30 more"
+    assert max(len(text) for text in body.splitlines()) <= 202

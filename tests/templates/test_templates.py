@@ -1,0 +1,273 @@
+"""Tables of templates: which mistakes are found and where, and what null prints as."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.samples import AT, MARIA, event
+from watcher.model import Event, to_plain
+from watcher.templates import (
+    TemplateError,
+    compile_template,
+    default_message,
+    render,
+    render_digest,
+)
+
+
+def filled(source: str, **more: Any) -> str:
+    rendered = render(None, source, event(**more))
+    assert rendered.problem is None
+    return rendered.body
+
+
+NOBODY = dataclasses.replace(MARIA, assignee=None, last_message=None, labels=())
+CHANGES = {
+    "assignee": {"before": None, "after": {"id": "u1", "name": "Ana"}},
+    "priority": {"before": "low", "after": "high"},
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("New message from {{ conversation.contact.name or 'unknown' }}", "New message from Maria Lopez"),
+        ("{{ conversation.assignee.name }}", "Ana"),
+        ("{{ conversation['contact']['name'] }}", "Maria Lopez"),
+        ("{{ conversation.last_message.text | upper }}", "IS IT STILL FOR SALE?"),
+        ("{{ conversation.last_message.text.split(' ')[0] }}", "Is"),
+        ("{{ conversation.labels }}", "vip"),
+        ("{{ conversation.unread }}", "true"),
+        ("{{ conversation.assignee }}", "Ana"),
+        ("{{ conversation.attributes.score + 1 }}", "8"),
+        ("{% if 'vip' in conversation.labels %}VIP{% endif %}", "VIP"),
+        ("{% for l in conversation.labels %}#{{ l }}{% endfor %}", "#vip"),
+        ("{% set c = conversation.contact %}{{ c.name }}", "Maria Lopez"),
+        ("{{ type }} {{ source }} {{ provider }}", "conversation.unread sales highlevel"),
+        ("{{ conversation.contact.name | default('x') }}", "Maria Lopez"),
+        ("{{ conversation.contact | tojson }}",
+         '{"email": null, "id": "p1", "name": "Maria Lopez", "phone": null}'),
+        ("{# conversation.asignee #}conversation.asignee", "conversation.asignee"),
+        ("{% raw %}{{ conversation.asignee }}{% endraw %}!", "{{ conversation.asignee }}!"),
+        ("{{ '{{ conversation.asignee }}' }}", "{{ conversation.asignee }}"),
+        ("{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m(conversation.channel) }}", "<sms>"),
+    ],
+)  # fmt: skip
+def test_a_template_prints_what_the_event_holds(source: str, expected: str) -> None:
+    assert filled(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("[{{ conversation.assignee.name }}]", "[]"),
+        ("[{{ conversation.assignee.name | upper }}]", "[]"),
+        ("[{{ conversation.last_message.text.upper() }}]", "[]"),
+        ("[{{ conversation.last_message.text | truncate(3) }}]", "[]"),
+        ("[{{ conversation.attributes.a.b.c[0] }}]", "[]"),
+        ("[{{ conversation.labels[0] }}]", "[]"),
+        ("[{{ conversation.assignee.name or 'nobody' }}]", "[nobody]"),
+        ("[{{ conversation.assignee.name | default('nobody') }}]", "[nobody]"),
+        ("[{{ 'x' if conversation.assignee is none else 'y' }}]", "[x]"),
+        ("[{{ 'x' if conversation.assignee == none else 'y' }}]", "[x]"),
+        ("[{{ 'x' if conversation.assignee is defined else 'y' }}]", "[y]"),
+        ("[{{ 'x' ~ conversation.assignee.name }}]", "[x]"),
+        ("[{% for w in conversation.last_message.text %}x{% endfor %}]", "[]"),
+        ("[{{ changes.assignee.before.name }}]", "[]"),
+        ("[{{ reason }}{{ observed.before }}]", "[]"),
+        ("[{{ conversation.assignee | tojson }}]", "[null]"),
+    ],
+)
+def test_reading_through_null_gives_nothing(source: str, expected: str) -> None:
+    assert filled(source, conversation=NOBODY) == expected
+    assert filled("[{{ conversation.contact.name }}]", conversation=None) == "[]"
+
+
+def test_changes_can_be_walked() -> None:
+    source = (
+        "{% for name, c in changes.items() %}{{ name }}: {{ c.before }}>{{ c.after }};{% endfor %}"
+    )
+    assert filled(source, changes=CHANGES) == "assignee: >Ana;priority: low>high;"
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "suggestion"),
+    [
+        ("{{ conversation.asignee }}", (1, 17), "conversation.assignee"),
+        ("asignee\n{{ conversation.asignee.name }}", (2, 17), "conversation.assignee"),
+        ("asignee {{ conversation.asignee }}", (1, 25), "conversation.assignee"),
+        ("{{ conversation.contact.nmae or 'x' }}", (1, 25), "conversation.contact.name"),
+        ("{{ 'x' or conversation.contact.nmae }}", (1, 32), "conversation.contact.name"),
+        ("{% if false %}{{ conversation.unraed }}{% endif %}", (1, 31), "conversation.unread"),
+        ("{{ 'a' if true else conversation.unraed }}", (1, 34), "conversation.unread"),
+        ("{{ conversation['contct'] }}", (1, 18), "conversation.contact"),
+        ("{{ conversation.name }}", (1, 17), "conversation.contact.name"),
+        ("{{ changes.asignee.before }}", (1, 12), "changes.assignee"),
+        ("{{ changes.assignee.befor.name }}", (1, 21), "changes.assignee.before"),
+        ("{{ changes.get('asignee') }}", (1, 17), "changes.assignee"),
+        ("{{ conversaton.channel }}", (1, 4), "conversation"),
+        ("{{ channel }}", (1, 4), "conversation.channel"),
+        ("{{ null }}", (1, 4), "none"),
+        ("{% set c = conversation.contact %}{{ c.nmae }}", (1, 40), "c.name"),
+        ("{% with c = conversation.contact %}{{ c.nmae }}{% endwith %}", (1, 41), "c.name"),
+        ("{% for n, c in changes.items() %}{{ c.befor }}{% endfor %}", (1, 39), "c.before"),
+        ("{% for l in conversation.lables %}{% endfor %}", (1, 26), "conversation.labels"),
+        ("{% for l in conversation.labels %}{% endfor %}{{ l }}", (1, None), None),
+        ("{{ conversation.labels | selectattr(conversation.x) }}", (1, 50), None),
+        ("{{ conversation.channel.upper }}", (1, 25), "conversation.channel.upper()"),
+        ("{{ conversation.channel.uper() }}", (1, 25), "upper"),
+        ("{{ conversation.channel | uper }}", (1, 27), "upper"),
+        ("{{ 'x' if conversation.channel is defned }}", (1, 35), "defined"),
+        ("{{ asignee or 1 }}{{ asignee }}", (1, 4), "conversation.assignee"),
+        ("{{ conversation.unread.value }}", (1, 24), None),
+        ("{{ conversation.__class__ }}", (1, 17), None),
+        ("{{ conversation.attributes.x.__class__ }}", (1, 30), None),
+        ("{{ lipsum() }}", (1, 4), None),
+        ("{% include 'other' %}", (1, None), None),
+        ("line\n{{ conversation.", (2, None), None),
+        ("{% fi %}", (1, None), None),
+        ("{% for a in [1] %}{% for b in [1] %}{% for c in [1] %}"
+         "{% endfor %}{% endfor %}{% endfor %}", (1, None), None),
+        ("{{ 'x' * 999999999 }}", (1, None), None),
+        ("{{ 10 ** 10 ** 10 }}", (1, None), None),
+        ("{% for a in range(10 ** 9) %}x{% endfor %}", (1, None), None),
+        ("{{ conversation.unread_count + conversation.channel }}", (1, None), None),
+        ("{{ ('(' * 10) }}{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", (1, None), None),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_found_wherever_it_stands(
+    source: str, place: tuple[int, int | None], suggestion: str | None
+) -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_template(source)
+    error = caught.value
+    assert (error.line, error.column) == place
+    assert error.suggestion == suggestion
+    assert "\n" not in error.message
+
+
+def test_all_mistakes_of_one_template_are_told_at_once() -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_template("{{ conversation.a }}\n{{ conversation.b }}\n{{ c }}")
+    assert [caught.value.line, *(other.line for other in caught.value.others)] == [1, 2, 3]
+
+
+def test_the_same_mistake_twice_on_a_line_has_two_columns() -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_template("{{ conversation.asignee.id or conversation.asignee.name }}")
+    assert [caught.value.column, *(other.column for other in caught.value.others)] == [17, 44]
+
+
+def test_a_template_beyond_every_limit_is_refused() -> None:
+    for source in (
+        "{{" + "(" * 3000 + ")" * 3000 + "}}",
+        "x" * 40_000,
+        "{{ -" + "-" * 5000 + "1 }}",
+    ):
+        with pytest.raises(TemplateError):
+            compile_template(source)
+
+
+def test_a_template_that_fails_sends_the_default_message_and_says_why() -> None:
+    source = "{{ conversation.unread_count + 1 }}"
+    what = event(conversation=MARIA)
+    rendered = render("{{ conversation.channel }}", source, what)
+    assert (rendered.title, rendered.body) == default_message(what)
+    assert rendered.problem is not None
+    assert rendered.problem.startswith("the template failed: ")
+
+
+def test_a_template_without_any_text_sends_the_default_message() -> None:
+    what = event(conversation=NOBODY)
+    rendered = render("{{ conversation.assignee.name }}", " ", what)
+    assert (rendered.title, rendered.body) == default_message(what)
+    assert rendered.problem == "the template gave no text"
+
+
+def test_what_a_rule_leaves_out_is_the_default() -> None:
+    what = event()
+    assert render("Hello", None, what).body == default_message(what)[1]
+    assert render(None, "Hello", what).title == default_message(what)[0]
+    assert render(None, None, what).problem is None
+
+
+def test_a_title_is_one_line_and_long_texts_are_cut_with_a_note() -> None:
+    rendered = render("a\n b", "{% for a in range(90000) %}xyz{% endfor %}", event())
+    assert rendered.title == "a b"
+    assert len(rendered.body) == 32_768
+    assert rendered.body.endswith("(cut: the message is too long)")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    fields=st.dictionaries(st.sampled_from(sorted(to_plain(MARIA))), JSON),
+    source=st.sampled_from(
+        [
+            "{{ conversation.contact.name | upper }} {{ conversation }}",
+            "{% for l in conversation.labels %}{{ l }}{% endfor %}",
+            "{{ conversation.unread_count + 1 }}",
+            "{{ conversation.attributes.a.b | tojson }} {{ conversation.last_message.at[:10] }}",
+        ]
+    ),
+)
+def test_render_never_raises_and_always_gives_sendable_text(
+    fields: dict[str, Any], source: str
+) -> None:
+    odd = Event("e", "conversation.updated", "s", None, AT, {"conversation": fields})
+    rendered = render(source, source, odd)
+    assert rendered.title or rendered.body
+    assert "\n" not in rendered.title
+    (rendered.title + rendered.body).encode()
+
+
+@given(st.text(alphabet="{}%|()[].'\" conversatif_\nedg", max_size=40))
+def test_compiling_raises_nothing_but_template_errors(source: str) -> None:
+    try:
+        compile_template(source)
+    except TemplateError as error:
+        assert error.line >= 1  # noqa: PT017 - an error is allowed, not expected
+
+
+def test_the_template_of_a_digest_goes_over_its_events() -> None:
+    source = "{{ events | length }}:{% for one in events %} {{ one.conversation.assignee.name }}{% endfor %}"
+    other = dataclasses.replace(MARIA, assignee=None)
+    rendered = render_digest(source, None, [event(), event(conversation=other), event()])
+    assert rendered.problem is None
+    assert rendered.title == "3: Ana Ana"
+    assert rendered.body.startswith("- New message from Maria Lopez (sms)")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{{ conversation.channel }}", "'conversation' is not known here; there are events"),
+        (
+            "{% for e in events %}{{ e.conversation.chanel }}{% endfor %}",
+            "e.conversation has no field",
+        ),
+        ("{{ events[0].sorce }}", "this has no field 'sorce'"),
+    ],
+)
+def test_a_digest_knows_its_events_and_no_event_on_its_own(source: str, message: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_template(source, many=True)
+    assert caught.value.message.startswith(message)
+    compiled = compile_template("{{ conversation.channel }}")
+    assert compiled.fill(event()) == "sms"
+
+
+def test_a_digest_whose_template_fails_goes_out_with_the_default_words() -> None:
+    rendered = render_digest("{{ 1 // (events | length - 2) }}", None, [event(), event()])
+    assert rendered.problem is not None
+    assert rendered.title == "2 notifications"
