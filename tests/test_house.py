@@ -46,7 +46,7 @@ BREAKS = {
     "siblings that know each other": ("watcher/diff.py", "import watcher.rules"),
     "a loop that names a store": ("watcher/poller/desk.py", "import watcher.store.sqlite"),
     "a simulator that shares code with a provider": (
-        "watcher/simulator/chatwoot.py",
+        "watcher/simulator/chatwoot/__init__.py",
         "import watcher.providers.chatwoot",
     ),
     "Apprise in the daemon's process": ("watcher/notify/apprise.py", "import apprise"),

@@ -1,7 +1,7 @@
 """What really stood at the providers, and what two states next to each other are called.
 
 Law: pure. States come from the simulated world's own history in the simulator's own words
-(`watcher.simulator.canon`); the table of event types is written here once more, over plain values,
+(`watcher.simulator.contract`); the table of event types is written here once more, over plain values,
 and shares nothing with the watcher's.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.support.virtual_time import START
 from watcher.simulator import Account, Conversation, canonical
-from watcher.simulator.canon import newest_event
+from watcher.simulator.contract import newest_event
 from watcher.simulator.state import Activity, State
 
 from .story import EDITED

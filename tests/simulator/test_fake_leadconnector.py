@@ -9,7 +9,7 @@ import pytest
 from tests.simulator.asking_leadconnector import SEARCH, headers, ids, search
 from tests.simulator.harness import Harness, ask
 from watcher.simulator import leadconnector
-from watcher.simulator._leadconnector_rows import last_message_date
+from watcher.simulator.leadconnector.rows import last_message_date
 
 
 async def test_the_list_is_sorted_by_the_last_message_and_each_row_carries_the_sort_value() -> None:

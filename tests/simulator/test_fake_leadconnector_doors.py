@@ -10,7 +10,7 @@ import pytest
 from tests.simulator.asking_leadconnector import SEARCH, headers, search
 from tests.simulator.harness import Harness, ask
 from watcher.simulator import leadconnector
-from watcher.simulator.oauth import OAuth
+from watcher.simulator.leadconnector.oauth import OAuth
 
 
 @pytest.mark.parametrize("version", ["2021-04-15", "2021-07-28", "2023-02-21", "v3"])

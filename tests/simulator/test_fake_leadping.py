@@ -11,7 +11,7 @@ import pytest
 from tests.simulator.asking_leadping import MY, post
 from tests.simulator.harness import Harness, ask
 from watcher.simulator import Agent, Viewer, leadping
-from watcher.simulator._leadping_rows import Era
+from watcher.simulator.leadping.rows import Era
 
 
 async def test_only_post_lists_and_a_wrong_method_gets_405_without_a_body() -> None:

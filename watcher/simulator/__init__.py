@@ -20,7 +20,7 @@ is the world's.
 from __future__ import annotations
 
 from watcher.simulator import chatwoot, faults, leadconnector, leadping
-from watcher.simulator.canon import canonical
+from watcher.simulator.contract import canonical
 from watcher.simulator.faults import Fault, Faults, Seen
 from watcher.simulator.script import Script, lively
 from watcher.simulator.serving import Dated, by_host

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from watcher.simulator.canon import CHATWOOT_CAP, canonical, newest_event
+from watcher.simulator.contract import CHATWOOT_CAP, canonical, newest_event
 from watcher.simulator.state import Account, Kind, Message, State
 
 __all__ = ["Truth", "TruthEntry", "differences"]

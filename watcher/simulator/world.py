@@ -1,33 +1,123 @@
 """One simulated world: accounts, conversations, and everything that may happen to them.
 
-Law: mutations as methods, nothing else; `World` = what customers and administrators do (here), what
-agents do (`Desk`) and what happens to many at once (`Bulk`), on one `Ground`.
+Rules: no wall clock, and all chance comes from the seed. Every mutation goes through `World._change`,
+so nothing happens that the truth log does not know.
 
 What is shared is shared as at the providers: a contact's name, and at Leadping archiving and
 disposition (they belong to the lead), at HighLevel tags and owner (they belong to the contact),
 reach all conversations of that contact.
+
+An `actor` is a person or an automation; Chatwoot writes an activity line, which moves
+`last_activity_at`, only for one (activity_message_handler.rb and its siblings). What happens to many
+conversations at once moves no timestamp (Chatwoot's agents/destroy_job.rb uses update_all,
+labels/destroy_service.rb update_column, team.rb dependent: :nullify); HighLevel stamps the rows of a
+bulk import with one millisecond.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
-from watcher.simulator.bulk import Bulk
-from watcher.simulator.desk import Desk
-from watcher.simulator.state import Agent, Conversation, Direction, Impossible, Message
+from watcher.simulator.population import FIRST_STATUS, new_account, new_contact, opaque, past_state
+from watcher.simulator.state import (
+    Account,
+    Activity,
+    Agent,
+    Contact,
+    Conversation,
+    Direction,
+    Disposition,
+    Impossible,
+    Inbox,
+    Kind,
+    Message,
+    State,
+    Team,
+    Viewer,
+)
+from watcher.simulator.truth import Truth
 
 __all__ = ["World"]
 
 
-class World(Desk, Bulk):
+class World:
     """Accounts of all kinds under one clock, and `truth`, the log of what should be reported.
 
     `World(clock, seed)`: `clock` gives an aware datetime in UTC; the world reads nothing else. Two
     worlds of the same seed with the same calls are equal, ids included. A mutation that the
     provider has no such thing for raises `Impossible`.
     """
+
+    def __init__(self, clock: Callable[[], datetime], seed: int = 0) -> None:
+        self.clock = clock
+        self.rng = Random(seed)  # noqa: S311 - a reproducible world, no secret
+        self.accounts: dict[str, Account] = {}
+        self.truth = Truth()
+        self._lines = 0
+
+    def now(self) -> datetime:
+        """Give the clock's time in whole milliseconds, the finest that every provider keeps."""
+        now = self.clock()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def open_account(
+        self,
+        kind: Kind,
+        account_id: str,
+        *,
+        conversations: int = 0,
+        token: str | None = None,
+        viewer: Viewer | None = None,
+    ) -> Account:
+        """Open an account with so many conversations from the past; the truth stays silent.
+
+        Leadway is HighLevel's server: open it as `highlevel`.
+        """
+        account = new_account(self.rng, kind, account_id, token, viewer)
+        self.accounts[account.key] = account
+        for _ in range(conversations):
+            name, line = self._name(account), self._line()
+            state = past_state(self.rng, account, name, line, self.now())
+            account.conversations[name] = Conversation(account, state)
+        return account
+
+    def of_kind(self, kind: Kind) -> list[Account]:
+        """Give the accounts at one provider."""
+        return [account for account in self.accounts.values() if account.kind == kind]
+
+    def create(
+        self,
+        account: Account,
+        text: str | None = None,
+        *,
+        contact: Contact | None = None,
+        inbox: Inbox | None = None,
+        at: datetime | None = None,
+    ) -> Conversation:
+        """Begin a conversation, with an inbound message or empty; `contact` to share one."""
+        at = at or self.now()
+        state = State(
+            id=self._name(account),
+            contact=contact or new_contact(self.rng, account),
+            inbox=inbox or self.rng.choice(account.inboxes),
+            created_at=at,
+            updated_at=at,
+            status=FIRST_STATUS[account.kind],
+        )
+        if text is not None:
+            state = replace(
+                state, **self._inbound(state, Message(self._line(), text, "inbound", at))
+            )
+        conversation = Conversation(account, state)
+        account.conversations[state.id] = conversation
+        self.truth.note(self.now(), account, None, state)
+        return conversation
+
+    # What customers and administrators do.
 
     def message(
         self, conversation: Conversation, text: str, direction: Direction = "inbound"
@@ -126,3 +216,230 @@ class World(Desk, Bulk):
         """Half delete the contact: every Chatwoot page with this row answers 500 meanwhile."""
         self._need(conversation, "orphans", "chatwoot")
         self._change(conversation, touch=False, orphan=orphaned)
+
+    # What agents do.
+
+    def assign(
+        self, conversation: Conversation, agent: Agent | None, *, actor: bool = True
+    ) -> None:
+        """Assign, reassign or (None) unassign.
+
+        With `actor`, a person or an automation did it: Chatwoot then writes an activity line,
+        which moves `last_activity_at` a little later. Without (round robin) it does not.
+        """
+        self._need(conversation, "an assignee", "highlevel", "chatwoot")
+        before = conversation.state.assignee
+        bots = (agent is None or agent.bot) and (before is None or before.bot)
+        name = "nobody" if agent is None else agent.name
+        line = f"Assigned to {name} by Grace Hill" if actor and not bots else None
+        for each in self._of_contact(conversation, "highlevel"):
+            self._change(each, line=self._chatwoot(each, line), assignee=agent)
+
+    def set_team(
+        self, conversation: Conversation, team: Team | None, *, actor: bool = True
+    ) -> None:
+        """Hand the conversation to a team, or to none."""
+        self._need(conversation, "a team", "chatwoot")
+        line = f"Assigned to {team.name if team else 'no team'} by Grace Hill" if actor else None
+        self._change(conversation, line=line, team=team)
+
+    def archive(self, conversation: Conversation, reason: int | str | None = None) -> None:
+        """Put the conversation away: Leadping archives the lead, Chatwoot resolves.
+
+        `reason` is Leadping's number 0..9; at HighLevel `inbox` (default: out of the inbox) or
+        `trash` (`deleted` true).
+        """
+        kind = conversation.account.kind
+        if kind == "chatwoot":
+            self.set_status(conversation, "resolved")
+            return
+        default: int | str = 1 if kind == "leadping" else "inbox"
+        put: dict[str, Any] = {
+            "archived_at": self.now(),
+            "archive_reason": default if reason is None else reason,
+        }
+        for each in self._of_contact(conversation, "leadping"):
+            self._change(each, archived=True, **put)
+
+    def unarchive(self, conversation: Conversation) -> None:
+        """Take the conversation out again; Chatwoot reopens it."""
+        if conversation.account.kind == "chatwoot":
+            self.set_status(conversation, "open")
+            return
+        for each in self._of_contact(conversation, "leadping"):
+            self._change(each, archived=False, archived_at=None, archive_reason=None)
+
+    def set_status(
+        self, conversation: Conversation, status: str | None, *, actor: bool = True
+    ) -> None:
+        """Set the provider's status word; `resolved` is Chatwoot's archive."""
+        self._need(conversation, "a status", "leadping", "chatwoot")
+        if conversation.account.kind == "leadping":
+            self._change(conversation, status=status)
+            return
+        resolved = status == "resolved"
+        line = f"Conversation was marked {status} by Grace Hill" if actor else None
+        changes: dict[str, Any] = {"status": status, "archived": resolved, "snoozed_until": None}
+        if resolved:
+            changes["waiting_since"] = None
+        self._change(conversation, line=line, **changes)
+
+    def snooze(self, conversation: Conversation, until: datetime | None = None) -> None:
+        """Snooze at Chatwoot until a time, or (None) until the next reply."""
+        self._need(conversation, "snoozing", "chatwoot")
+        line = "Conversation was snoozed by Grace Hill"
+        changes: dict[str, Any] = {"status": "snoozed", "archived": False, "snoozed_until": until}
+        self._change(conversation, line=line, **changes)
+
+    def snooze_expires(self, conversation: Conversation) -> None:
+        """Reopen a snoozed conversation as Chatwoot's job does: without an actor's line."""
+        self._need(conversation, "snoozing", "chatwoot")
+        self.set_status(conversation, "open", actor=False)
+
+    def set_disposition(  # the names are the contract's
+        self,
+        conversation: Conversation,
+        id: str | None,  # noqa: A002
+        label: str = "",
+        outcome: str | None = None,
+        by: str | None = None,
+        category: str | None = None,
+    ) -> None:
+        """Give the lead a disposition (Leadping's lead status), or take it away with `id` None."""
+        self._need(conversation, "a disposition", "leadping")
+        chosen = None if id is None else Disposition(id, label, outcome, category, self.now(), by)
+        for each in self._of_contact(conversation, "leadping"):
+            self._change(each, disposition=chosen)
+
+    def set_labels(
+        self, conversation: Conversation, labels: Sequence[str], *, actor: bool = True
+    ) -> None:
+        """Set Chatwoot's labels, or the tags of a HighLevel contact."""
+        self._need(conversation, "labels", "highlevel", "chatwoot")
+        line = f"Grace Hill set {', '.join(labels) or 'no label'}" if actor else None
+        for each in self._of_contact(conversation, "highlevel"):
+            self._change(each, line=self._chatwoot(each, line), labels=tuple(labels))
+
+    def set_priority(self, conversation: Conversation, priority: str | None) -> None:
+        """Set low, medium, high, urgent or none; Chatwoot always writes a line about it."""
+        self._need(conversation, "a priority", "chatwoot")
+        line = f"Grace Hill set the priority to {priority or 'none'}"
+        self._change(conversation, line=line, priority=priority)
+
+    def star(self, conversation: Conversation, starred: bool = True) -> None:
+        """Star a HighLevel conversation."""
+        self._need(conversation, "a star", "highlevel")
+        self._change(conversation, starred=starred)
+
+    def follow(self, conversation: Conversation, agent: Agent, following: bool = True) -> None:
+        """Let an agent follow a HighLevel conversation, or stop to."""
+        self._need(conversation, "followers", "highlevel")
+        others = tuple(one for one in conversation.state.followers if one != agent.id)
+        self._change(conversation, followers=(*others, agent.id) if following else others)
+
+    # What happens to many conversations at once.
+
+    def remove_agent(self, account: Account, agent: Agent) -> list[Conversation]:
+        """Remove an agent: what was theirs is nobody's, and no timestamp moves."""
+        if account.kind == "leadping":
+            raise Impossible("leadping has no such thing as an assignee")
+        account.agents.remove(agent)
+        theirs = [c for c in _existing(account) if c.state.assignee == agent]
+        for conversation in theirs:
+            self._change(conversation, touch=False, assignee=None)
+        return theirs
+
+    def delete_label(self, account: Account, label: str) -> list[Conversation]:
+        """Delete a label (a HighLevel tag) everywhere; no timestamp moves."""
+        account.labels.remove(label)
+        labelled = [c for c in _existing(account) if label in c.state.labels]
+        for conversation in labelled:
+            rest = tuple(one for one in conversation.state.labels if one != label)
+            self._change(conversation, touch=False, labels=rest)
+        return labelled
+
+    def delete_team(self, account: Account, team: Team) -> list[Conversation]:
+        """Delete a team; its conversations have none, and no timestamp moves."""
+        account.teams.remove(team)
+        theirs = [c for c in _existing(account) if c.state.team == team]
+        for conversation in theirs:
+            self._change(conversation, touch=False, team=None)
+        return theirs
+
+    def import_conversations(
+        self, account: Account, n: int, *, same_timestamp: bool = True, text: str | None = None
+    ) -> list[Conversation]:
+        """Import n conversations, empty or with one message, all in one millisecond or each in its own.
+
+        An empty one has no last event at Leadping (null); at HighLevel it is a `TYPE_NO_SHOW`.
+        """
+        now = self.now()
+        step = timedelta(milliseconds=0 if same_timestamp else 1)
+        return [self.create(account, text, at=now - step * (n - 1 - i)) for i in range(n)]
+
+    # How a change is made.
+
+    def _inbound(self, state: State, message: Message) -> dict[str, Any]:
+        """Give what an inbound message changes."""
+        changes: dict[str, Any] = {
+            "message": message,
+            "unread": state.unread + 1,
+            "inbound": (*state.inbound, (message.at, message.id))[-12:],
+            "read_by": frozenset(),
+            "waiting_since": state.waiting_since or message.at,
+        }
+        if state.status in ("resolved", "snoozed"):
+            changes |= {"status": "open", "archived": False, "snoozed_until": None}
+        return changes
+
+    def _change(
+        self,
+        conversation: Conversation,
+        *,
+        touch: bool = True,
+        line: str | None = None,
+        **changes: Any,
+    ) -> None:
+        """Make the next state, put it into the history and the truth. `line` is an activity's."""
+        before, now = conversation.state, self.now()
+        if touch:
+            changes["updated_at"] = now
+        if line is not None:
+            written = Activity(self._line(), line, now)
+            changes["activities"] = (*before.activities, written)[-8:]
+        after = replace(before, **changes)
+        conversation.become(after, now)
+        self.truth.note(now, conversation.account, before, after)
+
+    def _of_contact(self, conversation: Conversation, kind: Kind) -> list[Conversation]:
+        """Give all conversations of the contact at that provider; elsewhere only this one."""
+        account, contact = conversation.account, conversation.state.contact.id
+        if account.kind != kind:
+            return [conversation]
+        return [
+            each
+            for each in account.conversations.values()
+            if each.state.contact.id == contact and each.state.gone_at is None
+        ]
+
+    @staticmethod
+    def _chatwoot(conversation: Conversation, line: str | None) -> str | None:
+        return line if conversation.account.kind == "chatwoot" else None
+
+    @staticmethod
+    def _need(conversation: Conversation, what: str, *kinds: Kind) -> None:
+        if conversation.account.kind not in kinds:
+            raise Impossible(f"{conversation.account.kind} has no such thing as {what}")
+
+    def _line(self) -> int:
+        self._lines += 1
+        return self._lines
+
+    def _name(self, account: Account) -> str:
+        if account.kind != "chatwoot":
+            return opaque(self.rng)
+        return str(len(account.conversations) + 1)
+
+
+def _existing(account: Account) -> list[Conversation]:
+    return [c for c in account.conversations.values() if c.state.gone_at is None]

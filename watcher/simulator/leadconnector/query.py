@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from watcher.simulator._leadconnector_rows import (
+from watcher.simulator.leadconnector.rows import (
     last_message_date,
     manual_message_date,
     millis,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from watcher.simulator.canon import newest_event
+from watcher.simulator.contract import newest_event
 from watcher.simulator.state import Message, State
 
 __all__ = ["Era", "lead", "row"]

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from watcher.simulator._chatwoot_query import NotFound, Query, read_query
-from watcher.simulator._chatwoot_rows import Version, row
+from watcher.simulator.chatwoot.query import NotFound, Query, read_query
+from watcher.simulator.chatwoot.rows import Version, row
 from watcher.simulator.limits import Buckets, answer
 from watcher.simulator.state import Account, Conversation, State, Viewer
 from watcher.simulator.world import World

@@ -16,8 +16,8 @@ from datetime import datetime
 from functools import cmp_to_key
 from typing import Any, Literal
 
-from watcher.simulator._leadping_rows import iso
-from watcher.simulator.canon import newest_event
+from watcher.simulator.contract import newest_event
+from watcher.simulator.leadping.rows import iso
 from watcher.simulator.state import State
 
 __all__ = ["FIELDS", "Page", "Query", "Refused", "read_query", "take_page"]

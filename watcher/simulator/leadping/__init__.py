@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from watcher.simulator._leadping_query import FIELDS, Query, Refused, read_query, take_page
-from watcher.simulator._leadping_rows import Era, lead, row
+from watcher.simulator.leadping.query import FIELDS, Query, Refused, read_query, take_page
+from watcher.simulator.leadping.rows import Era, lead, row
 from watcher.simulator.limits import Window, answer
 from watcher.simulator.state import Account, State, Viewer
 from watcher.simulator.world import World

@@ -21,10 +21,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from watcher.simulator._leadconnector_query import Refused, read_search
-from watcher.simulator._leadconnector_rows import by_id, row
+from watcher.simulator.leadconnector.oauth import OAuth
+from watcher.simulator.leadconnector.query import Refused, read_search
+from watcher.simulator.leadconnector.rows import by_id, row
 from watcher.simulator.limits import Buckets, Window, answer
-from watcher.simulator.oauth import OAuth
 from watcher.simulator.state import Account, State
 from watcher.simulator.world import World
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from watcher.simulator.canon import unread_count
+from watcher.simulator.contract import unread_count
 from watcher.simulator.state import Account, Activity, Message, State, Viewer
 
 __all__ = ["Version", "last_activity_at", "row", "updated_at"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from watcher.simulator.canon import newest_event
+from watcher.simulator.contract import newest_event
 from watcher.simulator.state import Activity, Message, State
 
 __all__ = ["by_id", "last_message_date", "manual_message_date", "millis", "row"]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.simulator._chatwoot_rows import Version, last_activity_at, updated_at
-from watcher.simulator.canon import unread_count
+from watcher.simulator.chatwoot.rows import Version, last_activity_at, updated_at
+from watcher.simulator.contract import unread_count
 from watcher.simulator.state import Account, State, Viewer
 
 __all__ = ["NotFound", "Query", "read_query"]
