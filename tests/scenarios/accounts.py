@@ -21,11 +21,11 @@ import structlog
 
 from tests.support.virtual_time import JumpLoop, VirtualClock
 from watcher.dispatcher import Dispatcher, ReceiverPlan
-from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, Result
 from watcher.notify import Notice
 from watcher.pipeline import Policy
 from watcher.records import Commit, DeliveryQuery
+from watcher.runtime import Runtime
 from watcher.store.memory import MemoryStore
 
 SCHEDULE = tuple(timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200))
@@ -102,8 +102,7 @@ async def settle_accounts(count: int, seed: int) -> tuple[Books, MemoryStore]:
         dispatchers = {
             name: Dispatcher(
                 ReceiverPlan(name, Unreliable(name, books, dice, die), Policy(SCHEDULE), ""),
-                store=store, rules=lambda: (), clock=clock,
-                publish=lambda _: None, metrics=Metrics(),
+                Runtime(store=store, clock=clock),
             )
             for name in names
         }  # fmt: skip

@@ -13,11 +13,11 @@ import pytest
 from tests.scenarios.harness import PROVIDERS, Harness
 from watcher.clock import Clock
 from watcher.dispatcher import Dispatcher, ReceiverPlan
-from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, Result
 from watcher.notify import Notice
 from watcher.pipeline import Policy
 from watcher.records import Commit
+from watcher.runtime import Runtime
 from watcher.simulator import faults, leadconnector
 from watcher.store.memory import MemoryStore
 
@@ -214,8 +214,8 @@ async def burst(clock: Clock, count: int, conversations: int, seconds: float) ->
     policy = Policy((timedelta(seconds=5),), limit=(3, timedelta(minutes=1)), once_more=True)
     dispatcher = Dispatcher(
         ReceiverPlan("team", slow, policy, "x", slots=1),
-        store=store, rules=lambda: (), clock=clock, publish=lambda _: None, metrics=Metrics(),
-    )  # fmt: skip
+        Runtime(store=store, clock=clock),
+    )
     with anyio.move_on_after(600):
         await dispatcher.run()
     assert await store.pending() == {}

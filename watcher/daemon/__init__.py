@@ -1,47 +1,52 @@
-"""The composition root: store, transport, pollers and dispatchers under one task group.
+"""The composition root: store, transport, pollers and dispatchers in one task group.
 
-Law: builds and stops things, nothing else. Signals belong to the daemon; a stop takes at most
-ten seconds: no new attempts, those under way get a few seconds, then everything is cancelled.
+Rules: starts and stops things, and passes commands on; pollers, dispatchers and the store decide.
+Signals belong to `serving`. Stopping takes at most ten seconds: no new attempts are started, those
+under way get a few seconds to finish, then everything is cancelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
 import structlog
 
 from watcher.clock import Clock, wall_clock
+from watcher.conditions import ExpressionError
 from watcher.config import Config
-from watcher.daemon.clockwatch import ClockWatch
-from watcher.daemon.commands import Commands
+from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher, ReceiverPlan
-from watcher.dispatcher.silencing import Silencing
+from watcher.dispatcher.silencing import Silencing, acknowledge
 from watcher.metrics import Metrics
+from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
+from watcher.poller.demand import Share, shares, tell
 from watcher.records import Recorded
-from watcher.rules import Rule
+from watcher.runtime import Publish, Runtime
 from watcher.store import Store
 from watcher.store.retrying import Retrier
 from watcher.transport import Transport
 
-__all__ = ["GRACE", "Daemon", "Publish"]
+__all__ = ["GRACE", "Daemon"]
 
 GRACE = 6.0
-"""Seconds that attempts under way get when the daemon stops."""
+"""Seconds that attempts under way get to finish when the daemon stops."""
 
 PRUNE_EVERY, PRUNE_AGAIN = 3600.0, 300.0
+"""Seconds between two prunings, and until the next try while the clock is not trusted."""
+
 MEASURE_EVERY = 15.0
+"""Seconds between two updates of the gauges, and between two checks for a jump of the clock."""
 
-Publish = Callable[[Sequence[Recorded]], None]
 
-
-class Daemon(Commands):
-    """Everything that runs, over a store that is open. Implements `control.Control`."""
+class Daemon:
+    """Everything that runs, over an open store. Implements `control.Control`."""
 
     def __init__(
         self,
@@ -55,45 +60,86 @@ class Daemon(Commands):
         retrier: Retrier | None = None,
     ) -> None:
         self.config = config
-        self.metrics = Metrics()
-        self._retrier = retrier or Retrier(clock)
-        self.metrics.store_failing.set_function(lambda: self._retrier.trouble is not None)
         self.store = store
-        self._clock = clock
-        self._echo = echo
-        self.network = Network(
-            store=store,
-            rules=self._rules,
-            clock=clock,
-            publish=self._publish,
-            metrics=self.metrics,
-        )
-        self.silencing = Silencing(store, lambda: self.config.silences, clock)
         self.transport = transport
-        self._watching = Loops("poller")
-        self._delivering = Loops("dispatcher")
-        loops = (self._watching, self._delivering)
-        self.watchdog = Watchdog(loops, self._retrier, self.metrics)
+        self.silencing = Silencing(store, lambda: self.config.silences, clock)
+        self.metrics = Metrics()
+        self.runtime = Runtime(
+            store=store,
+            clock=clock,
+            metrics=self.metrics,
+            rules=lambda: self.config.rules,
+            silences=self.silencing,
+            publish=self._publish,
+            confirm=self._confirm,
+            wake=self._wake,
+        )
+        self.network = Network(self.runtime)
         self.pollers: dict[str, SourcePoller] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
-        for index, source in enumerate(config.sources):
-            self.watch(plan_source(source, transport, index, len(config.sources)))
-        plans = (
-            plan_receivers(config.receivers, transport, config.redactor.scrub)
-            if receivers is None
-            else receivers
-        )
-        for plan in plans:
-            self.deliver_to(plan)
-        self._clockwatch = ClockWatch(store, clock, self._skews)
+        self._clock = clock
+        self._echo = echo
+        self._retrier = retrier or Retrier(clock)
+        self.metrics.store_failing.set_function(lambda: self._retrier.trouble is not None)
+        self._poller_loops = Loops("poller")
+        self._dispatcher_loops = Loops("dispatcher")
+        loops = (self._poller_loops, self._dispatcher_loops)
+        self.watchdog = Watchdog(loops, self._retrier, self.metrics)
+        self._clock_jumps = ClockJumpDetector(store, clock, self._skews)
         self._scope: anyio.CancelScope | None = None
         self._polling = anyio.CancelScope()
+        for index, source in enumerate(config.sources):
+            self.add_source(plan_source(source, transport, index, len(config.sources)))
+        if receivers is None:
+            receivers = plan_receivers(config.receivers, transport, config.redactor.scrub)
+        for plan in receivers:
+            self.add_receiver(plan)
 
-    def _rules(self) -> tuple[Rule, ...]:
-        return self.config.rules
+    # -- sources and receivers ----------------------------------------------------------------
+
+    def add_source(self, plan: SourcePlan) -> None:
+        """Add a source; its loop starts with the daemon, or at once if the daemon is running."""
+        poller = self.pollers[plan.name] = SourcePoller(plan, self.runtime, self.network)
+        # Computed on every scrape, so that the lag of a stuck loop keeps growing.
+        self.metrics.lag.labels(plan.name).set_function(poller.lag)
+        self.metrics.stale.labels(plan.name).set_function(poller.stale)
+        self._poller_loops.start(plan.name, poller.run, idle=lambda: poller.delay() > 0)
+
+    async def remove_source(self, source: str) -> None:
+        """Stop and remove a source; a step under way gets a few seconds to finish."""
+        with anyio.move_on_after(GRACE):
+            await self.pollers[source].halt()
+        await self._poller_loops.end(source)
+        del self.pollers[source]
+        self.network.leave(source)
+        self.metrics.forget(source=source)
+
+    def add_receiver(self, plan: ReceiverPlan) -> None:
+        """Add a receiver; its loop starts with the daemon, or at once if the daemon is running."""
+        dispatcher = self.dispatchers[plan.name] = Dispatcher(plan, self.runtime)
+        self._dispatcher_loops.start(plan.name, dispatcher.run)
+
+    async def remove_receiver(self, receiver: str) -> None:
+        """Stop and remove a receiver; attempts under way get a few seconds to finish."""
+        dispatcher = self.dispatchers[receiver]
+        with anyio.move_on_after(GRACE):
+            await dispatcher.stop()
+        await self._dispatcher_loops.end(receiver)
+        del self.dispatchers[receiver]
+        await dispatcher.plan.notifier.close()
+        await self.store.unclaim(receiver)
+        self.metrics.forget(receiver=receiver)
+
+    async def retire_unconfigured(self) -> None:
+        """Settle deliveries whose receiver, rules or source are no longer configured."""
+        await self.store.retire_unconfigured(
+            self.dispatchers.keys(),
+            {rule.name for rule in self.config.rules},
+            self.pollers.keys(),
+            self._clock(),
+        )
 
     async def _confirm(self, source: str, conversation: str) -> bool:
-        """Ask a source about one conversation before people are told that something lasts."""
         poller = self.pollers.get(source)
         return poller is not None and await poller.confirm(conversation)
 
@@ -108,75 +154,13 @@ class Daemon(Commands):
         if receiver in self.dispatchers:
             self.dispatchers[receiver].wake()
 
-    # -- what is watched, and who is told -----------------------------------------------------
-
-    def watch(self, plan: SourcePlan) -> None:
-        """Begin to watch a source; while the daemon runs, at once."""
-        poller = self.pollers[plan.name] = SourcePoller(
-            plan,
-            store=self.store,
-            rules=self._rules,
-            clock=self._clock,
-            network=self.network,
-            publish=self._publish,
-            metrics=self.metrics,
-        )
-        # Asked when the series are read, so that a loop that is stuck shows all the same.
-        self.metrics.lag.labels(plan.name).set_function(poller.lag)
-        self.metrics.stale.labels(plan.name).set_function(poller.stale)
-        self._watching.start(plan.name, poller.run, idle=lambda: poller.delay() > 0)
-
-    async def unwatch(self, source: str) -> None:
-        """Watch a source no longer; a step under way gets a few seconds to end."""
-        with anyio.move_on_after(GRACE):
-            await self.pollers[source].halt()
-        await self._watching.end(source)
-        del self.pollers[source]
-        self.network.leave(source)
-        self.metrics.forget(source=source)
-
-    def deliver_to(self, plan: ReceiverPlan) -> None:
-        """Begin to deliver to a receiver; while the daemon runs, at once."""
-        dispatcher = self.dispatchers[plan.name] = Dispatcher(
-            plan,
-            store=self.store,
-            rules=self._rules,
-            clock=self._clock,
-            publish=self._publish,
-            metrics=self.metrics,
-            confirm=self._confirm,
-            silences=self.silencing,
-            wake=self._wake,
-        )
-        self._delivering.start(plan.name, dispatcher.run)
-
-    async def deliver_no_more(self, receiver: str) -> None:
-        """Deliver to a receiver no longer; attempts under way get a few seconds to end."""
-        dispatcher = self.dispatchers[receiver]
-        with anyio.move_on_after(GRACE):
-            await dispatcher.stop()
-        await self._delivering.end(receiver)
-        del self.dispatchers[receiver]
-        await dispatcher.plan.notifier.close()
-        await self.store.unclaim(receiver)
-        self.metrics.forget(receiver=receiver)
-
-    async def tidy(self) -> None:
-        """Settle what waits for receivers, rules and sources that are configured no longer."""
-        await self.store.retire_unconfigured(
-            self.dispatchers.keys(),
-            {rule.name for rule in self.config.rules},
-            self.pollers.keys(),
-            self._clock(),
-        )
-
     # -- running ------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Tidy what another run, or another configuration, left in the outbox."""
+        """Take over what an earlier run, or another configuration, left in the store."""
         await self.store.unclaim()
-        await self._clockwatch.open()
-        await self.tidy()
+        await self._clock_jumps.open()
+        await self.retire_unconfigured()
         await self.silencing.open()
         await self.network.open()
 
@@ -185,35 +169,31 @@ class Daemon(Commands):
         await self.open()
         async with anyio.create_task_group() as tasks:
             self._scope = tasks.cancel_scope
-            tasks.start_soon(self._delivering.run, name="dispatchers")
+            tasks.start_soon(self._dispatcher_loops.run, name="dispatchers")
             tasks.start_soon(self._poll, name="pollers")
             tasks.start_soon(self._prune, name="prune")
             tasks.start_soon(self._measure, name="measure")
             tasks.start_soon(self.watchdog.run, name="watchdog")
 
-    async def _poll(self) -> None:
-        with self._polling:
-            await self._watching.run()
-
     async def once(self) -> bool:
-        """Make one pass: every source, then what is due; True if all went well."""
+        """Make one pass: every source, then what is due. Return whether everything succeeded."""
         await self.open()
-        went_well: list[bool] = []
+        successes: list[bool] = []
 
-        async def one_source(poller: SourcePoller) -> None:
-            went_well.append(await poller.once())
+        async def poll_once(poller: SourcePoller) -> None:
+            successes.append(await poller.once())
 
         async with anyio.create_task_group() as tasks:
             for poller in self.pollers.values():
-                tasks.start_soon(one_source, poller)
+                tasks.start_soon(poll_once, poller)
         async with anyio.create_task_group() as tasks:
             for dispatcher in self.dispatchers.values():
                 tasks.start_soon(dispatcher.drain)
         failing = any(dispatcher.state.failures for dispatcher in self.dispatchers.values())
-        return all(went_well) and not failing
+        return all(successes) and not failing
 
     async def stop(self) -> None:
-        """Stop polling, let attempts to send end (for a few seconds at most), cancel the rest."""
+        """Stop polling, give attempts under way a few seconds to finish, then cancel the rest."""
         self._polling.cancel()
         with anyio.move_on_after(GRACE):
             async with anyio.create_task_group() as tasks:
@@ -227,37 +207,136 @@ class Daemon(Commands):
             self._scope.cancel()
 
     async def close(self) -> None:
-        """Let go of the notifiers' workers."""
+        """Close the notifiers, which may run worker processes."""
         for dispatcher in self.dispatchers.values():
             await dispatcher.plan.notifier.close()
 
-    def _skews(self) -> Iterator[timedelta]:
-        for poller in self.pollers.values():
-            if (skew := poller.desk.skew) is not None:
-                yield skew
+    async def _poll(self) -> None:
+        with self._polling:
+            await self._poller_loops.run()
 
     async def _prune(self) -> None:
         while True:
-            if not self._clockwatch.trusted():
+            # With a wrong clock, everything would look old enough to be removed.
+            if not self._clock_jumps.trusted():
                 await anyio.sleep(PRUNE_AGAIN)
                 continue
             now, retention = self._clock(), self.config.retention
-            gone = await self.store.prune(now - retention.events, now - retention.deliveries)
-            if gone:
-                structlog.get_logger().info("old records removed", rows=gone)
+            removed = await self.store.prune(now - retention.events, now - retention.deliveries)
+            if removed:
+                structlog.get_logger().info("old records removed", rows=removed)
             await anyio.sleep(PRUNE_EVERY)
 
     async def _measure(self) -> None:
         while True:
-            if await self._clockwatch.look():
+            # After a jump, a pause of a receiver could last as long as the clock moved.
+            if await self._clock_jumps.look():
                 for dispatcher in self.dispatchers.values():
                     await dispatcher.probe()
-            waiting = await self.store.pending()
+            pending = await self.store.pending()
             for name in self.dispatchers:
-                self.metrics.pending.labels(name).set(waiting.get(name, 0))
+                self.metrics.pending.labels(name).set(pending.get(name, 0))
             for name, share in self._shares().items():
                 self.metrics.planned.labels(name).set(share.of(name).hourly)
                 self.metrics.allowed.labels(name).set(share.allowed)
                 waited = self.transport.waited.get(share.budget.key, 0.0)
                 self.metrics.waited.labels(name).set(waited)
             await anyio.sleep(MEASURE_EVERY)
+
+    def _skews(self) -> Iterator[timedelta]:
+        for poller in self.pollers.values():
+            if (skew := poller.desk.skew) is not None:
+                yield skew
+
+    # -- status -------------------------------------------------------------------------------
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Return the status of each source as plain JSON."""
+        shared = self._shares()
+        return [
+            {**poller.status(), "plan": tell(name, shared.get(name))}
+            for name, poller in self.pollers.items()
+        ]
+
+    def _shares(self) -> Mapping[str, Share]:
+        """Return, by source, the request budget that it shares with others; sources whose provider
+        does not estimate its requests are left out.
+        """
+        demands = (poller.demand() for poller in self.pollers.values())
+        return {
+            demand.source: share
+            for share in shares(demand for demand in demands if demand is not None)
+            for demand in share.demands
+        }
+
+    def store_failing(self) -> Mapping[str, Any] | None:
+        """Return why the store does not work at the moment, None if it works."""
+        trouble = self._retrier.trouble
+        if trouble is None:
+            return None
+        since = rfc3339(trouble.since)
+        return {"since": since, "reason": trouble.reason, "remedy": trouble.remedy}
+
+    def stuck(self) -> list[dict[str, Any]]:
+        """Return the stuck loops as plain JSON."""
+        return [one.plain() for one in self.watchdog.stuck]
+
+    def status(self) -> Mapping[str, Any]:
+        """Return the status of everything as plain JSON."""
+        return {
+            "sources": self.sources(),
+            "receivers": [one.status() for one in self.dispatchers.values()],
+            "network_failing": self.network.failing,
+            "store_failing": self.store_failing(),
+            "stuck": self.stuck(),
+        }
+
+    # -- commands -----------------------------------------------------------------------------
+
+    async def retry(self, ids: Collection[str] | None) -> int:
+        """Make dead deliveries pending again (None: all of them); return how many."""
+        count = await self.store.retry(ids, self._clock())
+        for dispatcher in self.dispatchers.values():
+            await dispatcher.probe()
+        return count
+
+    async def add_silence(self, match: str, reason: str, ends: datetime) -> str:
+        """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
+        an invalid `match`.
+        """
+        try:
+            return await self.silencing.add(match, reason, ends)
+        except ExpressionError as failure:
+            raise ValueError(failure.message) from None
+
+    async def expire_silence(self, silence: str) -> bool:
+        """End an added silence now; return False if no active silence has this id."""
+        return await self.silencing.expire(silence)
+
+    async def silences(self) -> Sequence[Mapping[str, Any]]:
+        """Return every silence, configured or added, as plain JSON."""
+        return await self.silencing.listing()
+
+    async def acknowledge(self, conversation: str, source: str | None) -> int:
+        """Cancel pending `for` and `repeat` deliveries about a conversation; return how many. Raise
+        KeyError for an unknown source.
+        """
+        if source is not None and source not in self.pollers:
+            raise KeyError(f"source {source}")
+        return await acknowledge(self.store, conversation, source, self._clock())
+
+    async def release(self, source: str, *, accept: bool) -> bool:
+        """Accept or discard a held sweep; return False if none is held. Raise KeyError for an
+        unknown source.
+        """
+        poller = self.pollers.get(source)
+        if poller is None:
+            raise KeyError(f"source {source}")
+        return await poller.release(accept=accept)
+
+    async def turn_on(self, receiver: str) -> None:
+        """Send to a receiver again that was turned off. Raise KeyError for an unknown receiver."""
+        dispatcher = self.dispatchers.get(receiver)
+        if dispatcher is None:
+            raise KeyError(f"receiver {receiver}")
+        await dispatcher.turn_on()

@@ -15,12 +15,13 @@ import anyio
 
 from watcher.clock import wall_clock
 from watcher.config import Config
-from watcher.daemon import Daemon, Publish
+from watcher.daemon import Daemon
 from watcher.daemon.plans import plan_receivers
 from watcher.daemon.serving import until_stopped
 from watcher.model import Result
 from watcher.notify import Notice
 from watcher.records import DeliveryQuery
+from watcher.runtime import Publish
 from watcher.store import Store
 from watcher.store.sqlite import copy_to_memory
 from watcher.transport import Transport, prepare_loop

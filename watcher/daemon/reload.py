@@ -77,15 +77,15 @@ class Reloading:
         # Nothing below fails because of the configuration: what was to be read has been read.
         async with anyio.create_task_group() as tasks:
             for name in (*sources.removed, *sources.changed):
-                tasks.start_soon(daemon.unwatch, name)
+                tasks.start_soon(daemon.remove_source, name)
             for name in (*receivers.removed, *receivers.changed):
-                tasks.start_soon(daemon.deliver_no_more, name)
+                tasks.start_soon(daemon.remove_receiver, name)
         daemon.config = config
         for receiver in new_receivers:
-            daemon.deliver_to(receiver)
+            daemon.add_receiver(receiver)
         for source in new_sources:
-            daemon.watch(source)
-        await daemon.tidy()
+            daemon.add_source(source)
+        await daemon.retire_unconfigured()
         late = [
             f"`{key}` changed; that is taken up when the daemon starts again"
             for key in needs_restart(old, config)

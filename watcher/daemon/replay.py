@@ -17,12 +17,12 @@ from watcher.config import Config
 from watcher.daemon.plans import plan_receivers
 from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.dispatcher.silencing import acknowledge
-from watcher.metrics import Metrics
 from watcher.model import Event, Observation, Result, from_plain, to_plain
 from watcher.notify import Notice
 from watcher.pipeline import Look, Watch, decide, remove, route
 from watcher.records import Commit, DeliveryQuery, End, SourceState
 from watcher.rules import Silence, ends
+from watcher.runtime import Runtime
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
 
@@ -72,16 +72,17 @@ class Replay:
         self._config = config
         self._state = SourceState("", "", "", baselined=start)
         in_force = config.silences if silences is None else silences
+        runtime = Runtime(
+            store=self.store,
+            clock=lambda: self.now,
+            rules=lambda: config.rules,
+            silences=lambda: in_force,
+            wake=self._wake,
+        )
         self._dispatchers = [
             Dispatcher(
                 dataclasses.replace(plan, notifier=_Recorder(self, plan)),
-                store=self.store,
-                rules=lambda: config.rules,
-                clock=lambda: self.now,
-                publish=lambda _recorded: None,
-                metrics=Metrics(),
-                silences=lambda: in_force,
-                wake=self._wake,
+                runtime,
             )
             for plan in plans
         ]

@@ -18,9 +18,10 @@ import structlog
 from watcher import control, web
 from watcher.clock import wall_clock
 from watcher.config import Config
-from watcher.daemon import Daemon, Publish
+from watcher.daemon import Daemon
 from watcher.daemon.reload import Reloading
 from watcher.daemon.watchdog import TurnGuard
+from watcher.runtime import Publish
 from watcher.store.retrying import Retrier
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport, prepare_loop

@@ -7,23 +7,19 @@ result means, and what may go out, is decided by `watcher.pipeline`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
 import structlog
 
-from watcher.clock import Clock
 from watcher.dispatcher.claiming import Claiming
-from watcher.dispatcher.ground import Confirm, Ground, Message, ReceiverPlan
+from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.dispatcher.settling import Settling
 from watcher.dispatcher.wording import Words
-from watcher.metrics import Metrics
 from watcher.model import Result, rfc3339
-from watcher.records import DeliveryQuery, ReceiverState, Recorded
-from watcher.rules import Rule, Silence
-from watcher.store import Store
+from watcher.records import DeliveryQuery, ReceiverState
+from watcher.runtime import Runtime
 
 __all__ = ["Dispatcher", "ReceiverPlan"]
 
@@ -31,32 +27,18 @@ ASK_AGAIN = timedelta(seconds=30)
 """How long a timer waits when its source could not be asked."""
 
 
-async def _always(_source: str, _conversation: str) -> bool:
-    return True
-
-
 class Dispatcher:
     """Delivers to one receiver until cancelled."""
 
-    def __init__(
-        self,
-        plan: ReceiverPlan,
-        *,
-        store: Store,
-        rules: Callable[[], tuple[Rule, ...]],
-        clock: Clock,
-        publish: Callable[[Sequence[Recorded]], None],
-        metrics: Metrics,
-        confirm: Confirm = _always,
-        silences: Callable[[], tuple[Silence, ...]] = lambda: (),
-        wake: Callable[[str], None] = lambda _receiver: None,
-    ) -> None:
+    def __init__(self, plan: ReceiverPlan, runtime: Runtime) -> None:
         self.plan = plan
         self.log = structlog.get_logger().bind(receiver=plan.name)
-        self._ground = Ground(plan, store, rules, silences, clock, publish, metrics, confirm, wake)
-        self._settling = Settling(self._ground, self.log)
-        self._claiming = Claiming(self._ground, self.log)
-        self._words = Words(rules, metrics, self.log, plan.notifier.text, plan.disclosure)
+        self._runtime = runtime
+        self._settling = Settling(plan, runtime, self.log)
+        self._claiming = Claiming(plan, runtime, self.log)
+        self._words = Words(
+            runtime.rules, runtime.metrics, self.log, plan.notifier.text, plan.disclosure
+        )
         self._wake = anyio.Event()
         self._busy = 0
         self._idle = anyio.Event()
@@ -147,7 +129,7 @@ class Dispatcher:
                 if message and not await self._attempt(message):
                     break
             for message in messages:
-                await self._settling.put_back(message, self._ground.clock())
+                await self._settling.put_back(message, self._runtime.clock())
         finally:
             self._busy -= 1
             self.wake()
@@ -155,7 +137,7 @@ class Dispatcher:
                 self._idle.set()
 
     async def _attempt(self, message: Message) -> bool:
-        now = self._ground.clock()
+        now = self._runtime.clock()
         notice = self._words.notice(message, now)
         try:
             result = await self.plan.notifier.send(notice)
@@ -166,7 +148,7 @@ class Dispatcher:
         return result.outcome in ("ok", "rejected")
 
     def _since(self, start: datetime) -> float:
-        return max(0.0, (self._ground.clock() - start).total_seconds())
+        return max(0.0, (self._runtime.clock() - start).total_seconds())
 
     async def _still_true(self, message: Message) -> Message:
         """Leave out timers whose state has ended since: the provider is asked once more before
@@ -177,14 +159,14 @@ class Dispatcher:
             if delivery.timer is None or delivery.event.subject is None:
                 kept.append(delivery)
                 continue
-            asked = await self._ground.confirm(delivery.event.source, delivery.event.subject)
+            asked = await self._runtime.confirm(delivery.event.source, delivery.event.subject)
             query = DeliveryQuery(id=delivery.id, receiver=delivery.receiver, state="pending")
-            if not await self._ground.store.deliveries(query):
+            if not await self._runtime.store.deliveries(query):
                 continue  # what was seen just now has ended it
             if asked:
                 kept.append(delivery)
             else:
-                await self._settling.put_back([delivery], self._ground.clock() + ASK_AGAIN)
+                await self._settling.put_back([delivery], self._runtime.clock() + ASK_AGAIN)
         return kept
 
 

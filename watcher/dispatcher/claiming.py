@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.dispatcher.ground import Ground, Message
 from watcher.dispatcher.guarding import let_pass
+from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.model import Delivery
 from watcher.pipeline import room
 from watcher.records import ReceiverState
+from watcher.runtime import Runtime
 
 __all__ = ["LONGEST_WAIT", "Claiming"]
 
@@ -29,10 +30,11 @@ TOGETHER_AT_MOST = 500
 class Claiming:
     """Chooses for one receiver."""
 
-    def __init__(self, ground: Ground, log: Any) -> None:
-        self._ground = ground
+    def __init__(self, plan: ReceiverPlan, runtime: Runtime, log: Any) -> None:
+        self._plan = plan
+        self._runtime = runtime
         self._log = log
-        self._looked = self._leased = ground.clock()
+        self._looked = self._leased = runtime.clock()
 
     async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
         """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
@@ -41,16 +43,16 @@ class Claiming:
         A receiver with a limit gets one round: singles in their order, and what exceeds the limit
         as one digest. One that is paused gets a single message once its pause is over.
         """
-        now = self._looked = self._ground.clock()
+        now = self._looked = self._runtime.clock()
         await self._renew(now, busy)
-        free = self._ground.plan.slots - busy
+        free = self._plan.slots - busy
         if free <= 0 or state.off:
             return []
         if state.paused is not None:
             if busy or now < state.paused:
                 return []
             free = 1
-        if self._ground.plan.policy.limit is not None:
+        if self._plan.policy.limit is not None:
             return [] if busy else await self._limited(now, probing=state.paused is not None)
         return [[message] for message in await self._free(now, free)]
 
@@ -58,9 +60,9 @@ class Claiming:
         """Renew the leases of what is under way before the first of them can end. A timer's source
         may take minutes to answer, and the last message of a round waits for all before it.
         """
-        lease = self._ground.plan.lease
+        lease = self._plan.lease
         if busy and not timedelta(0) <= now - self._leased < lease / 2:
-            await self._ground.store.renew(self._ground.plan.name, now + lease)
+            await self._runtime.store.renew(self._plan.name, now + lease)
             self._leased = now
         elif not busy:
             self._leased = now
@@ -68,21 +70,21 @@ class Claiming:
     async def wait(self, state: ReceiverState, busy: int) -> float:
         """Give the seconds until something may be due that is not yet."""
         due = await self.due(state, busy)
-        return LONGEST_WAIT if due is None else _seconds(self._ground.clock(), due)
+        return LONGEST_WAIT if due is None else _seconds(self._runtime.clock(), due)
 
     async def due(self, state: ReceiverState, busy: int) -> datetime | None:
         """Give when something may be due that is not yet; None where time alone changes nothing."""
-        if state.off or busy >= self._ground.plan.slots:
+        if state.off or busy >= self._plan.slots:
             return None
-        now = self._ground.clock()
+        now = self._runtime.clock()
         if state.paused is not None and (busy or state.paused > now):
             return state.paused if not busy else None
-        if (limit := self._ground.plan.policy.limit) is not None:
-            sent = await self._ground.store.sent_since(self._ground.plan.name, now - limit[1])
+        if (limit := self._plan.policy.limit) is not None:
+            sent = await self._runtime.store.sent_since(self._plan.name, now - limit[1])
             space = room(limit, sent, 1, now)
             if space.wait is not None:
                 return space.wait
-        return await self._ground.store.next_due(self._ground.plan.name, after=self._looked)
+        return await self._runtime.store.next_due(self._plan.name, after=self._looked)
 
     async def _free(self, now: datetime, count: int) -> list[Message]:
         """Take up to `count` messages, without a limit."""
@@ -92,7 +94,7 @@ class Claiming:
         return messages
 
     async def _limited(self, now: datetime, *, probing: bool) -> list[list[Message]]:
-        plan, store = self._ground.plan, self._ground.store
+        plan, store = self._plan, self._runtime.store
         assert plan.policy.limit is not None  # noqa: S101 - asked by the caller
         allowed, window = plan.policy.limit
         sent = await store.sent_since(plan.name, now - window)
@@ -119,8 +121,8 @@ class Claiming:
         self, now: datetime, count: int, *, together: bool = False
     ) -> Sequence[Delivery]:
         """Claim until something may pass or nothing is left."""
-        plan = self._ground.plan
-        while claimed := await self._ground.store.claim(
+        plan = self._plan
+        while claimed := await self._runtime.store.claim(
             plan.name,
             now,
             lease=plan.lease,
@@ -128,15 +130,15 @@ class Claiming:
             relaxed=plan.policy.relaxed,
             together=together,
         ):
-            if kept := await let_pass(self._ground, claimed, now, self._log):
+            if kept := await let_pass(plan, self._runtime, claimed, now, self._log):
                 return kept
         return []
 
     async def _collect(self, now: datetime) -> Message:
         """Take the next digest of which something may pass; empty if there is none."""
-        plan = self._ground.plan
-        while claimed := await self._ground.store.collect(plan.name, now, lease=plan.lease):
-            if kept := await let_pass(self._ground, claimed, now, self._log):
+        plan = self._plan
+        while claimed := await self._runtime.store.collect(plan.name, now, lease=plan.lease):
+            if kept := await let_pass(plan, self._runtime, claimed, now, self._log):
                 return kept
         return []
 

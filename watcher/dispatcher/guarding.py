@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from watcher.dispatcher.ground import Ground
+from watcher.dispatcher.plan import ReceiverPlan
 from watcher.model import Delivery
 from watcher.pipeline import (
     Drop,
@@ -26,18 +26,19 @@ from watcher.pipeline import (
 )
 from watcher.records import HistoryEntry, Settlement
 from watcher.rules import Rule
+from watcher.runtime import Runtime
 
 __all__ = ["let_pass"]
 
 
 async def let_pass(
-    ground: Ground, claimed: Sequence[Delivery], now: datetime, log: Any
+    plan: ReceiverPlan, runtime: Runtime, claimed: Sequence[Delivery], now: datetime, log: Any
 ) -> list[Delivery]:
     """Give those of the claimed deliveries that may go out now, each by the rule that sends it."""
-    rules = {rule.name: rule for rule in ground.rules()}
+    rules = {rule.name: rule for rule in runtime.rules()}
     asked = throttled_by(claimed, rules)
-    marks = dict(await ground.store.marks(ground.plan.name, asked)) if asked else {}
-    guards = Guards(rules, ground.silences(), marks)
+    marks = dict(await runtime.store.marks(plan.name, asked)) if asked else {}
+    guards = Guards(rules, runtime.silences(), marks)
     kept: list[Delivery] = []
     left = []
     settlements = []
@@ -50,7 +51,7 @@ async def let_pass(
                 left.append(verdict.mark)
             continue
         settlements.append(_settlement(delivery, verdict, rules, now))
-        ground.metrics.guarded.labels(ground.plan.name, _word(verdict)).inc()
+        runtime.metrics.guarded.labels(plan.name, _word(verdict)).inc()
         log.info(
             "a delivery is held back" if isinstance(verdict, Wait) else "a delivery is not sent",
             delivery=delivery.key,
@@ -59,9 +60,9 @@ async def let_pass(
         if isinstance(verdict, Redirect):
             others.add(verdict.receiver)
     if settlements or left:
-        await ground.store.settle(settlements, marks=left)
+        await runtime.store.settle(settlements, marks=left)
     for receiver in others:
-        ground.wake(receiver)
+        runtime.wake(receiver)
     return kept
 
 

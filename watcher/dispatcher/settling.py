@@ -12,10 +12,11 @@ from typing import Any
 
 import anyio
 
-from watcher.dispatcher.ground import Ground, Message
+from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.model import Result, rfc3339
 from watcher.pipeline import announce_receiver, follow, judge_receiver, settle
 from watcher.records import Commit, HistoryEntry, ReceiverState, Settlement
+from watcher.runtime import Runtime
 
 __all__ = ["Settling"]
 
@@ -23,17 +24,18 @@ __all__ = ["Settling"]
 class Settling:
     """Keeps one receiver's state, in memory and in the store."""
 
-    def __init__(self, ground: Ground, log: Any) -> None:
-        self._ground = ground
+    def __init__(self, plan: ReceiverPlan, runtime: Runtime, log: Any) -> None:
+        self._plan = plan
+        self._runtime = runtime
         self._log = log
         self._lock = anyio.Lock()
         self._opened = anyio.Event()
-        self.state = ReceiverState(ground.plan.name, ground.plan.target)
+        self.state = ReceiverState(plan.name, plan.target)
 
     async def open(self) -> None:
         """Take up what is remembered; a receiver that points elsewhere now starts afresh."""
-        plan = self._ground.plan
-        stored = (await self._ground.store.receivers()).get(plan.name)
+        plan = self._plan
+        stored = (await self._runtime.store.receivers()).get(plan.name)
         if stored is not None:
             if stored.target != plan.target:
                 stored = await self._begin_afresh(stored)
@@ -43,22 +45,22 @@ class Settling:
 
     async def _begin_afresh(self, former: ReceiverState) -> ReceiverState:
         """Give the state of a receiver that points elsewhere; a trouble that was told ends."""
-        ground = self._ground
-        state = ReceiverState(ground.plan.name, ground.plan.target, counts=former.counts)
+        runtime, plan = self._runtime, self._plan
+        state = ReceiverState(plan.name, plan.target, counts=former.counts)
         if former.failing is None:
-            await ground.store.save_receiver(state)
+            await runtime.store.save_receiver(state)
             return state
         state, commit, failed = announce_receiver(
-            ground.rules(),
+            runtime.rules(),
             state,
             "recovered",
             reason="it points elsewhere now",
             since=former.failing.since,
-            now=ground.clock(),
+            now=runtime.clock(),
             extra={"outcome": "replaced"},
         )
         self._count_failed(failed)
-        ground.publish(await ground.store.settle([], receiver=state, commit=commit))
+        runtime.publish(await runtime.store.settle([], receiver=state, commit=commit))
         return state
 
     async def turn_on(self) -> None:
@@ -69,19 +71,19 @@ class Settling:
         """End a pause now: somebody wants to know."""
         await self._opened.wait()
         if self.state.paused is not None:
-            await self._change(paused=self._ground.clock())
+            await self._change(paused=self._runtime.clock())
 
     async def _change(self, **changed: Any) -> None:
         await self._opened.wait()  # or what is remembered would be written over
         async with self._lock:
             state = dataclasses.replace(self.state, **changed)
-            await self._ground.store.save_receiver(state)
+            await self._runtime.store.save_receiver(state)
             self.state = state
         self._measure()
 
     async def put_back(self, message: Message, due: datetime) -> None:
         """Give claimed deliveries back untried."""
-        await self._ground.store.settle(
+        await self._runtime.store.settle(
             [
                 Settlement(d.key, d.attempt, "pending", max(due, d.due), d.note, None, untried=True)
                 for d in message
@@ -91,34 +93,36 @@ class Settling:
     async def settle(self, message: Message, sent: str, result: Result) -> None:
         """Record what came of sending a message (its id was `sent`)."""
         async with self._lock:
-            now = self._ground.clock()
+            now = self._runtime.clock()
             settlements = self._settlements(message, sent, result, now)
             state, turned = judge_receiver(self.state, result, now)
             commit: Commit | None = None
             if turned is not None:
                 state, commit = self._announce(state, turned, result, now)
             changed = state if state != self.state else None
-            recorded = await self._ground.store.settle(settlements, receiver=changed, commit=commit)
+            recorded = await self._runtime.store.settle(
+                settlements, receiver=changed, commit=commit
+            )
             paused = state.paused is not None and self.state.paused is None
             self.state = state
         if paused:
             self._log.warning("the receiver is paused", until=rfc3339(state.paused or now))
         self._count(settlements)
         self._measure()
-        self._ground.publish(recorded)
+        self._runtime.publish(recorded)
 
     def _settlements(
         self, message: Message, sent: str, result: Result, now: datetime
     ) -> list[Settlement]:
-        rules = {rule.name: rule for rule in self._ground.rules()}
+        rules = {rule.name: rule for rule in self._runtime.rules()}
         first = message[0]
         # The events of a digest are one message: they are tried again at the same time.
-        one = settle(first, result, self._ground.plan.policy, now)
+        one = settle(first, result, self._plan.policy, now)
         outcomes = []
         for delivery in message:
             outcome = one
             if first.kind != "digest" and delivery is not first:
-                outcome = settle(delivery, result, self._ground.plan.policy, now)
+                outcome = settle(delivery, result, self._plan.policy, now)
             done = outcome.state != "pending"
             entry = HistoryEntry(
                 delivery.key,
@@ -149,7 +153,7 @@ class Settling:
         trouble = state.failing or self.state.failing
         failing = turned == "failing"
         state, commit, failed = announce_receiver(
-            self._ground.rules(),
+            self._runtime.rules(),
             state,
             turned,
             reason=trouble.reason if failing and trouble else "works again",
@@ -164,12 +168,12 @@ class Settling:
 
     def _count_failed(self, failed: Sequence[tuple[str, str]]) -> None:
         for rule, _problem in failed:
-            self._ground.metrics.rule_errors.labels(rule).inc()
+            self._runtime.metrics.rule_errors.labels(rule).inc()
 
     def _count(self, settlements: list[Settlement]) -> None:
         for settlement in settlements:
             outcome = "retry" if settlement.state == "pending" else settlement.state
-            self._ground.metrics.deliveries.labels(self._ground.plan.name, outcome).inc()
+            self._runtime.metrics.deliveries.labels(self._plan.name, outcome).inc()
             if settlement.state == "pending":
                 self._log.info(
                     "a delivery failed; it is tried again",
@@ -183,6 +187,6 @@ class Settling:
                 )
 
     def _measure(self) -> None:
-        name, metrics = self._ground.plan.name, self._ground.metrics
+        name, metrics = self._plan.name, self._runtime.metrics
         metrics.receiver_failing.labels(name).set(self.state.failing is not None)
         metrics.receiver_paused.labels(name).set(self.state.paused is not None)

@@ -7,7 +7,7 @@ nothing itself; `watcher.pipeline` does.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,18 +15,15 @@ import anyio
 import structlog
 
 from watcher import mapping as fields
-from watcher.clock import Clock
 from watcher.errors import Conflict, SourceChanged, SourceError
-from watcher.metrics import Metrics
 from watcher.model import Observation
 from watcher.pipeline import Decision, Look, Watch, admit, announce_source, decide
 from watcher.poller.complaints import Complaints
 from watcher.poller.plan import SourcePlan
 from watcher.poller.recent import Recent
 from watcher.providers import Motion, Page, Position, Response
-from watcher.records import Commit, Recorded, SourceState
-from watcher.rules import Rule
-from watcher.store import Store
+from watcher.records import Commit, SourceState
+from watcher.runtime import Runtime
 
 __all__ = ["Desk", "Seen"]
 
@@ -51,32 +48,23 @@ class Seen:
 class Desk:
     """What poll, sweep and verification of one source share."""
 
-    def __init__(
-        self,
-        plan: SourcePlan,
-        *,
-        store: Store,
-        rules: Callable[[], tuple[Rule, ...]],
-        clock: Clock,
-        publish: Callable[[Sequence[Recorded]], None],
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, plan: SourcePlan, runtime: Runtime) -> None:
         self.plan = plan
-        self.store = store
-        self.clock = clock
-        self.metrics = metrics
+        self.store = runtime.store
+        self.clock = runtime.clock
+        self.metrics = runtime.metrics
         self.recent = Recent()
         self.vouched: set[str] = set()
         self.doubted: frozenset[str] = frozenset()
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
         self.present = 0
-        self.passed = self._saved = clock()
+        self.passed = self._saved = self.clock()
         self.log = structlog.get_logger().bind(source=plan.name)
-        self._rules = rules
-        self._publish = publish
+        self._rules = runtime.rules
+        self._publish = runtime.publish
         self.skew: timedelta | None = None
         self._skew = timedelta(0)
-        self.complaints = Complaints(metrics, self.log)
+        self.complaints = Complaints(self.metrics, self.log)
         self.opened = anyio.Event()
 
     @property

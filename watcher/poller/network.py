@@ -6,18 +6,15 @@ Law: knows nothing of providers; sources report whether their last attempt conne
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 import anyio
 import structlog
 
-from watcher.clock import Clock
-from watcher.metrics import Metrics
 from watcher.pipeline import announce_network
-from watcher.records import Recorded, SourceState, Trouble
-from watcher.rules import Rule
-from watcher.store import Store
+from watcher.records import SourceState, Trouble
+from watcher.runtime import Runtime
 
 __all__ = ["Network"]
 
@@ -31,20 +28,8 @@ _REMEDY = "check this machine's network, DNS and proxy"
 class Network:
     """Collects connection failures of all sources and tells of the network's state."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        rules: Callable[[], tuple[Rule, ...]],
-        clock: Clock,
-        publish: Callable[[Sequence[Recorded]], None],
-        metrics: Metrics,
-    ) -> None:
-        self._store = store
-        self._rules = rules
-        self._clock = clock
-        self._publish = publish
-        self._metrics = metrics
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._connected: dict[str, bool | None] = {}
         self._pokes: dict[str, Callable[[], None]] = {}
         self._state = SourceState("", "", "")
@@ -53,7 +38,7 @@ class Network:
 
     async def open(self) -> None:
         """Take up what is remembered of the network's state."""
-        self._state = await self._store.source("") or self._state
+        self._state = await self._runtime.store.source("") or self._state
         if self._state.failing is not None:
             self.failing_since = self._state.failing.since
 
@@ -84,7 +69,7 @@ class Network:
                     if name != source:
                         poke()
             return
-        self.failing_since = self._clock()
+        self.failing_since = self._runtime.clock()
         structlog.get_logger().error("our own network fails", reason=_REASON, remedy=_REMEDY)
         await self._announce("failing", self.failing_since)
 
@@ -104,19 +89,19 @@ class Network:
     async def _record(self, kind: str, since: datetime) -> None:
         trouble = Trouble(since, _REASON, _REMEDY) if kind == "failing" else None
         commit, failed = announce_network(
-            self._rules(),
+            self._runtime.rules(),
             dataclasses.replace(self._state, failing=trouble),
             kind,
             reason=_REASON if kind == "failing" else "the network works again",
             remedy=_REMEDY if kind == "failing" else "",
             since=since,
-            now=self._clock(),
+            now=self._runtime.clock(),
         )
-        recorded = await self._store.commit(commit)
+        recorded = await self._runtime.store.commit(commit)
         for rule, problem in failed:
-            self._metrics.rule_errors.labels(rule).inc()
+            self._runtime.metrics.rule_errors.labels(rule).inc()
             structlog.get_logger().warning(
                 "a condition could not be evaluated", rule=rule, problem=problem
             )
         self._state = commit.state or self._state
-        self._publish(recorded)
+        self._runtime.publish(recorded)

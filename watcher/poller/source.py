@@ -7,15 +7,12 @@ once more when it is over.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 import anyio
 
-from watcher.clock import Clock
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable
-from watcher.metrics import Metrics
 from watcher.pipeline import decide_hold
 from watcher.poller.demand import Demand
 from watcher.poller.desk import Desk
@@ -27,9 +24,7 @@ from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
 from watcher.poller.troubles import Troubles
 from watcher.providers import Check
-from watcher.records import Recorded
-from watcher.rules import Rule
-from watcher.store import Store
+from watcher.runtime import Runtime
 
 __all__ = ["SourcePoller"]
 
@@ -46,26 +41,14 @@ LONGEST_WAIT = 3600.0
 class SourcePoller:
     """Polls and sweeps one source until cancelled."""
 
-    def __init__(
-        self,
-        plan: SourcePlan,
-        *,
-        store: Store,
-        rules: Callable[[], tuple[Rule, ...]],
-        clock: Clock,
-        network: Network,
-        publish: Callable[[Sequence[Recorded]], None],
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, plan: SourcePlan, runtime: Runtime, network: Network) -> None:
         self.plan = plan
-        self.desk = Desk(
-            plan, store=store, rules=rules, clock=clock, publish=publish, metrics=metrics
-        )
+        self.desk = Desk(plan, runtime)
         self.network = network
         self.log = self.desk.log
         self.attempted = False
         self.looked: datetime | None = None
-        self._began = clock()
+        self._began = runtime.clock()
         self._poll = PollWalk()
         self._sweeping = Sweeping(self.desk, self._poll)
         self._troubles = Troubles(self.desk, network)

@@ -18,7 +18,7 @@ from watcher.clock import Clock
 from watcher.records import EventQuery
 from watcher.store import Store
 
-__all__ = ["ClockWatch"]
+__all__ = ["ClockJumpDetector"]
 
 JUMP = timedelta(seconds=30)
 """A smaller difference is left alone: waits are not that exact."""
@@ -30,7 +30,7 @@ OFF = timedelta(hours=1)
 """How far the clock may differ from the providers' for the retention to go by it."""
 
 
-class ClockWatch:
+class ClockJumpDetector:
     """Compares the wall clock with the time that passes, with the store, and with the providers.
 
     `skews` gives how much each provider's clock is ahead of ours, as far as they have told.
