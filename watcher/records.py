@@ -72,7 +72,7 @@ class SourceState:
     `polled` the start of the last poll that went through, both by the *provider's* clock.
     `swept` is when the last complete sweep began, by ours. `newest` is the highest
     `last_activity_at` seen. `counts` numbers the `source.*` events. `learned` are facts for
-    `Provider.taught`. `mapping` fingerprints the `fields:` mapping: when it changes, mapped
+    `Provider.set_capabilities`. `mapping` fingerprints the `fields:` mapping: when it changes, mapped
     fields are taken over silently. `empty_sweeps` counts empty first sweeps in a row.
     `suspects` are the ids that the last complete sweep lacked and that no look-up could decide;
     `held_suspects` are those among them that a hold was about. `arrivals` is what a person decided

@@ -42,7 +42,7 @@ class Small:
     def authorization(self, token: str) -> Mapping[str, str]:
         return {"Authorization": token}
 
-    def taught(self, learned: Mapping[str, Any]) -> None:
+    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
         raise AssertionError
 
     def start(self, motion: Motion) -> Position:

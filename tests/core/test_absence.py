@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import T0
-from watcher.pipeline import Watch, decide_hold, judge_absences, judge_arrivals
+from watcher.pipeline import SourcePolicy, decide_hold, judge_absences, judge_arrivals
 from watcher.records import Hold, SourceState
 
-WATCH = Watch("sales", "chatwoot", "acc", ())
+POLICY = SourcePolicy("sales", "chatwoot", "acc", ())
 NOW = T0 + timedelta(hours=1)
 
 
@@ -27,7 +27,7 @@ def hold(held: frozenset[str], kind: str = "absences") -> Hold:
 def judge(present: int, missing: frozenset[str], **more: object):  # type: ignore[no-untyped-def]
     known = ids(present)
     return judge_absences(
-        WATCH, known, known - missing,
+        POLICY, known, known - missing,
         suspects_before=more.get("before", frozenset()),  # type: ignore[arg-type]
         hold=more.get("hold"), now=NOW,  # type: ignore[arg-type]
     )  # fmt: skip
@@ -92,24 +92,24 @@ def test_nothing_is_both_held_and_concluded(present: int, missing: int, before: 
 
 
 def test_a_crowd_of_new_rows_without_creation_times_is_held_once() -> None:
-    few = judge_arrivals(WATCH, ids(20), 100, hold=None, now=NOW)
+    few = judge_arrivals(POLICY, ids(20), 100, hold=None, now=NOW)
     assert few == (True, None, None)
-    admit, held, _ = judge_arrivals(WATCH, ids(30), 100, hold=None, now=NOW)
+    admit, held, _ = judge_arrivals(POLICY, ids(30), 100, hold=None, now=NOW)
     assert not admit
     assert held is not None
-    assert judge_arrivals(WATCH, ids(30), 100, hold=held, now=NOW) == (True, None, "agreed")
-    assert judge_arrivals(WATCH, frozenset(), 100, hold=held, now=NOW) == (True, None, "disagreed")
+    assert judge_arrivals(POLICY, ids(30), 100, hold=held, now=NOW) == (True, None, "agreed")
+    assert judge_arrivals(POLICY, frozenset(), 100, hold=held, now=NOW) == (True, None, "disagreed")
 
 
 def test_a_persons_decision_is_recorded_and_told() -> None:
     state = SourceState("sales", "chatwoot", "acc", baselined=T0, hold=hold(ids(2)))
-    accepted, _ = decide_hold(WATCH, state, accept=True, now=NOW)
+    accepted, _ = decide_hold(POLICY, state, accept=True, now=NOW)
     assert accepted.state is not None
     assert accepted.state.hold is None
     assert accepted.state.suspects == accepted.state.held_suspects == ("c0", "c1")
     assert accepted.events[0].type == "source.released"
     assert accepted.events[0].data["outcome"] == "accepted"
-    discarded, _ = decide_hold(WATCH, state, accept=False, now=NOW)
+    discarded, _ = decide_hold(POLICY, state, accept=False, now=NOW)
     assert discarded.state is not None
     assert discarded.state.suspects == ()
     assert discarded.events[0].data["outcome"] == "discarded"

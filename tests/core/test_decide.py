@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import T0, message, observations, row
 from watcher.model import Disposition, Observation, Reference, Snapshot
-from watcher.pipeline import Decision, Look, Watch, decide, remove
+from watcher.pipeline import Decision, Sighting, SourcePolicy, decide, remove
 from watcher.records import SourceState
 from watcher.rules import Rule
 
 EVERYTHING = Rule("all", ("conversation.*",), ("crm",))
-WATCH = Watch("sales", "highlevel", "acc", (EVERYTHING,), unread_cap=10)
+POLICY = SourcePolicy("sales", "highlevel", "acc", (EVERYTHING,), unread_cap=10)
 STATE = SourceState("sales", "highlevel", "acc", baselined=T0, baseline_started=T0)
 FIRST = dataclasses.replace(STATE, baselined=None, baseline_started=None)
 
 
-def look(second: int = 0, **more: Any) -> Look:
+def sighting(second: int = 0, **more: Any) -> Sighting:
     sent = T0 + timedelta(days=2, seconds=second)
-    return Look(sent, sent + timedelta(milliseconds=80), {}, T0 + timedelta(days=1), **more)
+    return Sighting(sent, sent + timedelta(milliseconds=80), {}, T0 + timedelta(days=1), **more)
 
 
 def apply(known: Mapping[str, Snapshot], decision: Decision) -> dict[str, Snapshot]:
@@ -43,7 +43,7 @@ def play(
     known: dict[str, Snapshot] = {}
     events: list[Any] = []
     for number, page in enumerate(pages):
-        decision = decide(WATCH, state, known, page, look(number))
+        decision = decide(POLICY, state, known, page, sighting(number))
         known = apply(known, decision)
         events += decision.commit.events if decision.commit else []
     return known, events
@@ -55,8 +55,8 @@ pages = st.lists(st.lists(observations(), max_size=5), max_size=6)
 @given(pages, st.lists(observations(), max_size=5))
 def test_the_same_page_again_changes_nothing(before: Any, page: Any) -> None:
     known, _ = play(before)
-    known = apply(known, decide(WATCH, STATE, known, page, look(100)))
-    assert decide(WATCH, STATE, known, page, look(101)).commit is None
+    known = apply(known, decide(POLICY, STATE, known, page, sighting(100)))
+    assert decide(POLICY, STATE, known, page, sighting(101)).commit is None
 
 
 @given(st.lists(observations(), unique_by=lambda o: o.id, max_size=6), st.integers(1, 6), pages)
@@ -64,10 +64,10 @@ def test_how_rows_are_cut_into_pages_does_not_change_the_events(
     rows: list[Observation], size: int, before: Any
 ) -> None:
     known, _ = play(before)
-    whole = decide(WATCH, STATE, known, rows, look(100))
+    whole = decide(POLICY, STATE, known, rows, sighting(100))
     cut: list[Any] = []
     for start in range(0, len(rows), size):
-        decision = decide(WATCH, STATE, known, rows[start : start + size], look(100))
+        decision = decide(POLICY, STATE, known, rows[start : start + size], sighting(100))
         cut += decision.commit.events if decision.commit else []
     assert cut == list(whole.commit.events if whole.commit else ())
 
@@ -78,7 +78,7 @@ def test_a_replay_gives_the_same_ids_whenever_it_happens(history: Any) -> None:
     known: dict[str, Snapshot] = {}
     again: list[Any] = []
     for page in history:  # another day, another process
-        decision = decide(WATCH, STATE, known, page, look(9999))
+        decision = decide(POLICY, STATE, known, page, sighting(9999))
         if decision.commit is not None:
             known = apply(known, decision)
             again += decision.commit.events
@@ -103,7 +103,7 @@ def test_the_baseline_makes_no_event(history: Any) -> None:
 def test_each_before_is_the_value_last_observed(history: Any) -> None:
     known: dict[str, Snapshot] = {}
     for number, page in enumerate(history):
-        decision = decide(WATCH, STATE, known, page, look(number))
+        decision = decide(POLICY, STATE, known, page, sighting(number))
         for event in decision.commit.events if decision.commit else ():
             for name, sides in event.data["changes"].items():
                 assert sides["after"] == event.data["conversation"][name]
@@ -133,8 +133,8 @@ def test_a_message_that_drops_out_and_returns_is_the_same_fact() -> None:
 def test_another_account_with_the_same_ids_gives_other_ids() -> None:
     known, _ = play([[old_row(archived=False)]])
     page = [row(archived=True)]
-    one = decide(WATCH, STATE, known, page, look(5)).commit
-    other = decide(dataclasses.replace(WATCH, account="b"), STATE, known, page, look(5)).commit
+    one = decide(POLICY, STATE, known, page, sighting(5)).commit
+    other = decide(dataclasses.replace(POLICY, account="b"), STATE, known, page, sighting(5)).commit
     assert one is not None
     assert other is not None
     assert one.events[0].id != other.events[0].id
@@ -142,7 +142,7 @@ def test_another_account_with_the_same_ids_gives_other_ids() -> None:
 
 def test_a_row_created_before_the_baseline_joins_silently() -> None:
     decision = decide(
-        WATCH, STATE, {}, [row(unread=True, created_at=T0 - timedelta(seconds=1))], look()
+        POLICY, STATE, {}, [row(unread=True, created_at=T0 - timedelta(seconds=1))], sighting()
     )
     assert decision.commit is not None
     assert decision.commit.events == ()
@@ -152,16 +152,16 @@ def test_a_row_created_before_the_baseline_joins_silently() -> None:
 def test_a_row_of_the_second_in_which_the_baseline_began_is_new() -> None:
     started = T0 + timedelta(milliseconds=700)
     state = dataclasses.replace(STATE, baseline_started=started)
-    decision = decide(WATCH, state, {}, [row(created_at=T0)], look())
+    decision = decide(POLICY, state, {}, [row(created_at=T0)], sighting())
     assert decision.commit is not None
     assert [event.type for event in decision.commit.events] == ["conversation.created"]
 
 
 def test_new_rows_without_a_creation_time_are_withheld_until_admitted() -> None:
-    decision = decide(WATCH, STATE, {}, [row("x", unread=True)], look())
+    decision = decide(POLICY, STATE, {}, [row("x", unread=True)], sighting())
     assert decision.commit is None
     assert [arrival.id for arrival in decision.arrivals] == ["x"]
-    admitted = decide(WATCH, STATE, {}, [row("x", unread=True)], look(admit=True))
+    admitted = decide(POLICY, STATE, {}, [row("x", unread=True)], sighting(admit=True))
     assert admitted.commit is not None
     assert [event.type for event in admitted.commit.events] == [
         "conversation.created",
@@ -171,15 +171,15 @@ def test_new_rows_without_a_creation_time_are_withheld_until_admitted() -> None:
 
 def test_an_answer_that_was_asked_for_earlier_is_dropped() -> None:
     known, _ = play([[row(archived=False, created_at=T0)]])
-    stale = Look(T0, T0, {}, T0, decided=T0 + timedelta(days=3))
-    assert decide(WATCH, STATE, known, [row(archived=True)], stale).commit is None
+    stale = Sighting(T0, T0, {}, T0, decided=T0 + timedelta(days=3))
+    assert decide(POLICY, STATE, known, [row(archived=True)], stale).commit is None
 
 
 def test_a_clock_that_was_set_back_blinds_nobody() -> None:
     known, _ = play([[old_row(archived=False)]])
     earlier = T0 + timedelta(days=1)  # before the snapshot's own observation
-    back = Look(earlier, earlier, {}, T0, decided=earlier)
-    assert decide(WATCH, STATE, known, [old_row(archived=True)], back).commit is not None
+    back = Sighting(earlier, earlier, {}, T0, decided=earlier)
+    assert decide(POLICY, STATE, known, [old_row(archived=True)], back).commit is not None
 
 
 def test_a_key_that_vanishes_from_every_row_is_no_change() -> None:
@@ -191,13 +191,13 @@ def test_a_key_that_vanishes_from_every_row_is_no_change() -> None:
         Observation(key, {"assignee": None, "unread": True}, frozenset({"assignee"}))
         for key in ("a", "b", "c")
     ]
-    decision = decide(WATCH, STATE, known, gone, look(5))
+    decision = decide(POLICY, STATE, known, gone, sighting(5))
     assert decision.vanished == {"assignee"}
     assert decision.agreed == frozenset()
     assert decision.commit is not None
     assert {event.type for event in decision.commit.events} == {"conversation.unread"}
     one_has_it = [*gone[:2], Observation("c", {"assignee": ana})]
-    kinds = decide(WATCH, STATE, known, one_has_it, look(6)).commit
+    kinds = decide(POLICY, STATE, known, one_has_it, sighting(6)).commit
     assert kinds is not None
     assert [e.type for e in kinds.events].count("conversation.unassigned") == 2
 
@@ -205,7 +205,7 @@ def test_a_key_that_vanishes_from_every_row_is_no_change() -> None:
 def test_a_single_row_that_lost_its_assignee_is_unassigned() -> None:
     known, _ = play([[row("a", assignee=Reference("u1"), created_at=T0)]])
     gone = [Observation("a", {"assignee": None}, frozenset({"assignee"}))]
-    commit = decide(WATCH, STATE, known, gone, look(5)).commit
+    commit = decide(POLICY, STATE, known, gone, sighting(5)).commit
     assert commit is not None
     assert [event.type for event in commit.events] == ["conversation.unassigned"]
 
@@ -217,22 +217,22 @@ def test_what_a_mapping_showed_that_is_gone_is_forgotten_without_an_event() -> N
     known = {
         "a": dataclasses.replace(known["a"], seen=seen)
     }  # as the store does for `forget_fields`
-    gone = remove(WATCH, STATE, known["a"], "deleted", look(5))
+    gone = remove(POLICY, STATE, known["a"], "deleted", sighting(5))
     assert gone.commit is not None
     told = gone.commit.events[0].data["conversation"]
     assert (told["disposition"], told["attributes"], told["status"]) == (None, {}, "open")
-    silent = decide(WATCH, STATE, known, [row("a", status="open")], look(6)).commit
+    silent = decide(POLICY, STATE, known, [row("a", status="open")], sighting(6)).commit
     assert silent is not None
     assert silent.events == ()
     (kept,) = silent.snapshots
     assert (kept.conversation.disposition, kept.conversation.attributes) == (None, {})
-    known = apply(known, decide(WATCH, STATE, known, [row("a", status="open")], look(6)))
-    assert decide(WATCH, STATE, known, [row("a", status="open")], look(7)).commit is None
+    known = apply(known, decide(POLICY, STATE, known, [row("a", status="open")], sighting(6)))
+    assert decide(POLICY, STATE, known, [row("a", status="open")], sighting(7)).commit is None
 
 
 def test_removed_and_returned() -> None:
     known, _ = play([[row("a", unread=True, created_at=T0)]])
-    gone = remove(WATCH, STATE, known["a"], "deleted", look(5), held=True)
+    gone = remove(POLICY, STATE, known["a"], "deleted", sighting(5), held=True)
     assert gone.commit is not None
     event = gone.commit.events[0]
     assert (event.type, event.data["reason"], event.data["held"], event.data["changes"]) == (
@@ -240,7 +240,7 @@ def test_removed_and_returned() -> None:
     )  # fmt: skip
     assert gone.commit.ends[0].subject == "a"
     known = apply(known, gone)
-    back = decide(WATCH, STATE, known, [row("a", unread=True)], look(6))
+    back = decide(POLICY, STATE, known, [row("a", unread=True)], sighting(6))
     assert back.commit is not None
     assert [(e.type, e.data.get("returned")) for e in back.commit.events] == [
         ("conversation.created", True),
@@ -254,8 +254,8 @@ def test_removed_and_returned() -> None:
 def test_an_event_says_between_which_observations_it_happened() -> None:
     known, _ = play([[row("a", archived=False, created_at=T0)]])
     at = T0 + timedelta(days=2, seconds=3)
-    seen = dataclasses.replace(look(60), before={"a": at})
-    commit = decide(WATCH, STATE, known, [row("a", archived=True)], seen).commit
+    seen = dataclasses.replace(sighting(60), before={"a": at})
+    commit = decide(POLICY, STATE, known, [row("a", archived=True)], seen).commit
     assert commit is not None
     assert commit.events[0].data["observed"] == {
         "after": "2026-11-22T10:00:03.000Z",
@@ -269,9 +269,9 @@ def test_routing_makes_one_delivery_a_receiver_and_a_timer_of_its_own() -> None:
         Rule("again", ("conversation.unread",), ("crm", "team")),
         Rule("later", ("conversation.unread",), ("boss",), hold_for=timedelta(minutes=15)),
     )
-    watch = dataclasses.replace(WATCH, rules=rules)
+    policy = dataclasses.replace(POLICY, rules=rules)
     known, _ = play([[row("a", unread=False, created_at=T0)]])
-    commit = decide(watch, STATE, known, [row("a", unread=True)], look(5)).commit
+    commit = decide(policy, STATE, known, [row("a", unread=True)], sighting(5)).commit
     assert commit is not None
     sent: list[tuple[str, str, bool, datetime]] = [
         (d.receiver, d.rule, d.id == commit.events[0].id, d.due) for d in commit.deliveries
@@ -287,11 +287,13 @@ def test_routing_makes_one_delivery_a_receiver_and_a_timer_of_its_own() -> None:
 
 def test_an_observed_end_cancels_timers() -> None:
     later = Rule("later", ("conversation.unread",), ("boss",), hold_for=timedelta(minutes=15))
-    watch = dataclasses.replace(WATCH, rules=(later,))
+    policy = dataclasses.replace(POLICY, rules=(later,))
     known, _ = play([[row("a", unread=True, unread_count=1, created_at=T0)]])
-    more = decide(watch, STATE, known, [row("a", unread=True, unread_count=2)], look(5)).commit
+    more = decide(policy, STATE, known, [row("a", unread=True, unread_count=2)], sighting(5)).commit
     assert more is not None
     assert more.ends == ()
-    read = decide(watch, STATE, known, [row("a", unread=False, unread_count=0)], look(6)).commit
+    read = decide(
+        policy, STATE, known, [row("a", unread=False, unread_count=0)], sighting(6)
+    ).commit
     assert read is not None
     assert [(end.subject, end.rule) for end in read.ends] == [("a", "later")]

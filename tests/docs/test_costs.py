@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.docs.pages import read, rows
-from watcher.poller.demand import foresee, shares
+from watcher.poller.request_plan import estimate, shared_budgets
 from watcher.providers import Provider
 from watcher.providers.chatwoot import Chatwoot, ChatwootSettings
 from watcher.providers.leadconnector import HighLevel, HighLevelSettings, Leadway, LeadwaySettings
@@ -36,7 +36,7 @@ def test_the_table_of_costs_is_what_check_would_say(column: int, provider: Provi
     told = table()
     assert [row[0] for row in told] == [500, 1000, 5000, 10_000, 25_000, 100_000]
     for conversations, *costs in told:
-        demand = foresee(
+        demand = estimate(
             "any",
             provider,
             poll_every=30,
@@ -45,7 +45,7 @@ def test_the_table_of_costs_is_what_check_would_say(column: int, provider: Provi
             sets={},
         )
         assert demand is not None
-        (share,) = shares([demand])
+        (share,) = shared_budgets([demand])
         reckoned = [demand.sweep, math.ceil(demand.hourly)]
         assert costs[2 * column : 2 * column + 2] == reckoned
         assert math.floor(share.allowed) == allowed

@@ -88,7 +88,7 @@ class Subject:
     motions: Mapping[str, Motion]
     shapes: tuple[str, ...]
     fields: FieldMapping
-    learned: tuple[dict[str, Any], ...]
+    capabilities: tuple[dict[str, Any], ...]
 
 
 def _read(folder: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from watcher import mapping as fields
 from watcher.config import load
 from watcher.errors import SourceError, SourceUnavailable
 from watcher.model import Event, Observation, Snapshot
-from watcher.pipeline import Look, Watch, admit, decide
+from watcher.pipeline import Sighting, SourcePolicy, admit, decide
 from watcher.providers import Page, Provider, Response
 from watcher.records import Commit, SourceState
 from watcher.rules import Rule
@@ -141,7 +141,7 @@ class Trial:
         rng = random.Random(f"{self.subject.name} {self.seed} {number}")
         raw = rng.random() < 0.4
         provider = self.subject.make(raw, {})
-        provider.taught(rng.choice(self.subject.learned))
+        provider.set_capabilities(rng.choice(self.subject.capabilities))
         motion = rng.choice(list(self.subject.motions))
         position = self._advance(rng, provider, motion)
         maker = Maker(rng, self.subject.shapes)
@@ -226,7 +226,7 @@ class Trial:
         rows = rng.sample(page.rows, min(DECIDED, len(page.rows)))
         if not rows:
             return 0, 0
-        watch = Watch("leads", self.subject.name, "a", _rules(), unread_cap=10)
+        policy = SourcePolicy("leads", self.subject.name, "a", _rules(), unread_cap=10)
         state = SourceState("leads", self.subject.name, "a", baselined=NOW, baseline_started=NOW)
         usual = [dataclasses.replace(self._plain, id=row.id) for row in rows]
         known: dict[str, Snapshot] = {}
@@ -234,8 +234,8 @@ class Trial:
         with self._transaction():
             for minute, seen in enumerate((rows, rows, usual, rows)):
                 at = NOW + timedelta(minutes=minute)
-                look = Look(at, at, {}, at - timedelta(minutes=1), admit=True)
-                decision = decide(watch, state, known, seen, look)
+                sighting = Sighting(at, at, {}, at - timedelta(minutes=1), admit=True)
+                decision = decide(policy, state, known, seen, sighting)
                 if minute == 1 and decision.commit is not None:
                     raise Failed(f"the same page twice is a change: {decision.commit}")
                 if decision.commit is not None:

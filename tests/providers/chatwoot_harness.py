@@ -62,7 +62,7 @@ def one(**over: Any) -> Observation:
 class Account:
     """Conversations by id; every request may be preceded by changes (`between`).
 
-    `learned` is what the watcher's store would keep of the pages' lessons.
+    `capabilities` is what the watcher's store would keep of the pages' lessons.
     """
 
     size: int = 3
@@ -72,7 +72,7 @@ class Account:
     paging: bool = True
     now: datetime = NOW
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
-    learned: dict[str, Any] = field(default_factory=dict)
+    capabilities: dict[str, Any] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
     between: Callable[[int], object] = lambda _: None
 
@@ -151,8 +151,8 @@ def walk(provider: Chatwoot, account: Account, motion: Any, *, limit: int = 200)
             continue
         walked.pages.append(page)
         walked.ids.extend(row.id for row in page.rows)
-        account.learned |= page.learned
-        provider.taught(account.learned)
+        account.capabilities |= page.capabilities
+        provider.set_capabilities(account.capabilities)
         if page.next is None:
             return walked
         position = page.next

@@ -121,7 +121,7 @@ def walk(server: StrictServer, motion: Motion, watched: HighLevel | None = None)
     for _ in range(500):
         page = watched.parse(position, server.answer(watched.request(position)))
         if page.fallback:
-            watched.taught(page.learned)
+            watched.set_capabilities(page.capabilities)
             pages, position = [], watched.start(motion)
             continue
         pages.append(page)

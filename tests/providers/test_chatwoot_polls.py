@@ -29,7 +29,7 @@ def test_a_poll_is_one_request_for_what_was_updated() -> None:
     busy.touch(4)
     busy.bump(9)
     provider = chatwoot()
-    provider.taught({"updated_within": True})
+    provider.set_capabilities({"updated_within": True})
     walked = walk(provider, busy, POLL)
     assert set(walked.ids) == {"4", "9"}
     assert walked.last.total == 9
@@ -53,7 +53,7 @@ def test_a_walk_by_activity_goes_back_to_the_last_poll_though_newer_rows_are_kno
     for number in (2, 5, 8, 11):
         busy.bump(number)
     provider = chatwoot()
-    provider.taught({"updated_within": False})
+    provider.set_capabilities({"updated_within": False})
     walked = walk(provider, busy, Poll(since=NOW - timedelta(hours=2), now=NOW, newest=NOW))
     assert set(walked.ids) >= set(ids(2, 5, 8, 11))
 
@@ -69,7 +69,7 @@ def test_an_old_server_is_found_out_once_and_then_polled_the_old_way() -> None:
     old.bump(2)
     provider = chatwoot()
     walk(provider, old, POLL)
-    assert old.learned == {"updated_within": False}
+    assert old.capabilities == {"updated_within": False}
     old.asked.clear()
     for number in (2, 5, 8, 11):
         old.bump(number)
@@ -84,7 +84,7 @@ def test_an_ignored_window_full_of_fresh_rows_is_walked_on_although_nothing_is_p
         old.bump(number)
     walked = walk(chatwoot(), old, POLL)
     assert set(walked.ids) >= set(ids(2, 5, 8, 11))
-    assert old.learned == {}
+    assert old.capabilities == {}
 
 
 def test_the_first_ignored_window_goes_on_as_a_walk_and_loses_no_row() -> None:
@@ -95,7 +95,7 @@ def test_the_first_ignored_window_goes_on_as_a_walk_and_loses_no_row() -> None:
         old.rows[number]["updated_at"] -= 500
     walked = walk(chatwoot(), old, POLL)
     assert set(walked.ids) >= set(ids(2, 5, 8, 11))
-    assert old.learned == {"updated_within": False}
+    assert old.capabilities == {"updated_within": False}
 
 
 @pytest.mark.parametrize("count", [1, 2, 25])
@@ -105,9 +105,9 @@ def test_changes_without_activity_do_not_make_an_honest_server_look_old(count: i
         honest.touch(number)
     walked = walk(chatwoot(), honest, POLL)
     assert set(walked.ids) == set(ids(*range(1, count + 1)))
-    assert honest.learned == {"updated_within": True}
+    assert honest.capabilities == {"updated_within": True}
     provider = chatwoot()
-    provider.taught(honest.learned)
+    provider.set_capabilities(honest.capabilities)
     honest.asked.clear()
     walk(provider, honest, POLL)
     assert len(honest.asked) == 1, "a server that passed the probe is not asked again"
@@ -115,34 +115,34 @@ def test_changes_without_activity_do_not_make_an_honest_server_look_old(count: i
 
 def test_a_stamp_outside_the_window_is_doubted_even_of_a_server_that_passed() -> None:
     changed = account(9, size=3, windows=False)
-    changed.learned = {"updated_within": True}
+    changed.capabilities = {"updated_within": True}
     provider = chatwoot()
-    provider.taught(changed.learned)
+    provider.set_capabilities(changed.capabilities)
     walk(provider, changed, POLL)
-    assert changed.learned == {"updated_within": False}
+    assert changed.capabilities == {"updated_within": False}
 
 
-@pytest.mark.parametrize(("windows", "learned"), [(True, True), (False, False)])
+@pytest.mark.parametrize(("windows", "capabilities"), [(True, True), (False, False)])
 @pytest.mark.parametrize("stamps", [True, False])
 def test_a_check_finds_out_what_the_server_can_do(
-    windows: bool, learned: bool, stamps: bool
+    windows: bool, capabilities: bool, stamps: bool
 ) -> None:
     asked = account(4, windows=windows, stamps=stamps)
     walk(chatwoot(), asked, Check())
-    assert asked.learned == {"updated_within": learned, "page_size": 3}
+    assert asked.capabilities == {"updated_within": capabilities, "page_size": 3}
     assert len(asked.asked) == 2
 
 
 def test_a_page_that_holds_everything_tells_no_page_size() -> None:
     asked = account(3, size=3)
     walk(chatwoot(), asked, Check())
-    assert asked.learned == {"updated_within": True}
+    assert asked.capabilities == {"updated_within": True}
 
 
 def test_a_check_of_an_empty_account_learns_nothing() -> None:
     empty = account(0)
     walk(chatwoot(), empty, Check())
-    assert empty.learned == {}
+    assert empty.capabilities == {}
     assert len(empty.asked) == 1
 
 
@@ -151,7 +151,7 @@ def test_rows_that_are_all_fresh_prove_neither_answer_to_the_probe() -> None:
     for number in (1, 2, 3):
         busy.add(number, age=5)
     walk(chatwoot(), busy, Check())
-    assert busy.learned == {}
+    assert busy.capabilities == {}
 
 
 @given(

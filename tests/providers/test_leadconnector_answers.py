@@ -85,7 +85,7 @@ def test_a_limit_that_is_refused_is_lowered(words: Any, limit: str) -> None:
     watched, refusal = provider(), answer({"message": words}, 422)
     page = watched.parse(watched.start(Sweep(NOW)), refusal)
     assert page.fallback
-    watched.taught(page.learned)
+    watched.set_capabilities(page.capabilities)
     position = watched.start(Sweep(NOW))
     assert ("limit", limit) in watched.request(position).params
 

@@ -193,7 +193,7 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_it_is_a_provider_without_sets_quota_and_creation_time() -> None:
     leadping = provider()
-    leadping.taught({"anything": 1})
+    leadping.set_capabilities({"anything": 1})
     assert isinstance(leadping, Provider)
     assert (leadping.sets, leadping.has_creation_time) == ((), False)
     assert leadping.quota(answer()) is None

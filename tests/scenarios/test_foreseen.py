@@ -6,16 +6,16 @@ import anyio
 import pytest
 
 from tests.scenarios.harness import Harness
-from watcher.poller.demand import Demand, foresee
+from watcher.poller.request_plan import RequestPlan, estimate
 from watcher.simulator import chatwoot
 
 HOURS = 2
 
 
-async def reckon(harness: Harness, name: str) -> Demand:
+async def reckon(harness: Harness, name: str) -> RequestPlan:
     """Reckon as `status` does, from the store."""
     plan = harness.daemon.pollers[name].plan
-    demand = foresee(
+    demand = estimate(
         name,
         plan.provider,
         poll_every=plan.poll_every,
@@ -27,7 +27,7 @@ async def reckon(harness: Harness, name: str) -> Demand:
     return demand
 
 
-async def compare(harness: Harness, kind: str) -> Demand:
+async def compare(harness: Harness, kind: str) -> RequestPlan:
     """Run a quiet inbox for some hours; what is asked for may differ from what is foreseen by one
     poll and one sweep, between which the hours begin and end.
     """

@@ -14,9 +14,10 @@ from watcher import mapping
 from watcher.dispatcher import Dispatcher
 from watcher.errors import SourceError, SourceRefused
 from watcher.model import Result
-from watcher.poller import desk, sweep
-from watcher.poller.desk import Desk
+from watcher.poller import session as sessions
+from watcher.poller import sweep
 from watcher.poller.poll import PollWalk
+from watcher.poller.session import SourceSession
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
 from watcher.poller.troubles import Troubles
@@ -34,25 +35,25 @@ def baseline_of_one_page() -> list[Patch]:
     """The first page that can be read ends the baseline."""
     step = SweepWalk.step
 
-    async def broken_step(self: SweepWalk, desk: Desk) -> bool:
-        over = await step(self, desk)
-        return over or desk.state.baselined is None
+    async def broken_step(self: SweepWalk, session: SourceSession) -> bool:
+        over = await step(self, session)
+        return over or session.state.baselined is None
 
     return [(SweepWalk, "step", broken_step)]
 
 
 def baseline_by_restart() -> list[Patch]:
     """What a killed process had read of the baseline is taken for all of it."""
-    opened = Desk.open
+    opened = SourceSession.open
 
-    async def broken_open(self: Desk) -> None:
+    async def broken_open(self: SourceSession) -> None:
         await opened(self)
         if self.state.baselined is None and self.present:
             now = self.clock()
             changes = {"baselined": now, "baseline_started": now, "polled": now, "swept": now}
             await self.announce("baselined", reason="read before", since=now, **changes)
 
-    return [(Desk, "open", broken_open)]
+    return [(SourceSession, "open", broken_open)]
 
 
 def failed_page_ends_the_walk() -> list[Patch]:
@@ -78,8 +79,8 @@ def failed_page_ends_the_walk() -> list[Patch]:
 def absence_is_deletion() -> list[Patch]:
     """A row that a sweep lacks is deleted; nobody asks."""
 
-    async def look_up(self: Verification, desk: Desk, key: str) -> None:
-        await self._remove(desk, key, "deleted", desk.clock(), desk.clock())
+    async def look_up(self: Verification, session: SourceSession, key: str) -> None:
+        await self._remove(session, key, "deleted", session.clock(), session.clock())
         self._leave(key, undecided=False)
 
     return [(Verification, "_look_up", look_up)]
@@ -96,11 +97,11 @@ def hold_is_ignored() -> list[Patch]:
         ids = verdict.hold.ids
         return dataclasses.replace(verdict, hold=None, verify=ids, from_hold=frozenset(ids))
 
-    async def look_up(self: Verification, desk: Desk, key: str) -> None:
+    async def look_up(self: Verification, session: SourceSession, key: str) -> None:
         if key not in self.from_hold:
-            await ask(self, desk, key)
+            await ask(self, session, key)
             return
-        await self._remove(desk, key, "unknown", desk.clock(), desk.clock())
+        await self._remove(session, key, "unknown", session.clock(), session.clock())
         self._leave(key, undecided=False)
 
     return [(sweep, "judge_absences", judge_absences), (Verification, "_look_up", look_up)]
@@ -110,11 +111,11 @@ def refusal_is_lost_access() -> list[Patch]:
     """A look-up that is answered 401 or 403 proves that the conversation is gone."""
     ask = Verification._look_up
 
-    async def look_up(self: Verification, desk: Desk, key: str) -> None:
+    async def look_up(self: Verification, session: SourceSession, key: str) -> None:
         try:
-            await ask(self, desk, key)
+            await ask(self, session, key)
         except SourceRefused:
-            await self._remove(desk, key, "access_lost", desk.clock(), desk.clock())
+            await self._remove(session, key, "access_lost", session.clock(), session.clock())
             self._leave(key, undecided=False)
 
     return [(Verification, "_look_up", look_up)]
@@ -132,7 +133,7 @@ def id_from_content() -> list[Patch]:
 
 def older_answers_count() -> list[Patch]:
     """A row is believed although it was asked for before it was last observed."""
-    decide = desk.decide
+    decide = sessions.decide
 
     def broken_decide(watch: Any, state: Any, known: Any, rows: Any, look: Any) -> Any:
         older = {
@@ -140,12 +141,12 @@ def older_answers_count() -> list[Patch]:
         }
         return decide(watch, state, older, rows, look)
 
-    return [(desk, "decide", broken_decide)]
+    return [(sessions, "decide", broken_decide)]
 
 
 def absent_is_null() -> list[Patch]:
     """A field that a row does not show is empty."""
-    decide = desk.decide
+    decide = sessions.decide
     empty: dict[str, Any] = {"unread": False, "archived": False, "labels": ()}
 
     def broken_decide(watch: Any, state: Any, known: Any, rows: Any, look: Any) -> Any:
@@ -164,20 +165,20 @@ def absent_is_null() -> list[Patch]:
         ]
         return decide(watch, state, known, whole, look)
 
-    return [(desk, "decide", broken_decide)]
+    return [(sessions, "decide", broken_decide)]
 
 
 def events_after_snapshots() -> list[Patch]:
     """Snapshots are one transaction, their events the next."""
-    commit = Desk.commit
+    commit = SourceSession.commit
 
-    async def broken_commit(self: Desk, change: Commit) -> None:
+    async def broken_commit(self: SourceSession, change: Commit) -> None:
         if change.events and change.snapshots:
             await commit(self, dataclasses.replace(change, events=(), deliveries=()))
             change = Commit(change.source, events=change.events, deliveries=change.deliveries)
         await commit(self, change)
 
-    return [(Desk, "commit", broken_commit)]
+    return [(SourceSession, "commit", broken_commit)]
 
 
 def recorded_before_sent() -> list[Patch]:
@@ -205,14 +206,14 @@ def watermark_first() -> list[Patch]:
     """A poll moves its watermark when it begins, not when it has ended."""
     run = PollWalk.run
 
-    async def broken_run(self: PollWalk, desk: Desk) -> None:
-        before = desk.state
-        started = desk.provider_now()
+    async def broken_run(self: PollWalk, session: SourceSession) -> None:
+        before = session.state
+        started = session.provider_now()
         try:
-            await run(self, desk)
+            await run(self, session)
         except SourceError:
             newest = max(filter(None, (before.newest, started)), default=None)
-            await desk.save(force=True, newest=newest, polled=started)
+            await session.save(force=True, newest=newest, polled=started)
             raise
 
     return [(PollWalk, "run", broken_run)]
@@ -222,7 +223,7 @@ def no_sweeps() -> list[Patch]:
     """After the baseline only polls look."""
 
     async def page(self: Sweeping) -> SweepWalk | None:
-        if self._desk.state.baselined is None:
+        if self._session.state.baselined is None:
             return await original(self)
         self.walk = None
         return None
@@ -238,14 +239,14 @@ def mapping_is_news() -> list[Patch]:
 
 def clock_is_trusted() -> list[Patch]:
     """The provider's clock is taken to be ours."""
-    return [(Desk, "provider_now", lambda self: self.clock())]
+    return [(SourceSession, "provider_now", lambda self: self.clock())]
 
 
 def accounts_mixed() -> list[Patch]:
     """Another account under the same name goes on with the old one's snapshots."""
-    opened = Desk.open
+    opened = SourceSession.open
 
-    async def broken_open(self: Desk) -> None:
+    async def broken_open(self: SourceSession) -> None:
         stored = await self.store.source(self.plan.name)
         account = self.plan.provider.account
         if stored is not None and stored.account != account:
@@ -253,7 +254,7 @@ def accounts_mixed() -> list[Patch]:
             await self.store.commit(Commit(self.plan.name, moved))
         await opened(self)
 
-    return [(Desk, "open", broken_open)]
+    return [(SourceSession, "open", broken_open)]
 
 
 def position_after_crash() -> list[Patch]:
@@ -261,16 +262,16 @@ def position_after_crash() -> list[Patch]:
     left: dict[str, Any] = {}
     begin, step = SweepWalk.begin.__func__, SweepWalk.step  # type: ignore[attr-defined]
 
-    def resumed(cls: type[SweepWalk], desk: Desk) -> SweepWalk:
-        walk: SweepWalk = begin(cls, desk)
-        walk.position = left.pop(desk.plan.provider.account, walk.position)
+    def resumed(cls: type[SweepWalk], session: SourceSession) -> SweepWalk:
+        walk: SweepWalk = begin(cls, session)
+        walk.position = left.pop(session.plan.provider.account, walk.position)
         return walk
 
-    async def kept(self: SweepWalk, desk: Desk) -> bool:
-        over = await step(self, desk)
-        left[desk.plan.provider.account] = self.position
+    async def kept(self: SweepWalk, session: SourceSession) -> bool:
+        over = await step(self, session)
+        left[session.plan.provider.account] = self.position
         if over:
-            del left[desk.plan.provider.account]
+            del left[session.plan.provider.account]
         return over
 
     return [(SweepWalk, "begin", classmethod(resumed)), (SweepWalk, "step", kept)]
@@ -278,20 +279,20 @@ def position_after_crash() -> list[Patch]:
 
 def message_facts_ignored() -> list[Patch]:
     """Nobody looks at the ids of messages: what it says tells a new one."""
-    absorb = Desk.absorb
+    absorb = SourceSession.absorb
 
-    async def broken_absorb(self: Desk, rows: Any, *args: Any, **kwargs: Any) -> Any:
+    async def broken_absorb(self: SourceSession, rows: Any, *args: Any, **kwargs: Any) -> Any:
         rows = [dataclasses.replace(row, message_id=None) for row in rows]
         return await absorb(self, rows, *args, **kwargs)
 
-    return [(Desk, "absorb", broken_absorb)]
+    return [(SourceSession, "absorb", broken_absorb)]
 
 
 def failure_is_silent() -> list[Patch]:
     """A source that fails is written to the log file alone."""
 
     async def fail(self: Troubles, reason: str, remedy: str) -> None:
-        self._desk.log.error("the source fails", reason=reason, remedy=remedy)
+        self._session.log.error("the source fails", reason=reason, remedy=remedy)
 
     return [(Troubles, "_fail", fail)]
 

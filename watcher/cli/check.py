@@ -226,7 +226,7 @@ class _Visit:
 
     def __init__(self, plan: SourcePlan) -> None:
         self._plan = plan
-        self._learned: dict[str, Any] = {}
+        self._capabilities: dict[str, Any] = {}
         self._total: int | None = None
         self._sets: dict[str, int] = {}
         self._requests = 0
@@ -234,7 +234,7 @@ class _Visit:
     def measured(self, took: float) -> Measured:
         """Give what the pages showed; `took` is how many seconds they all took together."""
         each = took / self._requests if self._requests else 0.0
-        return Measured(self._total, self._sets, self._learned, each)
+        return Measured(self._total, self._sets, self._capabilities, each)
 
     async def make(self) -> None:
         """Walk the check to its end, then the id sets as far as polls would; raises SourceError."""
@@ -253,9 +253,9 @@ class _Visit:
             rows += len(page.rows)
             if page.total is not None:
                 self._total = page.total
-            if page.learned:
-                self._learned |= page.learned
-                provider.taught(self._learned)
+            if page.capabilities:
+                self._capabilities |= page.capabilities
+                provider.set_capabilities(self._capabilities)
             position = provider.start(motion) if page.fallback else page.next
             if position is None:
                 return rows

@@ -15,7 +15,14 @@ from watcher.cli.reach import reading
 from watcher.config import Config, Source
 from watcher.config.values import say_duration
 from watcher.errors import StoreError
-from watcher.poller.demand import Advice, Demand, Share, advise_on_time, foresee, shares
+from watcher.poller.request_plan import (
+    Advice,
+    RequestPlan,
+    SharedBudget,
+    advise_on_time,
+    estimate,
+    shared_budgets,
+)
 from watcher.store import Store
 
 __all__ = ["Foresight", "Measured", "look_ahead", "say_plan", "say_warnings"]
@@ -24,12 +31,12 @@ __all__ = ["Foresight", "Measured", "look_ahead", "say_plan", "say_warnings"]
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What a provider's first pages told: conversations and members of the id sets (as far as they
-    were counted), facts for `Provider.taught`, and seconds per request.
+    were counted), facts for `Provider.set_capabilities`, and seconds per request.
     """
 
     conversations: int | None = None
     sets: Mapping[str, int] = field(default_factory=dict)
-    learned: Mapping[str, object] = field(default_factory=dict)
+    capabilities: Mapping[str, object] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -39,8 +46,8 @@ class Foresight:
 
     source: str
     provider: str
-    demand: Demand | None
-    share: Share | None = None
+    demand: RequestPlan | None
+    share: SharedBudget | None = None
     seconds: float = 0.0
 
 
@@ -64,7 +71,7 @@ async def look_ahead(
     }
     sharing = {
         demand.source: share
-        for share in shares(demand for demand in demands.values() if demand is not None)
+        for share in shared_budgets(demand for demand in demands.values() if demand is not None)
         for demand in share.demands
     }
     return tuple(
@@ -89,10 +96,10 @@ async def _remembered(store: Store, source: Source) -> Measured:
     return Measured(len(present), sets, state.learned)
 
 
-def _reckon(source: Source, measured: Measured) -> Demand | None:
+def _reckon(source: Source, measured: Measured) -> RequestPlan | None:
     provider = source.provider_class(source.settings)
-    provider.taught(dict(measured.learned))
-    return foresee(
+    provider.set_capabilities(dict(measured.capabilities))
+    return estimate(
         source.name,
         provider,
         poll_every=source.poll_every.total_seconds(),

@@ -19,7 +19,7 @@ from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.cli.wording import say_time
 from watcher.clock import wall_clock
 from watcher.config import Config
-from watcher.pipeline import Watch, decide_hold
+from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.records import Hold
 
 __all__ = ["register"]
@@ -115,8 +115,8 @@ async def _decide(loaded: Config, source: str, accept: bool) -> bool:
         state = await store.source(source)
         if state is None or state.hold is None:
             return False
-        watch = Watch(source, state.provider, state.account, loaded.rules)
-        commit, failed = decide_hold(watch, state, accept=accept, now=wall_clock())
+        policy = SourcePolicy(source, state.provider, state.account, loaded.rules)
+        commit, failed = decide_hold(policy, state, accept=accept, now=wall_clock())
         if commit.state is not None:
             # Without the time of the last sweep the daemon begins with one.
             commit = dataclasses.replace(

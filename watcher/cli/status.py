@@ -22,7 +22,7 @@ from watcher.cli.wording import say_age, say_time
 from watcher.config import Config, Webhook
 from watcher.errors import StoreError, StoreLocked
 from watcher.model import rfc3339
-from watcher.poller.demand import tell
+from watcher.poller.request_plan import describe_plan
 from watcher.records import SourceState, Trouble
 from watcher.store.sqlite import SqliteStore, read_lock
 
@@ -113,7 +113,7 @@ async def _remembered(
     for source in loaded.sources:
         state = states.get(source.name) or SourceState(source.name, source.provider, "")
         plain = _plain(state, len(await store.present_ids(source.name)))
-        sources.append({**plain, "plan": tell(source.name, plans[source.name])})
+        sources.append({**plain, "plan": describe_plan(source.name, plans[source.name])})
     known = await store.receivers()
     receivers = []
     for receiver in loaded.receivers:

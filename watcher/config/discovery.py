@@ -22,7 +22,7 @@ ProviderLoader = Callable[[], type[Provider]]
 """Gives a provider's class; raises ProviderUnusable."""
 
 _MEMBERS = (
-    "settings_model", "account", "budget", "authorization", "taught",
+    "settings_model", "account", "budget", "authorization", "set_capabilities",
     "start", "request", "parse", "skip", "member", "quota",
     "sets", "has_creation_time", "unread_cap",
 )  # fmt: skip

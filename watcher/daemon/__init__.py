@@ -26,7 +26,7 @@ from watcher.dispatcher.silencing import Silencing, acknowledge
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
-from watcher.poller.demand import Share, shares, tell
+from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
 from watcher.records import Recorded
 from watcher.runtime import Publish, Runtime
 from watcher.store import Store
@@ -245,7 +245,7 @@ class Daemon:
 
     def _skews(self) -> Iterator[timedelta]:
         for poller in self.pollers.values():
-            if (skew := poller.desk.skew) is not None:
+            if (skew := poller.session.skew) is not None:
                 yield skew
 
     # -- status -------------------------------------------------------------------------------
@@ -254,18 +254,18 @@ class Daemon:
         """Return the status of each source as plain JSON."""
         shared = self._shares()
         return [
-            {**poller.status(), "plan": tell(name, shared.get(name))}
+            {**poller.status(), "plan": describe_plan(name, shared.get(name))}
             for name, poller in self.pollers.items()
         ]
 
-    def _shares(self) -> Mapping[str, Share]:
-        """Return, by source, the request budget that it shares with others; sources whose provider
+    def _shares(self) -> Mapping[str, SharedBudget]:
+        """Return, by source, the request budget that it shared_budgets with others; sources whose provider
         does not estimate its requests are left out.
         """
-        demands = (poller.demand() for poller in self.pollers.values())
+        demands = (poller.request_plan() for poller in self.pollers.values())
         return {
             demand.source: share
-            for share in shares(demand for demand in demands if demand is not None)
+            for share in shared_budgets(demand for demand in demands if demand is not None)
             for demand in share.demands
         }
 

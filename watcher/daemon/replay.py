@@ -19,7 +19,7 @@ from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.dispatcher.silencing import acknowledge
 from watcher.model import Event, Observation, Result, from_plain, to_plain
 from watcher.notify import Notice
-from watcher.pipeline import Look, Watch, decide, remove, route
+from watcher.pipeline import Sighting, SourcePolicy, decide, remove, route
 from watcher.records import Commit, DeliveryQuery, End, SourceState
 from watcher.rules import Silence, ends
 from watcher.runtime import Runtime
@@ -116,7 +116,11 @@ class Replay:
         if conversation not in known or not known[conversation].present:
             return False
         decision = remove(
-            self._watch(source, provider), self._state, known[conversation], "deleted", self._look()
+            self._policy(source, provider),
+            self._state,
+            known[conversation],
+            "deleted",
+            self._sighting(),
         )
         await self._commit(decision.commit)
         return True
@@ -154,7 +158,7 @@ class Replay:
         only: str | None = None,
     ) -> Sequence[str]:
         known = await self.store.known(source, [row.id])
-        decision = decide(self._watch(source, provider), state, known, [row], self._look())
+        decision = decide(self._policy(source, provider), state, known, [row], self._sighting())
         commit = decision.commit
         if commit is None:
             return ()
@@ -172,11 +176,11 @@ class Replay:
             await self.store.commit(commit)
         await self._drain()
 
-    def _watch(self, source: str, provider: str) -> Watch:
-        return Watch(source, provider, "replay", self._config.rules)
+    def _policy(self, source: str, provider: str) -> SourcePolicy:
+        return SourcePolicy(source, provider, "replay", self._config.rules)
 
-    def _look(self) -> Look:
-        return Look(self.now, self.now, before={}, previous=self.now - _MOMENT, admit=True)
+    def _sighting(self) -> Sighting:
+        return Sighting(self.now, self.now, before={}, previous=self.now - _MOMENT, admit=True)
 
     async def _drain(self) -> None:
         """Send what is due; what one receiver hands to another is due there at once."""

@@ -15,11 +15,11 @@ from watcher.pipeline.absence import (
 )
 from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
 from watcher.pipeline.border import admit
-from watcher.pipeline.decide import Decision, Look, Watch, decide, remove
+from watcher.pipeline.decide import Decision, Sighting, SourcePolicy, decide, remove
 from watcher.pipeline.disclosure import EVERYTHING, Disclosure, disclose
-from watcher.pipeline.doubt import value_at
 from watcher.pipeline.guards import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
 from watcher.pipeline.owing import DIGEST, Owing, digest_event, follow, outgoing, rebatch, route
+from watcher.pipeline.schema_drift import value_at
 from watcher.pipeline.settle import (
     FAILING_AFTER,
     Policy,
@@ -37,15 +37,15 @@ __all__ = [
     "Disclosure",
     "Drop",
     "Guards",
-    "Look",
     "Owing",
     "Policy",
     "Redirect",
     "Room",
     "Send",
+    "Sighting",
+    "SourcePolicy",
     "SweepVerdict",
     "Wait",
-    "Watch",
     "admit",
     "announce_network",
     "announce_receiver",

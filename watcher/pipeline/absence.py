@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.pipeline.announce import announce_source
-from watcher.pipeline.decide import Watch
+from watcher.pipeline.decide import SourcePolicy
 from watcher.pipeline.owing import Failed
 from watcher.records import Commit, Hold, SourceState
 
@@ -37,19 +37,19 @@ class SweepVerdict:
 
 
 def judge_absences(
-    watch: Watch,
+    policy: SourcePolicy,
     present: AbstractSet[str],
     seen: AbstractSet[str],
     *,
     suspects_before: AbstractSet[str],
     hold: Hold | None,
     now: datetime,
-    vouched: AbstractSet[str] = frozenset(),
+    found_by_lookup: AbstractSet[str] = frozenset(),
 ) -> SweepVerdict:
     """Judge a complete sweep that showed `seen` of the `present` (known, not removed) rows.
 
     `suspects_before` are ids that the last complete sweep lacked and nobody could decide;
-    `vouched` those that it lacked too although a look-up found them: they are looked up again, and
+    `found_by_lookup` those that it lacked too although a look-up found them: they are looked up again, and
     their absence from the list is no news that would have to be held.
     """
     suspects = present - seen
@@ -59,11 +59,11 @@ def judge_absences(
     if held:
         released = "agreed" if agreed else "disagreed"
     twice = (suspects & suspects_before) - agreed
-    again = (suspects & vouched) - agreed - twice
+    again = (suspects & found_by_lookup) - agreed - twice
     rest = suspects - agreed - twice - again
     everything = bool(rest) and rest == present
     new_hold = None
-    if everything or watch.implausible(len(rest), len(present)):
+    if everything or policy.implausible(len(rest), len(present)):
         new_hold = Hold(
             kind="absences",
             since=now,
@@ -71,7 +71,7 @@ def judge_absences(
             known=len(present),
             reason=_reason(len(rest), len(present)),
             remedy=(
-                f"the next complete sweep decides; or decide now: inbox-watcher release {watch.source}"
+                f"the next complete sweep decides; or decide now: inbox-watcher release {policy.source}"
             ),
         )
         rest = frozenset()
@@ -91,7 +91,7 @@ def _reason(missing: int, known: int) -> str:
 
 
 def judge_arrivals(
-    watch: Watch,
+    policy: SourcePolicy,
     arrivals: AbstractSet[str],
     known: int,
     *,
@@ -106,7 +106,7 @@ def judge_arrivals(
     if held is not None and held & arrivals:
         return True, None, "agreed"
     released = "disagreed" if held is not None else None
-    if not watch.implausible(len(arrivals), known):
+    if not policy.implausible(len(arrivals), known):
         return True, None, released
     new_hold = Hold(
         kind="arrivals",
@@ -114,13 +114,13 @@ def judge_arrivals(
         ids=tuple(sorted(arrivals)),
         known=known,
         reason=f"{len(arrivals)} unknown conversations came at once beside {known} known ones",
-        remedy=f"the next complete sweep decides; or decide now: inbox-watcher release {watch.source}",
+        remedy=f"the next complete sweep decides; or decide now: inbox-watcher release {policy.source}",
     )
     return False, new_hold, released
 
 
 def decide_hold(
-    watch: Watch, state: SourceState, *, accept: bool, now: datetime
+    policy: SourcePolicy, state: SourceState, *, accept: bool, now: datetime
 ) -> tuple[Commit, Failed]:
     """Carry out what a person decided about `state.hold`: the sweep was right, or it was not.
 
@@ -136,7 +136,7 @@ def decide_hold(
     if hold.kind == "arrivals":
         state = dataclasses.replace(state, arrivals="accept" if accept else "discard")
     return announce_source(
-        watch,
+        policy,
         state,
         "released",
         reason=hold.reason,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher.model import Event, derive_id, rfc3339
-from watcher.pipeline.decide import Watch
+from watcher.pipeline.decide import SourcePolicy
 from watcher.pipeline.owing import Failed, Owing, route
 from watcher.records import Commit, End, ReceiverState, SourceState
 from watcher.rules import Rule
@@ -21,7 +21,7 @@ __all__ = ["announce_network", "announce_receiver", "announce_source"]
 
 
 def announce_source(
-    watch: Watch,
+    policy: SourcePolicy,
     state: SourceState,
     kind: str,
     *,
@@ -34,23 +34,23 @@ def announce_source(
     """Make the commit that records `state` together with the event `source.<kind>` about it."""
     number = state.counts.get(kind, 0)
     event = Event(
-        id=derive_id(watch.source, watch.account, f"source.{kind}", number),
+        id=derive_id(policy.source, policy.account, f"source.{kind}", number),
         type=f"source.{kind}",
-        source=watch.source,
+        source=policy.source,
         subject=None,
         time=now,
         data={
-            "source": watch.source,
-            "provider": watch.provider,
+            "source": policy.source,
+            "provider": policy.provider,
             **_why(reason, remedy, since),
             **(extra or {}),
         },
     )
-    owing = route(watch.rules, event)
-    ends = (End(watch.source, None, note="the source works again"),) if kind == "recovered" else ()
+    owing = route(policy.rules, event)
+    ends = (End(policy.source, None, note="the source works again"),) if kind == "recovered" else ()
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
     commit = Commit(
-        watch.source,
+        policy.source,
         counted,
         events=(event,),
         deliveries=owing.deliveries,

@@ -25,15 +25,15 @@ from watcher.model import (
     rfc3339,
     to_plain,
 )
-from watcher.pipeline.doubt import older, undated, vanished, without
 from watcher.pipeline.owing import Failed, route
+from watcher.pipeline.schema_drift import older, undated, vanished, without
 from watcher.records import Commit, End, RuleResult, SourceState
 
-__all__ = ["Decision", "Look", "Watch", "decide", "remove"]
+__all__ = ["Decision", "Sighting", "SourcePolicy", "decide", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class SourcePolicy:
     """What decisions about one source need to know of its configuration.
 
     `hold_rows` and `hold_share` say what is implausible at once: more than so many rows *and*
@@ -54,7 +54,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sighting:
     """When and how the rows were seen. `sent` is when the request went out, `received` when the
     answer was there, `before` when each known row was last observed (as far as remembered),
     `previous` when this source was last looked at at all. `admit` lets unknown rows without a
@@ -99,27 +99,27 @@ class Decision:
 
 
 def decide(
-    watch: Watch,
+    policy: SourcePolicy,
     state: SourceState,
     known: Mapping[str, Snapshot],
     rows: Sequence[Observation],
-    look: Look,
+    sighting: Sighting,
 ) -> Decision:
     """Decide what a page's rows change. Until the baseline has ended there are no events."""
     latest = {row.id: row for row in rows}  # a row that is there twice: the later copy wins
-    lost = vanished(known, latest.values(), look.doubted) - look.trusted
+    lost = vanished(known, latest.values(), sighting.doubted) - sighting.trusted
     doubtful: list[Observation] = []
-    builder = _Builder(watch, state, look)
+    builder = _Builder(policy, state, sighting)
     arrivals: list[Observation] = []
     agreed: set[str] = set()
     for row in latest.values():
         snapshot = known.get(row.id)
-        if snapshot is not None and look.sent < snapshot.observed <= look.now:
+        if snapshot is not None and sighting.sent < snapshot.observed <= sighting.now:
             continue  # the request began before the row's last observation: it may be older
         if lost:
             doubtful.append(row)
             row = without(row, lost)
-        if snapshot is None and builder.live and not look.admit and undated(row):
+        if snapshot is None and builder.live and not sighting.admit and undated(row):
             arrivals.append(row)
             continue
         builder.add(row, snapshot)
@@ -136,16 +136,16 @@ def decide(
 
 
 def remove(
-    watch: Watch,
+    policy: SourcePolicy,
     state: SourceState,
     snapshot: Snapshot,
     reason: Literal["deleted", "access_lost", "unknown"],
-    look: Look,
+    sighting: Sighting,
     *,
     held: bool = False,
 ) -> Decision:
     """Decide that a conversation is gone: `conversation.removed` with its last known state."""
-    builder = _Builder(watch, state, look)
+    builder = _Builder(policy, state, sighting)
     builder.remove(snapshot, reason, held=held)
     return Decision(builder.commit(), failed=tuple(builder.failed))
 
@@ -153,15 +153,15 @@ def remove(
 class _Builder:
     """Collects what one commit will hold."""
 
-    def __init__(self, watch: Watch, state: SourceState, look: Look) -> None:
-        self.watch = watch
+    def __init__(self, policy: SourcePolicy, state: SourceState, sighting: Sighting) -> None:
+        self.policy = policy
         self.state = state
-        self.look = look
+        self.sighting = sighting
         self.live = state.baselined is not None
         # An account that a source comes back to is another turn: its conversations' counts begin
         # anew, and their events are not those of the first time.
         turn = state.counts.get("baselined", 0)
-        self._account = watch.account if turn <= 1 else f"{watch.account}#{turn}"
+        self._account = policy.account if turn <= 1 else f"{policy.account}#{turn}"
         self.failed: list[tuple[str, str]] = []
         self._snapshots: list[Snapshot] = []
         self._events: list[Event] = []
@@ -176,12 +176,14 @@ class _Builder:
         returned = snapshot is not None and not snapshot.present
         changes: tuple[Change, ...] = ()
         if old is None or returned:
-            joins = not returned and (self.look.silent or older(row, self.state.baseline_started))
+            joins = not returned and (
+                self.sighting.silent or older(row, self.state.baseline_started)
+            )
             if self.live and not joins:
                 changes = appearance(new.conversation, returned=returned)
         else:
             assert snapshot is not None  # noqa: S101 - old is not None only with a snapshot
-            changes = diff(adopt(old, row, snapshot.seen), new, unread_cap=self.watch.unread_cap)
+            changes = diff(adopt(old, row, snapshot.seen), new, unread_cap=self.policy.unread_cap)
             if _stored(snapshot) == new and seen == snapshot.seen:
                 return
         if not self.live:
@@ -199,7 +201,7 @@ class _Builder:
                 revision=snapshot.revision + 1 if snapshot is not None else 1,
                 seen=frozenset(seen),
                 counts=counts,
-                observed=self.look.sent,
+                observed=self.sighting.sent,
                 message_id=new.message_id,
             )
         )
@@ -211,14 +213,14 @@ class _Builder:
         change = Change("conversation.removed", {})
         self._tell(change, plain, counts, snapshot.conversation.id, extra)
         self._ends.append(
-            End(self.watch.source, snapshot.conversation.id, note="the conversation is gone")
+            End(self.policy.source, snapshot.conversation.id, note="the conversation is gone")
         )
         self._snapshots.append(
             dataclasses.replace(
                 snapshot,
                 revision=snapshot.revision + 1,
                 counts=counts,
-                observed=self.look.sent,
+                observed=self.sighting.sent,
                 present=False,
             )
         )
@@ -227,7 +229,7 @@ class _Builder:
         if not self._snapshots:
             return None
         return Commit(
-            source=self.watch.source,
+            source=self.policy.source,
             snapshots=tuple(self._snapshots),
             events=tuple(self._events),
             deliveries=tuple(self._deliveries),
@@ -248,35 +250,35 @@ class _Builder:
         what: tuple[Any, ...] = (
             (change.fact,) if change.fact is not None else (change.changes, number)
         )
-        after = self.look.before.get(subject, self.look.previous)
+        after = self.sighting.before.get(subject, self.sighting.previous)
         event = Event(
-            id=derive_id(self.watch.source, self._account, subject, change.type, *what),
+            id=derive_id(self.policy.source, self._account, subject, change.type, *what),
             type=change.type,
-            source=self.watch.source,
+            source=self.policy.source,
             subject=subject,
-            time=self.look.received,
+            time=self.sighting.received,
             data={
-                "source": self.watch.source,
-                "provider": self.watch.provider,
+                "source": self.policy.source,
+                "provider": self.policy.provider,
                 "conversation": plain,
                 "changes": dict(change.changes),
                 "observed": {
-                    "after": rfc3339(min(after, self.look.received)),
-                    "before": rfc3339(self.look.received),
+                    "after": rfc3339(min(after, self.sighting.received)),
+                    "before": rfc3339(self.sighting.received),
                 },
                 **extra,
             },
         )
         self._events.append(event)
-        owing = route(self.watch.rules, event)
+        owing = route(self.policy.rules, event)
         self._deliveries.extend(owing.deliveries)
         self._verdicts[event.id] = owing.verdicts
         self.failed.extend(owing.failed)
 
     def _end(self, old: Conversation, new: Conversation) -> None:
-        watch = self.watch
-        ended = routing.ends(watch.rules, old, new, source=watch.source, provider=watch.provider)
-        self._ends.extend(End(watch.source, new.id, rule, note) for rule, note in ended)
+        policy = self.policy
+        ended = routing.ends(policy.rules, old, new, source=policy.source, provider=policy.provider)
+        self._ends.extend(End(policy.source, new.id, rule, note) for rule, note in ended)
 
 
 def _stored(snapshot: Snapshot) -> Believed:

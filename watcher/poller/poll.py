@@ -16,7 +16,7 @@ import anyio
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.model import Observation
 from watcher.pipeline import judge_arrivals, value_at
-from watcher.poller.desk import Desk, Seen
+from watcher.poller.session import Seen, SourceSession
 from watcher.providers import LookUp, Members, Motion, Page, Poll, Position
 
 __all__ = ["PollWalk", "newest_of"]
@@ -74,59 +74,61 @@ class PollWalk:
         self._excused.clear()
         self._too_large.clear()
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, session: SourceSession) -> None:
         """Make one poll; raises SourceError."""
-        began, at = desk.clock(), anyio.current_time()
-        started = desk.provider_now()
-        since = desk.state.polled or desk.state.baseline_started or started
-        newest = desk.state.newest
+        began, at = session.clock(), anyio.current_time()
+        started = session.provider_now()
+        since = session.state.polled or session.state.baseline_started or started
+        newest = session.state.newest
         motion: Motion = Poll(since=since, now=started, newest=newest)
         self.total, self.missing, self.vanished = None, frozenset(), frozenset()
         self.crowded = False
         arrivals: dict[str, tuple[Observation, Seen]] = {}
-        position, failed, in_a_row = desk.start(motion), False, 0
+        position, failed, in_a_row = session.start(motion), False, 0
         whole = True
         for _ in range(MAX_PAGES):
             try:
-                seen = await desk.fetch(position, urgent=True)
+                seen = await session.fetch(position, urgent=True)
             except (SourceUnavailable, SourceChanged) as error:
                 self._failures += not failed
                 failed, whole, in_a_row = True, False, in_a_row + 1
-                position = self._past(desk, position, error, in_a_row)
+                position = self._past(session, position, error, in_a_row)
                 continue
             page, in_a_row = seen.page, 0
             whole = whole and not page.unusable
             newest = newest_of(page.rows, newest)
             last = page.next is None and not page.fallback
-            polled = _looked_until(desk, since, started, at)
+            polled = _looked_until(session, since, started, at)
             cursor = {"newest": newest, "polled": polled} if last and whole else None
-            decision = await desk.absorb(page.rows, seen.response, cursor=cursor)
+            decision = await session.absorb(page.rows, seen.response, cursor=cursor)
             arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
             self._note(page)
             self.doubt(decision.vanished, (row.id for row in decision.doubtful))
             if last:
                 break
-            position = desk.start(motion) if page.fallback else page.next
+            position = session.start(motion) if page.fallback else page.next
             await anyio.lowlevel.checkpoint()
         self._failures *= failed  # a page that fails every time is passed at once every time
-        await self._admit(desk, arrivals)
-        for name in desk.plan.provider.sets:
+        await self._admit(session, arrivals)
+        for name in session.plan.provider.sets:
             if self._doubtful or name not in self._too_large:
-                await self._members(desk, name)
-        await self._settle_doubts(desk)
+                await self._members(session, name)
+        await self._settle_doubts(session)
         if whole:
-            polled = _looked_until(desk, since, started, at)
-            await desk.save(force=newest != desk.state.newest, newest=newest, polled=polled)
-            desk.passed = began
-        desk.metrics.polls.labels(desk.plan.name).inc()
+            polled = _looked_until(session, since, started, at)
+            await session.save(force=newest != session.state.newest, newest=newest, polled=polled)
+            session.last_full_look = began
+        session.metrics.polls.labels(session.plan.name).inc()
 
-    def _past(self, desk: Desk, position: Position, error: SourceError, in_a_row: int) -> Position:
+    def _past(
+        self, session: SourceSession, position: Position, error: SourceError, in_a_row: int
+    ) -> Position:
         """Give the position after a page that failed several polls in a row, where there is one:
         a single broken record must not blind the polls. Raises `error` otherwise.
         """
         if error.concerns_all or in_a_row > PAGES_PAST:
             raise error
-        after = desk.plan.provider.skip(position) if self._failures >= PAGE_TRIES else None
+        after = session.plan.provider.skip(position) if self._failures >= PAGE_TRIES else None
         if after is None:
             raise error
         return after
@@ -137,7 +139,7 @@ class PollWalk:
         if len(page.rows) > 2:  # one odd row alone is no changed API
             self.missing |= frozenset(page.missing)
 
-    async def _settle_doubts(self, desk: Desk) -> None:
+    async def _settle_doubts(self, session: SourceSession) -> None:
         """What the id sets proved is committed; what still stands against the rows is reported."""
         if not self._doubtful:
             return
@@ -145,7 +147,7 @@ class PollWalk:
         self._doubtful, self._whole = {}, False
         if not whole:
             return
-        known = await desk.store.known(desk.plan.name, doubtful)
+        known = await session.store.known(session.plan.name, doubtful)
         self.vanished = frozenset(
             path
             for key, paths in doubtful.items()
@@ -154,29 +156,31 @@ class PollWalk:
             if value_at(known[key], path) is not None
         )
 
-    async def _admit(self, desk: Desk, arrivals: dict[str, tuple[Observation, Seen]]) -> None:
+    async def _admit(
+        self, session: SourceSession, arrivals: dict[str, tuple[Observation, Seen]]
+    ) -> None:
         """Let new rows in that have no creation time, unless they are implausibly many: then the
         sweep decides.
         """
         if not arrivals:
             return
         admit, _, _ = judge_arrivals(
-            desk.watch, arrivals.keys(), desk.present, hold=None, now=desk.clock()
+            session.policy, arrivals.keys(), session.present, hold=None, now=session.clock()
         )
-        waits = desk.state.hold is not None and desk.state.hold.kind == "arrivals"
-        if not admit or waits or desk.state.arrivals:
+        waits = session.state.hold is not None and session.state.hold.kind == "arrivals"
+        if not admit or waits or session.state.arrivals:
             self.crowded = True
             return
         for row, seen in arrivals.values():
-            await desk.absorb([row], seen.response, admit=True)
+            await session.absorb([row], seen.response, admit=True)
 
-    async def _members(self, desk: Desk, name: str) -> None:
+    async def _members(self, session: SourceSession, name: str) -> None:
         """Walk an id set; ask for the known members that it lacks."""
         shown: set[str] = set()
-        position = desk.start(Members(name))
+        position = session.start(Members(name))
         for _ in range(MAX_PAGES if self._doubtful else SET_PAGES):
-            seen = await desk.fetch(position, urgent=True)
-            await desk.absorb(seen.page.rows, seen.response)
+            seen = await session.fetch(position, urgent=True)
+            await session.absorb(seen.page.rows, seen.response)
             shown.update(row.id for row in seen.page.rows)
             if seen.page.fallback:
                 return  # the provider learned something; the next poll asks differently
@@ -188,36 +192,38 @@ class PollWalk:
             self._too_large.add(name)
             if name not in self._told:
                 self._told.add(name)
-                desk.log.info("an id set is too large to be polled; sweeps watch it", set=name)
+                session.log.info("an id set is too large to be polled; sweeps watch it", set=name)
             return
         self.sizes[name] = len(shown)
         excused = self._excused.setdefault(name, set())
-        known = set(await desk.store.ids_in_set(desk.plan.name, name))
+        known = set(await session.store.ids_in_set(session.plan.name, name))
         excused &= known - shown
         suspects = sorted(known - shown - excused)[:SUSPECTS_PER_POLL]
         for key in suspects:
-            await self.look_up(desk, key)
-        still = set(await desk.store.ids_in_set(desk.plan.name, name)) if suspects else set()
+            await self.look_up(session, key)
+        still = set(await session.store.ids_in_set(session.plan.name, name)) if suspects else set()
         excused.update(key for key in suspects if key in still)
 
-    async def look_up(self, desk: Desk, key: str) -> None:
+    async def look_up(self, session: SourceSession, key: str) -> None:
         """Ask for one conversation and commit what it shows; raises SourceError."""
-        snapshot = (await desk.store.known(desk.plan.name, [key])).get(key)
+        snapshot = (await session.store.known(session.plan.name, [key])).get(key)
         if snapshot is None:
             return
-        position = desk.start(LookUp(snapshot.conversation, "suspect"))
+        position = session.start(LookUp(snapshot.conversation, "suspect"))
         while position is not None:
-            seen = await desk.fetch(position, urgent=True)
-            await desk.absorb(seen.page.rows, seen.response)
+            seen = await session.fetch(position, urgent=True)
+            await session.absorb(seen.page.rows, seen.response)
             position = seen.page.next
 
 
-def _looked_until(desk: Desk, since: datetime, started: datetime, at: float) -> datetime:
+def _looked_until(
+    session: SourceSession, since: datetime, started: datetime, at: float
+) -> datetime:
     """Give until when a poll that began at loop time `at` has looked, by the provider's clock as its
     answers tell it by now. Where our clock had been set back, the poll asked for too short a time:
     the next one asks again from `since` on.
     """
-    known = desk.provider_now() - timedelta(seconds=anyio.current_time() - at)
+    known = session.provider_now() - timedelta(seconds=anyio.current_time() - at)
     return since if known - started > CLOCK_OFF else min(started, known)
 
 

@@ -14,12 +14,12 @@ import anyio
 
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.pipeline import decide_hold
-from watcher.poller.demand import Demand
-from watcher.poller.desk import Desk
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.poll import PollWalk
-from watcher.poller.standing import demand, describe, is_stale, lag
+from watcher.poller.request_plan import RequestPlan
+from watcher.poller.session import SourceSession
+from watcher.poller.status import describe, is_stale, lag, request_plan
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
 from watcher.poller.troubles import Troubles
@@ -43,15 +43,15 @@ class SourcePoller:
 
     def __init__(self, plan: SourcePlan, runtime: Runtime, network: Network) -> None:
         self.plan = plan
-        self.desk = Desk(plan, runtime)
+        self.session = SourceSession(plan, runtime)
         self.network = network
-        self.log = self.desk.log
+        self.log = self.session.log
         self.attempted = False
         self.looked: datetime | None = None
         self._began = runtime.clock()
         self._poll = PollWalk()
-        self._sweeping = Sweeping(self.desk, self._poll)
-        self._troubles = Troubles(self.desk, network)
+        self._sweeping = Sweeping(self.session, self._poll)
+        self._troubles = Troubles(self.session, network)
         self._checked = False
         self._check_failures = 0
         self._polled_last = False
@@ -78,12 +78,12 @@ class SourcePoller:
 
     async def open(self) -> None:
         """Take up what is remembered; compute what is due."""
-        await self.desk.open()
+        await self.session.open()
         self.network.join(self.plan.name, self.poke)
-        now, state = anyio.current_time(), self.desk.state
+        now, state = anyio.current_time(), self.session.state
         self._poll_due = self._sweep_due = now
         if state.baselined is not None and state.swept is not None:
-            age = (self.desk.clock() - state.swept).total_seconds()
+            age = (self.session.clock() - state.swept).total_seconds()
             self._sweep_due = now + max(0.0, self.plan.sweep_every - max(0.0, age))
 
     async def attempt(self) -> bool:
@@ -118,10 +118,10 @@ class SourcePoller:
             if motion == "poll":
                 self._poll_due = math.inf  # one is enough, however long it took
             if motion == "sweep" and not self._sweeping.busy:
-                sweeps += self.desk.state.baselined is None
+                sweeps += self.session.state.baselined is None
                 if sweeps >= 2:
                     return False
-                if self.desk.state.baselined is None:
+                if self.session.state.baselined is None:
                     self._sweep_due = anyio.current_time()
                 else:
                     self._poll_due = math.inf  # what a sweep has just shown needs no poll
@@ -150,7 +150,7 @@ class SourcePoller:
             walk = ["verify"]
         elif self._sweeping.walk is not None or self._sweep_due <= now:
             walk = ["sweep"]
-        if self.desk.state.baselined is None or self._poll_due > now:
+        if self.session.state.baselined is None or self._poll_due > now:
             return walk
         return [*walk, "poll"] if self._polled_last else ["poll", *walk]
 
@@ -159,7 +159,7 @@ class SourcePoller:
         now = anyio.current_time()
         if self._next() is not None:
             return 0.0
-        dues = [self._poll_due if self.desk.state.baselined is not None else math.inf]
+        dues = [self._poll_due if self.session.state.baselined is not None else math.inf]
         dues.append(now if self._sweeping.busy else self._sweep_due)
         motions: list[Motion] = ["poll", "verify" if self._sweeping.verification else "sweep"]
         if not self._checked:
@@ -178,7 +178,7 @@ class SourcePoller:
                 await self._check()
             case "poll":
                 self._poll_due = now + self.plan.poll_every
-                await self._poll.run(self.desk)
+                await self._poll.run(self.session)
                 await self._after_poll()
             case "verify":
                 await self._sweeping.verify()
@@ -195,10 +195,10 @@ class SourcePoller:
 
         Only a refusal stands in the way for good: a page that fails is the sweep's matter.
         """
-        position = self.desk.start(Check())
+        position = self.session.start(Check())
         try:
             while position is not None:
-                position = (await self.desk.fetch(position, urgent=True)).page.next
+                position = (await self.session.fetch(position, urgent=True)).page.next
         except (SourceUnavailable, SourceChanged) as error:
             self._check_failures += 1
             if error.concerns_all or self._check_failures < CHECK_TRIES:
@@ -207,16 +207,16 @@ class SourcePoller:
 
     async def _after_poll(self) -> None:
         self.attempted = True
-        self.looked = self.desk.clock()
+        self.looked = self.session.clock()
         now = anyio.current_time()
-        if self._poll.crowded and self.desk.state.hold is None:
+        if self._poll.crowded and self.session.state.hold is None:
             self._sweep_due = min(self._sweep_due, now)
         await self._troubles.judge_schema(self._poll.missing, self._poll.vanished, whole=False)
         swept_at = self._sweeping.swept_at
         if self._poll.total is None or self._sweeping.busy or swept_at is None:
             return
         # The provider's own count drifts from ours: rows came or went that polls do not show.
-        drift = self._poll.total - self.desk.present
+        drift = self._poll.total - self.session.present
         if self._drift is None:
             self._drift = drift
         elif drift != self._drift:
@@ -226,9 +226,9 @@ class SourcePoller:
     async def _after_sweep(self, walk: SweepWalk) -> None:
         self._drift = None
         self.attempted = True
-        self.looked = self.desk.clock()
+        self.looked = self.session.clock()
         now = anyio.current_time()
-        if self.desk.state.baselined is None:
+        if self.session.state.baselined is None:
             self._sweep_due = now + self.plan.poll_every
             return
         self._poll_due = min(self._poll_due, now)
@@ -252,15 +252,17 @@ class SourcePoller:
 
     async def release(self, *, accept: bool) -> bool:
         """Carry out a person's decision about the held sweep; False when none is held."""
-        await self.desk.opened.wait()  # what a daemon that starts has not read yet is held, too
+        await self.session.opened.wait()  # what a daemon that starts has not read yet is held, too
         async with self._step:  # never in the middle of a page
-            if self.desk.state.hold is None:
+            if self.session.state.hold is None:
                 return False
-            now = self.desk.clock()
-            commit, failed = decide_hold(self.desk.watch, self.desk.state, accept=accept, now=now)
-            await self.desk.commit(commit)
-            self.desk.complaints.rules(failed)
-            self.desk.metrics.held.labels(self.plan.name).set(0)
+            now = self.session.clock()
+            commit, failed = decide_hold(
+                self.session.policy, self.session.state, accept=accept, now=now
+            )
+            await self.session.commit(commit)
+            self.session.warnings.rules(failed)
+            self.session.metrics.held.labels(self.plan.name).set(0)
             self._sweeping.abandon()
             self._sweep_due = anyio.current_time()
             self._wake.set()
@@ -280,24 +282,24 @@ class SourcePoller:
             if self._halted or self.looked is None or anyio.current_time() < self._not_before:
                 return False
             try:
-                await self._poll.look_up(self.desk, conversation)
+                await self._poll.look_up(self.session, conversation)
             except SourceError:
                 return False
         return True
 
-    def demand(self) -> Demand | None:
+    def request_plan(self) -> RequestPlan | None:
         """Tell what the source asks of its provider, None where the provider does not say."""
-        return demand(self.desk, self._poll.sizes)
+        return request_plan(self.session, self._poll.sizes)
 
     def status(self) -> dict[str, Any]:
         """Tell people how the source stands (plain JSON)."""
         walk = self._sweeping.walk
-        return describe(self.desk, walk, attempted=self.attempted, looked=self.looked)
+        return describe(self.session, walk, attempted=self.attempted, looked=self.looked)
 
     def lag(self) -> float:
         """Give the seconds since the last good poll or sweep, or since the watching began."""
-        return lag(self.desk, self.looked or self._began)
+        return lag(self.session, self.looked or self._began)
 
     def stale(self) -> bool:
         """Tell whether that is too long."""
-        return is_stale(self.desk, self.looked)
+        return is_stale(self.session, self.looked)

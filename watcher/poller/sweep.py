@@ -13,8 +13,8 @@ from typing import Any
 from watcher.errors import SourceChanged
 from watcher.model import Observation
 from watcher.pipeline import judge_absences, judge_arrivals
-from watcher.poller.desk import Desk, Seen
 from watcher.poller.poll import PollWalk, newest_of
+from watcher.poller.session import Seen, SourceSession
 from watcher.poller.verify import Verification
 from watcher.providers import Position, Sweep
 from watcher.records import Commit, Hold
@@ -62,18 +62,18 @@ class SweepWalk:
     first: Position = None
 
     @classmethod
-    def begin(cls, desk: Desk) -> SweepWalk:
+    def begin(cls, session: SourceSession) -> SweepWalk:
         """Start a walk now."""
-        started = desk.provider_now()
-        position = desk.start(Sweep(started))
-        return cls(began=desk.clock(), started=started, position=position, first=position)
+        started = session.provider_now()
+        position = session.start(Sweep(started))
+        return cls(began=session.clock(), started=started, position=position, first=position)
 
-    async def step(self, desk: Desk) -> bool:
+    async def step(self, session: SourceSession) -> bool:
         """Fetch and commit the next page; True when the walk is over. Raises SourceError."""
-        seen = await desk.fetch(self.position, urgent=False)
+        seen = await session.fetch(self.position, urgent=False)
         page = seen.page
-        decided = desk.state.arrivals
-        decision = await desk.absorb(
+        decided = session.state.arrivals
+        decision = await session.absorb(
             page.rows, seen.response, admit=bool(decided), silent=decided == "discard"
         )
         self.page_failures = 0
@@ -92,7 +92,7 @@ class SweepWalk:
             missing = frozenset(page.missing)
             self.missing = missing if self.missing is None else self.missing & missing
         if page.fallback:
-            self._restart(desk)
+            self._restart(session)
             return False
         if page.next is None:
             self.cut = not page.complete
@@ -103,17 +103,17 @@ class SweepWalk:
         self.position = page.next
         return False
 
-    def expired(self, desk: Desk) -> None:
+    def expired(self, session: SourceSession) -> None:
         """The resume token is refused: begin the walk again."""
         if self.restarts >= MAX_RESTARTS:
             raise SourceChanged("the provider keeps refusing its own page tokens")
-        self._restart(desk)
+        self._restart(session)
 
-    def _restart(self, desk: Desk) -> None:
+    def _restart(self, session: SourceSession) -> None:
         self.restarts += 1
         if self.restarts > MAX_RESTARTS + 2:
             raise SourceChanged("the listing makes every walk begin again")
-        self.position = self.first = desk.start(Sweep(self.started))
+        self.position = self.first = session.start(Sweep(self.started))
         self.seen.clear()
 
     def go_past(self, position: Position, pages: int) -> None:
@@ -122,33 +122,35 @@ class SweepWalk:
         self.skipped += pages
         self.page_failures = 0
 
-    async def settle_doubts(self, desk: Desk, polls: PollWalk) -> None:
+    async def settle_doubts(self, session: SourceSession, polls: PollWalk) -> None:
         """Believe rows that lost a value, where other rows of the walk still have that key; ask the
         id sets about the rest.
         """
         known = self.vanished & self.shown
         for row, seen in self.doubtful.values() if known else ():
-            await desk.absorb([row], seen.response, trusted=known)
+            await session.absorb([row], seen.response, trusted=known)
         self.vanished -= known
         if self.vanished:
             polls.doubt(self.vanished, self.doubtful, whole=self.whole)
 
-    async def finish_baseline(self, desk: Desk, holes_before: int) -> bool:
+    async def finish_baseline(self, session: SourceSession, holes_before: int) -> bool:
         """End the first sweep: True when the baseline stands, False when another one must follow.
 
         `holes_before` counts first sweeps in a row that had to skip a page.
         """
-        now = desk.clock()
+        now = session.clock()
         if not self.whole:
             if holes_before + 1 < HOLE_AFTER:
-                desk.log.warning("the first sweep was incomplete; it is repeated", rows=self.rows)
+                session.log.warning(
+                    "the first sweep was incomplete; it is repeated", rows=self.rows
+                )
                 return False
-        elif not self.seen and desk.state.empty_sweeps == 0:
-            await desk.save(force=True, empty_sweeps=1)
+        elif not self.seen and session.state.empty_sweeps == 0:
+            await session.save(force=True, empty_sweeps=1)
             return False
         count = len(self.seen)
         newest = min(self.newest, self.started) if self.newest is not None else None
-        await desk.announce(
+        await session.announce(
             "baselined",
             reason=f"{count} conversations known",
             since=self.began,
@@ -158,11 +160,11 @@ class SweepWalk:
             swept=self.began,
             newest=newest,
             empty_sweeps=0,
-            learned={**desk.state.learned, MISSING: sorted(self.missing or ())},
+            learned={**session.state.learned, MISSING: sorted(self.missing or ())},
         )
-        desk.metrics.sweeps.labels(desk.plan.name, "baseline").inc()
+        session.metrics.sweeps.labels(session.plan.name, "baseline").inc()
         if not self.whole:
-            await self._report_hole(desk, now)
+            await self._report_hole(session, now)
         return True
 
     def _hole(self) -> str:
@@ -172,7 +174,7 @@ class SweepWalk:
             return f"{self.unusable} row(s) of the listing cannot be read"
         return "the listing cannot be walked whole"
 
-    async def _report_hole(self, desk: Desk, now: datetime) -> None:
+    async def _report_hole(self, session: SourceSession, now: datetime) -> None:
         hold = Hold(
             kind="hole",
             since=now,
@@ -181,25 +183,25 @@ class SweepWalk:
             reason=f"{self._hole()}; what is hidden there is watched less closely",
             remedy="ask the provider's administrator to mend the records that the listing fails on",
         )
-        await desk.announce("held", reason=hold.reason, remedy=hold.remedy, since=now, hold=hold)
+        await session.announce("held", reason=hold.reason, remedy=hold.remedy, since=now, hold=hold)
 
-    async def finish(self, desk: Desk, holes_before: int) -> Verification | None:
+    async def finish(self, session: SourceSession, holes_before: int) -> Verification | None:
         """End a later sweep; gives the look-ups that must follow, None when there are none."""
-        now, state = desk.clock(), desk.state
+        now, state = session.clock(), session.state
         outcome = "complete" if self.whole else "incomplete"
-        desk.metrics.sweeps.labels(desk.plan.name, outcome).inc()
+        session.metrics.sweeps.labels(session.plan.name, outcome).inc()
         if not self.whole:
             if state.hold is None and holes_before + 1 >= HOLE_AFTER:
-                await self._report_hole(desk, now)
-            await desk.save(force=False, swept=self.began)
-            await self._admit_few(desk, now)
-            return await self._look_behind(desk)
+                await self._report_hole(session, now)
+            await session.save(force=False, swept=self.began)
+            await self._admit_few(session, now)
+            return await self._look_behind(session)
         if state.hold is not None and state.hold.kind == "hole":
-            await self._release(desk, state.hold, "mended", now)
-        await self._judge_arrivals(desk, now)
-        return await self._judge_absences(desk, now)
+            await self._release(session, state.hold, "mended", now)
+        await self._judge_arrivals(session, now)
+        return await self._judge_absences(session, now)
 
-    async def move_watermark(self, desk: Desk, holes_before: int) -> None:
+    async def move_watermark(self, session: SourceSession, holes_before: int) -> None:
         """Let polls begin where this walk did: what it read they need not read again. That counts
         where a page fails for ever and polls, which go past it, never move their watermark. (Not
         after a walk that lacked rows which the provider counts: nothing says which; nor after one
@@ -208,30 +210,32 @@ class SweepWalk:
         if self.cut:
             return
         if not self.whole and not (self.seen and holes_before + 1 >= HOLE_AFTER):
-            hidden = frozenset(await desk.store.present_ids(desk.plan.name)) - self.seen
+            hidden = frozenset(await session.store.present_ids(session.plan.name)) - self.seen
             if hidden:
                 return
-        state = desk.state
+        state = session.state
         polled = max(state.polled or self.started, self.started)
         seen = min(self.newest, self.started) if self.newest is not None else None
         newest = max(filter(None, (state.newest, seen)), default=None)
         if (polled, newest) != (state.polled, state.newest):
-            await desk.save(force=False, polled=polled, newest=newest)
+            await session.save(force=False, polled=polled, newest=newest)
 
-    async def _look_behind(self, desk: Desk) -> Verification | None:
+    async def _look_behind(self, session: SourceSession) -> Verification | None:
         """Behind a hole that stays, rows are looked up one by one: only the provider's own word
         counts there, never their absence from the listing.
         """
-        hold = desk.state.hold
+        hold = session.state.hold
         if hold is None or hold.kind != "hole":
             return None
-        hidden = sorted(set(await desk.store.present_ids(desk.plan.name)) - self.seen)
+        hidden = sorted(set(await session.store.present_ids(session.plan.name)) - self.seen)
         if not hidden or len(hidden) > LOOK_BEHIND:
             return None
         return Verification(hidden, frozenset(), frozenset(), proof_only=True)
 
-    async def _release(self, desk: Desk, hold: Hold, outcome: str, now: datetime) -> None:
-        await desk.announce(
+    async def _release(
+        self, session: SourceSession, hold: Hold, outcome: str, now: datetime
+    ) -> None:
+        await session.announce(
             "released",
             reason=hold.reason,
             since=hold.since,
@@ -239,18 +243,18 @@ class SweepWalk:
             hold=None,
         )
 
-    async def _judge_arrivals(self, desk: Desk, now: datetime) -> None:
-        hold = desk.state.hold
-        if desk.state.arrivals:
-            await desk.save(force=True, arrivals="")
+    async def _judge_arrivals(self, session: SourceSession, now: datetime) -> None:
+        hold = session.state.hold
+        if session.state.arrivals:
+            await session.save(force=True, arrivals="")
         admit, new_hold, released = judge_arrivals(
-            desk.watch, self.arrivals.keys(), desk.present, hold=hold, now=now
+            session.policy, self.arrivals.keys(), session.present, hold=hold, now=now
         )
         if released is not None and hold is not None:
-            await self._release(desk, hold, released, now)
-        free = desk.state.hold is None  # one hold at a time; the rest waits for a later sweep
+            await self._release(session, hold, released, now)
+        free = session.state.hold is None  # one hold at a time; the rest waits for a later sweep
         if new_hold is not None and free:
-            await desk.announce(
+            await session.announce(
                 "held",
                 reason=new_hold.reason,
                 remedy=new_hold.remedy,
@@ -260,36 +264,36 @@ class SweepWalk:
             )
         if admit:
             for row, seen in self.arrivals.values():
-                await desk.absorb([row], seen.response, admit=True)
+                await session.absorb([row], seen.response, admit=True)
 
-    async def _admit_few(self, desk: Desk, now: datetime) -> None:
+    async def _admit_few(self, session: SourceSession, now: datetime) -> None:
         """A new row is there whether or not the walk was whole; only a crowd needs a whole one."""
         admit, _, _ = judge_arrivals(
-            desk.watch, self.arrivals.keys(), desk.present, hold=None, now=now
+            session.policy, self.arrivals.keys(), session.present, hold=None, now=now
         )
-        waits = desk.state.hold is not None and desk.state.hold.kind == "arrivals"
+        waits = session.state.hold is not None and session.state.hold.kind == "arrivals"
         if admit and not waits:
             for row, seen in self.arrivals.values():
-                await desk.absorb([row], seen.response, admit=True)
+                await session.absorb([row], seen.response, admit=True)
 
-    async def _judge_absences(self, desk: Desk, now: datetime) -> Verification | None:
-        state = desk.state
+    async def _judge_absences(self, session: SourceSession, now: datetime) -> Verification | None:
+        state = session.state
         if state.hold is not None and state.hold.kind == "arrivals":
-            await desk.save(force=False, swept=self.began)
+            await session.save(force=False, swept=self.began)
             return None
-        present = frozenset(await desk.store.present_ids(desk.plan.name))
+        present = frozenset(await session.store.present_ids(session.plan.name))
         verdict = judge_absences(
-            desk.watch,
+            session.policy,
             present,
             self.seen,
             suspects_before=frozenset(state.suspects),
             hold=state.hold,
             now=now,
-            vouched=desk.vouched,
+            found_by_lookup=session.found_by_lookup,
         )
-        desk.vouched &= present - self.seen
+        session.found_by_lookup &= present - self.seen
         if verdict.released is not None and state.hold is not None:
-            await self._release(desk, state.hold, verdict.released, now)
+            await self._release(session, state.hold, verdict.released, now)
         from_hold = verdict.from_hold | (frozenset(state.held_suspects) & frozenset(verdict.verify))
         changes: dict[str, Any] = {
             "suspects": verdict.verify,
@@ -297,7 +301,7 @@ class SweepWalk:
             "swept": self.began,
         }
         if verdict.hold is not None:
-            await desk.announce(
+            await session.announce(
                 "held",
                 reason=verdict.hold.reason,
                 remedy=verdict.hold.remedy,
@@ -307,9 +311,11 @@ class SweepWalk:
                 **changes,
             )
         elif (verdict.verify, state.suspects) != ((), ()):
-            await desk.commit(Commit(desk.plan.name, dataclasses.replace(desk.state, **changes)))
+            await session.commit(
+                Commit(session.plan.name, dataclasses.replace(session.state, **changes))
+            )
         else:
-            await desk.save(force=False, **changes)
+            await session.save(force=False, **changes)
         if not verdict.verify:
             return None
         return Verification(list(verdict.verify), verdict.confirmed, from_hold)

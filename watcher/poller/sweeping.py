@@ -8,8 +8,8 @@ from __future__ import annotations
 import anyio
 
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable, WalkExpired
-from watcher.poller.desk import Desk
 from watcher.poller.poll import PollWalk
+from watcher.poller.session import SourceSession
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.verify import Verification
 from watcher.records import Commit
@@ -29,11 +29,11 @@ PROGRESS_EVERY = 5.0
 class Sweeping:
     """The sweeps of one source. `walk` is the one under way, `verification` what follows it."""
 
-    def __init__(self, desk: Desk, polls: PollWalk) -> None:
+    def __init__(self, session: SourceSession, polls: PollWalk) -> None:
         self.walk: SweepWalk | None = None
         self.verification: Verification | None = None
         self.swept_at: float | None = None
-        self._desk = desk
+        self._session = session
         self._polls = polls
         self._holes = 0
         self._given_up = 0
@@ -57,17 +57,17 @@ class Sweeping:
 
     async def begin(self) -> None:
         """Begin a walk."""
-        desk = self._desk
-        if desk.state.baselined is None and desk.present:
+        session = self._session
+        if session.state.baselined is None and session.present:
             # What an unfinished first sweep left behind is no knowledge.
-            await desk.commit(Commit(desk.plan.name, desk.state, forget=True))
+            await session.commit(Commit(session.plan.name, session.state, forget=True))
         self.swept_at = anyio.current_time()
         self._progress_due = self.swept_at + PROGRESS_EVERY
-        self.walk = SweepWalk.begin(desk)
+        self.walk = SweepWalk.begin(session)
 
     async def verify(self) -> None:
         """Look up the next suspect."""
-        if self.verification is not None and await self.verification.step(self._desk):
+        if self.verification is not None and await self.verification.step(self._session):
             self.verification = None
 
     async def page(self) -> SweepWalk | None:
@@ -76,10 +76,10 @@ class Sweeping:
         if walk is None:
             return None
         try:
-            over = await walk.step(self._desk)
+            over = await walk.step(self._session)
         except WalkExpired:
             try:
-                walk.expired(self._desk)
+                walk.expired(self._session)
             except SourceError:
                 self._given_up = walk.pages
                 self.walk = None  # the next sweep begins with a new token
@@ -104,36 +104,38 @@ class Sweeping:
             raise error
         position = walk.position
         for number in range(1, PROBES + 1):
-            position = self._desk.plan.provider.skip(position)
+            position = self._session.plan.provider.skip(position)
             if position is None:
                 raise error
             try:
-                await self._desk.fetch(position, urgent=False)
+                await self._session.fetch(position, urgent=False)
             except (SourceUnavailable, SourceChanged):
                 continue
             walk.go_past(position, number)
-            self._desk.log.warning(
+            self._session.log.warning(
                 "a page of the listing always fails; the sweep goes past it", reason=error.reason
             )
             return
         raise error
 
     async def _conclude(self, walk: SweepWalk) -> None:
-        desk = self._desk
-        await walk.settle_doubts(desk, self._polls)
-        if desk.state.baselined is None:
-            if await walk.finish_baseline(desk, self._holes):
-                desk.log.info("baseline done", conversations=len(walk.seen))
+        session = self._session
+        await walk.settle_doubts(session, self._polls)
+        if session.state.baselined is None:
+            if await walk.finish_baseline(session, self._holes):
+                session.log.info("baseline done", conversations=len(walk.seen))
         else:
-            self.verification = await walk.finish(desk, self._holes)
-            await walk.move_watermark(desk, self._holes)
+            self.verification = await walk.finish(session, self._holes)
+            await walk.move_watermark(session, self._holes)
         if walk.whole:
-            desk.passed = max(desk.passed, walk.began)
+            session.last_full_look = max(session.last_full_look, walk.began)
         self._holes = 0 if walk.whole else self._holes + 1
         self._polls.swept()
 
     def _show_progress(self, walk: SweepWalk) -> None:
         now = anyio.current_time()
-        if self._desk.state.baselined is None and now >= self._progress_due:
+        if self._session.state.baselined is None and now >= self._progress_due:
             self._progress_due = now + PROGRESS_EVERY
-            self._desk.log.info("reading the baseline", conversations=len(walk.seen), of=walk.total)
+            self._session.log.info(
+                "reading the baseline", conversations=len(walk.seen), of=walk.total
+            )

@@ -11,8 +11,8 @@ import hashlib
 from watcher.errors import SourceError, SourceRefused, SourceUnavailable
 from watcher.model import rfc3339
 from watcher.pipeline import FAILING_AFTER
-from watcher.poller.desk import Desk
 from watcher.poller.network import Network
+from watcher.poller.session import SourceSession
 from watcher.poller.sweep import MISSING
 from watcher.records import Trouble
 
@@ -32,9 +32,9 @@ CONCERNS = {"verify": "sweep"}
 class Troubles:
     """Counts failed attempts by motion and announces `source.failing` and `source.recovered`."""
 
-    def __init__(self, desk: Desk, network: Network) -> None:
+    def __init__(self, session: SourceSession, network: Network) -> None:
         self.last_reason = ""
-        self._desk = desk
+        self._session = session
         self._network = network
         self._failures: dict[str, int] = {}
         self._renewed = False
@@ -43,8 +43,8 @@ class Troubles:
         """An attempt of this kind went well; the source works again when no kind fails."""
         self._failures.pop(CONCERNS.get(motion, motion), None)
         self._renewed = False
-        await self._network.reachable(self._desk.plan.name)
-        failing = self._desk.state.failing
+        await self._network.reachable(self._session.plan.name)
+        failing = self._session.state.failing
         if failing is None or failing.reason.startswith(SCHEMA) or self._failures:
             return
         await self._recover(failing)
@@ -54,18 +54,18 @@ class Troubles:
         concern = CONCERNS.get(motion, motion)
         failures = self._failures[concern] = self._failures.get(concern, 0) + 1
         self.last_reason = str(error)
-        desk = self._desk
+        session = self._session
         refused = isinstance(error, SourceRefused)
-        if refused and not self._renewed and desk.plan.renew():
+        if refused and not self._renewed and session.plan.renew():
             self._renewed = True
-            desk.log.info("the credentials were renewed; trying again")
+            session.log.info("the credentials were renewed; trying again")
             return 0.0
         if isinstance(error, SourceUnavailable) and error.connect:
-            await self._network.unreachable(desk.plan.name)
+            await self._network.unreachable(session.plan.name)
         elif error.reached:
-            await self._network.reachable(desk.plan.name)
-        desk.log.debug("an attempt failed", motion=motion, reason=error.reason, attempt=failures)
-        failing = desk.state.failing
+            await self._network.reachable(session.plan.name)
+        session.log.debug("an attempt failed", motion=motion, reason=error.reason, attempt=failures)
+        failing = session.state.failing
         told = failing is not None and not failing.reason.startswith(SCHEMA)
         ours = self._network.failing and isinstance(error, SourceUnavailable) and error.connect
         if not told and not ours and (refused or failures >= FAILING_AFTER):
@@ -82,7 +82,7 @@ class Troubles:
 
         Only a `whole` listing (a sweep) that has them all again ends the trouble.
         """
-        state = self._desk.state
+        state = self._session.state
         if state.baselined is None:
             return
         gone = sorted((missing - frozenset(state.learned.get(MISSING, ()))) | vanished)
@@ -96,22 +96,22 @@ class Troubles:
             await self._recover(failing)
 
     async def _fail(self, reason: str, remedy: str) -> None:
-        now = self._desk.clock()
-        self._desk.log.error("the source fails", reason=reason, remedy=remedy)
+        now = self._session.clock()
+        self._session.log.error("the source fails", reason=reason, remedy=remedy)
         trouble = Trouble(now, reason, remedy)
-        await self._desk.announce(
+        await self._session.announce(
             "failing", reason=reason, remedy=remedy, since=now, failing=trouble
         )
 
     async def _recover(self, failing: Trouble, reason: str = "works again", **extra: str) -> None:
-        self._desk.log.info("a trouble is over", since=rfc3339(failing.since), reason=reason)
-        await self._desk.announce(
+        self._session.log.info("a trouble is over", since=rfc3339(failing.since), reason=reason)
+        await self._session.announce(
             "recovered", reason=reason, since=failing.since, extra=extra, failing=None
         )
 
     def _pause(self, error: SourceError, failures: int) -> float:
         """Give the seconds until the next attempt, with jitter from name and count, not chance."""
-        name, poll_every = self._desk.plan.name, self._desk.plan.poll_every
+        name, poll_every = self._session.plan.name, self._session.plan.poll_every
         digest = hashlib.blake2b(f"{name}#{failures}".encode(), digest_size=2).digest()
         jitter = 0.2 * int.from_bytes(digest, "big") / 65535
         if isinstance(error, SourceRefused):

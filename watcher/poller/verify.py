@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Literal
 
 from watcher.errors import Conflict, SourceChanged, SourceUnavailable
-from watcher.pipeline import Look, remove
-from watcher.poller.desk import Desk
+from watcher.pipeline import Sighting, remove
+from watcher.poller.session import SourceSession
 from watcher.providers import LookUp, Response
 
 __all__ = ["Verification"]
@@ -38,12 +38,12 @@ class Verification:
     failures: int = 0
     proof_only: bool = False
 
-    async def step(self, desk: Desk) -> bool:
+    async def step(self, session: SourceSession) -> bool:
         """Look up the next row; True when none is left. Raises SourceError."""
         if self.waiting:
             key = self.waiting[0]
             try:
-                await self._look_up(desk, key)
+                await self._look_up(session, key)
             except (SourceUnavailable, SourceChanged):
                 self.failures += 1
                 if self.failures >= TRIES:
@@ -53,7 +53,7 @@ class Verification:
             return False
         if self.proof_only:
             return True
-        await desk.save(
+        await session.save(
             force=True,
             suspects=tuple(self.undecided),
             held_suspects=tuple(k for k in self.undecided if k in self.from_hold),
@@ -66,18 +66,18 @@ class Verification:
         if undecided:
             self.undecided.append(key)
 
-    async def _look_up(self, desk: Desk, key: str) -> None:
-        snapshot = (await desk.store.known(desk.plan.name, [key])).get(key)
+    async def _look_up(self, session: SourceSession, key: str) -> None:
+        snapshot = (await session.store.known(session.plan.name, [key])).get(key)
         if snapshot is None or not snapshot.present:
             self._leave(key, undecided=False)
             return
-        position = desk.start(LookUp(snapshot.conversation, "absent"))
+        position = session.start(LookUp(snapshot.conversation, "absent"))
         verdict: str | None = None
         response: Response | None = None
         while position is not None and verdict is None:
-            seen = await desk.fetch(position, urgent=False)
+            seen = await session.fetch(position, urgent=False)
             response, verdict = seen.response, seen.page.verdict
-            await desk.absorb(seen.page.rows, seen.response)
+            await session.absorb(seen.page.rows, seen.response)
             position = seen.page.next
         reason: Reason | None = None
         if verdict == "deleted":
@@ -88,22 +88,24 @@ class Verification:
             reason = "unknown"
         if reason is not None and response is not None:
             try:
-                await self._remove(desk, key, reason, response.sent, response.received)
+                await self._remove(session, key, reason, response.sent, response.received)
             except Conflict:
                 reason = None  # somebody else has seen it meanwhile: ask again after the next sweep
         if verdict == "found":
-            desk.vouched.add(key)
+            session.found_by_lookup.add(key)
         self._leave(key, undecided=reason is None and verdict != "found")
 
     async def _remove(
-        self, desk: Desk, key: str, reason: Reason, sent: datetime, received: datetime
+        self, session: SourceSession, key: str, reason: Reason, sent: datetime, received: datetime
     ) -> None:
-        snapshot = (await desk.store.known(desk.plan.name, [key]))[key]
-        before = {key: snapshot.observed, **desk.recent.seen([key])}
-        look = Look(sent=sent, received=received, before=before, previous=desk.passed)
+        snapshot = (await session.store.known(session.plan.name, [key]))[key]
+        before = {key: snapshot.observed, **session.rows.seen([key])}
+        sighting = Sighting(
+            sent=sent, received=received, before=before, previous=session.last_full_look
+        )
         decision = remove(
-            desk.watch, desk.state, snapshot, reason, look, held=key in self.from_hold
+            session.policy, session.state, snapshot, reason, sighting, held=key in self.from_hold
         )
         if decision.commit is not None:
-            await desk.commit(decision.commit)
-        desk.complaints.rules(decision.failed)
+            await session.commit(decision.commit)
+        session.warnings.rules(decision.failed)

@@ -162,8 +162,8 @@ class Page:
     `verdict` is the answer to a LookUp: `found` (rows hold it, or `rows` is empty when the look-up
     proves existence only), `deleted`, `access_lost`, `unknown` (no proof either way).
     `fallback` asks the caller to give this walk up and start it again with `start` (the provider
-    has learned something, for example that a parameter is ignored, and says what in `learned`).
-    `learned` are facts about the server to hand to `Provider.taught` before the next walk.
+    has learned something, for example that a parameter is ignored, and says what in `capabilities`).
+    `capabilities` are facts about the server to hand to `Provider.set_capabilities` before the next walk.
     """
 
     rows: tuple[Observation, ...] = ()
@@ -175,7 +175,7 @@ class Page:
     missing: tuple[str, ...] = ()
     verdict: Literal["found", "deleted", "access_lost", "unknown"] | None = None
     fallback: bool = False
-    learned: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +240,8 @@ class Provider(Protocol):
         """Give the headers that carry the credentials."""
         ...
 
-    def taught(self, learned: Mapping[str, Any]) -> None:
-        """Take over facts about the server (merged from `Page.learned`, kept in the store), which
+    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
+        """Take over facts about the server (merged from `Page.capabilities`, kept in the store), which
         is the only state a provider has; called before a walk starts.
         """
         ...

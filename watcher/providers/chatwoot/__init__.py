@@ -136,11 +136,11 @@ class Chatwoot:
         """Give the header in its hyphen form: nginx drops names with underscores by default."""
         return {"Api-Access-Token": token}
 
-    def taught(self, learned: Mapping[str, Any]) -> None:
+    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
         """Take over whether the server honours `updated_within`, and its page size."""
-        windows = learned.get("updated_within")
+        windows = capabilities.get("updated_within")
         self._windows = windows if isinstance(windows, bool) else None
-        size = learned.get("page_size")
+        size = capabilities.get("page_size")
         self._page_size = size if type(size) is int and size > 0 else PAGE_SIZE
 
     def start(self, motion: Motion) -> Position:
@@ -182,14 +182,14 @@ class Chatwoot:
             return self._looked_up(position, response)
         self._judge(response)
         listing = read_listing(response, links=self._links, raw=self._raw)
-        learned: dict[str, Any] = {}
+        capabilities: dict[str, Any] = {}
         match position:
             case Window():
                 step = after_window(position, listing, honoured=self._windows is True)
             case Probe():
                 honoured, step = after_probe(position, listing, _server_time(response))
                 if honoured is not None:
-                    learned["updated_within"] = honoured
+                    capabilities["updated_within"] = honoured
             case Newest():
                 step = after_newest(position, listing)
             case Walk():
@@ -197,9 +197,9 @@ class Chatwoot:
             case _:
                 step = after_first(listing)
                 if (listing.total or 0) > len(listing.ids) > 0:
-                    learned["page_size"] = len(listing.ids)
+                    capabilities["page_size"] = len(listing.ids)
         partial = isinstance(position, Walk) and position.status != "all"
-        return _page(listing, step, partial=partial, learned=learned)
+        return _page(listing, step, partial=partial, capabilities=capabilities)
 
     def skip(self, position: Position) -> Position | None:
         """Go past a page that always fails, as one does that holds a conversation whose contact
@@ -209,7 +209,7 @@ class Chatwoot:
 
     def cost(self, rows: int) -> int:
         """Give the pages of a walk, which ends on a short or empty one; the page size, which the
-        operator of the installation may change, is what was learned, or the default.
+        operator of the installation may change, is what the server showed, or the default.
         """
         return rows // self._page_size + 1
 
@@ -242,7 +242,7 @@ class Chatwoot:
         return Page(rows=(row.observation,), verdict="found")
 
 
-def _page(listing: Listing, step: Step, *, partial: bool, learned: Mapping[str, Any]) -> Page:
+def _page(listing: Listing, step: Step, *, partial: bool, capabilities: Mapping[str, Any]) -> Page:
     return Page(
         rows=listing.observations,
         next=step.next,
@@ -251,7 +251,7 @@ def _page(listing: Listing, step: Step, *, partial: bool, learned: Mapping[str, 
         unusable=listing.unusable,
         complaints=listing.complaints + step.complaints,
         missing=listing.missing,
-        learned=learned,
+        capabilities=capabilities,
     )
 
 

@@ -116,10 +116,10 @@ class HighLevel:
         """Give the headers that carry the token."""
         return {"Authorization": f"Bearer {token}"}
 
-    def taught(self, learned: Mapping[str, Any]) -> None:
+    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
         """Take over whether the server walks upwards (`ascending`) and what `limit` it takes."""
-        self._ascending = learned.get("ascending") is not False
-        limit = whole_number(learned.get("limit"))
+        self._ascending = capabilities.get("ascending") is not False
+        limit = whole_number(capabilities.get("limit"))
         self._limit = min(self._settings.page_size, limit or self._settings.page_size)
 
     def start(self, motion: Motion) -> Position:
@@ -214,7 +214,7 @@ class HighLevel:
         words = said(response, "message").lower()
         if response.status in (400, 422) and "limit" in words and walk.limit > DEFAULT_LIMIT:
             return Page(
-                complete=False, fallback=True, learned={"limit": limit_in(words, walk.limit)}
+                complete=False, fallback=True, capabilities={"limit": limit_in(words, walk.limit)}
             )
         if response.status in (400, 422) and walk.tie is not None:
             # The filters of a tie's parts are documented, yet asked for nowhere else.
@@ -225,7 +225,7 @@ class HighLevel:
         reading = read_rows(listing, self._link, unassigned=proven, raw=self._raw)
         step = advance(walk, reading.marks, listing.total)
         if step.disordered:
-            return Page(complete=False, fallback=True, learned={"ascending": False})
+            return Page(complete=False, fallback=True, capabilities={"ascending": False})
         unfiltered = asked.status == "all" and asked.owner is None
         return Page(
             rows=reading.rows,

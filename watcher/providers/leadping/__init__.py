@@ -164,7 +164,7 @@ class Leadping:
         """Give the bearer token's header."""
         return {"Authorization": f"Bearer {token}"}
 
-    def taught(self, learned: Mapping[str, Any]) -> None:
+    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
         """Keep nothing: a Leadping walk needs no facts about the server."""
 
     def start(self, motion: Motion) -> Position:

@@ -15,7 +15,15 @@ from watcher.poller.poll import SET_PAGES
 from watcher.providers import Budget, Priced, Provider
 from watcher.transport.budget import RESERVE, SAFETY
 
-__all__ = ["Advice", "Demand", "Share", "advise_on_time", "foresee", "shares", "tell"]
+__all__ = [
+    "Advice",
+    "RequestPlan",
+    "SharedBudget",
+    "advise_on_time",
+    "describe_plan",
+    "estimate",
+    "shared_budgets",
+]
 
 HOUR = 3600.0
 DAY = 86_400.0
@@ -24,7 +32,7 @@ UNKNOWN = 1000
 """Conversations that are reckoned with where their number is not known."""
 
 BUSY = 0.9
-"""Share of its time that a source may spend waiting for answers: one request is under way at once."""
+"""SharedBudget of its time that a source may spend waiting for answers: one request is under way at once."""
 
 STEPS = tuple(
     float(step * unit)
@@ -39,7 +47,7 @@ STEPS = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class RequestPlan:
     """What one source asks for: a poll of `poll` requests (id sets included) every `poll_every`
     seconds, a sweep of `sweep` requests every `sweep_every` seconds.
 
@@ -102,18 +110,18 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class SharedBudget:
     """Sources that share a budget."""
 
     budget: Budget
-    demands: tuple[Demand, ...]
+    demands: tuple[RequestPlan, ...]
 
     @property
     def hourly(self) -> float:
         """Requests that they ask for in an hour, together."""
         return sum(demand.hourly for demand in self.demands)
 
-    def of(self, source: str) -> Demand:
+    def of(self, source: str) -> RequestPlan:
         """Give one source's demand; raises KeyError."""
         for demand in self.demands:
             if demand.source == source:
@@ -165,7 +173,7 @@ class Share:
             return Advice(most.source, "sweep_every", reason, slower)
         return None
 
-    def _with(self, changed: Demand) -> Share:
+    def _with(self, changed: RequestPlan) -> SharedBudget:
         """Give the same with one source's demand changed."""
         return replace(
             self,
@@ -173,7 +181,7 @@ class Share:
         )
 
 
-def tell(source: str, share: Share | None) -> dict[str, Any] | None:
+def describe_plan(source: str, share: SharedBudget | None) -> dict[str, Any] | None:
     """Give a source's plan as plain JSON, with what it shares its budget with; None where its
     provider does not say what it costs.
     """
@@ -189,7 +197,7 @@ def tell(source: str, share: Share | None) -> dict[str, Any] | None:
     }
 
 
-def foresee(
+def estimate(
     source: str,
     provider: Provider,
     *,
@@ -197,7 +205,7 @@ def foresee(
     sweep_every: float,
     conversations: int | None,
     sets: Mapping[str, int],
-) -> Demand | None:
+) -> RequestPlan | None:
     """Reckon what a source asks for; None where its provider does not say what walks cost.
 
     `sets` is how many conversations each id set has, as far as known; one that is not counts as
@@ -213,23 +221,23 @@ def foresee(
             poll += pages
         else:
             sweep += SET_PAGES
-    return Demand(source, provider.budget, poll_every, sweep_every, conversations, poll, sweep)
+    return RequestPlan(source, provider.budget, poll_every, sweep_every, conversations, poll, sweep)
 
 
-def shares(demands: Iterable[Demand]) -> tuple[Share, ...]:
+def shared_budgets(demands: Iterable[RequestPlan]) -> tuple[SharedBudget, ...]:
     """Put together the sources that share a budget, the narrowest of their limits counting."""
-    by_key: dict[str, list[Demand]] = {}
+    by_key: dict[str, list[RequestPlan]] = {}
     for demand in demands:
         by_key.setdefault(demand.budget.key, []).append(demand)
     return tuple(
-        Share(
+        SharedBudget(
             min((one.budget for one in sharing), key=lambda b: b.requests / b.per), tuple(sharing)
         )
         for sharing in by_key.values()
     )
 
 
-def advise_on_time(demand: Demand, seconds: float) -> Advice | None:
+def advise_on_time(demand: RequestPlan, seconds: float) -> Advice | None:
     """Say when answers that take so many seconds each are too slow for the intervals: a source has
     one request under way at once. None where they are quick enough.
     """
@@ -247,7 +255,7 @@ def advise_on_time(demand: Demand, seconds: float) -> Advice | None:
     return Advice(demand.source, "poll_every", reason, None)
 
 
-def _first_that(demand: Demand, key: str, fits: Callable[[Demand], bool]) -> float | None:
+def _first_that(demand: RequestPlan, key: str, fits: Callable[[RequestPlan], bool]) -> float | None:
     """Give the shortest of the usual intervals, longer than the present one, that fits."""
     for step in STEPS:
         if step <= (demand.poll_every if key == "poll_every" else demand.sweep_every):

@@ -10,14 +10,14 @@ from typing import Any
 
 from watcher.metrics import Metrics
 
-__all__ = ["Complaints"]
+__all__ = ["Warnings"]
 
 LINES = 3
 MOST = 1_000
 """Different complaints that are remembered; what comes on top is not logged."""
 
 
-class Complaints:
+class Warnings:
     """What one source's rows and rules were reproached with so far."""
 
     def __init__(self, metrics: Metrics, log: Any) -> None:

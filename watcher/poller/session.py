@@ -1,4 +1,4 @@
-"""One source's desk: fetches a page, has it decided, commits it, and remembers.
+"""One source's session: fetches a page, has it decided, commits it, and remembers.
 
 Law: the only code that calls a provider's `request` and `parse` with real answers. It decides
 nothing itself; `watcher.pipeline` does.
@@ -17,15 +17,15 @@ import structlog
 from watcher import mapping as fields
 from watcher.errors import Conflict, SourceChanged, SourceError
 from watcher.model import Observation
-from watcher.pipeline import Decision, Look, Watch, admit, announce_source, decide
-from watcher.poller.complaints import Complaints
+from watcher.pipeline import Decision, Sighting, SourcePolicy, admit, announce_source, decide
 from watcher.poller.plan import SourcePlan
-from watcher.poller.recent import Recent
+from watcher.poller.row_cache import RowCache
+from watcher.poller.warnings import Warnings
 from watcher.providers import Motion, Page, Position, Response
 from watcher.records import Commit, SourceState
 from watcher.runtime import Runtime
 
-__all__ = ["Desk", "Seen"]
+__all__ = ["Seen", "SourceSession"]
 
 SKEW_FROM = timedelta(seconds=5)
 """A `Date` header has whole seconds and travels; a smaller difference is no other clock."""
@@ -45,7 +45,7 @@ class Seen:
     response: Response
 
 
-class Desk:
+class SourceSession:
     """What poll, sweep and verification of one source share."""
 
     def __init__(self, plan: SourcePlan, runtime: Runtime) -> None:
@@ -53,24 +53,24 @@ class Desk:
         self.store = runtime.store
         self.clock = runtime.clock
         self.metrics = runtime.metrics
-        self.recent = Recent()
-        self.vouched: set[str] = set()
+        self.rows = RowCache()
+        self.found_by_lookup: set[str] = set()
         self.doubted: frozenset[str] = frozenset()
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
         self.present = 0
-        self.passed = self._saved = self.clock()
+        self.last_full_look = self._saved = self.clock()
         self.log = structlog.get_logger().bind(source=plan.name)
         self._rules = runtime.rules
         self._publish = runtime.publish
         self.skew: timedelta | None = None
         self._skew = timedelta(0)
-        self.complaints = Complaints(self.metrics, self.log)
+        self.warnings = Warnings(self.metrics, self.log)
         self.opened = anyio.Event()
 
     @property
-    def watch(self) -> Watch:
+    def policy(self) -> SourcePolicy:
         """What the pure decisions need to know of this source now."""
-        return Watch(
+        return SourcePolicy(
             source=self.plan.name,
             provider=self.plan.provider_name,
             account=self.plan.provider.account,
@@ -100,9 +100,9 @@ class Desk:
                 forget_fields = fields.differing(stored.mapping, self.plan.mapping)
                 state = dataclasses.replace(stored, mapping=fingerprint)
                 await self.commit(Commit(name, state, forget_fields=forget_fields))
-        provider.taught(self.state.learned)
+        provider.set_capabilities(self.state.learned)
         if self.state.polled is not None:  # what is new now may have come while nobody watched
-            self.passed = min(self.passed, self.state.polled)
+            self.last_full_look = min(self.last_full_look, self.state.polled)
         self.present = len(await self.store.present_ids(name))
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
@@ -148,12 +148,14 @@ class Desk:
             ) from error
         counted.labels(self.plan.name, "ok").inc()
         self._note_answer(page, response)
-        if page.learned and any(self.state.learned.get(k) != v for k, v in page.learned.items()):
-            learned = {**self.state.learned, **page.learned}
+        if page.capabilities and any(
+            self.state.learned.get(k) != v for k, v in page.capabilities.items()
+        ):
+            learned = {**self.state.learned, **page.capabilities}
             await self.commit(
                 Commit(self.plan.name, dataclasses.replace(self.state, learned=learned))
             )
-            provider.taught(learned)
+            provider.set_capabilities(learned)
         return Seen(page, response)
 
     def _note_answer(self, page: Page, response: Response) -> None:
@@ -167,7 +169,7 @@ class Desk:
         if page.unusable:
             self.metrics.unusable.labels(name).inc(page.unusable)
         for complaint in page.complaints:
-            self.complaints.row(complaint)
+            self.warnings.row(complaint)
 
     def _mapped(self, page: Page) -> Page:
         if self.plan.mapping is None:
@@ -177,7 +179,7 @@ class Desk:
             mapped, problems = fields.apply(self.plan.mapping, row)
             rows.append(mapped)
             for problem in problems:
-                self.complaints.row(problem)
+                self.warnings.row(problem)
         return dataclasses.replace(page, rows=tuple(rows))
 
     async def absorb(
@@ -203,27 +205,27 @@ class Desk:
             if value is not None and path not in row.absent
         )
         self.doubted -= shown
-        fresh = self.recent.fresh(latest.values(), response.sent)
+        fresh = self.rows.fresh(latest.values(), response.sent)
         if not fresh:
             return Decision(None)
         ids = [row.id for row in fresh]
         for attempt in range(1, CONFLICTS + 1):
             known = await self.store.known(self.plan.name, ids)
-            look = Look(
+            sighting = Sighting(
                 sent=response.sent,
                 received=response.received,
                 before={
                     **{key: snapshot.observed for key, snapshot in known.items()},
-                    **self.recent.seen(ids),
+                    **self.rows.seen(ids),
                 },
-                previous=self.passed,
+                previous=self.last_full_look,
                 admit=admit,
                 silent=silent,
                 trusted=trusted | shown,
                 doubted=self.doubted,
                 decided=self.clock(),
             )
-            decision = decide(self.watch, self.state, known, fresh, look)
+            decision = decide(self.policy, self.state, known, fresh, sighting)
             if decision.commit is None:
                 break
             state = dataclasses.replace(self.state, **cursor) if cursor else None
@@ -234,8 +236,8 @@ class Desk:
                 if attempt == CONFLICTS:
                     raise
         self.doubted |= decision.vanished
-        self.recent.keep((row for row in fresh if row.id in decision.agreed), response.sent)
-        self.complaints.rules(decision.failed)
+        self.rows.keep((row for row in fresh if row.id in decision.agreed), response.sent)
+        self.warnings.rules(decision.failed)
         return decision
 
     async def commit(self, commit: Commit) -> None:
@@ -245,7 +247,7 @@ class Desk:
             self.state = commit.state
             self._saved = self.clock()
         if commit.forget:
-            self.recent.forget()
+            self.rows.forget()
             self.present = 0
         known = sum(s.present and s.revision == 1 for s in commit.snapshots)
         gone = sum(not s.present for s in commit.snapshots)
@@ -254,9 +256,9 @@ class Desk:
         )
         self.present += known + returned - gone
         if commit.forget_fields:
-            self.recent.forget()
+            self.rows.forget()
         if gone:
-            self.recent.forget(s.conversation.id for s in commit.snapshots if not s.present)
+            self.rows.forget(s.conversation.id for s in commit.snapshots if not s.present)
         self.metrics.conversations.labels(self.plan.name).set(self.present)
         for item in recorded:
             self.metrics.events.labels(self.plan.name, item.event.type).inc()
@@ -283,7 +285,7 @@ class Desk:
     ) -> None:
         """Record the event `source.<kind>` together with these changes of the state."""
         commit, failed = announce_source(
-            self.watch,
+            self.policy,
             dataclasses.replace(self.state, **changes),
             kind,
             reason=reason,
@@ -293,6 +295,6 @@ class Desk:
             extra=extra,
         )
         await self.commit(commit)
-        self.complaints.rules(failed)
+        self.warnings.rules(failed)
         self.metrics.failing.labels(self.plan.name).set(self.state.failing is not None)
         self.metrics.held.labels(self.plan.name).set(self.state.hold is not None)

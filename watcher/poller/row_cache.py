@@ -11,7 +11,7 @@ from datetime import datetime
 
 from watcher.model import Observation
 
-__all__ = ["Recent", "fingerprint"]
+__all__ = ["RowCache", "fingerprint"]
 
 
 def fingerprint(row: Observation) -> int:
@@ -20,7 +20,7 @@ def fingerprint(row: Observation) -> int:
     return hash((row.message_id, repr(shown)))
 
 
-class Recent:
+class RowCache:
     """Fingerprint and time of the last observation by conversation id."""
 
     def __init__(self) -> None:

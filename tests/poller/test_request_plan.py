@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.poller.demand import Demand, Share, advise_on_time, foresee, shares
+from watcher.poller.request_plan import (
+    RequestPlan,
+    SharedBudget,
+    advise_on_time,
+    estimate,
+    shared_budgets,
+)
 from watcher.providers import Budget
 from watcher.providers.chatwoot import Chatwoot, ChatwootSettings
 from watcher.providers.leadconnector import HighLevel, HighLevelSettings
@@ -18,7 +24,7 @@ BUDGET = Budget("key", 100, 10.0, daily=200_000)
 
 demands = st.lists(
     st.builds(
-        Demand,
+        RequestPlan,
         source=st.sampled_from("abcdef"),
         budget=st.sampled_from([BUDGET, dataclasses.replace(BUDGET, daily=None)]),
         poll_every=st.floats(1, 600),
@@ -33,7 +39,7 @@ demands = st.lists(
 )
 
 
-def changed(demand: Demand, key: str, seconds: float) -> Demand:
+def changed(demand: RequestPlan, key: str, seconds: float) -> RequestPlan:
     if key == "sweep_every":
         return dataclasses.replace(demand, sweep_every=seconds)
     sweep_every = max(seconds, demand.sweep_every)
@@ -41,8 +47,10 @@ def changed(demand: Demand, key: str, seconds: float) -> Demand:
 
 
 @given(demands)
-def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(asked: list[Demand]) -> None:
-    (share,) = shares(asked)
+def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(
+    asked: list[RequestPlan],
+) -> None:
+    (share,) = shared_budgets(asked)
     advice = share.advise()
     assert (advice is None) == (share.fits() and share.fits(polls_alone=True))
     if advice is None or advice.seconds is None:
@@ -52,12 +60,12 @@ def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(asked: list[
         changed(one, advice.key, advice.seconds) if one.source == advice.source else one
         for one in share.demands
     ]
-    then = Share(share.budget, tuple(slower)).advise()
+    then = SharedBudget(share.budget, tuple(slower)).advise()
     assert then is None or (advice.key, then.key) == ("poll_every", "sweep_every")
 
 
 @given(demands, st.floats(0, 60))
-def test_answers_that_are_too_slow_are_advised_on(asked: list[Demand], seconds: float) -> None:
+def test_answers_that_are_too_slow_are_advised_on(asked: list[RequestPlan], seconds: float) -> None:
     for demand in asked:
         advice = advise_on_time(demand, seconds)
         assert (advice is None) == (demand.hourly * seconds <= 3240 * (1 + 1e-9))
@@ -66,18 +74,18 @@ def test_answers_that_are_too_slow_are_advised_on(asked: list[Demand], seconds: 
 
 
 def test_the_day_counts_where_it_is_narrower_than_the_seconds() -> None:
-    (share,) = shares([Demand("a", BUDGET, 30, 900, 10, 1, 1)])
+    (share,) = shared_budgets([RequestPlan("a", BUDGET, 30, 900, 10, 1, 1)])
     assert share.allowed == pytest.approx(200_000 / 24)
 
 
 def test_sources_share_what_their_provider_has_them_share() -> None:
-    def leadping(name: str, organization: str) -> Demand | None:
+    def leadping(name: str, organization: str) -> RequestPlan | None:
         settings = LeadpingSettings(token=f"token-{name}", organization=organization)
-        return foresee(
+        return estimate(
             name, Leadping(settings), poll_every=30, sweep_every=900, conversations=5, sets={}
         )
 
-    found = shares(
+    found = shared_budgets(
         one
         for one in (leadping("a", "acme"), leadping("b", "acme"), leadping("c", ""))
         if one is not None
@@ -108,4 +116,4 @@ def test_a_provider_that_does_not_say_what_it_costs_has_no_plan() -> None:
         cost = None  # type: ignore[assignment]
 
     silent = Silent(LeadpingSettings(token="t"))
-    assert foresee("a", silent, poll_every=30, sweep_every=900, conversations=5, sets={}) is None
+    assert estimate("a", silent, poll_every=30, sweep_every=900, conversations=5, sets={}) is None

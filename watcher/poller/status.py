@@ -10,59 +10,59 @@ from datetime import datetime
 from typing import Any
 
 from watcher.model import rfc3339
-from watcher.poller.demand import Demand, foresee
-from watcher.poller.desk import Desk
+from watcher.poller.request_plan import RequestPlan, estimate
+from watcher.poller.session import SourceSession
 from watcher.poller.sweep import SweepWalk
 from watcher.records import Hold, Trouble
 
-__all__ = ["demand", "describe", "is_stale", "lag"]
+__all__ = ["describe", "is_stale", "lag", "request_plan"]
 
 
 def describe(
-    desk: Desk, sweep: SweepWalk | None, *, attempted: bool, looked: datetime | None
+    session: SourceSession, sweep: SweepWalk | None, *, attempted: bool, looked: datetime | None
 ) -> dict[str, Any]:
     """Describe a source as plain JSON; `looked` is when a poll or sweep went through last in this
     run, None if none has.
     """
-    state = desk.state
+    state = session.state
     return {
-        "source": desk.plan.name,
-        "provider": desk.plan.provider_name,
-        "conversations": desk.present,
+        "source": session.plan.name,
+        "provider": session.plan.provider_name,
+        "conversations": session.present,
         "baselined": rfc3339(state.baselined) if state.baselined else None,
         "last_look": rfc3339(looked) if looked else None,
-        "lag": lag(desk, looked) if looked else None,
+        "lag": lag(session, looked) if looked else None,
         "sweeping": {"seen": len(sweep.seen), "of": sweep.total} if sweep else None,
         "failing": _trouble(state.failing),
         "hold": _hold(state.hold),
-        "poll_every": desk.plan.poll_every,
-        "stale": is_stale(desk, looked),
+        "poll_every": session.plan.poll_every,
+        "stale": is_stale(session, looked),
         "attempted": attempted,
     }
 
 
-def lag(desk: Desk, since: datetime) -> float:
+def lag(session: SourceSession, since: datetime) -> float:
     """Give the seconds that have passed since then, none where the clock was set back."""
-    return max(0.0, (desk.clock() - since).total_seconds())
+    return max(0.0, (session.clock() - since).total_seconds())
 
 
-def is_stale(desk: Desk, looked: datetime | None) -> bool:
+def is_stale(session: SourceSession, looked: datetime | None) -> bool:
     """Tell whether a source fails, or has had no good poll or sweep for three poll intervals (at
     least a minute), whatever the reason: the clock decides, not what the source's loop reports.
     """
-    if looked is None or desk.state.failing is not None:
+    if looked is None or session.state.failing is not None:
         return True
-    return lag(desk, looked) > max(60.0, 3 * desk.plan.poll_every)
+    return lag(session, looked) > max(60.0, 3 * session.plan.poll_every)
 
 
-def demand(desk: Desk, sets: Mapping[str, int]) -> Demand | None:
+def request_plan(session: SourceSession, sets: Mapping[str, int]) -> RequestPlan | None:
     """Reckon what a source asks of its provider; `sets` are the sizes of its id sets."""
-    return foresee(
-        desk.plan.name,
-        desk.plan.provider,
-        poll_every=desk.plan.poll_every,
-        sweep_every=desk.plan.sweep_every,
-        conversations=desk.present if desk.state.baselined else None,
+    return estimate(
+        session.plan.name,
+        session.plan.provider,
+        poll_every=session.plan.poll_every,
+        sweep_every=session.plan.sweep_every,
+        conversations=session.present if session.state.baselined else None,
         sets=sets,
     )
 
