@@ -15,9 +15,9 @@ import anyio
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from watcher.errors import WatcherError
+from watcher.http import retry_after
 from watcher.model import Result
 from watcher.notify import Notice, Post
-from watcher.providers.answers import retry_after
 from watcher.records import HttpReply
 
 __all__ = ["WebhookNotifier", "read_answer"]

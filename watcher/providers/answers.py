@@ -7,23 +7,20 @@ body becomes JSON: of bounded depth and size, without what could not be written 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 from typing import Any
 
 from pydantic_core import from_json
 
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
+from watcher.http import retry_after
 from watcher.providers import Quota, Response
 
 __all__ = [
     "MOST_ROWS",
     "check_size",
-    "http_date",
     "json_body",
     "judge",
-    "retry_after",
     "said",
     "used_up",
 ]
@@ -53,31 +50,6 @@ _HALF = re.compile(
 """Half a surrogate pair, in a text without escaped backslashes. It begins with plain letters, which
 are looked for several times as fast as alternatives are.
 """
-
-
-def http_date(value: str) -> datetime | None:
-    """Read a date as headers write it; None for what is none, or lies outside of 1970 to 2199."""
-    try:
-        at = parsedate_to_datetime(value)
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (IndexError, OverflowError, TypeError, ValueError):
-        return None  # `email.utils` is not strict about what it raises
-    return at if 1970 <= at.year < 2200 else None
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Read `Retry-After` (RFC 9110 10.2.3: seconds or a date) as seconds from `now`."""
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        at = http_date(value)
-        if at is None:
-            return None
-        seconds = (at - now).total_seconds()
-    return max(0.0, seconds) if seconds < float("inf") else None
 
 
 def _wish(response: Response) -> float | None:

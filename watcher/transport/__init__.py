@@ -26,8 +26,8 @@ from watcher.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from watcher.http import http_date
 from watcher.providers import Budget, Quota, Request, Response
-from watcher.providers.answers import http_date
 from watcher.records import HttpReply
 from watcher.transport.body import read_whole
 from watcher.transport.budget import Budgets
