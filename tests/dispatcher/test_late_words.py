@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from tests.support.samples import AT, MARIA
-from watcher.dispatcher.wording import Words
+from watcher.dispatcher.render import Renderer
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, rfc3339, to_plain
 from watcher.rules import Rule
@@ -28,7 +28,7 @@ def text(
     event = Event("e1", kind, "s", "c1", AT, data)
     due = AT + (HOUR if timer else timedelta(0))
     owed = Delivery("d1", event, "team", "waits", due, AT, timer="waits" if timer else None)
-    words = Words(lambda: (WAITS,), Metrics(), structlog.get_logger(), text=True)
+    words = Renderer(lambda: (WAITS,), Metrics(), structlog.get_logger(), text=True)
     return words.notice([owed], AT + sent).body
 
 

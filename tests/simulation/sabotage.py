@@ -185,8 +185,8 @@ def recorded_before_sent() -> list[Patch]:
     """A delivery is written down as done, then it is sent."""
 
     async def attempt(self: Any, message: Any) -> bool:
-        notice = self._words.notice(message, self._runtime.clock())
-        await self._settling.settle(message, notice.event.id, Result("ok"))
+        notice = self._renderer.notice(message, self._runtime.clock())
+        await self._outcomes.settle(message, notice.event.id, Result("ok"))
         await self.plan.notifier.send(notice)
         return True
 

@@ -16,7 +16,7 @@ from watcher.cli.reach import ask_daemon, load, owning, reading
 from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.clock import wall_clock
 from watcher.config import Config
-from watcher.dispatcher.silencing import acknowledge
+from watcher.dispatcher.silences import acknowledge
 from watcher.records import EventQuery
 
 __all__ = ["register"]

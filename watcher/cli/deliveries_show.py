@@ -24,7 +24,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config, Receiver, Webhook
 from watcher.config.secrets import SecretText
 from watcher.config.validate import is_sensitive
-from watcher.dispatcher.wording import Words
+from watcher.dispatcher.render import Renderer
 from watcher.metrics import Metrics
 from watcher.model import Delivery, rfc3339
 from watcher.notify.webhook import CONTENT_TYPE
@@ -108,7 +108,7 @@ def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> dict[s
     """Give what goes out: a request, or a text."""
     webhook = isinstance(receiver, Webhook)
     log = structlog.get_logger()
-    words = Words(lambda: loaded.rules, Metrics(), log, not webhook, receiver.disclosure)
+    words = Renderer(lambda: loaded.rules, Metrics(), log, not webhook, receiver.visibility)
     notice = words.notice(message, wall_clock())
     if not isinstance(receiver, Webhook):
         return {"title": notice.title, "body": notice.body}

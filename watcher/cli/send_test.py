@@ -35,7 +35,7 @@ from watcher.model import (
     to_plain,
 )
 from watcher.notify import Notice
-from watcher.pipeline import disclose
+from watcher.redaction import redact
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -76,7 +76,7 @@ async def _send(loaded: Config, receiver: str) -> Result:
     configured = [one for one in loaded.receivers if one.name == receiver]
     async with Transport(wall_clock) as transport:
         (plan,) = plan_receivers(configured, transport, loaded.redactor.scrub)
-        event = disclose(whole, plan.disclosure)
+        event = redact(whole, plan.visibility)
         text = templates.render(None, None, event)
         try:
             return await plan.notifier.send(Notice(event, f"Test: {text.title}", text.body, now))

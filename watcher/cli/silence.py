@@ -20,7 +20,7 @@ from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
 from watcher.config.silences import explain_unknown_name, find_unknown_names
-from watcher.dispatcher.silencing import Silencing
+from watcher.dispatcher.silences import SilenceRegistry
 from watcher.model import rfc3339
 from watcher.store import Store
 
@@ -104,7 +104,7 @@ async def _add(loaded: Config, match: str, reason: str, ends: datetime) -> str:
     if answer is not None:
         return str(answer["silence"])
     async with owning(Path(loaded.store), "silence add") as store:
-        return await _silencing(store, loaded).add(match, reason, ends)
+        return await _registry(store, loaded).add(match, reason, ends)
 
 
 def list_(
@@ -133,7 +133,7 @@ def list_(
 
 async def _listing(loaded: Config) -> list[dict[str, Any]]:
     async with reading(Path(loaded.store)) as store:
-        return list(await _silencing(store, loaded).listing())
+        return list(await _registry(store, loaded).listing())
 
 
 def _row(silence: dict[str, Any]) -> tuple[str, ...]:
@@ -179,8 +179,8 @@ async def _expire(loaded: Config, silence: str) -> bool:
     if answer is not None:
         return bool(answer["expired"])
     async with owning(Path(loaded.store), "silence expire") as store:
-        return await _silencing(store, loaded).expire(silence)
+        return await _registry(store, loaded).expire(silence)
 
 
-def _silencing(store: Store, loaded: Config) -> Silencing:
-    return Silencing(store, lambda: loaded.silences, wall_clock)
+def _registry(store: Store, loaded: Config) -> SilenceRegistry:
+    return SilenceRegistry(store, lambda: loaded.silences, wall_clock)

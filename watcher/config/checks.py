@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from watcher.config.values import Address, parse_address, parse_duration, parse_limit, parse_size
-from watcher.pipeline.disclosure import RedactionError, check_redaction
+from watcher.redaction import RedactionError, check_redaction
 
 __all__ = [
     "AppriseUrl",

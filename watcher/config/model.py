@@ -15,8 +15,8 @@ from watcher.config.secrets import Redactor, SecretText
 from watcher.config.values import Address
 from watcher.errors import Problem
 from watcher.mapping import FieldMapping
-from watcher.pipeline import Disclosure
 from watcher.providers import Provider, ProviderSettings
+from watcher.redaction import Visibility
 from watcher.rules import Rule, Silence
 from watcher.transport.links import Link
 
@@ -71,7 +71,7 @@ class Webhook:
 
     Each of `secrets` signs; nothing is signed without any. `timeout` (for the whole exchange) and
     `connect_timeout` are in seconds. `relaxed` is `ordering: relaxed`. `link` says how it is
-    reached; its `connections` are `concurrency`. `disclosure` says what of an event goes out.
+    reached; its `connections` are `concurrency`. `visibility` says what of an event goes out.
     `limit` is how many requests in how long, None for any number.
     """
 
@@ -82,7 +82,7 @@ class Webhook:
     timeout: float
     connect_timeout: float
     link: Link
-    disclosure: Disclosure
+    visibility: Visibility
     retry: tuple[timedelta, ...]
     relaxed: bool
     limit: tuple[int, timedelta] | None = None
@@ -90,14 +90,14 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class AppriseReceiver:
-    """A receiver of texts. `limit` is how many messages in how long; `disclosure` is what of an
+    """A receiver of texts. `limit` is how many messages in how long; `visibility` is what of an
     event the texts may tell; `format` is what templates are written in that do not say.
     """
 
     name: str
     urls: tuple[SecretText, ...]
     limit: tuple[int, timedelta]
-    disclosure: Disclosure
+    visibility: Visibility
     retry: tuple[timedelta, ...]
     relaxed: bool
     format: Literal["text", "markdown", "html"] = "text"

@@ -16,7 +16,7 @@ from watcher.config.sources import check_name
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
 from watcher.config.validate import Work, found, is_sensitive, validate
 from watcher.config.wording import meant, short
-from watcher.pipeline import Disclosure
+from watcher.redaction import Visibility
 
 __all__ = ["build_receivers"]
 
@@ -113,7 +113,7 @@ def _webhook(name: str, form: WebhookForm, table: Entries, work: Work) -> Webhoo
         link=build_link(
             form, table, work, what=f"the receiver `{name}`", connections=form.concurrency
         ),
-        disclosure=Disclosure(thin=form.payload == "thin", redacted=tuple(form.redact)),
+        visibility=Visibility(thin=form.payload == "thin", redacted=tuple(form.redact)),
         retry=form.retry,
         relaxed=form.ordering == "relaxed",
         limit=form.limit,
@@ -147,7 +147,7 @@ def _apprise(name: str, form: AppriseForm, table: Entries, work: Work) -> Appris
         name=name,
         urls=tuple(map(work.texts.text, nodes)),
         limit=form.limit,
-        disclosure=Disclosure(redacted=tuple(form.redact)),
+        visibility=Visibility(redacted=tuple(form.redact)),
         retry=form.retry,
         relaxed=form.ordering == "relaxed",
         format=form.format,

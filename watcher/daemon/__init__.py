@@ -22,7 +22,7 @@ from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher, ReceiverPlan
-from watcher.dispatcher.silencing import Silencing, acknowledge
+from watcher.dispatcher.silences import SilenceRegistry, acknowledge
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
@@ -62,14 +62,14 @@ class Daemon:
         self.config = config
         self.store = store
         self.transport = transport
-        self.silencing = Silencing(store, lambda: self.config.silences, clock)
+        self.silence_registry = SilenceRegistry(store, lambda: self.config.silences, clock)
         self.metrics = Metrics()
         self.runtime = Runtime(
             store=store,
             clock=clock,
             metrics=self.metrics,
             rules=lambda: self.config.rules,
-            silences=self.silencing,
+            silences=self.silence_registry,
             publish=self._publish,
             confirm=self._confirm,
             wake=self._wake,
@@ -161,7 +161,7 @@ class Daemon:
         await self.store.unclaim()
         await self._clock_jumps.open()
         await self.retire_unconfigured()
-        await self.silencing.open()
+        await self.silence_registry.open()
         await self.network.open()
 
     async def run(self) -> None:
@@ -305,17 +305,17 @@ class Daemon:
         an invalid `match`.
         """
         try:
-            return await self.silencing.add(match, reason, ends)
+            return await self.silence_registry.add(match, reason, ends)
         except ExpressionError as failure:
             raise ValueError(failure.message) from None
 
     async def expire_silence(self, silence: str) -> bool:
         """End an added silence now; return False if no active silence has this id."""
-        return await self.silencing.expire(silence)
+        return await self.silence_registry.expire(silence)
 
     async def silences(self) -> Sequence[Mapping[str, Any]]:
         """Return every silence, configured or added, as plain JSON."""
-        return await self.silencing.listing()
+        return await self.silence_registry.listing()
 
     async def acknowledge(self, conversation: str, source: str | None) -> int:
         """Cancel pending `for` and `repeat` deliveries about a conversation; return how many. Raise

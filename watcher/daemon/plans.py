@@ -109,7 +109,7 @@ def _plan_webhook(
         notifier=notifier,
         policy=Policy(retry=receiver.retry, limit=receiver.limit, relaxed=receiver.relaxed),
         target=_target(receiver.url.read()),
-        disclosure=receiver.disclosure,
+        visibility=receiver.visibility,
         slots=receiver.link.connections,
         lease=timedelta(seconds=receiver.timeout) + WEBHOOK_SLACK,
     )
@@ -134,7 +134,7 @@ def _plan_apprise(receiver: AppriseReceiver) -> ReceiverPlan:
             once_more=True,
         ),
         target=_target(*(url.read() for url in receiver.urls)),
-        disclosure=receiver.disclosure,
+        visibility=receiver.visibility,
         slots=1,
         lease=APPRISE_LEASE,
     )

@@ -16,7 +16,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.plans import plan_receivers
 from watcher.dispatcher import Dispatcher, ReceiverPlan
-from watcher.dispatcher.silencing import acknowledge
+from watcher.dispatcher.silences import acknowledge
 from watcher.model import Event, Observation, Result, from_plain, to_plain
 from watcher.notify import Notice
 from watcher.pipeline import Sighting, SourcePolicy, decide, remove, route

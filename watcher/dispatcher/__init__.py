@@ -13,10 +13,10 @@ from typing import Any
 import anyio
 import structlog
 
-from watcher.dispatcher.claiming import Claiming
+from watcher.dispatcher.claims import Claimer
+from watcher.dispatcher.outcomes import OutcomeRecorder
 from watcher.dispatcher.plan import Message, ReceiverPlan
-from watcher.dispatcher.settling import Settling
-from watcher.dispatcher.wording import Words
+from watcher.dispatcher.render import Renderer
 from watcher.model import Result, rfc3339
 from watcher.records import DeliveryQuery, ReceiverState
 from watcher.runtime import Runtime
@@ -34,10 +34,10 @@ class Dispatcher:
         self.plan = plan
         self.log = structlog.get_logger().bind(receiver=plan.name)
         self._runtime = runtime
-        self._settling = Settling(plan, runtime, self.log)
-        self._claiming = Claiming(plan, runtime, self.log)
-        self._words = Words(
-            runtime.rules, runtime.metrics, self.log, plan.notifier.text, plan.disclosure
+        self._outcomes = OutcomeRecorder(plan, runtime, self.log)
+        self._claimer = Claimer(plan, runtime, self.log)
+        self._renderer = Renderer(
+            runtime.rules, runtime.metrics, self.log, plan.notifier.text, plan.visibility
         )
         self._wake = anyio.Event()
         self._busy = 0
@@ -47,7 +47,7 @@ class Dispatcher:
     @property
     def state(self) -> ReceiverState:
         """How the receiver stands."""
-        return self._settling.state
+        return self._outcomes.state
 
     def wake(self) -> None:
         """Something may be due."""
@@ -55,7 +55,7 @@ class Dispatcher:
 
     async def open(self) -> None:
         """Take up what is remembered of the receiver."""
-        await self._settling.open()
+        await self._outcomes.open()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -68,7 +68,7 @@ class Dispatcher:
                     self._busy += 1
                     tasks.start_soon(self._deliver, messages, name=f"send {self.plan.name}")
                 if not rounds:
-                    with anyio.move_on_after(await self._claiming.wait(self.state, self._busy)):
+                    with anyio.move_on_after(await self._claimer.wait(self.state, self._busy)):
                         await self._wake.wait()
 
     async def stop(self) -> None:
@@ -88,16 +88,16 @@ class Dispatcher:
 
     async def next_due(self) -> datetime | None:
         """Give when there may be something to deliver that cannot be delivered now."""
-        return await self._claiming.due(self.state, self._busy)
+        return await self._claimer.due(self.state, self._busy)
 
     async def turn_on(self) -> None:
         """Send again to a receiver that was turned off (410) or counts as failing."""
-        await self._settling.turn_on()
+        await self._outcomes.turn_on()
         self.wake()
 
     async def probe(self) -> None:
         """Try again now, if the receiver is paused."""
-        await self._settling.probe()
+        await self._outcomes.probe()
         self.wake()
 
     def status(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Dispatcher:
         }
 
     async def _rounds(self) -> list[list[Message]]:
-        return [] if self._stopping else await self._claiming.rounds(self.state, self._busy)
+        return [] if self._stopping else await self._claimer.rounds(self.state, self._busy)
 
     # -- one attempt --------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class Dispatcher:
                 if message and not await self._attempt(message):
                     break
             for message in messages:
-                await self._settling.put_back(message, self._runtime.clock())
+                await self._outcomes.put_back(message, self._runtime.clock())
         finally:
             self._busy -= 1
             self.wake()
@@ -138,13 +138,13 @@ class Dispatcher:
 
     async def _attempt(self, message: Message) -> bool:
         now = self._runtime.clock()
-        notice = self._words.notice(message, now)
+        notice = self._renderer.notice(message, now)
         try:
             result = await self.plan.notifier.send(notice)
         except Exception as error:  # a bug of one notifier stops nobody else
             self.log.exception("the notifier has a bug")
             result = Result("failed", f"internal error: {type(error).__name__}")
-        await self._settling.settle(message, notice.event.id, _timed(result, self._since(now)))
+        await self._outcomes.settle(message, notice.event.id, _timed(result, self._since(now)))
         return result.outcome in ("ok", "rejected")
 
     def _since(self, start: datetime) -> float:
@@ -166,7 +166,7 @@ class Dispatcher:
             if asked:
                 kept.append(delivery)
             else:
-                await self._settling.put_back([delivery], self._runtime.clock() + ASK_AGAIN)
+                await self._outcomes.put_back([delivery], self._runtime.clock() + ASK_AGAIN)
         return kept
 
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from watcher.model import Delivery
 from watcher.notify import Notifier
-from watcher.pipeline import EVERYTHING, Disclosure, Policy
+from watcher.pipeline import Policy
+from watcher.redaction import EVERYTHING, Visibility
 
 __all__ = ["Message", "ReceiverPlan"]
 
@@ -24,7 +25,7 @@ class ReceiverPlan:
 
     `target` fingerprints where it points, without showing it. `slots` is how many messages may be
     on the wire at once. `lease` is longer than any attempt can take; what waits before its attempt
-    has it renewed. `disclosure` is what of an event it may see.
+    has it renewed. `visibility` is what of an event it may see.
     """
 
     name: str
@@ -33,4 +34,4 @@ class ReceiverPlan:
     target: str
     slots: int = 8
     lease: timedelta = timedelta(minutes=5)
-    disclosure: Disclosure = EVERYTHING
+    visibility: Visibility = EVERYTHING

@@ -16,9 +16,16 @@ from watcher.pipeline.absence import (
 from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
 from watcher.pipeline.border import admit
 from watcher.pipeline.decide import Decision, Sighting, SourcePolicy, decide, remove
-from watcher.pipeline.disclosure import EVERYTHING, Disclosure, disclose
+from watcher.pipeline.deliveries import (
+    DIGEST,
+    Routed,
+    as_sent,
+    digest_event,
+    next_repeat,
+    rebatch,
+    route,
+)
 from watcher.pipeline.guards import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
-from watcher.pipeline.owing import DIGEST, Owing, digest_event, follow, outgoing, rebatch, route
 from watcher.pipeline.schema_drift import value_at
 from watcher.pipeline.settle import (
     FAILING_AFTER,
@@ -31,16 +38,14 @@ from watcher.pipeline.settle import (
 
 __all__ = [
     "DIGEST",
-    "EVERYTHING",
     "FAILING_AFTER",
     "Decision",
-    "Disclosure",
     "Drop",
     "Guards",
-    "Owing",
     "Policy",
     "Redirect",
     "Room",
+    "Routed",
     "Send",
     "Sighting",
     "SourcePolicy",
@@ -50,16 +55,15 @@ __all__ = [
     "announce_network",
     "announce_receiver",
     "announce_source",
+    "as_sent",
     "decide",
     "decide_hold",
     "digest_event",
-    "disclose",
-    "follow",
     "guard",
     "judge_absences",
     "judge_arrivals",
     "judge_receiver",
-    "outgoing",
+    "next_repeat",
     "rebatch",
     "remove",
     "room",

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from watcher.pipeline.announce import announce_source
 from watcher.pipeline.decide import SourcePolicy
-from watcher.pipeline.owing import Failed
+from watcher.pipeline.deliveries import Failed
 from watcher.records import Commit, Hold, SourceState
 
 __all__ = ["SweepVerdict", "decide_hold", "judge_absences", "judge_arrivals"]
@@ -125,7 +125,7 @@ def decide_hold(
     """Carry out what a person decided about `state.hold`: the sweep was right, or it was not.
 
     Accepted absences become suspects that the next complete sweep concludes; accepted arrivals are
-    reported by it as created, discarded ones join silently. The caller lets a sweep follow at once.
+    reported by it as created, discarded ones join silently. The caller starts another sweep at once.
     """
     hold = state.hold
     if hold is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from watcher.model import Event, derive_id, rfc3339
 from watcher.pipeline.decide import SourcePolicy
-from watcher.pipeline.owing import Failed, Owing, route
+from watcher.pipeline.deliveries import Failed, Routed, route
 from watcher.records import Commit, End, ReceiverState, SourceState
 from watcher.rules import Rule
 
@@ -46,18 +46,18 @@ def announce_source(
             **(extra or {}),
         },
     )
-    owing = route(policy.rules, event)
+    routed = route(policy.rules, event)
     ends = (End(policy.source, None, note="the source works again"),) if kind == "recovered" else ()
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
     commit = Commit(
         policy.source,
         counted,
         events=(event,),
-        deliveries=owing.deliveries,
+        deliveries=routed.deliveries,
         ends=ends,
-        verdicts={event.id: owing.verdicts},
+        verdicts={event.id: routed.verdicts},
     )
-    return commit, owing.failed
+    return commit, routed.failed
 
 
 def announce_receiver(
@@ -81,9 +81,9 @@ def announce_receiver(
         time=now,
         data={"receiver": state.name, **_why(reason, remedy, since), **(extra or {})},
     )
-    owing = route(rules, event)
+    routed = route(rules, event)
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
-    return counted, _commit(None, event, owing), owing.failed
+    return counted, _commit(None, event, routed), routed.failed
 
 
 def announce_network(
@@ -106,18 +106,18 @@ def announce_network(
         time=now,
         data=_why(reason, remedy, since),
     )
-    owing = route(rules, event)
+    routed = route(rules, event)
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
-    return _commit(counted, event, owing), owing.failed
+    return _commit(counted, event, routed), routed.failed
 
 
-def _commit(state: SourceState | None, event: Event, owing: Owing) -> Commit:
+def _commit(state: SourceState | None, event: Event, routed: Routed) -> Commit:
     return Commit(
         "",
         state,
         events=(event,),
-        deliveries=owing.deliveries,
-        verdicts={event.id: owing.verdicts},
+        deliveries=routed.deliveries,
+        verdicts={event.id: routed.verdicts},
     )
 
 

@@ -25,7 +25,7 @@ from watcher.model import (
     rfc3339,
     to_plain,
 )
-from watcher.pipeline.owing import Failed, route
+from watcher.pipeline.deliveries import Failed, route
 from watcher.pipeline.schema_drift import older, undated, vanished, without
 from watcher.records import Commit, End, RuleResult, SourceState
 
@@ -270,10 +270,10 @@ class _Builder:
             },
         )
         self._events.append(event)
-        owing = route(self.policy.rules, event)
-        self._deliveries.extend(owing.deliveries)
-        self._verdicts[event.id] = owing.verdicts
-        self.failed.extend(owing.failed)
+        routed = route(self.policy.rules, event)
+        self._deliveries.extend(routed.deliveries)
+        self._verdicts[event.id] = routed.verdicts
+        self.failed.extend(routed.failed)
 
     def _end(self, old: Conversation, new: Conversation) -> None:
         policy = self.policy

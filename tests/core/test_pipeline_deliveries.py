@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import T0
 from watcher.conditions import compile_condition
 from watcher.model import Delivery, Event
-from watcher.pipeline import DIGEST, digest_event, follow, outgoing, rebatch, route
+from watcher.pipeline import DIGEST, as_sent, digest_event, next_repeat, rebatch, route
 from watcher.rules import Digest, Repeat, Rule
 
 MINUTE = timedelta(minutes=1)
@@ -102,20 +102,20 @@ TWICE = rule(hold_for=15 * MINUTE, repeat=Repeat(30 * MINUTE, at_most=2))
 @given(st.integers(0, 10**6), st.integers(1, 2))
 def test_a_repeat_lies_on_the_grid_and_in_the_future(seconds: int, number: int) -> None:
     now = T0 + 15 * MINUTE + timedelta(seconds=seconds)
-    (after,) = follow(waiting(number), TWICE, now)
+    (after,) = next_repeat(waiting(number), TWICE, now)
     assert now < after.due <= now + 30 * MINUTE
     assert (after.due - T0 - 15 * MINUTE) % (30 * MINUTE) == timedelta(0)
     assert after.number == number + 1
 
 
 def test_what_is_settled_early_is_followed_no_earlier_than_one_interval() -> None:
-    (after,) = follow(waiting(), TWICE, T0)
+    (after,) = next_repeat(waiting(), TWICE, T0)
     assert after.due == T0 + 45 * MINUTE
 
 
 def test_repeats_differ_in_their_ids_and_end_with_at_most() -> None:
     now, ids, current = T0 + 15 * MINUTE, [], waiting()
-    while after := follow(current, TWICE, now):
+    while after := next_repeat(current, TWICE, now):
         (current,) = after
         ids.append(current.id)
         now = current.due
@@ -135,7 +135,7 @@ def test_repeats_differ_in_their_ids_and_end_with_at_most() -> None:
     ids=["rule gone", "no repeat", "immediate", "redirected", "enough"],
 )
 def test_nothing_follows(delivery: Delivery, by: Rule | None) -> None:
-    assert follow(delivery, by, T0) == ()
+    assert next_repeat(delivery, by, T0) == ()
 
 
 # What goes out
@@ -143,14 +143,14 @@ def test_nothing_follows(delivery: Delivery, by: Rule | None) -> None:
 
 @pytest.mark.parametrize(("kind", "number"), [("for", 1), ("repeat", 3)])
 def test_what_a_timer_sends_is_a_message_of_its_own(kind: str, number: int) -> None:
-    sent = outgoing(waiting(number, kind=kind))
+    sent = as_sent(waiting(number, kind=kind))
     assert sent.id == "d1"
     assert sent.data["delivery"] == {"rule": "Rule", "kind": kind, "event": "e1", "count": number}
     assert {**sent.data, "delivery": None} == {**DATA, "delivery": None}
 
 
 def test_an_immediate_delivery_is_the_event_itself() -> None:
-    assert outgoing(waiting(timer=None, kind="event")) is EVENT
+    assert as_sent(waiting(timer=None, kind="event")) is EVENT
 
 
 def test_a_digest_is_one_event_that_is_the_same_at_every_attempt() -> None:
@@ -165,9 +165,9 @@ def test_a_digest_is_one_event_that_is_the_same_at_every_attempt() -> None:
         )
         for number in range(3)
     ]
-    sent = digest_event(rows, outgoing)
+    sent = digest_event(rows, as_sent)
     assert (sent.id, sent.type, sent.subject) == ("m1", DIGEST, None)
     assert sent.data["delivery"] == {"rule": "Rule", "kind": "digest", "count": 3}
     assert [one["id"] for one in sent.data["events"]] == ["e0", "e1", "e2"]
-    again = digest_event([dataclasses.replace(row, attempt=2, due=T0) for row in rows], outgoing)
+    again = digest_event([dataclasses.replace(row, attempt=2, due=T0) for row in rows], as_sent)
     assert again.body() == sent.body()

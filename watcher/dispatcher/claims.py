@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.dispatcher.guarding import let_pass
+from watcher.dispatcher.guards import let_pass
 from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.model import Delivery
 from watcher.pipeline import room
 from watcher.records import ReceiverState
 from watcher.runtime import Runtime
 
-__all__ = ["LONGEST_WAIT", "Claiming"]
+__all__ = ["LONGEST_WAIT", "Claimer"]
 
 LONGEST_WAIT = 60.0
 """Seconds after which the outbox is looked at again, whatever was or was not heard of it."""
@@ -27,7 +27,7 @@ LONGEST_WAIT = 60.0
 TOGETHER_AT_MOST = 500
 
 
-class Claiming:
+class Claimer:
     """Chooses for one receiver."""
 
     def __init__(self, plan: ReceiverPlan, runtime: Runtime, log: Any) -> None:

@@ -19,10 +19,10 @@ from watcher.records import StoredSilence
 from watcher.rules import Silence
 from watcher.store import Store
 
-__all__ = ["Silencing", "acknowledge"]
+__all__ = ["SilenceRegistry", "acknowledge"]
 
 
-class Silencing:
+class SilenceRegistry:
     """Calling it gives all silences, configured ones first; `open` it before."""
 
     def __init__(

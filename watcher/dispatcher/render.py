@@ -13,11 +13,12 @@ from watcher import templates
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event
 from watcher.notify import Notice
-from watcher.pipeline import EVERYTHING, Disclosure, digest_event, disclose, outgoing
+from watcher.pipeline import as_sent, digest_event
+from watcher.redaction import EVERYTHING, Visibility, redact
 from watcher.rules import Rule
 from watcher.vocabulary import moment
 
-__all__ = ["Words"]
+__all__ = ["Renderer"]
 
 LATE = timedelta(minutes=10)
 """A text that goes out later than this says when it happened."""
@@ -27,7 +28,7 @@ LONG_WINDOW = timedelta(hours=1)
 apart than this: shorter pauses between sweeps are usual."""
 
 
-class Words:
+class Renderer:
     """Makes notices for one receiver, of what it may see of events; a template that fails is
     counted, and logged once.
     """
@@ -38,13 +39,13 @@ class Words:
         metrics: Metrics,
         log: Any,
         text: bool,
-        disclosure: Disclosure = EVERYTHING,
+        visibility: Visibility = EVERYTHING,
     ) -> None:
         self._rules = rules
         self._metrics = metrics
         self._log = log
         self._with_text = text
-        self._disclosure = disclosure
+        self._visibility = visibility
         self._complained: set[str] = set()
 
     def notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
@@ -65,7 +66,7 @@ class Words:
         return Notice(event, title, body, now, reached=reached)
 
     def _shown(self, delivery: Delivery) -> Event:
-        return disclose(outgoing(delivery), self._disclosure)
+        return redact(as_sent(delivery), self._visibility)
 
     def _digest(self, message: Sequence[Delivery]) -> tuple[str, str]:
         """Give the words of a rule's digest: its template over the events, or the default."""

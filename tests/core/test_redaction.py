@@ -13,11 +13,10 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.dispatcher.wording import Words
+from watcher.dispatcher.render import Renderer
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event
-from watcher.pipeline import EVERYTHING, Disclosure, disclose
-from watcher.pipeline.disclosure import RedactionError, check_redaction
+from watcher.redaction import EVERYTHING, RedactionError, Visibility, check_redaction, redact
 from watcher.rules import Rule
 from watcher.vocabulary import CHANGING, SAMPLES
 
@@ -63,7 +62,7 @@ def at(conversation: Any, path: str) -> Any:
 @given(st.sets(st.sampled_from(PATHS), min_size=1))
 def test_what_is_redacted_stands_nowhere_and_the_rest_is_untouched(paths: set[str]) -> None:
     before = copy.deepcopy(EVENT)
-    shown = disclose(EVENT, Disclosure(redacted=tuple(sorted(paths))))
+    shown = redact(EVENT, Visibility(redacted=tuple(sorted(paths))))
     assert before == EVENT, "the stored event is not touched"
     for path in paths:
         assert at(shown.data["conversation"], path) in (None, [], {}) or path == "contact"
@@ -83,11 +82,11 @@ def test_what_is_redacted_stands_nowhere_and_the_rest_is_untouched(paths: set[st
     assert (shown.id, shown.type, shown.subject, shown.time) == (
         EVENT.id, EVENT.type, EVENT.subject, EVENT.time
     )  # fmt: skip
-    assert shown.body() == disclose(EVENT, Disclosure(redacted=tuple(sorted(paths)))).body()
+    assert shown.body() == redact(EVENT, Visibility(redacted=tuple(sorted(paths)))).body()
 
 
 def test_whole_objects_that_are_never_null_stay_objects() -> None:
-    shown = disclose(EVENT, Disclosure(redacted=("attributes", "contact", "labels"))).data
+    shown = redact(EVENT, Visibility(redacted=("attributes", "contact", "labels"))).data
     assert shown["conversation"]["contact"] == dict.fromkeys(PERSON)
     assert shown["conversation"]["attributes"] == {}
     assert shown["conversation"]["labels"] == []
@@ -96,7 +95,7 @@ def test_whole_objects_that_are_never_null_stay_objects() -> None:
 
 def test_thin_is_ids_and_the_watchers_own_words() -> None:
     data = {**EVENT.data, "delivery": {"rule": "R", "kind": "for", "event": "e", "by": "maria@"}}
-    shown = disclose(dataclasses.replace(EVENT, data=data), Disclosure(thin=True)).to_plain()
+    shown = redact(dataclasses.replace(EVENT, data=data), Visibility(thin=True)).to_plain()
     assert shown == {
         "specversion": "1.0",
         "id": EVENT.id,
@@ -120,10 +119,10 @@ def test_the_events_of_a_digest_are_shown_the_same_way() -> None:
         {"source": "sales", "delivery": {"rule": "R", "kind": "digest", "count": 1},
          "events": [EVENT.to_plain()]},
     )  # fmt: skip
-    thin = disclose(digest, Disclosure(thin=True))
+    thin = redact(digest, Visibility(thin=True))
     assert thin.data["events"][0]["data"]["conversation"] == {"id": "conversation-1"}
     assert thin.data["delivery"]["count"] == 1
-    redacted = disclose(digest, Disclosure(redacted=("contact.email",)))
+    redacted = redact(digest, Visibility(redacted=("contact.email",)))
     assert redacted.data["events"][0]["data"]["conversation"]["contact"]["email"] is None
     assert "redacted" not in redacted.data
     for shown in (thin, redacted):
@@ -132,8 +131,8 @@ def test_the_events_of_a_digest_are_shown_the_same_way() -> None:
 
 def test_events_without_a_conversation_and_receivers_that_see_all_are_untouched() -> None:
     failing = SAMPLES[3]
-    assert disclose(failing, Disclosure(redacted=("contact",))).data == failing.data
-    assert disclose(EVENT, EVERYTHING) is EVENT
+    assert redact(failing, Visibility(redacted=("contact",))).data == failing.data
+    assert redact(EVENT, EVERYTHING) is EVENT
 
 
 @pytest.mark.parametrize(
@@ -168,12 +167,12 @@ def test_templates_see_what_the_receiver_may_see() -> None:
         title="From {{ conversation.contact.name or 'somebody' }}",
         body="{{ changes.contact.before.email or 'hidden' }} {{ conversation.last_message.text }}",
     )  # fmt: skip
-    words = Words(
+    words = Renderer(
         lambda: (rule,),
         Metrics(),
         structlog.get_logger(),
         True,
-        Disclosure(redacted=("contact.email", "contact.name")),
+        Visibility(redacted=("contact.email", "contact.name")),
     )
     notice = words.notice([Delivery("d", EVENT, "team", "R", NOW, NOW)], NOW)
     assert notice.title == "From somebody"

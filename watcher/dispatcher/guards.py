@@ -19,8 +19,8 @@ from watcher.pipeline import (
     Redirect,
     Send,
     Wait,
-    follow,
     guard,
+    next_repeat,
     rebatch,
     throttled_by,
 )
@@ -94,7 +94,7 @@ def _settlement(
             batch=rebatch(delivery.batch, verdict.until) if delivery.kind == "digest" else "",
             entry=dataclasses.replace(entry, kind="held"),
         )
-    then = follow(delivery, rules.get(delivery.rule), now)
+    then = next_repeat(delivery, rules.get(delivery.rule), now)
     if isinstance(verdict, Redirect):
         other = dataclasses.replace(
             delivery,

@@ -18,11 +18,11 @@ from watcher.records import RuleResult
 __all__ = [
     "DIGEST",
     "Failed",
-    "Owing",
+    "Routed",
+    "as_sent",
     "batch",
     "digest_event",
-    "follow",
-    "outgoing",
+    "next_repeat",
     "rebatch",
     "route",
 ]
@@ -35,7 +35,7 @@ Failed = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Owing:
+class Routed:
     """What routing one event comes to: deliveries, what failed, and what each rule said."""
 
     deliveries: tuple[Delivery, ...] = ()
@@ -43,7 +43,7 @@ class Owing:
     verdicts: tuple[RuleResult, ...] = ()
 
 
-def route(rules: tuple[routing.Rule, ...], event: Event) -> Owing:
+def route(rules: tuple[routing.Rule, ...], event: Event) -> Routed:
     """Make the deliveries that an event owes by the rules, due when the rules say."""
     routed = routing.route(event, rules)
     deliveries = [
@@ -64,7 +64,7 @@ def route(rules: tuple[routing.Rule, ...], event: Event) -> Owing:
         RuleResult(verdict.rule.name, verdict.matches, verdict.reason)
         for verdict in routed.verdicts
     )
-    return Owing(tuple(deliveries), tuple(routed.failed), verdicts)
+    return Routed(tuple(deliveries), tuple(routed.failed), verdicts)
 
 
 def _timer(event: Event, timer: routing.Timer) -> Delivery:
@@ -106,7 +106,9 @@ def rebatch(before: str, due: datetime) -> str:
     return f"{before.rpartition('|')[0]}|{rfc3339(due)}"
 
 
-def follow(delivery: Delivery, rule: routing.Rule | None, now: datetime) -> tuple[Delivery, ...]:
+def next_repeat(
+    delivery: Delivery, rule: routing.Rule | None, now: datetime
+) -> tuple[Delivery, ...]:
     """Give the repeat that follows once a message of a rule with `repeat` is settled.
 
     Its due time lies on the grid that began when the first message was due, so that a late one
@@ -137,7 +139,7 @@ def follow(delivery: Delivery, rule: routing.Rule | None, now: datetime) -> tupl
     )
 
 
-def outgoing(delivery: Delivery) -> Event:
+def as_sent(delivery: Delivery) -> Event:
     """Give the event as it goes out.
 
     What a rule with `for` or `repeat` sends is a message of its own: it has the delivery's id,

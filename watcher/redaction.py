@@ -14,7 +14,7 @@ from typing import Any
 from watcher.model import Event
 from watcher.vocabulary import EVENT_SHAPE, Shape, nearest
 
-__all__ = ["EVERYTHING", "Disclosure", "RedactionError", "check_redaction", "disclose"]
+__all__ = ["EVERYTHING", "RedactionError", "Visibility", "check_redaction", "redact"]
 
 _THIN = ("source", "provider", "test", "returned", "held")
 """Keys of `data` that say nothing about a person."""
@@ -36,7 +36,7 @@ class RedactionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Disclosure:
+class Visibility:
     """What a receiver may see. `thin`: ids only. `redacted` are paths below `conversation`, as
     `check_redaction` gives them.
     """
@@ -45,7 +45,7 @@ class Disclosure:
     redacted: tuple[str, ...] = ()
 
 
-EVERYTHING = Disclosure()
+EVERYTHING = Visibility()
 
 
 def check_redaction(path: str) -> str:
@@ -87,7 +87,7 @@ def _unknown(name: str, passed: list[str], members: Mapping[str, Shape] | None) 
     return RedactionError(f"is no field of {inside}", f"{meant}there is: {', '.join(known)}")
 
 
-def disclose(event: Event, what: Disclosure) -> Event:
+def redact(event: Event, what: Visibility) -> Event:
     """Give the event as a receiver may see it; a digest's events likewise."""
     if not what.thin and not what.redacted:
         return event

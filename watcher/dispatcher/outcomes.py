@@ -14,14 +14,14 @@ import anyio
 
 from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.model import Result, rfc3339
-from watcher.pipeline import announce_receiver, follow, judge_receiver, settle
+from watcher.pipeline import announce_receiver, judge_receiver, next_repeat, settle
 from watcher.records import Commit, HistoryEntry, ReceiverState, Settlement
 from watcher.runtime import Runtime
 
-__all__ = ["Settling"]
+__all__ = ["OutcomeRecorder"]
 
 
-class Settling:
+class OutcomeRecorder:
     """Keeps one receiver's state, in memory and in the store."""
 
     def __init__(self, plan: ReceiverPlan, runtime: Runtime, log: Any) -> None:
@@ -142,7 +142,7 @@ class Settling:
                     rule=delivery.rule,
                     message=sent if len(message) > 1 and done else "",
                     entry=entry,
-                    then=follow(delivery, rules.get(delivery.rule), now) if done else (),
+                    then=next_repeat(delivery, rules.get(delivery.rule), now) if done else (),
                 )
             )
         return outcomes
