@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.virtual_time import JumpLoop
 from watcher.errors import SourceUnavailable
 from watcher.providers import Budget, Quota
-from watcher.transport.budget import AGED, SAFETY, Budgets
+from watcher.transport.budget import AGED, Budgets
 
 Journal = list[tuple[float, str]]
 """When who was let through."""
@@ -81,7 +81,7 @@ def test_no_window_ever_sees_more_than_the_limit_and_everybody_gets_through(
     assert len(journal) == len(callers)
     times = [at for at, _ in journal]
     assert times == sorted(times)
-    allowed = max(1, math.floor(requests * SAFETY))
+    allowed = max(1, math.floor(requests * Budget.SAFETY))
     for index in range(len(times) - allowed):
         assert times[index + allowed] - times[index] >= per * (1 - 1e-9)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from watcher.poller.poll import SET_PAGES
 from watcher.providers import Budget, Priced, Provider
-from watcher.transport.budget import RESERVE, SAFETY
 
 __all__ = [
     "Advice",
@@ -145,12 +144,12 @@ class SharedBudget:
     @property
     def for_polls(self) -> float:
         """What of it polls may use: a little is left, because two clocks are never the same."""
-        return min(self._spread * SAFETY, self._daily)
+        return min(self._spread * Budget.SAFETY, self._daily)
 
     @property
     def for_all(self) -> float:
         """What of it polls and sweeps together may use: sweeps leave a part to the polls."""
-        return min(self._spread * SAFETY * (1 - RESERVE), self._daily)
+        return min(self._spread * Budget.SAFETY * (1 - Budget.RESERVE), self._daily)
 
     def fits(self, *, polls_alone: bool = False) -> bool:
         """Tell whether everything, or what polls ask for, fits the budget."""

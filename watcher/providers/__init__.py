@@ -188,6 +188,12 @@ class Budget:
     not contain a secret: derive them with `watcher.model.derive_id` where they depend on one.
     """
 
+    SAFETY: ClassVar[float] = 0.95
+    """Share of a limit that is used: the provider's window does not begin exactly when ours does."""
+
+    RESERVE: ClassVar[float] = 0.2
+    """Share of a limit, and of a quota that the provider reported, that sweeps leave to polls."""
+
     key: str
     requests: int
     per: float

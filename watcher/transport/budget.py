@@ -19,12 +19,6 @@ from watcher.providers import Budget, Quota
 
 __all__ = ["Admission", "Budgets"]
 
-SAFETY = 0.95
-"""Share of a published limit that is used: the server's window is not exactly ours."""
-
-RESERVE = 0.2
-"""Share of a limit, and of a told quota, that sweeps leave to polls."""
-
 AGED = 60.0
 """Seconds (at least one window) after which a sweep's request waits in line with the polls:
 polls alone may use up a budget, and sweeps are what the watcher's promises rest on."""
@@ -84,15 +78,15 @@ class _Gate:
             self.spent.popleft()
         if now >= self.resets:
             self.left = None
-        allowed = max(1, int(budget.requests * SAFETY))
+        allowed = max(1, int(budget.requests * Budget.SAFETY))
         first_class = ticket.urgent or _aged(ticket, budget, now)
         if not first_class:
-            allowed = max(1, allowed - max(1, int(allowed * RESERVE)))
+            allowed = max(1, allowed - max(1, int(allowed * Budget.RESERVE)))
         at = now
         if len(self.spent) >= allowed:
             at = self.spent[len(self.spent) - allowed] + budget.per
         if self.left is not None:
-            floor = 0 if first_class else int(budget.requests * RESERVE)
+            floor = 0 if first_class else int(budget.requests * Budget.RESERVE)
             if self.left <= floor:
                 at = max(at, self.resets)
         if not first_class:
