@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 
 __all__ = [
-    "EVENT_TYPES", "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
+    "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
     "Disposition", "Event", "Message", "Observation", "Reference", "Result", "Snapshot", "derive_id",
     "from_plain", "rfc3339", "to_plain",
 ]  # fmt: skip
@@ -167,26 +167,6 @@ class Snapshot:
     observed: datetime
     message_id: str | None = None
     present: bool = True
-
-
-CONVERSATION_EVENTS = tuple(
-    f"conversation.{name}"
-    for name in (
-        "created", "unread", "read", "message", "assigned", "reassigned", "unassigned",
-        "team_changed", "archived", "unarchived", "status_changed", "disposition_changed",
-        "labels_changed", "priority_changed", "contact_changed", "updated", "removed",
-    )
-)  # fmt: skip
-SOURCE_EVENTS = tuple(
-    f"source.{name}" for name in ("baselined", "failing", "recovered", "held", "released")
-)
-RECEIVER_EVENTS = ("receiver.failing", "receiver.recovered")
-NETWORK_EVENTS = ("watcher.network_failing", "watcher.network_recovered")
-
-EVENT_TYPES: tuple[str, ...] = (
-    *CONVERSATION_EVENTS, *SOURCE_EVENTS, *RECEIVER_EVENTS, *NETWORK_EVENTS,
-)  # fmt: skip
-"""Every event type of the contract, section 2."""
 
 
 def derive_id(*parts: Any) -> str:

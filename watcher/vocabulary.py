@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from watcher.catalogue.events import EVENTS
 from watcher.model import Conversation, Event
 
 __all__ = [
@@ -144,15 +145,6 @@ class Moment(NamedTuple):
     known: bool
 
 
-_OWN_TIME: Mapping[str, tuple[str, str | None]] = {
-    "conversation.created": ("created_at", None),
-    "conversation.message": ("last_message", "at"),
-    "conversation.unread": ("last_message", "at"),
-    "conversation.disposition_changed": ("disposition", "changed_at"),
-}
-"""Where a conversation says itself when what the event tells has happened."""
-
-
 def moment(event: Event) -> Moment:
     """Tell when an event's change happened.
 
@@ -171,15 +163,21 @@ def moment(event: Event) -> Moment:
 
 
 def _own_time(event: Event) -> datetime | None:
-    name, inner = _OWN_TIME.get(event.type, ("", None))
-    conversation = event.data.get("conversation")
-    value = conversation.get(name) if isinstance(conversation, Mapping) else None
-    if inner is not None:
-        holder = value if isinstance(value, Mapping) else {}
-        if event.type == "conversation.unread" and holder.get("direction") == "outbound":
-            return None  # what made it unread is not this message
-        value = holder.get(inner)
+    value = event.data.get("conversation")
+    # A conversation with a reply as its last message became unread by a person's hand.
+    if event.type == "conversation.unread" and _direction(value) == "outbound":
+        return None
+    kind = EVENTS.get(event.type)
+    if kind is None or not kind.happened_at:
+        return None
+    for name in kind.happened_at:
+        value = value.get(name) if isinstance(value, Mapping) else None
     return _time(value)
+
+
+def _direction(conversation: Any) -> Any:
+    message = conversation.get("last_message") if isinstance(conversation, Mapping) else None
+    return message.get("direction") if isinstance(message, Mapping) else None
 
 
 def _time(value: Any) -> datetime | None:

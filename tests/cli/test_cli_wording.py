@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.screen import plain
 from watcher.cli.send_test import sample
 from watcher.cli.wording import say_age, say_event, say_what
-from watcher.model import EVENT_TYPES, Event
+from watcher.model import Event
 
 NOW = datetime(2026, 11, 20, 10, 0, 5, 123000, tzinfo=UTC)
 SAMPLE = sample("sales", "highlevel", NOW, "mark")

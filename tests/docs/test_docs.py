@@ -29,6 +29,7 @@ from tests.docs.pages import (
 )
 from tests.support.plain_yaml import plain_yaml
 from watcher import __version__
+from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
 from watcher.cli import app
 from watcher.conditions import compile_condition
 from watcher.config import json_schema, load
@@ -52,11 +53,9 @@ from watcher.config.schema import (
     WebhookForm,
 )
 from watcher.metrics import Metrics
-from watcher.model import EVENT_TYPES
 from watcher.providers.chatwoot import ChatwootSettings
 from watcher.providers.leadconnector import HighLevelSettings, LeadwaySettings
 from watcher.providers.leadping import LeadpingSettings
-from watcher.rules import TIMED_TYPES
 from watcher.templates import compile_template
 
 FORMS = (

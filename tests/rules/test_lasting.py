@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.samples import AT, MARIA, rule
+from watcher.catalogue.events import TIMED_TYPES
 from watcher.model import Conversation, Disposition, Message, Reference
-from watcher.rules import TIMED_TYPES, Rule, ends
+from watcher.rules import Rule, ends
 
 
 def over(one: Rule, before: Conversation, after: Conversation | None) -> bool:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.samples import AT, CONDITIONS, MARIA, event, rule
+from watcher.catalogue.events import EVENT_TYPES
 from watcher.conditions import compile_condition, compile_expression, context
-from watcher.model import EVENT_TYPES
 from watcher.rules import (
     Collected,
     Digest,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.samples import CONDITIONS, MARIA, event, rule
-from watcher.model import EVENT_TYPES, Message
+from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
+from watcher.model import Message
 from watcher.rules import (
-    TIMED_TYPES,
     Match,
     Rule,
     Timer,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.samples import AT, MARIA, event
-from watcher.model import EVENT_TYPES, Contact, Event, Message, to_plain
+from watcher.catalogue.events import EVENT_TYPES
+from watcher.model import Contact, Event, Message, to_plain
 from watcher.templates import default_message, digest, late_note
 
 ANA, BEN = {"id": "u1", "name": "Ana"}, {"id": "u2", "name": "Ben"}

@@ -16,12 +16,12 @@ from typing import Annotated
 import anyio
 import typer
 
+from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.options import AsJson, ConfigPaths, Limit, choose, read_duration
 from watcher.cli.reach import load, reading
 from watcher.cli.screen import Careful, Screen
 from watcher.cli.wording import say_event
 from watcher.clock import wall_clock
-from watcher.model import EVENT_TYPES
 from watcher.records import EventQuery, Recorded
 
 __all__ = ["register"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from watcher.catalogue.events import EVENT_TYPES
 from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
 from watcher.config.rule_schema import CONDITION_PATTERN, RuleForm, SilenceForm, TemplateForm
 from watcher.config.schema import (
@@ -22,7 +23,6 @@ from watcher.config.schema import (
     SourceForm,
     StoreForm,
 )
-from watcher.model import EVENT_TYPES
 
 __all__ = ["json_schema"]
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from watcher.catalogue.events import EVENT_TYPES
 from watcher.config.checks import OneOrMore, reads
 from watcher.config.rule_schema import Zone
 from watcher.config.schema import Form
-from watcher.model import EVENT_TYPES
 
 __all__ = ["CaseForm", "ExpectForm", "FileForm", "StepForm"]
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from watcher.catalogue.events import ENDING_EVENTS
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.plans import plan_receivers
@@ -229,8 +230,8 @@ def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
     for event in events:
         plain = event.data.get("conversation")
         if plain is None:
-            if event.type == "source.recovered":
-                yield End(event.source, None, note="the source works again")
+            if note := ENDING_EVENTS.get(event.type):
+                yield End(event.source, None, note=note)
             continue
         changes = event.data.get("changes") or {}
         before = {**plain, **{name: one["before"] for name, one in changes.items()}}

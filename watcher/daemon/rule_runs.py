@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watcher.catalogue.events import EVENTS
 from watcher.config import Config
 from watcher.config.rule_tests import Expected, RuleTest, Step, whole
 from watcher.config.wording import listing
@@ -30,16 +31,6 @@ from watcher.model import (
 )
 
 __all__ = ["Line", "compare", "run"]
-
-IMPLIED: Mapping[str, Mapping[str, Any]] = {
-    "conversation.unread": {"unread": True},
-    "conversation.read": {"unread": False},
-    "conversation.archived": {"archived": True},
-    "conversation.unarchived": {"archived": False},
-    "conversation.unassigned": {"assignee": None},
-    "conversation.message": {"last_message": {"text": "Hello", "direction": "inbound"}},
-}
-"""What an event's type says of the conversation, where the step does not say it itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +99,7 @@ async def _take(replay: Replay, step: Step, config: Config) -> None:
 
 
 def _shown(step: Step, id_: str) -> dict[str, Any]:
-    shown = dict(IMPLIED.get(step.type or "", {}))
+    shown = dict(EVENTS[step.type].shown) if step.type is not None else {}
     shown |= {name: whole(name, value) for name, value in step.conversation.items()}
     message = shown.get("last_message")
     if message and not message.get("at"):

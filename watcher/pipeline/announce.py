@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from watcher.catalogue.events import ENDING_EVENTS
 from watcher.model import Event, derive_id, rfc3339
 from watcher.pipeline.decide import SourcePolicy
 from watcher.pipeline.deliveries import Failed, Routed, route
@@ -47,7 +48,8 @@ def announce_source(
         },
     )
     routed = route(policy.rules, event)
-    ends = (End(policy.source, None, note="the source works again"),) if kind == "recovered" else ()
+    over = ENDING_EVENTS.get(event.type)
+    ends = (End(policy.source, None, note=over),) if over else ()
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
     commit = Commit(
         policy.source,

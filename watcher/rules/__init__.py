@@ -19,7 +19,6 @@ from watcher.rules.routing import (
     route,
 )
 from watcher.rules.rule import (
-    TIMED_TYPES,
     Format,
     Objection,
     Rule,
@@ -31,7 +30,6 @@ from watcher.rules.silence import Silence, silenced
 from watcher.rules.wording import describe_rule, describe_silence
 
 __all__ = [
-    "TIMED_TYPES",
     "Collected",
     "Digest",
     "Format",

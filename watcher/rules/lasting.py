@@ -7,69 +7,15 @@ event that ends one state and begins the next starts its timer anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from watcher.catalogue.events import STATES
 from watcher.conditions import Context, EvaluationError, context
 from watcher.model import Conversation, Event, to_plain
 from watcher.rules.rule import Rule
 
 __all__ = ["ends"]
-
-Ended = Callable[[Conversation, Conversation], bool]
-
-
-def _assignee_differs(before: Conversation, after: Conversation) -> bool:
-    one = before.assignee.id if before.assignee is not None else None
-    other = after.assignee.id if after.assignee is not None else None
-    return one != other
-
-
-def _team_differs(before: Conversation, after: Conversation) -> bool:
-    one = before.team.id if before.team is not None else None
-    other = after.team.id if after.team is not None else None
-    return one != other
-
-
-def _answered(before: Conversation, after: Conversation) -> bool:
-    """An outbound message ends the wait for an answer; an internal note, or one of which the
-    provider does not tell the direction, does not. A last message that is gone does.
-    """
-    if before.last_message == after.last_message:
-        return False
-    return after.last_message is None or after.last_message.direction == "outbound"
-
-
-_ENDED: Mapping[str, tuple[Ended, str]] = {
-    "conversation.unread": (lambda a, b: a.unread and not b.unread, "it was read"),
-    "conversation.message": (_answered, "it was answered"),
-    "conversation.assigned": (_assignee_differs, "the assignee changed"),
-    "conversation.unassigned": (_assignee_differs, "the assignee changed"),
-    "conversation.team_changed": (_team_differs, "the team changed again"),
-    "conversation.archived": (lambda a, b: a.archived and not b.archived, "it was unarchived"),
-    "conversation.status_changed": (
-        lambda a, b: a.status != b.status,
-        "the status changed again",
-    ),
-    "conversation.disposition_changed": (
-        lambda a, b: a.disposition != b.disposition,
-        "the disposition changed again",
-    ),
-    "conversation.labels_changed": (
-        lambda a, b: a.labels != b.labels,
-        "the labels changed again",
-    ),
-    "conversation.priority_changed": (
-        lambda a, b: a.priority != b.priority,
-        "the priority changed again",
-    ),
-}
-
-_STANDS: Mapping[str, Callable[[Conversation], bool]] = {
-    "conversation.unread": lambda now: now.unread,
-    "conversation.archived": lambda now: now.archived,
-}
-"""States that a conversation itself shows, without the change that began them."""
 
 
 def ends(
@@ -106,13 +52,13 @@ def ends(
 
 
 def _state_ended(rule: Rule, before: Conversation, after: Conversation) -> str:
-    for kind, (ended, note) in _ENDED.items():
-        if kind not in rule.types:
+    for kind, state in STATES.items():
+        if kind not in rule.types or state.ended is None:
             continue
         # Taken over silently (a field that is newly mapped), an end has no change that shows it.
-        gone = rule.types == {kind} and kind in _STANDS and not _STANDS[kind](after)
-        if gone or ended(before, after):
-            return note
+        gone = rule.types == {kind} and state.holds is not None and not state.holds(after)
+        if gone or state.ended(before, after):
+            return state.note
     return ""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from watcher.catalogue.events import STATES
 from watcher.conditions import Context, EvaluationError, context
 from watcher.model import Event
 from watcher.rules.pace import Digest, digest_key
@@ -175,15 +176,11 @@ def _asked(rule: Rule, known: Context | None) -> Verdict:
 
 
 def _no_state(event: Event) -> str:
-    """Say why an event of a timed type begins no state that could last; empty where it does."""
-    if event.type != "conversation.message":
+    """Return why an event of a timed type begins no state that could last; empty where it does."""
+    state = STATES.get(event.type)
+    if state is None or state.not_begun is None:
         return ""
-    conversation = event.data.get("conversation") or {}
-    direction = (conversation.get("last_message") or {}).get("direction")
-    if direction == "inbound":
-        return ""
-    waits = "`for` and `repeat` wait while the last message is inbound"
-    return f"{waits}, this one is {direction or 'unknown'}"
+    return state.not_begun(event.data.get("conversation") or {})
 
 
 def _own(event: Event, verdict: Verdict) -> Verdict:

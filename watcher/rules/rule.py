@@ -12,31 +12,16 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
 
+from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
 from watcher.conditions import Condition
-from watcher.model import EVENT_TYPES
 from watcher.rules.hours import Hours
 from watcher.rules.pace import Digest, Repeat, Throttle
 from watcher.vocabulary import nearest
 
-__all__ = ["TIMED_TYPES", "Format", "Objection", "Rule", "check_lasting", "check_when", "covered"]
+__all__ = ["Format", "Objection", "Rule", "check_lasting", "check_when", "covered"]
 
 Format = Literal["text", "markdown", "html"]
 """What templates are written in."""
-
-TIMED_TYPES: tuple[str, ...] = (
-    "conversation.unread",
-    "conversation.message",
-    "conversation.assigned",
-    "conversation.unassigned",
-    "conversation.team_changed",
-    "conversation.archived",
-    "conversation.status_changed",
-    "conversation.disposition_changed",
-    "conversation.labels_changed",
-    "conversation.priority_changed",
-    "source.failing",
-)
-"""The types with a state that lasts, to which `for` and `repeat` apply (contract, section 3)."""
 
 
 @dataclass(frozen=True, slots=True)

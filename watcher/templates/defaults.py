@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from watcher.catalogue.events import EVENTS, EventType
 from watcher.model import Event
 from watcher.templates._words import bounded, day_and_time, line, part, person, spoken
 
@@ -24,15 +25,10 @@ def default_message(event: Event) -> tuple[str, str]:
     """Give title (one line) and body (plain text) for an event of any type."""
     data = event.data
     conversation = data.get("conversation")
+    title = _title(event)
     if isinstance(conversation, Mapping):
-        title = _title(event, conversation)
         lines = _about_conversation(event, conversation)
     else:
-        replaced = data.get("outcome") == "replaced"
-        titles = _REPLACED_TITLES if replaced else _OWN_TITLES
-        title = titles.get(event.type, "{source}: {type}").format(
-            source=event.source or "inbox-watcher", type=event.type
-        )
         lines = _about_ourselves(data)
     delivery = part(data, "delivery")
     if delivery.get("kind") in ("for", "repeat"):
@@ -42,70 +38,58 @@ def default_message(event: Event) -> tuple[str, str]:
     return line(title, LONGEST_TITLE), bounded("\n".join(lines), 2 * LONGEST_TEXT)
 
 
-# Conversations
+def _title(event: Event) -> str:
+    """Return what happened and to whom: the title of the event's type, or a closer one.
 
-
-def _title(event: Event, conversation: Plain) -> str:
-    """Say what happened, to whom, and from what to what."""
-    who = person(conversation)
+    Where the event's data says more than its type does, the words are chosen here.
+    """
+    conversation = part(event.data, "conversation")
+    source = event.source or "inbox-watcher"
+    who = person(conversation) if conversation else source
     changes = part(event.data, "changes")
     channel = conversation.get("channel")
     via = f"{who} ({channel})" if channel else who
-    kind = event.type.removeprefix("conversation.")
-    match kind:
-        case "created":
-            again = "Conversation is back" if event.data.get("returned") else "New conversation"
-            return f"{again}: {via}"
-        case "unread" | "message":
-            return _message_title(kind, conversation, via)
-        case "assigned":
-            return f"Assigned: {who}, to {_side(changes, 'assignee', 'after', conversation)}"
-        case "reassigned":
-            before = _side(changes, "assignee", "before", {})
-            after = _side(changes, "assignee", "after", conversation)
-            return f"Reassigned: {who}, from {before} to {after}"
-        case "unassigned":
-            return f"Unassigned: {who}, from {_side(changes, 'assignee', 'before', {})}"
-        case "labels_changed":
+    direction = part(conversation, "last_message").get("direction")
+    match event.type:
+        case "conversation.created" if event.data.get("returned"):
+            return f"Conversation is back: {via}"
+        case "conversation.unread" if direction == "inbound":
+            return f"New message from {via}"
+        case "conversation.message" if words := _MESSAGES.get(str(direction)):
+            return f"{words} {via}"
+        case "conversation.labels_changed":
             return f"Labels changed: {who}, {_labels(changes)}"
-        case "status_changed" | "disposition_changed" | "priority_changed" | "team_changed":
-            name = kind.removesuffix("_changed")
-            before = _side(changes, name, "before", {})
-            after = _side(changes, name, "after", conversation)
-            return f"{name.capitalize()} changed: {who}, from {before} to {after}"
-        case "updated":
-            names = ", ".join(name.replace("_", " ") for name in changes)
-            return f"Updated: {who} ({names})" if names else f"Updated: {who}"
-        case "removed":
-            return (
-                f"Removed: {who} ({_REMOVALS.get(str(event.data.get('reason')), 'reason unknown')})"
-            )
-    words = _PLAIN_TITLES.get(kind, kind.replace("_", " ").capitalize())
-    return f"{words}: {who}"
+        case "conversation.updated" if changes:
+            return f"Updated: {who} ({', '.join(name.replace('_', ' ') for name in changes)})"
+        case "conversation.removed":
+            reason = _REMOVALS.get(str(event.data.get("reason")), "reason unknown")
+            return f"Removed: {who} ({reason})"
+    kind = EVENTS.get(event.type, _UNKNOWN)
+    # A trouble can end without being solved: another one, or another account, took its place.
+    replaced = event.data.get("outcome") == "replaced"
+    title = kind.replaced if replaced and kind.replaced else kind.title
+    return title.format(
+        type=event.type,
+        source=source,
+        who=who,
+        via=via,
+        before=_side(changes, kind.sides_of, "before", {}),
+        after=_side(changes, kind.sides_of, "after", conversation),
+    )
 
 
-_PLAIN_TITLES = {
-    "read": "Read",
-    "archived": "Archived",
-    "unarchived": "Back from the archive",
-    "contact_changed": "Contact changed",
-}
+_UNKNOWN = EventType(name="", title="{type}: {who}")
+"""Stands in for the type of an event that another version of the program recorded."""
+
+_MESSAGES = {"inbound": "New message from", "outbound": "Reply to", "internal": "Note on"}
 _REMOVALS = {
     "deleted": "deleted at the provider",
     "access_lost": "no longer visible to us",
 }
 
 
-def _message_title(kind: str, conversation: Plain, via: str) -> str:
-    direction = part(conversation, "last_message").get("direction")
-    if kind == "unread":
-        return f"New message from {via}" if direction == "inbound" else f"Unread: {via}"
-    words = {"inbound": "New message from", "outbound": "Reply to", "internal": "Note on"}
-    return f"{words[direction]} {via}" if direction in words else f"New message: {via}"
-
-
 def _side(changes: Plain, name: str, side: str, conversation: Plain) -> str:
-    """Spell one side of a change; the conversation stands in where the event has no such change."""
+    """Format one side of a change; the conversation stands in where the event has no such change."""
     sides = part(changes, name) or {side: conversation.get(name)}
     value = sides.get(side)
     return "nobody" if value is None and name == "assignee" else spoken(value)
@@ -121,6 +105,9 @@ def _labels(changes: Plain) -> str:
 
 def _texts(value: Any) -> set[str]:
     return {spoken(one) for one in value} if isinstance(value, list | tuple) else set()
+
+
+# Conversations
 
 
 def _about_conversation(event: Event, conversation: Plain) -> list[str]:
@@ -158,24 +145,6 @@ def _arrow(name: str, before: Any, after: Any) -> str:
 
 
 # The watcher itself
-
-_OWN_TITLES = {
-    "source.baselined": "Source {source} is being watched",
-    "source.failing": "Source {source} is failing",
-    "source.recovered": "Source {source} works again",
-    "source.held": "Source {source}: implausible changes are held back",
-    "source.released": "Source {source}: what was held back is decided",
-    "receiver.failing": "Receiver {source} is failing",
-    "receiver.recovered": "Receiver {source} works again",
-    "watcher.network_failing": "The network is failing: no source can be reached",
-    "watcher.network_recovered": "The network works again",
-}
-
-_REPLACED_TITLES = {
-    "source.recovered": "Source {source}: its former trouble is over",
-    "receiver.recovered": "Receiver {source}: its former trouble is over",
-}
-"""For troubles that ended because there is something else in their place."""
 
 
 def _about_ourselves(data: Plain) -> list[str]:

@@ -1,0 +1,257 @@
+"""The table of event types: a row holds everything that follows from an event's type alone.
+
+Rules: one row per type, in the order of docs/events.md. How a change is detected is decided in
+`watcher.diff`, and what a title says of the event's data in `watcher.templates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from watcher.model import Conversation, Reference
+
+__all__ = [
+    "ENDING_EVENTS", "EVENTS", "EVENT_TYPES", "STATES", "TIMED_TYPES", "EventType", "State",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What an event begins and what lasts until its end is observed.
+
+    Rules with `for` and `repeat` wait on it. A state of a conversation has `ended`; a state of a
+    source is `ended_by` another event.
+    """
+
+    note: str
+    """Why a wait is over, as the history of a delivery shows it."""
+
+    ended: Callable[[Conversation, Conversation], bool] | None = None
+    """Whether the change from one conversation to the other ends the state."""
+
+    holds: Callable[[Conversation], bool] | None = None
+    """Whether a conversation is in the state; None where only the change that began it shows it."""
+
+    ended_by: str = ""
+    """The type of event that ends the state, where no conversation shows its end."""
+
+    not_begun: Callable[[Mapping[str, Any]], str] | None = None
+    """Why an event with this plain conversation does not begin the state; empty where it does.
+
+    None where every event of the type begins it.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType:
+    """One type of event."""
+
+    name: str
+    """The `type` of the CloudEvents object."""
+
+    title: str
+    """The title of the default message.
+
+    A conversation's may use `{who}`, `{via}` (with the channel), and `{before}` and `{after}` of
+    `sides_of`; the others may use `{source}`.
+    """
+
+    sides_of: str = ""
+    """The field whose value before and after the title shows."""
+
+    replaced: str = ""
+    """The title where the state ended because another one took its place."""
+
+    state: State | None = None
+    """The state that the event begins and that lasts, if there is one."""
+
+    happened_at: tuple[str, ...] = ()
+    """The path within the conversation of the time at which the change happened.
+
+    Empty where the conversation has no such time. See `watcher.vocabulary.moment`.
+    """
+
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    """What a step of a rule test shows of the conversation if it names this type and no more."""
+
+
+def _other(name: str) -> Callable[[Conversation, Conversation], bool]:
+    """Return the end of a state that lasts until the field `name` changes once more."""
+
+    def ended(before: Conversation, after: Conversation) -> bool:
+        return bool(_identity(getattr(before, name)) != _identity(getattr(after, name)))
+
+    return ended
+
+
+def _identity(value: Any) -> Any:
+    return value.id if isinstance(value, Reference) else value
+
+
+def _answered(before: Conversation, after: Conversation) -> bool:
+    if before.last_message == after.last_message:
+        return False
+    # A deleted message needs no answer. An internal note, or a message whose direction the
+    # provider does not show, may leave the customer waiting.
+    return after.last_message is None or after.last_message.direction == "outbound"
+
+
+def _needs_no_answer(conversation: Mapping[str, Any]) -> str:
+    direction = (conversation.get("last_message") or {}).get("direction")
+    if direction == "inbound":
+        return ""
+    waits = "`for` and `repeat` wait while the last message is inbound"
+    return f"{waits}, this one is {direction or 'unknown'}"
+
+
+EVENTS: Mapping[str, EventType] = {
+    one.name: one
+    for one in (
+        EventType(
+            name="conversation.created",
+            title="New conversation: {via}",
+            happened_at=("created_at",),
+        ),
+        EventType(
+            name="conversation.unread",
+            title="Unread: {via}",
+            state=State(
+                note="it was read",
+                ended=lambda before, after: before.unread and not after.unread,
+                holds=lambda now: now.unread,
+            ),
+            happened_at=("last_message", "at"),
+            shown={"unread": True},
+        ),
+        EventType(
+            name="conversation.read",
+            title="Read: {who}",
+            shown={"unread": False},
+        ),
+        EventType(
+            name="conversation.message",
+            title="New message: {via}",
+            state=State(
+                note="it was answered",
+                ended=_answered,
+                not_begun=_needs_no_answer,
+            ),
+            happened_at=("last_message", "at"),
+            shown={"last_message": {"text": "Hello", "direction": "inbound"}},
+        ),
+        EventType(
+            name="conversation.assigned",
+            title="Assigned: {who}, to {after}",
+            sides_of="assignee",
+            state=State(note="the assignee changed", ended=_other("assignee")),
+        ),
+        EventType(
+            name="conversation.reassigned",
+            title="Reassigned: {who}, from {before} to {after}",
+            sides_of="assignee",
+        ),
+        EventType(
+            name="conversation.unassigned",
+            title="Unassigned: {who}, from {before}",
+            sides_of="assignee",
+            state=State(note="the assignee changed", ended=_other("assignee")),
+            shown={"assignee": None},
+        ),
+        EventType(
+            name="conversation.team_changed",
+            title="Team changed: {who}, from {before} to {after}",
+            sides_of="team",
+            state=State(note="the team changed again", ended=_other("team")),
+        ),
+        EventType(
+            name="conversation.archived",
+            title="Archived: {who}",
+            state=State(
+                note="it was unarchived",
+                ended=lambda before, after: before.archived and not after.archived,
+                holds=lambda now: now.archived,
+            ),
+            shown={"archived": True},
+        ),
+        EventType(
+            name="conversation.unarchived",
+            title="Back from the archive: {who}",
+            shown={"archived": False},
+        ),
+        EventType(
+            name="conversation.status_changed",
+            title="Status changed: {who}, from {before} to {after}",
+            sides_of="status",
+            state=State(note="the status changed again", ended=_other("status")),
+        ),
+        EventType(
+            name="conversation.disposition_changed",
+            title="Disposition changed: {who}, from {before} to {after}",
+            sides_of="disposition",
+            state=State(note="the disposition changed again", ended=_other("disposition")),
+            happened_at=("disposition", "changed_at"),
+        ),
+        EventType(
+            name="conversation.labels_changed",
+            title="Labels changed: {who}",
+            state=State(note="the labels changed again", ended=_other("labels")),
+        ),
+        EventType(
+            name="conversation.priority_changed",
+            title="Priority changed: {who}, from {before} to {after}",
+            sides_of="priority",
+            state=State(note="the priority changed again", ended=_other("priority")),
+        ),
+        EventType(name="conversation.contact_changed", title="Contact changed: {who}"),
+        EventType(name="conversation.updated", title="Updated: {who}"),
+        EventType(name="conversation.removed", title="Removed: {who}"),
+        EventType(name="source.baselined", title="Source {source} is being watched"),
+        EventType(
+            name="source.failing",
+            title="Source {source} is failing",
+            state=State(note="the source works again", ended_by="source.recovered"),
+        ),
+        EventType(
+            name="source.recovered",
+            title="Source {source} works again",
+            replaced="Source {source}: its former trouble is over",
+        ),
+        EventType(
+            name="source.held",
+            title="Source {source}: implausible changes are held back",
+        ),
+        EventType(
+            name="source.released",
+            title="Source {source}: what was held back is decided",
+        ),
+        EventType(name="receiver.failing", title="Receiver {source} is failing"),
+        EventType(
+            name="receiver.recovered",
+            title="Receiver {source} works again",
+            replaced="Receiver {source}: its former trouble is over",
+        ),
+        EventType(
+            name="watcher.network_failing",
+            title="The network is failing: no source can be reached",
+        ),
+        EventType(name="watcher.network_recovered", title="The network works again"),
+    )
+}
+"""Every type of event, by name."""
+
+EVENT_TYPES: tuple[str, ...] = tuple(EVENTS)
+
+STATES: Mapping[str, State] = {
+    one.name: one.state for one in EVENTS.values() if one.state is not None
+}
+"""The states that last, by the type of the event that begins them."""
+
+TIMED_TYPES: tuple[str, ...] = tuple(STATES)
+"""The types to which `for` and `repeat` apply."""
+
+ENDING_EVENTS: Mapping[str, str] = {
+    state.ended_by: state.note for state in STATES.values() if state.ended_by
+}
+"""The events that end a state of their source, each with the note for the waits that are over."""
