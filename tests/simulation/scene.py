@@ -145,7 +145,7 @@ class Scene:
     def _baselined(self, name: str) -> bool:
         daemon = self._daemon
         poller = daemon.pollers.get(name) if daemon is not None else None
-        return poller is not None and poller.desk.state.baselined is not None
+        return poller is not None and poller.session.state.baselined is not None
 
     def _configure(self) -> str:
         """Give the configuration's text as it is now."""
