@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from watcher import daemon
 from watcher.daemon import watchdog
-from watcher.dispatcher import claiming
+from watcher.dispatcher import claims
 from watcher.store import _opening, _reader
 from watcher.store._writer import Writer, _Job
 
@@ -84,7 +84,7 @@ def quick(*, threads: bool) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (_opening, "open_writer", open_writer),
         (daemon, "MEASURE_EVERY", 3600.0),
-        (claiming, "LONGEST_WAIT", 300.0),
+        (claims, "LONGEST_WAIT", 300.0),
         (watchdog, "LOOK_EVERY", 3600.0),
     ]
     if not threads:
