@@ -7,7 +7,7 @@
 #
 # requirements.lock        what the image installs: the dependencies of the daemon
 # requirements-build.lock  what builds the project's wheel
-# requirements-test.lock   both, the extra `test`, and the linters that only .ci/run needs
+# requirements-test.lock   both, the extras `test` and `lint`, and the linter of the Dockerfile
 #
 # Each holds for CPython 3.11 and later on every platform (where they differ, by markers), with the
 # hashes of all files of a release, and names no index: whoever installs uses the one of their pip.
@@ -40,7 +40,7 @@ compile() { # <lock> <argument>...: an existing lock is also the list of what to
 
 # The largest first; the other two are parts of it, so what is tested is what is deployed.
 all=deploy/requirements-test.lock
-compile "$all" "$@" pyproject.toml --extra test "$work/build.in" "$work/linters.in"
+compile "$all" "$@" pyproject.toml --extra test --extra lint "$work/build.in" "$work/linters.in"
 for part in deploy/requirements.lock deploy/requirements-build.lock; do
     # Made anew: the constraint decides everything.
     rm -f "$part"

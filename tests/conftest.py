@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -24,6 +25,19 @@ if importlib.util.find_spec("sniffio") is None:
     # httpx looks for it at each request to an application in this process; that it is not there is
     # told at once like this, without a look into every folder of the path.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
+SCENARIOS = {"fuzz", "scenarios", "simulation"}
+SYSTEM = {"cli", "crashes", "demo", "deploy", "docs", "notify", "test_house.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder, so that `pytest -m quick` runs what needs no process and no daemon."""
+    tests = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(tests).parts[0]
+        kind = "scenario" if folder in SCENARIOS else "system" if folder in SYSTEM else "quick"
+        item.add_marker(kind)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
