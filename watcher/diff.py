@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from watcher.belief import Believed
+from watcher.merge import Known
 from watcher.model import Conversation, Message, Reference, to_plain
 
 __all__ = ["Change", "appearance", "diff"]
@@ -48,7 +48,7 @@ def appearance(new: Conversation, *, returned: bool) -> tuple[Change, ...]:
     return (created, Change("conversation.unread", {"unread": {"before": False, "after": True}}))
 
 
-def diff(old: Believed, new: Believed, *, unread_cap: int | None = None) -> tuple[Change, ...]:
+def diff(old: Known, new: Known, *, unread_cap: int | None = None) -> tuple[Change, ...]:
     """Tell what changed from `old` to `new`, as changes of the contract's types, in a fixed order.
 
     `unread_cap` is the number at which the provider's unread count stops counting.
@@ -108,7 +108,7 @@ def diff(old: Believed, new: Believed, *, unread_cap: int | None = None) -> tupl
     return tuple(changes)
 
 
-def _message_change(old: Believed, new: Believed) -> str:
+def _message_change(old: Known, new: Known) -> str:
     """Tell whether the last message is `new`, `edited` (the same one, or an older one that became
     the last again), or `same`.
     """
@@ -146,7 +146,7 @@ def _is_other_activity(old: Conversation, new: Conversation, a: Message, b: Mess
 
 
 def _unread_change(
-    old: Believed, new: Believed, cap: int | None
+    old: Known, new: Known, cap: int | None
 ) -> tuple[str, tuple[str, ...], str | None] | None:
     a, b = old.conversation, new.conversation
     count = ("unread_count",) if a.unread_count != b.unread_count else ()
@@ -168,7 +168,7 @@ def _unread_change(
     return None
 
 
-def _newer_message(old: Believed, new: Believed) -> bool:
+def _newer_message(old: Known, new: Known) -> bool:
     """Tell whether something later than the old last message is shown (for Leadping any event)."""
     a, b = old.conversation.last_message, new.conversation.last_message
     if b is None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import message, observations, row
-from watcher.belief import Believed, adopt, forget, merge
 from watcher.diff import Change, appearance, diff
+from watcher.merge import Known, drop_unmapped, merge, take_over_new_fields
 from watcher.model import Contact, Conversation, Disposition, Reference, to_plain
 
 one = observations(st.just("c1"))
@@ -61,7 +61,7 @@ def test_what_was_never_shown_before_is_taken_over_silently(first: Any, second: 
     old = merge(None, first)
     new = merge(old, second)
     shown = frozenset(first.fields)
-    told = diff(adopt(old, second, shown), new)
+    told = diff(take_over_new_fields(old, second, shown), new)
     names = {name for change in told for name in change.changes}
     heads = {path.partition(".")[0] for path in shown}
     assert names <= heads | {"last_message"}  # which is news where it is later than all known
@@ -72,17 +72,19 @@ def test_what_is_shown_by_nothing_any_more_is_forgotten_and_the_rest_stands(
     first: Any, second: Any
 ) -> None:
     known, shown = merge(None, first), frozenset(first.fields)
-    assert forget(known, shown) == known
+    assert drop_unmapped(known, shown) == known
     kept = shown - second.fields.keys()
     rest = dataclasses.replace(first, fields={path: first.fields[path] for path in kept})
-    assert forget(known, kept).conversation == merge(None, rest).conversation
+    assert drop_unmapped(known, kept).conversation == merge(None, rest).conversation
 
 
 def test_the_first_message_after_a_line_of_the_systems_is_news_and_an_older_one_is_not() -> None:
     empty = merge(None, row("c1", last_activity_at=message("", at=5).at))
     for at, told in ((4, []), (5, []), (6, ["conversation.message"])):
         shown = row("c1", last_message=message("hi", at=at))
-        changes = diff(adopt(empty, shown, frozenset({"last_activity_at"})), merge(empty, shown))
+        changes = diff(
+            take_over_new_fields(empty, shown, frozenset({"last_activity_at"})), merge(empty, shown)
+        )
         assert [change.type for change in changes] == told
 
 
@@ -211,6 +213,6 @@ def test_a_new_conversation_that_is_unread_tells_both() -> None:
 
 
 def test_parts_of_a_contact_that_are_not_shown_stay() -> None:
-    before = Believed(Conversation("c1", contact=Contact(id="x", name="M", phone="+1")))
+    before = Known(Conversation("c1", contact=Contact(id="x", name="M", phone="+1")))
     after = merge(before, row(contact__name="N"))
     assert after.conversation.contact == Contact(id="x", name="N", phone="+1")

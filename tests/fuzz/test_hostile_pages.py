@@ -99,7 +99,7 @@ def test_the_command_says_what_it_did_and_makes_a_page_again(tmp_path: Path) -> 
 
 def test_what_fails_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the border, pages that cannot be stored or sent come through."""
-    monkeypatch.setattr("fuzz.trial.admit", lambda page: page)
+    monkeypatch.setattr("tests.fuzz.trial.sanitize", lambda page: page)
     trial = Trial("chatwoot", seed=5)
 
     def run() -> None:

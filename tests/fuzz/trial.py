@@ -25,7 +25,7 @@ from watcher import mapping as fields
 from watcher.config import load
 from watcher.errors import SourceError, SourceUnavailable
 from watcher.model import Event, Observation, Snapshot
-from watcher.pipeline import Sighting, SourcePolicy, admit, decide
+from watcher.pipeline import Sighting, SourcePolicy, decide, sanitize
 from watcher.providers import Page, Provider, Response
 from watcher.records import Commit, SourceState
 from watcher.rules import Rule
@@ -190,7 +190,7 @@ class Trial:
             if raw:
                 rows = (fields.apply(self.subject.fields, row)[0] for row in page.rows)
                 page = dataclasses.replace(page, rows=tuple(rows))
-            page = admit(page)
+            page = sanitize(page)
             result = "page" if page.rows else "page without rows"
         except SourceError as error:
             _check_words(error)

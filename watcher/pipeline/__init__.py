@@ -14,7 +14,6 @@ from watcher.pipeline.absence import (
     judge_arrivals,
 )
 from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
-from watcher.pipeline.border import admit
 from watcher.pipeline.decide import Decision, Sighting, SourcePolicy, decide, remove
 from watcher.pipeline.deliveries import (
     DIGEST,
@@ -26,6 +25,7 @@ from watcher.pipeline.deliveries import (
     route,
 )
 from watcher.pipeline.guards import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
+from watcher.pipeline.sanitize import sanitize
 from watcher.pipeline.schema_drift import value_at
 from watcher.pipeline.settle import (
     FAILING_AFTER,
@@ -51,7 +51,6 @@ __all__ = [
     "SourcePolicy",
     "SweepVerdict",
     "Wait",
-    "admit",
     "announce_network",
     "announce_receiver",
     "announce_source",
@@ -68,6 +67,7 @@ __all__ = [
     "remove",
     "room",
     "route",
+    "sanitize",
     "settle",
     "throttled_by",
     "value_at",

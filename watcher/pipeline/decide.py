@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from watcher import rules as routing
-from watcher.belief import Believed, adopt, forget, merge
 from watcher.diff import Change, appearance, diff
+from watcher.merge import Known, drop_unmapped, merge, take_over_new_fields
 from watcher.model import (
     Conversation,
     Delivery,
@@ -170,7 +170,7 @@ class _Builder:
         self._verdicts: dict[str, tuple[RuleResult, ...]] = {}
 
     def add(self, row: Observation, snapshot: Snapshot | None) -> None:
-        old = _believed(snapshot) if snapshot is not None else None
+        old = _known(snapshot) if snapshot is not None else None
         new = merge(old, row)
         seen = (snapshot.seen if snapshot is not None else frozenset()) | row.fields.keys()
         returned = snapshot is not None and not snapshot.present
@@ -183,7 +183,11 @@ class _Builder:
                 changes = appearance(new.conversation, returned=returned)
         else:
             assert snapshot is not None  # noqa: S101 - old is not None only with a snapshot
-            changes = diff(adopt(old, row, snapshot.seen), new, unread_cap=self.policy.unread_cap)
+            changes = diff(
+                take_over_new_fields(old, row, snapshot.seen),
+                new,
+                unread_cap=self.policy.unread_cap,
+            )
             if _stored(snapshot) == new and seen == snapshot.seen:
                 return
         if not self.live:
@@ -209,7 +213,7 @@ class _Builder:
     def remove(self, snapshot: Snapshot, reason: str, *, held: bool) -> None:
         counts = dict(snapshot.counts)
         extra: dict[str, Any] = {"reason": reason, **({"held": True} if held else {})}
-        plain = to_plain(_believed(snapshot).conversation)
+        plain = to_plain(_known(snapshot).conversation)
         change = Change("conversation.removed", {})
         self._tell(change, plain, counts, snapshot.conversation.id, extra)
         self._ends.append(
@@ -281,10 +285,10 @@ class _Builder:
         self._ends.extend(End(policy.source, new.id, rule, note) for rule, note in ended)
 
 
-def _stored(snapshot: Snapshot) -> Believed:
-    return Believed(snapshot.conversation, snapshot.message_id)
+def _stored(snapshot: Snapshot) -> Known:
+    return Known(snapshot.conversation, snapshot.message_id)
 
 
-def _believed(snapshot: Snapshot) -> Believed:
+def _known(snapshot: Snapshot) -> Known:
     """Give what is stored, without what is shown by nothing any more."""
-    return forget(_stored(snapshot), snapshot.seen)
+    return drop_unmapped(_stored(snapshot), snapshot.seen)

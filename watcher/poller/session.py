@@ -17,7 +17,7 @@ import structlog
 from watcher import mapping as fields
 from watcher.errors import Conflict, SourceChanged, SourceError
 from watcher.model import Observation
-from watcher.pipeline import Decision, Sighting, SourcePolicy, admit, announce_source, decide
+from watcher.pipeline import Decision, Sighting, SourcePolicy, announce_source, decide, sanitize
 from watcher.poller.plan import SourcePlan
 from watcher.poller.row_cache import RowCache
 from watcher.poller.warnings import Warnings
@@ -135,7 +135,7 @@ class SourceSession:
         provider, counted = self.plan.provider, self.metrics.requests
         try:
             response = await self.plan.send(provider.request(position), urgent=urgent)
-            page = admit(self._mapped(provider.parse(position, response)))
+            page = sanitize(self._mapped(provider.parse(position, response)))
         except SourceError as error:
             counted.labels(self.plan.name, type(error).__name__).inc()
             raise

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from watcher.model import Contact, Conversation, Disposition, Message, Observation, Reference
 
-__all__ = ["Believed", "adopt", "forget", "merge"]
+__all__ = ["Known", "drop_unmapped", "merge", "take_over_new_fields"]
 
 _EMPTY: Mapping[str, Any] = {
     one.name: one.default
@@ -26,20 +26,20 @@ Part = TypeVar("Part", Message, Disposition)
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
+class Known:
     """A conversation together with the provider's id of its last message (None where unknown)."""
 
     conversation: Conversation
     message_id: str | None = None
 
 
-def merge(old: Believed | None, seen: Observation) -> Believed:
+def merge(old: Known | None, seen: Observation) -> Known:
     """Overlay what the row showed on what was known; what it did not show stays."""
     base = old.conversation if old is not None else Conversation(id=seen.id)
     return _overlay(base, seen, old.message_id if old is not None else None, seen.fields)
 
 
-def adopt(old: Believed, seen: Observation, paths: frozenset[str]) -> Believed:
+def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -> Known:
     """Take over silently what the row shows under paths that were never shown before.
 
     `paths` are the leaf paths seen so far; the result is what the change is told against. A first
@@ -53,7 +53,7 @@ def adopt(old: Believed, seen: Observation, paths: frozenset[str]) -> Believed:
     return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
 
 
-def forget(known: Believed, paths: frozenset[str]) -> Believed:
+def drop_unmapped(known: Known, paths: frozenset[str]) -> Known:
     """Empty what is under none of the leaf `paths`, those that were shown: a mapping that is gone, or
     reads something else now, had shown it, and nothing may ever correct it.
     """
@@ -76,7 +76,7 @@ def forget(known: Believed, paths: frozenset[str]) -> Believed:
 
 def _overlay(
     base: Conversation, seen: Observation, message_id: str | None, shown: Mapping[str, Any]
-) -> Believed:
+) -> Known:
     direct: dict[str, Any] = {}
     contact: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
@@ -105,7 +105,7 @@ def _overlay(
             message_id = seen.message_id
     if base.disposition is not None and direct.get("disposition") is not None:
         direct["disposition"] = _fill(base.disposition, direct["disposition"])
-    return Believed(dataclasses.replace(base, **direct), message_id)
+    return Known(dataclasses.replace(base, **direct), message_id)
 
 
 def _keep_name(old: Reference | None, new: Reference | None) -> Reference | None:

@@ -18,7 +18,7 @@ from typing import Any
 from watcher.model import Disposition, Message, Observation, Reference
 from watcher.providers import Page
 
-__all__ = ["LONGEST_TEXT", "LONGEST_WORD", "admit"]
+__all__ = ["LONGEST_TEXT", "LONGEST_WORD", "sanitize"]
 
 LONGEST_ID = 512
 LONGEST_WORD = 2_000
@@ -44,7 +44,7 @@ class _Refused(Exception):
     """A value cannot come in; the text says why, without the value."""
 
 
-def admit(page: Page) -> Page:
+def sanitize(page: Page) -> Page:
     """Give the page as it may be believed. A row without a usable id counts as unusable."""
     rows: list[Observation] = []
     complaints = list(page.complaints)
@@ -52,7 +52,7 @@ def admit(page: Page) -> Page:
         if not _is_id(row.id):
             complaints.append(f"row {number}: its id cannot be one")
             continue
-        rows.append(_admit_row(row, complaints))
+        rows.append(_sanitize_row(row, complaints))
     left = len(complaints) - MOST_COMPLAINTS
     if left > 0:
         complaints[MOST_COMPLAINTS:] = [f"and {left} more complaints about this page"]
@@ -68,7 +68,7 @@ def admit(page: Page) -> Page:
     )
 
 
-def _admit_row(row: Observation, complaints: list[str]) -> Observation:
+def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
     changed: dict[str, Any] = {}
     refused: set[str] = set()
     for path, value in row.fields.items():

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import FIELDS, observations
 from watcher.model import Conversation, Disposition, Message, Observation, Reference
-from watcher.pipeline import admit
-from watcher.pipeline.border import LONGEST_TEXT, LONGEST_WORD, READERS
+from watcher.pipeline import sanitize
+from watcher.pipeline.sanitize import LONGEST_TEXT, LONGEST_WORD, READERS
 from watcher.providers import Page
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -40,7 +40,7 @@ rows = st.builds(
 
 def one(**fields: Any) -> Observation:
     named = {name.replace("__", "."): value for name, value in fields.items()}
-    (row,) = admit(Page(rows=(Observation("c1", named),))).rows
+    (row,) = sanitize(Page(rows=(Observation("c1", named),))).rows
     return row
 
 
@@ -48,7 +48,7 @@ def one(**fields: Any) -> Observation:
 def test_whatever_comes_in_can_be_written_as_json_and_is_admitted_again(
     seen: list[Observation],
 ) -> None:
-    page = admit(Page(rows=tuple(seen)))
+    page = sanitize(Page(rows=tuple(seen)))
     assert len(page.rows) + page.unusable == len(seen)
     for row in page.rows:
         assert row.id.isprintable()
@@ -56,14 +56,14 @@ def test_whatever_comes_in_can_be_written_as_json_and_is_admitted_again(
             text = json.dumps(value, default=repr, allow_nan=False, ensure_ascii=False)
             text.encode()
             assert "\\u0000" not in text, path
-    again = admit(page)
+    again = sanitize(page)
     assert again.rows == page.rows
     assert again.unusable == page.unusable
 
 
 @given(st.lists(observations(), max_size=5))
 def test_what_real_rows_show_comes_in_untouched(seen: list[Observation]) -> None:
-    page = admit(Page(rows=tuple(seen), total=7, complaints=("row 1: odd",)))
+    page = sanitize(Page(rows=tuple(seen), total=7, complaints=("row 1: odd",)))
     assert page == Page(rows=tuple(seen), total=7, complaints=("row 1: odd",))
     assert all(a is b for a, b in zip(page.rows, seen, strict=True))
     assert set(FIELDS) - set(READERS) == {"attributes.starred", "attributes.snoozed_until"}
@@ -115,7 +115,7 @@ for _ in range(40):
 )  # fmt: skip
 def test_what_cannot_come_in_leaves_the_old_value_and_a_complaint(path: str, value: Any) -> None:
     row = Observation("c1", {path: value, "channel": "sms"}, absent=frozenset({path}))
-    page = admit(Page(rows=(row,)))
+    page = sanitize(Page(rows=(row,)))
     assert page.rows == (Observation("c1", {"channel": "sms"}),)
     (complaint,) = page.complaints
     assert complaint.startswith(f"c1: {path} ")
@@ -124,14 +124,14 @@ def test_what_cannot_come_in_leaves_the_old_value_and_a_complaint(path: str, val
 
 @pytest.mark.parametrize("id_", ["", " ", ".", "..", "a\nb", "a\0", "\ud83d", "x" * 513, 7, None])
 def test_a_row_without_a_usable_id_is_unusable(id_: Any) -> None:
-    page = admit(Page(rows=(Observation(id_, {}), Observation("c2", {})), unusable=1))
+    page = sanitize(Page(rows=(Observation(id_, {}), Observation("c2", {})), unusable=1))
     assert [row.id for row in page.rows] == ["c2"]
     assert page.unusable == 2
     assert page.complaints == ("row 1: its id cannot be one",)
 
 
 def test_complaints_are_lines_and_not_endless() -> None:
-    page = admit(Page(complaints=("a\x1b[2J\nb", *("x" * 9_000,) * 500), total=2**60))
+    page = sanitize(Page(complaints=("a\x1b[2J\nb", *("x" * 9_000,) * 500), total=2**60))
     assert page.complaints[0] == "a[2J b"
     assert len(page.complaints) == 21
     assert page.complaints[-1] == "and 481 more complaints about this page"
