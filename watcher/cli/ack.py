@@ -11,9 +11,9 @@ from typing import Annotated
 import anyio
 import typer
 
+from watcher.cli.console import FAILED, Console, ReportingCommand
+from watcher.cli.daemon_client import ask_daemon, load, owning, reading
 from watcher.cli.options import ConfigPaths, choose
-from watcher.cli.reach import ask_daemon, load, owning, reading
-from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.dispatcher.silences import acknowledge
@@ -24,7 +24,9 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("ack", cls=Careful, epilog="Example: inbox-watcher ack 4711 --source support")(ack)
+    app.command(
+        "ack", cls=ReportingCommand, epilog="Example: inbox-watcher ack 4711 --source support"
+    )(ack)
 
 
 def ack(
@@ -37,14 +39,14 @@ def ack(
     config: ConfigPaths = None,
 ) -> None:
     """End `for` and `repeat` for a conversation until its state changes again."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     if source is not None:
         choose("source", source, (one.name for one in loaded.sources))
     sources = anyio.run(_sources, Path(loaded.store), conversation)
     if not sources & {source or one for one in sources}:
         where = f" of {source}" if source else ""
-        screen.complain(
+        console.error(
             f"nothing was ever recorded about the conversation {conversation}{where}",
             "`inbox-watcher events` shows the ids of conversations",
         )
@@ -55,7 +57,7 @@ def ack(
         )
     count = anyio.run(_acknowledge, loaded, conversation, source)
     what = "message that waited is" if count == 1 else "messages that waited are"
-    screen.write(f"acknowledged: {count} {what} cancelled")
+    console.write(f"acknowledged: {count} {what} cancelled")
 
 
 async def _sources(path: Path, conversation: str) -> set[str]:

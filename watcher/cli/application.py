@@ -1,36 +1,39 @@
-"""All commands under one roof.
+"""The command-line application: global options, and the list of commands.
 
-Law: puts together; each command says for itself what it is.
+Rules: registers commands; each describes itself in its own module.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import Annotated
 
 import typer
 
 from watcher import __version__
-from watcher.cli import (
-    ack,
-    backtest,
-    check,
-    deliveries,
-    demo,
-    events,
-    release,
-    reload,
-    rule_tests,
-    run,
-    schema,
-    send_test,
-    silence,
-    status,
-    why,
-)
+from watcher.cli.console import Console
 from watcher.cli.options import LogLevel
-from watcher.cli.screen import Screen
 
 __all__ = ["app"]
+
+COMMANDS = (
+    "run",
+    "check",
+    "rule_tests",
+    "backtest",
+    "demo",
+    "status",
+    "events",
+    "deliveries",
+    "why",
+    "send_test",
+    "release",
+    "silence",
+    "ack",
+    "reload",
+    "schema",
+)
+"""Modules of this package, in the order of `--help`; each has a function `register(app)`."""
 
 app = typer.Typer(
     name="inbox-watcher",
@@ -41,11 +44,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (
-    *(run, check, rule_tests, backtest, demo, status, events, deliveries, why, send_test),
-    *(release, silence, ack, reload, schema),
-):
-    _module.register(app)
+for _name in COMMANDS:
+    importlib.import_module(f"watcher.cli.{_name}").register(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -73,4 +73,4 @@ def begin(
     ] = False,
 ) -> None:
     """Watches shared inboxes from outside and tells at once what changed."""
-    ctx.obj = Screen(log_level)
+    ctx.obj = Console(log_level)

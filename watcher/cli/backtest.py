@@ -19,10 +19,10 @@ import anyio
 import structlog
 import typer
 
+from watcher.cli.console import Console, ReportingCommand
+from watcher.cli.daemon_client import load, reading
+from watcher.cli.format import format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths, read_duration
-from watcher.cli.reach import load, reading
-from watcher.cli.screen import Careful, Screen
-from watcher.cli.wording import say_time, say_who
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
@@ -47,9 +47,9 @@ class Past:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("backtest", cls=Careful, epilog="Example: inbox-watcher backtest --since 7d")(
-        backtest
-    )
+    app.command(
+        "backtest", cls=ReportingCommand, epilog="Example: inbox-watcher backtest --since 7d"
+    )(backtest)
 
 
 def backtest(
@@ -65,29 +65,29 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """Show what today's rules would have sent for the recorded events; send nothing."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     now = wall_clock()
     past = anyio.run(_remember, Path(loaded.store), now - since)
     if not past.events:
-        screen.note("no events are recorded in that time")
+        console.note("no events are recorded in that time")
         return
     sent = anyio.run(_replay, loaded, past, now)
     really = _really(past.delivered, now - since)
     if as_json:
-        _print_json(screen, sent, really)
+        _print_json(console, sent, really)
         return
     if messages:
-        screen.table(
+        console.table(
             ("when", "receiver", "rule", "type", "contact", "title"), [_row(one) for one in sent]
         )
-        screen.write("")
+        console.write("")
     counts = _counts(((one.receiver, one.at) for one in sent), really)
-    screen.table(
+    console.table(
         ("hour (UTC)", "receiver", "would be sent", "was sent"),
         [(hour, name, str(would), str(was)) for (hour, name), (would, was) in counts],
     )
-    screen.write(
+    console.write(
         f"{len(past.events)} events; {len(sent)} messages would be sent, {len(really)} were sent"
     )
 
@@ -154,20 +154,20 @@ def _hour(at: datetime) -> str:
 def _row(sent: Sent) -> tuple[str, ...]:
     event = sent.event
     return (
-        say_time(sent.at),
+        format_time(sent.at),
         sent.receiver,
         ", ".join(sent.rules),
         event.type,
-        say_who(event),
+        format_who(event),
         sent.title,
     )
 
 
 def _print_json(
-    screen: Screen, sent: Iterable[Sent], really: Iterable[tuple[str, datetime]]
+    console: Console, sent: Iterable[Sent], really: Iterable[tuple[str, datetime]]
 ) -> None:
     for one in sent:
-        screen.json(
+        console.json(
             {
                 "kind": "message",
                 "at": rfc3339(one.at),
@@ -182,6 +182,6 @@ def _print_json(
         )
     pairs = [(one.receiver, one.at) for one in sent]
     for (hour, receiver), (would, was) in _counts(pairs, really):
-        screen.json(
+        console.json(
             {"kind": "count", "hour": hour, "receiver": receiver, "would": would, "was": was}
         )

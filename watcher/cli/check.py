@@ -15,10 +15,10 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from watcher.cli.foresight import Measured, look_ahead, say_plan, say_warnings
+from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
+from watcher.cli.daemon_client import load
+from watcher.cli.estimate import Measurements, estimate_sources, find_overloads, format_estimate
 from watcher.cli.options import ConfigPaths
-from watcher.cli.reach import load
-from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
 from watcher.clock import wall_clock
 from watcher.config import AppriseReceiver, Config, Receiver, Redactor, sound_receivers
 from watcher.config.files import find_paths, read
@@ -51,14 +51,14 @@ class Outcome:
     provider: str
     seconds: float
     error: SourceError | None
-    measured: Measured
+    measured: Measurements
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "check",
-        cls=Careful,
+        cls=ReportingCommand,
         epilog="Example, for CI: inbox-watcher check --no-secrets --config rules/",
     )(check)
 
@@ -76,42 +76,42 @@ def check(
     """Validate the configuration and report every mistake with file, line, column and remedy."""
     if online and no_secrets:
         raise typer.BadParameter("--online needs the secrets that --no-secrets leaves out")
-    screen: Screen = ctx.obj
-    loaded, problems = _load(screen, config, secrets=not no_secrets)
+    console: Console = ctx.obj
+    loaded, problems = _load(console, config, secrets=not no_secrets)
     for problem in problems:
-        screen.note(str(problem))
+        console.note(str(problem))
     for warning in (*loaded.warnings, *_over(loaded, config)):
-        screen.note(f"warning: {warning}")
+        console.note(f"warning: {warning}")
     if problems:
         raise typer.Exit(MISUSED)
-    screen.write(_summary(loaded))
+    console.write(_summary(loaded))
     outcomes = anyio.run(_ask_all, loaded) if online else ()
     for outcome in outcomes:
-        _show(screen, outcome)
-    _show_plans(screen, loaded, config, outcomes)
+        _show(console, outcome)
+    _show_plans(console, loaded, config, outcomes)
     for number, rule in enumerate(loaded.rules, 1):
-        screen.write(f"rule {number}, {rule.name}: {describe_rule(rule)}")
+        console.write(f"rule {number}, {rule.name}: {describe_rule(rule)}")
     for silence in loaded.silences:
-        screen.write(f"silence, {silence.name}: {describe_silence(silence)}")
+        console.write(f"silence, {silence.name}: {describe_silence(silence)}")
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(FAILED)
 
 
 def _load(
-    screen: Screen, paths: Sequence[Path] | None, *, secrets: bool
+    console: Console, paths: Sequence[Path] | None, *, secrets: bool
 ) -> tuple[Config, tuple[Problem, ...]]:
     """Load the configuration, and give what is wrong with Apprise's URLs. Raises ConfigError where
     something else is wrong, with that of the receivers that are right by themselves. Without
     `secrets`, nobody looks at URLs.
     """
     if not secrets:
-        return load(screen, paths), ()
+        return load(console, paths), ()
     try:
-        loaded = load(screen, paths, secrets=True)
+        loaded = load(console, paths, secrets=True)
     except ConfigError as wrong:
         redactor = Redactor()
         sound = sound_receivers(paths, environ=os.environ, redactor=redactor)
-        screen.scrub = redactor.scrub
+        console.scrub = redactor.scrub
         bad = anyio.run(_bad_urls, sound, paths)
         order = read(find_paths(paths, os.environ)).order
         together = sorted(
@@ -122,14 +122,14 @@ def _load(
 
 
 def _show_plans(
-    screen: Screen, loaded: Config, paths: Sequence[Path] | None, outcomes: Sequence[Outcome]
+    console: Console, loaded: Config, paths: Sequence[Path] | None, outcomes: Sequence[Outcome]
 ) -> None:
     """Tell how many requests each source will make, and warn where that cannot be."""
     measured = {each.source: each.measured for each in outcomes if each.error is None}
-    plans = anyio.run(look_ahead, loaded, measured)
+    plans = anyio.run(estimate_sources, loaded, measured)
     for plan in plans:
-        screen.write(say_plan(plan))
-    warnings = tuple(say_warnings(plans))
+        console.write(format_estimate(plan))
+    warnings = tuple(find_overloads(plans))
     if not warnings:
         return
     places = read(find_paths(paths, os.environ)).sources
@@ -139,7 +139,7 @@ def _show_plans(
         entry = places[source]
         interval = entry.value.get(key) if isinstance(entry.value, Entries) else None
         place = interval.value.place if interval else entry.key.place
-        screen.note(f"warning: {place.problem(f'the source `{source}`: {problem}', remedy)}")
+        console.note(f"warning: {place.problem(f'the source `{source}`: {problem}', remedy)}")
 
 
 def _summary(loaded: Config) -> str:
@@ -231,10 +231,10 @@ class _Visit:
         self._sets: dict[str, int] = {}
         self._requests = 0
 
-    def measured(self, took: float) -> Measured:
+    def measured(self, took: float) -> Measurements:
         """Give what the pages showed; `took` is how many seconds they all took together."""
         each = took / self._requests if self._requests else 0.0
-        return Measured(self._total, self._sets, self._capabilities, each)
+        return Measurements(self._total, self._sets, self._capabilities, each)
 
     async def make(self) -> None:
         """Walk the check to its end, then the id sets as far as polls would; raises SourceError."""
@@ -283,10 +283,10 @@ async def _ask(visit: _Visit) -> SourceError | None:
     return None
 
 
-def _show(screen: Screen, outcome: Outcome) -> None:
+def _show(console: Console, outcome: Outcome) -> None:
     name = f"{outcome.source} ({outcome.provider})"
     if outcome.error is None:
-        screen.write(f"{name}: ok, {outcome.seconds:.1f} s", "green")
+        console.write(f"{name}: ok, {outcome.seconds:.1f} s", "green")
         return
     remedy = f" ({outcome.error.remedy})" if outcome.error.remedy else ""
-    screen.write(f"{name}: {outcome.error.reason}{remedy}", "red")
+    console.write(f"{name}: {outcome.error.reason}{remedy}", "red")

@@ -14,11 +14,11 @@ from typing import Annotated
 import anyio
 import typer
 
+from watcher.cli.console import FAILED, Console, ReportingCommand, reporting_errors
+from watcher.cli.daemon_client import ask_daemon, load, owning, reading
 from watcher.cli.deliveries_show import plain_delivery, show
+from watcher.cli.format import format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths, Limit, read_duration
-from watcher.cli.reach import ask_daemon, load, owning, reading
-from watcher.cli.screen import FAILED, Careful, Screen, told
-from watcher.cli.wording import say_time, say_who
 from watcher.clock import wall_clock
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery
@@ -72,11 +72,13 @@ def register(app: typer.Typer) -> None:
         epilog="Example: inbox-watcher deliveries --state dead --json",
     )(deliveries)
     group.command(
-        "show", cls=Careful, epilog="Example: inbox-watcher deliveries show 3f2a9c41d5e6b708"
+        "show",
+        cls=ReportingCommand,
+        epilog="Example: inbox-watcher deliveries show 3f2a9c41d5e6b708",
     )(show)
     group.command(
         "retry",
-        cls=Careful,
+        cls=ReportingCommand,
         epilog="Examples: inbox-watcher deliveries retry --all-dead;"
         " inbox-watcher deliveries retry --receiver crm --since 2h",
     )(retry)
@@ -99,21 +101,21 @@ def deliveries(
         if config:
             ctx.meta["deliveries"] = config
         return
-    screen: Screen = ctx.obj
-    with told(screen):
-        loaded = load(screen, config)
+    console: Console = ctx.obj
+    with reporting_errors(console):
+        loaded = load(console, config)
         query = _query(state, receiver, rule, type_, since, limit=limit)
         found = anyio.run(_find, Path(loaded.store), [query])
         if as_json:
             for delivery in found:
-                screen.json(plain_delivery(delivery))
+                console.json(plain_delivery(delivery))
         elif found:
-            screen.table(
+            console.table(
                 ("state", "when", "receiver", "rule", "type", "contact", "tries", "note", "id"),
                 [_row(delivery) for delivery in found],
             )
         else:
-            screen.note("no deliveries")
+            console.note("no deliveries")
 
 
 def retry(
@@ -146,18 +148,18 @@ def retry(
     filtered = any((state, receiver, rule, type_, since))
     if [bool(ids), all_dead, filtered].count(True) != 1:
         raise typer.BadParameter("name ids, or --all-dead, or filters; one of the three")
-    screen: Screen = ctx.obj
-    loaded = load(screen, config or ctx.meta.get("deliveries"))
+    console: Console = ctx.obj
+    loaded = load(console, config or ctx.meta.get("deliveries"))
     query = None
     if filtered:
         query = _query(state or Again.dead, receiver, rule, type_, since, limit=ALL)
-    count, due = anyio.run(_retry, screen, Path(loaded.store), ids, query)
+    count, due = anyio.run(_retry, console, Path(loaded.store), ids, query)
     if count:
-        screen.write(f"{_deliveries(count)} to be sent again")
+        console.write(f"{_deliveries(count)} to be sent again")
     if due:
-        screen.write(f"{_deliveries(due)} due already")
+        console.write(f"{_deliveries(due)} due already")
     if not count and not due:
-        screen.note("there is nothing to send again")
+        console.note("there is nothing to send again")
 
 
 def _deliveries(count: int) -> str:
@@ -190,7 +192,7 @@ async def _find(store: Path, queries: Sequence[DeliveryQuery]) -> list[Delivery]
 
 
 async def _retry(
-    screen: Screen, store: Path, ids: list[str] | None, query: DeliveryQuery | None
+    console: Console, store: Path, ids: list[str] | None, query: DeliveryQuery | None
 ) -> tuple[int, int]:
     """Make deliveries due now: those named, those a query finds, or all dead ones; gives how many,
     and how many others were due before: they are being sent, or wait for a pause to end.
@@ -205,7 +207,7 @@ async def _retry(
         found = [one for one in await _find(store, states) if _again(one)]
         unknown = [each for each in ids if not any(each in _names(one) for one in found)]
         if unknown:
-            screen.complain(
+            console.error(
                 f"no dead delivery has the id {', '.join(unknown)}, and none that has failed and"
                 " waits for its next attempt",
                 "`inbox-watcher deliveries --state dead` lists what was given up",
@@ -234,11 +236,11 @@ def _names(delivery: Delivery) -> set[str]:
 def _row(delivery: Delivery) -> tuple[str, ...]:
     return (
         delivery.state,
-        say_time(delivery.settled or delivery.due),
+        format_time(delivery.settled or delivery.due),
         delivery.receiver,
         delivery.rule,
         delivery.event.type,
-        say_who(delivery.event),
+        format_who(delivery.event),
         str(delivery.attempt),
         delivery.note,
         delivery.id,

@@ -16,10 +16,10 @@ import anyio
 import structlog
 import typer
 
+from watcher.cli.console import FAILED, Console
+from watcher.cli.daemon_client import load, reading
+from watcher.cli.format import format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths
-from watcher.cli.reach import load, reading
-from watcher.cli.screen import FAILED, Screen
-from watcher.cli.wording import say_time, say_who
 from watcher.clock import wall_clock
 from watcher.config import Config, Receiver, Webhook
 from watcher.config.secrets import SecretText
@@ -30,7 +30,7 @@ from watcher.model import Delivery, rfc3339
 from watcher.notify.webhook import CONTENT_TYPE
 from watcher.records import DeliveryQuery, HistoryEntry
 
-__all__ = ["plain_delivery", "plain_entry", "say_entry", "show"]
+__all__ = ["format_entry", "plain_delivery", "plain_entry", "show"]
 
 HIDDEN = "***"
 ALL = 1_000_000_000
@@ -48,11 +48,11 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the request, the answers, and each attempt and decision."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config or ctx.meta.get("deliveries"))
+    console: Console = ctx.obj
+    loaded = load(console, config or ctx.meta.get("deliveries"))
     found, history = anyio.run(_find, Path(loaded.store), id_)
     if not found:
-        screen.complain(
+        console.error(
             f"there is no delivery {id_}, and none of an event of this id",
             "`inbox-watcher deliveries` lists them",
         )
@@ -64,10 +64,10 @@ def show(
         lines = [entry for entry in history if entry.key == message[0].key]
         if as_json:
             told = [plain_entry(entry) for entry in lines]
-            screen.json({**plain_delivery(message[0]), "sent": sent, "history": told})
+            console.json({**plain_delivery(message[0]), "sent": sent, "history": told})
         else:
-            screen.write("" if number == 0 else "\n", "")
-            _print(screen, message, sent, lines)
+            console.write("" if number == 0 else "\n", "")
+            _print(console, message, sent, lines)
 
 
 async def _find(path: Path, id_: str) -> tuple[list[Delivery], list[HistoryEntry]]:
@@ -176,14 +176,16 @@ def plain_entry(entry: HistoryEntry) -> dict[str, Any]:
 
 
 def _print(
-    screen: Screen,
+    console: Console,
     message: Sequence[Delivery],
     sent: Mapping[str, Any] | None,
     history: Sequence[HistoryEntry],
 ) -> None:
     first = message[0]
-    screen.write(f"delivery {first.id} to {first.receiver}", "bold")
-    when = f"since {say_time(first.settled)}" if first.settled else f"due {say_time(first.due)}"
+    console.write(f"delivery {first.id} to {first.receiver}", "bold")
+    when = (
+        f"since {format_time(first.settled)}" if first.settled else f"due {format_time(first.due)}"
+    )
     tries = f"{first.attempt} attempt{'' if first.attempt == 1 else 's'}"
     said = f": {first.note}" if first.note else ""
     if tries in first.note:  # given up after that many
@@ -194,35 +196,35 @@ def _print(
     ]
     rows += [("event", f"{_about(one)}") for one in message]
     for name, value in rows:
-        screen.write(f"  {name:<7}{value}")
-    screen.write("")
+        console.write(f"  {name:<7}{value}")
+    console.write("")
     if sent is None:
-        screen.write("the receiver is no longer configured, so what went out cannot be shown")
+        console.write("the receiver is no longer configured, so what went out cannot be shown")
     elif "url" in sent:
-        screen.write("request (with today's settings of the receiver)", "bold")
+        console.write("request (with today's settings of the receiver)", "bold")
         lines = [f"{sent['method']} {sent['url']}"]
         lines += [f"{name}: {value}" for name, value in sent["headers"].items()]
         body = json.dumps(json.loads(sent["body"]), indent=2, ensure_ascii=False)
-        _indent(screen, [*lines, "", *body.splitlines()])
+        _indent(console, [*lines, "", *body.splitlines()])
     else:
-        screen.write("message (with today's templates)", "bold")
-        _indent(screen, [sent["title"], "", *sent["body"].splitlines()])
-    screen.write("")
+        console.write("message (with today's templates)", "bold")
+        _indent(console, [sent["title"], "", *sent["body"].splitlines()])
+    console.write("")
     nothing = "no history was kept" if first.attempt else "nothing has been tried or decided yet"
-    screen.write("history" if history else nothing, "bold")
+    console.write("history" if history else nothing, "bold")
     for entry in history:
-        _indent(screen, say_entry(entry))
+        _indent(console, format_entry(entry))
 
 
 def _about(delivery: Delivery) -> str:
     event = delivery.event
-    about = " ".join(word for word in (event.type, event.source, say_who(event)) if word)
-    return f"{about} at {say_time(event.time)} (id {event.id})"
+    about = " ".join(word for word in (event.type, event.source, format_who(event)) if word)
+    return f"{about} at {format_time(event.time)} (id {event.id})"
 
 
-def say_entry(entry: HistoryEntry) -> list[str]:
+def format_entry(entry: HistoryEntry) -> list[str]:
     """Tell of one attempt or decision: when, what, why, and the beginning of an answer."""
-    when = say_time(entry.at) if entry.at else "at an unknown time"
+    when = format_time(entry.at) if entry.at else "at an unknown time"
     what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
     took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""
     said = entry.note if entry.note.startswith(what) else f"{what}{took}: {entry.note}"
@@ -232,5 +234,5 @@ def say_entry(entry: HistoryEntry) -> list[str]:
     return lines
 
 
-def _indent(screen: Screen, lines: Sequence[str]) -> None:
-    screen.write("\n".join(f"  {line}".rstrip() for line in lines))
+def _indent(console: Console, lines: Sequence[str]) -> None:
+    console.write("\n".join(f"  {line}".rstrip() for line in lines))

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from watcher.cli.console import ReportingCommand
 from watcher.cli.options import read_duration
-from watcher.cli.screen import Careful
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("demo", cls=Careful, epilog="Example: inbox-watcher demo --for 30s")(demo)
+    app.command("demo", cls=ReportingCommand, epilog="Example: inbox-watcher demo --for 30s")(demo)
 
 
 def demo(

@@ -17,10 +17,10 @@ import anyio
 import typer
 
 from watcher.catalogue.events import EVENT_TYPES
+from watcher.cli.console import Console, ReportingCommand
+from watcher.cli.daemon_client import load, reading
+from watcher.cli.format import format_event
 from watcher.cli.options import AsJson, ConfigPaths, Limit, choose, read_duration
-from watcher.cli.reach import load, reading
-from watcher.cli.screen import Careful, Screen
-from watcher.cli.wording import say_event
 from watcher.clock import wall_clock
 from watcher.records import EventQuery, Recorded
 
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "events",
-        cls=Careful,
+        cls=ReportingCommand,
         epilog="Example: inbox-watcher events --since 1h --type 'conversation.*' --json",
     )(events)
 
@@ -70,8 +70,8 @@ def events(
     """Print the recorded events, oldest first."""
     if type_ is not None and not fnmatch.filter(EVENT_TYPES, type_):
         choose("event type", type_, EVENT_TYPES)
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     query = EventQuery(
         since=None if since is None else wall_clock() - since,
         type=type_,
@@ -83,9 +83,9 @@ def events(
     def show(found: Sequence[Recorded]) -> None:
         for recorded in found:
             if as_json:
-                screen.json(recorded.event.to_plain())
+                console.json(recorded.event.to_plain())
             else:
-                screen.write(say_event(recorded.event))
+                console.write(format_event(recorded.event))
 
     async def tell() -> None:
         async with reading(Path(loaded.store)) as store:

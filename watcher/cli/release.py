@@ -13,10 +13,10 @@ import anyio
 import structlog
 import typer
 
+from watcher.cli.console import FAILED, Console, ReportingCommand
+from watcher.cli.daemon_client import ask_daemon, load, owning, reading
+from watcher.cli.format import format_time
 from watcher.cli.options import ConfigPaths, choose
-from watcher.cli.reach import ask_daemon, load, owning, reading
-from watcher.cli.screen import FAILED, Careful, Screen
-from watcher.cli.wording import say_time
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.pipeline import SourcePolicy, decide_hold
@@ -39,9 +39,9 @@ MEANING = {
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("release", cls=Careful, epilog="Example: inbox-watcher release sales --accept")(
-        release
-    )
+    app.command(
+        "release", cls=ReportingCommand, epilog="Example: inbox-watcher release sales --accept"
+    )(release)
 
 
 def release(
@@ -58,22 +58,22 @@ def release(
     """Decide about a held sweep; with neither option, show the evidence."""
     if accept and discard:
         raise typer.BadParameter("--accept or --discard, not both")
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     choose("source", source, (one.name for one in loaded.sources))
     hold = anyio.run(_hold, Path(loaded.store), source)
     if hold is None:
-        screen.note(f"nothing is held for {source}")
+        console.note(f"nothing is held for {source}")
         if accept or discard:
             raise typer.Exit(FAILED)
         return
     if not accept and not discard:
-        anyio.run(_show, screen, Path(loaded.store), source, hold)
+        anyio.run(_show, console, Path(loaded.store), source, hold)
         return
     if not anyio.run(_decide, loaded, source, accept):
-        screen.complain(f"nothing is held for {source} any more", "a sweep has decided meanwhile")
+        console.error(f"nothing is held for {source} any more", "a sweep has decided meanwhile")
         raise typer.Exit(FAILED)
-    screen.write(f"{'accepted' if accept else 'discarded'}: {MEANING[hold.kind, accept]}")
+    console.write(f"{'accepted' if accept else 'discarded'}: {MEANING[hold.kind, accept]}")
 
 
 async def _hold(path: Path, source: str) -> Hold | None:
@@ -82,27 +82,27 @@ async def _hold(path: Path, source: str) -> Hold | None:
     return state.hold if state is not None else None
 
 
-async def _show(screen: Screen, path: Path, source: str, hold: Hold) -> None:
+async def _show(console: Console, path: Path, source: str, hold: Hold) -> None:
     """Show what is held and why, with the conversations by name."""
     shown = hold.ids[:SHOWN]
     async with reading(path) as store:
         known = await store.known(source, shown)
-    screen.write(f"{source}: a sweep is held since {say_time(hold.since)} ({hold.kind})")
-    screen.write(hold.reason)
-    screen.write(f"it concerns {len(hold.ids)} conversations; {hold.known} were known then")
-    screen.write(hold.remedy)
+    console.write(f"{source}: a sweep is held since {format_time(hold.since)} ({hold.kind})")
+    console.write(hold.reason)
+    console.write(f"it concerns {len(hold.ids)} conversations; {hold.known} were known then")
+    console.write(hold.remedy)
     rows = []
     for id_ in shown:
         contact = known[id_].conversation.contact if id_ in known else None
         name = contact and (contact.name or contact.email or contact.phone)
         rows.append((id_, name or ""))
     if rows:
-        screen.table(("conversation", "contact"), rows)
+        console.table(("conversation", "contact"), rows)
     if len(hold.ids) > len(shown):
-        screen.write(f"and {len(hold.ids) - len(shown)} more")
+        console.write(f"and {len(hold.ids) - len(shown)} more")
     for accept in (True, False):
         option = "--accept" if accept else "--discard"
-        screen.write(f"inbox-watcher release {source} {option}: {MEANING[hold.kind, accept]}")
+        console.write(f"inbox-watcher release {source} {option}: {MEANING[hold.kind, accept]}")
 
 
 async def _decide(loaded: Config, source: str, accept: bool) -> bool:

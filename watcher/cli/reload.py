@@ -10,9 +10,9 @@ from pathlib import Path
 import anyio
 import typer
 
+from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
+from watcher.cli.daemon_client import ask_daemon, load
 from watcher.cli.options import ConfigPaths
-from watcher.cli.reach import ask_daemon, load
-from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
 
 __all__ = ["register"]
 
@@ -20,27 +20,29 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        "reload", cls=Careful, epilog="Example: inbox-watcher check && inbox-watcher reload"
+        "reload",
+        cls=ReportingCommand,
+        epilog="Example: inbox-watcher check && inbox-watcher reload",
     )(reload)
 
 
 def reload(ctx: typer.Context, config: ConfigPaths = None) -> None:
     """Have the running daemon read its configuration again; a broken one is refused."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)  # without secrets: only the daemon has them for certain
+    console: Console = ctx.obj
+    loaded = load(console, config)  # without secrets: only the daemon has them for certain
     told = anyio.run(ask_daemon, Path(loaded.store), "POST", "/reload", {})
     if told is None:
-        screen.complain(
+        console.error(
             f"no daemon runs on {loaded.store}",
             "`inbox-watcher run` starts one; another `store` is taken up only by a restart",
         )
         raise typer.Exit(FAILED)
     if problems := told.get("problems"):
         for problem in problems:
-            screen.note(str(problem))
-        screen.complain("the daemon refused the configuration; the old one goes on")
+            console.note(str(problem))
+        console.error("the daemon refused the configuration; the old one goes on")
         raise typer.Exit(MISUSED)
     for part in ("sources", "receivers", "rules", "silences"):
-        screen.write(f"{part}: {told[part]}")
+        console.write(f"{part}: {told[part]}")
     for warning in told["warnings"]:
-        screen.note(f"warning: {warning}")
+        console.note(f"warning: {warning}")

@@ -14,9 +14,9 @@ from typing import Annotated
 import anyio
 import typer
 
+from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
+from watcher.cli.daemon_client import load
 from watcher.cli.options import ConfigPaths
-from watcher.cli.reach import load
-from watcher.cli.screen import FAILED, MISUSED, Careful, Screen
 from watcher.config import say_duration
 from watcher.config.files import find_paths
 from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
@@ -31,7 +31,9 @@ PATTERNS = ("*.test.yaml", "*.test.yml")
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("test", cls=Careful, epilog="Example: inbox-watcher test rules/recipes")(run_tests)
+    app.command("test", cls=ReportingCommand, epilog="Example: inbox-watcher test rules/recipes")(
+        run_tests
+    )
 
 
 def run_tests(
@@ -48,24 +50,22 @@ def run_tests(
     config: ConfigPaths = None,
 ) -> None:
     """Run rule tests: given what happens, what is sent, when, and to whom?"""
-    screen: Screen = ctx.obj
+    console: Console = ctx.obj
     files = _find(paths or [_folder(path) for path in find_paths(config, os.environ)])
     if not files:
-        screen.complain(
-            "there are no rule tests", "write one: docs/rule-tests.md, or name its path"
-        )
+        console.error("there are no rule tests", "write one: docs/rule-tests.md, or name its path")
         raise typer.Exit(MISUSED)
     broken, failed, passed = False, 0, 0
     for file in files:
         try:
-            good, bad = anyio.run(_run_file, screen, read_rule_tests(file), config)
+            good, bad = anyio.run(_run_file, console, read_rule_tests(file), config)
         except ConfigError as wrong:
             broken = True
             for problem in wrong.problems:
-                screen.note(str(problem))
+                console.note(str(problem))
             continue
         passed, failed = passed + good, failed + bad
-    screen.write(
+    console.write(
         f"{passed} passed, {failed} failed" + (", some could not be run" if broken else "")
     )
     if broken or failed:
@@ -88,10 +88,10 @@ def _find(paths: Sequence[Path]) -> list[Path]:
 
 
 async def _run_file(
-    screen: Screen, tests: RuleTests, paths: Sequence[Path] | None
+    console: Console, tests: RuleTests, paths: Sequence[Path] | None
 ) -> tuple[int, int]:
     """Run the tests of one file; gives how many passed and failed."""
-    loaded = load(screen, tests.rules or paths)
+    loaded = load(console, tests.rules or paths)
     plans = await plans_for(loaded)
     failed = 0
     for test in tests.tests:
@@ -99,21 +99,23 @@ async def _run_file(
         lines = compare(test, sent)
         if any(line.mark != " " for line in lines):
             failed += 1
-            _show(screen, tests, test, lines)
+            _show(console, tests, test, lines)
     good = len(tests.tests) - failed
     if not failed:
-        screen.write(f"ok    {tests.file}: {good} {'test' if good == 1 else 'tests'}")
+        console.write(f"ok    {tests.file}: {good} {'test' if good == 1 else 'tests'}")
     return good, failed
 
 
-def _show(screen: Screen, tests: RuleTests, test: RuleTest, lines: Sequence[Line]) -> None:
-    screen.write(f"FAIL  {tests.file}:{test.place.line}: {test.name}", "red")
-    screen.write("      - expected and not sent   + sent and not expected   ! sent otherwise")
+def _show(console: Console, tests: RuleTests, test: RuleTest, lines: Sequence[Line]) -> None:
+    console.write(f"FAIL  {tests.file}:{test.place.line}: {test.name}", "red")
+    console.write("      - expected and not sent   + sent and not expected   ! sent otherwise")
     for line in lines:
         style = {"-": "red", "+": "green", "!": "yellow"}.get(line.mark, "")
-        screen.write(f"      {line.mark} {_since(line.at):>8}  {line.receiver}  {line.what}", style)
+        console.write(
+            f"      {line.mark} {_since(line.at):>8}  {line.receiver}  {line.what}", style
+        )
         if line.why:
-            screen.write(f"                    {line.why}", style)
+            console.write(f"                    {line.why}", style)
 
 
 def _since(time: timedelta) -> str:

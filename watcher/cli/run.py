@@ -17,10 +17,10 @@ import anyio
 import structlog
 import typer
 
+from watcher.cli.console import FAILED, Console, ReportingCommand
+from watcher.cli.daemon_client import load
+from watcher.cli.format import format_event
 from watcher.cli.options import ConfigPaths, LogLevel
-from watcher.cli.reach import load
-from watcher.cli.screen import FAILED, Careful, Screen
-from watcher.cli.wording import say_event
 from watcher.config import Config
 from watcher.config import load as read_config
 from watcher.daemon import serving
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "run",
-        cls=Careful,
+        cls=ReportingCommand,
         epilog="Example: inbox-watcher run --config /etc/inbox-watcher --log-level warning",
     )(run)
 
@@ -59,11 +59,11 @@ def run(
     ] = None,
 ) -> None:
     """Watch the sources and deliver what changes, until SIGTERM or Ctrl-C."""
-    screen: Screen = ctx.obj
-    screen.level = log_level or screen.level
+    console: Console = ctx.obj
+    console.level = log_level or console.level
     went_well = True
     with contextlib.suppress(KeyboardInterrupt):  # stopped before the daemon listens to signals
-        loaded = load(screen, config, secrets=True, level=LogLevel.info)
+        loaded = load(console, config, secrets=True, level=LogLevel.info)
         for warning in loaded.warnings:
             structlog.get_logger().warning("the configuration", problem=str(warning))
 
@@ -75,14 +75,14 @@ def run(
                 dry_run,
                 loaded,
                 once=once,
-                echo=functools.partial(_show_events, screen),
-                show=functools.partial(_show_message, screen),
+                echo=functools.partial(_show_events, console),
+                show=functools.partial(_show_message, console),
             )
         else:
             work = functools.partial(serving.run, loaded, once=once, load=again)
         went_well = anyio.run(work)
     if not went_well:
-        screen.complain(
+        console.error(
             "the pass did not go well",
             "`inbox-watcher status` and the lines above say what failed;"
             " --log-level debug says more",
@@ -95,18 +95,18 @@ def run(
         raise typer.Exit(FAILED)
 
 
-def _show_events(screen: Screen, recorded: Sequence[Recorded]) -> None:
+def _show_events(console: Console, recorded: Sequence[Recorded]) -> None:
     for one in recorded:
-        screen.write(say_event(one.event))
+        console.write(format_event(one.event))
 
 
-def _show_message(screen: Screen, rehearsed: Rehearsed) -> None:
+def _show_message(console: Console, rehearsed: Rehearsed) -> None:
     """Show what would go out now: the text, or for a webhook the event."""
     notice = rehearsed.notice
     rule = f" by the rule {rehearsed.rule!r}" if rehearsed.rule else ", a digest"
-    screen.write(f"would send {notice.event.type} to {rehearsed.receiver}{rule}:", "bold")
+    console.write(f"would send {notice.event.type} to {rehearsed.receiver}{rule}:", "bold")
     if rehearsed.text:
         shown = f"{notice.title}\n{notice.body}".strip()
     else:
         shown = json.dumps(notice.event.to_plain(), ensure_ascii=False)
-    screen.write("\n".join(f"    {line}" for line in shown.split("\n")))
+    console.write("\n".join(f"    {line}" for line in shown.split("\n")))

@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from watcher.cli.screen import Careful
+from watcher.cli.console import ReportingCommand
 from watcher.config import json_schema
 
 __all__ = ["register"]
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "schema",
-        cls=Careful,
+        cls=ReportingCommand,
         epilog="Example: inbox-watcher schema > inbox-watcher.schema.json, and in the YAML file"
         " # yaml-language-server: $schema=inbox-watcher.schema.json",
     )(schema)

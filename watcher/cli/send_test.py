@@ -17,9 +17,9 @@ import anyio
 import typer
 
 from watcher import templates
+from watcher.cli.console import FAILED, Console, ReportingCommand
+from watcher.cli.daemon_client import ask_daemon, load, owning, reading
 from watcher.cli.options import ConfigPaths, choose
-from watcher.cli.reach import ask_daemon, load, owning, reading
-from watcher.cli.screen import FAILED, Careful, Screen
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.plans import plan_receivers
@@ -43,7 +43,9 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("send-test", cls=Careful, epilog="Example: inbox-watcher send-test team")(send_test)
+    app.command("send-test", cls=ReportingCommand, epilog="Example: inbox-watcher send-test team")(
+        send_test
+    )
 
 
 def send_test(
@@ -52,20 +54,20 @@ def send_test(
     config: ConfigPaths = None,
 ) -> None:
     """Send a sample event and show what the other side answers; turns on a receiver that was off."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config, secrets=True)
+    console: Console = ctx.obj
+    loaded = load(console, config, secrets=True)
     choose("receiver", receiver, (one.name for one in loaded.receivers))
     started = time.monotonic()
     result = anyio.run(_send, loaded, receiver)
     took = time.monotonic() - started
     answer = f": {result.note}" if result.note else ""
-    screen.write(f"{receiver}: {result.outcome} after {took:.1f} s{answer}")
+    console.write(f"{receiver}: {result.outcome} after {took:.1f} s{answer}")
     if result.excerpt and not result.note.endswith(f": {result.excerpt}"):
-        screen.write("\n".join(f"    {line}" for line in result.excerpt.splitlines()))
+        console.write("\n".join(f"    {line}" for line in result.excerpt.splitlines()))
     if result.outcome != "ok":
         raise typer.Exit(FAILED)
     if anyio.run(_turn_on, Path(loaded.store), receiver):
-        screen.write(f"{receiver} was off and is turned on again")
+        console.write(f"{receiver} was off and is turned on again")
 
 
 async def _send(loaded: Config, receiver: str) -> Result:

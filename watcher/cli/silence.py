@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from watcher.cli.console import FAILED, Console, ReportingCommand
+from watcher.cli.daemon_client import ask_daemon, load, owning, reading
+from watcher.cli.format import format_time
 from watcher.cli.options import AsJson, ConfigPaths, read_duration
-from watcher.cli.reach import ask_daemon, load, owning, reading
-from watcher.cli.screen import FAILED, Careful, Screen
-from watcher.cli.wording import say_time
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
@@ -36,14 +36,16 @@ def register(app: typer.Typer) -> None:
     )
     group.command(
         "add",
-        cls=Careful,
+        cls=ReportingCommand,
         epilog="Example: inbox-watcher silence add --for 2h --reason 'moving house'"
         ' --match \'source == "sales" && type == "conversation.unread"\'',
     )(add)
-    group.command("list", cls=Careful, epilog="Example: inbox-watcher silence list --all")(list_)
-    group.command("expire", cls=Careful, epilog="Example: inbox-watcher silence expire 3fa94c1e")(
-        expire
+    group.command("list", cls=ReportingCommand, epilog="Example: inbox-watcher silence list --all")(
+        list_
     )
+    group.command(
+        "expire", cls=ReportingCommand, epilog="Example: inbox-watcher silence expire 3fa94c1e"
+    )(expire)
     app.add_typer(group, name="silence")
 
 
@@ -80,8 +82,8 @@ def add(
         raise typer.BadParameter(f"--match: {wrong.message}{hint}") from None
     if not reason.strip():
         raise typer.BadParameter("--reason is empty; say why, it is shown on what is stopped")
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     known = {
         "source": [one.name for one in loaded.sources],
         "rule": [one.name for one in loaded.rules],
@@ -92,9 +94,9 @@ def add(
         raise typer.BadParameter(f"--match: {message}; {remedy}")
     ends = wall_clock() + for_
     silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)
-    screen.write(silence)
-    screen.note(
-        f"silenced until {say_time(ends)}; `inbox-watcher silence expire {silence}` ends it"
+    console.write(silence)
+    console.note(
+        f"silenced until {format_time(ends)}; `inbox-watcher silence expire {silence}` ends it"
     )
 
 
@@ -116,19 +118,19 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the silences in force, and how much each has stopped."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     silences = [one for one in anyio.run(_listing, loaded) if every or one["active"]]
     if as_json:
         for one in silences:
-            screen.json(one)
+            console.json(one)
     elif silences:
-        screen.table(
+        console.table(
             ("silence", "state", "until", "stopped", "last", "reason", "match"),
             [_row(one) for one in silences],
         )
     else:
-        screen.note("nothing is silenced")
+        console.note("nothing is silenced")
 
 
 async def _listing(loaded: Config) -> list[dict[str, Any]]:
@@ -149,7 +151,7 @@ def _row(silence: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _time(text: str | None) -> str:
-    return say_time(datetime.fromisoformat(text)) if text else ""
+    return format_time(datetime.fromisoformat(text)) if text else ""
 
 
 def expire(
@@ -158,20 +160,20 @@ def expire(
     config: ConfigPaths = None,
 ) -> None:
     """End a silence that was added, now."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     if any(one.name == silence for one in loaded.silences):
-        screen.complain(
+        console.error(
             f"the silence {silence} stands in the configuration",
             "remove it there, then: inbox-watcher reload",
         )
         raise typer.Exit(FAILED)
     if not anyio.run(_expire, loaded, silence):
-        screen.complain(
+        console.error(
             f"no silence {silence} is in force", "`inbox-watcher silence list` shows those that are"
         )
         raise typer.Exit(FAILED)
-    screen.write(f"{silence} has ended")
+    console.write(f"{silence} has ended")
 
 
 async def _expire(loaded: Config, silence: str) -> bool:

@@ -14,11 +14,11 @@ from typing import Any
 import anyio
 import typer
 
-from watcher.cli.foresight import look_ahead
+from watcher.cli.console import Console, ReportingCommand
+from watcher.cli.daemon_client import ask_daemon, load, reading
+from watcher.cli.estimate import estimate_sources
+from watcher.cli.format import format_age, format_time
 from watcher.cli.options import AsJson, ConfigPaths
-from watcher.cli.reach import ask_daemon, load, reading
-from watcher.cli.screen import Careful, Screen
-from watcher.cli.wording import say_age, say_time
 from watcher.config import Config, Webhook
 from watcher.errors import StoreError, StoreLocked
 from watcher.model import rfc3339
@@ -30,7 +30,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Status:
     """How everything stands, in the daemon's own words (see `Daemon.status`).
 
     `owner` says who runs, None if nobody does; `asked` is False where the store was read instead.
@@ -47,20 +47,22 @@ class Standing:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("status", cls=Careful, epilog="Example: inbox-watcher status --json")(status)
+    app.command("status", cls=ReportingCommand, epilog="Example: inbox-watcher status --json")(
+        status
+    )
 
 
 def status(ctx: typer.Context, config: ConfigPaths = None, as_json: AsJson = False) -> None:
     """Show sources, their lag and their failures, and what waits for the receivers."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     standing = anyio.run(_look, loaded)
     if as_json:
-        _print_json(screen, loaded, standing)
+        _print_json(console, loaded, standing)
     else:
-        _print(screen, standing)
+        _print(console, standing)
         for what in _unverified(loaded):
-            screen.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
+            console.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
 
 
 def _unverified(loaded: Config) -> list[str]:
@@ -74,7 +76,7 @@ def _unverified(loaded: Config) -> list[str]:
     return sources + receivers
 
 
-async def _look(loaded: Config) -> Standing:
+async def _look(loaded: Config) -> Status:
     """Ask the daemon; where it cannot be asked, read what the store remembers."""
     path = Path(loaded.store)
     try:
@@ -93,7 +95,7 @@ async def _look(loaded: Config) -> Standing:
             raise
         pending = {}
     receivers = [{**one, "pending": pending.get(one["receiver"], 0)} for one in told["receivers"]]
-    return Standing(
+    return Status(
         owner,
         True,
         told["sources"],
@@ -106,9 +108,9 @@ async def _look(loaded: Config) -> Standing:
 
 async def _remembered(
     store: SqliteStore, loaded: Config, owner: str | None, pending: Mapping[str, int]
-) -> Standing:
+) -> Status:
     states = {state.name: state for state in await store.sources()}
-    plans = {plan.source: plan.share for plan in await look_ahead(loaded)}
+    plans = {plan.source: plan.share for plan in await estimate_sources(loaded)}
     sources = []
     for source in loaded.sources:
         state = states.get(source.name) or SourceState(source.name, source.provider, "")
@@ -131,7 +133,7 @@ async def _remembered(
         )
     network = states.get("")
     failing = network is not None and network.failing is not None
-    return Standing(owner, False, sources, receivers, failing)
+    return Status(owner, False, sources, receivers, failing)
 
 
 def _plain(state: SourceState, conversations: int) -> dict[str, Any]:
@@ -170,9 +172,9 @@ def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
     }
 
 
-def _print_json(screen: Screen, loaded: Config, standing: Standing) -> None:
+def _print_json(console: Console, loaded: Config, standing: Status) -> None:
     """Print a line about the watcher, then one per source and receiver; each begins with its kind."""
-    screen.json(
+    console.json(
         {
             "daemon": standing.owner,
             "answers": standing.asked,
@@ -184,28 +186,30 @@ def _print_json(screen: Screen, loaded: Config, standing: Standing) -> None:
         }
     )
     for one in (*standing.sources, *standing.receivers):
-        screen.json(one)
+        console.json(one)
 
 
-def _print(screen: Screen, standing: Standing) -> None:
+def _print(console: Console, standing: Status) -> None:
     if standing.owner is None:
-        screen.write("no daemon runs; this is what the store remembers", "yellow")
+        console.write("no daemon runs; this is what the store remembers", "yellow")
     elif not standing.asked:
-        screen.write(f"the store is in use ({standing.owner}); this is what it remembers", "yellow")
+        console.write(
+            f"the store is in use ({standing.owner}); this is what it remembers", "yellow"
+        )
     if standing.store_failing:
-        screen.write(f"everything waits for the store {_why(standing.store_failing)}", "red")
+        console.write(f"everything waits for the store {_why(standing.store_failing)}", "red")
     for one in standing.stuck:
-        said = f"{one['what']} has not moved for {say_age(one['seconds'])}"
-        screen.write(f"stuck: {said} (restart the daemon, and report {one['where']})", "red")
+        said = f"{one['what']} has not moved for {format_age(one['seconds'])}"
+        console.write(f"stuck: {said} (restart the daemon, and report {one['where']})", "red")
     if standing.network_failing:
-        screen.write("no source can be reached: the network of this machine fails", "red")
-    screen.table(
+        console.write("no source can be reached: the network of this machine fails", "red")
+    console.table(
         ("source", "provider", "conversations", "last look", "lag", "state"),
         [_source_row(one, running=standing.asked) for one in standing.sources],
     )
     if standing.receivers:
-        screen.write("")
-        screen.table(
+        console.write("")
+        console.table(
             ("receiver", "pending", "state"),
             [
                 (str(one["receiver"]), str(one["pending"]), _receiver_state(one))
@@ -219,8 +223,8 @@ def _source_row(source: Mapping[str, Any], *, running: bool) -> tuple[str, ...]:
         str(source["source"]),
         str(source["provider"]),
         str(source["conversations"]),
-        _say_stamp(source["last_look"]),
-        say_age(source["lag"]),
+        _format_stamp(source["last_look"]),
+        format_age(source["lag"]),
         _source_state(source, running=running),
     )
 
@@ -254,16 +258,16 @@ def _receiver_state(receiver: Mapping[str, Any]) -> str:
     if receiver["failing"]:
         said.append(f"failing {_why(receiver['failing'])}")
     if receiver.get("paused_until"):
-        said.append(f"paused until {_say_stamp(receiver['paused_until'])}, then probed")
+        said.append(f"paused until {_format_stamp(receiver['paused_until'])}, then probed")
     return "; ".join(said) or "ok"
 
 
 def _why(trouble: Mapping[str, Any]) -> str:
     remedy = f" ({trouble['remedy']})" if trouble["remedy"] else ""
-    return f"since {_say_stamp(trouble['since'])}: {trouble['reason']}{remedy}"
+    return f"since {_format_stamp(trouble['since'])}: {trouble['reason']}{remedy}"
 
 
-def _say_stamp(stamp: str | None) -> str:
+def _format_stamp(stamp: str | None) -> str:
     if stamp is None:
         return ""
-    return say_time(datetime.fromisoformat(stamp.replace("Z", "+00:00")))
+    return format_time(datetime.fromisoformat(stamp.replace("Z", "+00:00")))

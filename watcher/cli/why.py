@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from watcher.cli.deliveries_show import plain_entry, say_entry
+from watcher.cli.console import FAILED, Console, ReportingCommand
+from watcher.cli.daemon_client import load, reading
+from watcher.cli.deliveries_show import format_entry, plain_entry
+from watcher.cli.format import format_changes, format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths, Limit
-from watcher.cli.reach import load, reading
-from watcher.cli.screen import FAILED, Careful, Screen
-from watcher.cli.wording import say_changes, say_time, say_who
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, HistoryEntry, RuleResult
 from watcher.store import Store
@@ -42,7 +42,9 @@ class Story:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("why", cls=Careful, epilog="Example: inbox-watcher why 4711 --limit 3")(why)
+    app.command("why", cls=ReportingCommand, epilog="Example: inbox-watcher why 4711 --limit 3")(
+        why
+    )
 
 
 def why(
@@ -58,22 +60,22 @@ def why(
     limit: Limit = 5,
 ) -> None:
     """Explain what was sent and what was not: changes, rules, deliveries and their attempts."""
-    screen: Screen = ctx.obj
-    loaded = load(screen, config)
+    console: Console = ctx.obj
+    loaded = load(console, config)
     stories = anyio.run(_find, Path(loaded.store), id_, limit)
     if not stories:
-        screen.complain(
+        console.error(
             f"no event, delivery or conversation has the id {id_}",
             "`inbox-watcher events` and `deliveries` list ids; old ones go with `retention`",
         )
         raise typer.Exit(FAILED)
     for number, story in enumerate(stories):
         if as_json:
-            screen.json(_plain(story))
+            console.json(_plain(story))
             continue
         if number:
-            screen.write("")
-        _tell(screen, story)
+            console.write("")
+        _tell(console, story)
 
 
 async def _find(path: Path, id_: str, limit: int) -> list[Story]:
@@ -107,7 +109,7 @@ async def _waits_for(store: Store, delivery: Delivery) -> str:
     if state is not None and state.off:
         return f"the receiver is off: {state.off}"
     if state is not None and state.paused is not None:
-        return f"the receiver is paused until {say_time(state.paused)}"
+        return f"the receiver is paused until {format_time(state.paused)}"
     if not delivery.ordered or delivery.event.subject is None:
         return ""
     query = DeliveryQuery(
@@ -121,46 +123,46 @@ async def _waits_for(store: Store, delivery: Delivery) -> str:
     return ""
 
 
-def _tell(screen: Screen, story: Story) -> None:
+def _tell(console: Console, story: Story) -> None:
     event = story.event
-    head = (say_time(event.time), event.type, event.source, say_who(event))
-    screen.write("  ".join(word for word in head if word), "bold")
-    screen.write(f"  event {event.id}")
+    head = (format_time(event.time), event.type, event.source, format_who(event))
+    console.write("  ".join(word for word in head if word), "bold")
+    console.write(f"  event {event.id}")
     if observed := event.data.get("observed"):
         after, before = (
-            say_time(datetime.fromisoformat(observed[side])) for side in ("after", "before")
+            format_time(datetime.fromisoformat(observed[side])) for side in ("after", "before")
         )
-        screen.write(f"  it happened between {after} and {before}")
-    for line in say_changes(event):
-        screen.write(f"  {line}")
-    screen.write("rules, in their order")
+        console.write(f"  it happened between {after} and {before}")
+    for line in format_changes(event):
+        console.write(f"  {line}")
+    console.write("rules, in their order")
     if story.verdicts is None:
-        screen.write("  what they said is not known")
+        console.write("  what they said is not known")
     for verdict in story.verdicts or ():
-        screen.write(f"  {'yes' if verdict.matched else 'no '}  {verdict.rule}: {verdict.reason}")
-    screen.write("deliveries")
+        console.write(f"  {'yes' if verdict.matched else 'no '}  {verdict.rule}: {verdict.reason}")
+    console.write("deliveries")
     if not story.deliveries:
-        screen.write("  none")
+        console.write("  none")
     for delivery in story.deliveries:
-        _tell_delivery(screen, delivery, story.history[delivery.key])
+        _tell_delivery(console, delivery, story.history[delivery.key])
         if wait := story.waits.get(delivery.key):
-            screen.write(f"    it waits: {wait}")
+            console.write(f"    it waits: {wait}")
 
 
-def _tell_delivery(screen: Screen, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
+def _tell_delivery(console: Console, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
     kind = "" if delivery.kind == "event" else f" ({delivery.kind} {delivery.number})"
-    due = f", due {say_time(delivery.due)}" if delivery.state == "pending" else ""
-    screen.write(
+    due = f", due {format_time(delivery.due)}" if delivery.state == "pending" else ""
+    console.write(
         f"  {delivery.receiver}: {delivery.state}{due}, by the rule {delivery.rule!r}{kind},"
         f" delivery {delivery.id}"
     )
     if delivery.message:
-        screen.write(f"    it went out with the digest {delivery.message}")
+        console.write(f"    it went out with the digest {delivery.message}")
     for entry in history:
-        for line in say_entry(entry):
-            screen.write(f"    {line}")
+        for line in format_entry(entry):
+            console.write(f"    {line}")
     if not history and delivery.note:
-        screen.write(f"    {delivery.note}")
+        console.write(f"    {delivery.note}")
 
 
 def _plain(story: Story) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import Any
 import anyio
 
 from watcher import config, logs
+from watcher.cli.console import Console
 from watcher.cli.options import LogLevel
-from watcher.cli.screen import Screen
 from watcher.config import Config
 from watcher.control import tell_daemon
 from watcher.errors import StoreError, StoreLocked
@@ -29,20 +29,20 @@ STARTING = 1.0
 
 
 def load(
-    screen: Screen,
+    console: Console,
     paths: Sequence[Path] | None,
     *,
     secrets: bool = False,
     level: LogLevel = LogLevel.warning,
 ) -> Config:
-    """Load the configuration and make the screen and the log know its secrets.
+    """Load the configuration and make the console and the log know its secrets.
 
     Without `secrets` the variables and files need not be there; that is enough for whoever only
     wants to know where the store is. Raises ConfigError.
     """
     loaded = config.load(paths, environ=os.environ, secrets=secrets)
-    screen.scrub = loaded.redactor.scrub
-    logs.configure(level=screen.level or level, scrub=loaded.redactor.scrub)
+    console.scrub = loaded.redactor.scrub
+    logs.configure(level=console.level or level, scrub=loaded.redactor.scrub)
     return loaded
 
 

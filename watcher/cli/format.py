@@ -12,7 +12,14 @@ from typing import Any
 from watcher.config.values import say_duration
 from watcher.model import Event
 
-__all__ = ["say_age", "say_changes", "say_event", "say_time", "say_what", "say_who"]
+__all__ = [
+    "format_age",
+    "format_changes",
+    "format_event",
+    "format_time",
+    "format_what",
+    "format_who",
+]
 
 LONGEST = 60
 """Characters that are shown of one value."""
@@ -21,12 +28,12 @@ TELLING = ("name", "label", "text", "outcome", "id")
 """Keys that say what an object is, the most telling first."""
 
 
-def say_time(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """Write a time to the second, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def say_age(seconds: float | None) -> str:
+def format_age(seconds: float | None) -> str:
     """Write an age in its largest two units; empty where there is none."""
     if seconds is None:
         return ""
@@ -38,58 +45,64 @@ def say_age(seconds: float | None) -> str:
     return say_duration(whole)
 
 
-def say_event(event: Event) -> str:
+def format_event(event: Event) -> str:
     """Write an event in one line: when, what, where, about whom, and what changed."""
-    words = (say_time(event.time), event.type, event.source, say_who(event), say_what(event))
+    words = (
+        format_time(event.time),
+        event.type,
+        event.source,
+        format_who(event),
+        format_what(event),
+    )
     return "  ".join(word for word in words if word)
 
 
-def say_who(event: Event) -> str:
+def format_who(event: Event) -> str:
     """Name the contact of an event's conversation, or the conversation itself."""
     contact = (event.data.get("conversation") or {}).get("contact") or {}
     named = (contact.get(key) for key in ("name", "email", "phone"))
     return next((_short(name) for name in named if name), event.subject or "")
 
 
-def say_what(event: Event) -> str:
+def format_what(event: Event) -> str:
     """Say what an event changed, field by field, or why it came about."""
     data = event.data
     conversation = data.get("conversation")
     if conversation is None:
         remedy = f" ({data['remedy']})" if data.get("remedy") else ""
         return f"{data.get('reason') or ''}{remedy}"
-    said = list(say_changes(event))
+    said = list(format_changes(event))
     if event.type == "conversation.removed":
         said.append(f"reason: {data.get('reason')}")
     if not said and conversation.get("last_message"):
-        said.append(_say_value(conversation["last_message"]))
+        said.append(_format_value(conversation["last_message"]))
     return ", ".join(said)
 
 
-def say_changes(event: Event) -> Iterator[str]:
+def format_changes(event: Event) -> Iterator[str]:
     """Say of each field that changed what it was and what it is."""
     changes: Mapping[str, Any] = event.data.get("changes") or {}
     for name, change in changes.items():
-        yield from _say_change(name, change.get("before"), change.get("after"))
+        yield from _format_change(name, change.get("before"), change.get("after"))
 
 
-def _say_change(name: str, before: Any, after: Any) -> Iterator[str]:
+def _format_change(name: str, before: Any, after: Any) -> Iterator[str]:
     """Say what became of one field; of an object that is still called the same, what is in it."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         was, is_ = _headline(before), _headline(after)
         if was == is_:
             for key in dict.fromkeys((*before, *after)):
                 if before.get(key) != after.get(key):
-                    yield from _say_change(f"{name}.{key}", before.get(key), after.get(key))
+                    yield from _format_change(f"{name}.{key}", before.get(key), after.get(key))
             return
-    yield f"{name}: {_say_value(before)} → {_say_value(after)}"
+    yield f"{name}: {_format_value(before)} → {_format_value(after)}"
 
 
 def _headline(value: Mapping[str, Any]) -> Any:
     return next((value[key] for key in TELLING if value.get(key) is not None), None)
 
 
-def _say_value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     match value:
         case None:
             return "none"
@@ -98,7 +111,7 @@ def _say_value(value: Any) -> str:
         case Mapping():
             headline = _headline(value)
             if headline is None:
-                return ", ".join(f"{key} {_say_value(each)}" for key, each in value.items())
+                return ", ".join(f"{key} {_format_value(each)}" for key, each in value.items())
             return _short(str(headline))
         case list() | tuple():
             return _short(", ".join(map(str, value))) or "none"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
@@ -23,7 +23,7 @@ from typer.core import TyperCommand
 from watcher.cli.options import LogLevel
 from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked
 
-__all__ = ["Careful", "Screen", "plain", "told"]
+__all__ = ["Console", "ReportingCommand", "plain", "reporting_errors"]
 
 FAILED = 1
 MISUSED = 2
@@ -39,7 +39,7 @@ def plain(text: str) -> str:
     )
 
 
-class Screen:
+class Console:
     """Stdout for results, stderr for what concerns the person; made anew for each command.
 
     `scrub` strikes out secrets; it knows none until a configuration was read. `level` is None
@@ -50,8 +50,8 @@ class Screen:
         self.level = level
         self.scrub: Callable[[str], str] = lambda text: text
         width = None if sys.stdout.isatty() else PIPED_WIDTH
-        self._out = Console(highlight=False, width=width)
-        self._err = Console(highlight=False, stderr=True)
+        self._out = RichConsole(highlight=False, width=width)
+        self._err = RichConsole(highlight=False, stderr=True)
 
     def write(self, text: str, style: str = "") -> None:
         """Print a result, one line of it per line of the text."""
@@ -61,7 +61,7 @@ class Screen:
         """Tell the person something beside the result."""
         self._print(self._err, text, style)
 
-    def complain(self, cause: str, remedy: str = "") -> None:
+    def error(self, cause: str, remedy: str = "") -> None:
         """Tell what went wrong: one line of cause, one of remedy."""
         self.note("error: " + " ".join(cause.split()), "red")
         if remedy:
@@ -78,20 +78,20 @@ class Screen:
             table.add_row(*(Text(plain(self.scrub(cell))) for cell in row))
         self._out.print(table)
 
-    def _print(self, console: Console, text: str, style: str) -> None:
-        console.print(Text(plain(self.scrub(text)), style), soft_wrap=True)
+    def _print(self, target: RichConsole, text: str, style: str) -> None:
+        target.print(Text(plain(self.scrub(text)), style), soft_wrap=True)
 
 
-class Careful(TyperCommand):
+class ReportingCommand(TyperCommand):
     """A command whose failures are told to a person."""
 
     def invoke(self, ctx: Any) -> Any:
-        with told(ctx.obj):
+        with reporting_errors(ctx.obj):
             return super().invoke(ctx)
 
 
 @contextmanager
-def told(screen: Screen) -> Iterator[None]:
+def reporting_errors(console: Console) -> Iterator[None]:
     """Turn what is raised inside into words and an exit status."""
     try:
         yield
@@ -100,29 +100,29 @@ def told(screen: Screen) -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(FAILED) from None
     except Exception as error:  # noqa: BLE001 - the last place that can say anything
-        raise typer.Exit(_tell(screen, error)) from None
+        raise typer.Exit(_tell(console, error)) from None
 
 
-def _tell(screen: Screen, error: Exception) -> int:
+def _tell(console: Console, error: Exception) -> int:
     """Say what happened; gives the exit status."""
     match _cause(error):
         case ConfigError() as wrong:
             for problem in wrong.problems:
-                screen.note(str(problem))
+                console.note(str(problem))
             return MISUSED
         case StoreLocked() as locked:
-            screen.complain(str(locked), "`inbox-watcher status` shows what it does; or stop it")
+            console.error(str(locked), "`inbox-watcher status` shows what it does; or stop it")
         case StoreError() as broken:
             cause, _, remedy = str(broken).partition("; ")
-            screen.complain(cause, remedy)
+            console.error(cause, remedy)
         case SourceError() as source:
-            screen.complain(source.reason, source.remedy)
+            console.error(source.reason, source.remedy)
         case OSError() as refused:
-            screen.complain(str(refused), "check the address or path, and its permissions")
+            console.error(str(refused), "check the address or path, and its permissions")
         case bug:
-            if screen.level == LogLevel.debug:
-                screen.note("".join(traceback.format_exception(error)).rstrip())
-            screen.complain(
+            if console.level == LogLevel.debug:
+                console.note("".join(traceback.format_exception(error)).rstrip())
+            console.error(
                 f"internal error: {type(bug).__name__}",
                 "`inbox-watcher --log-level debug …` shows the traceback for a report",
             )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from watcher.cli.reach import reading
+from watcher.cli.daemon_client import reading
 from watcher.config import Config, Source
 from watcher.config.values import say_duration
 from watcher.errors import StoreError
@@ -25,11 +25,17 @@ from watcher.poller.request_plan import (
 )
 from watcher.store import Store
 
-__all__ = ["Foresight", "Measured", "look_ahead", "say_plan", "say_warnings"]
+__all__ = [
+    "Measurements",
+    "SourceEstimate",
+    "estimate_sources",
+    "find_overloads",
+    "format_estimate",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurements:
     """What a provider's first pages told: conversations and members of the id sets (as far as they
     were counted), facts for `Provider.set_capabilities`, and seconds per request.
     """
@@ -41,7 +47,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Foresight:
+class SourceEstimate:
     """What each source will ask for; `demand` is None where its provider does not say."""
 
     source: str
@@ -51,22 +57,22 @@ class Foresight:
     seconds: float = 0.0
 
 
-async def look_ahead(
-    loaded: Config, measured: Mapping[str, Measured] | None = None
-) -> tuple[Foresight, ...]:
+async def estimate_sources(
+    loaded: Config, measured: Mapping[str, Measurements] | None = None
+) -> tuple[SourceEstimate, ...]:
     """Reckon for every source, from what was measured, else from what the store knows of it."""
     told = dict(measured or {})
     try:
         async with reading(Path(loaded.store)) as store:
             for source in loaded.sources:
-                known = told.get(source.name) or Measured()
+                known = told.get(source.name) or Measurements()
                 if known.conversations is None:
                     remembered = await _remembered(store, source)
                     told[source.name] = replace(remembered, seconds=known.seconds)
     except StoreError:
         pass  # there is none yet; if one is broken, `status` says so: here it only gives numbers
     demands = {
-        source.name: _reckon(source, told.get(source.name) or Measured())
+        source.name: _reckon(source, told.get(source.name) or Measurements())
         for source in loaded.sources
     }
     sharing = {
@@ -75,28 +81,28 @@ async def look_ahead(
         for demand in share.demands
     }
     return tuple(
-        Foresight(
+        SourceEstimate(
             source.name,
             source.provider,
             demands[source.name],
             sharing.get(source.name),
-            (told.get(source.name) or Measured()).seconds,
+            (told.get(source.name) or Measurements()).seconds,
         )
         for source in loaded.sources
     )
 
 
-async def _remembered(store: Store, source: Source) -> Measured:
+async def _remembered(store: Store, source: Source) -> Measurements:
     state = await store.source(source.name)
     provider = source.provider_class(source.settings)
     if state is None or state.baselined is None or state.account != provider.account:
-        return Measured()
+        return Measurements()
     present = await store.present_ids(source.name)
     sets = {name: len(await store.ids_in_set(source.name, name)) for name in provider.sets}
-    return Measured(len(present), sets, state.learned)
+    return Measurements(len(present), sets, state.learned)
 
 
-def _reckon(source: Source, measured: Measured) -> RequestPlan | None:
+def _reckon(source: Source, measured: Measurements) -> RequestPlan | None:
     provider = source.provider_class(source.settings)
     provider.set_capabilities(dict(measured.capabilities))
     return estimate(
@@ -109,7 +115,7 @@ def _reckon(source: Source, measured: Measured) -> RequestPlan | None:
     )
 
 
-def say_plan(plan: Foresight) -> str:
+def format_estimate(plan: SourceEstimate) -> str:
     """Say in one line what a source will ask for."""
     name = f"{plan.source} ({plan.provider})"
     demand, share = plan.demand, plan.share
@@ -130,7 +136,7 @@ def say_plan(plan: Foresight) -> str:
     return text
 
 
-def say_warnings(plans: Sequence[Foresight]) -> Iterable[tuple[str, str, str, str]]:
+def find_overloads(plans: Sequence[SourceEstimate]) -> Iterable[tuple[str, str, str, str]]:
     """Give source, interval, problem and remedy wherever an interval cannot be met."""
     seen: set[str] = set()
     for plan in plans:

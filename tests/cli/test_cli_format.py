@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.catalogue.events import EVENT_TYPES
-from watcher.cli.screen import plain
+from watcher.cli.console import plain
+from watcher.cli.format import format_age, format_event, format_what
 from watcher.cli.send_test import sample
-from watcher.cli.wording import say_age, say_event, say_what
 from watcher.model import Event
 
 NOW = datetime(2026, 11, 20, 10, 0, 5, 123000, tzinfo=UTC)
@@ -45,7 +45,7 @@ json_values = st.recursive(
     st.sampled_from(EVENT_TYPES), st.dictionaries(st.text(), st.tuples(json_values, json_values))
 )
 def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
-    line = say_event(dataclasses.replace(changed(**changes), type=type_))
+    line = format_event(dataclasses.replace(changed(**changes), type=type_))
     assert line.startswith(f"2026-11-20 10:00:05Z  {type_}  sales  Inbox Watcher Test")
 
 
@@ -72,7 +72,7 @@ def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_a_change_is_said_in_words(event: Event, words: str) -> None:
-    assert say_what(event) == words
+    assert format_what(event) == words
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_change_is_said_in_words(event: Event, words: str) -> None:
     [(None, ""), (0.2, "0s"), (75, "1m15s"), (3725, "1h2m"), (90061, "1d1h"), (-5, "0s")],
 )
 def test_an_age_is_said_in_its_largest_units(seconds: float | None, said: str) -> None:
-    assert say_age(seconds) == said
+    assert format_age(seconds) == said
 
 
 def test_two_samples_never_share_an_id() -> None:
