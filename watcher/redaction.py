@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from watcher.model import Event
-from watcher.vocabulary import EVENT_SHAPE, Shape, nearest
+from watcher.suggest import nearest
+from watcher.vocabulary import EVENT_SHAPE, Shape
 
 __all__ = ["EVERYTHING", "RedactionError", "Visibility", "check_redaction", "redact"]
 

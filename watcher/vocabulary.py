@@ -7,9 +7,8 @@ added there is known here; the samples exercise every field (contract, sections 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import NoneType, UnionType
@@ -31,7 +30,6 @@ __all__ = [
     "Moment",
     "Shape",
     "moment",
-    "nearest",
     "variables",
 ]
 
@@ -188,16 +186,6 @@ def _time(value: Any) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """Give the candidate that a misspelt name probably meant, None where none comes close."""
-    known = list(candidates)
-    folded = {one.casefold(): one for one in known}
-    if name.casefold() in folded:
-        return folded[name.casefold()]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return close[0] if close else None
 
 
 _AT = "2026-11-20T10:00:00.000Z"

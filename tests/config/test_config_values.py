@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.values import (
+from watcher.settings.values import (
     Address,
+    format_duration,
     parse_address,
     parse_duration,
     parse_limit,
-    say_duration,
     suggest_duration,
 )
 
@@ -44,7 +44,7 @@ def test_anything_else_is_no_duration(text: str) -> None:
 @given(st.integers(0, 315_360_000_000))
 def test_a_duration_is_said_the_way_it_is_read(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
-    assert parse_duration(say_duration(duration)) == duration
+    assert parse_duration(format_duration(duration)) == duration
 
 
 @pytest.mark.parametrize(

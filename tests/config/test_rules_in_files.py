@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.config.harness import SOURCE, Write, read, warned
 from watcher.config import Config
-from watcher.config.days import parse_between, parse_days
 from watcher.rules import Digest, Hours, Repeat, Rule, Window, describe_rule
 from watcher.rules.wording import say_days
+from watcher.settings.calendar import parse_between, parse_days
 
 RECEIVERS = """
 receivers:
@@ -333,7 +333,7 @@ def test_days_are_written_as_they_are_read(days: frozenset[int]) -> None:
 
 
 def test_time_zones_are_there_where_the_system_has_none() -> None:
-    program = "from watcher.config.days import parse_zone; print(parse_zone('Europe/Berlin'))"
+    program = "from watcher.settings.calendar import parse_zone; print(parse_zone('Europe/Berlin'))"
     run = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONTZPATH": ""},

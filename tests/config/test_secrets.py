@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.secrets import MissingSecret, Redactor, SecretText, parse_text
+from watcher.secrets import MissingSecret, Redactor, SecretText, parse_text
 
 ENVIRON = {"TOKEN": "abcdef", "EMPTY": "", "HOST": "chat.example.com"}
 

@@ -14,7 +14,7 @@ from watcher.model import Delivery, Event
 from watcher.pipeline import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
 from watcher.records import ThrottleMark
 from watcher.rules import Hours, Rule, Silence, Throttle, Window
-from watcher.rules.hours import EVERY_DAY
+from watcher.settings.calendar import EVERY_DAY
 
 MINUTE = timedelta(minutes=1)
 DATA = {"source": "sales", "provider": "chatwoot", "conversation": {"id": "c1", "channel": "sms"}}

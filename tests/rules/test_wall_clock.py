@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watcher.rules import Digest, Hours, Rule, Window
-from watcher.rules.hours import EVERY_DAY
 from watcher.rules.routing import collected_until
+from watcher.settings.calendar import EVERY_DAY
 
 BERLIN = ZoneInfo("Europe/Berlin")  # +01:00 → +02:00 on 2026-03-29 at 02:00, back on 10-25 at 03:00
 NEW_YORK = ZoneInfo("America/New_York")  # −05:00 → −04:00 on 2026-03-08, back on 11-01 at 02:00

@@ -13,10 +13,11 @@ from tests.support.asking import LISTING, ask, connection
 from tests.support.loopback import answer, serving, unused_port
 from tests.support.virtual_time import JumpLoop, VirtualClock
 from watcher.errors import SourceUnavailable
+from watcher.settings.link import CONNECTIONS
 from watcher.transport import PerOriginTransport, Transport
 from watcher.transport.client import new_client
 from watcher.transport.failures import place
-from watcher.transport.origins import CONNECTIONS, proxy_for
+from watcher.transport.origins import proxy_for
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 

@@ -22,13 +22,13 @@ from watcher.cli.format import format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths
 from watcher.clock import wall_clock
 from watcher.config import Config, Receiver, Webhook
-from watcher.config.secrets import SecretText
 from watcher.config.validate import is_sensitive
 from watcher.dispatcher.render import Renderer
 from watcher.metrics import Metrics
 from watcher.model import Delivery, rfc3339
 from watcher.notify.webhook import CONTENT_TYPE
 from watcher.records import DeliveryQuery, HistoryEntry
+from watcher.secrets import SecretText
 
 __all__ = ["format_entry", "plain_delivery", "plain_entry", "show"]
 

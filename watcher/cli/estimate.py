@@ -13,7 +13,6 @@ from pathlib import Path
 
 from watcher.cli.daemon_client import reading
 from watcher.config import Config, Source
-from watcher.config.values import say_duration
 from watcher.errors import StoreError
 from watcher.poller.request_plan import (
     Advice,
@@ -23,6 +22,7 @@ from watcher.poller.request_plan import (
     estimate,
     shared_budgets,
 )
+from watcher.settings.values import format_duration
 from watcher.store import Store
 
 __all__ = [
@@ -162,7 +162,7 @@ def find_overloads(plans: Sequence[SourceEstimate]) -> Iterable[tuple[str, str, 
 def _remedy(advice: Advice) -> str:
     if advice.seconds is None:
         return f"lengthen `poll_every` and `sweep_every` of `{advice.source}`"
-    fits = say_duration(timedelta(seconds=advice.seconds))
+    fits = format_duration(timedelta(seconds=advice.seconds))
     return f"`{advice.key}: {fits}` for `{advice.source}` would fit"
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from watcher.config.values import say_duration
 from watcher.model import Event
+from watcher.settings.values import format_duration
 
 __all__ = [
     "format_age",
@@ -42,7 +42,7 @@ def format_age(seconds: float | None) -> str:
         whole -= whole % timedelta(hours=1)
     elif whole >= timedelta(hours=1):
         whole -= whole % timedelta(minutes=1)
-    return say_duration(whole)
+    return format_duration(whole)
 
 
 def format_event(event: Event) -> str:

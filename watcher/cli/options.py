@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from watcher.config.values import parse_duration, suggest_duration
-from watcher.vocabulary import nearest
+from watcher.settings.values import parse_duration, suggest_duration
+from watcher.suggest import nearest
 
 __all__ = ["AsJson", "ConfigPaths", "Limit", "LogLevel", "choose", "read_duration"]
 

@@ -17,7 +17,7 @@ import typer
 from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
 from watcher.cli.daemon_client import load
 from watcher.cli.options import ConfigPaths
-from watcher.config import say_duration
+from watcher.config import format_duration
 from watcher.config.files import find_paths
 from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
 from watcher.daemon.replay import plans_for
@@ -119,4 +119,4 @@ def _show(console: Console, tests: RuleTests, test: RuleTest, lines: Sequence[Li
 
 
 def _since(time: timedelta) -> str:
-    return f"+{say_duration(time)}" if time else "start"
+    return f"+{format_duration(time)}" if time else "start"

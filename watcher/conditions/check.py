@@ -33,7 +33,8 @@ from watcher.conditions.types import (
     never_in,
     walked,
 )
-from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape, nearest
+from watcher.suggest import nearest
+from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape
 
 __all__ = ["Finding", "Reading", "read"]
 

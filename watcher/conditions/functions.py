@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from watcher.conditions.syntax import Token
 from watcher.conditions.types import Problem, Term, demand
-from watcher.vocabulary import ANY, BOOL, NUMBER, STRING, Kind, Shape, nearest
+from watcher.suggest import nearest
+from watcher.vocabulary import ANY, BOOL, NUMBER, STRING, Kind, Shape
 
 __all__ = ["MACROS", "TYPES", "Placed", "call_function", "call_method"]
 

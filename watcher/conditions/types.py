@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from watcher.vocabulary import ANY, BOOL, STRING, Kind, Shape, nearest
+from watcher.suggest import nearest
+from watcher.vocabulary import ANY, BOOL, STRING, Kind, Shape
 
 __all__ = [
     "LEVELS",

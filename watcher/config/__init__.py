@@ -23,8 +23,8 @@ from watcher.config.model import (
     Source,
     Webhook,
 )
-from watcher.config.secrets import MissingSecret, Redactor, SecretText
-from watcher.config.values import Address, parse_duration, say_duration
+from watcher.secrets import MissingSecret, Redactor, SecretText
+from watcher.settings.values import Address, format_duration, parse_duration
 
 __all__ = [
     "Address",
@@ -42,11 +42,11 @@ __all__ = [
     "Source",
     "Webhook",
     "compare",
+    "format_duration",
     "installed_providers",
     "json_schema",
     "load",
     "needs_restart",
     "parse_duration",
-    "say_duration",
     "sound_receivers",
 ]

@@ -1,8 +1,6 @@
-"""The kinds of value that settings take: durations, addresses, URLs, headers, secrets.
+"""The kinds of value that only receivers and the store take.
 
-Law: pure; each kind is an annotated type for the models of `watcher.config.schema`. An error
-raised here never repeats the value that was found, for it may be a secret; its context may
-carry a `remedy`.
+Law: pure; each kind is an annotated type for the models of `watcher.config.schema`.
 """
 
 from __future__ import annotations
@@ -10,37 +8,26 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, StringConstraints
 
-from watcher.config.values import Address, parse_address, parse_duration, parse_limit, parse_size
 from watcher.redaction import RedactionError, check_redaction
+from watcher.settings.base import wrong
+from watcher.settings.values import is_http_url
 
 __all__ = [
     "AppriseUrl",
-    "Duration",
     "FilePath",
     "Headers",
-    "Limit",
-    "ListenAddress",
-    "OneOrMore",
     "ProxyAddress",
     "RedactedPath",
-    "RuleName",
-    "Size",
     "StorePath",
     "WebhookSecret",
     "WebhookUrl",
-    "reads",
-    "wrong",
 ]
-
-T = TypeVar("T")
 
 _RESERVED_HEADERS = frozenset(
     {
@@ -53,33 +40,8 @@ _HEADER_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
 
 
-def wrong(message: str, remedy: str = "") -> PydanticCustomError:
-    """Make the error of a value that is not right; the message goes on from the setting's name."""
-    # Braces are the template syntax of PydanticCustomError, so the texts go in as values.
-    return PydanticCustomError("setting", "{text}", {"text": message, "remedy": remedy})
-
-
-def reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:
-    """Make a validator from a function that reads a text or raises ValueError."""
-
-    def read(value: Any) -> T:
-        if not isinstance(value, str):
-            raise wrong(f"is not {kind}", remedy)
-        try:
-            return parse(value)
-        except ValueError as error:
-            raise wrong(str(error), remedy) from None
-
-    return BeforeValidator(read)
-
-
 def _webhook_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its message would quote the URL
-        good = False
-    if not good:
+    if not is_http_url(value):
         raise wrong("is not an http:// or https:// URL", "write https://host/path")
     if re.search(r"[^!-~]", value):
         raise wrong("is not a URL: it has white space or a character to be percent-encoded in it")
@@ -163,12 +125,6 @@ def _distinct(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers
 
 
-def _rule_name(value: str) -> str:
-    if not value.strip() or value != value.strip() or "\n" in value:
-        raise wrong("is not a name of one line without spaces around it")
-    return value
-
-
 def _store_path(value: str) -> str:
     if "://" in value:
         raise wrong("is a URL; this version keeps its store in SQLite", "write a file's path")
@@ -177,41 +133,7 @@ def _store_path(value: str) -> str:
     return value
 
 
-Duration = Annotated[
-    timedelta,
-    reads(
-        parse_duration,
-        "a duration",
-        "write a number with a unit, such as 500ms, 30s, 15m, 1h30m or 7d",
-    ),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
-            "examples": ["500ms", "30s", "15m", "1h30m", "7d"],
-        }
-    ),
-]
-ListenAddress = Annotated[
-    Address,
-    reads(parse_address, "an address with a port", "write 127.0.0.1:8484 or [::1]:8484"),
-    WithJsonSchema({"type": "string", "pattern": r":\d{1,5}$", "examples": ["127.0.0.1:8484"]}),
-]
-Limit = Annotated[
-    tuple[int, timedelta],
-    reads(parse_limit, "a limit", "write how many in how long, such as 30/1m"),
-    WithJsonSchema({"type": "string", "pattern": r"^[1-9]\d*/\d", "examples": ["30/1m"]}),
-]
-Size = Annotated[
-    int,
-    reads(parse_size, "a size", "write a number with a unit, such as 512KiB or 32MiB"),
-    Field(ge=2**16, le=2**30),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^[1-9]\d*(K|M)i?B$", "examples": ["8MiB", "32MiB"]}
-    ),
-]
 StorePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_store_path)]
-RuleName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_rule_name)]
 WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
 ProxyAddress = Annotated[str, AfterValidator(_proxy_address)]
 RedactedPath = Annotated[str, AfterValidator(_redacted_path)]
@@ -223,17 +145,4 @@ Headers = Annotated[
         Annotated[str, AfterValidator(_header_name)], Annotated[str, AfterValidator(_header_value)]
     ],
     AfterValidator(_distinct),
-]
-_Text = Annotated[str, StringConstraints(min_length=1)]
-OneOrMore = Annotated[
-    tuple[_Text, ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "minLength": 1},
-                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-            ]
-        }
-    ),
 ]

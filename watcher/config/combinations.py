@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from watcher.config.rule_schema import RuleForm
 from watcher.config.tree import Entries, Entry
 from watcher.config.validate import Work
-from watcher.config.values import say_duration
-from watcher.config.wording import listing, meant, short
+from watcher.settings.values import format_duration
+from watcher.suggest import did_you_mean, listing, short
 
 __all__ = ["check_combinations", "check_otherwise"]
 
@@ -34,7 +34,7 @@ def check_combinations(node: Entries, form: RuleForm, what: str, work: Work) -> 
             if node.get(key) is not None:
                 _object(node, key, f"{what} has `{key}` and `digest`: {reason}", remedy, work)
     if form.throttle and form.repeat and form.throttle.within >= form.repeat:
-        within, every = say_duration(form.throttle.within), say_duration(form.repeat)
+        within, every = format_duration(form.throttle.within), format_duration(form.repeat)
         _object(
             node,
             "throttle",
@@ -58,7 +58,7 @@ def check_otherwise(
         work.problems.append(
             place.problem(
                 f"`hours.otherwise` is neither hold, drop nor a receiver, found `{short(word)}`",
-                f"{meant(word, words)}allowed: {listing(words)}",
+                f"{did_you_mean(word, words)}allowed: {listing(words)}",
             )
         )
     elif word in form.notify:

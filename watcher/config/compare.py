@@ -15,9 +15,10 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from watcher.config.model import Config
-from watcher.config.secrets import SecretText
 from watcher.mapping import FieldMapping, fingerprint
-from watcher.transport.links import Link
+from watcher.secrets import SecretText
+from watcher.settings.link import Link
+from watcher.transport.links import read_proxy
 
 __all__ = ["Differences", "compare", "needs_restart"]
 
@@ -82,7 +83,7 @@ def _plain(value: Any) -> Any:
         return fingerprint(value)
     if isinstance(value, Link):
         files = (value.ca_file, value.client_cert, value.client_key)
-        return files, value.password(), value.verify, value.read_proxy(), value.connections
+        return files, value.password(), value.verify, read_proxy(value), value.connections
     if isinstance(value, BaseModel):
         return type(value), value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

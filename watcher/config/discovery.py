@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 
-from watcher.config.wording import short
 from watcher.errors import WatcherError
 from watcher.providers import Provider, ProviderSettings
+from watcher.suggest import short
 
 __all__ = ["GROUP", "ProviderLoader", "ProviderUnusable", "installed_providers"]
 

@@ -14,15 +14,15 @@ from pydantic import BaseModel
 
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
-from watcher.config.rule_schema import CONDITION_PATTERN, RuleForm, SilenceForm, TemplateForm
+from watcher.config.rule_schema import RuleForm, SilenceForm, TemplateForm
 from watcher.config.schema import (
-    NAME_PATTERN,
     RECEIVER_FORMS,
     RetentionForm,
     ServerForm,
     SourceForm,
     StoreForm,
 )
+from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 
 __all__ = ["json_schema"]
 
@@ -65,7 +65,9 @@ def json_schema(providers: Mapping[str, ProviderLoader] | None = None) -> Schema
                 "Messages that rules name.", _form(TemplateForm, "template", definitions)
             ),
             "conditions": _named(
-                "CEL conditions, named as conditions.NAME.", {"type": "string"}, CONDITION_PATTERN
+                "CEL conditions, named as conditions.NAME.",
+                {"type": "string"},
+                CONDITION_NAME_PATTERN,
             ),
             "silences": {
                 "type": ["array", "null"],

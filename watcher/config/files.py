@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
-from watcher.config.wording import meant
 from watcher.config.yaml import LIMIT, parse
 from watcher.errors import Problem
+from watcher.suggest import did_you_mean
 
 __all__ = ["Merged", "find_paths", "read"]
 
@@ -150,7 +150,7 @@ def _merge(entry: Entry, merged: Merged) -> None:
         merged.complete = False
         merged.problems.append(
             entry.key.place.problem(
-                f"unknown key `{name}`", f"{meant(name, _KEYS)}allowed: {', '.join(_KEYS)}"
+                f"unknown key `{name}`", f"{did_you_mean(name, _KEYS)}allowed: {', '.join(_KEYS)}"
             )
         )
     elif name in _SINGLE:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from watcher.config.schema import LinkForm
-from watcher.config.secrets import SecretText
 from watcher.config.tree import Entries, Scalar
 from watcher.config.validate import Work
-from watcher.transport.links import CONNECTIONS, USUAL, Link, LinkUnusable, context_for
+from watcher.secrets import SecretText
+from watcher.settings.link import CONNECTIONS, USUAL, Link
+from watcher.transport.links import LinkUnusable, context_for, marks
 
 __all__ = ["build_link", "learn_link"]
 
@@ -117,7 +118,7 @@ def _check(link: Link, table: Entries, work: Work) -> None:
         if node is None or work.texts.left_out(node):
             continue
         try:
-            part.marks()
+            marks(part)
             context_for(part)
         except LinkUnusable as unusable:
             work.problems.append(

@@ -21,7 +21,6 @@ from watcher.config.named import build_names, warn_of_unused
 from watcher.config.receivers import build_receivers
 from watcher.config.routing import build_rules, notified, warn_of_unreachable
 from watcher.config.schema import RetentionForm, ServerForm, StoreForm
-from watcher.config.secrets import Redactor
 from watcher.config.silences import build_silences
 from watcher.config.sources import build_sources
 from watcher.config.texts import Texts
@@ -29,6 +28,7 @@ from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, found, validate
 from watcher.errors import ConfigError, Problem
 from watcher.rules import Rule, Silence
+from watcher.secrets import Redactor
 
 __all__ = ["load", "sound_receivers"]
 

@@ -11,14 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from watcher.config.secrets import Redactor, SecretText
-from watcher.config.values import Address
 from watcher.errors import Problem
 from watcher.mapping import FieldMapping
 from watcher.providers import Provider, ProviderSettings
 from watcher.redaction import Visibility
 from watcher.rules import Rule, Silence
-from watcher.transport.links import Link
+from watcher.secrets import Redactor, SecretText
+from watcher.settings.link import Link
+from watcher.settings.values import Address
 
 __all__ = ["AppriseReceiver", "Config", "Receiver", "Retention", "Server", "Source", "Webhook"]
 

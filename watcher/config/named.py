@@ -16,12 +16,14 @@ from pydantic import Field
 from watcher.conditions import Condition, compile_conditions
 from watcher.config.expressions import check_template, object_to, text_of
 from watcher.config.files import Merged
-from watcher.config.rule_schema import CONDITION_PATTERN, TemplateForm, Zone
-from watcher.config.schema import NAME_PATTERN, Form
+from watcher.config.rule_schema import TemplateForm
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, validate
-from watcher.config.wording import listing, meant, short
 from watcher.rules import Format
+from watcher.settings.base import Settings
+from watcher.settings.calendar import Zone
+from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
+from watcher.suggest import did_you_mean, listing, short
 
 __all__ = ["NO_WORDS", "Names", "Words", "build_names", "warn_of_unused"]
 
@@ -42,7 +44,7 @@ _RESERVED = frozenset(
 """Words that CEL keeps for itself."""
 
 
-class _ZoneForm(Form):
+class _ZoneForm(Settings):
     timezone: Zone | None = Field(default=None)
 
 
@@ -63,7 +65,7 @@ class Names:
         if entry is None:
             known = list(self.templates)
             if re.match(NAME_PATTERN, node.raw):
-                remedy = f"{meant(node.raw, known)}configured: {listing(known) or 'none'}"
+                remedy = f"{did_you_mean(node.raw, known)}configured: {listing(known) or 'none'}"
             else:
                 remedy = "write `message: {body: …}`, or the name of one below `templates:`"
             work.problems.append(
@@ -110,7 +112,7 @@ def _conditions(merged: Merged, work: Work) -> Mapping[str, Condition]:
     texts: dict[str, Scalar] = {}
     for entry in merged.conditions.values():
         name, value = entry.name, entry.value
-        if not re.match(CONDITION_PATTERN, name) or name in _RESERVED:
+        if not re.match(CONDITION_NAME_PATTERN, name) or name in _RESERVED:
             message = f"`{short(name)}` cannot be the name of a condition"
             remedy = "use small letters, digits and _, beginning with a letter, and no word of CEL"
             work.problems.append(entry.key.place.problem(message, remedy))

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from watcher.config.links import build_link, learn_link
 from watcher.config.model import AppriseReceiver, Receiver, Webhook
 from watcher.config.schema import RECEIVER_FORMS, AppriseForm, WebhookForm
-from watcher.config.secrets import SecretText
 from watcher.config.sources import check_name
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
 from watcher.config.validate import Work, found, is_sensitive, validate
-from watcher.config.wording import meant, short
 from watcher.redaction import Visibility
+from watcher.secrets import SecretText
+from watcher.suggest import did_you_mean, short
 
 __all__ = ["build_receivers"]
 
@@ -46,7 +46,7 @@ def _receiver(entry: Entry, work: Work) -> Receiver | None:
         return None
     node = type_.value
     if not isinstance(node, Scalar) or node.value not in RECEIVER_FORMS:
-        near = meant(node.raw, RECEIVER_FORMS) if isinstance(node, Scalar) else ""
+        near = did_you_mean(node.raw, RECEIVER_FORMS) if isinstance(node, Scalar) else ""
         shown = found(node, work.texts, hidden=False)
         work.problems.append(
             node.place.problem(f"`type` is no type of receiver{shown}", f"{near}allowed: {allowed}")

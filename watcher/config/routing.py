@@ -17,8 +17,8 @@ from watcher.config.silences import check_unique
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
 from watcher.config.validate import Work, validate
 from watcher.config.weeks import build_digest, build_hours
-from watcher.config.wording import listing, meant, short
 from watcher.rules import Repeat, Rule, Throttle, check_lasting, check_when
+from watcher.suggest import did_you_mean, listing, short
 
 __all__ = ["build_rules", "notified", "warn_of_unreachable"]
 
@@ -171,7 +171,7 @@ def _check_texts(node: Entries, form: RuleForm, work: Work) -> None:
             work.problems.append(
                 entry.key.place.problem(
                     f"`message.per_receiver`: this rule does not notify `{short(entry.name)}`",
-                    f"{meant(entry.name, form.notify)}it notifies: {listing(form.notify)}",
+                    f"{did_you_mean(entry.name, form.notify)}it notifies: {listing(form.notify)}",
                 )
             )
 
@@ -201,7 +201,9 @@ def _check_notify(node: Entries, merged: Merged, work: Work) -> None:
         # Where a part of the configuration could not be read, the receiver may be in there.
         if text.raw and text.raw not in merged.receivers and merged.complete:
             receivers: Iterable[str] = merged.receivers
-            remedy = f"{meant(text.raw, receivers)}configured: {listing(receivers) or 'none'}"
+            remedy = (
+                f"{did_you_mean(text.raw, receivers)}configured: {listing(receivers) or 'none'}"
+            )
             work.problems.append(
                 text.place.problem(f"there is no receiver `{short(text.raw)}`", remedy)
             )

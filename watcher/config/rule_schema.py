@@ -6,19 +6,16 @@ one key.
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from watcher.config.checks import Duration, OneOrMore, RuleName, reads, wrong
-from watcher.config.days import parse_between, parse_days, parse_time, parse_zone
-from watcher.config.schema import Form
-from watcher.rules.hours import EVERY_DAY
+from watcher.settings.base import FilledSettings, wrong
+from watcher.settings.calendar import EVERY_DAY, Days, Spans, Times, Zone
+from watcher.settings.values import Duration, OneOrMore, Title
 
 __all__ = [
-    "CONDITION_PATTERN",
     "DigestForm",
     "HoursForm",
     "MessageForm",
@@ -29,32 +26,8 @@ __all__ = [
     "Zone",
 ]
 
-CONDITION_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-"""Names of conditions: they stand in expressions, where `-` is a minus."""
-
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
-_BETWEEN = "write it such as 09:00-18:00; over midnight 22:00-06:00; the whole day 00:00-24:00"
-_DAYS = "write mon, mon-fri or sat,sun"
-
-
-def _zone(value: Any) -> ZoneInfo:
-    if isinstance(value, ZoneInfo):
-        return value
-    try:
-        if isinstance(value, str):
-            return parse_zone(value)
-        near = ""
-    except ValueError as error:
-        near = str(error)
-    raise wrong(
-        "is not a time zone",
-        f"did you mean `{near}`?" if near else "write a name such as Europe/Berlin or UTC",
-    )
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 def _short(key: str, forms: Any) -> BeforeValidator:
@@ -63,18 +36,6 @@ def _short(key: str, forms: Any) -> BeforeValidator:
         lambda value: {key: value} if isinstance(value, str) else value,
         json_schema_input_type=forms,
     )
-
-
-def _days(value: Any) -> Any:
-    if isinstance(value, frozenset):
-        return value
-    parts = [value] if isinstance(value, str) else value
-    try:
-        if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
-            return frozenset().union(*map(parse_days, parts))
-    except ValueError:
-        pass
-    raise wrong("is not a day of the week", _DAYS)
 
 
 def _divides(value: timedelta) -> timedelta:
@@ -87,45 +48,7 @@ def _divides(value: timedelta) -> timedelta:
     return value
 
 
-def _one_or_more(pattern: str, *examples: str) -> WithJsonSchema:
-    text = {"type": "string", "pattern": pattern, "examples": list(examples)}
-    return WithJsonSchema({"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]})
-
-
-_TIME_PATTERN = r"^([01]?\d|2[0-3]):[0-5]\d$"
-_SPAN_PATTERN = r"^\d{1,2}:[0-5]\d\s*-\s*\d{1,2}:[0-5]\d$"
-Zone = Annotated[
-    ZoneInfo,
-    BeforeValidator(_zone),
-    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", "UTC"]}),
-]
-_Time = Annotated[time, reads(parse_time, "a time of day", "write it such as 09:00")]
-_Span = Annotated[tuple[int, int], reads(parse_between, "a span of time", _BETWEEN)]
-_LIST = BeforeValidator(_listed)
-_SOME = Field(min_length=1)
-Times = Annotated[tuple[_Time, ...], _LIST, _SOME, _one_or_more(_TIME_PATTERN, "09:00")]
-Spans = Annotated[
-    tuple[_Span, ...], _LIST, _SOME, _one_or_more(_SPAN_PATTERN, "09:00-18:00", "22:00-06:00")
-]
-Days = Annotated[
-    frozenset[int],
-    BeforeValidator(_days),
-    _one_or_more(r"^[A-Za-z ,-]+$", "mon-fri", "sat,sun"),
-]
-
-
-class PartForm(Form):
-    """Base: what is named must be there."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _given(cls, value: Any) -> Any:
-        if value is None:
-            raise wrong("must not be empty")
-        return value
-
-
-class WindowForm(PartForm):
+class WindowForm(FilledSettings):
     """One window of the week."""
 
     days: Days = Field(
@@ -136,7 +59,7 @@ class WindowForm(PartForm):
     between: Spans = Field(description="From when to when, such as 09:00-18:00; several in a list.")
 
 
-class HoursForm(PartForm):
+class HoursForm(FilledSettings):
     """Hours of the week: either `days` and `between`, or several `windows`."""
 
     days: Days | None = Field(default=None, description="Days of the week, such as mon-fri.")
@@ -157,7 +80,7 @@ class RuleHoursForm(HoursForm):
     )
 
 
-class ThrottleForm(PartForm):
+class ThrottleForm(FilledSettings):
     """At most one message in a while."""
 
     within: Duration = Field(ge=_SECOND, description="One message in this time.")
@@ -168,7 +91,7 @@ class ThrottleForm(PartForm):
     )
 
 
-class DigestForm(PartForm):
+class DigestForm(FilledSettings):
     """Collects into one message."""
 
     every: Annotated[Duration, AfterValidator(_divides)] | None = Field(
@@ -188,7 +111,7 @@ class DigestForm(PartForm):
     timezone: Zone | None = Field(default=None, description="Time zone, such as Europe/Berlin.")
 
 
-class WordsForm(PartForm):
+class WordsForm(FilledSettings):
     """Words for text receivers."""
 
     template: str = Field(default="", min_length=1, description="Name of a template to begin with.")
@@ -207,7 +130,7 @@ class MessageForm(WordsForm):
     )
 
 
-class TemplateForm(PartForm):
+class TemplateForm(FilledSettings):
     """A template by name; Jinja2, sandboxed."""
 
     title: str = Field(default="", description="One line; the default title where left out.")
@@ -217,10 +140,10 @@ class TemplateForm(PartForm):
     )
 
 
-class RuleForm(PartForm):
+class RuleForm(FilledSettings):
     """Which events go to which receivers."""
 
-    name: RuleName = Field(description="What people call it; a rule is its name.")
+    name: Title = Field(description="What people call it; a rule is its name.")
     when: OneOrMore = Field(
         min_length=1, description="Event types or globs such as `conversation.*`."
     )
@@ -257,10 +180,10 @@ class RuleForm(PartForm):
     )
 
 
-class SilenceForm(PartForm):
+class SilenceForm(FilledSettings):
     """What is not told for a while, and why."""
 
-    name: RuleName = Field(description="What people call it.")
+    name: Title = Field(description="What people call it.")
     match: str = Field(
         min_length=1,
         description="A CEL condition over the event, `rule`, `receiver` and `severity`.",

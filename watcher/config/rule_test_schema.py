@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from watcher.catalogue.events import EVENT_TYPES
-from watcher.config.checks import OneOrMore, reads
-from watcher.config.rule_schema import Zone
-from watcher.config.schema import Form
+from watcher.settings.base import Settings
+from watcher.settings.calendar import Zone
+from watcher.settings.values import OneOrMore, reads
 
 __all__ = ["CaseForm", "ExpectForm", "FileForm", "StepForm"]
 
@@ -24,7 +24,7 @@ _At = Annotated[
 ]
 
 
-class FileForm(Form):
+class FileForm(Settings):
     """The whole file."""
 
     rules: OneOrMore = Field(default=())
@@ -32,7 +32,7 @@ class FileForm(Form):
     tests: list[dict[str, Any]] = Field(min_length=1)
 
 
-class CaseForm(Form):
+class CaseForm(Settings):
     """One test."""
 
     name: str = Field(min_length=1)
@@ -44,7 +44,7 @@ class CaseForm(Form):
     expect: list[dict[str, Any]]
 
 
-class StepForm(Form):
+class StepForm(Settings):
     """Something that happens."""
 
     at: _At
@@ -55,7 +55,7 @@ class StepForm(Form):
     ack: bool = False
 
 
-class ExpectForm(Form):
+class ExpectForm(Settings):
     """A message that is to be sent."""
 
     at: _At

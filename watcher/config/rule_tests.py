@@ -14,17 +14,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from watcher.config.days import parse_moment
 from watcher.config.rule_test_schema import CaseForm, ExpectForm, FileForm, StepForm
-from watcher.config.secrets import Redactor
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place, Scalar
 from watcher.config.validate import Work, validate
-from watcher.config.values import parse_duration
-from watcher.config.wording import listing, meant
 from watcher.config.yaml import LIMIT, parse
 from watcher.errors import ConfigError, Problem
 from watcher.model import Conversation, from_plain, to_plain
+from watcher.secrets import Redactor
+from watcher.settings.calendar import parse_moment
+from watcher.settings.values import parse_duration
+from watcher.suggest import did_you_mean, listing
 from watcher.vocabulary import EVENT_SHAPE
 
 __all__ = ["Expected", "RuleTest", "RuleTests", "Step", "read_rule_tests"]
@@ -267,7 +267,7 @@ class _Reader:
                 )
 
     def _unknown(self, key: Scalar, message: str, known: tuple[str, ...]) -> None:
-        remedy = f"{meant(key.raw, known)}it has {listing(known)}"
+        remedy = f"{did_you_mean(key.raw, known)}it has {listing(known)}"
         self.work.problems.append(key.place.problem(message, remedy))
 
 

@@ -9,29 +9,32 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from watcher.config.checks import (
     AppriseUrl,
-    Duration,
     FilePath,
     Headers,
-    Limit,
-    ListenAddress,
     ProxyAddress,
     RedactedPath,
-    Size,
     StorePath,
     WebhookSecret,
     WebhookUrl,
 )
-from watcher.config.values import Address, parse_duration
+from watcher.settings.base import Settings
+from watcher.settings.values import (
+    Address,
+    Duration,
+    Limit,
+    ListenAddress,
+    Size,
+    default_duration,
+    parse_duration,
+)
 
 __all__ = [
-    "NAME_PATTERN",
     "RECEIVER_FORMS",
     "AppriseForm",
-    "Form",
     "HoldForm",
     "LinkForm",
     "RetentionForm",
@@ -41,17 +44,8 @@ __all__ = [
     "WebhookForm",
 ]
 
-NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
-"""Names of sources and receivers."""
-
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
-
-
-def _default(text: str, **constraints: Any) -> Any:
-    """Give a duration's default, which editors see the way a person writes it."""
-    shown = {"default": text}
-    return Field(default=parse_duration(text), json_schema_extra=shown, **constraints)  # type: ignore[arg-type]  # JsonDict is invariant
 
 
 def _schedule(*texts: str) -> Any:
@@ -64,13 +58,7 @@ def _schedule(*texts: str) -> Any:
     )
 
 
-class Form(BaseModel):
-    """Base of the file's parts: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoreForm(Form):
+class StoreForm(Settings):
     """Where the watcher keeps what it knows."""
 
     store: StorePath = Field(
@@ -79,7 +67,7 @@ class StoreForm(Form):
     )
 
 
-class ServerForm(Form):
+class ServerForm(Settings):
     """The embedded server: metrics and health."""
 
     listen: ListenAddress = Field(
@@ -93,16 +81,18 @@ class ServerForm(Form):
     )
 
 
-class RetentionForm(Form):
+class RetentionForm(Settings):
     """How long events and settled deliveries are kept."""
 
-    events: Duration = _default("30d", ge=_MINUTE, description="Age at which events are removed.")
-    deliveries: Duration = _default(
+    events: Duration = default_duration(
+        "30d", ge=_MINUTE, description="Age at which events are removed."
+    )
+    deliveries: Duration = default_duration(
         "30d", ge=_MINUTE, description="Age at which settled deliveries are removed."
     )
 
 
-class HoldForm(Form):
+class HoldForm(Settings):
     """How many rows a complete sweep may lack before it is held: both must be exceeded."""
 
     rows: int = Field(default=20, ge=0, description="So many rows are never too many.")
@@ -111,7 +101,7 @@ class HoldForm(Form):
     )
 
 
-class LinkForm(Form):
+class LinkForm(Settings):
     """How the other side is reached; the same for sources and webhooks."""
 
     ca_file: FilePath = Field(
@@ -137,13 +127,13 @@ class SourceForm(LinkForm):
     """One account at a provider; the provider's own settings stand beside these."""
 
     provider: str = Field(min_length=1, description="Name of an installed provider.")
-    poll_every: Duration = _default(
+    poll_every: Duration = default_duration(
         "30s", ge=_SECOND, description="Interval of the fast look for recent activity."
     )
-    sweep_every: Duration = _default(
+    sweep_every: Duration = default_duration(
         "15m", ge=_SECOND, description="Interval of the complete walk, which finds every change."
     )
-    timeout: Duration = _default(
+    timeout: Duration = default_duration(
         "60s", ge=_SECOND, le=10 * _MINUTE, description="Time for one request, its answer included."
     )
     largest_answer: Size = Field(
@@ -178,10 +168,10 @@ class WebhookForm(LinkForm):
         description="Several, each of which signs: while one replaces another; instead of secret.",
     )
     headers: Headers = Field(default_factory=dict, description="Further headers.")
-    timeout: Duration = _default(
+    timeout: Duration = default_duration(
         "10s", ge=timedelta(milliseconds=1), le=5 * _MINUTE, description="Time for one attempt."
     )
-    connect_timeout: Duration = _default(
+    connect_timeout: Duration = default_duration(
         "10s",
         ge=timedelta(milliseconds=1),
         le=5 * _MINUTE,
@@ -211,7 +201,7 @@ class WebhookForm(LinkForm):
     )
 
 
-class AppriseForm(Form):
+class AppriseForm(Settings):
     """A receiver of texts for people: anything that Apprise can reach."""
 
     type: Literal["apprise"]

@@ -15,8 +15,8 @@ from watcher.config.rule_schema import SilenceForm
 from watcher.config.tree import Entries, Node, Scalar
 from watcher.config.validate import Work, validate
 from watcher.config.weeks import build_hours, moment, zone_of
-from watcher.config.wording import listing, meant, short
 from watcher.rules import Silence
+from watcher.suggest import did_you_mean, listing, short
 
 __all__ = ["Known", "build_silences", "explain_unknown_name", "find_unknown_names"]
 
@@ -55,7 +55,7 @@ def find_unknown_names(match: str, known: Known) -> tuple[UnknownName, ...]:
 def explain_unknown_name(unknown: UnknownName, known: Known) -> tuple[str, str]:
     """Put into words which name is wrong, and which there are."""
     kind, there = unknown.kind, known[unknown.kind]
-    near = meant(unknown.name, there)
+    near = did_you_mean(unknown.name, there)
     remedy = f"{near}{kind}s: {listing(there)}" if there else f"there is no {kind}"
     return f"no {kind} is named `{short(unknown.name)}`", remedy
 

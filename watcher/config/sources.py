@@ -15,12 +15,12 @@ from watcher.config.discovery import ProviderLoader, ProviderUnusable
 from watcher.config.expressions import compile_fields
 from watcher.config.links import build_link, learn_link
 from watcher.config.model import Source
-from watcher.config.schema import NAME_PATTERN, SourceForm
+from watcher.config.schema import SourceForm
 from watcher.config.tree import Entries, Entry, Place, Scalar
 from watcher.config.validate import Work, validate
-from watcher.config.values import say_duration
-from watcher.config.wording import listing, meant, short
 from watcher.providers import Budget, Provider, ProviderSettings
+from watcher.settings.values import NAME_PATTERN, format_duration
+from watcher.suggest import did_you_mean, listing, short
 
 __all__ = ["build_sources", "check_name"]
 
@@ -125,7 +125,7 @@ def _sweep_every(form: SourceForm, table: Entries, work: Work) -> timedelta | No
         work.problems.append(
             entry.value.place.problem(
                 "`sweep_every` is shorter than `poll_every`",
-                f"write `{say_duration(form.poll_every)}` or more",
+                f"write `{format_duration(form.poll_every)}` or more",
             )
         )
         return None
@@ -150,7 +150,7 @@ def _provider(
         work.problems.append(
             node.place.problem(
                 f"there is no provider `{short(name)}`",
-                f"{meant(name, providers)}installed: {listing(providers) or 'none'}",
+                f"{did_you_mean(name, providers)}installed: {listing(providers) or 'none'}",
             )
         )
         return None
@@ -248,6 +248,6 @@ def _warn_of_limits(demands: list[_Demand], work: Work) -> None:
             first.place.problem(
                 f"the {ask} for about {math.ceil(asked)} requests in {budget.per:g} s, the provider"
                 f" allows {budget.requests}: the provider's limit wins, the delay shows as lag",
-                f"poll less often, for instance `poll_every: {say_duration(timedelta(seconds=slower))}`",
+                f"poll less often, for instance `poll_every: {format_duration(timedelta(seconds=slower))}`",
             )
         )

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from watcher.config.secrets import MissingSecret, Redactor, SecretText, parse_text
 from watcher.config.tree import Entries, Items, Node, Scalar
 from watcher.errors import Problem
+from watcher.secrets import MissingSecret, Redactor, SecretText, parse_text
 
 __all__ = ["Texts"]
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place, Scalar
-from watcher.config.values import suggest_duration
-from watcher.config.wording import listing, meant, short
 from watcher.errors import Problem
+from watcher.settings.values import suggest_duration
+from watcher.suggest import did_you_mean, listing, short
 
 __all__ = ["Work", "found", "is_sensitive", "validate"]
 
@@ -139,7 +139,7 @@ def _problem(
             allowed = (*allowed, *beside)
         inside = f"`{'.'.join(spot.names[:-1])}` of {what}" if spot.names[:-1] else what
         name = spot.names[-1]
-        remedy = f"{meant(name, allowed)}allowed: {listing(allowed)}" if allowed else ""
+        remedy = f"{did_you_mean(name, allowed)}allowed: {listing(allowed)}" if allowed else ""
         return spot.key.place.problem(f"unknown key `{name}` in {inside}", remedy)
     if not spot.names:
         said = texts.redactor.scrub(short(str(error["msg"])))
@@ -185,7 +185,7 @@ def _sharper(message: str, remedy: str, node: Scalar) -> str:
     if message == "must be text" and node.value is not None and not node.style:
         return f'put it in quotes: "{short(node.raw)}"'
     if remedy.startswith("allowed: "):
-        return meant(node.raw, remedy.removeprefix("allowed: ").split(", ")) + remedy
+        return did_you_mean(node.raw, remedy.removeprefix("allowed: ").split(", ")) + remedy
     return remedy
 
 

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from watcher.config.days import parse_moment
 from watcher.config.expressions import compile_by, text_of
 from watcher.config.named import Names
 from watcher.config.rule_schema import DigestForm, HoursForm, RuleHoursForm
 from watcher.config.tree import Entries, Entry, Place
 from watcher.config.validate import Work
-from watcher.config.wording import short
 from watcher.rules import Digest, Hours, Window
+from watcher.settings.calendar import parse_moment
+from watcher.suggest import short
 
 __all__ = ["build_digest", "build_hours", "moment", "zone_of"]
 

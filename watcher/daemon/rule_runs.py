@@ -16,7 +16,6 @@ from typing import Any
 from watcher.catalogue.events import EVENTS
 from watcher.config import Config
 from watcher.config.rule_tests import Expected, RuleTest, Step, whole
-from watcher.config.wording import listing
 from watcher.daemon.replay import Replay, Sent
 from watcher.dispatcher import ReceiverPlan
 from watcher.errors import ConfigError
@@ -29,6 +28,7 @@ from watcher.model import (
     rfc3339,
     to_plain,
 )
+from watcher.suggest import listing
 
 __all__ = ["Line", "compare", "run"]
 

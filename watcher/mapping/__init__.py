@@ -23,7 +23,7 @@ from jmespath.parser import ParsedResult
 from watcher.errors import WatcherError
 from watcher.mapping._readings import READERS, REQUIRED, WrongType, kind
 from watcher.model import Observation
-from watcher.vocabulary import nearest
+from watcher.suggest import nearest
 
 __all__ = [
     "TARGETS",

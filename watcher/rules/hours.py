@@ -12,13 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-__all__ = ["DAY", "EVERY_DAY", "Hours", "Window", "first_instant", "instants"]
+from watcher.settings.calendar import DAY
 
-DAY = 24 * 60
-"""Minutes."""
-
-EVERY_DAY = frozenset(range(7))
-"""Weekdays are counted from Monday, 0."""
+__all__ = ["Hours", "Window", "first_instant", "instants"]
 
 _LOOKS = 16
 """Days to look ahead for an opening: a week, and one more for what a change of clocks leaves out."""

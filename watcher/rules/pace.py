@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from watcher.conditions import Context, EvaluationError, Expression
 from watcher.model import Event
-from watcher.rules.hours import DAY, EVERY_DAY, instants
+from watcher.rules.hours import instants
+from watcher.settings.calendar import DAY, EVERY_DAY
 
 __all__ = ["Digest", "Repeat", "Throttle", "digest_key", "throttle_key"]
 

@@ -16,7 +16,7 @@ from watcher.conditions import Context, EvaluationError, context
 from watcher.model import Event
 from watcher.rules.pace import Digest, digest_key
 from watcher.rules.rule import Rule
-from watcher.rules.wording import say_duration
+from watcher.settings.values import format_duration
 
 __all__ = ["Collected", "Match", "Routing", "Timer", "Verdict", "route"]
 
@@ -171,7 +171,7 @@ def _asked(rule: Rule, known: Context | None) -> Verdict:
             return Verdict(rule, False, said)
         reasons.append(said)
     if rule.hold_for is not None:
-        reasons.append(f"sent if the state holds for {say_duration(rule.hold_for)}")
+        reasons.append(f"sent if the state holds for {format_duration(rule.hold_for)}")
     return Verdict(rule, True, "; ".join(reasons))
 
 

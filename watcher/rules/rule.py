@@ -16,7 +16,7 @@ from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
 from watcher.conditions import Condition
 from watcher.rules.hours import Hours
 from watcher.rules.pace import Digest, Repeat, Throttle
-from watcher.vocabulary import nearest
+from watcher.suggest import nearest
 
 __all__ = ["Format", "Objection", "Rule", "check_lasting", "check_when", "covered"]
 

@@ -6,27 +6,18 @@ Law: pure; a sentence says all that its rule does, in the words of the configura
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from watcher.rules.hours import DAY, EVERY_DAY, Hours, Window
+from watcher.rules.hours import Hours, Window
 from watcher.rules.pace import Digest
 from watcher.rules.rule import Rule
 from watcher.rules.silence import Silence
+from watcher.settings.calendar import DAY, EVERY_DAY
+from watcher.settings.values import format_duration
 
-__all__ = ["describe_rule", "describe_silence", "say_days", "say_duration", "say_hours"]
+__all__ = ["describe_rule", "describe_silence", "say_days", "say_hours"]
 
-_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def say_duration(duration: timedelta) -> str:
-    """Write a duration as the configuration has it: `15m`, `1h30m`."""
-    rest = duration // timedelta(milliseconds=1)
-    said = ""
-    for unit, size in _UNITS.items():
-        number, rest = divmod(rest, size)
-        said += f"{number}{unit}" if number else ""
-    return said or "0s"
 
 
 def describe_rule(rule: Rule) -> str:
@@ -34,7 +25,7 @@ def describe_rule(rule: Rule) -> str:
     parts = [" or ".join(rule.when), *_asked(rule), *_told(rule)]
     if rule.throttle is not None:
         same = rule.throttle.by.source if rule.throttle.by is not None else "conversation"
-        within = say_duration(rule.throttle.within)
+        within = format_duration(rule.throttle.within)
         parts.append(f"at most one message in {within} for each {_one_line(same)}")
     if rule.hours is not None:
         parts.append(f"only {say_hours(rule.hours)}, {_otherwise(rule.hours)}")
@@ -57,13 +48,13 @@ def _told(rule: Rule) -> Iterator[str]:
     if rule.digest is not None:
         yield f"collected {to}: one message{_by(rule.digest)} {_when(rule.digest)}"
     elif rule.hold_for is not None:
-        yield f"if it lasts {say_duration(rule.hold_for)}, {to}"
+        yield f"if it lasts {format_duration(rule.hold_for)}, {to}"
     else:
         yield f"at once {to}"
     if rule.repeat is not None:
         most = rule.repeat.at_most
         bound = "" if most is None else f", {most} time{'s' if most > 1 else ''} at most"
-        yield f"again every {say_duration(rule.repeat.every)} while it lasts{bound}"
+        yield f"again every {format_duration(rule.repeat.every)} while it lasts{bound}"
 
 
 def _by(digest: Digest) -> str:
@@ -71,7 +62,7 @@ def _by(digest: Digest) -> str:
 
 
 def _when(digest: Digest) -> str:
-    times = [f"every {say_duration(digest.every)}"] if digest.every is not None else []
+    times = [f"every {format_duration(digest.every)}"] if digest.every is not None else []
     if digest.at:
         times.append("at " + ", ".join(f"{at:%H:%M}" for at in digest.at))
     days = "" if digest.days == EVERY_DAY else f" on {say_days(digest.days)}"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
+from watcher.suggest import nearest
 from watcher.templates._environment import ENVIRONMENT, GLOBALS, MAPPING_METHODS
-from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape, nearest
+from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape
 
 __all__ = ["Finding", "Reader"]
 

@@ -29,11 +29,11 @@ from watcher.errors import (
 from watcher.http import http_date
 from watcher.providers import Budget, Quota, Request, Response
 from watcher.records import HttpReply
+from watcher.settings.link import USUAL, Link
 from watcher.transport.body import read_whole
 from watcher.transport.budget import Budgets
 from watcher.transport.client import CONNECT_TIMEOUT, READ_TIMEOUT, call_unix, new_client
 from watcher.transport.failures import NETWORK_ERRORS, Failure, explain
-from watcher.transport.links import USUAL, Link
 from watcher.transport.origins import App, PerOriginTransport
 
 __all__ = [

@@ -7,66 +7,35 @@ at before each request, so a renewed certificate counts at once.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher.errors import WatcherError
+from watcher.settings.link import Link
 
-__all__ = ["CONNECTIONS", "USUAL", "Link", "LinkUnusable", "context_for", "tls_context"]
-
-CONNECTIONS = 8
-"""At one origin: enough for many accounts of one provider, few enough to walk for nothing."""
+__all__ = ["LinkUnusable", "context_for", "marks", "read_proxy", "tls_context"]
 
 
 class LinkUnusable(OSError):
     """What is configured cannot be used: a file or an address. Its text is for people."""
 
 
-def _environment() -> None:
-    """Leave the proxy to the environment."""
+def marks(link: Link) -> tuple[object, ...]:
+    """Return what changes when a file of the link, or its proxy, is no longer the same.
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Link:
-    """How connections are made. Each link has connections of its own: what one holds up, another
-    does not feel.
-
-    `ca_file` holds the certificates (PEM) of the only authorities to trust; None: the usual ones.
-    `client_cert` and `client_key` (None: it is in the same file) say who we are; `password` gives
-    the key's. With `verify` False any certificate is taken. `proxy` gives an address, "" for none,
-    None for what the environment says. Both may raise OSError or WatcherError.
-    `connections` is how many there may be at one origin.
+    Raise LinkUnusable where one of them cannot be read.
     """
-
-    ca_file: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-    password: Callable[[], str] = str
-    verify: bool = True
-    proxy: Callable[[], str | None] = _environment
-    connections: int = CONNECTIONS
-
-    def marks(self) -> tuple[object, ...]:
-        """Give what changes when a file of the link, or its proxy, is another one than before.
-
-        Raises LinkUnusable where one of them cannot be read.
-        """
-        files = (self.ca_file, self.client_cert, self.client_key)
-        return (*(_mark(file) for file in files if file is not None), self.read_proxy())
-
-    def read_proxy(self) -> str | None:
-        """Give what `proxy` gives; raises LinkUnusable."""
-        try:
-            return self.proxy()
-        except (OSError, WatcherError):
-            raise LinkUnusable("the proxy's address cannot be read") from None
+    files = (link.ca_file, link.client_cert, link.client_key)
+    return (*(_mark(file) for file in files if file is not None), read_proxy(link))
 
 
-USUAL = Link()
-"""The usual authorities, no client certificate, the environment's proxies."""
+def read_proxy(link: Link) -> str | None:
+    """Return the address of a link's proxy as `Link.proxy` does; raise LinkUnusable."""
+    try:
+        return link.proxy()
+    except (OSError, WatcherError):
+        raise LinkUnusable("the proxy's address cannot be read") from None
 
 
 def _mark(file: Path) -> tuple[int, int, int]:

@@ -17,10 +17,10 @@ from urllib.request import getproxies, proxy_bypass
 import anyio
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
-from watcher.transport.links import CONNECTIONS, USUAL, Link, context_for, tls_context
+from watcher.settings.link import USUAL, Link
+from watcher.transport.links import context_for, marks, read_proxy, tls_context
 
 __all__ = [
-    "CONNECTIONS",
     "App",
     "Origin",
     "PerOriginTransport",
@@ -61,7 +61,7 @@ def proxy_for(origin: Origin, link: Link = USUAL) -> str | None:
 
     Raises LinkUnusable where the link's own cannot be read.
     """
-    own = link.read_proxy()
+    own = read_proxy(link)
     return _proxy_of_environment(origin) if own is None else own or None
 
 
@@ -166,7 +166,7 @@ class PerOriginTransport(httpx.AsyncBaseTransport):
         """
         await self._close_idle()
         link = link_of(request)
-        key = (origin_of(request.url), link, link.marks())
+        key = (origin_of(request.url), link, marks(link))
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = _Pool(self._open(key[0], link))

@@ -169,6 +169,13 @@ class SecretText:
             texts.append(text)
         return "".join(texts)
 
+    def keep_secret(self, value: str, *, url: bool = False) -> None:
+        """Make the redactor strike out the whole present `value`, and with `url` its parts."""
+        if url:
+            self._redactor.add_url(value)
+        else:
+            self._redactor.add(value)
+
     def refresh(self) -> None:
         """Read files anew at the next `read`, also where they look unchanged: after a 401."""
         for part in self._parts:

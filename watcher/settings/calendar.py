@@ -1,6 +1,6 @@
 """Days of the week, times of day, time zones and dates: the texts that stand for them.
 
-Law: reads nothing but the time zone database. What these functions raise never repeats the text.
+Rules: reads nothing but the time zone database. What is raised here never repeats the text.
 """
 
 from __future__ import annotations
@@ -8,19 +8,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from watcher.rules.hours import DAY
-from watcher.vocabulary import nearest
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-__all__ = ["parse_between", "parse_days", "parse_moment", "parse_time", "parse_zone"]
+from watcher.settings.base import wrong
+from watcher.settings.values import reads
+from watcher.suggest import nearest
+
+__all__ = [
+    "DAY",
+    "EVERY_DAY",
+    "Days",
+    "Spans",
+    "Times",
+    "Zone",
+    "parse_between",
+    "parse_days",
+    "parse_moment",
+    "parse_time",
+    "parse_zone",
+]
+
+DAY = 24 * 60
+"""Minutes."""
+
+EVERY_DAY = frozenset(range(7))
+"""Weekdays are counted from Monday, 0."""
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})\Z", re.ASCII)
 
 
 def parse_days(text: str) -> frozenset[int]:
-    """Read `mon`, `mon-fri`, `fri-mon` or `sat, sun`; Monday is 0. Raises ValueError."""
+    """Read `mon`, `mon-fri`, `fri-mon` or `sat, sun`; Monday is 0. Raise ValueError."""
     days: set[int] = set()
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
@@ -42,7 +64,7 @@ def _day(word: str) -> int:
 
 
 def parse_time(text: str) -> time:
-    """Read `09:00`; raises ValueError."""
+    """Read `09:00`; raise ValueError."""
     minute = _minute(text)
     if minute == DAY:
         raise ValueError("is not a time of day from 00:00 to 23:59")
@@ -52,7 +74,7 @@ def parse_time(text: str) -> time:
 def parse_between(text: str) -> tuple[int, int]:
     """Read `09:00-18:00` as minutes after midnight; `22:00-06:00` ends the day after, at 1800.
 
-    Raises ValueError.
+    Raise ValueError.
     """
     first, dash, last = text.partition("-")
     if not dash:
@@ -74,7 +96,7 @@ def _minute(text: str) -> int:
 
 
 def parse_zone(text: str) -> ZoneInfo:
-    """Find a zone of the IANA database, such as `Europe/Berlin`; raises ValueError, with the name
+    """Find a zone of the IANA database, such as `Europe/Berlin`; raise ValueError, with the name
     that was probably meant where one is near.
     """
     if text:
@@ -99,7 +121,7 @@ def parse_moment(text: str, zone: ZoneInfo, *, last: bool = False) -> datetime:
     """Read a date, or a date and a time (`2026-12-24`, `2026-12-24 18:00`, with `Z` or an offset
     where it is not the wall clock of `zone`). A date alone is its beginning; with `last`, its end.
 
-    Gives UTC; raises ValueError.
+    Return UTC; raise ValueError.
     """
     plain = text.strip()
     try:
@@ -111,3 +133,62 @@ def parse_moment(text: str, zone: ZoneInfo, *, last: bool = False) -> datetime:
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is not a date, or a date and a time") from None
+
+
+def _zone(value: Any) -> ZoneInfo:
+    if isinstance(value, ZoneInfo):
+        return value
+    try:
+        if isinstance(value, str):
+            return parse_zone(value)
+        near = ""
+    except ValueError as error:
+        near = str(error)
+    raise wrong(
+        "is not a time zone",
+        f"did you mean `{near}`?" if near else "write a name such as Europe/Berlin or UTC",
+    )
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _days(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return value
+    parts = [value] if isinstance(value, str) else value
+    try:
+        if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
+            return frozenset().union(*map(parse_days, parts))
+    except ValueError:
+        pass
+    raise wrong("is not a day of the week", "write mon, mon-fri or sat,sun")
+
+
+def _one_or_more(pattern: str, *examples: str) -> WithJsonSchema:
+    text = {"type": "string", "pattern": pattern, "examples": list(examples)}
+    return WithJsonSchema({"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]})
+
+
+_TIME_PATTERN = r"^([01]?\d|2[0-3]):[0-5]\d$"
+_SPAN_REMEDY = "write it such as 09:00-18:00; over midnight 22:00-06:00; the whole day 00:00-24:00"
+_SPAN_PATTERN = r"^\d{1,2}:[0-5]\d\s*-\s*\d{1,2}:[0-5]\d$"
+Zone = Annotated[
+    ZoneInfo,
+    BeforeValidator(_zone),
+    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", "UTC"]}),
+]
+_Time = Annotated[time, reads(parse_time, "a time of day", "write it such as 09:00")]
+_Span = Annotated[tuple[int, int], reads(parse_between, "a span of time", _SPAN_REMEDY)]
+_LIST = BeforeValidator(_listed)
+_SOME = Field(min_length=1)
+Times = Annotated[tuple[_Time, ...], _LIST, _SOME, _one_or_more(_TIME_PATTERN, "09:00")]
+Spans = Annotated[
+    tuple[_Span, ...], _LIST, _SOME, _one_or_more(_SPAN_PATTERN, "09:00-18:00", "22:00-06:00")
+]
+Days = Annotated[
+    frozenset[int],
+    BeforeValidator(_days),
+    _one_or_more(r"^[A-Za-z ,-]+$", "mon-fri", "sat,sun"),
+]

@@ -1,0 +1,271 @@
+"""The kinds of value that settings take: durations, sizes, limits, addresses, files, secrets, names.
+
+Rules: pure. Each kind is an annotated type for a model; `parse_*` reads the text by itself and
+raises ValueError. What is raised here never repeats the text, which may come from a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticKnownError
+
+from watcher.secrets import SecretText
+from watcher.settings.base import SettingText, wrong
+
+__all__ = [
+    "CONDITION_NAME_PATTERN",
+    "NAME_PATTERN",
+    "Address",
+    "Duration",
+    "File",
+    "Limit",
+    "ListenAddress",
+    "OneOrMore",
+    "Size",
+    "Title",
+    "default_duration",
+    "format_duration",
+    "is_http_url",
+    "parse_address",
+    "parse_duration",
+    "parse_limit",
+    "parse_size",
+    "reads",
+    "secret",
+    "suggest_duration",
+]
+
+T = TypeVar("T")
+
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+"""Names of sources, receivers and templates."""
+
+CONDITION_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+"""Names of conditions: they stand in expressions, where `-` is a minus."""
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_DURATION = re.compile(
+    r"(?=\d)(?:(?P<d>\d{1,9})d)?(?:(?P<h>\d{1,9})h)?(?:(?P<m>\d{1,9})m(?!s))?"
+    r"(?:(?P<s>\d{1,9})s)?(?:(?P<ms>\d{1,9})ms)?\Z",
+    re.ASCII,
+)
+_LONGEST = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `500ms`, `30s`, `15m`, `1h30m`, `7d`: whole numbers, larger units first.
+
+    Raises ValueError for anything else and for more than ten years.
+    """
+    match = _DURATION.match(text)
+    if match is None:
+        raise ValueError("is not a duration")
+    milliseconds = sum(
+        int(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number
+    )
+    if milliseconds > _LONGEST / timedelta(milliseconds=1):
+        raise ValueError("is longer than ten years")
+    return timedelta(milliseconds=milliseconds)
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration as the configuration has it: `15m`, `1h30m`."""
+    rest = duration // timedelta(milliseconds=1)
+    said = ""
+    for unit, size in _UNITS.items():
+        number, rest = divmod(rest, size)
+        said += f"{number}{unit}" if number else ""
+    return said or "0s"
+
+
+def parse_address(text: str) -> Address:
+    """Read `127.0.0.1:8484`, `[::1]:8484` or `localhost:8484`; raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    bare = host[1:-1] if bracketed else host
+    if not colon or not bare or re.search(r"[\s/\[\]@]", bare) or (":" in bare) != bracketed:
+        raise ValueError("is not an address with a port")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65_535):
+        raise ValueError("is not an address with a port from 0 to 65535")
+    return Address(bare, int(port))
+
+
+def parse_limit(text: str) -> tuple[int, timedelta]:
+    """Read `30/1m`: how many in how long, both above zero; raises ValueError."""
+    number, slash, per = text.partition("/")
+    if not (slash and number.isascii() and number.isdigit() and len(number) <= 6 and int(number)):
+        raise ValueError("is not a limit")
+    duration = parse_duration(per)
+    if not duration:
+        raise ValueError("is not a limit")
+    return int(number), duration
+
+
+def parse_size(text: str) -> int:
+    """Read `512KiB` or `32MiB` as bytes (`KB` and `MB` mean the same); raises ValueError."""
+    match = re.match(r"([1-9]\d{0,8})(K|M)i?B\Z", text, re.ASCII)
+    if match is None:
+        raise ValueError("is not a size")
+    return int(match[1]) * (2**10 if match[2] == "K" else 2**20)
+
+
+_WORDS = {"ms": "ms", "milli": "ms", "s": "s", "m": "m", "h": "h", "d": "d"}
+_LOOSE = re.compile(r"(\d{1,6})\s*([a-z]*)", re.ASCII)
+
+
+def suggest_duration(text: str) -> str:
+    """Return the duration that was probably meant, such as `30s` for `30` or `2 hours`, or nothing."""
+    said = ""
+    for number, word in _LOOSE.findall(text.lower()):
+        weeks = word.startswith("w")
+        known = next((unit for start, unit in _WORDS.items() if word.startswith(start)), "s")
+        said += f"{int(number) * 7}d" if weeks else f"{number}{known}"
+    try:
+        parse_duration(said)
+    except ValueError:
+        return ""
+    return said if re.fullmatch(r"[\w\s]+", text) else ""
+
+
+def reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:
+    """Make a validator from a function that reads a text or raises ValueError."""
+
+    def read(value: Any) -> T:
+        if not isinstance(value, str):
+            raise wrong(f"is not {kind}", remedy)
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise wrong(str(error), remedy) from None
+
+    return BeforeValidator(read)
+
+
+def is_http_url(value: str) -> bool:
+    """Return whether a text is an http(s) URL with a host, as far as its shape shows."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its message would quote the URL
+        return False
+
+
+def secret(check: Callable[[str], object] = str, *, url: bool = False) -> BeforeValidator:
+    """Return the validator of a setting that is a secret: it makes a `SecretText`.
+
+    `check` raises the error of a present value that is not right. What is written out in the file
+    becomes known to the redactor, whatever else is wrong; with `url` also user and password in it.
+    A reference that was left out is not checked.
+    """
+
+    def read(value: Any) -> SecretText:
+        if isinstance(value, SecretText):
+            return value
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
+        given = value if isinstance(value, SettingText) else None
+        text = given.secret if given is not None else SecretText.literal(value)
+        if given is None or not given.left_out:
+            text.keep_secret(value, url=url)
+            check(value)
+        return text
+
+    return BeforeValidator(read, json_schema_input_type=str)
+
+
+def default_duration(text: str, **constraints: Any) -> Any:
+    """Return the field of a duration with a default, which editors see as a person writes it."""
+    shown = {"default": text}
+    return Field(default=parse_duration(text), json_schema_extra=shown, **constraints)  # type: ignore[arg-type]  # JsonDict is invariant
+
+
+def _file(value: Any) -> Path | None:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    if isinstance(value, SettingText) and value.left_out:
+        return None
+    if not value.strip() or "\0" in value:
+        raise wrong("is not a path")
+    return value.folder / value if isinstance(value, SettingText) else Path(value)
+
+
+def _title(value: str) -> str:
+    if not value.strip() or value != value.strip() or "\n" in value:
+        raise wrong("is not a name of one line without spaces around it")
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    reads(
+        parse_duration,
+        "a duration",
+        "write a number with a unit, such as 500ms, 30s, 15m, 1h30m or 7d",
+    ),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
+            "examples": ["500ms", "30s", "15m", "1h30m", "7d"],
+        }
+    ),
+]
+ListenAddress = Annotated[
+    Address,
+    reads(parse_address, "an address with a port", "write 127.0.0.1:8484 or [::1]:8484"),
+    WithJsonSchema({"type": "string", "pattern": r":\d{1,5}$", "examples": ["127.0.0.1:8484"]}),
+]
+Limit = Annotated[
+    tuple[int, timedelta],
+    reads(parse_limit, "a limit", "write how many in how long, such as 30/1m"),
+    WithJsonSchema({"type": "string", "pattern": r"^[1-9]\d*/\d", "examples": ["30/1m"]}),
+]
+Size = Annotated[
+    int,
+    reads(parse_size, "a size", "write a number with a unit, such as 512KiB or 32MiB"),
+    Field(ge=2**16, le=2**30),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[1-9]\d*(K|M)i?B$", "examples": ["8MiB", "32MiB"]}
+    ),
+]
+File = Annotated[
+    Path | None,
+    BeforeValidator(_file, json_schema_input_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""A file; a relative path starts at the folder of the configuration file that names it."""
+
+Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_title)]
+"""What people call a rule or a silence."""
+
+_Text = Annotated[str, StringConstraints(min_length=1)]
+OneOrMore = Annotated[
+    tuple[_Text, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
