@@ -77,13 +77,12 @@ class Control(Protocol):
         ...
 
 
-def bind_control(store: Path) -> tuple[socket.socket, Path]:
-    """Bind the control socket beside the store, mode 0600.
+def bind_control(path: Path) -> tuple[socket.socket, Path]:
+    """Bind the control socket at `path` (`StoreAddress.daemon_socket`), mode 0600.
 
     A path too long for a socket falls back to the runtime directory (or the temporary one). The
     caller holds the store's lock, so a socket file that is there already is a dead daemon's.
     """
-    path = store.with_name(store.name + ".sock").absolute()
     if len(os.fsencode(path)) > LONGEST_PATH:
         folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
         path = folder / f"inbox-watcher-{os.getpid()}.sock"

@@ -11,7 +11,7 @@ from watcher.config import Address, AppriseReceiver, Webhook
 
 def test_the_least_configuration_has_the_defaults_of_the_contract(write: Write) -> None:
     config = read(write(SOURCE))
-    assert config.store == "inbox-watcher.db"
+    assert str(config.store) == "inbox-watcher.db"
     assert config.server is not None
     assert (config.server.host, config.server.port, config.server.probes) == (
         "127.0.0.1",
@@ -68,7 +68,7 @@ rules:
 
 def test_every_setting_arrives(write: Write) -> None:
     config = read(write(FULL), environ={**ENVIRON, "ACCOUNT": "3"})
-    assert config.store == "/tmp/watcher.db"  # noqa: S108 - only a text
+    assert str(config.store) == "/tmp/watcher.db"  # noqa: S108 - only a text
     assert config.server is not None
     assert (config.server.host, config.server.port) == ("::1", 80)
     assert config.server.probes == Address("0.0.0.0", 8485)  # noqa: S104 - only a text

@@ -160,7 +160,7 @@ def test_the_configuration_is_valid_and_has_no_secret_in_it(tmp_path: Path) -> N
     file = write_configuration(folder, scenes, "whsec_c2VjcmV0", ports=range(7001, 7008), health=1)
     config = load([file], environ={})
     assert config.warnings == ()
-    assert config.store == str(folder / "watcher.db")
+    assert str(config.store) == str(folder / "watcher.db")
     assert {source.provider for source in config.sources} == {
         "chatwoot", "highlevel", "leadping", "leadway",
     }  # fmt: skip
@@ -245,7 +245,7 @@ def test_the_demo_delivers_signed_events_of_every_provider_in_time(tmp_path: Pat
     assert re.search(r"message +Apprise → team +New message from ", out), out
     kept = next(tmp_path.glob("inbox-watcher-demo-*"))
     assert str(kept / "watcher.yaml") in out
-    assert load([kept / "watcher.yaml"], environ={}).store == str(kept / "watcher.db")
+    assert load([kept / "watcher.yaml"], environ={}).store.path == kept / "watcher.db"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -174,7 +174,7 @@ def test_image_compose_file_and_configuration_agree() -> None:
     assert config.server.probes is not None
 
     mounts = dict(one.split(":", 1) for one in service["volumes"])
-    assert mounts.pop("state") == volume == str(Path(config.store).parent)
+    assert mounts.pop("state") == volume == str(config.store.path.parent)
     assert "state" in compose["volumes"]
     ((source, target),) = mounts.items()
     assert (DEPLOY / source).is_file()

@@ -5,7 +5,6 @@ Law: asks the daemon; without one, writes what the next will read.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -18,6 +17,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.dispatcher.silences import acknowledge
 from watcher.records import EventQuery
+from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
 
@@ -43,7 +43,7 @@ def ack(
     loaded = load(console, config)
     if source is not None:
         choose("source", source, (one.name for one in loaded.sources))
-    sources = anyio.run(_sources, Path(loaded.store), conversation)
+    sources = anyio.run(_sources, loaded.store, conversation)
     if not sources & {source or one for one in sources}:
         where = f" of {source}" if source else ""
         console.error(
@@ -60,18 +60,18 @@ def ack(
     console.write(f"acknowledged: {count} {what} cancelled")
 
 
-async def _sources(path: Path, conversation: str) -> set[str]:
+async def _sources(address: StoreAddress, conversation: str) -> set[str]:
     """Give the sources that told something about such a conversation."""
-    async with reading(path) as store:
+    async with reading(address) as store:
         found = await store.events(EventQuery(conversation=conversation))
     return {recorded.event.source for recorded in found}
 
 
 async def _acknowledge(loaded: Config, conversation: str, source: str | None) -> int:
-    path = Path(loaded.store)
+    address = loaded.store
     wish = {"conversation": conversation, "source": source}
-    answer = await ask_daemon(path, "POST", "/acknowledge", wish)
+    answer = await ask_daemon(address, "POST", "/acknowledge", wish)
     if answer is not None:
         return int(answer["count"])
-    async with owning(path, "ack") as store:
+    async with owning(address, "ack") as store:
         return await acknowledge(store, conversation, source, wall_clock())

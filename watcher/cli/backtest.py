@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -30,6 +29,7 @@ from watcher.daemon.replay import Replay, Sent, plans_for
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, StoredSilence
 from watcher.rules import Silence
+from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
 
@@ -68,7 +68,7 @@ def backtest(
     console: Console = ctx.obj
     loaded = load(console, config)
     now = wall_clock()
-    past = anyio.run(_remember, Path(loaded.store), now - since)
+    past = anyio.run(_remember, loaded.store, now - since)
     if not past.events:
         console.note("no events are recorded in that time")
         return
@@ -92,8 +92,8 @@ def backtest(
     )
 
 
-async def _remember(path: Path, since: datetime) -> Past:
-    async with reading(path) as store:
+async def _remember(address: StoreAddress, since: datetime) -> Past:
+    async with reading(address) as store:
         recorded = await store.events(EventQuery(since=since, limit=ALL))
         delivered = await store.deliveries(DeliveryQuery(state="delivered", limit=ALL))
         silences = await store.silences()

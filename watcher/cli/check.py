@@ -143,7 +143,7 @@ def _show_plans(
 
 
 def _summary(loaded: Config) -> str:
-    store = Path(loaded.store).absolute()
+    store = loaded.store.absolute()
     counted = (
         _count(len(loaded.sources), "source"),
         _count(len(loaded.receivers), "receiver"),

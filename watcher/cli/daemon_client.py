@@ -20,7 +20,8 @@ from watcher.cli.options import LogLevel
 from watcher.config import Config
 from watcher.control import tell_daemon
 from watcher.errors import StoreError, StoreLocked
-from watcher.store.sqlite import LockHolder, SqliteStore, read_lock
+from watcher.store import Store
+from watcher.store.address import LockHolder, StoreAddress
 
 __all__ = ["ask_daemon", "load", "owning", "reading"]
 
@@ -47,7 +48,7 @@ def load(
 
 
 async def ask_daemon(
-    store: Path, method: str, call: str, wish: Mapping[str, Any] | None = None
+    store: StoreAddress, method: str, call: str, wish: Mapping[str, Any] | None = None
 ) -> Mapping[str, Any] | None:
     """Ask the daemon that owns the store; None when nobody owns it.
 
@@ -62,15 +63,15 @@ async def ask_daemon(
     try:
         return await tell_daemon(Path(holder["socket"]), method, call, wish)
     except StoreError:
-        if read_lock(store) is None:
+        if store.holder() is None:
             return None  # it ended meanwhile
         raise
 
 
-async def _wait_for_socket(store: Path) -> LockHolder | None:
+async def _wait_for_socket(store: StoreAddress) -> LockHolder | None:
     """Tell who owns the store; a daemon that has just started gets the time to listen."""
     deadline = anyio.current_time() + STARTING
-    while (holder := read_lock(store)) is not None:
+    while (holder := store.holder()) is not None:
         if holder["socket"] or anyio.current_time() > deadline:
             break
         await anyio.sleep(0.05)
@@ -78,9 +79,9 @@ async def _wait_for_socket(store: Path) -> LockHolder | None:
 
 
 @contextlib.asynccontextmanager
-async def reading(store: Path) -> AsyncIterator[SqliteStore]:
+async def reading(store: StoreAddress) -> AsyncIterator[Store]:
     """Open the store for reading, beside a running daemon or without one; raises StoreError."""
-    reader = await SqliteStore.open_reader(store)
+    reader = await store.open_reader()
     try:
         yield reader
     finally:
@@ -88,9 +89,9 @@ async def reading(store: Path) -> AsyncIterator[SqliteStore]:
 
 
 @contextlib.asynccontextmanager
-async def owning(store: Path, command: str) -> AsyncIterator[SqliteStore]:
+async def owning(store: StoreAddress, command: str) -> AsyncIterator[Store]:
     """Open the store as its owner for one short command; raises StoreLocked, StoreError."""
-    owner = await SqliteStore.open(store, owner=f"inbox-watcher {command}")
+    owner = await store.open_owner(f"inbox-watcher {command}")
     try:
         yield owner
     finally:

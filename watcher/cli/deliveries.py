@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -22,6 +21,7 @@ from watcher.cli.options import AsJson, ConfigPaths, Limit, read_duration
 from watcher.clock import wall_clock
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery
+from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
 
@@ -105,7 +105,7 @@ def deliveries(
     with reporting_errors(console):
         loaded = load(console, config)
         query = _query(state, receiver, rule, type_, since, limit=limit)
-        found = anyio.run(_find, Path(loaded.store), [query])
+        found = anyio.run(_find, loaded.store, [query])
         if as_json:
             for delivery in found:
                 console.json(plain_delivery(delivery))
@@ -153,7 +153,7 @@ def retry(
     query = None
     if filtered:
         query = _query(state or Again.dead, receiver, rule, type_, since, limit=ALL)
-    count, due = anyio.run(_retry, console, Path(loaded.store), ids, query)
+    count, due = anyio.run(_retry, console, loaded.store, ids, query)
     if count:
         console.write(f"{_deliveries(count)} to be sent again")
     if due:
@@ -186,25 +186,25 @@ def _query(
     )
 
 
-async def _find(store: Path, queries: Sequence[DeliveryQuery]) -> list[Delivery]:
-    async with reading(store) as reader:
+async def _find(address: StoreAddress, queries: Sequence[DeliveryQuery]) -> list[Delivery]:
+    async with reading(address) as reader:
         return [one for query in queries for one in await reader.deliveries(query)]
 
 
 async def _retry(
-    console: Console, store: Path, ids: list[str] | None, query: DeliveryQuery | None
+    console: Console, address: StoreAddress, ids: list[str] | None, query: DeliveryQuery | None
 ) -> tuple[int, int]:
     """Make deliveries due now: those named, those a query finds, or all dead ones; gives how many,
     and how many others were due before: they are being sent, or wait for a pause to end.
     """
     wanted: list[str] | None = None
     if query is not None:
-        wanted = sorted(one.key for one in await _find(store, [query]) if _again(one))
+        wanted = sorted(one.key for one in await _find(address, [query]) if _again(one))
         if not wanted:
             return 0, 0
     elif ids is not None:
         states = [DeliveryQuery(state=one.value, limit=ALL) for one in Again]
-        found = [one for one in await _find(store, states) if _again(one)]
+        found = [one for one in await _find(address, states) if _again(one)]
         unknown = [each for each in ids if not any(each in _names(one) for one in found)]
         if unknown:
             console.error(
@@ -214,11 +214,11 @@ async def _retry(
             )
             raise typer.Exit(FAILED)
         wanted = sorted({one.key for one in found if _names(one) & set(ids)})
-    answer = await ask_daemon(store, "POST", "/retry", {"ids": wanted})
+    answer = await ask_daemon(address, "POST", "/retry", {"ids": wanted})
     if answer is not None:
         count = int(answer["count"])
     else:
-        async with owning(store, "deliveries retry") as owner:
+        async with owning(address, "deliveries retry") as owner:
             count = await owner.retry(wanted, wall_clock())
     return count, max(0, len(wanted or ()) - count)
 

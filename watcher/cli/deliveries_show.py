@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from watcher.model import Delivery, rfc3339
 from watcher.notify.webhook import CONTENT_TYPE
 from watcher.records import DeliveryQuery, HistoryEntry
 from watcher.secrets import SecretText
+from watcher.store.address import StoreAddress
 
 __all__ = ["format_entry", "plain_delivery", "plain_entry", "show"]
 
@@ -50,7 +50,7 @@ def show(
     """Show the request, the answers, and each attempt and decision."""
     console: Console = ctx.obj
     loaded = load(console, config or ctx.meta.get("deliveries"))
-    found, history = anyio.run(_find, Path(loaded.store), id_)
+    found, history = anyio.run(_find, loaded.store, id_)
     if not found:
         console.error(
             f"there is no delivery {id_}, and none of an event of this id",
@@ -70,13 +70,13 @@ def show(
             _print(console, message, sent, lines)
 
 
-async def _find(path: Path, id_: str) -> tuple[list[Delivery], list[HistoryEntry]]:
+async def _find(address: StoreAddress, id_: str) -> tuple[list[Delivery], list[HistoryEntry]]:
     """Find what a person may mean: a delivery's id or key, a digest's, an event's."""
     event, slash, receiver = id_.rpartition("/")
     queries = [DeliveryQuery(id=id_), DeliveryQuery(event=id_)]
     if slash:
         queries.append(DeliveryQuery(id=event, receiver=receiver))
-    async with reading(path) as store:
+    async with reading(address) as store:
         found = {one.key: one for query in queries for one in await store.deliveries(query)}
         for one in tuple(found.values()):
             if one.message:  # the others that went out with it are part of what was sent

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 
 from watcher.cli.daemon_client import reading
 from watcher.config import Config, Source
@@ -63,7 +62,7 @@ async def estimate_sources(
     """Reckon for every source, from what was measured, else from what the store knows of it."""
     told = dict(measured or {})
     try:
-        async with reading(Path(loaded.store)) as store:
+        async with reading(loaded.store) as store:
             for source in loaded.sources:
                 known = told.get(source.name) or Measurements()
                 if known.conversations is None:

@@ -10,7 +10,6 @@ import dataclasses
 import fnmatch
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -88,7 +87,7 @@ def events(
                 console.write(format_event(recorded.event))
 
     async def tell() -> None:
-        async with reading(Path(loaded.store)) as store:
+        async with reading(loaded.store) as store:
             found = await store.events(query)
             show(found)
             after = query

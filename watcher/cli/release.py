@@ -6,7 +6,6 @@ Law: shows and passes on; what a decision means is `watcher.pipeline.decide_hold
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -21,6 +20,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.records import Hold
+from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
 
@@ -61,14 +61,14 @@ def release(
     console: Console = ctx.obj
     loaded = load(console, config)
     choose("source", source, (one.name for one in loaded.sources))
-    hold = anyio.run(_hold, Path(loaded.store), source)
+    hold = anyio.run(_hold, loaded.store, source)
     if hold is None:
         console.note(f"nothing is held for {source}")
         if accept or discard:
             raise typer.Exit(FAILED)
         return
     if not accept and not discard:
-        anyio.run(_show, console, Path(loaded.store), source, hold)
+        anyio.run(_show, console, loaded.store, source, hold)
         return
     if not anyio.run(_decide, loaded, source, accept):
         console.error(f"nothing is held for {source} any more", "a sweep has decided meanwhile")
@@ -76,16 +76,16 @@ def release(
     console.write(f"{'accepted' if accept else 'discarded'}: {MEANING[hold.kind, accept]}")
 
 
-async def _hold(path: Path, source: str) -> Hold | None:
-    async with reading(path) as store:
+async def _hold(address: StoreAddress, source: str) -> Hold | None:
+    async with reading(address) as store:
         state = await store.source(source)
     return state.hold if state is not None else None
 
 
-async def _show(console: Console, path: Path, source: str, hold: Hold) -> None:
+async def _show(console: Console, address: StoreAddress, source: str, hold: Hold) -> None:
     """Show what is held and why, with the conversations by name."""
     shown = hold.ids[:SHOWN]
-    async with reading(path) as store:
+    async with reading(address) as store:
         known = await store.known(source, shown)
     console.write(f"{source}: a sweep is held since {format_time(hold.since)} ({hold.kind})")
     console.write(hold.reason)
@@ -107,11 +107,11 @@ async def _show(console: Console, path: Path, source: str, hold: Hold) -> None:
 
 async def _decide(loaded: Config, source: str, accept: bool) -> bool:
     """Have the decision carried out; False when nothing is held any more."""
-    path = Path(loaded.store)
-    answer = await ask_daemon(path, "POST", "/release", {"source": source, "accept": accept})
+    address = loaded.store
+    answer = await ask_daemon(address, "POST", "/release", {"source": source, "accept": accept})
     if answer is not None:
         return bool(answer["released"])
-    async with owning(path, "release") as store:
+    async with owning(address, "release") as store:
         state = await store.source(source)
         if state is None or state.hold is None:
             return False

@@ -5,8 +5,6 @@ Law: asks and words; what is taken up is `watcher.daemon.reload`.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anyio
 import typer
 
@@ -30,7 +28,7 @@ def reload(ctx: typer.Context, config: ConfigPaths = None) -> None:
     """Have the running daemon read its configuration again; a broken one is refused."""
     console: Console = ctx.obj
     loaded = load(console, config)  # without secrets: only the daemon has them for certain
-    told = anyio.run(ask_daemon, Path(loaded.store), "POST", "/reload", {})
+    told = anyio.run(ask_daemon, loaded.store, "POST", "/reload", {})
     if told is None:
         console.error(
             f"no daemon runs on {loaded.store}",

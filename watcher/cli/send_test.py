@@ -10,7 +10,6 @@ import dataclasses
 import time
 import uuid
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -36,6 +35,7 @@ from watcher.model import (
 )
 from watcher.notify import Notice
 from watcher.redaction import redact
+from watcher.store.address import StoreAddress
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -66,7 +66,7 @@ def send_test(
         console.write("\n".join(f"    {line}" for line in result.excerpt.splitlines()))
     if result.outcome != "ok":
         raise typer.Exit(FAILED)
-    if anyio.run(_turn_on, Path(loaded.store), receiver):
+    if anyio.run(_turn_on, loaded.store, receiver):
         console.write(f"{receiver} was off and is turned on again")
 
 
@@ -120,16 +120,16 @@ def sample(source: str, provider: str, now: datetime, mark: str) -> Event:
     )
 
 
-async def _turn_on(path: Path, receiver: str) -> bool:
+async def _turn_on(address: StoreAddress, receiver: str) -> bool:
     """Turn a receiver on that answered 410 once; False when it was not off."""
     try:
-        async with reading(path) as store:
+        async with reading(address) as store:
             state = (await store.receivers()).get(receiver)
     except StoreError:
         return False  # nothing is remembered, so nothing is off
     if state is None or not state.off:
         return False
-    if await ask_daemon(path, "POST", "/turn-on", {"receiver": receiver}) is None:
-        async with owning(path, "send-test") as owner:
+    if await ask_daemon(address, "POST", "/turn-on", {"receiver": receiver}) is None:
+        async with owning(address, "send-test") as owner:
             await owner.save_receiver(dataclasses.replace(state, off="", failures=0))
     return True

@@ -6,7 +6,6 @@ Law: asks the daemon, which heeds a silence at once; without one, writes what th
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -102,10 +101,10 @@ def add(
 
 async def _add(loaded: Config, match: str, reason: str, ends: datetime) -> str:
     wish = {"match": match, "reason": reason, "ends": rfc3339(ends)}
-    answer = await ask_daemon(Path(loaded.store), "POST", "/silences/add", wish)
+    answer = await ask_daemon(loaded.store, "POST", "/silences/add", wish)
     if answer is not None:
         return str(answer["silence"])
-    async with owning(Path(loaded.store), "silence add") as store:
+    async with owning(loaded.store, "silence add") as store:
         return await _registry(store, loaded).add(match, reason, ends)
 
 
@@ -134,7 +133,7 @@ def list_(
 
 
 async def _listing(loaded: Config) -> list[dict[str, Any]]:
-    async with reading(Path(loaded.store)) as store:
+    async with reading(loaded.store) as store:
         return list(await _registry(store, loaded).listing())
 
 
@@ -177,10 +176,10 @@ def expire(
 
 
 async def _expire(loaded: Config, silence: str) -> bool:
-    answer = await ask_daemon(Path(loaded.store), "POST", "/silences/expire", {"silence": silence})
+    answer = await ask_daemon(loaded.store, "POST", "/silences/expire", {"silence": silence})
     if answer is not None:
         return bool(answer["expired"])
-    async with owning(Path(loaded.store), "silence expire") as store:
+    async with owning(loaded.store, "silence expire") as store:
         return await _registry(store, loaded).expire(silence)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -24,7 +23,7 @@ from watcher.errors import StoreError, StoreLocked
 from watcher.model import rfc3339
 from watcher.poller.request_plan import describe_plan
 from watcher.records import SourceState, Trouble
-from watcher.store.sqlite import SqliteStore, read_lock
+from watcher.store import Store
 
 __all__ = ["register"]
 
@@ -78,15 +77,14 @@ def _unverified(loaded: Config) -> list[str]:
 
 async def _look(loaded: Config) -> Status:
     """Ask the daemon; where it cannot be asked, read what the store remembers."""
-    path = Path(loaded.store)
     try:
-        told = await ask_daemon(path, "GET", "/status")
+        told = await ask_daemon(loaded.store, "GET", "/status")
     except StoreLocked:
         told = None
-    holder = read_lock(path)
+    holder = loaded.store.holder()
     owner = f"{holder['owner']}, process {holder['pid']}" if holder else None
     try:
-        async with reading(path) as store:
+        async with reading(loaded.store) as store:
             pending = await store.pending()
             if told is None:
                 return await _remembered(store, loaded, owner, pending)
@@ -107,7 +105,7 @@ async def _look(loaded: Config) -> Status:
 
 
 async def _remembered(
-    store: SqliteStore, loaded: Config, owner: str | None, pending: Mapping[str, int]
+    store: Store, loaded: Config, owner: str | None, pending: Mapping[str, int]
 ) -> Status:
     states = {state.name: state for state in await store.sources()}
     plans = {plan.source: plan.share for plan in await estimate_sources(loaded)}
@@ -178,7 +176,7 @@ def _print_json(console: Console, loaded: Config, standing: Status) -> None:
         {
             "daemon": standing.owner,
             "answers": standing.asked,
-            "store": str(Path(loaded.store).absolute()),
+            "store": str(loaded.store.absolute()),
             "network_failing": standing.network_failing,
             "tls_not_verified": _unverified(loaded),
             "store_failing": standing.store_failing,

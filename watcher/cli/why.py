@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -22,6 +21,7 @@ from watcher.cli.options import AsJson, ConfigPaths, Limit
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, HistoryEntry, RuleResult
 from watcher.store import Store
+from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
 
@@ -62,7 +62,7 @@ def why(
     """Explain what was sent and what was not: changes, rules, deliveries and their attempts."""
     console: Console = ctx.obj
     loaded = load(console, config)
-    stories = anyio.run(_find, Path(loaded.store), id_, limit)
+    stories = anyio.run(_find, loaded.store, id_, limit)
     if not stories:
         console.error(
             f"no event, delivery or conversation has the id {id_}",
@@ -78,9 +78,9 @@ def why(
         _tell(console, story)
 
 
-async def _find(path: Path, id_: str, limit: int) -> list[Story]:
+async def _find(address: StoreAddress, id_: str, limit: int) -> list[Story]:
     """Find the events meant: the id may be an event's, a delivery's or a conversation's."""
-    async with reading(path) as store:
+    async with reading(address) as store:
         found = [one.event for one in await store.events(EventQuery(id=id_))]
         if not found:
             name, _, receiver = id_.partition("/")

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, StringConstraints
 from watcher.redaction import RedactionError, check_redaction
 from watcher.settings.base import wrong
 from watcher.settings.values import is_http_url
+from watcher.store.address import AddressError, StoreAddress
 
 __all__ = [
     "AppriseUrl",
@@ -126,10 +127,10 @@ def _distinct(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _store_path(value: str) -> str:
-    if "://" in value:
-        raise wrong("is a URL; this version keeps its store in SQLite", "write a file's path")
-    if "\0" in value:
-        raise wrong("is not a path")
+    try:
+        StoreAddress.parse(value)
+    except AddressError as error:
+        raise wrong(str(error), error.remedy) from None
     return value
 
 

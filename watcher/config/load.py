@@ -29,6 +29,7 @@ from watcher.config.validate import Work, found, validate
 from watcher.errors import ConfigError, Problem
 from watcher.rules import Rule, Silence
 from watcher.secrets import Redactor
+from watcher.store.address import StoreAddress
 
 __all__ = ["load", "sound_receivers"]
 
@@ -117,13 +118,13 @@ def _used(rules: Iterable[Rule], silences: Iterable[Silence]) -> set[str]:
     return {name for one in asked if one is not None for name in one.names}
 
 
-def _store(merged: Merged, work: Work) -> str:
+def _store(merged: Merged, work: Work) -> StoreAddress:
     entry = merged.single.get("store")
     if entry is None:
-        return StoreForm().store
+        return StoreAddress.parse(StoreForm().store)
     table = Entries(entry.key.place, (entry,), 0)
     form = validate(StoreForm, table, work, parent=entry.key.place, what="the configuration")
-    return form.store if form else ""
+    return StoreAddress.parse(form.store if form else StoreForm().store)
 
 
 def _server(merged: Merged, work: Work) -> Server | None:

@@ -19,6 +19,7 @@ from watcher.rules import Rule, Silence
 from watcher.secrets import Redactor, SecretText
 from watcher.settings.link import Link
 from watcher.settings.values import Address
+from watcher.store.address import StoreAddress
 
 __all__ = ["AppriseReceiver", "Config", "Receiver", "Retention", "Server", "Source", "Webhook"]
 
@@ -110,11 +111,11 @@ Receiver = Webhook | AppriseReceiver
 class Config:
     """Everything that was configured, in the order of the files.
 
-    `store` is a path. `server` is None when it is turned off. `warnings` are problems that do
+    `server` is None when it is turned off. `warnings` are problems that do
     not stand in the way. `redactor` knows every secret that was read.
     """
 
-    store: str
+    store: StoreAddress
     server: Server | None
     retention: Retention
     sources: tuple[Source, ...]

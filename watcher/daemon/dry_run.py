@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 
@@ -23,7 +22,6 @@ from watcher.notify import Notice
 from watcher.records import DeliveryQuery
 from watcher.runtime import Publish
 from watcher.store import Store
-from watcher.store.sqlite import copy_to_memory
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["PrintNotifier", "Rehearsed", "dry_run"]
@@ -78,7 +76,7 @@ async def dry_run(
     read; one that is not there yet counts as empty.
     """
     prepare_loop()
-    store = await copy_to_memory(Path(config.store))
+    store = await config.store.copy_to_memory()
     async with Transport(wall_clock) as transport:
         plans = []
         for plan in plan_receivers(config.receivers, transport, config.redactor.scrub):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -22,18 +21,18 @@ from watcher.daemon import Daemon
 from watcher.daemon.reload import Reloading
 from watcher.daemon.watchdog import TurnGuard
 from watcher.runtime import Publish
+from watcher.store import OwnedStore
+from watcher.store.address import StoreAddress
 from watcher.store.retrying import Retrier
-from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["open_store", "run", "until_stopped"]
 
 
 @contextlib.asynccontextmanager
-async def open_store(config: Config, retrier: Retrier | None = None) -> AsyncIterator[SqliteStore]:
+async def open_store(config: Config, retrier: Retrier | None = None) -> AsyncIterator[OwnedStore]:
     """Open the configured store as its only owner; raises StoreError, StoreLocked."""
-    path = Path(config.store)
-    store = await SqliteStore.open(path, owner="inbox-watcher run", retrier=retrier)
+    store = await config.store.open_owner("inbox-watcher run", retrier=retrier)
     try:
         yield store
     finally:
@@ -61,7 +60,7 @@ async def run(
             if once:
                 return await until_stopped(daemon, daemon.once)
             reloading = Reloading(daemon, load or (lambda: config))
-            await _serve(daemon, reloading, store, Path(config.store))
+            await _serve(daemon, reloading, store, config.store)
             return True
         finally:
             with anyio.CancelScope(shield=True):
@@ -80,7 +79,9 @@ async def until_stopped(daemon: Daemon, work: Callable[[], Any]) -> bool:
     return bool(went_well)
 
 
-async def _serve(daemon: Daemon, reloading: Reloading, store: SqliteStore, path: Path) -> None:
+async def _serve(
+    daemon: Daemon, reloading: Reloading, store: OwnedStore, address: StoreAddress
+) -> None:
     log = structlog.get_logger()
     server = daemon.config.server
     listeners = []
@@ -91,7 +92,7 @@ async def _serve(daemon: Daemon, reloading: Reloading, store: SqliteStore, path:
         if server.probes is not None:
             addresses.append((server.probes.host, server.probes.port))
         listeners = [(app, web.bind(host, port)) for host, port in addresses]
-    listener, socket_path = control.bind_control(path)
+    listener, socket_path = control.bind_control(address.daemon_socket)
     listeners.append((control.create_app(daemon, reloading.reload), listener))
     store.record_socket(socket_path)
     log.info(
@@ -99,7 +100,7 @@ async def _serve(daemon: Daemon, reloading: Reloading, store: SqliteStore, path:
         sources=len(daemon.pollers),
         receivers=len(daemon.dispatchers),
         rules=len(daemon.config.rules),
-        store=str(path),
+        store=str(address),
     )
     try:
         with TurnGuard() as guard:

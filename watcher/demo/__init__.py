@@ -82,7 +82,7 @@ class Demonstration:
         )
         config = load([rules], environ={})
         logs.configure(level="warning", scrub=config.redactor.scrub)
-        self.terminal.introduce(self.scenes, ports, rules, config.store, health)
+        self.terminal.introduce(self.scenes, ports, rules, str(config.store), health)
         async with anyio.create_task_group() as servers:
             for app, listener in zip((*apps, self.inbound.app), listeners, strict=True):
                 servers.start_soon(web.serve, app, listener)

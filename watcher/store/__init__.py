@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 from watcher.model import Delivery, Snapshot
@@ -28,7 +29,7 @@ from watcher.records import (
     ThrottleMark,
 )
 
-__all__ = ["Store"]
+__all__ = ["OwnedStore", "Store"]
 
 
 class Store(Protocol):
@@ -234,4 +235,12 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was begun and let go of everything; safe to call twice."""
+        ...
+
+
+class OwnedStore(Store, Protocol):
+    """A store held by its only owner."""
+
+    def record_socket(self, socket: Path | str) -> None:
+        """Record where this owner's control socket is, for other processes to find."""
         ...

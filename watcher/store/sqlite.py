@@ -35,13 +35,13 @@ from watcher.records import (
     ThrottleMark,
 )
 from watcher.store import _note_queries, _queries, _rows, _transactions
-from watcher.store._lock import LockHolder, StoreLock, read_lock
+from watcher.store._lock import StoreLock, read_lock
 from watcher.store._opening import absolute, copy_to_memory, in_thread, open_file, open_owner
 from watcher.store._reader import Reader
 from watcher.store._writer import Writer
 from watcher.store.retrying import Retrier
 
-__all__ = ["LockHolder", "SqliteStore", "copy_to_memory", "read_lock"]
+__all__ = ["SqliteStore", "copy_to_memory", "read_lock"]
 
 P = ParamSpec("P")
 T = TypeVar("T")

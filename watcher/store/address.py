@@ -1,0 +1,85 @@
+"""Where a store is, as the setting `store` names it, and every way to open what is there.
+
+Rules: the only place that turns a configured text into a store. Today a text is the path of a
+SQLite file; another kind of store (`postgresql://`) joins here, and callers stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from watcher.store import OwnedStore, Store
+from watcher.store._lock import LockHolder, read_lock
+from watcher.store.retrying import Retrier
+from watcher.store.sqlite import SqliteStore, copy_to_memory
+
+__all__ = ["AddressError", "LockHolder", "StoreAddress"]
+
+
+class AddressError(ValueError):
+    """A text that names no store; `remedy` says what to write instead, where that helps."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.remedy = remedy
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """The address of one store. Relative paths start at the working directory."""
+
+    path: Path
+
+    @classmethod
+    def parse(cls, text: str) -> StoreAddress:
+        """Return the address that a configured text means; raise AddressError."""
+        if "://" in text:
+            raise AddressError(
+                "is a URL; this version keeps its store in SQLite", "write a file's path"
+            )
+        if "\0" in text:
+            raise AddressError("is not a path")
+        return cls(Path(text))
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def absolute(self) -> StoreAddress:
+        """Return the address independent of the working directory."""
+        return StoreAddress(self.path.absolute())
+
+    def exists(self) -> bool:
+        """Return whether a store was created here."""
+        return self.path.exists()
+
+    def holder(self) -> LockHolder | None:
+        """Return who owns the store now, None if it has no owner; raise StoreError.
+
+        Blocks no longer than it takes to open a file.
+        """
+        return read_lock(self.path)
+
+    @property
+    def daemon_socket(self) -> Path:
+        """The path of the control socket on which a daemon that owns the store listens."""
+        return self.path.with_name(self.path.name + ".sock").absolute()
+
+    async def open_owner(self, owner: str, *, retrier: Retrier | None = None) -> OwnedStore:
+        """Open the store as its only owner, creating or migrating it as needed.
+
+        `owner` is reported to other processes that find the store locked. With `retrier`, calls
+        wait for a full disk or a lock instead of failing. Raises StoreLocked, StoreError.
+        """
+        return await SqliteStore.open(self.path, owner, retrier=retrier)
+
+    async def open_reader(self) -> Store:
+        """Open the store for reading only, with or without a running owner; raise StoreError.
+
+        Every method of it that writes raises StoreError.
+        """
+        return await SqliteStore.open_reader(self.path)
+
+    async def copy_to_memory(self) -> Store:
+        """Return the whole store as it is now, in memory; empty if it does not exist yet."""
+        return await copy_to_memory(self.path)
