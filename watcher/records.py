@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from watcher.model import Delivery, DeliveryState, Event, Snapshot
+from watcher.model import Delivery, DeliveryState, Event, Snapshot, rfc3339
 
 __all__ = [
     "Commit",
@@ -38,11 +38,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a source is failing, for people: one line each, no secrets."""
+    """Why a source, a receiver or the store is failing, for people: no secrets, one line each."""
 
     since: datetime
     reason: str
     remedy: str = ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form that `status` and the control socket show."""
+        return {"since": rfc3339(self.since), "reason": self.reason, "remedy": self.remedy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,17 @@ class Hold:
     known: int
     reason: str
     remedy: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form that `status` and the control socket show."""
+        return {
+            "kind": self.kind,
+            "since": rfc3339(self.since),
+            "ids": list(self.ids),
+            "known": self.known,
+            "reason": self.reason,
+            "remedy": self.remedy,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +133,15 @@ class ReceiverState:
     counts: Mapping[str, int] = field(default_factory=dict)
     paused: datetime | None = None
     probes: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form that `status` and the control socket show."""
+        return {
+            "receiver": self.name,
+            "off": self.off or None,
+            "paused_until": rfc3339(self.paused) if self.paused else None,
+            "failing": self.failing.to_plain() if self.failing else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

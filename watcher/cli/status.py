@@ -22,7 +22,7 @@ from watcher.config import Config, Webhook
 from watcher.errors import StoreError, StoreLocked
 from watcher.model import rfc3339
 from watcher.poller.request_plan import describe_plan
-from watcher.records import SourceState, Trouble
+from watcher.records import ReceiverState, SourceState
 from watcher.store import Store
 
 __all__ = ["register"]
@@ -117,18 +117,8 @@ async def _remembered(
     known = await store.receivers()
     receivers = []
     for receiver in loaded.receivers:
-        remembered = known.get(receiver.name)
-        receivers.append(
-            {
-                "receiver": receiver.name,
-                "off": (remembered.off or None) if remembered else None,
-                "failing": _trouble(remembered.failing) if remembered else None,
-                "paused_until": rfc3339(remembered.paused)
-                if remembered and remembered.paused
-                else None,
-                "pending": pending.get(receiver.name, 0),
-            }
-        )
+        remembered = known.get(receiver.name) or ReceiverState(receiver.name)
+        receivers.append({**remembered.to_plain(), "pending": pending.get(receiver.name, 0)})
     network = states.get("")
     failing = network is not None and network.failing is not None
     return Status(owner, False, sources, receivers, failing)
@@ -137,7 +127,6 @@ async def _remembered(
 def _plain(state: SourceState, conversations: int) -> dict[str, Any]:
     """Give what the store remembers of a source with the keys of `SourcePoller.status`."""
     looked = max((at for at in (state.polled, state.swept) if at is not None), default=None)
-    hold = state.hold
     return {
         "source": state.name,
         "provider": state.provider,
@@ -146,27 +135,8 @@ def _plain(state: SourceState, conversations: int) -> dict[str, Any]:
         "last_look": rfc3339(looked) if looked else None,
         "lag": None,
         "sweeping": None,
-        "failing": _trouble(state.failing),
-        "hold": None
-        if hold is None
-        else {
-            "kind": hold.kind,
-            "since": rfc3339(hold.since),
-            "ids": list(hold.ids),
-            "known": hold.known,
-            "reason": hold.reason,
-            "remedy": hold.remedy,
-        },
-    }
-
-
-def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
-    if trouble is None:
-        return None
-    return {
-        "since": rfc3339(trouble.since),
-        "reason": trouble.reason,
-        "remedy": trouble.remedy,
+        "failing": state.failing.to_plain() if state.failing else None,
+        "hold": state.hold.to_plain() if state.hold else None,
     }
 
 

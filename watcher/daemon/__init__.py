@@ -24,7 +24,6 @@ from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher, ReceiverPlan
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
 from watcher.metrics import Metrics
-from watcher.model import rfc3339
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
 from watcher.records import Recorded
@@ -272,10 +271,7 @@ class Daemon:
     def store_failing(self) -> Mapping[str, Any] | None:
         """Return why the store does not work at the moment, None if it works."""
         trouble = self._retrier.trouble
-        if trouble is None:
-            return None
-        since = rfc3339(trouble.since)
-        return {"since": since, "reason": trouble.reason, "remedy": trouble.remedy}
+        return trouble.to_plain() if trouble is not None else None
 
     def stuck(self) -> list[dict[str, Any]]:
         """Return the stuck loops as plain JSON."""

@@ -17,7 +17,7 @@ from watcher.dispatcher.claims import Claimer
 from watcher.dispatcher.outcomes import OutcomeRecorder
 from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.dispatcher.render import Renderer
-from watcher.model import Result, rfc3339
+from watcher.model import Result
 from watcher.records import DeliveryQuery, ReceiverState
 from watcher.runtime import Runtime
 
@@ -101,20 +101,8 @@ class Dispatcher:
         self.wake()
 
     def status(self) -> dict[str, Any]:
-        """Tell people how the receiver stands (plain JSON)."""
-        failing, paused = self.state.failing, self.state.paused
-        return {
-            "receiver": self.plan.name,
-            "off": self.state.off or None,
-            "paused_until": None if paused is None else rfc3339(paused),
-            "failing": None
-            if failing is None
-            else {
-                "since": rfc3339(failing.since),
-                "reason": failing.reason,
-                "remedy": failing.remedy,
-            },
-        }
+        """Return the receiver's status as plain JSON."""
+        return self.state.to_plain()
 
     async def _rounds(self) -> list[list[Message]]:
         return [] if self._stopping else await self._claimer.rounds(self.state, self._busy)

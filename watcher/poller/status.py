@@ -13,7 +13,6 @@ from watcher.model import rfc3339
 from watcher.poller.request_plan import RequestPlan, estimate
 from watcher.poller.session import SourceSession
 from watcher.poller.sweep import SweepWalk
-from watcher.records import Hold, Trouble
 
 __all__ = ["describe", "is_stale", "lag", "request_plan"]
 
@@ -33,8 +32,8 @@ def describe(
         "last_look": rfc3339(looked) if looked else None,
         "lag": lag(session, looked) if looked else None,
         "sweeping": {"seen": len(sweep.seen), "of": sweep.total} if sweep else None,
-        "failing": _trouble(state.failing),
-        "hold": _hold(state.hold),
+        "failing": state.failing.to_plain() if state.failing else None,
+        "hold": state.hold.to_plain() if state.hold else None,
         "poll_every": session.plan.poll_every,
         "stale": is_stale(session, looked),
         "attempted": attempted,
@@ -65,26 +64,3 @@ def request_plan(session: SourceSession, sets: Mapping[str, int]) -> RequestPlan
         conversations=session.present if session.state.baselined else None,
         sets=sets,
     )
-
-
-def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
-    if trouble is None:
-        return None
-    return {
-        "since": rfc3339(trouble.since),
-        "reason": trouble.reason,
-        "remedy": trouble.remedy,
-    }
-
-
-def _hold(hold: Hold | None) -> dict[str, Any] | None:
-    if hold is None:
-        return None
-    return {
-        "kind": hold.kind,
-        "since": rfc3339(hold.since),
-        "ids": list(hold.ids),
-        "known": hold.known,
-        "reason": hold.reason,
-        "remedy": hold.remedy,
-    }
