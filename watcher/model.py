@@ -17,7 +17,7 @@ from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 
 __all__ = [
     "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
-    "Disposition", "Event", "Message", "Observation", "Reference", "Result", "Snapshot", "derive_id",
+    "Disposition", "Event", "IdSet", "Message", "Observation", "Reference", "Result", "Snapshot", "derive_id",
     "from_plain", "rfc3339", "to_plain",
 ]  # fmt: skip
 
@@ -36,6 +36,9 @@ def rfc3339(at: datetime) -> str:
 Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 
 Direction = Literal["inbound", "outbound", "internal"]
+
+IdSet = Literal["unread", "unassigned"]
+"""The sets of conversations whose ids a provider may list cheaply and the store can count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -13,23 +12,15 @@ from watcher.providers import (
     Motion,
     Page,
     Position,
+    Provider,
     ProviderSettings,
-    Quota,
     Request,
     Response,
 )
 
 
-class Small:
+class Small(Provider):
     """Everything that a provider must have; nobody asks it for a walk here."""
-
-    settings_model: ClassVar[type[ProviderSettings]]
-    sets: tuple[str, ...] = ()
-    has_creation_time = True
-    unread_cap: int | None = None
-
-    def __init__(self, settings: Any, *, raw: bool = False) -> None:
-        self.settings = settings
 
     @property
     def account(self) -> str:
@@ -39,12 +30,6 @@ class Small:
     def budget(self) -> Budget:
         return Budget(self.settings.base_url, requests=10, per=10)
 
-    def authorization(self, token: str) -> Mapping[str, str]:
-        return {"Authorization": token}
-
-    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
-        raise AssertionError
-
     def start(self, motion: Motion) -> Position:
         raise AssertionError
 
@@ -52,15 +37,6 @@ class Small:
         raise AssertionError
 
     def parse(self, position: Position, response: Response) -> Page:
-        raise AssertionError
-
-    def skip(self, position: Position) -> Position | None:
-        raise AssertionError
-
-    def member(self, name: str, conversation: Any) -> bool:
-        raise AssertionError
-
-    def quota(self, response: Response) -> Quota | None:
         raise AssertionError
 
 

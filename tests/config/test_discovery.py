@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 MODULE = """
 from tests.config.small_providers import Desk, DeskSettings
 from pydantic import Field
+from watcher.providers import Provider
 
 class AcmeSettings(DeskSettings):
     desk_number: int = Field(description="Which desk")
@@ -24,6 +25,12 @@ class Acme(Desk):
 
 class Odd:
     settings_model = AcmeSettings
+
+class Bare(Provider):
+    pass
+
+class Starred(Desk):
+    sets = ("unread", "starred")
 
 class Loose(Desk):
     settings_model = dict
@@ -80,7 +87,8 @@ def run(site: Path, provider: str) -> str:
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     points = (
-        "acme = acme_desk:Acme\nodd = acme_desk:Odd\nloose = acme_desk:Loose\ngone = acme_desk:Gone"
+        "acme = acme_desk:Acme\nodd = acme_desk:Odd\nbare = acme_desk:Bare\n"
+        "starred = acme_desk:Starred\nloose = acme_desk:Loose\ngone = acme_desk:Gone"
     )
     install(tmp_path, "acme_desk", points, "acme_desk", MODULE)
     return tmp_path
@@ -106,7 +114,13 @@ def test_a_module_that_exits_does_not_take_the_watcher_with_it(site: Path) -> No
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("odd", "acme_desk:Odd of the distribution acme_desk is not a provider; it lacks account"),
+        (
+            "odd",
+            "acme_desk:Odd of the distribution acme_desk is not a provider:"
+            " it is not a subclass of watcher.providers.Provider",
+        ),
+        ("bare", "is not a provider: it lacks account, parse, request, start, settings_model"),
+        ("starred", "is not a provider: its sets name starred, which no id set is called"),
         (
             "loose",
             "the settings of the provider `loose` of the distribution acme_desk are no subclass",

@@ -55,7 +55,7 @@ def test_every_block_of_python_is_run_here() -> None:
     ours = [
         python("README.md", "class Hook"),
         python("webhooks.md", "def receive"),
-        python("writing-a-provider.md", "class Acme:"),
+        python("writing-a-provider.md", "class Acme(Provider):"),
         python("writing-a-provider.md", "World(clock"),
     ]
     assert {block.name for block in blocks("python")} == {block.name for block in ours}
@@ -173,7 +173,7 @@ def thread(id_: str) -> dict[str, Any]:
 
 
 def test_the_provider_on_the_page_keeps_the_protocol() -> None:
-    module = run(python("writing-a-provider.md", "class Acme:"), "doc_acme")
+    module = run(python("writing-a-provider.md", "class Acme(Provider):"), "doc_acme")
     acme = module.Acme(module.AcmeSettings(token="none", desk="7"))
     assert isinstance(acme, Provider)
     start = acme.start(Sweep(NOW))
@@ -188,7 +188,7 @@ def test_the_provider_on_the_page_keeps_the_protocol() -> None:
 
 
 def test_the_provider_on_the_page_sorts_errors_by_recovery() -> None:
-    module = run(python("writing-a-provider.md", "class Acme:"), "doc_acme")
+    module = run(python("writing-a-provider.md", "class Acme(Provider):"), "doc_acme")
     acme = module.Acme(module.AcmeSettings(token="none", desk="7"))
     sweep = acme.start(Sweep(NOW))
     look = acme.start(LookUp(from_plain({"id": "a"}), "absent"))

@@ -113,7 +113,8 @@ def test_what_a_walk_costs(
 
 def test_a_provider_that_does_not_say_what_it_costs_has_no_plan() -> None:
     class Silent(Leadping):
-        cost = None  # type: ignore[assignment]
+        def cost(self, rows: int) -> int | None:
+            return None
 
     silent = Silent(LeadpingSettings(token="t"))
     assert estimate("a", silent, poll_every=30, sweep_every=900, conversations=5, sets={}) is None

@@ -230,6 +230,5 @@ def test_the_provider_keeps_its_promises_about_itself() -> None:
     assert provider.authorization("abc") == {"Api-Access-Token": "abc"}
     assert provider.quota(answer({})) is None
     assert provider.sets == ()
-    assert not provider.member("unread", Conversation("1"))
     with pytest.raises(ValueError, match="no id set"):
         provider.start(Members("unread"))

@@ -21,7 +21,7 @@ from tests.providers.leadconnector_harness import (
     shape,
 )
 from watcher.errors import SourceChanged, SourceError, SourceRefused
-from watcher.model import Conversation, Reference
+from watcher.model import Conversation
 from watcher.providers import (
     Check,
     LookUp,
@@ -79,15 +79,6 @@ def test_one_implementation_has_two_names() -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         provider(**wrong)
-
-
-def test_membership_follows_the_providers_filters() -> None:
-    watched = provider()
-    assert watched.sets == ("unread", "unassigned")
-    assert watched.member("unread", Conversation("c", unread=True))
-    assert not watched.member("unread", Conversation("c"))
-    assert watched.member("unassigned", Conversation("c"))
-    assert not watched.member("unassigned", Conversation("c", assignee=Reference("u")))
 
 
 MOTIONS: tuple[Motion, ...] = (

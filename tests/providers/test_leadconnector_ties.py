@@ -19,7 +19,7 @@ from tests.providers.leadconnector_server import (
     world,
 )
 from watcher.providers import Members, Motion, Poll, Response, Sweep
-from watcher.providers.leadconnector.walk import Walk
+from watcher.providers.leadconnector.walk import WalkAt
 
 YEAR = 365 * 86_400_000
 ADDED = START - YEAR
@@ -272,5 +272,5 @@ def test_a_part_of_a_tie_that_always_fails_is_stepped_over() -> None:
     stuck = watched.parse(position, server.answer(watched.request(position))).next
     assert stuck.tie is not None
     behind = watched.skip(stuck)
-    assert isinstance(behind, Walk)
+    assert isinstance(behind, WalkAt)
     assert (behind.cursor, behind.tie, behind.whole) == (START + 5, None, False)

@@ -30,7 +30,6 @@ from watcher.errors import (
     SourceUnavailable,
     WalkExpired,
 )
-from watcher.model import Conversation
 from watcher.providers import Check, LookUp, Motion, Page, Poll, Provider, Request, Response, Sweep
 from watcher.providers.leadping import Leadping, LeadpingSettings
 
@@ -191,14 +190,13 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
         LeadpingSettings(**{"token": SECRET} | wrong)
 
 
-def test_it_is_a_provider_without_sets_quota_and_creation_time() -> None:
+def test_it_is_a_provider_without_sets_and_quota() -> None:
     leadping = provider()
     leadping.set_capabilities({"anything": 1})
     assert isinstance(leadping, Provider)
-    assert (leadping.sets, leadping.has_creation_time) == ((), False)
+    assert leadping.sets == ()
     assert leadping.quota(answer()) is None
     assert leadping.skip(leadping.start(Sweep(NOW))) is None
-    assert leadping.member("unread", Conversation("c-1")) is False
 
 
 @pytest.mark.parametrize("motion", [Poll(NOW, NOW), Sweep(NOW), Check()])

@@ -97,7 +97,9 @@ async def _remembered(store: Store, source: Source) -> Measurements:
     if state is None or state.baselined is None or state.account != provider.account:
         return Measurements()
     present = await store.present_ids(source.name)
-    sets = {name: len(await store.ids_in_set(source.name, name)) for name in provider.sets}
+    sets: dict[str, int] = {
+        name: len(await store.ids_in_set(source.name, name)) for name in provider.sets
+    }
     return Measurements(len(present), sets, state.learned)
 
 

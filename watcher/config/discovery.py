@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast, get_args
 
 from watcher.errors import WatcherError
-from watcher.providers import Provider, ProviderSettings
+from watcher.providers import IdSet, Provider, ProviderSettings
 from watcher.suggest import short
 
 __all__ = ["GROUP", "ProviderLoader", "ProviderUnusable", "installed_providers"]
@@ -20,12 +21,6 @@ GROUP = "watcher.providers"
 
 ProviderLoader = Callable[[], type[Provider]]
 """Gives a provider's class; raises ProviderUnusable."""
-
-_MEMBERS = (
-    "settings_model", "account", "budget", "authorization", "set_capabilities",
-    "start", "request", "parse", "skip", "member", "quota",
-    "sets", "has_creation_time", "unread_cap",
-)  # fmt: skip
 
 
 class ProviderUnusable(WatcherError):
@@ -65,18 +60,30 @@ def _load(name: str, points: dict[str, EntryPoint]) -> type[Provider]:
             f" {type(error).__name__}: {short(str(error))}",
             f"install a version of {origin} that works with this one",
         ) from None
-    model = getattr(loaded, "settings_model", None)
-    lacking = [member for member in _MEMBERS if not hasattr(loaded, member)]
-    if not isinstance(loaded, type) or lacking:
-        lacks = f"; it lacks {', '.join(lacking)}" if lacking else ""
+    if fault := _fault(loaded):
         raise ProviderUnusable(
-            f"{point.value} of the distribution {origin} is not a provider{lacks}",
+            f"{point.value} of the distribution {origin} is not a provider: {fault}",
             "see watcher.providers.Provider",
         )
+    model = loaded.settings_model
     if not (isinstance(model, type) and issubclass(model, ProviderSettings)):
         raise ProviderUnusable(
             f"the settings of the provider `{name}` of the distribution {origin} are no subclass"
             " of watcher.providers.ProviderSettings",
             f"install a version of {origin} that works with this one",
         )
-    return loaded
+    return cast("type[Provider]", loaded)
+
+
+def _fault(loaded: Any) -> str:
+    """Return what keeps an object from being a provider's class, empty if nothing does."""
+    if not (isinstance(loaded, type) and issubclass(loaded, Provider)):
+        return "it is not a subclass of watcher.providers.Provider"
+    lacking = sorted(loaded.__abstractmethods__)
+    if not hasattr(loaded, "settings_model"):
+        lacking.append("settings_model")
+    if lacking:
+        return f"it lacks {', '.join(lacking)}"
+    # The store can compare a set's ids with what it knows only for these.
+    unknown = sorted({str(name) for name in loaded.sets} - set(get_args(IdSet)))
+    return f"its sets name {', '.join(unknown)}, which no id set is called" if unknown else ""

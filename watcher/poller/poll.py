@@ -17,7 +17,7 @@ from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.model import Observation
 from watcher.pipeline import judge_arrivals, value_at
 from watcher.poller.session import Seen, SourceSession
-from watcher.providers import LookUp, Members, Motion, Page, Poll, Position
+from watcher.providers import IdSet, LookUp, Members, Motion, Page, Poll, Position
 
 __all__ = ["PollWalk", "newest_of"]
 
@@ -174,7 +174,7 @@ class PollWalk:
         for row, seen in arrivals.values():
             await session.absorb([row], seen.response, admit=True)
 
-    async def _members(self, session: SourceSession, name: str) -> None:
+    async def _members(self, session: SourceSession, name: IdSet) -> None:
         """Walk an id set; ask for the known members that it lacks."""
         shown: set[str] = set()
         position = session.start(Members(name))

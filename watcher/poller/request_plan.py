@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from watcher.poller.poll import SET_PAGES
-from watcher.providers import Budget, Priced, Provider
+from watcher.providers import Budget, Provider
 
 __all__ = [
     "Advice",
@@ -210,13 +210,13 @@ def estimate(
     `sets` is how many conversations each id set has, as far as known; one that is not counts as
     small. A set that is too large to be polled is tried once after each sweep.
     """
-    if not isinstance(provider, Priced):
-        return None
     rows = UNKNOWN if conversations is None else conversations
     poll, sweep = provider.cost(0), provider.cost(rows)
+    if poll is None or sweep is None:
+        return None
     for name in provider.sets:
         pages = provider.cost(sets.get(name, 0))
-        if pages <= SET_PAGES:
+        if pages is not None and pages <= SET_PAGES:
             poll += pages
         else:
             sweep += SET_PAGES

@@ -1,12 +1,11 @@
-"""What a provider is: pure functions from a position to a request and from a response to a page.
+"""What a provider is: pure functions from a position to a request and from an answer to a page.
 
-Law: no I/O, no clock, no randomness. A provider never sees a token or a host: it gives the
-shape of a request, `watcher.transport` adds base URL and credentials. Whatever must survive
-from one page of a walk to the next is in the position, which only the provider understands.
+Rules: no I/O, no clock, no randomness. A provider never sees a host and puts no secret into a
+request: it returns the request's shape, and `watcher.transport` adds base URL and credentials.
+What must survive from one page of a walk to the next is in the position, which only the provider
+understands.
 
-Writing a provider: a module with a pydantic settings model (subclass of `ProviderSettings`) and
-a class with the methods of `Provider`; register the class under the entry-point group
-`watcher.providers`. The journey of a walk is
+A walk goes like this:
 
     position = provider.start(motion)
     while position is not None:
@@ -14,29 +13,35 @@ a class with the methods of `Provider`; register the class under the entry-point
         response = … the caller sends it …
         page     = provider.parse(position, response)   # raises SourceError
         position = page.next
+
+To write a provider, subclass `Provider` and `ProviderSettings`, and register the class under the
+entry-point group `watcher.providers` (docs/writing-a-provider.md). `watcher.providers.answers` reads
+statuses and bodies, `watcher.testing.provider_suite` checks what is promised here.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from watcher.model import Conversation, Observation
+from watcher.http import retry_after
+from watcher.model import Conversation, IdSet, Observation
 
 __all__ = [
     "Budget",
     "Check",
+    "IdSet",
     "LookUp",
     "Members",
     "Motion",
     "Page",
     "Poll",
     "Position",
-    "Priced",
     "Provider",
     "ProviderSettings",
     "Quota",
@@ -45,148 +50,181 @@ __all__ = [
     "Sweep",
 ]
 
-Position = Any
-"""A provider's own frozen value: where a walk stands. Callers only hand it back."""
+LONGEST_WAIT = 3_600.0
+"""Seconds of `Retry-After` that are believed: one request an hour is no burden for a provider, and
+a proxy's header of years must not silence a source for years.
+"""
+
+Position: TypeAlias = Any
+"""Where a walk stands: a frozen value of the provider's own. Callers only hand it back."""
 
 
 class ProviderSettings(BaseModel):
-    """Settings that every provider has; each provider adds its own in a subclass.
+    """The settings that every provider has; each provider adds its own in a subclass.
 
-    Unknown settings are errors. `base_url` is the API's origin with an optional path, without a
-    trailing slash; a subclass gives its default.
+    Unknown settings are errors.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str = Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
+    """The API's origin with an optional path, without a trailing slash; a subclass sets its default."""
+
     token: str = Field(min_length=1, repr=False)
+    """The credential; only `Provider.authorization` makes headers of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request without host and secret, so that it can be compared, printed and stored.
-
-    `path` begins with `/` and is appended to `base_url`. `headers` holds only what the
-    provider's API asks for beside the credentials (a version).
-    """
+    """An HTTP request without host and secret, so that it can be compared, printed and stored."""
 
     path: str
+    """Begins with `/` and is appended to `base_url`."""
+
     method: Literal["GET", "POST"] = "GET"
+    """POST only where the API reads by POST."""
+
     params: tuple[tuple[str, str], ...] = ()
+    """The query, in this order, not yet encoded."""
+
     json: Any = None
+    """The body; None sends none."""
+
     headers: tuple[tuple[str, str], ...] = ()
+    """What the API asks for in addition to the credentials, a version for example."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer of whatever status, whole and within the size limit.
-
-    `headers` have lower-case names. `sent` and `received` are wall times: what the answer shows
-    was true at some moment between them. `date` is the server's own clock (its `Date` header),
-    None where it sent none.
-    """
+    """An HTTP answer of any status, whole and within the size limit."""
 
     status: int
+    """The status code, as the server sent it."""
+
     body: bytes
+    """The unpacked body."""
+
     headers: Mapping[str, str]
+    """Header values by lower-case name."""
+
     sent: datetime
+    """Wall time at which the request went out: what the answer shows was true after it."""
+
     received: datetime
+    """Wall time at which the answer was complete: what it shows was true before it."""
+
     date: datetime | None = None
+    """The server's own clock (its `Date` header), None without one."""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that `Retry-After` asks callers to wait, an hour at most; None without it."""
+        wait = retry_after(self.headers, self.received)
+        return None if wait is None else min(wait, LONGEST_WAIT)
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The fast look: everything that may have changed since `since`.
-
-    `since` is the start of the last poll (or sweep) that went through, by the provider's clock;
-    `now` is the provider's clock now (estimated from its `Date` headers). `newest` is the
-    highest `last_activity_at` ever stored for this source, None where there is none. The
-    provider subtracts its own overlap.
-    """
+    """The fast look: everything that may have changed since `since`."""
 
     since: datetime
+    """Start of the last poll or sweep that succeeded, by the provider's clock. The provider subtracts
+    an overlap of its own where its index lags.
+    """
+
     now: datetime
+    """The provider's clock now, estimated from its `Date` headers."""
+
     newest: datetime | None = None
+    """The highest `last_activity_at` ever stored for this source, None without any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The complete walk. `now` is the provider's clock at its start (estimated)."""
+    """The complete walk."""
 
     now: datetime
+    """The provider's clock at its start, estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """One cheap id-set poll (`Provider.sets` names them): a filtered list, walked whole."""
+    """A poll of one id set (`Provider.sets`): a filtered list, walked whole."""
 
-    name: str
+    name: IdSet
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Ask for one conversation by itself: to confirm an absence or to follow a suspicion.
-
-    `why` is `absent` when a complete sweep lacked the row, `suspect` when a set poll hinted at
-    a change. `conversation` is what was last known.
-    """
+    """Ask for one conversation by itself, to confirm an absence or to follow a suspicion."""
 
     conversation: Conversation
+    """What was last known of it."""
+
     why: Literal["absent", "suspect"]
+    """`absent`: a complete sweep lacked the row. `suspect`: an id set hinted at a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Does the token work, and does the list show what the watcher needs? One or two requests.
+    """Does the token work, and does the list show what the watcher needs? A few requests.
 
-    Also run once when a source starts: a provider that can prove here that the list would hide
-    rows (Leadping's archive filter) raises SourceRefused.
+    Also run when a source starts: a provider that can prove here that the list hides rows
+    (Leadping's archive filter) raises SourceRefused.
     """
 
 
-Motion = Poll | Sweep | Members | LookUp | Check
+Motion: TypeAlias = Poll | Sweep | Members | LookUp | Check
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One parsed response.
-
-    `rows` are the observations, in the order of the page. `next` is None when the walk is over.
-    `complete` is only asked of a sweep's last page: False when the provider knows that the walk
-    as a whole may have missed rows (it was cut, or moved under it). `total` is the provider's
-    own count of all visible conversations, where the answer carries one: a hint, never proof.
-    `unusable` counts rows that could not be read (each also has a line in `complaints`, for the
-    operator, without message text); a sweep with unusable rows proves no absence.
-    `missing` names raw keys that the provider expects in every row and that no row had: a sign
-    of a changed API (reported with the names; the old values stand).
-    `verdict` is the answer to a LookUp: `found` (rows hold it, or `rows` is empty when the look-up
-    proves existence only), `deleted`, `access_lost`, `unknown` (no proof either way).
-    `fallback` asks the caller to give this walk up and start it again with `start` (the provider
-    has learned something, for example that a parameter is ignored, and says what in `capabilities`).
-    `capabilities` are facts about the server to hand to `Provider.set_capabilities` before the next walk.
-    """
+    """One parsed answer."""
 
     rows: tuple[Observation, ...] = ()
+    """What the page shows, in its order."""
+
     next: Position | None = None
+    """Where the walk goes on, None at its end."""
+
     complete: bool = True
+    """Read from a sweep's last page alone: False when the provider knows that the walk as a whole may
+    have missed rows (it was cut off, or rows moved under it).
+    """
+
     total: int | None = None
+    """The provider's own count of all visible conversations, where the answer has one: a hint, never
+    a proof.
+    """
+
     unusable: int = 0
+    """How many rows could not be read; a sweep with any proves no absence."""
+
     complaints: tuple[str, ...] = ()
+    """A line for the operator on each unusable row or value, without message text."""
+
     missing: tuple[str, ...] = ()
+    """Raw keys that the provider expects in every row and that no row had, the sign of a changed API:
+    reported by name, and the old values are kept.
+    """
+
     verdict: Literal["found", "deleted", "access_lost", "unknown"] | None = None
+    """The answer to a LookUp. `found`: `rows` holds the conversation, or is empty where the look-up
+    proves existence only. `unknown`: no proof either way.
+    """
+
     fallback: bool = False
+    """Asks the caller to give up this walk and to start it again, after the provider has learned from
+    `capabilities` (that the server ignores a parameter, for example).
+    """
+
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    """Facts about the server, as plain JSON, for `Provider.set_capabilities` before the next walk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A published request limit: `requests` in any `per` seconds, shared by all that has `key`.
-
-    `daily` is how many the provider allows in a day on top of that, None where it names no number;
-    it is planned with, and kept by the provider alone (`Provider.quota` reads what is left).
-    `key` names what shares it at the provider (an organization, a location, a host). Keys must
-    not contain a secret: derive them with `watcher.model.derive_id` where they depend on one.
-    """
+    """A request limit: `requests` in any `per` seconds."""
 
     SAFETY: ClassVar[float] = 0.95
     """Share of a limit that is used: the provider's window does not begin exactly when ours does."""
@@ -195,100 +233,131 @@ class Budget:
     """Share of a limit, and of a quota that the provider reported, that sweeps leave to polls."""
 
     key: str
+    """Names what shares the limit at the provider (an organization, a location, a host). It must not
+    contain a secret: use `watcher.model.derive_id` where it depends on one.
+    """
+
     requests: int
+    """How many requests the limit allows within `per`."""
+
     per: float
+    """The length of the limit's window in seconds."""
+
     daily: int | None = None
+    """How many requests the provider allows in a day in addition, None where it names no number. It is
+    planned with; `Provider.quota` reads what is left.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an answer says of the budget: `remaining` requests until `resets` seconds pass
-    (an hour at most is believed)."""
+    """What an answer says about the budget."""
 
     remaining: int
+    """How many requests are left."""
+
     resets: float
+    """Seconds until more are allowed; an hour at most is believed."""
+
+    @classmethod
+    def used_up(cls, response: Response, wait: float | None = None) -> Quota | None:
+        """Return the quota of a 429: nothing left for as long as `Retry-After` asks, or for `wait`.
+
+        None for any other answer, and where neither says how long.
+        """
+        if response.status != 429:
+            return None
+        asked = response.retry_after
+        resets = wait if asked is None else asked
+        return None if resets is None else cls(0, resets)
 
 
-@runtime_checkable
-class Provider(Protocol):
-    """One configured account. Constructed with its settings (and `raw=True` when the source has
-    a `fields:` mapping and observations must carry the decoded row).
+class Provider(ABC):
+    """One configured account.
+
+    Compulsory are `settings_model`, `account`, `start`, `request` and `parse`; everything else has a
+    default that suits a simple API with a bearer token. Apart from `set_capabilities`, no method
+    changes anything.
     """
 
     settings_model: ClassVar[type[ProviderSettings]]
-    """The settings this provider takes in the configuration."""
+    """The settings that this provider takes in the configuration."""
 
-    sets: tuple[str, ...]
-    """Names of the id-set polls, for instance `("unread", "unassigned")`; mostly empty."""
+    sets: tuple[IdSet, ...] = ()
+    """The id sets that the provider can list cheaply; they find changes that move no order."""
 
-    has_creation_time: bool
-    """Whether rows carry `created_at`."""
-
-    unread_cap: int | None
+    unread_cap: int | None = None
     """The number at which `unread_count` stops counting, None where it counts on."""
 
-    def __init__(self, settings: Any, *, raw: bool = False) -> None: ...
+    def __init__(self, settings: Any, *, raw: bool = False) -> None:
+        self.settings = settings
+        """An instance of `settings_model`."""
+
+        self.raw = raw
+        """Whether observations must carry the decoded row, because the source maps fields of it."""
 
     @property
+    @abstractmethod
     def account(self) -> str:
-        """Identity of the account at the provider, without secrets; another value is a new
-        baseline. Where only the token tells the account (Leadping), a constant plus base URL:
-        a renewed token is not another account.
+        """Return the account's identity at the provider, without secrets.
+
+        Another value is a new baseline. Where only the token determines the account (Leadping), return
+        a constant: a renewed token is not another account.
         """
-        ...
 
     @property
     def budget(self) -> Budget:
-        """The published limit that this account's requests count against."""
-        ...
+        """Return the limit that this account's requests count against.
+
+        Default: 60 a minute for the account, for a provider that publishes no limit.
+        """
+        return Budget(f"{type(self).__name__}:{self.account}", requests=60, per=60.0)
 
     def authorization(self, token: str) -> Mapping[str, str]:
-        """Give the headers that carry the credentials."""
-        ...
+        """Return the headers that carry the credentials. Default: a bearer token."""
+        return {"Authorization": f"Bearer {token}"}
 
-    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
-        """Take over facts about the server (merged from `Page.capabilities`, kept in the store), which
-        is the only state a provider has; called before a walk starts.
+    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:  # noqa: B027 - optional
+        """Take over facts about the server (merged from `Page.capabilities`, kept in the store).
+
+        This is the only state that a provider has; it is called before a walk starts. Default: ignore
+        them.
         """
-        ...
 
+    @abstractmethod
     def start(self, motion: Motion) -> Position:
-        """Give the first position of a walk."""
-        ...
+        """Return the first position of a walk; ValueError for an id set that is not in `sets`."""
 
+    @abstractmethod
     def request(self, position: Position) -> Request:
-        """Give the request for a position: always the same one for the same position."""
-        ...
+        """Return the request for a position: always the same one for the same position."""
 
+    @abstractmethod
     def parse(self, position: Position, response: Response) -> Page:
-        """Read an answer of any status.
+        """Return the page that an answer of any status shows.
 
-        Raises SourceUnavailable (429, 5xx), SourceRefused (401/403 that concern the account),
-        SourceChanged (not the promised shape), WalkExpired (the resume token is refused).
+        Raise SourceUnavailable (429, 5xx), SourceRefused (401 and 403 that concern the account),
+        SourceChanged (not the promised shape) or WalkExpired (the resume token is refused).
         """
-        ...
 
     def skip(self, position: Position) -> Position | None:
-        """Give the position after a page that always fails, None where a walk cannot go on."""
-        ...
+        """Return the position behind a page that always fails.
 
-    def member(self, name: str, conversation: Conversation) -> bool:
-        """Tell whether a conversation as known belongs to the id set `name`."""
-        ...
+        Default: None, the walk cannot go on.
+        """
+        return None
 
     def quota(self, response: Response) -> Quota | None:
-        """Read what an answer says of the budget: quota headers, or a 429 that says how long nothing
-        is left. All sources that share the budget keep to it.
+        """Return what an answer says about the budget; all sources that share it keep to that.
+
+        Default: a 429 with `Retry-After` means that nothing is left for so long.
         """
-        ...
+        return Quota.used_up(response)
 
+    def cost(self, rows: int) -> int | None:
+        """Return how many requests a walk over `rows` rows takes if nothing moves, at least one.
 
-@runtime_checkable
-class Priced(Protocol):
-    """What a provider may have besides: it can say beforehand what a walk costs."""
-
-    def cost(self, rows: int) -> int:
-        """Give how many requests a walk over so many rows takes, if nothing moves meanwhile: at
-        least one, also for none. A quiet poll costs what a walk over no rows costs.
+        A quiet poll costs what a walk over no rows costs. `inbox-watcher check` plans with it.
+        Default: None, the provider cannot say.
         """
-        ...
+        return None

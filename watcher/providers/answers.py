@@ -13,8 +13,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
-from watcher.http import retry_after
-from watcher.providers import Quota, Response
+from watcher.providers import Response
 
 __all__ = [
     "MOST_ROWS",
@@ -22,7 +21,6 @@ __all__ = [
     "json_body",
     "judge",
     "said",
-    "used_up",
 ]
 
 MOST_VALUES = 1_000_000
@@ -38,11 +36,6 @@ unpaged answer to a poll holds what was updated in at most three hours.
 LONGEST_REFUSAL = 64 * 1024
 """Bytes of an error body that is read for its words."""
 
-LONGEST_WISH = 3_600.0
-"""Seconds of `Retry-After` that are believed: one request an hour is no burden for a provider, and
-a header of years from some proxy must not silence a source for them.
-"""
-
 _HALF = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
@@ -50,22 +43,6 @@ _HALF = re.compile(
 """Half a surrogate pair, in a text without escaped backslashes. It begins with plain letters, which
 are looked for several times as fast as alternatives are.
 """
-
-
-def _wish(response: Response) -> float | None:
-    wish = retry_after(response.headers, response.received)
-    return None if wish is None else min(wish, LONGEST_WISH)
-
-
-def used_up(response: Response, patience: float | None = None) -> Quota | None:
-    """Read a 429 as a quota of which nothing is left for as long as it says, or for `patience`
-    seconds; None for other answers, and where neither tells how long.
-    """
-    if response.status != 429:
-        return None
-    wish = _wish(response)
-    wait = wish if wish is not None else patience
-    return Quota(0, wait) if wait is not None else None
 
 
 def check_size(body: bytes) -> None:
@@ -134,7 +111,7 @@ def judge(
         return
     words = said(response, *message_keys)
     told = f"HTTP {status}" + (f": {words}" if words else "")
-    wish = _wish(response)
+    wish = response.retry_after
     if status == 429:
         raise SourceUnavailable(
             f"the provider limits our requests ({told})",

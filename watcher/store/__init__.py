@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from watcher.model import Delivery, Snapshot
+from watcher.model import Delivery, IdSet, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
@@ -54,7 +54,7 @@ class Store(Protocol):
         """Give the ids of all conversations of the source that are not removed."""
         ...
 
-    async def ids_in_set(self, source: str, name: str) -> Collection[str]:
+    async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:
         """Give the ids of present conversations that are `unread` or `unassigned` (the `name`)."""
         ...
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from watcher.model import Snapshot
+from watcher.model import IdSet, Snapshot
 from watcher.records import ReceiverState, SourceState
 from watcher.store._matching import is_member
 
@@ -37,7 +37,7 @@ class Beliefs:
         stored = self._snapshots.get(source, {})
         return frozenset(id_ for id_, snapshot in stored.items() if snapshot.present)
 
-    async def ids_in_set(self, source: str, name: str) -> Collection[str]:
+    async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:
         stored = self._snapshots.get(source, {})
         return frozenset(
             id_

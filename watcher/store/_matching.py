@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from watcher.model import Delivery, Snapshot
+from watcher.model import Delivery, IdSet, Snapshot
 from watcher.records import DeliveryQuery, EventQuery, Recorded
 
 __all__ = ["is_member", "matches_delivery", "matches_event"]
 
 
-def is_member(snapshot: Snapshot, name: str) -> bool:
+def is_member(snapshot: Snapshot, name: IdSet) -> bool:
     """Whether a conversation belongs to the set `unread` or `unassigned`."""
     match name:
         case "unread":

@@ -19,7 +19,7 @@ import anyio
 import anyio.lowlevel
 
 from watcher.errors import StoreError
-from watcher.model import Delivery, Event, Snapshot
+from watcher.model import Delivery, Event, IdSet, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
@@ -126,7 +126,7 @@ class SqliteStore:
         rows = await self._reader.fetch(_queries.PRESENT, (source,))
         return frozenset(id_ for (id_,) in rows)
 
-    async def ids_in_set(self, source: str, name: str) -> Collection[str]:
+    async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:
         if name not in _queries.MEMBERS:
             raise ValueError(f"a store knows the members 'unread' and 'unassigned', not {name!r}")
         rows = await self._reader.fetch(_queries.MEMBERS[name], (source,))

@@ -17,7 +17,6 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field
 
 from watcher.errors import SourceChanged, SourceRefused
-from watcher.model import Conversation
 from watcher.providers import (
     Budget,
     Check,
@@ -26,22 +25,23 @@ from watcher.providers import (
     Page,
     Poll,
     Position,
+    Provider,
     ProviderSettings,
     Quota,
     Request,
     Response,
     Sweep,
 )
-from watcher.providers.answers import json_body, judge, said, used_up
+from watcher.providers.answers import json_body, judge, said
 from watcher.providers.chatwoot.listing import Listing, read_conversation, read_listing
 from watcher.providers.chatwoot.walk import (
-    First,
-    Newest,
-    Probe,
-    Single,
+    CheckAt,
+    LookUpAt,
+    NewestAt,
+    ProbeAt,
     Step,
-    Walk,
-    Window,
+    SweepAt,
+    WindowAt,
     after_first,
     after_newest,
     after_probe,
@@ -103,22 +103,20 @@ class ChatwootSettings(ProviderSettings):
     account_id: int = Field(gt=0)
 
 
-class Chatwoot:
+class Chatwoot(Provider):
     """One account of a Chatwoot installation, seen through one user's token."""
 
     settings_model: ClassVar[type[ProviderSettings]] = ChatwootSettings
-    sets: tuple[str, ...] = ()
-    has_creation_time = True
     unread_cap: int | None = 10
     """`unread_count` counts no further than this (`conversation.rb`, since v3.0.0)."""
 
     def __init__(self, settings: ChatwootSettings, *, raw: bool = False) -> None:
+        super().__init__(settings, raw=raw)
         # The address stands in every event's `url`: credentials for a proxy must not.
         self._base = re.sub(r"//[^/@]*@", "//", settings.base_url.rstrip("/"))
         self._account_id = settings.account_id
         self._path = f"/api/v1/accounts/{settings.account_id}/conversations"
         self._links = f"{self._base}/app/accounts/{settings.account_id}/conversations"
-        self._raw = raw
         self._windows: bool | None = None
         self._page_size = PAGE_SIZE
 
@@ -149,11 +147,11 @@ class Chatwoot:
             case Poll():
                 return begin_poll(motion, ignored=self._windows is False)
             case Sweep():
-                return Walk(motion.now)
+                return SweepAt(motion.now)
             case LookUp():
-                return Single(motion.conversation.id)
+                return LookUpAt(motion.conversation.id)
             case Check():
-                return First()
+                return CheckAt()
             case _:
                 raise ValueError(f"Chatwoot has no id set {motion.name!r}")
 
@@ -161,44 +159,44 @@ class Chatwoot:
         """Give the request. `status=all` always: without it resolved conversations are hidden."""
         order: tuple[tuple[str, str], ...]
         match position:
-            case Single():
+            case LookUpAt():
                 return Request(f"{self._path}/{quote(position.id, safe='')}")
-            case Window():
+            case WindowAt():
                 order = (("updated_within", str(position.seconds)),)
-            case Probe():
+            case ProbeAt():
                 order = (("updated_within", str(position.seconds)),)
-            case Newest():
+            case NewestAt():
                 order = (("sort_by", "last_activity_at_desc"), ("page", str(position.page)))
-            case Walk():
+            case SweepAt():
                 order = (("sort_by", "created_at_asc"), ("page", str(position.page)))
             case _:
                 order = (("sort_by", "created_at_asc"), ("page", "1"))
-        status = position.status if isinstance(position, Walk) else "all"
+        status = position.status if isinstance(position, SweepAt) else "all"
         return Request(self._path, params=(("status", status), *order))
 
     def parse(self, position: Position, response: Response) -> Page:
         """Read an answer: see `Provider.parse`."""
-        if isinstance(position, Single):
+        if isinstance(position, LookUpAt):
             return self._looked_up(position, response)
         self._judge(response)
-        listing = read_listing(response, links=self._links, raw=self._raw)
+        listing = read_listing(response, links=self._links, raw=self.raw)
         capabilities: dict[str, Any] = {}
         match position:
-            case Window():
+            case WindowAt():
                 step = after_window(position, listing, honoured=self._windows is True)
-            case Probe():
+            case ProbeAt():
                 honoured, step = after_probe(position, listing, _server_time(response))
                 if honoured is not None:
                     capabilities["updated_within"] = honoured
-            case Newest():
+            case NewestAt():
                 step = after_newest(position, listing)
-            case Walk():
+            case SweepAt():
                 step = after_walk(position, listing)
             case _:
                 step = after_first(listing)
                 if (listing.total or 0) > len(listing.ids) > 0:
                     capabilities["page_size"] = len(listing.ids)
-        partial = isinstance(position, Walk) and position.status != "all"
+        partial = isinstance(position, SweepAt) and position.status != "all"
         return _page(listing, step, partial=partial, capabilities=capabilities)
 
     def skip(self, position: Position) -> Position | None:
@@ -213,18 +211,14 @@ class Chatwoot:
         """
         return rows // self._page_size + 1
 
-    def member(self, name: str, conversation: Conversation) -> bool:
-        """Say no: there are no id sets."""
-        return False
-
     def quota(self, response: Response) -> Quota | None:
         """Read a 429; Chatwoot sends no quota headers."""
-        return used_up(response, _patience(response))
+        return Quota.used_up(response, _patience(response))
 
     def _judge(self, response: Response) -> None:
         judge(response, refused=_refusal, patience=_patience(response))
 
-    def _looked_up(self, position: Single, response: Response) -> Page:
+    def _looked_up(self, position: LookUpAt, response: Response) -> Page:
         """Read the answer to a look-up.
 
         `show` is wider than the list: a member of the conversation's team may see here what an
@@ -236,7 +230,7 @@ class Chatwoot:
         if response.status == 401 and said(response, "error").rstrip(".") == NOT_FOR_YOU:
             return Page(verdict="access_lost")
         self._judge(response)
-        row = read_conversation(response, links=self._links, raw=self._raw)
+        row = read_conversation(response, links=self._links, raw=self.raw)
         if row.observation.id != position.id:
             raise SourceChanged("Chatwoot answers a look-up with another conversation")
         return Page(rows=(row.observation,), verdict="found")

@@ -26,13 +26,13 @@ from watcher.providers import Poll
 from watcher.providers.chatwoot.listing import Listing, Row
 
 __all__ = [
-    "First",
-    "Newest",
-    "Probe",
-    "Single",
+    "CheckAt",
+    "LookUpAt",
+    "NewestAt",
+    "ProbeAt",
     "Step",
-    "Walk",
-    "Window",
+    "SweepAt",
+    "WindowAt",
     "after_first",
     "after_newest",
     "after_probe",
@@ -62,7 +62,7 @@ STATUSES = ("open", "pending", "snoozed", "resolved")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WindowAt:
     """The poll that asks for what was updated within `seconds`. A row older than `edge` would be
     a surprise; `floor` is where a walk by activity would end in its place.
     """
@@ -73,7 +73,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class NewestAt:
     """A walk by activity, newest first, down to `floor`. `previous` are the last page's ids.
 
     It also ends a sweep of a server that knows no other order: rows that escaped the sweep did
@@ -90,7 +90,7 @@ class Newest:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeAt:
     """Ask for what was updated just now: next to nothing, unless the server ignores the word.
 
     A window's own rows prove little. One may be rightly there although its last activity is old
@@ -102,12 +102,12 @@ class Probe:
     from an old one; 0, which must be answered with nothing, where they do not.
     """
 
-    then: Newest | None = None
+    then: NewestAt | None = None
     seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class SweepAt:
     """A sweep, in order of creation as long as `ordered`; `status` is `all`, or after a skipped
     page (`hole`) each status in turn, to reach what the bad page kept from us.
 
@@ -130,26 +130,26 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
+class LookUpAt:
     """A look-up of one conversation."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class First:
-    """The first request of a check; the second is a `Probe`."""
+class CheckAt:
+    """The first request of a check; the second is a `ProbeAt`."""
 
 
 class Step(NamedTuple):
     """Where a walk goes, None at its end; then `complete` says what the walk as a whole is."""
 
-    next: Newest | Probe | Walk | None
+    next: NewestAt | ProbeAt | SweepAt | None
     complete: bool = True
     complaints: tuple[str, ...] = ()
 
 
-def begin_poll(poll: Poll, *, ignored: bool) -> Window | Newest:
+def begin_poll(poll: Poll, *, ignored: bool) -> WindowAt | NewestAt:
     """Give a window, or a walk by activity where the gap is long or windows are ignored.
 
     The walk goes down to the older of `newest` and `since`, so that rows which a crashed walk
@@ -158,12 +158,12 @@ def begin_poll(poll: Poll, *, ignored: bool) -> Window | Newest:
     floor = min(poll.newest or poll.since, poll.since) - OVERLAP
     gap = max(timedelta(0), poll.now - poll.since)
     if ignored or gap > WINDOW_MOST:
-        return Newest(floor)
+        return NewestAt(floor)
     seconds = ceil(gap.total_seconds()) + WINDOW_OVERLAP
-    return Window(seconds, poll.now - timedelta(seconds=seconds) - MARGIN, floor)
+    return WindowAt(seconds, poll.now - timedelta(seconds=seconds) - MARGIN, floor)
 
 
-def after_window(at: Window, listing: Listing, *, honoured: bool) -> Step:
+def after_window(at: WindowAt, listing: Listing, *, honoured: bool) -> Step:
     """End the poll, unless the window may have been ignored: then probe.
 
     A server that passed the probe once (`honoured`) is doubted again only when a row's
@@ -174,20 +174,20 @@ def after_window(at: Window, listing: Listing, *, honoured: bool) -> Step:
     if not listing.ids or (honoured and not surprise):
         return Step(None)
     # If there was no window, then this was page 1 of the walk by activity.
-    beyond = after_newest(Newest(at.floor), listing).next
-    return Step(Probe(beyond if isinstance(beyond, Newest) else None, _stamped(listing)))
+    beyond = after_newest(NewestAt(at.floor), listing).next
+    return Step(ProbeAt(beyond if isinstance(beyond, NewestAt) else None, _stamped(listing)))
 
 
 def after_first(listing: Listing) -> Step:
     """Probe where there are rows; an empty list would answer any question with nothing."""
-    return Step(Probe(seconds=_stamped(listing)) if listing.ids else None)
+    return Step(ProbeAt(seconds=_stamped(listing)) if listing.ids else None)
 
 
 def _stamped(listing: Listing) -> int:
     return int(any(row.updated_at is not None for row in listing.rows))
 
 
-def after_probe(at: Probe, listing: Listing, now: datetime) -> tuple[bool | None, Step]:
+def after_probe(at: ProbeAt, listing: Listing, now: datetime) -> tuple[bool | None, Step]:
     """Tell whether the server honours windows, None where the answer proves neither.
 
     Fresh rows alone prove nothing: several web servers behind one address have several clocks.
@@ -199,7 +199,7 @@ def after_probe(at: Probe, listing: Listing, now: datetime) -> tuple[bool | None
     return (False if ignored else None), Step(at.then)
 
 
-def after_newest(at: Newest, listing: Listing) -> Step:
+def after_newest(at: NewestAt, listing: Listing) -> Step:
     """Go on until a row is older than the floor."""
     owed = max(0, at.owed - len(listing.ids))
     below = any(row.last_activity_at and row.last_activity_at < at.floor for row in listing.rows)
@@ -210,7 +210,7 @@ def after_newest(at: Newest, listing: Listing) -> Step:
     return Step(replace(at, page=at.page + 1, previous=listing.ids, failed=0, owed=owed))
 
 
-def after_walk(at: Walk, listing: Listing) -> Step:
+def after_walk(at: SweepAt, listing: Listing) -> Step:
     """Go on until a page brings nothing, or is short and everything that is counted has come.
 
     A walk that brought fewer rows than the list counts is not complete. One that brought enough
@@ -237,32 +237,32 @@ def after_walk(at: Walk, listing: Listing) -> Step:
     return _end_walk(here, stuck=bool(listing.ids) and not fresh)
 
 
-def _end_walk(at: Walk, *, stuck: bool) -> Step:
+def _end_walk(at: SweepAt, *, stuck: bool) -> Step:
     if at.hole:
         done = STATUSES.index(at.status) + 1 if at.status in STATUSES else 0
         if done < len(STATUSES):
-            return Step(Walk(at.started, status=STATUSES[done], hole=True))
+            return Step(SweepAt(at.started, status=STATUSES[done], hole=True))
         return Step(None, complete=False)
     owed = max(0, (at.total or 0) - at.count)
     if owed and stuck:
         complaint = f"page {at.page - 1} of the list repeats the page before it: the walk ends"
         return Step(None, complete=False, complaints=(complaint,))
     if owed and not at.ordered:
-        return Step(Newest(at.started - OVERLAP, owed=owed))
+        return Step(NewestAt(at.started - OVERLAP, owed=owed))
     return Step(None, complete=not owed)
 
 
-def skip_page(position: object) -> Newest | Walk | None:
+def skip_page(position: object) -> NewestAt | SweepAt | None:
     """Go past a page that always fails; None where there is no way on."""
     match position:
-        case Window():
-            return Newest(position.floor)
-        case Probe():
+        case WindowAt():
+            return NewestAt(position.floor)
+        case ProbeAt():
             return position.then
-        case Newest() if position.failed < FAILED_PAGES and position.page < NEWEST_PAGES:
+        case NewestAt() if position.failed < FAILED_PAGES and position.page < NEWEST_PAGES:
             failed = position.failed + 1
             return replace(position, page=position.page + 1, failed=failed, whole=False)
-        case Walk() if position.failed < FAILED_PAGES:
+        case SweepAt() if position.failed < FAILED_PAGES:
             failed = position.failed + 1
             return replace(position, page=position.page + 1, failed=failed, hole=True)
         case _:

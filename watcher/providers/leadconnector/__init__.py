@@ -21,25 +21,26 @@ from urllib.parse import quote
 from pydantic import Field
 
 from watcher.errors import SourceChanged, SourceError, SourceRefused
-from watcher.model import Conversation
 from watcher.providers import (
     Budget,
     Check,
+    IdSet,
     LookUp,
     Members,
     Motion,
     Page,
     Poll,
     Position,
+    Provider,
     ProviderSettings,
     Quota,
     Request,
     Response,
     Sweep,
 )
-from watcher.providers.answers import json_body, judge, said, used_up
+from watcher.providers.answers import json_body, judge, said
 from watcher.providers.leadconnector.listing import EPOCH, read_listing, read_rows, whole_number
-from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, Walk, advance, detour
+from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, WalkAt, advance, detour
 
 __all__ = ["HighLevel", "HighLevelSettings", "Leadway", "LeadwaySettings"]
 
@@ -73,7 +74,7 @@ class LeadwaySettings(HighLevelSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LookUpAt:
     """Where a look-up stands: first the search by id, then, for an absence, the row itself."""
 
     id: str
@@ -82,45 +83,39 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CheckAt:
     """The one request of a check."""
 
 
-class HighLevel:
+class HighLevel(Provider):
     """One location at HighLevel. See `watcher.providers.Provider` for what the methods promise."""
 
     settings_model: ClassVar[type[ProviderSettings]] = HighLevelSettings
-    sets: tuple[str, ...] = ("unread", "unassigned")
-    has_creation_time: bool = True
-    unread_cap: int | None = None
+    settings: HighLevelSettings
+    sets: tuple[IdSet, ...] = ("unread", "unassigned")
 
     def __init__(self, settings: HighLevelSettings, *, raw: bool = False) -> None:
-        self._settings = settings
-        self._raw = raw
+        super().__init__(settings, raw=raw)
         self._limit = settings.page_size
         self._ascending = True
 
     @property
     def account(self) -> str:
         """The location, at whatever host it is reached."""
-        return f"leadconnector/{self._settings.location_id}"
+        return f"leadconnector/{self.settings.location_id}"
 
     @property
     def budget(self) -> Budget:
         """100 requests in 10 seconds, 200,000 in a day, per location (documented for apps, assumed for
         tokens).
         """
-        return Budget(f"leadconnector:{self._settings.location_id}", 100, INTERVAL, daily=DAILY)
-
-    def authorization(self, token: str) -> Mapping[str, str]:
-        """Give the headers that carry the token."""
-        return {"Authorization": f"Bearer {token}"}
+        return Budget(f"leadconnector:{self.settings.location_id}", 100, INTERVAL, daily=DAILY)
 
     def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
         """Take over whether the server walks upwards (`ascending`) and what `limit` it takes."""
         self._ascending = capabilities.get("ascending") is not False
         limit = whole_number(capabilities.get("limit"))
-        self._limit = min(self._settings.page_size, limit or self._settings.page_size)
+        self._limit = min(self.settings.page_size, limit or self.settings.page_size)
 
     def start(self, motion: Motion) -> Position:
         """Give the first position. A sweep goes upwards, so that rows do not escape it by moving:
@@ -129,36 +124,36 @@ class HighLevel:
         """
         match motion:
             case Sweep(now=now) if self._ascending:
-                return Walk("asc", self._limit, ceiling=_ms(now + OVERLAP))
+                return WalkAt("asc", self._limit, ceiling=_ms(now + OVERLAP))
             case Sweep(now=now):
-                return Walk("desc", self._limit, close=_ms(now - OVERLAP))
+                return WalkAt("desc", self._limit, close=_ms(now - OVERLAP))
             case Poll():
                 # A time in the future (a row with a nonsense date) must not hide what comes.
                 newest = motion.since if motion.newest is None else min(motion.newest, motion.now)
                 floor = _ms(newest - OVERLAP)
-                return Walk("desc", self._limit, floor=floor, most=MOST_POLL_PAGES)
+                return WalkAt("desc", self._limit, floor=floor, most=MOST_POLL_PAGES)
             case Members(name="unread"):
-                return Walk("desc", self._limit, status="unread")
+                return WalkAt("desc", self._limit, status="unread")
             case Members(name="unassigned"):
-                return Walk("desc", self._limit, unassigned=True)
+                return WalkAt("desc", self._limit, unassigned=True)
             case LookUp(conversation=conversation, why=why):
-                return Look(conversation.id, why)
+                return LookUpAt(conversation.id, why)
             case Check():
-                return Trial()
+                return CheckAt()
         raise ValueError(f"no such walk: {motion}")
 
     def request(self, position: Position) -> Request:
         """Give the request for a position."""
-        headers = (("Version", self._settings.version),)
-        if isinstance(position, Look) and position.direct:
+        headers = (("Version", self.settings.version),)
+        if isinstance(position, LookUpAt) and position.direct:
             return Request(f"/conversations/{quote(position.id, safe='')}", headers=headers)
-        params = [("locationId", self._settings.location_id)]
+        params = [("locationId", self.settings.location_id)]
         match position:
-            case Look(id=id_):
+            case LookUpAt(id=id_):
                 params += [("id", id_)]
-            case Trial():
+            case CheckAt():
                 params += [("limit", "1")]
-            case Walk(limit=limit, asked=asked):
+            case WalkAt(limit=limit, asked=asked):
                 params += [("limit", str(limit)), ("sortBy", "last_message_date")]
                 params += [("sort", asked.order), ("status", asked.status)]
                 params += [("assignedTo", asked.owner)] if asked.owner else []
@@ -171,18 +166,18 @@ class HighLevel:
     def parse(self, position: Position, response: Response) -> Page:
         """Read an answer of any status; raises SourceError."""
         match position:
-            case Look(direct=True):
+            case LookUpAt(direct=True):
                 return self._direct(response)
-            case Look():
+            case LookUpAt():
                 return self._looked_up(position, response)
-            case Trial():
+            case CheckAt():
                 return self._tried(response)
             case _:
                 return self._walked(position, response)
 
     def skip(self, position: Position) -> Position | None:
         """Reach what is behind a page that always fails from the other end of the list."""
-        return detour(position) if isinstance(position, Walk) else None
+        return detour(position) if isinstance(position, WalkAt) else None
 
     def cost(self, rows: int) -> int:
         """Give the pages of a walk, which ends on a short one. Each but the first brings the last
@@ -192,25 +187,19 @@ class HighLevel:
             return 1
         return 2 + (rows - self._limit) // max(1, self._limit - 1)
 
-    def member(self, name: str, conversation: Conversation) -> bool:
-        """Tell whether the provider's filter `name` would select the conversation as known."""
-        if name == "unread":
-            return conversation.unread
-        return conversation.assignee is None
-
     def quota(self, response: Response) -> Quota | None:
         """Read the documented X-RateLimit headers; a 429 without them means a whole interval."""
         if day_is_over(response):
             return Quota(0, LONG_WAIT)
         if response.status == 429:
-            return used_up(response, INTERVAL)
+            return Quota.used_up(response, INTERVAL)
         remaining = whole_number(response.headers.get("x-ratelimit-remaining"))
         if remaining is None:
             return None
         interval = whole_number(response.headers.get("x-ratelimit-interval-milliseconds"))
         return Quota(remaining, min(interval / 1000, LONG_WAIT) if interval else INTERVAL)
 
-    def _walked(self, walk: Walk, response: Response) -> Page:
+    def _walked(self, walk: WalkAt, response: Response) -> Page:
         words = said(response, "message").lower()
         if response.status in (400, 422) and "limit" in words and walk.limit > DEFAULT_LIMIT:
             return Page(
@@ -222,7 +211,7 @@ class HighLevel:
         accept(response)
         listing, asked = read_listing(response), walk.asked
         proven = asked.owner == "unassigned"
-        reading = read_rows(listing, self._link, unassigned=proven, raw=self._raw)
+        reading = read_rows(listing, self._link, unassigned=proven, raw=self.raw)
         step = advance(walk, reading.marks, listing.total)
         if step.disordered:
             return Page(complete=False, fallback=True, capabilities={"ascending": False})
@@ -237,16 +226,16 @@ class HighLevel:
             missing=reading.missing,
         )
 
-    def _looked_up(self, look: Look, response: Response) -> Page:
+    def _looked_up(self, look: LookUpAt, response: Response) -> Page:
         """Read the search by id, which shows a row as the list does, a moment late perhaps."""
         accept(response)
-        reading = read_rows(read_listing(response), self._link, raw=self._raw)
+        reading = read_rows(read_listing(response), self._link, raw=self.raw)
         rows = tuple(row for row in reading.rows if row.id == look.id)
         if rows:
             return Page(rows=rows, complaints=reading.complaints, verdict="found")
         if look.why == "suspect":
             return Page(verdict="unknown")
-        return Page(next=Look(look.id, look.why, direct=True))
+        return Page(next=LookUpAt(look.id, look.why, direct=True))
 
     def _direct(self, response: Response) -> Page:
         """Read GET by id, whose other shape proves existence or deletion and nothing else.
@@ -276,7 +265,7 @@ class HighLevel:
         listing = read_listing(response)
         for row in listing.rows:
             place = row.get("locationId") if isinstance(row, dict) else None
-            if isinstance(place, str) and place != self._settings.location_id:
+            if isinstance(place, str) and place != self.settings.location_id:
                 raise SourceRefused(
                     "the provider lists conversations of another location", "correct `location_id`"
                 )
@@ -289,7 +278,7 @@ class HighLevel:
         )
 
     def _link(self, id_: str) -> str | None:
-        app, place = self._settings.app_url, self._settings.location_id
+        app, place = self.settings.app_url, self.settings.location_id
         if app is None:
             return None
         inside = f"/v2/location/{place}/conversations/conversations/{quote(id_, safe='')}"

@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-__all__ = ["DEFAULT_LIMIT", "Asked", "Mark", "Step", "Walk", "advance", "detour", "step_over"]
+__all__ = ["DEFAULT_LIMIT", "Asked", "Mark", "Step", "WalkAt", "advance", "detour", "step_over"]
 
 Order = Literal["asc", "desc"]
 
@@ -289,7 +289,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class WalkAt:
     """Where a walk stands: everything that the next request and the reading of its answer need.
 
     `floor` ends a descending walk below it, `ceiling` an ascending one above it, `most` any
@@ -337,12 +337,12 @@ class Step(NamedTuple):
     far, and whether the server does not walk upwards at all (then nothing else counts).
     """
 
-    next: Walk | None
+    next: WalkAt | None
     whole: bool
     disordered: bool = False
 
 
-def advance(walk: Walk, marks: tuple[Mark, ...], total: int | None) -> Step:
+def advance(walk: WalkAt, marks: tuple[Mark, ...], total: int | None) -> Step:
     """Decide how a walk goes on after a page with these rows.
 
     `total` is the server's own count of what the filter selects. It only ever makes a walk
@@ -385,12 +385,12 @@ def advance(walk: Walk, marks: tuple[Mark, ...], total: int | None) -> Step:
     return _onward(replace(seen, tie=begin_tie(last, walk.status, marks)))
 
 
-def step_over(walk: Walk, at: int, *, whole: bool = True) -> Walk:
+def step_over(walk: WalkAt, at: int, *, whole: bool = True) -> WalkAt:
     """Go on strictly after a millisecond."""
     return replace(walk, cursor=at, edge=frozenset(), tie=None, whole=walk.whole and whole)
 
 
-def detour(walk: Walk) -> Walk | None:
+def detour(walk: WalkAt) -> WalkAt | None:
     """Go round a page that always fails: None where there is no way round.
 
     A part of a tie is given up; behind a failed page of an ascending walk the rest is reached
@@ -399,25 +399,25 @@ def detour(walk: Walk) -> Walk | None:
     if walk.tie is not None:
         return step_over(walk, walk.tie.at, whole=False)
     if walk.order == "asc":
-        return Walk("desc", walk.limit, walk.status, floor=walk.cursor, whole=False)
+        return WalkAt("desc", walk.limit, walk.status, floor=walk.cursor, whole=False)
     return None
 
 
-def _onward(walk: Walk) -> Step:
+def _onward(walk: WalkAt) -> Step:
     if walk.most is not None and walk.page > walk.most:
         return Step(None, False)
     return Step(walk, walk.whole)
 
 
-def _end(walk: Walk) -> Step:
+def _end(walk: WalkAt) -> Step:
     """End the walk; a descent that took several requests is closed by a second one."""
     if walk.close is not None and walk.page > 2:
-        again = Walk("desc", walk.limit, walk.status, floor=walk.close, whole=walk.whole)
+        again = WalkAt("desc", walk.limit, walk.status, floor=walk.close, whole=walk.whole)
         return Step(again, walk.whole)
     return Step(None, walk.whole)
 
 
-def _after_undated(walk: Walk) -> Step:
+def _after_undated(walk: WalkAt) -> Step:
     """Go on after a page without a single time, from which no cursor follows.
 
     At the beginning of an ascent they are stepped over (1 is before every real time; 0 could
@@ -428,7 +428,7 @@ def _after_undated(walk: Walk) -> Step:
     return _end(replace(walk, whole=False))
 
 
-def _after_part(walk: Walk, tie: Tie, marks: tuple[Mark, ...], total: int | None) -> Step:
+def _after_part(walk: WalkAt, tie: Tie, marks: tuple[Mark, ...], total: int | None) -> Step:
     """Take in one part of a tie: ask for the next one, or walk on behind the tie."""
     order, cursor = walk.asked.order, walk.asked.cursor
     ordered = in_order([mark.at for mark in marks if mark.at is not None], cursor, order)
@@ -444,7 +444,7 @@ def _after_part(walk: Walk, tie: Tie, marks: tuple[Mark, ...], total: int | None
     return _onward(replace(behind, count=walk.count + len(tie.seen - tie.stuck)))
 
 
-def _outside(walk: Walk, at: int) -> bool:
+def _outside(walk: WalkAt, at: int) -> bool:
     if walk.order == "asc":
         return walk.ceiling is not None and at > walk.ceiling
     return walk.floor is not None and at < walk.floor

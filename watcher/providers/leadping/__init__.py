@@ -11,15 +11,14 @@ contact edits: the sweep finds those. Archiving and deletion act on the lead.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field
 
-from watcher.model import Conversation, derive_id
+from watcher.model import derive_id
 from watcher.providers import (
     Budget,
     Check,
@@ -28,13 +27,13 @@ from watcher.providers import (
     Page,
     Poll,
     Position,
+    Provider,
     ProviderSettings,
-    Quota,
     Request,
     Response,
     Sweep,
 )
-from watcher.providers.answers import judge, used_up
+from watcher.providers.answers import judge
 from watcher.providers.leadping.archive_check import (
     AllAt,
     ConfirmAt,
@@ -127,17 +126,14 @@ class VouchAt:
     lead: LeadAt | None = None
 
 
-class Leadping:
+class Leadping(Provider):
     """A Leadping organization as a provider."""
 
     settings_model: ClassVar[type[ProviderSettings]] = LeadpingSettings
-    sets: tuple[str, ...] = ()
-    has_creation_time = False
-    unread_cap: int | None = None
+    settings: LeadpingSettings
 
     def __init__(self, settings: LeadpingSettings, *, raw: bool = False) -> None:
-        self._settings = settings
-        self._raw = raw
+        super().__init__(settings, raw=raw)
         self._inbox = Ask(archive=settings.archive_filter, size=settings.page_size)
 
     @property
@@ -145,27 +141,20 @@ class Leadping:
         """Name the API, and the organization where the settings name it: the token, which alone
         tells otherwise, is renewed.
         """
-        name = self._settings.organization
+        name = self.settings.organization
         return self._api + (f"#{name}" if name else "")
 
     @property
     def _api(self) -> str:
-        return re.sub(r"//[^/]*@", "//", self._settings.base_url).rstrip("/")
+        return re.sub(r"//[^/]*@", "//", self.settings.base_url).rstrip("/")
 
     @property
     def budget(self) -> Budget:
         """Give the published limit: 300 requests a minute per organization."""
-        name = self._settings.organization
+        name = self.settings.organization
         if not name:
-            name = derive_id("leadping", self._api, self._settings.token)[:12]
+            name = derive_id("leadping", self._api, self.settings.token)[:12]
         return Budget(f"leadping {self._api} {name}", requests=300, per=60.0)
-
-    def authorization(self, token: str) -> Mapping[str, str]:
-        """Give the bearer token's header."""
-        return {"Authorization": f"Bearer {token}"}
-
-    def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
-        """Keep nothing: a Leadping walk needs no facts about the server."""
 
     def start(self, motion: Motion) -> Position:
         """Give the first position of a walk; there are no id-set polls."""
@@ -198,12 +187,12 @@ class Leadping:
         """Read an answer; see `Provider.parse`."""
         match position:
             case PollAt(ask, floor):
-                listing = hear(ask, response, raw=self._raw)
+                listing = hear(ask, response, raw=self.raw)
                 enough = any(at < floor for at in listing.times) or ask.page >= POLL_PAGES
                 further = None if enough else ask.after(listing)
                 return _page(listing, further and PollAt(further, floor), total=listing.total)
             case SweepAt(ask):
-                listing = hear(ask, response, raw=self._raw)
+                listing = hear(ask, response, raw=self.raw)
                 further = ask.after(listing)
                 return _page(listing, further and SweepAt(further), total=listing.total)
             case AllAt() | KindAt() | SearchAt() | ConfirmAt():
@@ -213,9 +202,9 @@ class Leadping:
             case LeadAt():
                 return self._lead(position, response)
             case VouchAt(ask, None):
-                return replace(_page(hear(ask, response, raw=self._raw)), verdict="unknown")
+                return replace(_page(hear(ask, response, raw=self.raw)), verdict="unknown")
             case VouchAt(ask, lead):
-                return _page(hear(ask, response, raw=self._raw), lead)
+                return _page(hear(ask, response, raw=self.raw), lead)
         raise ValueError(f"no position of Leadping: {position}")
 
     def _look_up(self, at: LookUpAt, response: Response) -> Page:
@@ -225,10 +214,10 @@ class Leadping:
         """
         if _about_the_lead(at, response):
             return self._not_listed(replace(at, clear=False), Listing())
-        listing = hear(at.ask, response, raw=self._raw)
+        listing = hear(at.ask, response, raw=self.raw)
         if any(row.id == at.wanted.conversation.id for row in listing.rows):
             if at.archived:
-                raise hides(self._settings.archive_filter, "archived")
+                raise hides(self.settings.archive_filter, "archived")
             return replace(_page(listing), verdict="found")
         clear = at.clear and not listing.unusable
         at = replace(at, clear=clear, others=at.others or bool(listing.rows))
@@ -266,21 +255,9 @@ class Leadping:
         # all, it is they that are wrong; if they showed others, two sweeps must agree.
         return Page(verdict="unknown" if at.others else "found")
 
-    def skip(self, position: Position) -> Position | None:
-        """Give None: only a page itself tells the token of the one after it."""
-        return None
-
     def cost(self, rows: int) -> int:
         """Give the pages of a walk; the last one carries no token."""
-        return max(1, -(-rows // self._settings.page_size))
-
-    def member(self, name: str, conversation: Conversation) -> bool:
-        """Tell False: there are no id sets."""
-        return False
-
-    def quota(self, response: Response) -> Quota | None:
-        """Read a 429: it may say how long to wait (documented); no header speaks of the limit."""
-        return used_up(response)
+        return max(1, -(-rows // self.settings.page_size))
 
 
 def _about_the_lead(at: LookUpAt, response: Response) -> bool:
