@@ -1,7 +1,7 @@
 """Settings of the tree as plain values, with the secrets in their texts resolved.
 
-Law: knows texts and secrets, no setting. What cannot be resolved is a problem, and a placeholder
-goes on, so that everything else can still be checked.
+Law: knows texts and secrets, no setting. What cannot be resolved is a problem, and is
+marked as left out, so that everything else can still be checked.
 """
 
 from __future__ import annotations
@@ -13,29 +13,19 @@ from typing import Any
 from watcher.config.tree import Entries, Items, Node, Scalar
 from watcher.errors import Problem
 from watcher.secrets import MissingSecret, Redactor, SecretText, parse_text
+from watcher.settings.base import SettingText
 
 __all__ = ["Texts"]
 
-_PLACEHOLDERS = (
-    "left-out",
-    "https://left-out.invalid",
-    "1",
-    "1h",
-    "whsec_bGVmdC1vdXQtbGVmdC1vdXQtbGVmdC1vdXQ=",
-    "127.0.0.1:0",
-    "1/1h",
-    "true",
-    "strict",
-    "full",
-)
+LEFT_OUT = "left-out"
+"""Stands for a text whose reference is not resolved, where a setting takes any text."""
 
 
 class Texts:
     """Resolves the texts of settings.
 
     With `secrets=False` every reference is left out. `problems` collects what cannot be
-    resolved, once for each text. A text that was left out has a placeholder for its value;
-    `next_placeholder` tries another one, for settings that want a certain form.
+    resolved, once for each text.
     """
 
     def __init__(
@@ -52,7 +42,7 @@ class Texts:
         self._folders = folders
         self.secrets = secrets
         self._texts: dict[Scalar, SecretText] = {}
-        self._placeholders: dict[Scalar, int] = {}
+        self._left_out: set[Scalar] = set()
 
     def text(self, scalar: Scalar) -> SecretText:
         """Give a text setting; references that cannot be resolved become a problem."""
@@ -72,7 +62,7 @@ class Texts:
             place = scalar.at(problem.offset)
             self.problems.append(place.problem(problem.message, problem.remedy))
         if missing or (text.names and not self.secrets):
-            self._placeholders[scalar] = 0
+            self._left_out.add(scalar)
         return text
 
     def folder(self, scalar: Scalar) -> Path:
@@ -84,25 +74,18 @@ class Texts:
         return isinstance(node, Scalar) and isinstance(node.value, str) and "${" in node.raw
 
     def left_out(self, node: Node) -> bool:
-        """Tell whether a value is a placeholder, so that nothing may be concluded from it."""
-        return isinstance(node, Scalar) and node in self._placeholders
+        """Tell whether a value was left out, so that nothing may be concluded from it."""
+        return isinstance(node, Scalar) and node in self._left_out
 
     def left_out_within(self, node: Node) -> bool:
-        """Tell whether anything in it is a placeholder."""
+        """Tell whether anything in it was left out."""
         match node:
             case Entries():
                 return any(self.left_out_within(entry.value) for entry in node)
             case Items():
                 return any(map(self.left_out_within, node.items))
             case _:
-                return node in self._placeholders
-
-    def next_placeholder(self, node: Node) -> bool:
-        """Try another placeholder; False when there is none left."""
-        if not isinstance(node, Scalar) or self._placeholders[node] + 1 >= len(_PLACEHOLDERS):
-            return False
-        self._placeholders[node] += 1
-        return True
+                return node in self._left_out
 
     def plain(self, node: Node, *, resolve: bool = True) -> Any:
         """Give the node as plain Python values; with `resolve`, references are replaced."""
@@ -118,13 +101,12 @@ class Texts:
             case _:
                 return node.value
 
-    def _value(self, scalar: Scalar) -> str:
-        text = self.text(scalar)
-        if scalar in self._placeholders:
-            return _PLACEHOLDERS[self._placeholders[scalar]]
-        try:
-            return text.read()
-        except MissingSecret as missing:  # the file vanished since it was parsed
-            self.problems.append(scalar.place.problem(missing.message, missing.remedy))
-            self._placeholders[scalar] = 0
-            return _PLACEHOLDERS[0]
+    def _value(self, scalar: Scalar) -> SettingText:
+        text, value = self.text(scalar), LEFT_OUT
+        if scalar not in self._left_out:
+            try:
+                value = text.read()
+            except MissingSecret as missing:  # the file vanished since it was parsed
+                self.problems.append(scalar.place.problem(missing.message, missing.remedy))
+                self._left_out.add(scalar)
+        return SettingText(value, text, self.folder(scalar), left_out=scalar in self._left_out)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place, Scalar
 from watcher.errors import Problem
+from watcher.settings.base import Context, Settings
 from watcher.settings.values import suggest_duration
 from watcher.suggest import did_you_mean, listing, short
 
@@ -30,11 +32,12 @@ _SENSITIVE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every part of the check writes to."""
+    """What every part of the check writes to; `context` is what validators may ask."""
 
     texts: Texts
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    context: Context = field(default_factory=Context)
 
 
 def is_sensitive(name: str) -> bool:
@@ -43,60 +46,99 @@ def is_sensitive(name: str) -> bool:
 
 
 def validate(
-    form: type[M],
+    model: type[M],
     table: Entries,
     work: Work,
     *,
     parent: Place,
     what: str,
+    resolve: bool = True,
     literal: Iterable[str] = (),
     beside: Iterable[str] = (),
+    extra: Mapping[str, Any] | None = None,
 ) -> M | None:
-    """Check a mapping against a model; None when there are problems.
+    """Return a mapping of the file as a model, with its warnings; None where there are problems.
 
-    `parent` is the place for what is missing, `what` names the part in messages. Texts of the
-    keys in `literal` are taken as they are. `beside` are keys that are also allowed in this
-    place of the file, for the remedy of a misspelt one. Where only a secret that was left out
-    stands in the way, the model is made all the same.
+    `parent` is the place for what is missing, `what` names the part in messages. Without `resolve`
+    the texts hold no references, and those of the keys in `literal` never do. `beside` are keys
+    that are also allowed in this place of the file, for the remedy of a misspelt one. `extra` are
+    values of the model that do not come from the file.
     """
     texts = work.texts
     taken = frozenset(literal)
-    while True:
-        plain = {
-            entry.name: texts.plain(entry.value, resolve=entry.name not in taken) for entry in table
-        }
-        try:
-            return form.model_validate(plain)
-        except ValidationError as error:
-            errors = error.errors(include_url=False, include_input=False)
-        again = False
-        problems: dict[Node | int, Problem] = {}
-        for number, details in enumerate(errors):
-            spot = _locate(table, details["loc"])
-            if texts.left_out(spot.node):
-                again = texts.next_placeholder(spot.node) or again
-                continue
-            problem = _problem(form, details, spot, texts, parent, what, tuple(beside))
-            # Each alternative of a union complains; one place is one problem.
-            key = (
-                spot.node if isinstance(spot.node, Scalar) and spot.node is not spot.key else number
-            )
-            if (first := problems.setdefault(key, problem)) is not problem and not first.remedy:
-                problems[key] = replace(first, remedy=problem.remedy)
-        if again:
+    plain = {
+        entry.name: texts.plain(entry.value, resolve=resolve and entry.name not in taken)
+        for entry in table
+    }
+    owner = _Owner(model, table, texts, parent, what, tuple(beside))
+    try:
+        value = model.model_validate(
+            plain | dict(extra or {}), context=work.context, by_alias=True, by_name=False
+        )
+    except ValidationError as error:
+        work.problems.extend(_problems(owner, error))
+        return None
+    if isinstance(value, Settings):
+        for one in value.warnings(work.context):
+            details = {"type": "setting", "loc": one.loc, "ctx": one.error.context}
+            work.warnings.append(_problem(owner, details, _locate(table, one.loc)))
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """What is checked: a model, the part of the file, and what people call it."""
+
+    model: type[BaseModel]
+    table: Entries
+    texts: Texts
+    parent: Place
+    what: str
+    beside: tuple[str, ...]
+
+
+def _problems(owner: _Owner, error: ValidationError) -> Iterable[Problem]:
+    problems: dict[object, Problem] = {}
+    for number, details in enumerate(error.errors(include_url=False, include_input=False)):
+        spot = _locate(owner.table, details["loc"])
+        context = details.get("ctx", {})
+        if _unknown(owner, spot, details["type"], context):
             continue
-        work.problems.extend(problems.values())
-        return None if problems else form.model_construct(**plain)
+        problem = _problem(owner, details, spot)
+        # Each alternative of a union complains; one place is one problem.
+        alone = isinstance(spot.node, Scalar) and spot.node is not spot.key
+        key = (spot.node, context.get("offset")) if alone else number
+        first = problems.setdefault(key, problem)
+        if first is not problem and not first.remedy:
+            problems[key] = replace(first, remedy=problem.remedy)
+    return problems.values()
+
+
+def _unknown(owner: _Owner, spot: _Spot, kind: str, context: Mapping[str, Any]) -> bool:
+    """Return whether a mistake may be due to a text that was left out."""
+    texts = owner.texts
+    if not spot.names and kind != "missing" and kind != "setting":
+        return texts.left_out_within(owner.table)  # of a plug-in's own check of the whole
+    table = _locate(owner.table, spot.loc[:-1]).node
+    others = (
+        entry.value
+        for name in context.get("beside", ())
+        if isinstance(table, Entries) and (entry := table.get(name)) is not None
+    )
+    return texts.left_out(spot.node) or any(map(texts.left_out, others))
 
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Where an error's `loc` leads: the deepest node, its key, the keys on the way."""
+    """Where an error's `loc` leads: the deepest node, its key, the keys on the way, and what of
+    `loc` no file has.
+    """
 
     node: Node
     key: Scalar | None
     names: tuple[str, ...]
     rest: tuple[int | str, ...]
+    loc: tuple[int | str, ...]
 
 
 def _locate(table: Entries, loc: tuple[int | str, ...]) -> _Spot:
@@ -107,56 +149,74 @@ def _locate(table: Entries, loc: tuple[int | str, ...]) -> _Spot:
     rest: tuple[int | str, ...] = ()
     for part in loc:
         if part == "[key]" and key is not None:
-            return _Spot(key, key, names, ())
+            return _Spot(key, key, names, (), loc)
         if isinstance(node, Entries) and (entry := node.get(str(part))) is not None:
             node, key, names, rest = entry.value, entry.key, (*names, entry.name), ()
         elif isinstance(node, Items) and isinstance(part, int) and part < len(node.items):
             node, rest = node.items[part], ()
         else:
             rest = (*rest, part)
-    return _Spot(node, key, names, rest)
+    return _Spot(node, key, names, rest, loc)
 
 
-def _problem(
-    form: type[BaseModel],
-    error: Mapping[str, Any],
-    spot: _Spot,
-    texts: Texts,
-    parent: Place,
-    what: str,
-    beside: tuple[str, ...],
-) -> Problem:
-    """Say one of pydantic's errors with place and remedy."""
+def _problem(owner: _Owner, error: Mapping[str, Any], spot: _Spot) -> Problem:
+    """Return one of pydantic's errors with its place, its words and its remedy."""
     kind: str = error["type"]
+    context: Mapping[str, Any] = error.get("ctx", {})
     if kind == "missing":
         name = spot.rest[-1] if spot.rest else error["loc"][-1]
         inside = f" in `{'.'.join(spot.names)}`" if spot.names else ""
-        place = spot.node.place if spot.names else parent
-        return place.problem(f"{what} lacks `{name}`{inside}", f"add `{name}: …`")
+        place = spot.node.place if spot.names else owner.parent
+        return place.problem(f"{owner.what} lacks `{name}`{inside}", f"add `{name}: …`")
     if kind == "extra_forbidden" and spot.key is not None:
-        allowed = _allowed(form, spot.names[:-1])
-        if len(spot.names) == 1:
-            allowed = (*allowed, *beside)
-        inside = f"`{'.'.join(spot.names[:-1])}` of {what}" if spot.names[:-1] else what
-        name = spot.names[-1]
-        remedy = f"{did_you_mean(name, allowed)}allowed: {listing(allowed)}" if allowed else ""
-        return spot.key.place.problem(f"unknown key `{name}` in {inside}", remedy)
+        return _unknown_key(owner, spot.key, spot.names)
+    if "whole" in context:
+        return _of_whole(owner, context, spot)
     if not spot.names:
-        said = texts.redactor.scrub(short(str(error["msg"])))
-        return parent.problem(f"{what} is not right: {said}")
+        said = owner.texts.redactor.scrub(short(str(error["msg"])))
+        return owner.parent.problem(f"{owner.what} is not right: {said}")
+    name = ".".join(spot.names)
     message, remedy = _explain(kind, error)
     if spot.node is spot.key:  # a key is no secret, and its message names it
         return spot.node.place.problem(message, remedy)
-    hidden = any(map(is_sensitive, spot.names)) or _hides(form, spot.names)
-    if texts.refers(spot.node) or hidden:
+    if "offset" in context:
+        within = isinstance(spot.node, Scalar) and bool(spot.node.raw.strip())
+        place = (
+            spot.node.at(context["offset"])
+            if within and isinstance(spot.node, Scalar)
+            else spot.node.place
+        )
+        return place.problem(f"`{name}`: {message}", remedy)
+    hidden = any(map(is_sensitive, spot.names)) or _hides(owner.model, spot.names)
+    if owner.texts.refers(spot.node) or hidden:
         # What a third party's check says may quote the value.
-        message = _without(message, texts.plain(spot.node))
+        message = _without(message, owner.texts.plain(spot.node))
         if message == "must be text" and isinstance(spot.node, Scalar) and spot.node.raw:
             remedy = "put it in quotes"
     elif isinstance(spot.node, Scalar):
         remedy = _sharper(message, remedy, spot.node)
-    shown = found(spot.node, texts, hidden=hidden)
-    return spot.node.place.problem(f"`{'.'.join(spot.names)}` {message}{shown}", remedy)
+    shown = found(spot.node, owner.texts, hidden=hidden)
+    return spot.node.place.problem(f"`{name}` {message}{shown}", remedy)
+
+
+def _unknown_key(owner: _Owner, key: Scalar, names: tuple[str, ...]) -> Problem:
+    allowed = _allowed(owner.model, names[:-1])
+    if len(names) == 1:
+        allowed = (*allowed, *owner.beside)
+    inside = f"`{'.'.join(names[:-1])}` of {owner.what}" if names[:-1] else owner.what
+    remedy = f"{did_you_mean(names[-1], allowed)}allowed: {listing(allowed)}" if allowed else ""
+    return key.place.problem(f"unknown key `{names[-1]}` in {inside}", remedy)
+
+
+def _of_whole(owner: _Owner, context: Mapping[str, Any], spot: _Spot) -> Problem:
+    """Return a mistake of settings together: its place is the key that is named, if it is there."""
+    model = _locate(owner.table, spot.loc[: len(spot.loc) - context["whole"]])
+    what = f"`{'.'.join(model.names)}` of {owner.what}" if model.names else owner.what
+    key = spot.key if spot.key is not None and not spot.rest else model.key
+    text = str(context["text"])
+    message = text.replace("{what}", what) if "{what}" in text else f"{what} {text}"
+    place = key.place if key is not None else owner.parent
+    return place.problem(message, str(context["remedy"]))
 
 
 def found(node: Node, texts: Texts, *, hidden: bool) -> str:
@@ -239,21 +299,28 @@ def _hides(form: type[BaseModel], names: tuple[str, ...]) -> bool:
     """Tell whether a model keeps a field out of its repr, on whatever level."""
     model: type[BaseModel] | None = form
     for name in names:
-        info = model.model_fields.get(name) if model else None
+        info = _field(model, name) if model else None
         if info is not None and not info.repr:
             return True
         model = _model_of(info.annotation) if info else None
     return False
 
 
-def _allowed(form: type[BaseModel], names: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the keys of the model that `names` lead to; nothing where it is no model."""
-    model: type[BaseModel] | None = form
+def _allowed(model: type[BaseModel], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys of the model that `names` lead to; nothing where it is no model."""
+    inner: type[BaseModel] | None = model
     for name in names:
-        info = model.model_fields.get(name) if model else None
-        model = _model_of(info.annotation) if info else None
-    fields = model.model_fields if model else {}
-    return tuple(info.alias or name for name, info in fields.items())
+        info = _field(inner, name) if inner else None
+        inner = _model_of(info.annotation) if info else None
+    fields = inner.model_fields if inner else {}
+    return tuple(info.alias or name for name, info in fields.items() if info.init is not False)
+
+
+def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
+    for name, info in model.model_fields.items():
+        if key == (info.alias or name):
+            return info
+    return None
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

@@ -27,10 +27,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from watcher.http import retry_after
 from watcher.model import Conversation, IdSet, Observation
+from watcher.settings.base import Settings
 
 __all__ = [
     "Budget",
@@ -59,13 +60,11 @@ Position: TypeAlias = Any
 """Where a walk stands: a frozen value of the provider's own. Callers only hand it back."""
 
 
-class ProviderSettings(BaseModel):
+class ProviderSettings(Settings):
     """The settings that every provider has; each provider adds its own in a subclass.
 
     Unknown settings are errors.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str = Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
     """The API's origin with an optional path, without a trailing slash; a subclass sets its default."""

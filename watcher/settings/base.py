@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError
 
 from watcher.secrets import SecretText
 
@@ -63,6 +65,27 @@ class Settings(BaseModel):
                 for one in value.warnings(context):
                     yield replace(one, loc=(info.alias or name, *one.loc))
 
+    @classmethod
+    def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Yield what is wrong with the keys that are `given` together, whatever their values.
+
+        In contrast to a model validator this is reported in addition to wrong values.
+        """
+        return iter(())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_key_clashes(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        found = [*cls.key_clashes(value)] if isinstance(value, Mapping) else []
+        if not found:
+            return handler(value)
+        details = [one.details for one in found]
+        try:
+            handler(value)
+        except ValidationError as error:
+            details += map(_again, error.errors(include_url=False))
+        raise ValidationError.from_exception_data(cls.__name__, details)
+
     @field_validator("*", mode="wrap")
     @classmethod
     def _without_secrets(
@@ -77,6 +100,18 @@ class Settings(BaseModel):
                 raise
         field = cls.model_fields[info.field_name or ""]
         return value if field.is_required() else field.get_default(call_default_factory=True)
+
+
+def _again(error: ErrorDetails) -> InitErrorDetails:
+    """Return an error of pydantic's in the form in which it can be raised again."""
+    kind, context = error["type"], error.get("ctx", {})
+    try:
+        PydanticKnownError(kind, context)  # type: ignore[arg-type]  # a custom one's raises
+    except KeyError:
+        text = context["text"] if kind == "setting" else error["msg"]
+        custom = PydanticCustomError(kind, "{text}", {**context, "text": text})
+        return InitErrorDetails(type=custom, loc=error["loc"], input=None)
+    return InitErrorDetails(type=kind, loc=error["loc"], input=None, ctx=context)
 
 
 def _left_out(value: Any, loc: Sequence[int | str]) -> bool:
@@ -129,7 +164,7 @@ class Mistake:
 
     message: str
     """Continues the setting's name ("is not a duration"); with `whole`, the name of what the
-    model describes ("the rule `x`").
+    model describes ("the rule `x`"), or has `{what}` where that name stands.
     """
 
     remedy: str = ""
@@ -157,10 +192,15 @@ class Mistake:
         if self.offset is not None:
             context["offset"] = self.offset
         if self.whole:
-            context["whole"] = True
+            context["whole"] = len(self.loc)
         if self.beside:
             context["beside"] = self.beside
         return PydanticCustomError("setting", "{text}", context)
+
+    @property
+    def details(self) -> InitErrorDetails:
+        """The error for `ValidationError.from_exception_data`."""
+        return InitErrorDetails(type=self.error, loc=self.loc, input=None)
 
 
 def wrong(message: str, remedy: str = "", offset: int | None = None) -> PydanticCustomError:
@@ -181,9 +221,7 @@ def mistakes(found: Iterable[Mistake]) -> ValidationError:
     """Return one error with several mistakes; a validator raises it, and pydantic puts the
     validator's own place before each `loc`.
     """
-    return ValidationError.from_exception_data(
-        "settings", [InitErrorDetails(type=one.error, loc=one.loc, input=None) for one in found]
-    )
+    return ValidationError.from_exception_data("settings", [one.details for one in found])
 
 
 class Context:

@@ -120,10 +120,11 @@ class LinkSettings(Settings):
         yield from super().warnings(context)
         if not self.tls_verify:
             yield Mistake(
-                "TLS IS NOT VERIFIED: anyone in between can read and change everything,"
+                "TLS IS NOT VERIFIED for {what}: anyone in between can read and change everything,"
                 " credentials included",
                 "remove `tls_verify: false`; for a private certificate authority set `ca_file`",
                 ("tls_verify",),
+                whole=True,
             )
 
     def link_with(self, connections: int = CONNECTIONS) -> Link:
