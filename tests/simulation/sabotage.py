@@ -14,13 +14,13 @@ from watcher import mapping
 from watcher.dispatcher import Dispatcher
 from watcher.errors import SourceError, SourceRefused
 from watcher.model import Result
+from watcher.pipeline import SourceReport
+from watcher.poller import SourcePoller, sweep
 from watcher.poller import session as sessions
-from watcher.poller import sweep
 from watcher.poller.poll import PollWalk
 from watcher.poller.session import SourceSession
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
-from watcher.poller.troubles import Troubles
 from watcher.poller.verify import Verification
 from watcher.records import Commit
 
@@ -51,7 +51,8 @@ def baseline_by_restart() -> list[Patch]:
         if self.state.baselined is None and self.present:
             now = self.clock()
             changes = {"baselined": now, "baseline_started": now, "polled": now, "swept": now}
-            await self.announce("baselined", reason="read before", since=now, **changes)
+            report = SourceReport("baselined", "read before", now, changes=changes)
+            await self.announce(report)
 
     return [(SourceSession, "open", broken_open)]
 
@@ -290,17 +291,19 @@ def message_facts_ignored() -> list[Patch]:
 
 def failure_is_silent() -> list[Patch]:
     """A source that fails is written to the log file alone."""
-
-    async def fail(self: Troubles, reason: str, remedy: str) -> None:
-        self._session.log.error("the source fails", reason=reason, remedy=remedy)
-
-    return [(Troubles, "_fail", fail)]
+    return [(SourcePoller, "_report", _report_without("failing"))]
 
 
 def recovery_is_silent() -> list[Patch]:
     """What was told to fail is never told to work again."""
+    return [(SourcePoller, "_report", _report_without("recovered"))]
 
-    async def recover(self: Troubles, *args: Any, **kwargs: Any) -> None:
-        return None
 
-    return [(Troubles, "_recover", recover)]
+def _report_without(kind: str) -> Any:
+    report = SourcePoller._report
+
+    async def broken_report(self: SourcePoller, told: SourceReport) -> None:
+        if told.kind != kind:
+            await report(self, told)
+
+    return broken_report

@@ -13,7 +13,12 @@ from watcher.pipeline.absence import (
     judge_absences,
     judge_arrivals,
 )
-from watcher.pipeline.announce import announce_network, announce_receiver, announce_source
+from watcher.pipeline.announce import (
+    SourceReport,
+    announce_network,
+    announce_receiver,
+    announce_source,
+)
 from watcher.pipeline.decide import Decision, Sighting, SourcePolicy, decide, remove
 from watcher.pipeline.deliveries import (
     DIGEST,
@@ -49,6 +54,7 @@ __all__ = [
     "Send",
     "Sighting",
     "SourcePolicy",
+    "SourceReport",
     "SweepVerdict",
     "Wait",
     "announce_network",

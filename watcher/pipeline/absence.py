@@ -6,12 +6,12 @@ complete sweep agrees or a person decides; what nobody could decide stays a susp
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from watcher.pipeline.announce import announce_source
+from watcher.pipeline.announce import SourceReport, announce_source
 from watcher.pipeline.decide import SourcePolicy
 from watcher.pipeline.deliveries import Failed
 from watcher.records import Commit, Hold, SourceState
@@ -130,17 +130,16 @@ def decide_hold(
     hold = state.hold
     if hold is None:
         raise ValueError(f"source {state.name} has no held sweep")
-    state = dataclasses.replace(state, hold=None)
+    changes: dict[str, Any] = {"hold": None}
     if hold.kind == "absences" and accept:
-        state = dataclasses.replace(state, suspects=hold.ids, held_suspects=hold.ids)
+        changes |= {"suspects": hold.ids, "held_suspects": hold.ids}
     if hold.kind == "arrivals":
-        state = dataclasses.replace(state, arrivals="accept" if accept else "discard")
-    return announce_source(
-        policy,
-        state,
+        changes["arrivals"] = "accept" if accept else "discard"
+    report = SourceReport(
         "released",
-        reason=hold.reason,
-        since=hold.since,
-        now=now,
+        hold.reason,
+        hold.since,
         extra={"outcome": "accepted" if accept else "discarded"},
+        changes=changes,
     )
+    return announce_source(policy, state, report, now=now)

@@ -1,6 +1,6 @@
 """Events about the watcher's own state: sources, receivers, the network.
 
-Law: pure. Their ids come from a number that is kept with the state, so that a restart neither
+Rules: pure. Their ids come from a number that is kept with the state, so that a restart neither
 repeats nor forgets one.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from watcher.catalogue.events import ENDING_EVENTS
 from watcher.model import Event, derive_id, rfc3339
@@ -18,22 +19,37 @@ from watcher.pipeline.deliveries import Failed, Routed, route
 from watcher.records import Commit, End, ReceiverState, SourceState
 from watcher.rules import Rule
 
-__all__ = ["announce_network", "announce_receiver", "announce_source"]
+__all__ = ["SourceReport", "announce_network", "announce_receiver", "announce_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """An event about a source that is to be recorded, with the state that it changes."""
+
+    kind: Literal["baselined", "failing", "recovered", "held", "released"]
+    """The last part of the event's type, `source.<kind>`."""
+
+    reason: str
+    """What happened, in one line."""
+
+    since: datetime
+    """When the state that the event is about began."""
+
+    remedy: str = ""
+    """What a person can do, in one line."""
+
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the event's data holds on top of that."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `SourceState` that are stored in the same transaction."""
 
 
 def announce_source(
-    policy: SourcePolicy,
-    state: SourceState,
-    kind: str,
-    *,
-    reason: str,
-    remedy: str = "",
-    since: datetime,
-    now: datetime,
-    extra: Mapping[str, Any] | None = None,
+    policy: SourcePolicy, state: SourceState, report: SourceReport, *, now: datetime
 ) -> tuple[Commit, Failed]:
-    """Make the commit that records `state` together with the event `source.<kind>` about it."""
-    number = state.counts.get(kind, 0)
+    """Return the commit that records a report's event together with its changes of `state`."""
+    kind, number = report.kind, state.counts.get(report.kind, 0)
     event = Event(
         id=derive_id(policy.source, policy.account, f"source.{kind}", number),
         type=f"source.{kind}",
@@ -43,17 +59,19 @@ def announce_source(
         data={
             "source": policy.source,
             "provider": policy.provider,
-            **_why(reason, remedy, since),
-            **(extra or {}),
+            **_why(report.reason, report.remedy, report.since),
+            **report.extra,
         },
     )
     routed = route(policy.rules, event)
     over = ENDING_EVENTS.get(event.type)
     ends = (End(policy.source, None, note=over),) if over else ()
-    counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
+    changed = dataclasses.replace(
+        state, **{**report.changes, "counts": {**state.counts, kind: number + 1}}
+    )
     commit = Commit(
         policy.source,
-        counted,
+        changed,
         events=(event,),
         deliveries=routed.deliveries,
         ends=ends,
@@ -73,7 +91,7 @@ def announce_receiver(
     now: datetime,
     extra: Mapping[str, Any] | None = None,
 ) -> tuple[ReceiverState, Commit, Failed]:
-    """Make the event `receiver.<kind>`; the receiver's new state goes with the settlement."""
+    """Return the event `receiver.<kind>` to commit; the receiver's new state goes with the settlement."""
     number = state.counts.get(kind, 0)
     event = Event(
         id=derive_id("receiver", state.name, kind, number),

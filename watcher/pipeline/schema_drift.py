@@ -12,7 +12,10 @@ from typing import Any
 
 from watcher.model import Observation, Snapshot
 
-__all__ = ["older", "undated", "value_at", "vanished", "without"]
+__all__ = ["MISSING", "older", "undated", "value_at", "vanished", "without"]
+
+MISSING = "missing_from_the_start"
+"""Where a source's state keeps the raw keys that no row of its baseline had."""
 
 VANISHED_AT = 2
 """From how many known values on that vanish together from a page without any, the API is suspect."""

@@ -17,7 +17,15 @@ import structlog
 from watcher import mapping as fields
 from watcher.errors import Conflict, SourceChanged, SourceError
 from watcher.model import Observation
-from watcher.pipeline import Decision, Sighting, SourcePolicy, announce_source, decide, sanitize
+from watcher.pipeline import (
+    Decision,
+    Sighting,
+    SourcePolicy,
+    SourceReport,
+    announce_source,
+    decide,
+    sanitize,
+)
 from watcher.poller.plan import SourcePlan
 from watcher.poller.row_cache import RowCache
 from watcher.poller.warnings import Warnings
@@ -114,12 +122,11 @@ class SourceSession:
         mine, self.state = self.state, former
         why = "another account is watched under this name"
         if (hold := former.hold) is not None:
-            extra = {"outcome": "discarded"}
-            await self.announce("released", reason=why, since=hold.since, extra=extra, hold=None)
+            extra, changes = {"outcome": "discarded"}, {"hold": None}
+            await self.announce(SourceReport("released", why, hold.since, "", extra, changes))
         if (trouble := former.failing) is not None:
-            extra = {"outcome": "replaced"}
-            since = trouble.since
-            await self.announce("recovered", reason=why, since=since, extra=extra, failing=None)
+            extra, changes = {"outcome": "replaced"}, {"failing": None}
+            await self.announce(SourceReport("recovered", why, trouble.since, "", extra, changes))
         self.state = dataclasses.replace(mine, counts=self.state.counts)
 
     def provider_now(self) -> datetime:
@@ -273,27 +280,9 @@ class SourceSession:
         else:
             self.state = state
 
-    async def announce(
-        self,
-        kind: str,
-        *,
-        reason: str,
-        remedy: str = "",
-        since: datetime,
-        extra: Mapping[str, Any] | None = None,
-        **changes: Any,
-    ) -> None:
-        """Record the event `source.<kind>` together with these changes of the state."""
-        commit, failed = announce_source(
-            self.policy,
-            dataclasses.replace(self.state, **changes),
-            kind,
-            reason=reason,
-            remedy=remedy,
-            since=since,
-            now=self.clock(),
-            extra=extra,
-        )
+    async def announce(self, report: SourceReport) -> None:
+        """Record an event about the source together with the changes of its state."""
+        commit, failed = announce_source(self.policy, self.state, report, now=self.clock())
         await self.commit(commit)
         self.warnings.rules(failed)
         self.metrics.failing.labels(self.plan.name).set(self.state.failing is not None)

@@ -12,30 +12,30 @@ from typing import Any, Literal
 
 import anyio
 
-from watcher.errors import SourceChanged, SourceError, SourceUnavailable
-from watcher.pipeline import decide_hold
+from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
+from watcher.model import rfc3339
+from watcher.pipeline import SourceReport, decide_hold
+from watcher.pipeline.health import (
+    Step,
+    after_failure,
+    after_success,
+    check_may_pass,
+    concern,
+    judge_schema,
+)
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.poll import PollWalk
 from watcher.poller.request_plan import RequestPlan
+from watcher.poller.schedule import LONGEST_WAIT, Dues, Stage, delay, next_step
 from watcher.poller.session import SourceSession
 from watcher.poller.status import describe, is_stale, lag, request_plan
 from watcher.poller.sweep import SweepWalk
 from watcher.poller.sweeping import Sweeping
-from watcher.poller.troubles import Troubles
 from watcher.providers import Check
 from watcher.runtime import Runtime
 
 __all__ = ["SourcePoller"]
-
-Motion = Literal["check", "poll", "verify", "sweep"]
-
-CHECK_TRIES = 3
-"""Failures of the check after which the walks themselves find out."""
-
-LOOK_UP_PAUSE = 5.0
-POLL_AGAIN = 30.0
-LONGEST_WAIT = 3600.0
 
 
 class SourcePoller:
@@ -51,13 +51,12 @@ class SourcePoller:
         self._began = runtime.clock()
         self._poll = PollWalk()
         self._sweeping = Sweeping(self.session, self._poll)
-        self._troubles = Troubles(self.session, network)
         self._checked = False
         self._check_failures = 0
-        self._polled_last = False
-        self._poll_due = self._sweep_due = 0.0
-        self._not_before = 0.0
-        self._paused: dict[str, float] = {}
+        self._dues = Dues()
+        self._failures: dict[Step, int] = {}
+        self._renewed = False
+        self._last_reason = ""
         self._drift: int | None = None
         self._wake = anyio.Event()
         self._step = anyio.Lock()
@@ -81,26 +80,26 @@ class SourcePoller:
         await self.session.open()
         self.network.join(self.plan.name, self.poke)
         now, state = anyio.current_time(), self.session.state
-        self._poll_due = self._sweep_due = now
+        self._dues.poll = self._dues.sweep = now
         if state.baselined is not None and state.swept is not None:
             age = (self.session.clock() - state.swept).total_seconds()
-            self._sweep_due = now + max(0.0, self.plan.sweep_every - max(0.0, age))
+            self._dues.sweep = now + max(0.0, self.plan.sweep_every - max(0.0, age))
 
     async def attempt(self) -> bool:
         """Do the next due thing; True if it went well."""
         async with self._step:
-            motion = self._next()
-            if motion is None:
+            step = self._next()
+            if step is None:
                 return True
             try:
-                await self._do(motion)
+                await self._do(step)
             except SourceError as error:
-                await self._failed(motion, error)
+                await self._failed(step, error)
                 self.attempted = True
                 return False
-            self._paused.pop(motion, None)
-            if motion != "sweep" or self._sweeping.ahead:
-                await self._troubles.worked(motion)
+            self._dues.succeed(step)
+            if step != "sweep" or self._sweeping.ahead:
+                await self._worked(step)
             return True
 
     async def once(self) -> bool:
@@ -109,82 +108,67 @@ class SourcePoller:
         A first sweep that must be repeated (it was empty, or incomplete) is repeated once.
         """
         await self.open()
-        self._poll_due = anyio.current_time()
+        self._dues.poll = anyio.current_time()
         sweeps = 0
-        while (motion := self._next()) is not None:
+        while (step := self._next()) is not None:
             if not await self.attempt():
-                self.log.warning("the pass ends here", reason=self._troubles.last_reason)
+                self.log.warning("the pass ends here", reason=self._last_reason)
                 return False
-            if motion == "poll":
-                self._poll_due = math.inf  # one is enough, however long it took
-            if motion == "sweep" and not self._sweeping.busy:
+            if step == "poll":
+                self._dues.poll = math.inf  # one is enough, however long it took
+            if step == "sweep" and not self._sweeping.busy:
                 sweeps += self.session.state.baselined is None
                 if sweeps >= 2:
                     return False
                 if self.session.state.baselined is None:
-                    self._sweep_due = anyio.current_time()
+                    self._dues.sweep = anyio.current_time()
                 else:
-                    self._poll_due = math.inf  # what a sweep has just shown needs no poll
+                    self._dues.poll = math.inf  # what a sweep has just shown needs no poll
         return True
 
     def poke(self) -> None:
         """Make the source try at once."""
-        self._poll_due = anyio.current_time()
+        self._dues.poll = anyio.current_time()
         self._wake.set()
 
-    def _next(self) -> Motion | None:
-        """Give what is due now. A poll goes between two pages of a sweep, and a page between two
-        polls, so that neither starves the other; a motion that failed pauses.
-        """
-        now = anyio.current_time()
-        for motion in () if self._halted else self._wanted(now):
-            if max(self._not_before, self._paused.get(motion, 0.0)) <= now:
-                return motion
-        return None
-
-    def _wanted(self, now: float) -> list[Motion]:
+    @property
+    def _stage(self) -> Stage:
         if not self._checked:
-            return ["check"]
-        walk: list[Motion] = []
+            return "check"
+        return "baseline" if self.session.state.baselined is None else "watching"
+
+    @property
+    def _under_way(self) -> Literal["look_up", "sweep"] | None:
         if self._sweeping.verification is not None:
-            walk = ["verify"]
-        elif self._sweeping.walk is not None or self._sweep_due <= now:
-            walk = ["sweep"]
-        if self.session.state.baselined is None or self._poll_due > now:
-            return walk
-        return [*walk, "poll"] if self._polled_last else ["poll", *walk]
+            return "look_up"
+        return "sweep" if self._sweeping.walk is not None else None
+
+    def _next(self) -> Step | None:
+        if self._halted:
+            return None
+        return next_step(self._dues, self._stage, self._under_way, anyio.current_time())
 
     def delay(self) -> float:
-        """Give the seconds until something is to be done."""
-        now = anyio.current_time()
-        if self._next() is not None:
-            return 0.0
-        dues = [self._poll_due if self.session.state.baselined is not None else math.inf]
-        dues.append(now if self._sweeping.busy else self._sweep_due)
-        motions: list[Motion] = ["poll", "verify" if self._sweeping.verification else "sweep"]
-        if not self._checked:
-            dues, motions = [now], ["check"]
-        waits = (
-            max(due, self._not_before, self._paused.get(motion, 0.0))
-            for due, motion in zip(dues, motions, strict=True)
-        )
-        return LONGEST_WAIT if self._halted else min(max(min(waits) - now, 0.0), LONGEST_WAIT)
+        """Return the seconds until something is to be done."""
+        if self._halted:
+            return LONGEST_WAIT
+        return delay(self._dues, self._stage, self._under_way, anyio.current_time())
 
-    async def _do(self, motion: Motion) -> None:
+    async def _do(self, step: Step) -> None:
         now = anyio.current_time()
-        self._polled_last = motion == "poll"
-        match motion:
+        self._dues.begin(step)
+        match step:
             case "check":
                 await self._check()
             case "poll":
-                self._poll_due = now + self.plan.poll_every
+                self._dues.poll = now + self.plan.poll_every
                 await self._poll.run(self.session)
                 await self._after_poll()
-            case "verify":
+            case "look_up":
                 await self._sweeping.verify()
             case "sweep":
                 if self._sweeping.walk is None:
-                    self._sweep_due = now + self.plan.sweep_every
+                    self._dues.sweep = now + self.plan.sweep_every
                     await self._sweeping.begin()
                 ended = await self._sweeping.page()
                 if ended is not None:
@@ -201,7 +185,7 @@ class SourcePoller:
                 position = (await self.session.fetch(position, urgent=True)).page.next
         except (SourceUnavailable, SourceChanged) as error:
             self._check_failures += 1
-            if error.concerns_all or self._check_failures < CHECK_TRIES:
+            if not check_may_pass(error, self._check_failures):
                 raise
         self._checked = True
 
@@ -210,8 +194,8 @@ class SourcePoller:
         self.looked = self.session.clock()
         now = anyio.current_time()
         if self._poll.crowded and self.session.state.hold is None:
-            self._sweep_due = min(self._sweep_due, now)
-        await self._troubles.judge_schema(self._poll.missing, self._poll.vanished, whole=False)
+            self._dues.hurry_sweep(now)
+        await self._judge_schema(self._poll.missing, self._poll.vanished, whole=False)
         swept_at = self._sweeping.swept_at
         if self._poll.total is None or self._sweeping.busy or swept_at is None:
             return
@@ -221,7 +205,7 @@ class SourcePoller:
             self._drift = drift
         elif drift != self._drift:
             pause = min(self.plan.sweep_every, 10 * self.plan.poll_every)
-            self._sweep_due = min(self._sweep_due, max(now, swept_at + pause))
+            self._dues.hurry_sweep(max(now, swept_at + pause))
 
     async def _after_sweep(self, walk: SweepWalk) -> None:
         self._drift = None
@@ -229,26 +213,74 @@ class SourcePoller:
         self.looked = self.session.clock()
         now = anyio.current_time()
         if self.session.state.baselined is None:
-            self._sweep_due = now + self.plan.poll_every
+            self._dues.sweep = now + self.plan.poll_every
             return
-        self._poll_due = min(self._poll_due, now)
+        self._dues.hurry_poll(now)
         missing = walk.missing or frozenset()
-        await self._troubles.judge_schema(missing, frozenset(), whole=not walk.vanished)
+        await self._judge_schema(missing, frozenset(), whole=not walk.vanished)
 
-    async def _failed(self, motion: Motion, error: SourceError) -> None:
-        """Pause what failed; everything, where the failure concerns every request."""
-        now = anyio.current_time()
-        if motion == "verify" and not error.concerns_all:
-            self._paused[motion] = now + LOOK_UP_PAUSE  # one row's trouble is not the source's
-            return
-        if not (pause := await self._troubles.failed(motion, error)):
-            self._poll_due = now
-        elif motion == "poll":
-            self._poll_due = min(self._poll_due, now + max(pause, POLL_AGAIN))
-        if error.concerns_all or motion == "check":
-            self._not_before = now + pause
+    async def _judge_schema(
+        self, missing: frozenset[str], vanished: frozenset[str], *, whole: bool
+    ) -> None:
+        now = self.session.clock()
+        report = judge_schema(self.session.state, missing, vanished, whole=whole, now=now)
+        if report is not None:
+            await self._report(report)
+
+    async def _worked(self, step: Step) -> None:
+        """An attempt went well; the source works again when no other step fails."""
+        self._failures.pop("sweep" if step == "look_up" else step, None)
+        self._renewed = False
+        await self.network.reachable(self.plan.name)
+        report = after_success(self.session.state.failing, others_fail=bool(self._failures))
+        if report is not None:
+            await self._report(report)
+
+    async def _failed(self, step: Step, error: SourceError) -> None:
+        """Pause what failed, and report it when it has lasted."""
+        now, failures, renewed = anyio.current_time(), 0, False
+        if (counts_for := concern(step, error)) is not None:
+            failures = self._failures[counts_for] = self._failures.get(counts_for, 0) + 1
+            self._last_reason = str(error)
+            refused = isinstance(error, SourceRefused)
+            renewed = refused and not self._renewed and self.plan.renew()
+            if renewed:
+                self._renewed = True
+                self.log.info("the credentials were renewed; trying again")
+            else:
+                await self._tell_network(error)
+                self.log.debug(
+                    "an attempt failed", step=step, reason=error.reason, attempt=failures
+                )
+        reaction = after_failure(
+            step,
+            error,
+            failures,
+            self.session.state,
+            poll_every=self.plan.poll_every,
+            network_failing=self.network.failing,
+            renewed=renewed,
+            now=self.session.clock(),
+        )
+        for report in reaction.reports:
+            await self._report(report)
+        self._dues.fail(step, reaction, now)
+
+    async def _tell_network(self, error: SourceError) -> None:
+        """Tell whether the attempt connected: when none does, our own network fails."""
+        if isinstance(error, SourceUnavailable) and error.connect:
+            await self.network.unreachable(self.plan.name)
+        elif error.reached:
+            await self.network.reachable(self.plan.name)
+
+    async def _report(self, report: SourceReport) -> None:
+        """Record that the source fails, or works again."""
+        if report.kind == "failing":
+            self.log.error("the source fails", reason=report.reason, remedy=report.remedy)
         else:
-            self._paused[motion] = now + pause
+            since = rfc3339(report.since)
+            self.log.info("a trouble is over", since=since, reason=report.reason)
+        await self.session.announce(report)
 
     async def release(self, *, accept: bool) -> bool:
         """Carry out a person's decision about the held sweep; False when none is held."""
@@ -264,7 +296,7 @@ class SourcePoller:
             self.session.warnings.rules(failed)
             self.session.metrics.held.labels(self.plan.name).set(0)
             self._sweeping.abandon()
-            self._sweep_due = anyio.current_time()
+            self._dues.sweep = anyio.current_time()
             self._wake.set()
         return True
 
@@ -279,7 +311,7 @@ class SourcePoller:
         be asked, or has not been looked at in this run.
         """
         async with self._step:
-            if self._halted or self.looked is None or anyio.current_time() < self._not_before:
+            if self._halted or self.looked is None or anyio.current_time() < self._dues.not_before:
                 return False
             try:
                 await self._poll.look_up(self.session, conversation)

@@ -12,20 +12,18 @@ from typing import Any
 
 from watcher.errors import SourceChanged
 from watcher.model import Observation
-from watcher.pipeline import judge_absences, judge_arrivals
+from watcher.pipeline import SourceReport, judge_absences, judge_arrivals
+from watcher.pipeline.schema_drift import MISSING
 from watcher.poller.poll import PollWalk, newest_of
 from watcher.poller.session import Seen, SourceSession
 from watcher.poller.verify import Verification
 from watcher.providers import Position, Sweep
 from watcher.records import Commit, Hold
 
-__all__ = ["MISSING", "SweepWalk"]
+__all__ = ["SweepWalk"]
 
 MAX_RESTARTS = 3
 MAX_PAGES = 200_000
-MISSING = "missing_from_the_start"
-"""Where a source's state keeps the raw keys that no row of its baseline had."""
-
 LOOK_BEHIND = 100
 """Rows behind a hole that are looked up one by one after each sweep."""
 
@@ -150,18 +148,17 @@ class SweepWalk:
             return False
         count = len(self.seen)
         newest = min(self.newest, self.started) if self.newest is not None else None
-        await session.announce(
-            "baselined",
-            reason=f"{count} conversations known",
-            since=self.began,
-            baselined=now,
-            baseline_started=self.started,
-            polled=self.started,
-            swept=self.began,
-            newest=newest,
-            empty_sweeps=0,
-            learned={**session.state.learned, MISSING: sorted(self.missing or ())},
-        )
+        changes = {
+            "baselined": now,
+            "baseline_started": self.started,
+            "polled": self.started,
+            "swept": self.began,
+            "newest": newest,
+            "empty_sweeps": 0,
+            "learned": {**session.state.learned, MISSING: sorted(self.missing or ())},
+        }
+        known = f"{count} conversations known"
+        await session.announce(SourceReport("baselined", known, self.began, changes=changes))
         session.metrics.sweeps.labels(session.plan.name, "baseline").inc()
         if not self.whole:
             await self._report_hole(session, now)
@@ -183,7 +180,9 @@ class SweepWalk:
             reason=f"{self._hole()}; what is hidden there is watched less closely",
             remedy="ask the provider's administrator to mend the records that the listing fails on",
         )
-        await session.announce("held", reason=hold.reason, remedy=hold.remedy, since=now, hold=hold)
+        await session.announce(
+            SourceReport("held", hold.reason, now, hold.remedy, changes={"hold": hold})
+        )
 
     async def finish(self, session: SourceSession, holes_before: int) -> Verification | None:
         """End a later sweep; gives the look-ups that must follow, None when there are none."""
@@ -235,13 +234,17 @@ class SweepWalk:
     async def _release(
         self, session: SourceSession, hold: Hold, outcome: str, now: datetime
     ) -> None:
+        extra, changes = {"outcome": outcome}, {"hold": None}
         await session.announce(
-            "released",
-            reason=hold.reason,
-            since=hold.since,
-            extra={"outcome": outcome},
-            hold=None,
+            SourceReport("released", hold.reason, hold.since, "", extra, changes)
         )
+
+    async def _hold(
+        self, session: SourceSession, hold: Hold, now: datetime, changes: dict[str, Any]
+    ) -> None:
+        extra = {"kind": hold.kind, "count": len(hold.ids)}
+        changes = {**changes, "hold": hold}
+        await session.announce(SourceReport("held", hold.reason, now, hold.remedy, extra, changes))
 
     async def _judge_arrivals(self, session: SourceSession, now: datetime) -> None:
         hold = session.state.hold
@@ -254,14 +257,7 @@ class SweepWalk:
             await self._release(session, hold, released, now)
         free = session.state.hold is None  # one hold at a time; the rest waits for a later sweep
         if new_hold is not None and free:
-            await session.announce(
-                "held",
-                reason=new_hold.reason,
-                remedy=new_hold.remedy,
-                since=now,
-                extra={"kind": "arrivals", "count": len(new_hold.ids)},
-                hold=new_hold,
-            )
+            await self._hold(session, new_hold, now, {})
         if admit:
             for row, seen in self.arrivals.values():
                 await session.absorb([row], seen.response, admit=True)
@@ -301,15 +297,7 @@ class SweepWalk:
             "swept": self.began,
         }
         if verdict.hold is not None:
-            await session.announce(
-                "held",
-                reason=verdict.hold.reason,
-                remedy=verdict.hold.remedy,
-                since=now,
-                extra={"kind": "absences", "count": len(verdict.hold.ids)},
-                hold=verdict.hold,
-                **changes,
-            )
+            await self._hold(session, verdict.hold, now, changes)
         elif (verdict.verify, state.suspects) != ((), ()):
             await session.commit(
                 Commit(session.plan.name, dataclasses.replace(session.state, **changes))
