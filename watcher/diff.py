@@ -1,46 +1,60 @@
-"""Telling what changed between what was believed and what is.
+"""What changed between two states of a conversation, as changes that become events.
 
-Law: pure. `diff(x, x)` is empty; every changed field belongs to exactly one change. The table of
-the contract's section 2 is this file.
+Rules: pure. `diff(x, x)` is empty; every changed field belongs to exactly one change. Fields whose
+every change makes the same event are compared by the table of fields (`watcher.catalogue.fields`);
+what depends on the values, or on several fields together, is decided here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from watcher.catalogue.events import EVENT_TYPES
+from watcher.catalogue.fields import FIELDS, differs
 from watcher.merge import Known
 from watcher.model import Conversation, Message, Reference, to_plain
 
 __all__ = ["Change", "appearance", "diff"]
 
-RIDES_WITH: Mapping[str, str] = {
+_UPDATED = "conversation.updated"
+
+_BY_TABLE = sorted(
+    ((one.name, one.event) for one in FIELDS.values() if one.tracked and one.event),
+    key=lambda pair: EVENT_TYPES.index(pair[1]),
+)
+"""The fields whose every change makes the same event, with that event, in the order of events."""
+
+_RIDES_WITH: Mapping[str, str] = {
     "snoozed_until": "status",
     "status_reason": "status",
     "archived_at": "archived",
     "archive_reason": "archived",
 }
-"""Attributes that follow another field: their change rides on that field's event."""
+"""Attributes that follow another field: their change is part of that field's event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event to be: its type and the top-level fields with their plain values on both sides.
-
-    `fact` is the provider's id of what happened (a message), where there is one: a fact is
-    identified by it alone, everything else by its content and number.
-    """
+    """What becomes one event."""
 
     type: str
-    changes: Mapping[str, Mapping[str, Any]]
+    """The type of the event."""
+
+    changes: Mapping[str, Mapping[str, object]]
+    """The changed fields (top-level keys) with their plain values `before` and `after`."""
+
     fact: str | None = None
+    """The provider's id of what happened, such as a new message's, where the row shows one.
+
+    It identifies the event by itself; all other events are identified by content and number.
+    """
 
 
 def appearance(new: Conversation, *, returned: bool) -> tuple[Change, ...]:
-    """Tell of a conversation that was not there before: `created`, and `unread` if it is unread.
+    """Return the changes of a conversation that was not there: `created`, and `unread` if it is.
 
-    `returned` conversations tell the same; the event's `data.returned` says the difference.
+    One that has `returned` makes the same changes; `data.returned` of the event shows the difference.
     """
     created = Change("conversation.created", {})
     if not new.unread:
@@ -49,7 +63,7 @@ def appearance(new: Conversation, *, returned: bool) -> tuple[Change, ...]:
 
 
 def diff(old: Known, new: Known, *, unread_cap: int | None = None) -> tuple[Change, ...]:
-    """Tell what changed from `old` to `new`, as changes of the contract's types, in a fixed order.
+    """Return what changed from `old` to `new`, in the order of events.
 
     `unread_cap` is the number at which the provider's unread count stops counting.
     """
@@ -58,59 +72,62 @@ def diff(old: Known, new: Known, *, unread_cap: int | None = None) -> tuple[Chan
     a, b = old.conversation, new.conversation
     plain_a, plain_b = to_plain(a), to_plain(b)
 
-    def sides(*names: str) -> dict[str, Mapping[str, Any]]:
-        return {name: {"before": plain_a[name], "after": plain_b[name]} for name in names}
+    def change(kind: str, *names: str, fact: str | None = None) -> Change:
+        sides = {name: {"before": plain_a[name], "after": plain_b[name]} for name in names}
+        return Change(kind, sides, fact)
 
     changes: list[Change] = []
-    rest: list[str] = []
+    updated: list[str] = []  # the fields for which no other event is meant
 
     message = _message_change(old, new)
+    other_channel = ("channel",) if a.channel != b.channel else ()
     if message == "new":
-        with_channel = ("last_message", "channel") if a.channel != b.channel else ("last_message",)
-        changes.append(Change("conversation.message", sides(*with_channel), new.message_id))
+        # A channel is the last message's: it changes because the customer wrote on another one.
+        names = ("last_message", *other_channel)
+        changes.append(change("conversation.message", *names, fact=new.message_id))
     else:
+        updated += other_channel
         if message == "edited":
-            rest.append("last_message")
-        if a.channel != b.channel:
-            rest.append("channel")
+            updated.append("last_message")
 
     if unread := _unread_change(old, new, unread_cap):
         kind, names, fact = unread
-        changes.append(Change(kind, sides(*names), fact))
+        changes.append(change(kind, *names, fact=fact))
 
     riders = _riders(a, b)
     if a.archived != b.archived:
-        names = ("archived", "status") if a.status != b.status else ("archived",)
-        kind = "conversation.archived" if b.archived else "conversation.unarchived"
+        # At some providers "archived" is a status: the two changes are one.
+        status = ("status",) if a.status != b.status else ()
         ridden = ("attributes",) if riders else ()
-        changes.append(Change(kind, sides(*names, *ridden)))
+        kind = "conversation.archived" if b.archived else "conversation.unarchived"
+        changes.append(change(kind, "archived", *status, *ridden))
     elif a.status != b.status:
         ridden = ("attributes",) if "status" in riders else ()
-        changes.append(Change("conversation.status_changed", sides("status", *ridden)))
+        changes.append(change("conversation.status_changed", "status", *ridden))
 
     if assignment := _assignment(a.assignee, b.assignee):
-        changes.append(Change(assignment, sides("assignee")))
-    if _ids(a.team) != _ids(b.team):
-        changes.append(Change("conversation.team_changed", sides("team")))
-    changes.extend(
-        Change(f"conversation.{name}_changed", sides(name))
-        for name in ("disposition", "labels", "priority")
-        if getattr(a, name) != getattr(b, name)
-    )
-    if a.contact != b.contact:
-        changes.append(Change("conversation.contact_changed", sides("contact")))
+        changes.append(change(assignment, "assignee"))
+    for name, kind in _BY_TABLE:
+        if not differs(name, a, b):
+            continue
+        if kind == _UPDATED:
+            updated.append(name)
+        else:
+            changes.append(change(kind, name))
 
-    told = any("attributes" in change.changes for change in changes)
-    if a.attributes != b.attributes and not told:
-        rest.append("attributes")
-    if rest:
-        changes.append(Change("conversation.updated", sides(*sorted(rest))))
+    carried = any("attributes" in one.changes for one in changes)
+    if a.attributes != b.attributes and not carried:
+        updated.append("attributes")
+    if updated:
+        changes.append(change(_UPDATED, *sorted(updated)))
     return tuple(changes)
 
 
 def _message_change(old: Known, new: Known) -> str:
-    """Tell whether the last message is `new`, `edited` (the same one, or an older one that became
-    the last again), or `same`.
+    """Return `new`, `edited` or `same`.
+
+    `edited` is the same message with other content, or an older one that became the last again
+    because a later one was deleted.
     """
     a, b = old.conversation.last_message, new.conversation.last_message
     if a == b and old.message_id == new.message_id:
@@ -119,12 +136,14 @@ def _message_change(old: Known, new: Known) -> str:
         return "edited" if a is not None else "same"
     if a is None:
         return "new"
+    # Ids decide where both states have one: equal texts can be two messages.
     if old.message_id is not None and new.message_id is not None:
         if old.message_id == new.message_id:
             return "edited" if a != b else "same"
         return "edited" if _before(b, a) else "new"
     if a == b:
         return "same"
+    # Without ids, time and text identify a message.
     if _before(b, a) or (a.at, a.text) == (b.at, b.text):
         return "edited"
     if _is_other_activity(old.conversation, new.conversation, a, b):
@@ -137,8 +156,10 @@ def _before(b: Message, a: Message) -> bool:
 
 
 def _is_other_activity(old: Conversation, new: Conversation, a: Message, b: Message) -> bool:
-    """Where the provider tells no direction (Leadping), its event time also moves for events that
-    are no messages: the same text, together with a changed disposition or archive flag, is one.
+    """Return whether only the time of the last message moved, because something else happened.
+
+    A provider that shows no direction (Leadping) moves that time for every event. The same text
+    together with a changed disposition or archive flag is not a new message.
     """
     same_text = a.text == b.text and a.direction == b.direction and b.direction is None
     explained = old.disposition != new.disposition or old.archived != new.archived
@@ -148,6 +169,7 @@ def _is_other_activity(old: Conversation, new: Conversation, a: Message, b: Mess
 def _unread_change(
     old: Known, new: Known, cap: int | None
 ) -> tuple[str, tuple[str, ...], str | None] | None:
+    """Return the type of event, the fields that it carries, and the message that made it, if any."""
     a, b = old.conversation, new.conversation
     count = ("unread_count",) if a.unread_count != b.unread_count else ()
     if a.unread != b.unread:
@@ -158,10 +180,13 @@ def _unread_change(
     if a.unread_count is not None and b.unread_count is not None:
         if b.unread_count > a.unread_count:
             return "conversation.unread", count, None
+        # A count that works and did not rise: nothing new is unread.
         if cap is None or min(a.unread_count, b.unread_count) < cap:
             return None
+        # The count stopped at its cap; only a later message shows that there is more to read.
         wanted: tuple[str | None, ...] = ("inbound",)
     else:
+        # Providers without a count may show no direction either: any later message counts.
         wanted = ("inbound", None)
     if _newer_message(old, new) and (m := b.last_message) is not None and m.direction in wanted:
         return "conversation.unread", (), new.message_id
@@ -169,7 +194,7 @@ def _unread_change(
 
 
 def _newer_message(old: Known, new: Known) -> bool:
-    """Tell whether something later than the old last message is shown (for Leadping any event)."""
+    """Return whether the last message is later than the old one (for Leadping, any event is)."""
     a, b = old.conversation.last_message, new.conversation.last_message
     if b is None:
         return False
@@ -183,23 +208,21 @@ def _newer_message(old: Known, new: Known) -> bool:
 
 
 def _assignment(a: Reference | None, b: Reference | None) -> str | None:
-    if _ids(a) == _ids(b):
-        return None
     if a is None:
-        return "conversation.assigned"
-    return "conversation.unassigned" if b is None else "conversation.reassigned"
-
-
-def _ids(reference: Reference | None) -> str | None:
-    return reference.id if reference is not None else None
+        return "conversation.assigned" if b is not None else None
+    if b is None:
+        return "conversation.unassigned"
+    return "conversation.reassigned" if a.id != b.id else None
 
 
 def _riders(a: Conversation, b: Conversation) -> frozenset[str]:
-    """Give the fields that the changed attributes ride on; none when another attribute changed too
-    (then `attributes`, which is one field, belongs to `conversation.updated`).
+    """Return the fields whose events carry the changed attributes.
+
+    Empty if any other attribute changed too: `attributes` is one field and belongs to one event,
+    which is `conversation.updated` then.
     """
     names = a.attributes.keys() | b.attributes.keys()
     changed = {name for name in names if a.attributes.get(name) != b.attributes.get(name)}
-    if not changed <= RIDES_WITH.keys():
+    if not changed <= _RIDES_WITH.keys():
         return frozenset()
-    return frozenset(RIDES_WITH[name] for name in changed)
+    return frozenset(_RIDES_WITH[name] for name in changed)

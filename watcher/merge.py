@@ -1,6 +1,6 @@
-"""What is believed of a conversation: what its rows showed, the latest over the earlier.
+"""What is known of a conversation: what its rows showed, each row over the earlier ones.
 
-Law: pure. Merging the same observation twice changes nothing; what a row does not show stands.
+Rules: pure. Merging the same observation twice changes nothing. What a row does not show stays.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from watcher.model import Contact, Conversation, Disposition, Message, Observation, Reference
+from watcher.catalogue.fields import CONTACT, REFERENCES
+from watcher.model import Conversation, Disposition, Message, Observation, Reference
 
 __all__ = ["Known", "drop_unmapped", "merge", "take_over_new_fields"]
 
@@ -19,8 +20,7 @@ _EMPTY: Mapping[str, Any] = {
     for one in dataclasses.fields(Conversation)
     if one.name not in ("id", "contact", "attributes")
 }
-_CONTACT = tuple(one.name for one in dataclasses.fields(Contact))
-"""What a conversation has while nothing of it was shown, and the leaves of its contact."""
+"""What a conversation has while no row has shown the field."""
 
 Part = TypeVar("Part", Message, Disposition)
 
@@ -34,28 +34,31 @@ class Known:
 
 
 def merge(old: Known | None, seen: Observation) -> Known:
-    """Overlay what the row showed on what was known; what it did not show stays."""
+    """Return what is known after a row: what it shows, over what was known before."""
     base = old.conversation if old is not None else Conversation(id=seen.id)
     return _overlay(base, seen, old.message_id if old is not None else None, seen.fields)
 
 
 def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -> Known:
-    """Take over silently what the row shows under paths that were never shown before.
+    """Return the old state with what the row shows under leaf paths that were never shown before.
 
-    `paths` are the leaf paths seen so far; the result is what the change is told against. A first
-    message that is later than all that was known is news all the same: until then the row showed
-    only a line of the system's.
+    `paths` are those shown so far. Changes are found against the result, so that a field which a
+    provider or a mapping begins to show is not reported as a change of every conversation.
     """
     fresh = {path: value for path, value in seen.fields.items() if path not in paths}
     first, known = fresh.get("last_message"), old.conversation.last_activity_at
+    # A first message later than all that was known is a change all the same: until then, the last
+    # line of the conversation was an activity line.
     if first is not None and first.at is not None and known is not None and first.at > known:
         del fresh["last_message"]
     return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
 
 
 def drop_unmapped(known: Known, paths: frozenset[str]) -> Known:
-    """Empty what is under none of the leaf `paths`, those that were shown: a mapping that is gone, or
-    reads something else now, had shown it, and nothing may ever correct it.
+    """Return the state without the fields under none of the leaf `paths` that were shown.
+
+    A mapping that is gone, or that reads something else now, had shown them: no row would ever
+    correct them.
     """
     was, contact = known.conversation, known.conversation.contact
     gone: dict[str, Any] = {
@@ -63,7 +66,7 @@ def drop_unmapped(known: Known, paths: frozenset[str]) -> Known:
         for name, empty in _EMPTY.items()
         if name not in paths and getattr(was, name) != empty
     }
-    lost = [leaf for leaf in _CONTACT if f"contact.{leaf}" not in paths]
+    lost = [leaf for leaf in CONTACT if f"contact.{leaf}" not in paths]
     if any(getattr(contact, leaf) is not None for leaf in lost):
         gone["contact"] = dataclasses.replace(contact, **dict.fromkeys(lost))
     kept = {name: value for name, value in was.attributes.items() if f"attributes.{name}" in paths}
@@ -92,14 +95,16 @@ def _overlay(
         direct["contact"] = dataclasses.replace(base.contact, **contact)
     if attributes:
         direct["attributes"] = {**base.attributes, **attributes}
-    for name in ("assignee", "team"):
+    for name in REFERENCES:
         if name in direct:
             direct[name] = _keep_name(getattr(base, name), direct[name])
     if "last_message" in direct:
-        told = direct["last_message"]
+        shown_message = direct["last_message"]
         same_id = message_id is None or seen.message_id in (None, message_id)
-        if same_id and base.last_message is not None and told is not None:
-            direct["last_message"] = _fill(base.last_message, told, "at", "text")
+        # Rows of one provider differ in what they have of a message: a list row may lack its
+        # direction. Parts of the same message complete each other; those of two messages must not.
+        if same_id and base.last_message is not None and shown_message is not None:
+            direct["last_message"] = _fill(base.last_message, shown_message, "at", "text")
             message_id = seen.message_id or message_id
         else:
             message_id = seen.message_id
@@ -109,15 +114,17 @@ def _overlay(
 
 
 def _keep_name(old: Reference | None, new: Reference | None) -> Reference | None:
-    """A row that shows only the id of somebody whose name is known does not forget the name."""
+    """Return the old reference where the new one is the same id without a name."""
     if old is not None and new is not None and old.id == new.id and new.name is None:
         return old
     return new
 
 
 def _fill(old: Part, new: Part, *identity: str) -> Part:
-    """Fill what `new` leaves empty from `old`, if they are the same one: equal in all that both have
-    (or in the parts that are its `identity`). A key that a row lacks for once is no change.
+    """Return `new` with its empty parts filled from `old`, if both are the same thing.
+
+    They are if all parts that both have are equal (with `identity`: those of them). So a key that a
+    row lacks once is not a change.
     """
     names = [part.name for part in dataclasses.fields(old)]
     empty = [name for name in names if getattr(new, name) is None]

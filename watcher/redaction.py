@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from watcher.catalogue.fields import PATHS
 from watcher.model import Event
 from watcher.suggest import nearest
 from watcher.vocabulary import EVENT_SHAPE, Shape
@@ -22,7 +23,7 @@ _THIN = ("source", "provider", "test", "returned", "held")
 
 _THIN_DELIVERY = ("rule", "kind", "event", "count", "number")
 
-_NEEDED = ("id", "unread", "archived")
+_NEEDED = ("id", *(path.name for path in PATHS.values() if path.kind == "flag"))
 """Fields without which an event says nothing, and which are never null."""
 
 _CONVERSATION: Mapping[str, Shape] = (EVENT_SHAPE.members or {})["conversation"].members or {}

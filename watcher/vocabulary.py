@@ -15,7 +15,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from watcher.catalogue.events import EVENTS
-from watcher.model import Conversation, Event
+from watcher.catalogue.fields import FIELDS
+from watcher.model import Conversation, Event, to_plain
 
 __all__ = [
     "ANY",
@@ -83,11 +84,8 @@ def _shape(hint: Any) -> Shape:
 
 
 _CONVERSATION = _shape(Conversation)
-_FIXED = ("id", "url", "created_at", "last_activity_at")
 CHANGING: Mapping[str, Shape] = {
-    name: shape
-    for name, shape in (_CONVERSATION.members or {}).items()
-    if name not in _FIXED  # these never change by themselves (contract, section 2)
+    name: shape for name, shape in (_CONVERSATION.members or {}).items() if FIELDS[name].tracked
 }
 """The fields that can be a key of `changes`, with the shape of both sides."""
 
@@ -189,60 +187,16 @@ def _time(value: Any) -> datetime | None:
 
 
 _AT = "2026-11-20T10:00:00.000Z"
-_FULL: dict[str, Any] = {
-    "id": "conversation-1",
-    "url": "https://inbox.example.com/conversations/conversation-1",
-    "contact": {
-        "id": "contact-1",
-        "name": "Maria Lopez",
-        "email": "maria@example.com",
-        "phone": "+15550100",
-    },
-    "channel": "sms",
-    "unread": True,
-    "unread_count": 2,
-    "assignee": {"id": "u2", "name": "Ben"},
-    "team": {"id": "t1", "name": "Sales"},
-    "archived": False,
-    "status": "open",
-    "disposition": {
-        "id": "d1",
-        "label": "Interested",
-        "outcome": "positive",
-        "changed_at": _AT,
-        "changed_by": "Ana",
-    },
-    "labels": ["new", "vip"],
-    "priority": "high",
-    "last_message": {
-        "text": "Is the house still for sale?",
-        "direction": "inbound",
-        "type": "sms",
-        "at": _AT,
-    },
-    "last_activity_at": _AT,
-    "created_at": _AT,
-    "attributes": {},
+_FULL = {one.name: one.sample for one in FIELDS.values()}
+_BEFORE = {
+    one.name: one.sample if one.sample_before is ... else one.sample_before
+    for one in FIELDS.values()
 }
-_BEFORE: dict[str, Any] = {
-    **_FULL,
-    "unread": False,
-    "unread_count": 0,
-    "assignee": {"id": "u1", "name": "Ana"},
-}
-_BARE: dict[str, Any] = {
-    **dict.fromkeys(_FULL),
-    "id": "conversation-1",
-    "contact": dict.fromkeys(_FULL["contact"]),
-    "unread": False,
-    "archived": False,
-    "labels": [],
-    "attributes": {},
-}
+_BARE = to_plain(Conversation(_FULL["id"]))
 
 
 def _sample(kind: str, **data: Any) -> Event:
-    subject = "conversation-1" if data.get("conversation") else None
+    subject = _FULL["id"] if data.get("conversation") else None
     plain = {"source": "sales", "provider": "highlevel", **data}
     return Event("sample", kind, "sales", subject, datetime(2026, 11, 20, 10, tzinfo=UTC), plain)
 

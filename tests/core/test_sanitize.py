@@ -1,4 +1,4 @@
-"""The border, by law and by table: what of a page may come in."""
+"""Sanitizing, by law and by table: what of a page may come in."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_real_rows_show_comes_in_untouched(seen: list[Observation]) -> None
         ("attributes.a", 2**63 - 1, 2**63 - 1),
     ],
 )
-def test_what_can_be_mended_is(path: str, value: Any, admitted: Any) -> None:
+def test_what_can_be_repaired_is(path: str, value: Any, admitted: Any) -> None:
     assert one(**{path.replace(".", "__"): value}).fields[path] == admitted
 
 
@@ -127,7 +127,7 @@ def test_a_row_without_a_usable_id_is_unusable(id_: Any) -> None:
     page = sanitize(Page(rows=(Observation(id_, {}), Observation("c2", {})), unusable=1))
     assert [row.id for row in page.rows] == ["c2"]
     assert page.unusable == 2
-    assert page.complaints == ("row 1: its id cannot be one",)
+    assert page.complaints == ("row 1: invalid id",)
 
 
 def test_complaints_are_lines_and_not_endless() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from watcher.model import Conversation, Reference
+from watcher.catalogue.fields import differs
+from watcher.model import Conversation
 
 __all__ = [
     "ENDING_EVENTS", "EVENTS", "EVENT_TYPES", "STATES", "TIMED_TYPES", "EventType", "State",
@@ -77,19 +79,6 @@ class EventType:
     """What a step of a rule test shows of the conversation if it names this type and no more."""
 
 
-def _other(name: str) -> Callable[[Conversation, Conversation], bool]:
-    """Return the end of a state that lasts until the field `name` changes once more."""
-
-    def ended(before: Conversation, after: Conversation) -> bool:
-        return bool(_identity(getattr(before, name)) != _identity(getattr(after, name)))
-
-    return ended
-
-
-def _identity(value: Any) -> Any:
-    return value.id if isinstance(value, Reference) else value
-
-
 def _answered(before: Conversation, after: Conversation) -> bool:
     if before.last_message == after.last_message:
         return False
@@ -145,7 +134,7 @@ EVENTS: Mapping[str, EventType] = {
             name="conversation.assigned",
             title="Assigned: {who}, to {after}",
             sides_of="assignee",
-            state=State(note="the assignee changed", ended=_other("assignee")),
+            state=State(note="the assignee changed", ended=partial(differs, "assignee")),
         ),
         EventType(
             name="conversation.reassigned",
@@ -156,14 +145,14 @@ EVENTS: Mapping[str, EventType] = {
             name="conversation.unassigned",
             title="Unassigned: {who}, from {before}",
             sides_of="assignee",
-            state=State(note="the assignee changed", ended=_other("assignee")),
+            state=State(note="the assignee changed", ended=partial(differs, "assignee")),
             shown={"assignee": None},
         ),
         EventType(
             name="conversation.team_changed",
             title="Team changed: {who}, from {before} to {after}",
             sides_of="team",
-            state=State(note="the team changed again", ended=_other("team")),
+            state=State(note="the team changed again", ended=partial(differs, "team")),
         ),
         EventType(
             name="conversation.archived",
@@ -184,25 +173,27 @@ EVENTS: Mapping[str, EventType] = {
             name="conversation.status_changed",
             title="Status changed: {who}, from {before} to {after}",
             sides_of="status",
-            state=State(note="the status changed again", ended=_other("status")),
+            state=State(note="the status changed again", ended=partial(differs, "status")),
         ),
         EventType(
             name="conversation.disposition_changed",
             title="Disposition changed: {who}, from {before} to {after}",
             sides_of="disposition",
-            state=State(note="the disposition changed again", ended=_other("disposition")),
+            state=State(
+                note="the disposition changed again", ended=partial(differs, "disposition")
+            ),
             happened_at=("disposition", "changed_at"),
         ),
         EventType(
             name="conversation.labels_changed",
             title="Labels changed: {who}",
-            state=State(note="the labels changed again", ended=_other("labels")),
+            state=State(note="the labels changed again", ended=partial(differs, "labels")),
         ),
         EventType(
             name="conversation.priority_changed",
             title="Priority changed: {who}, from {before} to {after}",
             sides_of="priority",
-            state=State(note="the priority changed again", ended=_other("priority")),
+            state=State(note="the priority changed again", ended=partial(differs, "priority")),
         ),
         EventType(name="conversation.contact_changed", title="Contact changed: {who}"),
         EventType(name="conversation.updated", title="Updated: {who}"),

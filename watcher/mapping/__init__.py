@@ -20,6 +20,7 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError, LexerError
 from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 
+from watcher.catalogue.fields import ATTRIBUTE
 from watcher.errors import WatcherError
 from watcher.mapping._readings import READERS, REQUIRED, WrongType, kind
 from watcher.model import Observation
@@ -36,7 +37,7 @@ __all__ = [
     "targets",
 ]
 
-TARGETS = (*(name for name in READERS if name != "attributes"), "attributes.<name>")
+TARGETS = tuple(READERS)
 """The fields that can be mapped."""
 
 LONGEST = 4096
@@ -256,7 +257,7 @@ def _read(one: Field, raw: Mapping[str, Any]) -> Any:
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as failure:
         name = type(failure).__name__  # JMESPath's own errors are ValueErrors
         raise _Unreadable(f"{one.expression!r} cannot be evaluated on a row ({name})") from None
-    reader = READERS.get(one.target, READERS["attributes"])
+    reader = READERS.get(one.target, READERS[ATTRIBUTE])
     try:
         return reader(value)
     except WrongType as wrong:

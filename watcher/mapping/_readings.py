@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from watcher.catalogue.fields import PATHS, Kind
 from watcher.model import Disposition, Reference
 
 __all__ = ["READERS", "REQUIRED", "WrongType", "kind"]
 
-REQUIRED = frozenset({"labels", "unread", "archived"})
+REQUIRED = frozenset(path.name for path in PATHS.values() if path.required)
 """Fields that a conversation always has: there is no null to put in their place."""
 
 
@@ -166,20 +167,16 @@ def _time(value: Any) -> datetime | None:
     raise WrongType("a time (RFC 3339) as `changed_at`")
 
 
-READERS: Mapping[str, Callable[[Any], Any]] = {
-    "disposition": read_disposition,
-    "priority": read_text,
-    "status": read_text,
-    "channel": read_text,
+_BY_KIND: Mapping[Kind, Callable[[Any], Any]] = {
+    "text": read_text,
+    "flag": read_flag,
     "labels": read_labels,
-    "team": read_reference,
-    "assignee": read_reference,
-    "unread": read_flag,
-    "archived": read_flag,
-    "contact.id": read_text,
-    "contact.name": read_text,
-    "contact.email": read_text,
-    "contact.phone": read_text,
-    "attributes": read_json,
+    "reference": read_reference,
+    "disposition": read_disposition,
+    "json": read_json,
+}
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    path.name: _BY_KIND[path.kind] for path in PATHS.values() if path.field.mappable
 }
 """How each field is read; `attributes` stands for every `attributes.<name>`."""

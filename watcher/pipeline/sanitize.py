@@ -1,10 +1,9 @@
-"""The border: what of a page may come in.
+"""Sanitizing a page: what a provider sent is untrusted input.
 
-Law: pure, and never raises. Whatever a plug-in reads and a mapping makes of it, only values of the
-model's own types come in, and only such as can be compared, stored and sent: finite numbers, texts
-of bounded length that are Unicode, JSON of bounded depth, times that a calendar has room around.
-What is not like that is left out, so that the old value stands, with a complaint that names row
-and field and never the value.
+Rules: pure, and never raises. Whatever a plug-in reads and a mapping returns, only values of the
+model's own types come in, and only those that can be compared, stored and sent: finite numbers,
+Unicode text of bounded length, JSON of bounded depth, times of this era. Anything else is left out,
+so that the old value stays, with a complaint that names row and field, never the value.
 """
 
 from __future__ import annotations
@@ -15,18 +14,21 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from watcher.catalogue.fields import ATTRIBUTE, PATHS, Kind
 from watcher.model import Disposition, Message, Observation, Reference
 from watcher.providers import Page
 
-__all__ = ["LONGEST_TEXT", "LONGEST_WORD", "sanitize"]
+__all__ = ["LONGEST_TEXT", "LONGEST_WORD", "READERS", "sanitize"]
 
 LONGEST_ID = 512
 LONGEST_WORD = 2_000
-"""Characters of a name, an address, a label, a status; the rest is cut off."""
+"""Characters of a name, an address, a label, a status. The rest is cut off."""
 
 LONGEST_TEXT = 100_000
-"""Characters of a message, and of all the text in one attribute. An event tells a message's text
-up to three times."""
+"""Characters of a message, and of all text in one attribute.
+
+An event contains the text of a message up to three times.
+"""
 
 DEEPEST = 32
 MOST_PARTS = 5_000
@@ -35,22 +37,22 @@ MOST_PARTS = 5_000
 MOST_LABELS = 1_000
 MOST_COMPLAINTS = 20
 LARGEST_COUNT = 2**53
-"""Beyond it, JSON's readers no longer agree on a number."""
+"""Above it, JSON parsers disagree on the value of a number."""
 
 DIRECTIONS = (None, "inbound", "outbound", "internal")
 
 
 class _Refused(Exception):
-    """A value cannot come in; the text says why, without the value."""
+    """A value cannot come in. The text says why, without the value."""
 
 
 def sanitize(page: Page) -> Page:
-    """Give the page as it may be believed. A row without a usable id counts as unusable."""
+    """Return the page without what must not come in. A row without a valid id is `unusable`."""
     rows: list[Observation] = []
     complaints = list(page.complaints)
     for number, row in enumerate(page.rows, 1):
         if not _is_id(row.id):
-            complaints.append(f"row {number}: its id cannot be one")
+            complaints.append(f"row {number}: invalid id")
             continue
         rows.append(_sanitize_row(row, complaints))
     left = len(complaints) - MOST_COMPLAINTS
@@ -73,16 +75,17 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
     refused: set[str] = set()
     for path, value in row.fields.items():
         try:
-            admitted = _reader(path)(value)
+            clean = _reader(path)(value)
         except _Refused as failure:
             refused.add(path)
             complaints.append(f"{row.id[:60]}: {path[:60]} {failure}")
         else:
-            if admitted is not value:
-                changed[path] = admitted
+            if clean is not value:
+                changed[path] = clean
     message_id = row.message_id
     if message_id is not None and not _is_id(message_id):
         message_id = None
+    # Nearly every row is clean already; the same object is returned, not a copy.
     if not (changed or refused) and message_id == row.message_id:
         return row
     kept = {path: value for path, value in row.fields.items() if path not in refused}
@@ -92,7 +95,10 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
 
 
 def _is_id(value: Any) -> bool:
-    """An id stands in addresses, in SQL's JSON and on terminals; `.` and `..` would lead elsewhere."""
+    """Return whether a value can stand in an address, in JSON within SQL, and on a terminal.
+
+    `.` and `..` would lead to another address.
+    """
     return (
         isinstance(value, str)
         and 0 < len(value) <= LONGEST_ID
@@ -112,13 +118,16 @@ def _reader(path: str) -> Callable[[Any], Any]:
         return reader
     head, _, leaf = path.partition(".")
     if head != "attributes" or not (0 < len(leaf) <= 200 and leaf.isprintable()):
-        raise _Refused("is no field of a conversation")
+        raise _Refused("is not a field of a conversation")
     return _attribute
+
+
+# Each reader returns the value as it may come in: the same object where nothing is wrong with it.
 
 
 def _string(value: Any, most: int) -> str:
     if not isinstance(value, str):
-        raise _Refused("is no text")
+        raise _Refused("is not text")
     text: str = value
     if not text.isascii():
         try:
@@ -144,21 +153,22 @@ def _count(value: Any) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
-        raise _Refused("is no count")
+        raise _Refused("is not a count")
     return value
 
 
 def _time(value: Any) -> datetime | None:
     if value is None:
         return None
+    # Calendars have no room around the years 1 and 9999: a zone's offset would overflow.
     if not isinstance(value, datetime) or value.tzinfo is None or not 1970 <= value.year < 2200:
-        raise _Refused("is no time from 1970 to 2199")
+        raise _Refused("is not a time from 1970 to 2199")
     return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
 def _labels(value: Any) -> tuple[str, ...]:
     if not isinstance(value, tuple) or len(value) > MOST_LABELS:
-        raise _Refused(f"is no list of at most {MOST_LABELS} texts")
+        raise _Refused(f"is not a list of at most {MOST_LABELS} texts")
     labels = tuple(_string(one, LONGEST_WORD) for one in value)
     return value if labels == value else tuple(sorted(set(labels)))
 
@@ -167,7 +177,7 @@ def _reference(value: Any) -> Reference | None:
     if value is None:
         return None
     if not isinstance(value, Reference):
-        raise _Refused("is nobody's reference")
+        raise _Refused("is not a reference to a person or team")
     id_, name = _string(value.id, LONGEST_WORD), _word(value.name)
     return value if id_ is value.id and name is value.name else Reference(id_, name)
 
@@ -176,7 +186,7 @@ def _message(value: Any) -> Message | None:
     if value is None:
         return None
     if not isinstance(value, Message) or value.direction not in DIRECTIONS:
-        raise _Refused("is no message")
+        raise _Refused("is not a message")
     text = None if value.text is None else _string(value.text, LONGEST_TEXT)
     kind, at = _word(value.type), _time(value.at)
     if text is value.text and kind is value.type and at is value.at:
@@ -188,7 +198,7 @@ def _disposition(value: Any) -> Disposition | None:
     if value is None:
         return None
     if not isinstance(value, Disposition):
-        raise _Refused("is no disposition")
+        raise _Refused("is not a disposition")
     read = Disposition(
         _word(value.id),
         _word(value.label),
@@ -200,7 +210,7 @@ def _disposition(value: Any) -> Disposition | None:
 
 
 class _Room:
-    """How much of one attribute has been read."""
+    """How much more one attribute may contain."""
 
     __slots__ = ("parts", "text")
 
@@ -229,11 +239,11 @@ def _json(value: Any, room: _Room, depth: int) -> Any:
         return _string(value, LONGEST_TEXT)
     if isinstance(value, int):
         if value.bit_length() > 1024:
-            raise _Refused("has a number of too many digits")
-        return value if value.bit_length() < 64 else str(value)
+            raise _Refused("has a number with too many digits")
+        return value if value.bit_length() < 64 else str(value)  # beyond SQLite's and JSON's range
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise _Refused("has a number that is none")
+            raise _Refused("contains NaN or infinity")
         return value
     if not depth:
         raise _Refused("is nested too deeply")
@@ -247,7 +257,7 @@ def _json(value: Any, room: _Room, depth: int) -> Any:
         parts = [_json(one, room, depth - 1) for one in value]
         same = all(a is b for a, b in zip(parts, value, strict=True))
         return value if same and isinstance(value, list) else parts
-    raise _Refused("is no JSON")
+    raise _Refused("is not JSON")
 
 
 def _key(key: Any, room: _Room) -> str:
@@ -256,23 +266,19 @@ def _key(key: Any, room: _Room) -> str:
     return read
 
 
-READERS: Mapping[str, Callable[[Any], Any]] = {
-    "unread": _flag,
-    "archived": _flag,
-    "unread_count": _count,
+_BY_KIND: Mapping[Kind, Callable[[Any], Any]] = {
+    "text": _word,
+    "flag": _flag,
+    "count": _count,
+    "time": _time,
     "labels": _labels,
-    "assignee": _reference,
-    "team": _reference,
-    "last_message": _message,
+    "reference": _reference,
+    "message": _message,
     "disposition": _disposition,
-    "last_activity_at": _time,
-    "created_at": _time,
-    **dict.fromkeys(
-        (
-            "url", "channel", "status", "priority",
-            "contact.id", "contact.name", "contact.email", "contact.phone",
-        ),
-        _word,
-    ),
-}  # fmt: skip
-"""How each leaf path of `Observation.fields` is admitted; every other is an attribute."""
+    "json": _attribute,
+}
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    path.name: _BY_KIND[path.kind] for path in PATHS.values() if path.name != ATTRIBUTE
+}
+"""How the value of each leaf path of `Observation.fields` is read. Any other path is an attribute."""
