@@ -1,6 +1,6 @@
-"""The words of the domain as values: conversations, what is seen of them, and what follows.
+"""The nouns of the domain as values: conversations, what is seen of them, events, deliveries.
 
-Law: values only. No I/O, no clock, no randomness; everything is frozen. Times are aware
+Rules: values only. No I/O, no clock, no randomness; everything is frozen. Times are aware
 datetimes in UTC; their JSON form is RFC 3339 with `Z` (`rfc3339`).
 """
 
@@ -16,14 +16,14 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 
 __all__ = [
-    "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
-    "Disposition", "Event", "IdSet", "Message", "Observation", "Reference", "Result", "Snapshot", "derive_id",
-    "from_plain", "rfc3339", "to_plain",
+    "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState", "Disposition", "Event",
+    "IdSet", "Message", "Observation", "Reference", "Result", "Snapshot", "derive_id", "from_plain",
+    "rfc3339", "to_plain",
 ]  # fmt: skip
 
 
 def rfc3339(at: datetime) -> str:
-    """Write an aware time as RFC 3339 in UTC, milliseconds at least (`2026-11-20T10:00:05.123Z`).
+    """Format an aware time as RFC 3339 in UTC, with milliseconds (`2026-11-20T10:00:05.123Z`).
 
     Microseconds are kept where the value has them, so that what is stored compares equal to
     what is read again.
@@ -43,10 +43,10 @@ IdSet = Literal["unread", "unassigned"]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Somebody or something at the provider that a conversation points to: assignee, team.
+    """A person or a team at the provider that a conversation points to.
 
-    Two references are the same one when their ids are; the name is a label that may follow a
-    rename without anything having changed in the conversation.
+    Two references are the same when their ids are. The name is a label: a rename does not change
+    the conversation.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """The outcome that a salesperson or a rule gave the conversation."""
+    """The outcome that a salesperson or an automation recorded for the conversation."""
 
     id: str | None = None
     label: str | None = None
@@ -76,10 +76,12 @@ class Disposition:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The newest message that is no activity line. `internal` is a private note."""
+    """The newest message; activity lines do not count."""
 
     text: str | None = None
     direction: Direction | None = None
+    """`internal` is a private note. None where the provider does not show it."""
+
     type: str | None = None
     at: Time | None = None
 
@@ -87,14 +89,16 @@ class Message:
 @with_config(ConfigDict(ser_json_inf_nan="null"))
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One conversation in the form of the contract's `data.conversation`.
+    """One conversation, as in `data.conversation` of an event.
 
-    `labels` are sorted, so that their order at the provider is no change. `attributes` holds
-    the provider's own extras that are tracked, each key always present (null when empty).
+    What follows from a field elsewhere (the event of its change, whether it can be mapped, a sample)
+    stands in `watcher.catalogue.fields`: a new field is a line here and a row there.
     """
 
     id: str
     url: str | None = None
+    """Where a person opens it."""
+
     contact: Contact = field(default_factory=Contact)
     channel: str | None = None
     unread: bool = False
@@ -105,97 +109,121 @@ class Conversation:
     status: str | None = None
     disposition: Disposition | None = None
     labels: tuple[str, ...] = ()
+    """Sorted, so that their order at the provider is not a change."""
+
     priority: str | None = None
     last_message: Message | None = None
     last_activity_at: Time | None = None
     created_at: Time | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The provider's own fields that are tracked, each key always present (null when empty)."""
 
 
 CONVERSATION: TypeAdapter[Conversation] = TypeAdapter(Conversation)
 
 
 def to_plain(conversation: Conversation) -> dict[str, Any]:
-    """Give the JSON form of the contract (section 2) as plain Python values."""
+    """Return the JSON form of events (docs/events.md) as plain Python values."""
     plain: dict[str, Any] = CONVERSATION.dump_python(conversation, mode="json")
     return plain
 
 
 def from_plain(plain: Mapping[str, Any]) -> Conversation:
-    """Read back what `to_plain` gave; raises pydantic.ValidationError for anything else."""
+    """Return the conversation of a JSON form. Raise pydantic.ValidationError for anything else."""
     return CONVERSATION.validate_python(plain)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one row of a page shows of a conversation, perhaps only a part of it.
-
-    `fields` maps leaf paths to values of the model's types: the names of `Conversation` itself
-    (`unread`, `assignee`, `last_message`, …), `contact.id|name|email|phone`, and
-    `attributes.<key>`. A path that is not there was not shown: the old value stands. A path
-    with None was shown as empty.
-
-    `absent` names the paths that are None only because the row had no such key, where the
-    provider is known to leave the key out when there is nothing. If such a key vanishes from
-    all rows at once, it is the API that changed (design 5).
-
-    `message_id` is the provider's id of `last_message`, where rows carry one; a row whose
-    newest line is an activity line leaves `last_message` out. `raw` is the decoded row, filled in
-    only for sources with a `fields:` mapping.
-    """
+    """What one row of a page shows of a conversation, perhaps only a part of it."""
 
     id: str
+
     fields: Mapping[str, Any]
+    """Leaf paths with values of the model's types.
+
+    Paths are the names of `Conversation` (`unread`, `assignee`, `last_message`, …),
+    `contact.id|name|email|phone`, and `attributes.<key>`. A path that is missing was not shown: the
+    old value stays. A path with None was shown as empty.
+    """
+
     absent: frozenset[str] = frozenset()
+    """The paths that are None only because the row lacked the key.
+
+    For providers that leave a key out when there is nothing to show. If such a key vanishes from
+    all rows at once, the API has changed.
+    """
+
     message_id: str | None = None
+    """The provider's id of `last_message`, where rows show one.
+
+    A row whose newest line is an activity line leaves `last_message` out.
+    """
+
     raw: Mapping[str, Any] | None = None
+    """The decoded row; only for sources with a `fields:` mapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What we believe about a conversation.
-
-    `revision` counts commits of this snapshot from 1. `seen` are the leaf paths that were ever
-    shown: a path seen for the first time is taken over silently, and what is under none of them is
-    forgotten. `counts` says how many events
-    of each type the conversation has had (it makes event ids unique). `observed` is the start
-    of the request that showed this state last, as far as it was stored. `present` is False
-    after `conversation.removed`.
-    """
+    """What is known about a conversation, as it is stored."""
 
     conversation: Conversation
+
     revision: int
+    """Counts the commits of this snapshot, from 1."""
+
     seen: frozenset[str]
+    """The leaf paths that were ever shown.
+
+    A path shown for the first time is taken over silently; what is under none of them is dropped.
+    """
+
     counts: Mapping[str, int]
+    """How many events of each type the conversation has had; it makes the ids of events unique."""
+
     observed: datetime
+    """When the request began that last showed this state, as far as it was stored."""
+
     message_id: str | None = None
+    """The provider's id of the last message, where known."""
+
     present: bool = True
+    """False after `conversation.removed`."""
 
 
 def derive_id(*parts: Any) -> str:
-    """Derive an id from content alone: the same parts give the same 32 hexadecimal digits."""
+    """Return an id derived from content alone: the same parts give the same 32 hexadecimal digits."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change with identity and time: one CloudEvents 1.0 object (contract, section 2).
-
-    `source` is the configured source's name (or the receiver's name for `receiver.*`, empty
-    for `watcher.*`); in JSON it reads `inbox-watcher/<source>`. `subject` is the conversation's
-    id, None for events that have none. `data` is plain JSON.
-    """
+    """A change with identity and time: one CloudEvents 1.0 object."""
 
     id: str
+
     type: str
+    """One of `watcher.catalogue.events`."""
+
     source: str
+    """The configured source's name; of `receiver.*` the receiver's, of `watcher.*` empty.
+
+    In JSON it reads `inbox-watcher/<source>`.
+    """
+
     subject: str | None
+    """The conversation's id, None for events about no conversation."""
+
     time: datetime
+    """When the change was detected."""
+
     data: Mapping[str, Any]
+    """Plain JSON."""
 
     def to_plain(self) -> dict[str, Any]:
-        """Give the CloudEvents object as plain Python values, in the contract's order."""
+        """Return the CloudEvents object as plain Python values, in the documented order."""
         plain: dict[str, Any] = {
             "specversion": "1.0",
             "id": self.id,
@@ -210,12 +238,12 @@ class Event:
         return plain
 
     def body(self) -> bytes:
-        """Give the frozen JSON text that is stored and posted."""
+        """Return the JSON text that is stored and posted; it never changes."""
         return json.dumps(self.to_plain(), separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
     def from_body(cls, body: bytes | str) -> Event:
-        """Read back what `body` gave."""
+        """Return the event that `body` came from."""
         plain = json.loads(body)
         return cls(
             id=plain["id"],
@@ -233,70 +261,108 @@ DeliveryKind = Literal["event", "for", "repeat", "digest"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event owed to one receiver, until it is done.
-
-    `id` is what receivers see as `webhook-id`: the event's id for an immediate delivery (`kind`
-    `event`), an id of its own for what a rule with `for`, `repeat` or `digest` sends. `key` is
-    unique in the outbox (id and receiver). `attempt` counts the attempts made so far and fences
-    `settle`. `timer` is the rule's name when the delivery is over as soon as a state ends (`for`,
-    `repeat`). `number` counts the messages of that rule about that state, from 1. `due` is when it
-    may be tried next. `note` is the last outcome in one line for people.
-
-    `candidates` are the rules that would send it, in their order: when a guard of `rule` stops
-    it, the next one takes over. `batch` names the digest that it waits for; `message` is the id
-    of the digest that it went out with, so that the same rows go together again. `held`: put off
-    to the hours of its rule, so it is ahead of nobody. `redirected` is the receiver that it was
-    first meant for. `reached` are fingerprints of those of several addresses that have it.
-    """
+    """One event owed to one receiver, until it is done."""
 
     id: str
+    """What receivers see as `webhook-id`.
+
+    The event's id for an immediate delivery, an id of its own for what a rule with `for`, `repeat`
+    or `digest` sends.
+    """
+
     event: Event
+
     receiver: str
+    """The name of the receiver that it goes to."""
+
     rule: str
+    """The name of the rule whose message is sent."""
+
     due: datetime
+    """When it may be tried next."""
+
     created: datetime
+
     attempt: int = 0
+    """How many attempts were made so far. An outcome is recorded only for the latest one."""
+
     state: DeliveryState = "pending"
+
     timer: str | None = None
+    """The rule's name if the delivery is cancelled as soon as a state ends (`for`, `repeat`)."""
+
     note: str = ""
+    """The last outcome, in one line for people."""
+
     settled: datetime | None = None
+    """When it was delivered, buried or cancelled; None while it is pending."""
+
     kind: DeliveryKind = "event"
+    """What sends it: the event at once (`event`), or one of these keys of its rule."""
+
     number: int = 1
+    """Counts the messages of the rule about this state, from 1."""
+
     candidates: tuple[str, ...] = ()
+    """The names of the rules that would send it, in their order.
+
+    When a guard of `rule` stops it, the next one takes over.
+    """
+
     batch: str = ""
+    """The digest that it waits for."""
+
     message: str = ""
+    """The id of the digest that it was sent with, so that the same rows go together again."""
+
     held: bool = False
+    """Whether it was put off to the hours of its rule, so that it does not block later deliveries."""
+
     redirected: str = ""
+    """The receiver that it was first meant for, if the hours of its rule sent it to another."""
+
     reached: tuple[str, ...] = ()
+    """Fingerprints of the addresses that have it already, for a receiver with several."""
 
     @property
     def key(self) -> str:
-        """The outbox's primary key."""
+        """The primary key of the outbox: id and receiver."""
         return f"{self.id}/{self.receiver}"
 
     @property
     def ordered(self) -> bool:
-        """Whether it is sent in the order of its conversation; others are ahead of nobody."""
+        """Whether it is sent in the order of its conversation. Others do not block later ones."""
         return self.kind == "event" and not self.held
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one attempt to send came to.
-
-    `ok`: the receiver has it. `failed`: try again by the schedule (`retry_after` seconds is a
-    minimum). `rejected`: the receiver will never take it. `gone`: the receiver asks for no more
-    (HTTP 410) and is turned off. `unknown`: cut off in the middle, it may have arrived.
-    `note` tells a person what the other side answered, without secrets; `status` is the HTTP
-    status, `excerpt` the beginning of the answer's body (500 characters at most), both only where
-    there was an answer. `seconds` is how long the attempt took. `reached` are fingerprints of
-    all addresses that have it by now, where a receiver has several.
-    """
+    """The outcome of one attempt to send."""
 
     outcome: Literal["ok", "failed", "rejected", "gone", "unknown"]
+    """What to do with the delivery.
+
+    * `ok`: the receiver has it.
+    * `failed`: try again by the schedule.
+    * `rejected`: the receiver will never take it.
+    * `gone`: the receiver wants no more (HTTP 410) and is turned off.
+    * `unknown`: the attempt was cut off; the message may have arrived.
+    """
+
     note: str = ""
+    """What the other side answered, for people; without secrets."""
+
     retry_after: float | None = None
+    """Seconds to wait at least before the next attempt."""
+
     status: int | None = None
+    """The HTTP status, where there was an answer."""
+
     excerpt: str = ""
+    """The beginning of the answer's body, at most 500 characters."""
+
     seconds: float | None = None
+    """How long the attempt took."""
+
     reached: tuple[str, ...] = ()
+    """Fingerprints of all addresses that have it by now, for a receiver with several."""

@@ -1,7 +1,7 @@
-"""What a condition or a template may speak of: the names, their shapes, and sample events.
+"""The names that conditions and templates may use, their shapes, and sample events.
 
-Law: values and pure functions. The shapes are derived from `watcher.model`, so that a field
-added there is known here; the samples exercise every field (contract, sections 2 and 4).
+Rules: values and pure functions. The shapes are derived from `watcher.model`, the samples from
+`watcher.catalogue.fields`: what is added there is known here.
 """
 
 from __future__ import annotations
@@ -39,19 +39,20 @@ Kind = Literal["any", "null", "bool", "number", "string", "list", "map", "timest
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of a value's type.
-
-    `any` is a value of which nothing is known (inside `attributes`). A `map` has `members`, None
-    where its keys are open; a `list` has an `element`. Every value may also be null.
-    """
+    """What is known of a value's type. Every value may also be null."""
 
     kind: Kind
+    """`any` is a value of which nothing is known, such as those inside `attributes`."""
+
     members: Mapping[str, Shape] | None = field(default=None, hash=False)
+    """The shapes of a map's values; None where its keys are open."""
+
     element: Shape | None = None
+    """The shape of a list's elements."""
 
     @property
     def known(self) -> bool:
-        """Whether comparing its type with another one says anything."""
+        """Whether its type can be compared with another one."""
         return self.kind not in ("any", "null")
 
 
@@ -62,7 +63,7 @@ STRING = Shape("string")
 
 
 def _shape(hint: Any) -> Shape:
-    """Describe the JSON form of a type of `watcher.model`."""
+    """Return the shape of the JSON form of a type of `watcher.model`."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         hints = get_type_hints(hint)
         names = [one.name for one in dataclasses.fields(hint)]
@@ -87,7 +88,7 @@ _CONVERSATION = _shape(Conversation)
 CHANGING: Mapping[str, Shape] = {
     name: shape for name, shape in (_CONVERSATION.members or {}).items() if FIELDS[name].tracked
 }
-"""The fields that can be a key of `changes`, with the shape of both sides."""
+"""The fields that can be a key of `changes`, with the shape of their values."""
 
 EVENT_SHAPE = Shape(
     "map",
@@ -108,18 +109,18 @@ EVENT_SHAPE = Shape(
         "reason": STRING,
     },
 )
-"""The root names of conditions and templates, and what is below them."""
+"""The root names of conditions and templates, and the names below them."""
 
 DIGEST_SHAPE = Shape("map", {"events": Shape("list", element=EVENT_SHAPE)})
 """The root names of the templates of a rule with `digest`."""
 
 
 def variables(event: Event) -> dict[str, Any]:
-    """Give the values of the root names for one event; null where the event has none.
+    """Return the values of the root names for one event; None where the event has none.
 
     `source` is the name of the configured source, for `receiver.*` the receiver's. `changes` is
-    empty rather than null, so that `has(changes.assignee)` can always be asked. `delay` is how many
-    whole seconds the news can be old at most (see `moment`), rounded up, never null.
+    empty rather than null, so that `has(changes.assignee)` always has an answer. `delay` is the
+    greatest possible age of the change in whole seconds (see `moment`), never null.
     """
     age = (event.time - moment(event).at).total_seconds()
     return {
@@ -135,18 +136,19 @@ def variables(event: Event) -> dict[str, Any]:
 
 
 class Moment(NamedTuple):
-    """When an event's change happened: at `at` where that is `known`, else at some time after it."""
+    """When an event's change happened."""
 
     at: datetime
     known: bool
+    """Whether it happened at that time; otherwise, it happened at some time after it."""
 
 
 def moment(event: Event) -> Moment:
-    """Tell when an event's change happened.
+    """Return when an event's change happened.
 
-    The conversation's own time counts where it has one and it lies between the two observations;
-    else all that is known is that it was after the first of them. An event of the watcher itself
-    happens when it is recorded.
+    The conversation's own time counts where it has one that lies between the two observations.
+    Otherwise, the change is only known to have happened after the first of them. An event about
+    the watcher itself happens when it is recorded.
     """
     observed = event.data.get("observed")
     after = _time(observed.get("after")) if isinstance(observed, Mapping) else None
@@ -160,7 +162,7 @@ def moment(event: Event) -> Moment:
 
 def _own_time(event: Event) -> datetime | None:
     value = event.data.get("conversation")
-    # A conversation with a reply as its last message became unread by a person's hand.
+    # A reply makes no conversation unread: a person marked it, at an unknown time.
     if event.type == "conversation.unread" and _direction(value) == "outbound":
         return None
     kind = EVENTS.get(event.type)

@@ -14,7 +14,7 @@ from watcher.merge import Known, merge
 from watcher.model import Conversation, Observation, from_plain, to_plain
 from watcher.pipeline.sanitize import READERS, sanitize
 from watcher.providers import Page
-from watcher.vocabulary import CHANGING, EVENT_SHAPE, SAMPLES
+from watcher.vocabulary import CHANGING, EVENT_SHAPE, SAMPLES, variables
 
 ROWS = pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
 FULL: dict[str, Any] = {field.name: field.sample for field in FIELDS.values()}
@@ -107,3 +107,7 @@ def test_conditions_and_templates_know_every_field() -> None:
     assert list(shape.members or {}) == list(FIELDS)
     contact = (shape.members or {})["contact"]
     assert tuple(contact.members or {}) == CONTACT
+
+
+def test_the_names_of_an_event_are_the_names_that_are_checked() -> None:
+    assert list(variables(SAMPLES[0])) == list(EVENT_SHAPE.members or {})

@@ -99,7 +99,7 @@ def test_a_value_of_the_wrong_type_is_null_and_told(target: str, value: Any, fou
     observation, (problem,) = apply(compile_mapping({target: "x"}), seen({"x": value}))
     assert observation.fields[target] is None
     assert found in problem
-    assert problem.startswith(f"fields.{target}: 'x' gives ")
+    assert problem.startswith(f"fields.{target}: 'x' is ")
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_an_attribute_may_be_replaced_by_what_it_holds() -> None:
         ("attributes", "a", "attributes.<name>", None),
         ("attributes.a.b", "a", "attributes.<name>", None),
         ("status", "", "cannot be empty", None),
-        ("status", "a.", "no JMESPath expression", None),
+        ("status", "a.", "not a JMESPath expression", None),
         ("status", "custom_attributes.lead-state", 'in quotes, as in a."b-c"', None),
-        ("status", "lenth(a)", "there is no function lenth()", "length"),
-        ("status", "a || [lenth(a)]", "there is no function lenth()", "length"),
+        ("status", "lenth(a)", "unknown function lenth()", "length"),
+        ("status", "a || [lenth(a)]", "unknown function lenth()", "length"),
         ("status", "length()", "Expected 1 argument", None),
         ("status", "a" * 5000, "longer than 4096", None),
         ("status", "!" * 4000 + "a", "nested too deeply", None),
