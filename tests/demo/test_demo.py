@@ -139,11 +139,10 @@ async def test_the_receiver_takes_only_what_is_signed_and_counts_repeats() -> No
     }
     answers = []
     async with Transport(wall_clock, mount={"http://crm.example": inbound.app}) as transport:
+        post = transport.webhook()
         for content, sent in ((body, headers), (body, headers), (body + b" ", headers), (body, {})):
             answers.append(
-                await transport.post(
-                    "http://crm.example/crm", content=content, headers=sent, timeout=5
-                )
+                await post("http://crm.example/crm", content=content, headers=sent, timeout=5)
             )
     assert [answer.status for answer in answers] == [204, 204, 401, 401]
     assert [dict(one.event) for one in shown] == [json.loads(body)]

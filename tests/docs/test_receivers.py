@@ -171,7 +171,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
 async def deliver(receiver: Receiver, one: Event, *secrets: str) -> tuple[str, int | None]:
     async with Transport(wall_clock) as transport:
         url = f"http://127.0.0.1:{receiver.port}/hooks"
-        notifier = WebhookNotifier(lambda: url, lambda: secrets, dict, 10.0, transport.post)
+        notifier = WebhookNotifier(lambda: url, lambda: secrets, dict, 10.0, transport.webhook())
         result = await notifier.send(Notice(one, "", "", wall_clock()))
     return result.outcome, result.status
 

@@ -89,7 +89,11 @@ def test_signature_and_timestamp_agree_on_the_utc_second_in_every_zone(
 async def test_the_official_library_accepts_the_delivery_now() -> None:
     async with serving(answer(b"ok")) as served, Transport(wall_clock) as transport:
         hook = WebhookNotifier(
-            lambda: served.url, lambda: [SECRET], lambda: {"X-Team": "sales"}, 5.0, transport.post
+            lambda: served.url,
+            lambda: [SECRET],
+            lambda: {"X-Team": "sales"},
+            5.0,
+            transport.webhook(),
         )
         result = await hook.send(notice(wall_clock().astimezone(timezone(timedelta(hours=9)))))
     assert (result.outcome, result.note, result.status, result.excerpt) == (

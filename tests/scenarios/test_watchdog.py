@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import anyio
+import httpx  # noqa: TID251 - a client of the daemon's own server
 from structlog.testing import capture_logs
 
 from tests.scenarios.harness import Harness
@@ -15,8 +16,6 @@ from watcher.daemon.watchdog import Watchdog
 from watcher.metrics import Metrics
 from watcher.simulator import faults
 from watcher.store.retrying import Retrier
-from watcher.transport.client import new_client
-from watcher.transport.origins import PerOriginTransport
 from watcher.web import create_app
 
 
@@ -24,8 +23,9 @@ async def ask(harness: Harness) -> tuple[int, str]:
     """Ask `/healthz` of the running daemon."""
     daemon = harness.daemon
     app = create_app(daemon.sources, daemon.metrics.registry, daemon.store_failing, daemon.stuck)
-    async with new_client(PerOriginTransport(mount={"http://watcher.example": app})) as client:
-        answer = await client.get("http://watcher.example/healthz")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://watcher.example") as client:
+        answer = await client.get("/healthz")
         return answer.status_code, answer.text
 
 

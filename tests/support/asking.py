@@ -39,4 +39,4 @@ def connection(
 async def ask(to: Connection | str, request: Request = LISTING, **options: Any) -> Response:
     to = connection(to) if isinstance(to, str) else to
     async with Transport(Clock(), **options) as transport:
-        return await transport.send(to, request, urgent=True)
+        return await transport.source(to).send(request, urgent=True)

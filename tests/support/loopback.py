@@ -13,15 +13,24 @@ __all__ = ["Served", "answer", "proxying", "serving", "unused_port"]
 
 @dataclass
 class Served:
-    """What a server has seen. `requests` are whole: head and body."""
+    """What a server has seen. `requests` are whole: head and body. `open` counts the connections
+    that neither side has closed.
+    """
 
     port: int = 0
     connections: int = 0
+    open: int = 0
     requests: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def wait(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition about what the server has seen holds, five seconds at most."""
+        async with asyncio.timeout(5):
+            while not condition():  # noqa: ASYNC110 - it may be about anything here
+                await asyncio.sleep(0.01)
 
 
 Script = Callable[[Served, asyncio.StreamWriter], Awaitable[None]]
@@ -47,6 +56,7 @@ async def serving(
         assert task is not None
         tasks.add(task)
         served.connections += 1
+        served.open += 1
         try:
             while not writer.is_closing():
                 served.requests.append(await _read_request(reader))
@@ -62,6 +72,7 @@ async def serving(
             with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
             tasks.discard(task)
+            served.open -= 1
 
     server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
     served.port = server.sockets[0].getsockname()[1]
@@ -101,6 +112,7 @@ async def proxying(to: Callable[[], int]) -> AsyncIterator[Served]:
 
     async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.connections += 1
+        served.open += 1
         served.requests.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         there = await asyncio.open_connection("127.0.0.1", to())

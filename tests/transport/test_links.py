@@ -31,7 +31,8 @@ from watcher.daemon.plans import plan_receivers
 from watcher.errors import SourceRefused, WatcherError
 from watcher.notify import Notice
 from watcher.records import HttpReply
-from watcher.transport import Link, Transport
+from watcher.settings.link import Link
+from watcher.transport import Transport, WebhookClient
 
 HOST = "hooks.example.com"
 
@@ -61,11 +62,12 @@ def issuer(tmp_path: Path) -> Issuer:
 
 async def post(url: str, link: Link, **settings: Any) -> HttpReply:
     async with Transport(Clock()) as transport:
-        return await transport.post(
+        send = transport.webhook(link, settings.pop("connect_timeout", 10.0))
+        return await send(
             url.replace("http:", "https:") if settings.pop("tls", True) else url,
             content=b"{}",
             headers={},
-            **{"timeout": 5.0, "link": link, **settings},
+            **{"timeout": 5.0, **settings},
         )
 
 
@@ -104,8 +106,9 @@ async def test_a_renewed_authority_counts_at_the_next_request(
     link = Link(ca_file=issuer.file)
     async with serving(answer(), tls=renewed.server()) as served, Transport(Clock()) as transport:
         url = served.url.replace("http:", "https:")
+        send = transport.webhook(link)
         for status in (0, 200):
-            got = await transport.post(url, content=b"", headers={}, timeout=5.0, link=link)
+            got = await send(url, content=b"", headers={}, timeout=5.0)
             assert got.status == status
             issuer.file.write_bytes(renewed.file.read_bytes())
 
@@ -269,13 +272,11 @@ async def test_who_holds_all_its_connections_holds_up_nobody_else() -> None:
         writer.write(answer())
 
     both = asyncio.Event()
-    hanging, healthy = Link(connections=2), Link(connections=2)
     async with serving(script) as served, Transport(Clock()) as transport:
+        hanging, healthy = (transport.webhook(Link(connections=2)) for _ in range(2))
 
-        async def send(path: str, link: Link) -> HttpReply:
-            return await transport.post(
-                f"{served.url}/{path}", content=b"", headers={}, timeout=20.0, link=link
-            )
+        async def send(path: str, client: WebhookClient) -> HttpReply:
+            return await client(f"{served.url}/{path}", content=b"", headers={}, timeout=20.0)
 
         stuck = [asyncio.create_task(send("hangs", hanging)) for _ in range(5)]
         await both.wait()

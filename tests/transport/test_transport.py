@@ -76,8 +76,9 @@ async def test_connections_are_kept_and_cookies_are_not() -> None:
         serving(answer(b"", "Set-Cookie: session=1")) as served,
         Transport(Clock()) as sender,
     ):
+        source = sender.source(connection(served.url))
         for _ in range(3):
-            await sender.send(connection(served.url), LISTING, urgent=True)
+            await source.send(LISTING, urgent=True)
     assert served.connections == 1
     assert len(served.requests) == 3
     assert not any(b"cookie" in request.lower() for request in served.requests)
@@ -87,8 +88,9 @@ async def test_credentials_are_asked_anew_for_each_request() -> None:
     tokens = iter(("first", "second"))
     async with serving(answer()) as served, Transport(Clock()) as transport:
         to = connection(served.url, credentials=lambda: {"api_access_token": next(tokens)})
-        await transport.send(to, LISTING, urgent=True)
-        await transport.send(to, LISTING, urgent=True)
+        source = transport.source(to)
+        await source.send(LISTING, urgent=True)
+        await source.send(LISTING, urgent=True)
     assert b"first" in served.requests[0]
     assert b"second" in served.requests[1]
 
@@ -101,8 +103,9 @@ async def test_a_dead_kept_alive_connection_is_replaced_at_once() -> None:
             writer.write(answer())
 
     async with serving(script) as served, Transport(Clock()) as transport:
+        source = transport.source(connection(served.url))
         for _ in range(2):
-            response = await transport.send(connection(served.url), LISTING, urgent=True)
+            response = await source.send(LISTING, urgent=True)
             assert response.status == 200
     assert (served.connections, len(served.requests)) == (2, 3)
 
@@ -110,9 +113,9 @@ async def test_a_dead_kept_alive_connection_is_replaced_at_once() -> None:
 async def test_quota_headers_reach_the_budget() -> None:
     async with serving(answer()) as served, Transport(Clock()) as transport:
         to = connection(served.url, quota=lambda response: Quota(0, 3600.0))
-        await transport.send(to, LISTING, urgent=True)
+        await transport.source(to).send(LISTING, urgent=True)
         with pytest.raises(SourceUnavailable, match="quota") as caught:
-            await transport.send(to, LISTING, urgent=True)
+            await transport.source(to).send(LISTING, urgent=True)
         assert caught.value.retry_after == pytest.approx(3600.0, abs=1.0)
         assert transport.waited["test"] < 1.0
     assert len(served.requests) == 1
@@ -131,7 +134,7 @@ async def test_nothing_secret_is_logged_at_any_level(caplog: pytest.LogCaptureFi
 
 async def post(url: str, *, content: bytes = b"{}", timeout: float = 5.0) -> HttpReply:
     async with Transport(Clock()) as transport:
-        return await transport.post(
+        return await transport.webhook()(
             url, content=content, headers={"webhook-id": "e1"}, timeout=timeout
         )
 
@@ -206,8 +209,9 @@ async def test_a_post_is_never_repeated() -> None:
             writer.write(answer())
 
     async with serving(drop_the_second) as served, Transport(Clock()) as transport:
+        post_once = transport.webhook()
         for status in (200, 0):
-            got = await transport.post(served.url, content=b"", headers={}, timeout=5.0)
+            got = await post_once(served.url, content=b"", headers={}, timeout=5.0)
             assert got.status == status
     assert len(served.requests) == 2
 

@@ -109,7 +109,7 @@ class Daemon:
         with anyio.move_on_after(GRACE):
             await self.pollers[source].halt()
         await self._poller_loops.end(source)
-        del self.pollers[source]
+        await self.pollers.pop(source).plan.close()
         self.network.leave(source)
         self.metrics.forget(source=source)
 
@@ -206,7 +206,9 @@ class Daemon:
             self._scope.cancel()
 
     async def close(self) -> None:
-        """Close the notifiers, which may run worker processes."""
+        """Close connections, and the worker processes of notifiers."""
+        for poller in self.pollers.values():
+            await poller.plan.close()
         for dispatcher in self.dispatchers.values():
             await dispatcher.plan.notifier.close()
 

@@ -5,7 +5,6 @@ Law: part of the composition root; the only place that names notifier implementa
 
 from __future__ import annotations
 
-import functools
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -21,7 +20,7 @@ from watcher.notify.apprise import AppriseNotifier
 from watcher.notify.webhook import WebhookNotifier
 from watcher.pipeline import Policy
 from watcher.poller import SourcePlan
-from watcher.providers import Provider, Request, Response
+from watcher.providers import Provider
 from watcher.transport import Connection, Transport
 
 __all__ = ["plan_receivers", "plan_source"]
@@ -50,25 +49,23 @@ def plan_source(source: Source, transport: Transport, index: int, count: int) ->
         used[0] = source.token.read()
         return used[0] != before
 
-    connection = Connection(
-        base_url=source.settings.base_url,
-        credentials=credentials,
-        budget=provider.budget,
-        quota=provider.quota,
-        deadline=source.timeout,
-        largest=source.largest_answer,
-        link=source.link,
+    client = transport.source(
+        Connection(
+            base_url=source.settings.base_url,
+            credentials=credentials,
+            budget=provider.budget,
+            quota=provider.quota,
+            deadline=source.timeout,
+            largest=source.largest_answer,
+            link=source.link,
+        )
     )
-
-    async def send(request: Request, *, urgent: bool) -> Response:
-        return await transport.send(connection, request, urgent=urgent)
-
     poll_every = source.poll_every.total_seconds()
     return SourcePlan(
         name=source.name,
         provider_name=source.provider,
         provider=provider,
-        send=send,
+        send=client.send,
         poll_every=poll_every,
         sweep_every=source.sweep_every.total_seconds(),
         mapping=source.mapping,
@@ -76,6 +73,7 @@ def plan_source(source: Source, transport: Transport, index: int, count: int) ->
         hold_share=source.hold_share,
         offset=min(poll_every, SPREAD) * index / max(count, 1),
         renew=renew,
+        close=client.aclose,
     )
 
 
@@ -99,9 +97,7 @@ def _plan_webhook(
         secrets=lambda: tuple(secret.read() for secret in receiver.secrets),
         headers=lambda: {name: text.read() for name, text in receiver.headers.items()},
         timeout=receiver.timeout,
-        post=functools.partial(
-            transport.post, link=receiver.link, connect_timeout=receiver.connect_timeout
-        ),
+        post=transport.webhook(receiver.link, receiver.connect_timeout),
         scrub=scrub,
     )
     return ReceiverPlan(

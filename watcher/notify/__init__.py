@@ -59,3 +59,7 @@ class Post(Protocol):
     async def __call__(
         self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
     ) -> HttpReply: ...
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        ...

@@ -83,7 +83,8 @@ class WebhookNotifier:
         return dataclasses.replace(result, seconds=anyio.current_time() - began)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close its connections."""
+        await self._post.aclose()
 
 
 def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = str) -> Result:

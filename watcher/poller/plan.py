@@ -1,11 +1,11 @@
-"""What a poller is given: one source's plan, and how it reaches network and store.
+"""What a poller is given: one source's plan.
 
-Law: values and protocols only.
+Rules: values and protocols only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,30 +18,46 @@ __all__ = ["Send", "SourcePlan"]
 class Send(Protocol):
     """How a request reaches one account: base URL, credentials, budget and limits included.
 
-    Raises SourceUnavailable or SourceChanged where no whole answer came; gives answers of any
-    status. `urgent` requests go before others that share the budget.
+    Return answers of any status; raise SourceUnavailable, SourceChanged or SourceRefused if no whole
+    answer came. `urgent` requests go before others that share the budget.
     """
 
     async def __call__(self, request: Request, *, urgent: bool) -> Response: ...
 
 
+async def _nothing() -> None:
+    """Close nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourcePlan:
-    """One configured account, ready to be polled.
-
-    `poll_every` and `sweep_every` are seconds. `offset` seconds pass before the first request, so
-    that sources do not start at once. `renew` re-reads the credentials after a refusal and tells
-    whether they are other ones now.
-    """
+    """One configured account, ready to be polled."""
 
     name: str
     provider_name: str
     provider: Provider
+
     send: Send
+    """Sends a request to the account."""
+
     poll_every: float
+    """Seconds."""
+
     sweep_every: float
+    """Seconds."""
+
     mapping: FieldMapping | None = None
+    """The setting `fields`."""
+
     hold_rows: int = 20
     hold_share: float = 0.1
+    """How many conversations, and which share of them, may vanish at once before a sweep is held."""
+
     offset: float = 0.0
+    """Seconds before the first request, so that sources do not start at once."""
+
     renew: Callable[[], bool] = lambda: False
+    """Reads the credentials again after a refusal; returns whether they changed."""
+
+    close: Callable[[], Awaitable[None]] = _nothing
+    """Closes the connections that `send` uses."""

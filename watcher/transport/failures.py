@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher.settings.link import USUAL, Link
-from watcher.transport.links import LinkUnusable
-from watcher.transport.origins import origin_of, proxy_for
+from watcher.transport.links import LinkUnusable, origin_of, proxy_for
 
 __all__ = ["NETWORK_ERRORS", "Failure", "explain", "place"]
 

@@ -6,15 +6,29 @@ at before each request, so a renewed certificate counts at once.
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from pathlib import Path
+from urllib.request import getproxies, proxy_bypass
 
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher.errors import WatcherError
-from watcher.settings.link import Link
+from watcher.settings.link import USUAL, Link
 
-__all__ = ["LinkUnusable", "context_for", "marks", "read_proxy", "tls_context"]
+__all__ = [
+    "LinkUnusable",
+    "Origin",
+    "context_for",
+    "marks",
+    "origin_of",
+    "proxy_for",
+    "read_proxy",
+    "tls_context",
+]
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
 
 
 class LinkUnusable(OSError):
@@ -77,3 +91,41 @@ def context_for(link: Link) -> ssl.SSLContext:
                 f"{files}: no certificate (PEM) with its key, or the key's password is wrong"
             ) from None
     return context
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    """Return the origin of an address, with the scheme's own port where it names none."""
+    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
+def proxy_for(origin: Origin, link: Link = USUAL) -> str | None:
+    """Return the proxy on the way to an origin: the link's own, else the environment's.
+
+    Raise LinkUnusable if the link's own cannot be read.
+    """
+    own = read_proxy(link)
+    return _proxy_of_environment(origin) if own is None else own or None
+
+
+def _proxy_of_environment(origin: Origin) -> str | None:
+    """Return the proxy that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name.
+
+    This machine itself is never reached through a proxy.
+    """
+    scheme, host, port = origin
+    if _is_loopback(host) or proxy_bypass(f"{host}:{port}" if ":" not in host else host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

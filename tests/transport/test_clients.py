@@ -1,23 +1,29 @@
-"""One pool for each origin: which are kept and closed, what stands in for one, and proxies."""
+"""One client for each source and receiver: its connections, what stands in for a server, and proxies."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx  # noqa: TID251 - the pools are looked at from httpx's side
+import httpx  # noqa: TID251 - addresses are given as httpx has them
 import pytest
 
-from tests.support.asking import LISTING, ask, connection
-from tests.support.loopback import answer, serving, unused_port
+from tests.support.asking import LISTING, Clock, ask, connection
+from tests.support.loopback import Served, answer, serving, unused_port
 from tests.support.virtual_time import JumpLoop, VirtualClock
+from watcher.cli.send_test import sample
+from watcher.clock import wall_clock
+from watcher.config import load
+from watcher.daemon import Daemon
 from watcher.errors import SourceUnavailable
-from watcher.settings.link import CONNECTIONS
-from watcher.transport import PerOriginTransport, Transport
-from watcher.transport.client import new_client
+from watcher.notify import Notice
+from watcher.settings.link import Link
+from watcher.store.memory import MemoryStore
+from watcher.transport import Transport
 from watcher.transport.failures import place
-from watcher.transport.origins import proxy_for
+from watcher.transport.links import proxy_for
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -42,50 +48,106 @@ class App:
         await send({"type": "http.response.body", "body": self._name.encode()})
 
 
-async def test_origins_do_not_share_connections() -> None:
-    async with serving(answer(b"a")) as one, serving(answer(b"b")) as other:
-        transport = PerOriginTransport()
-        async with new_client(transport) as client:
+async def test_sources_do_not_share_connections() -> None:
+    async with serving(answer(b"a")) as served, Transport(Clock()) as transport:
+        for source in [transport.source(connection(served.url)) for _ in range(2)]:
             for _ in range(2):
-                assert (await client.get(one.url)).content == b"a"
-                assert (await client.get(other.url)).content == b"b"
-            assert transport.origins == (
-                ("http", "127.0.0.1", one.port), ("http", "127.0.0.1", other.port)
-            )  # fmt: skip
-    assert (one.connections, other.connections) == (1, 1)
+                assert (await source.send(LISTING, urgent=True)).body == b"a"
+    assert (served.connections, len(served.requests)) == (2, 4)
 
 
-async def test_an_origin_gets_only_a_few_connections() -> None:
-    async def slow(_served: Any, writer: asyncio.StreamWriter) -> None:
+async def test_a_receiver_gets_no_more_connections_than_its_link_allows() -> None:
+    async def slow(_served: Served, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
         writer.write(answer())
 
-    async with serving(slow) as served, new_client(PerOriginTransport()) as client:
-        await asyncio.gather(*(client.get(served.url) for _ in range(30)))
-    assert served.connections <= CONNECTIONS
+    async with serving(slow) as served, Transport(Clock()) as transport:
+        post = transport.webhook(Link(connections=3))
+        posts = (post(served.url, content=b"", headers={}, timeout=30.0) for _ in range(30))
+        assert {got.status for got in await asyncio.gather(*posts)} == {200}
+        assert served.open <= 3
+    assert served.connections <= 3
     assert len(served.requests) == 30
 
 
-def test_an_origin_that_nobody_uses_is_closed_after_some_minutes() -> None:
-    async def scene() -> None:
-        transport = PerOriginTransport(
-            mount={"http://a.example": App("a"), "http://b.example": App("b")}
-        )
-        async with new_client(transport) as client:
-            await client.get("http://a.example/")
-            async with client.stream("GET", "http://b.example/"):
-                await anyio.sleep(600)
-                await client.get("http://a.example/")
-                assert len(transport.origins) == 2, "an answer of b is still being read"
-            await anyio.sleep(299)
-            await client.get("http://a.example/")
-            assert len(transport.origins) == 2
-            await anyio.sleep(100)
-            await client.get("http://a.example/")
-            assert transport.origins == (("http", "a.example", 80),)
+async def test_an_idle_connection_that_the_server_has_closed_is_replaced() -> None:
+    async def once(_served: Served, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer())
+        await writer.drain()
+        writer.close()
 
-    with asyncio.Runner(loop_factory=JumpLoop) as runner:
-        runner.run(scene())
+    async with serving(once) as served, Transport(Clock()) as transport:
+        source = transport.source(connection(served.url))
+        post = transport.webhook()
+        for _ in range(3):
+            assert (await source.send(LISTING, urgent=True)).status == 200
+            assert (await post(served.url, content=b"", headers={}, timeout=5.0)).status == 200
+            await served.wait(lambda: not served.open)
+    assert (served.connections, len(served.requests)) == (6, 6)
+
+
+async def test_a_client_that_is_closed_leaves_no_connection_and_the_others_theirs() -> None:
+    async with serving(answer()) as served:
+        async with Transport(Clock()) as transport:
+            sources = [transport.source(connection(served.url)) for _ in range(2)]
+            post = transport.webhook()
+            for source in sources:
+                await source.send(LISTING, urgent=True)
+            await post(served.url, content=b"", headers={}, timeout=5.0)
+            assert served.open == 3
+            await sources[0].aclose()
+            await served.wait(lambda: served.open == 2)
+            await post.aclose()
+            await served.wait(lambda: served.open == 1)
+            await sources[1].send(LISTING, urgent=True)
+            assert served.connections == 3
+        await served.wait(lambda: not served.open)
+
+
+async def test_a_receiver_that_moves_leaves_no_connection_behind() -> None:
+    """Also one that is in use while the address changes."""
+    answers = asyncio.Event()
+
+    async def slow(_served: Served, writer: asyncio.StreamWriter) -> None:
+        await answers.wait()
+        writer.write(answer(b"late"))
+
+    async with serving(slow) as former, serving(answer()) as present:
+        async with Transport(Clock()) as transport:
+            post = transport.webhook()
+            late = asyncio.create_task(post(former.url, content=b"", headers={}, timeout=20.0))
+            await former.wait(lambda: former.requests)
+            assert (await post(present.url, content=b"", headers={}, timeout=5.0)).status == 200
+            answers.set()
+            assert (await late).body == b"late"
+            await former.wait(lambda: not former.open)
+            assert present.open == 1
+        await present.wait(lambda: not present.open)
+
+
+async def test_what_is_configured_no_longer_keeps_no_connection(tmp_path: Path) -> None:
+    """Neither after a reload that removes it, nor after the end."""
+    async with serving(answer(b"{}")) as served, Transport(wall_clock) as transport:
+        file = tmp_path / "watcher.yaml"
+        file.write_text(
+            "sources:\n"
+            f"  one: {{provider: chatwoot, base_url: '{served.url}', account_id: 1, token: none}}\n"
+            f"  two: {{provider: chatwoot, base_url: '{served.url}', account_id: 2, token: none}}\n"
+            "receivers:\n"
+            f"  crm: {{type: webhook, url: '{served.url}'}}\n"
+        )
+        daemon = Daemon(load([file], environ={}), store=MemoryStore(), transport=transport)
+        for poller in daemon.pollers.values():
+            await poller.plan.send(LISTING, urgent=True)
+        notice = Notice(sample("one", "chatwoot", wall_clock(), "x"), "", "", wall_clock())
+        await daemon.dispatchers["crm"].plan.notifier.send(notice)
+        assert served.open == 3
+        await daemon.remove_source("one")
+        await served.wait(lambda: served.open == 2)
+        await daemon.remove_receiver("crm")
+        await served.wait(lambda: served.open == 1)
+        await daemon.close()
+        await served.wait(lambda: not served.open)
 
 
 async def test_a_mounted_application_stands_in_for_an_origin() -> None:
@@ -117,7 +179,7 @@ def test_a_provider_that_hangs_is_given_up_after_a_minute() -> None:
     async def scene() -> None:
         async with Transport(VirtualClock(), mount={"http://a.example": hang}) as transport:
             with pytest.raises(SourceUnavailable, match="in time"):
-                await transport.send(connection("http://a.example"), LISTING, urgent=True)
+                await transport.source(connection("http://a.example")).send(LISTING, urgent=True)
         assert anyio.current_time() == pytest.approx(60.0)
 
     with asyncio.Runner(loop_factory=JumpLoop) as runner:

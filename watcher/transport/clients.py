@@ -1,0 +1,215 @@
+"""HTTP clients: how httpx is set up here, and one client for each source and each receiver.
+
+Rules: moves requests and answers, judges neither. Nothing of the environment but proxies and
+certificate authorities counts, nothing is remembered between requests, and httpx logs no addresses.
+
+A client belongs to one source or receiver, so what one holds up does not hold up another. (One client
+for many hosts would also be slow: httpcore walks all of its connections on each request,
+encode/httpcore#1035.)
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx  # noqa: TID251 - watcher.transport is the one import point
+
+from watcher import __version__
+from watcher.records import HttpReply
+from watcher.settings.link import Link
+from watcher.transport.failures import NETWORK_ERRORS, explain
+from watcher.transport.links import (
+    Origin,
+    context_for,
+    marks,
+    origin_of,
+    proxy_for,
+    tls_context,
+)
+
+__all__ = ["CONNECT_TIMEOUT", "READ_TIMEOUT", "App", "Clients", "LinkClient", "call_unix"]
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+"""Seconds: for a connection, and for the next bytes to arrive."""
+
+KEEPALIVE = 90.0
+"""Seconds; above the usual poll interval, so that a poll does not pay for a new TLS connection."""
+
+App = Callable[..., Any]
+"""An ASGI application."""
+
+# httpx logs whole addresses at INFO, httpcore whole headers at DEBUG: tokens, both of them.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class Clients:
+    """Opens clients, and closes those that are still open at the end.
+
+    `mount` puts ASGI applications in the place of origins, for tests and the demo; its keys read
+    like `http://chat.example.com`. One that raises an OSError stands for a connection that fails.
+    """
+
+    def __init__(self, mount: Mapping[str, App] | None = None) -> None:
+        self._mounted = {
+            origin_of(httpx.URL(origin)): _Mounted(app) for origin, app in (mount or {}).items()
+        }
+        self._tls: ssl.SSLContext | None = None
+        self._open: set[LinkClient] = set()
+
+    def open(self, link: Link) -> LinkClient:
+        """Return a client that connects as `link` says."""
+        client = LinkClient(link, self._connect, self._open.discard)
+        self._open.add(client)
+        return client
+
+    async def aclose(self) -> None:
+        """Close every client."""
+        for client in tuple(self._open):
+            await client.aclose()
+
+    def _connect(self, origin: Origin, link: Link) -> httpx.AsyncBaseTransport:
+        if origin in self._mounted:
+            return self._mounted[origin]
+        context = self._context(link)
+        address = proxy_for(origin, link)
+        try:
+            tls = context if address and address.startswith("https:") else None
+            proxy = None if address is None else httpx.Proxy(address, ssl_context=tls)
+            return httpx.AsyncHTTPTransport(
+                verify=context,
+                trust_env=False,
+                proxy=proxy,
+                limits=httpx.Limits(
+                    max_connections=link.connections,
+                    max_keepalive_connections=link.connections,
+                    keepalive_expiry=KEEPALIVE,
+                ),
+            )
+        except (ImportError, ValueError, httpx.InvalidURL):
+            raise httpx.ProxyError("the proxy's address cannot be used") from None
+
+    def _context(self, link: Link) -> ssl.SSLContext:
+        # A context takes 20 ms to make and half a megabyte to keep: the usual one is shared.
+        if not link.verify or link.ca_file is not None or link.client_cert is not None:
+            return context_for(link)
+        if self._tls is None:
+            self._tls = tls_context()
+        return self._tls
+
+
+class _Generation:
+    """A client as it was made for one origin and one state of the link's files."""
+
+    __slots__ = ("client", "key", "users")
+
+    def __init__(self, key: tuple[object, ...], client: httpx.AsyncClient) -> None:
+        self.key = key
+        self.client = client
+        self.users = 0
+
+
+class LinkClient:
+    """The client of one source or receiver, made anew when its origin or a file of its link changes."""
+
+    def __init__(
+        self,
+        link: Link,
+        connect: Callable[[Origin, Link], httpx.AsyncBaseTransport],
+        closed: Callable[[LinkClient], None],
+    ) -> None:
+        self.link = link
+        self._connect = connect
+        self._closed = closed
+        self._current: _Generation | None = None
+
+    @asynccontextmanager
+    async def using(self, url: httpx.URL) -> AsyncIterator[httpx.AsyncClient]:
+        """Yield an httpx client for requests to the origin of `url`; raise LinkUnusable."""
+        generation = await self._generation(url)
+        generation.users += 1
+        try:
+            yield generation.client
+        finally:
+            generation.users -= 1
+            if generation is not self._current and not generation.users:
+                await generation.client.aclose()
+
+    async def _generation(self, url: httpx.URL) -> _Generation:
+        key = (origin_of(url), marks(self.link))
+        former = self._current
+        if former is not None and former.key == key:
+            return former
+        self._current = _Generation(key, _new_client(self._connect(key[0], self.link)))
+        # Requests under way finish over the connections that they began with.
+        if former is not None and not former.users:
+            await former.client.aclose()
+        return self._current
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._closed(self)
+        current, self._current = self._current, None
+        if current is not None:
+            await current.client.aclose()
+
+
+class _Mounted(httpx.AsyncBaseTransport):
+    """An ASGI application in the place of a server. One that raises ConnectionRefusedError or
+    socket.gaierror is out of reach, one that raises any other OSError breaks the connection off.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._inner = httpx.ASGITransport(app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._inner.handle_async_request(request)
+        except (ConnectionRefusedError, socket.gaierror) as error:
+            raise httpx.ConnectError(str(error)) from error
+        except OSError as error:
+            raise httpx.ReadError(str(error)) from error
+
+
+def _new_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    """Make a client that keeps no cookies (accounts on one host must not share them), follows no
+    redirects (they would carry the token elsewhere) and reads no .netrc.
+    """
+    return httpx.AsyncClient(
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"user-agent": f"inbox-watcher/{__version__}"},
+        timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+    )
+
+
+async def call_unix(
+    socket: Path, method: str, path: str, *, json: Any = None, timeout: float
+) -> HttpReply:
+    """Send a request to the daemon's control socket; return status 0 and `error` if no answer came
+    within `timeout` seconds.
+    """
+    # A bare context, because httpx would load every certificate authority even for a Unix socket.
+    transport = httpx.AsyncHTTPTransport(
+        uds=str(socket), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False
+    )
+    try:
+        async with _new_client(transport) as client:
+            with anyio.fail_after(timeout):
+                answer = await client.request(
+                    method, f"http://localhost{path}", json=json, timeout=timeout
+                )
+    except NETWORK_ERRORS as error:
+        return HttpReply(0, {}, b"", explain(error, None, "the control socket").reason)
+    return HttpReply(answer.status_code, dict(answer.headers), answer.content)

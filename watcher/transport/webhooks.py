@@ -1,0 +1,69 @@
+"""What one webhook receiver is sent: a POST, once, and what came back.
+
+Rules: no redirect is followed and nothing is repeated. Whatever goes wrong on the way becomes an
+HttpReply with `error`, which names host and port, never a path or a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anyio
+import httpx  # noqa: TID251 - watcher.transport is the one import point
+
+from watcher.records import HttpReply
+from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient
+from watcher.transport.failures import NETWORK_ERRORS, explain
+
+__all__ = ["WebhookClient"]
+
+LARGEST_ANSWER = 64 * 1024
+"""Bytes that are read of what a receiver answers."""
+
+
+class WebhookClient:
+    """Posts to one receiver (`watcher.notify.Post`); `connect_timeout` is in seconds."""
+
+    def __init__(self, client: LinkClient, connect_timeout: float = CONNECT_TIMEOUT) -> None:
+        self._client = client
+        self._connect_timeout = connect_timeout
+
+    async def __call__(
+        self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
+    ) -> HttpReply:
+        """POST once, within `timeout` seconds.
+
+        Once there is a status it counts, however slowly the rest of the answer arrives; at most
+        64 KiB of it are read.
+        """
+        address: httpx.URL | None = None
+        answer: httpx.Response | None = None
+        body = bytearray()
+        try:
+            with anyio.fail_after(timeout):
+                address = httpx.URL(url)
+                async with self._client.using(address) as client:
+                    message = client.build_request(
+                        "POST",
+                        address,
+                        content=content,
+                        headers={"accept-encoding": "identity", **headers},
+                        timeout=httpx.Timeout(timeout, connect=min(timeout, self._connect_timeout)),
+                    )
+                    answer = await client.send(message, stream=True)
+                    try:
+                        async for chunk in answer.aiter_raw():
+                            body += chunk[: LARGEST_ANSWER - len(body)]
+                            if len(body) >= LARGEST_ANSWER:
+                                break
+                    finally:
+                        await answer.aclose()
+        except NETWORK_ERRORS as error:
+            if answer is None:
+                failure = explain(error, address, "the receiver", self._client.link)
+                return HttpReply(0, {}, b"", failure.reason)
+        return HttpReply(answer.status_code, dict(answer.headers), bytes(body))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
