@@ -23,7 +23,8 @@ from tests.templates.test_escaping import MENTIONS, plain, read_html, read_markd
 from watcher.model import Event
 from watcher.notify import Notice
 from watcher.notify.apprise import AppriseNotifier
-from watcher.templates import FORMATS, Format, Text, service_of
+from watcher.settings.values import Format
+from watcher.templates import FORMATS, Text, service_of
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 

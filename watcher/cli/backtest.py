@@ -23,12 +23,12 @@ from watcher.cli.daemon_client import load, reading
 from watcher.cli.format import format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths, read_duration
 from watcher.clock import wall_clock
-from watcher.conditions import ExpressionError, compile_condition
+from watcher.conditions import ExpressionError
 from watcher.config import Config
 from watcher.daemon.replay import Replay, Sent, plans_for
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, StoredSilence
-from watcher.rules import Silence
+from watcher.rules import Silence, added_silence
 from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
@@ -118,15 +118,13 @@ async def _replay(loaded: Config, past: Past, now: datetime) -> list[Sent]:
 def _readable(stored: Iterable[StoredSilence]) -> Iterable[Silence]:
     for one in stored:
         try:
-            match = compile_condition(one.match, silence=True)
+            yield added_silence(one)
         except ExpressionError as wrong:
             structlog.get_logger().warning(
                 "a silence cannot be understood any more; it is left out",
                 silence=one.id,
                 problem=wrong.message,
             )
-            continue
-        yield Silence(one.id, match, one.reason, one.starts, one.ends)
 
 
 def _really(delivered: Iterable[Delivery], since: datetime) -> list[tuple[str, datetime]]:

@@ -29,7 +29,6 @@ from watcher.notify.apprise import validate
 from watcher.poller import SourcePlan
 from watcher.poller.poll import SET_PAGES
 from watcher.providers import Check, Members, Motion
-from watcher.rules import describe_rule, describe_silence
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -90,9 +89,9 @@ def check(
         _show(console, outcome)
     _show_plans(console, loaded, config, outcomes)
     for number, rule in enumerate(loaded.rules, 1):
-        console.write(f"rule {number}, {rule.name}: {describe_rule(rule)}")
+        console.write(f"rule {number}, {rule.name}: {rule.describe()}")
     for silence in loaded.silences:
-        console.write(f"silence, {silence.name}: {describe_silence(silence)}")
+        console.write(f"silence, {silence.name}: {silence.describe()}")
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(FAILED)
 

@@ -18,9 +18,9 @@ from watcher.cli.options import AsJson, ConfigPaths, read_duration
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
-from watcher.config.silences import explain_unknown_name, find_unknown_names
 from watcher.dispatcher.silences import SilenceRegistry
 from watcher.model import rfc3339
+from watcher.rules.silence import names_in_vain
 from watcher.store import Store
 
 __all__ = ["register"]
@@ -88,9 +88,8 @@ def add(
         "rule": [one.name for one in loaded.rules],
         "receiver": [one.name for one in loaded.receivers],
     }
-    for unknown in find_unknown_names(match, known):
-        message, remedy = explain_unknown_name(unknown, known)
-        raise typer.BadParameter(f"--match: {message}; {remedy}")
+    for mistake in names_in_vain(match, known):
+        raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
     silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)
     console.write(silence)

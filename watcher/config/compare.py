@@ -85,7 +85,9 @@ def _plain(value: Any) -> Any:
         files = (value.ca_file, value.client_cert, value.client_key)
         return files, value.password(), value.verify, read_proxy(value), value.connections
     if isinstance(value, BaseModel):
-        return type(value), value.model_dump()
+        return type(value), {
+            name: _plain(getattr(value, name)) for name in type(value).model_fields
+        }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # A compiled program compares by the text that it came from, which stands beside it.
         names = (each.name for each in dataclasses.fields(value) if not each.name.startswith("_"))

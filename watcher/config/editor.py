@@ -6,15 +6,12 @@ a secret's reference, the schema allows any text with `${`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-from watcher.catalogue.events import EVENT_TYPES
 from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
-from watcher.config.rule_schema import RuleForm, SilenceForm, TemplateForm
 from watcher.config.schema import (
     RECEIVER_FORMS,
     RetentionForm,
@@ -22,6 +19,7 @@ from watcher.config.schema import (
     SourceForm,
     StoreForm,
 )
+from watcher.rules import Rule, Silence, Template
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 
 __all__ = ["json_schema"]
@@ -62,7 +60,7 @@ def json_schema(providers: Mapping[str, ProviderLoader] | None = None) -> Schema
                 "examples": ["Europe/Berlin", "UTC"],
             },
             "templates": _named(
-                "Messages that rules name.", _form(TemplateForm, "template", definitions)
+                "Messages that rules name.", _form(Template, "template", definitions)
             ),
             "conditions": _named(
                 "CEL conditions, named as conditions.NAME.",
@@ -72,12 +70,12 @@ def json_schema(providers: Mapping[str, ProviderLoader] | None = None) -> Schema
             "silences": {
                 "type": ["array", "null"],
                 "description": "What is not told for a while, and why.",
-                "items": _given(_form(SilenceForm, "silence", definitions), "silence", definitions),
+                "items": _given(_form(Silence, "silence", definitions), "silence", definitions),
             },
             "rules": {
                 "type": ["array", "null"],
                 "description": "Which events go to which receivers.",
-                "items": _rule(definitions),
+                "items": _given(_form(Rule, "rule", definitions), "rule", definitions),
             },
         },
     }
@@ -188,16 +186,3 @@ def _branch(key: str, value: str, definition: str) -> Schema:
         "if": {"properties": {key: {"const": value}}, "required": [key]},
         "then": {"$ref": f"#/$defs/{definition}"},
     }
-
-
-def _rule(definitions: Schema) -> Schema:
-    schema = _given(_form(RuleForm, "rule", definitions), "rule", definitions)
-    kinds = sorted({re.sub(r"\..*", ".*", type_) for type_ in EVENT_TYPES})
-    pattern = {
-        "anyOf": [{"enum": [*EVENT_TYPES, *kinds]}, {"type": "string", "pattern": r"[*?\[]"}]
-    }
-    schema["properties"]["when"] = {
-        "description": schema["properties"]["when"]["description"],
-        "anyOf": [pattern, {"type": "array", "items": pattern, "minItems": 1}],
-    }
-    return schema

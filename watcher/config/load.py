@@ -13,21 +13,17 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from watcher.conditions import Condition, Expression
 from watcher.config.discovery import ProviderLoader, installed_providers
 from watcher.config.files import Merged, find_paths, read
 from watcher.config.model import Config, Receiver, Retention, Server
-from watcher.config.named import build_names, warn_of_unused
 from watcher.config.receivers import build_receivers
-from watcher.config.routing import build_rules, notified, warn_of_unreachable
+from watcher.config.references import References, build_rules, build_silences, check_uses
 from watcher.config.schema import RetentionForm, ServerForm, StoreForm
-from watcher.config.silences import build_silences
 from watcher.config.sources import build_sources
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, found, validate
 from watcher.errors import ConfigError, Problem
-from watcher.rules import Rule, Silence
 from watcher.secrets import Redactor
 from watcher.store.address import StoreAddress
 
@@ -69,11 +65,12 @@ def load(
     retention = _section(RetentionForm, merged.single.get("retention"), work)
     sources = build_sources(merged.sources, known, work)
     receivers = build_receivers(merged.receivers, work)
-    names = build_names(merged, work)
-    rules = build_rules(merged, names, work)
-    silences = build_silences(merged, names, work)
-    warn_of_unused(merged, names, _used(rules, silences), work)
-    _check_whole(merged, rules, work)
+    references = References(merged, work)
+    among = replace(work, context=references)
+    rules = build_rules(merged, among)
+    silences = build_silences(merged, among)
+    _check_whole(merged, work)
+    check_uses(merged, references, rules, silences, work)
     problems = _tidy((*work.problems, *texts.problems), merged, redactor)
     if problems:
         raise ConfigError(problems)
@@ -107,15 +104,6 @@ def sound_receivers(
         if not work.problems and not work.texts.problems:
             sound += built
     return tuple(sound)
-
-
-def _used(rules: Iterable[Rule], silences: Iterable[Silence]) -> set[str]:
-    """Give the conditions that something names."""
-    asked: list[Condition | Expression | None] = [one.match for one in silences]
-    for rule in rules:
-        asked += [rule.where, rule.unless]
-        asked += [one.by for one in (rule.throttle, rule.digest) if one is not None]
-    return {name for one in asked if one is not None for name in one.names}
 
 
 def _store(merged: Merged, work: Work) -> StoreAddress:
@@ -153,8 +141,10 @@ def _section(form: type[M], entry: Entry | None, work: Work, *, otherwise: str =
     return form()
 
 
-def _check_whole(merged: Merged, rules: Sequence[Rule], work: Work) -> None:
-    """Check what only the whole tells; not when a part is missing that may hold it."""
+def _check_whole(merged: Merged, work: Work) -> None:
+    """Check that there is something to watch and to send; not when a part is missing that may
+    hold it.
+    """
     if not merged.complete:
         return
     first = str(merged.files[0]) if merged.files else ""
@@ -166,15 +156,6 @@ def _check_whole(merged: Merged, rules: Sequence[Rule], work: Work) -> None:
         work.warnings.append(
             Problem(first, 1, 1, "no rule is configured, so nothing is sent", "add `rules:`")
         )
-    warn_of_unreachable(merged, rules, work)
-    used = {name for rule in merged.rules for name in notified(rule)}
-    for name, entry in merged.receivers.items():
-        if name not in used and merged.rules:
-            work.warnings.append(
-                entry.key.place.problem(
-                    f"no rule notifies the receiver `{name}`", "name it in a rule, or remove it"
-                )
-            )
 
 
 def _tidy(problems: Iterable[Problem], merged: Merged, redactor: Redactor) -> tuple[Problem, ...]:

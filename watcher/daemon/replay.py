@@ -22,7 +22,7 @@ from watcher.model import Event, Observation, Result, from_plain, to_plain
 from watcher.notify import Notice
 from watcher.pipeline import Sighting, SourcePolicy, decide, remove, route
 from watcher.records import Commit, DeliveryQuery, End, SourceState
-from watcher.rules import Silence, ends
+from watcher.rules import Silence, state_ends
 from watcher.runtime import Runtime
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
@@ -236,7 +236,7 @@ def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
         changes = event.data.get("changes") or {}
         before = {**plain, **{name: one["before"] for name, one in changes.items()}}
         gone = event.type == "conversation.removed"
-        for rule, note in ends(
+        for rule, note in state_ends(
             config.rules,
             from_plain(before),
             None if gone else from_plain(plain),

@@ -15,7 +15,7 @@ from watcher.model import Delivery, Event
 from watcher.notify import Notice
 from watcher.pipeline import as_sent, digest_event
 from watcher.redaction import EVERYTHING, Visibility, redact
-from watcher.rules import Rule
+from watcher.rules import Rule, Words
 from watcher.vocabulary import moment
 
 __all__ = ["Renderer"]
@@ -58,10 +58,10 @@ class Renderer:
         reached = _reached(message)
         if single:
             title, body = self._text(first, now)
-            return Notice(event, title, body, now, self._format(first), reached)
+            return Notice(event, title, body, now, self._words(first).format, reached)
         if first.kind == "digest":
             title, body = self._digest(message)
-            return Notice(event, title, body, now, self._format(first), reached)
+            return Notice(event, title, body, now, self._words(first).format, reached)
         title, body = templates.digest([self._text(delivery, now) for delivery in message])
         return Notice(event, title, body, now, reached=reached)
 
@@ -71,36 +71,33 @@ class Renderer:
     def _digest(self, message: Sequence[Delivery]) -> tuple[str, str]:
         """Give the words of a rule's digest: its template over the events, or the default."""
         first = message[0]
-        title, body = self._sources(first)
+        words = self._words(first)
         events = [self._shown(delivery) for delivery in message]
-        rendered = templates.render_digest(title, body, events)
+        rendered = templates.render_digest(words.title, words.body, events)
         self._complain(first.rule, rendered)
         return rendered.title, rendered.body
 
     def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
         rule = self._rule(delivery)
-        rendered = templates.render(*self._sources(delivery), self._shown(delivery))
+        words = self._words(delivery)
+        rendered = templates.render(words.title, words.body, self._shown(delivery))
         self._complain(delivery.rule, rendered)
         waits = timedelta(0)
         if delivery.timer is not None and rule is not None:
             waits += rule.hold_for or timedelta(0)
             if rule.repeat is not None:
-                waits += rule.repeat.every * (delivery.number - 1)
+                waits += rule.repeat * (delivery.number - 1)
         note = _late_note(delivery.event, now, waits)
         body = templates.joined(rendered.body, f"\n\n{note}") if note else rendered.body
         return rendered.title, body
 
-    def _format(self, delivery: Delivery) -> templates.Format | None:
-        """Give what the rule's templates are written in, None where the rule does not say."""
-        rule = self._rule(delivery)
-        return rule.written_in(delivery.receiver) if rule is not None else None
-
     def _rule(self, delivery: Delivery) -> Rule | None:
         return next((rule for rule in self._rules() if rule.name == delivery.rule), None)
 
-    def _sources(self, delivery: Delivery) -> tuple[str | None, str | None]:
+    def _words(self, delivery: Delivery) -> Words:
+        """Return the words of the delivery's rule; the default ones once the rule is gone."""
         rule = self._rule(delivery)
-        return rule.words(delivery.receiver) if rule is not None else (None, None)
+        return rule.message.words_for(delivery.receiver) if rule is not None else Words()
 
     def _complain(self, rule: str, rendered: templates.Rendered) -> None:
         """Count a template that failed, and tell of it once."""

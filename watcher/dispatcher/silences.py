@@ -13,10 +13,10 @@ from typing import Any
 import structlog
 
 from watcher.clock import Clock
-from watcher.conditions import ExpressionError, compile_condition
+from watcher.conditions import ExpressionError
 from watcher.model import derive_id, rfc3339
 from watcher.records import StoredSilence
-from watcher.rules import Silence
+from watcher.rules import Silence, added_silence
 from watcher.store import Store
 
 __all__ = ["SilenceRegistry", "acknowledge"]
@@ -43,7 +43,7 @@ class SilenceRegistry:
             if stored.ends <= self._clock():
                 continue
             try:
-                added.append(_compiled(stored))
+                added.append(added_silence(stored))
             except ExpressionError as failure:
                 structlog.get_logger().warning(
                     "a silence cannot be understood any more; it silences nothing",
@@ -58,7 +58,7 @@ class SilenceRegistry:
         """
         now = self._clock()
         stored = StoredSilence(derive_id(match, reason, rfc3339(now))[:8], match, reason, now, ends)
-        _compiled(stored)
+        added_silence(stored)
         await self._store.add_silence(stored)
         await self.open()
         return stored.id
@@ -95,11 +95,6 @@ async def acknowledge(store: Store, conversation: str, source: str | None, now: 
     cancelled, until the state changes again. Gives how many deliveries that were.
     """
     return await store.acknowledge(conversation, source, f"acknowledged at {rfc3339(now)}", now)
-
-
-def _compiled(stored: StoredSilence) -> Silence:
-    match = compile_condition(stored.match, silence=True)
-    return Silence(stored.id, match, stored.reason, stored.starts, stored.ends)
 
 
 def _row(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # a worker process imports this package for Apprise, and needs none of them
     from watcher.model import Event, Result
     from watcher.records import HttpReply
-    from watcher.templates import Format
+    from watcher.settings.values import Format
 
 __all__ = ["Notice", "Notifier", "Post"]
 

@@ -17,7 +17,8 @@ import anyio.to_process
 from watcher.errors import ConfigError
 from watcher.model import Result, derive_id
 from watcher.notify import Notice, _apprise_worker
-from watcher.templates import Format, Written, service_of, write
+from watcher.settings.values import Format
+from watcher.templates import Written, service_of, write
 
 __all__ = ["AppriseNotifier", "fingerprint", "validate"]
 

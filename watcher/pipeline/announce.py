@@ -75,7 +75,7 @@ def announce_source(
         events=(event,),
         deliveries=routed.deliveries,
         ends=ends,
-        verdicts={event.id: routed.verdicts},
+        verdicts={event.id: routed.results},
     )
     return commit, routed.failed
 
@@ -137,7 +137,7 @@ def _commit(state: SourceState | None, event: Event, routed: Routed) -> Commit:
         state,
         events=(event,),
         deliveries=routed.deliveries,
-        verdicts={event.id: routed.verdicts},
+        verdicts={event.id: routed.results},
     )
 
 

@@ -276,12 +276,14 @@ class _Builder:
         self._events.append(event)
         routed = route(self.policy.rules, event)
         self._deliveries.extend(routed.deliveries)
-        self._verdicts[event.id] = routed.verdicts
+        self._verdicts[event.id] = routed.results
         self.failed.extend(routed.failed)
 
     def _end(self, old: Conversation, new: Conversation) -> None:
         policy = self.policy
-        ended = routing.ends(policy.rules, old, new, source=policy.source, provider=policy.provider)
+        ended = routing.state_ends(
+            policy.rules, old, new, source=policy.source, provider=policy.provider
+        )
         self._ends.extend(End(policy.source, new.id, rule, note) for rule, note in ended)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from watcher import rules as routing
 from watcher.model import Delivery, Event, derive_id, rfc3339
 from watcher.records import RuleResult
+from watcher.rules.repeat import next_due
 
 __all__ = [
     "DIGEST",
@@ -40,7 +41,7 @@ class Routed:
 
     deliveries: tuple[Delivery, ...] = ()
     failed: Failed = ()
-    verdicts: tuple[RuleResult, ...] = ()
+    results: tuple[RuleResult, ...] = ()
 
 
 def route(rules: tuple[routing.Rule, ...], event: Event) -> Routed:
@@ -60,11 +61,7 @@ def route(rules: tuple[routing.Rule, ...], event: Event) -> Routed:
     ]
     deliveries += [_timer(event, timer) for timer in routed.timers]
     deliveries += [_collected(event, collected) for collected in routed.collected]
-    verdicts = tuple(
-        RuleResult(verdict.rule.name, verdict.matches, verdict.reason)
-        for verdict in routed.verdicts
-    )
-    return Routed(tuple(deliveries), tuple(routed.failed), verdicts)
+    return Routed(tuple(deliveries), tuple(routed.failed), routed.results)
 
 
 def _timer(event: Event, timer: routing.Timer) -> Delivery:
@@ -109,20 +106,12 @@ def rebatch(before: str, due: datetime) -> str:
 def next_repeat(
     delivery: Delivery, rule: routing.Rule | None, now: datetime
 ) -> tuple[Delivery, ...]:
-    """Give the repeat that follows once a message of a rule with `repeat` is settled.
-
-    Its due time lies on the grid that began when the first message was due, so that a late one
-    brings no second one right behind it.
-    """
-    if delivery.timer is None or delivery.redirected or rule is None or rule.repeat is None:
+    """Return the repeat that follows once a message of a rule with `repeat` is settled."""
+    if delivery.timer is None or delivery.redirected or rule is None:
         return ()
-    repeat = rule.repeat
-    if repeat.at_most is not None and delivery.number - 1 >= repeat.at_most:
+    due = next_due(rule, delivery.event.time, delivery.number, now)
+    if due is None:
         return ()
-    begun = delivery.event.time
-    if rule.hold_for is not None:
-        begun += rule.hold_for
-    due = begun + repeat.every * ((now - begun) // repeat.every + 1)
     number = delivery.number + 1
     return (
         Delivery(
@@ -130,7 +119,7 @@ def next_repeat(
             delivery.event,
             delivery.receiver,
             rule.name,
-            due=max(due, begun + repeat.every),
+            due=due,
             created=delivery.created,
             timer=rule.name,
             kind="repeat",

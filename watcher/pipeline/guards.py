@@ -15,7 +15,8 @@ from typing import Literal
 from watcher.conditions import Context, context
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import ThrottleMark
-from watcher.rules import Rule, Silence, silenced, throttle_key
+from watcher.rules import Rule, Silence, silenced
+from watcher.rules.notify import is_about
 
 __all__ = ["Drop", "Guards", "Redirect", "Send", "Wait", "guard", "throttled_by"]
 
@@ -133,7 +134,7 @@ def _outside(delivery: Delivery, rule: Rule, now: datetime) -> Wait | Drop | Red
     if hours is None or delivery.redirected or hours.open(now):
         return None
     outside = f"outside the hours of the rule {rule.name!r}"
-    if hours.otherwise == "hold":
+    if hours.holds:
         until = hours.next_opening(now)
         return Wait(until, f"held until {rfc3339(until)}: {outside}")
     other = hours.otherwise
@@ -141,8 +142,7 @@ def _outside(delivery: Delivery, rule: Rule, now: datetime) -> Wait | Drop | Red
         return Drop("dropped", f"dropped: {outside}")
     if other == delivery.receiver:
         return None
-    event = delivery.event
-    if event.type.startswith("receiver.") and event.source == other:
+    if is_about(delivery.event, other):
         return Drop("dropped", f"dropped: {outside}, and {other} is not told of itself")
     return Redirect(other, f"redirected to {other}: {outside}")
 
@@ -170,7 +170,7 @@ def _throttle(delivery: Delivery, rule: Rule, guards: Guards, now: datetime) -> 
 
 def _by(event: Event, rule: Rule) -> str:
     assert rule.throttle is not None  # noqa: S101 - asked of rules with a throttle only
-    return throttle_key(rule.throttle, event, context(event))[0]
+    return rule.throttle.key(event, context(event))[0]
 
 
 def _known(delivery: Delivery, rule: Rule | None, name: str) -> Context:

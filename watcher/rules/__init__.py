@@ -1,57 +1,42 @@
 """Rules: which events go to which receivers, and when.
 
-Law: pure. Nothing here reads a clock, a store or a template: rules decide who is told, templates
-decide the words (`watcher.templates`), and what depends on other deliveries is decided when one
-is due (`watcher.pipeline`).
+Rules: pure. Nothing here reads a clock, a store or a template: rules decide where events go,
+templates decide the words (`watcher.templates`), and what depends on other deliveries is decided
+when one is due (`watcher.pipeline`).
+
+A key of a rule is one file: its model, its checks, its effect and its words. `rule` puts the keys
+together, `routing` asks all rules about an event.
 """
 
 from __future__ import annotations
 
-from watcher.rules.hours import Hours, Window
-from watcher.rules.lasting import ends
-from watcher.rules.pace import Digest, Repeat, Throttle, digest_key, throttle_key
-from watcher.rules.routing import (
-    Collected,
-    Match,
-    Routing,
-    Timer,
-    Verdict,
-    route,
-)
-from watcher.rules.rule import (
-    Format,
-    Objection,
-    Rule,
-    check_lasting,
-    check_when,
-    covered,
-)
-from watcher.rules.silence import Silence, silenced
-from watcher.rules.wording import describe_rule, describe_silence
+from watcher.rules.digest import Digest
+from watcher.rules.hours import Hours, RuleHours, Span, Window
+from watcher.rules.message import Message, Template, Words
+from watcher.rules.routing import Collected, Match, Routing, Timer, route
+from watcher.rules.rule import Rule
+from watcher.rules.silence import Silence, added_silence, silenced
+from watcher.rules.state_ends import state_ends
+from watcher.rules.throttle import Throttle
 
 __all__ = [
     "Collected",
     "Digest",
-    "Format",
     "Hours",
     "Match",
-    "Objection",
-    "Repeat",
+    "Message",
     "Routing",
     "Rule",
+    "RuleHours",
     "Silence",
+    "Span",
+    "Template",
     "Throttle",
     "Timer",
-    "Verdict",
     "Window",
-    "check_lasting",
-    "check_when",
-    "covered",
-    "describe_rule",
-    "describe_silence",
-    "digest_key",
-    "ends",
+    "Words",
+    "added_silence",
     "route",
     "silenced",
-    "throttle_key",
+    "state_ends",
 ]

@@ -1,20 +1,30 @@
-"""Hours of a week on a wall clock, and when they open next.
+"""The key `hours`: hours of a week on a wall clock, and when they open next.
 
-Law: pure. Hours are open exactly while the clock on the wall there shows a time within one of
-their windows. So an hour that daylight saving repeats counts twice, one that it leaves out not
-at all, and a window whose beginning is left out opens with the change.
+Rules: pure. Hours are open exactly while the clock on the wall there shows a time within one of
+their windows. So an hour that daylight saving repeats counts twice, one that it leaves out does
+not count, and a window whose beginning is left out opens with the change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from watcher.settings.calendar import DAY
+from pydantic import BeforeValidator, Field, ValidationInfo
 
-__all__ = ["Hours", "Window", "first_instant", "instants"]
+from watcher.settings.base import Context, FilledSettings, Mistake, context_of
+from watcher.settings.calendar import DAY, EVERY_DAY, Days, Spans, Zone, format_days
+from watcher.suggest import did_you_mean, listing
+
+if TYPE_CHECKING:
+    from watcher.rules.rule import Rule
+
+__all__ = ["Hours", "OwnZone", "RuleHours", "Span", "Window", "first_instant", "instants"]
+
+_UTC = ZoneInfo("UTC")
 
 _LOOKS = 16
 """Days to look ahead for an opening: a week, and one more for what a change of clocks leaves out."""
@@ -23,10 +33,42 @@ _STEP = timedelta(hours=6)
 _SECOND = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class _LeftOut:
+    """Stands for a time zone that is left out, until the configuration's own is known."""
+
+
+def _or_configured(value: Any, info: ValidationInfo) -> Any:
+    return (context_of(info).timezone or _UTC) if isinstance(value, _LeftOut) else value
+
+
+OwnZone = Annotated[Zone, BeforeValidator(_or_configured)]
+"""A time zone; where it is left out, the configuration's own, and UTC where there is none."""
+
+
+def own_zone(description: str) -> Any:
+    """Return the field of a time zone that may be left out."""
+    return Field(default_factory=_LeftOut, validate_default=True, description=description)
+
+
+class _Zoned(Protocol):
+    @property
+    def model_fields_set(self) -> set[str]: ...
+
+
+def warn_of_utc(settings: _Zoned, context: Context, *loc: str) -> Iterator[Mistake]:
+    """Yield a warning where times are in UTC because no time zone is written anywhere."""
+    if "timezone" not in settings.model_fields_set and context.timezone is None:
+        yield Mistake(
+            "has no time zone, so UTC counts",
+            "add `timezone: Europe/Berlin` (or yours) at the top level",
+            loc,
+            whole=True,
+        )
+
+
+class Span(NamedTuple):
     """From `start` until before `end`, in minutes of the wall clock after the midnight at which
-    each of `days` begins. Where `end` is above 1440 the window reaches into the next day.
+    each of `days` begins. Where `end` is above 1440 the span reaches into the next day.
     """
 
     days: frozenset[int]
@@ -34,32 +76,73 @@ class Window:
     end: int
 
     def shows(self, day: int, minute: int) -> bool:
-        """Whether a clock that shows this weekday and minute is within the window."""
+        """Return whether a clock that shows this weekday and minute is within the span."""
         if day in self.days and self.start <= minute < self.end:
             return True
         return (day - 1) % 7 in self.days and self.start <= minute + DAY < self.end
 
+    def __str__(self) -> str:
+        end = self.end if self.end <= DAY else self.end - DAY
+        span = f"{_clock(self.start)}-{_clock(end)}"
+        return span if self.days == EVERY_DAY else f"{format_days(self.days)} {span}"
 
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """When a rule may tell. `otherwise` says what becomes of a message that comes due outside:
-    ``hold`` (until the next opening), ``drop``, or the name of the receiver that gets it instead.
-    """
 
-    windows: tuple[Window, ...]
-    zone: ZoneInfo
-    otherwise: str = "hold"
+class Window(FilledSettings):
+    """One window of the week."""
+
+    days: Days = Field(
+        default=EVERY_DAY,
+        json_schema_extra={"default": "mon-sun"},
+        description="Days on which it begins.",
+    )
+    between: Spans = Field(description="From when to when, such as 09:00-18:00; several in a list.")
+
+
+class Hours(FilledSettings):
+    """Hours of the week: either `days` and `between`, or several `windows`."""
+
+    days: Days | None = Field(default=None, description="Days of the week, such as mon-fri.")
+    between: Spans | None = Field(default=None, description="From when to when: 09:00-18:00.")
+    windows: tuple[Window, ...] = Field(
+        default=(), description="Several windows, each with `days` and `between`."
+    )
+    timezone: OwnZone = own_zone("Time zone, such as Europe/Berlin.")
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Yield what is wrong with the keys that are given together."""
+        if given.get("windows") and ("days" in given or "between" in given):
+            yield Mistake(
+                "has both `windows` and `days` or `between`",
+                "put days and between into the windows",
+                ("windows",),
+                whole=True,
+            )
+        elif not given.get("windows") and "between" not in given:
+            remedy = 'add `between: "09:00-18:00"`; for whole days "00:00-24:00"'
+            yield Mistake("does not say when: it lacks `between`", remedy, whole=True)
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """All spans of the week."""
+        every = EVERY_DAY if self.days is None else self.days
+        windows = [(one.days, one.between) for one in self.windows] or [(every, self.between or ())]
+        return tuple(Span(days, *span) for days, spans in windows for span in spans)
+
+    def warnings(self, context: Context) -> Iterator[Mistake]:
+        """Yield what works but is probably not meant."""
+        yield from warn_of_utc(self, context)
 
     def open(self, at: datetime) -> bool:
-        """Tell whether an instant is within the hours."""
-        local = at.astimezone(self.zone)
+        """Return whether an instant is within the hours."""
+        local = at.astimezone(self.timezone)
         minute = local.hour * 60 + local.minute
-        return any(window.shows(local.weekday(), minute) for window in self.windows)
+        return any(span.shows(local.weekday(), minute) for span in self.spans)
 
     def next_opening(self, at: datetime) -> datetime:
-        """Give the first instant from `at` on (itself where it is open) within the hours.
+        """Return the first instant from `at` on (itself where it is open) within the hours.
 
-        Raises ValueError where there is none, which the configuration does not let happen.
+        Raise ValueError where there is none, which the configuration does not let happen.
         """
         if self.open(at):
             return at
@@ -71,22 +154,71 @@ class Hours:
         raise ValueError("these hours never open")
 
     def _beginnings(self, at: datetime) -> Iterator[list[datetime]]:
-        """Give, day by day, where a window can begin: at its start, or as the clock is changed."""
-        today = at.astimezone(self.zone).date()
+        """Yield, day by day, where a span can begin: at its start, or as the clock is changed."""
+        zone = self.timezone
+        today = at.astimezone(zone).date()
         for number in range(_LOOKS):
             day = today + timedelta(days=number)
             begins = [
                 instant
-                for window in self.windows
-                if day.weekday() in window.days
-                for instant in instants(self.zone, day, window.start)
+                for span in self.spans
+                if day.weekday() in span.days
+                for instant in instants(zone, day, span.start)
             ]
-            midnight, next_one = (first_instant(self.zone, one, 0) for one in (day, _after(day)))
-            yield begins + list(_changes(self.zone, midnight - _SECOND, next_one))
+            midnight, next_one = (first_instant(zone, one, 0) for one in (day, _after(day)))
+            yield begins + list(_changes(zone, midnight - _SECOND, next_one))
+
+    def describe(self) -> str:
+        """Describe the hours as the configuration has them: `mon-fri 09:00-18:00 (Europe/Berlin)`."""
+        return f"{' and '.join(map(str, self.spans))} ({self.timezone.key})"
+
+
+class RuleHours(Hours):
+    """When a rule may send."""
+
+    otherwise: str = Field(
+        default="hold",
+        min_length=1,
+        description="What becomes of a message outside the hours: `hold`, `drop`, or a receiver.",
+    )
+
+    @property
+    def holds(self) -> bool:
+        """Whether messages that come due outside the hours wait for the next opening."""
+        return self.otherwise == "hold"
+
+    @property
+    def redirects(self) -> bool:
+        """Whether another receiver gets the messages that come due outside the hours."""
+        return self.otherwise not in ("hold", "drop")
+
+    def conflicts(self, rule: Rule, context: Context) -> Iterator[Mistake]:
+        """Yield what contradicts other keys of the rule, or names no receiver."""
+        other, loc = self.otherwise, ("hours", "otherwise")
+        if not self.redirects:
+            return
+        receivers = context.names["receiver"] if context.names is not None else None
+        if receivers is not None and other not in receivers:
+            words = ("hold", "drop", *receivers)
+            remedy = f"{did_you_mean(other, words)}allowed: {listing(words)}"
+            yield Mistake("is neither hold, drop nor a receiver", remedy, loc)
+        elif other in rule.notify:
+            remedy = "name another receiver, or write hold or drop"
+            yield Mistake("names a receiver that `notify` names too", remedy, loc)
+        # The events of a digest may have gone out in part when it is redirected.
+        elif rule.digest is not None:
+            remedy = "write hold or drop, or make two rules"
+            yield Mistake("names a receiver, but a digest goes out as a whole", remedy, loc)
+
+    def describe(self) -> str:
+        """Describe the hours, and what becomes of a message outside them."""
+        words = {"hold": "held until then", "drop": "dropped"}
+        otherwise = words.get(self.otherwise, f"to {self.otherwise}")
+        return f"only {super().describe()}, otherwise {otherwise}"
 
 
 def instants(zone: ZoneInfo, day: date, minute: int) -> tuple[datetime, ...]:
-    """Give the instants (UTC) at which a clock shows a minute of a day: one, two where daylight
+    """Return the instants (UTC) at which a clock shows a minute of a day: one, two where daylight
     saving repeats it; where it leaves it out, the instant at which the clock is changed.
     """
     wall = datetime.combine(day, time()) + timedelta(minutes=minute)
@@ -99,12 +231,12 @@ def instants(zone: ZoneInfo, day: date, minute: int) -> tuple[datetime, ...]:
 
 
 def first_instant(zone: ZoneInfo, day: date, minute: int) -> datetime:
-    """Give the first instant (UTC) at which a clock shows a minute of a day, or jumps over it."""
+    """Return the first instant (UTC) at which a clock shows a minute of a day, or jumps over it."""
     return instants(zone, day, minute)[0]
 
 
 def _changes(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
-    """Give the instants in (start, end] at which the clocks of a zone are changed."""
+    """Yield the instants in (start, end] at which the clocks of a zone are changed."""
     while start < end:
         stop = min(start + _STEP, end)
         if _offset(zone, start) != _offset(zone, stop):
@@ -123,3 +255,7 @@ def _offset(zone: ZoneInfo, at: datetime) -> timedelta | None:
 
 def _after(day: date) -> date:
     return day + timedelta(days=1)
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"

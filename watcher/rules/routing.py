@@ -1,55 +1,58 @@
-"""Routing: one event and the rules give who is told at once and who later.
+"""Routing: which receivers get one event at once, later, or together with others.
 
-Law: pure. The reasons come with the decision, out of the same evaluation: an explanation is never
-another story than what was done.
+Rules: pure. The reasons come with the decision, out of the same evaluation: an explanation never
+differs from what was done.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watcher.catalogue.events import STATES
 from watcher.conditions import Context, EvaluationError, context
 from watcher.model import Event
-from watcher.rules.pace import Digest, digest_key
+from watcher.records import RuleResult
+from watcher.rules.digest import Digest
+from watcher.rules.notify import is_about
 from watcher.rules.rule import Rule
-from watcher.settings.values import format_duration
 
-__all__ = ["Collected", "Match", "Routing", "Timer", "Verdict", "route"]
+__all__ = ["Collected", "Match", "Routing", "Timer", "digest_due", "route"]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A receiver to be told at once; `rule` is the name of the rule whose message counts.
-    `candidates` are the names of all rules that tell it at once, in their order, `rule` first:
-    where one's throttle, silence or hours suppress its message, the next one's counts.
-    """
+    """A receiver that gets the event at once."""
 
     receiver: str
+
     rule: str
+    """The name of the rule whose message counts."""
+
     candidates: tuple[str, ...] = ()
+    """The names of all rules that send to it at once, in their order, `rule` first.
+
+    Where one's throttle, silence or hours suppress its message, the next one's counts.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A receiver to be told when the state has held for `after`: by a rule with `for` the first
-    time; by one with `repeat` alone the second time (`repeats`), for the first is told at once.
-    """
+    """A receiver that gets a message when the state has lasted for a while."""
 
     receiver: str
     rule: str
+
     after: timedelta
+    """How long the state must have lasted."""
+
     repeats: bool = False
+    """Whether it is the second message: the first one of a rule with `repeat` alone goes at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A receiver to be told of this event together with others: those of the same rule, group and
-    `due`.
-    """
+    """A receiver that gets the event with others: those of the same rule, group and `due`."""
 
     receiver: str
     rule: str
@@ -58,52 +61,42 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a rule matches an event, and the reason in one line for people."""
-
-    rule: Rule
-    matches: bool
-    reason: str
-    failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Routing:
-    """Who is told of an event.
-
-    `immediate` has each receiver at most once, `timers` each pair of receiver and rule. `failed`
-    are rules (by name) whose expressions could not be evaluated, with the reason. `verdicts` has
-    every rule in order.
-    """
+    """Where one event goes."""
 
     immediate: tuple[Match, ...] = ()
+    """What goes at once, each receiver at most once."""
+
     timers: tuple[Timer, ...] = ()
+    """What waits, each pair of receiver and rule at most once."""
+
     failed: tuple[tuple[str, str], ...] = ()
+    """Rules (by name) whose expressions could not be evaluated, with the reason."""
+
     collected: tuple[Collected, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    """What is collected for a digest, each pair of receiver and rule at most once."""
+
+    results: tuple[RuleResult, ...] = ()
+    """What each rule comes to, in order."""
 
 
 def route(event: Event, rules: Sequence[Rule]) -> Routing:
-    """Decide who is told of an event, by rules in their order."""
+    """Decide which receivers get an event, by rules in their order."""
     immediate: dict[str, list[str]] = {}
     timers: dict[tuple[str, str], Timer] = {}
     collected: dict[tuple[str, str], Collected] = {}
-    verdicts = tuple(_own(event, verdict) for verdict in _judge(event, rules))
-    failed = [(one.rule.name, one.reason) for one in verdicts if one.failed]
-    known: Context | None = None
-    for verdict in verdicts:
-        rule = verdict.rule
-        if not verdict.matches:
-            continue
+    known = _Known(event)
+    results, failed = _judge(event, rules, known)
+    for rule in (rule for rule, one in zip(rules, results, strict=True) if one.matched):
         group, due = "", event.time
         if rule.digest is not None:
-            known = known or context(event)
-            group, wrong = digest_key(rule.digest, known)
-            due = collected_until(rule, rule.digest, event.time)
+            group, wrong = rule.digest.group(known())
+            due = digest_due(rule, rule.digest, event.time)
             if wrong:
                 failed.append((rule.name, f"`by` could not be evaluated: {wrong}"))
         for receiver in rule.notify:
-            if _is_about(event, receiver):
+            # News about a receiver's own trouble cannot reach it.
+            if is_about(event, receiver):
                 continue
             pair = receiver, rule.name
             if rule.digest is not None:
@@ -116,81 +109,69 @@ def route(event: Event, rules: Sequence[Rule]) -> Routing:
             if rule.name not in names:
                 names.append(rule.name)
             if rule.repeat is not None:
-                timers.setdefault(pair, Timer(*pair, rule.repeat.every, repeats=True))
+                timers.setdefault(pair, Timer(*pair, rule.repeat, repeats=True))
     matches = tuple(Match(name, rules[0], tuple(rules)) for name, rules in immediate.items())
     return Routing(
-        matches, tuple(timers.values()), tuple(failed), tuple(collected.values()), verdicts
+        matches,
+        tuple(timers.values()),
+        tuple(failed),
+        tuple(collected.values()),
+        tuple(results),
     )
 
 
-def collected_until(rule: Rule, digest: Digest, at: datetime) -> datetime:
-    """Give when an event's digest goes out: at its next boundary or, where the rule's hours hold
-    messages back, at the opening after that.
+def digest_due(rule: Rule, digest: Digest, at: datetime) -> datetime:
+    """Return when an event's digest goes out.
+
+    That is its next boundary or, where the rule's hours hold messages back, the opening after it.
     """
     due = digest.boundary(at)
-    held = rule.hours is not None and rule.hours.otherwise == "hold"
-    return rule.hours.next_opening(due) if held and rule.hours is not None else due
+    return rule.hours.next_opening(due) if rule.hours is not None and rule.hours.holds else due
 
 
-def _judge(event: Event, rules: Sequence[Rule]) -> Iterator[Verdict]:
-    """Judge the rules in order, each one."""
-    shared: Context | None = None
+class _Known:
+    """An event as conditions see it, made when the first one asks."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+        self._context: Context | None = None
+
+    def __call__(self) -> Context:
+        self._context = self._context or context(self._event)
+        return self._context
+
+
+def _judge(
+    event: Event, rules: Sequence[Rule], known: _Known
+) -> tuple[list[RuleResult], list[tuple[str, str]]]:
+    """Return what each rule comes to, and the names of those that failed, with the reason."""
+    results: list[RuleResult] = []
+    failed: list[tuple[str, str]] = []
     stopped = ""
     for rule in rules:
         if stopped:
-            yield Verdict(rule, False, f"`stop` of the rule {stopped!r} ended the evaluation")
-            continue
-        if event.type not in rule.types:
-            wanted = " or ".join(rule.when)
-            yield Verdict(rule, False, f"`when` asks for {wanted}, this is {event.type}")
-            continue
-        if rule.lasting and (reason := _no_state(event)):
-            yield Verdict(rule, False, reason)
-            continue
-        if rule.where is not None or rule.unless is not None:
-            shared = shared or context(event)
-        verdict = _asked(rule, shared)
-        if verdict.matches and rule.stop:
-            stopped = rule.name
-        yield verdict
-
-
-def _asked(rule: Rule, known: Context | None) -> Verdict:
-    """Ask the conditions of a rule whose `when` matches."""
-    reasons = ["`when` matches"]
-    for key, condition, wanted in (("where", rule.where, True), ("unless", rule.unless, False)):
-        if condition is None or known is None:
+            reason = f"`stop` of the rule {stopped!r} ended the evaluation"
+            results.append(RuleResult(rule.name, False, reason))
             continue
         try:
-            outcome = condition.explain(known)
+            matched, reason = _matches(event, rule, known)
+        # A condition that cannot be evaluated matches nothing; that it could not is counted.
         except EvaluationError as failure:
-            reason = f"`{key}` could not be evaluated: {failure.message}"
-            return Verdict(rule, False, reason, failed=True)
-        said = f"`{key}` is {'true' if outcome.holds else 'false'}: {outcome.because}"
-        if outcome.holds != wanted:
-            return Verdict(rule, False, said)
-        reasons.append(said)
-    if rule.hold_for is not None:
-        reasons.append(f"sent if the state holds for {format_duration(rule.hold_for)}")
-    return Verdict(rule, True, "; ".join(reasons))
+            matched, reason = False, failure.message
+            failed.append((rule.name, reason))
+        results.append(RuleResult(rule.name, matched, reason))
+        if matched and rule.stop:
+            stopped = rule.name
+    return results, failed
 
 
-def _no_state(event: Event) -> str:
-    """Return why an event of a timed type begins no state that could last; empty where it does."""
-    state = STATES.get(event.type)
-    if state is None or state.not_begun is None:
-        return ""
-    return state.not_begun(event.data.get("conversation") or {})
-
-
-def _own(event: Event, verdict: Verdict) -> Verdict:
-    """Add to a match that a receiver is left out, if one is."""
-    left_out = [name for name in verdict.rule.notify if _is_about(event, name)]
-    if not (verdict.matches and left_out):
-        return verdict
-    reason = f"{verdict.reason}; {left_out[0]} is not told of itself"
-    return dataclasses.replace(verdict, reason=reason)
-
-
-def _is_about(event: Event, receiver: str) -> bool:
-    return event.type.startswith("receiver.") and event.source == receiver
+def _matches(event: Event, rule: Rule, known: _Known) -> tuple[bool, str]:
+    """Return whether all filters of a rule let an event pass, and why."""
+    reasons = []
+    for outcome in rule.filters(event, known):
+        if not outcome.holds:
+            return False, outcome.because
+        reasons.append(outcome.because)
+    left_out = [name for name in rule.notify if is_about(event, name)]
+    reasons += [f"{name} does not get events about itself" for name in left_out]
+    return True, "; ".join(reasons)

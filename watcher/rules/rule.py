@@ -1,144 +1,152 @@
-"""One rule as a value, and what is checked of its `when`, `for` and `repeat`.
+"""A rule: which events go to which receivers, and when.
 
-Law: pure; a rule holds the sources of its message, not compiled templates.
+Rules: pure. Each key is a file of this package, which holds its model, its checks and its words;
+here they are put together, one line for each key and purpose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from fnmatch import fnmatchcase
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
 
-from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
-from watcher.conditions import Condition
-from watcher.rules.hours import Hours
-from watcher.rules.pace import Digest, Repeat, Throttle
-from watcher.suggest import nearest
+from pydantic import Field, ValidationInfo, model_validator
 
-__all__ = ["Format", "Objection", "Rule", "check_lasting", "check_when", "covered"]
+from watcher.conditions import Context, Outcome
+from watcher.model import Event
+from watcher.rules import digest, hold_for, notify, repeat, when, where
+from watcher.rules.digest import DigestOrDuration
+from watcher.rules.hold_for import HoldFor
+from watcher.rules.hours import RuleHours
+from watcher.rules.message import Message, RuleMessage
+from watcher.rules.notify import Notify
+from watcher.rules.repeat import AtMost, Repeat
+from watcher.rules.throttle import ThrottleOrDuration
+from watcher.rules.when import When
+from watcher.rules.where import Where
+from watcher.settings.base import Context as SettingsContext
+from watcher.settings.base import FilledSettings, Mistake, context_of, mistakes
+from watcher.settings.values import Title
 
-Format = Literal["text", "markdown", "html"]
-"""What templates are written in."""
+__all__ = ["Rule"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which events are told to whom, when, how often and in which words.
+class Rule(FilledSettings):
+    """Which events go to which receivers."""
 
-    `when` are event types or globs, `notify` receivers in the configuration's order. An event
-    matches where `where` is true and `unless` is not. With `hold_for` the message goes out only if
-    the state, `where` and not `unless` have held for so long; `repeat` tells again while they do.
-    `throttle` and `hours` are asked when a message is due; `digest` collects. After a match with
-    `stop`, later rules are not asked. `severity` is free text for people and silences.
+    # A key that is checked against others stands behind them: `when`, then `for` and `repeat`,
+    # and `digest` before `message`.
+    name: Title = Field(description="What people call it; a rule is its name.")
+    when: When = Field(description="Event types or globs such as `conversation.*`.")
+    where: Where | None = Field(default=None, description="A CEL condition over the event.")
+    unless: Where | None = Field(
+        default=None, description="A CEL condition; where it holds, nothing is sent."
+    )
+    hold_for: HoldFor | None = Field(
+        default=None,
+        alias="for",
+        description="Only if the condition still holds after this time.",
+    )
+    repeat: Repeat | None = Field(
+        default=None, description="Again after each such time, until the condition no longer holds."
+    )
+    at_most: AtMost | None = Field(
+        default=None, description="The largest number of repeats, after the first message."
+    )
+    throttle: ThrottleOrDuration | None = Field(
+        default=None, description="At most one message in this time for each conversation."
+    )
+    digest: DigestOrDuration | None = Field(
+        default=None, description="Collects into one message, at certain times."
+    )
+    hours: RuleHours | None = Field(default=None, description="When this rule may send.")
+    severity: str = Field(
+        default="", max_length=50, description="A word such as info, warning or critical."
+    )
+    stop: bool = Field(
+        default=False, description="After a match of this rule, later rules are not asked."
+    )
+    notify: Notify = Field(description="Names of receivers.")
+    message: RuleMessage = Field(
+        default_factory=Message,
+        description="Title and body for text receivers, or the name of a template.",
+    )
 
-    `title` and `body` are template sources, None for the default message; `texts` has those of
-    single receivers. `format` is what they are written in, None for the receiver's own; `formats`
-    what those of single receivers are.
-    """
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Yield what is wrong with the keys that are given together."""
+        yield from repeat.rule_clashes(given)
+        yield from digest.rule_clashes(given)
 
-    name: str
-    when: tuple[str, ...]
-    notify: tuple[str, ...]
-    where: Condition | None = None
-    hold_for: timedelta | None = None
-    title: str | None = None
-    body: str | None = None
-    unless: Condition | None = None
-    repeat: Repeat | None = None
-    throttle: Throttle | None = None
-    digest: Digest | None = None
-    hours: Hours | None = None
-    stop: bool = False
-    severity: str = ""
-    texts: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict, hash=False)
-    format: Format | None = None
-    formats: Mapping[str, Format | None] = field(default_factory=dict, hash=False)
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if found := tuple(self._conflicts(context_of(info))):
+            raise mistakes(found)
+        return self
+
+    def _conflicts(self, context: SettingsContext) -> Iterator[Mistake]:
+        if self.throttle is not None:
+            yield from self.throttle.conflicts(self)
+        if self.hours is not None:
+            yield from self.hours.conflicts(self, context)
+        yield from self.message.conflicts(self)
+
+    def filters(self, event: Event, known: Callable[[], Context]) -> Iterator[Outcome]:
+        """Yield whether each key lets an event pass, in the order in which they are asked.
+
+        The first one that does not decides. Raise EvaluationError where a condition fails.
+        """
+        yield when.admits(self.when, event)
+        if self.lasting and (outcome := hold_for.begins_state(event)):
+            yield outcome
+        if self.where is not None:
+            yield where.admits("where", self.where, known())
+        if self.unless is not None:
+            yield where.admits("unless", self.unless, known())
+        if self.hold_for is not None:
+            yield hold_for.waits(self.hold_for)
+
+    def describe(self) -> str:
+        """Describe in one line what the rule does, and when."""
+        to = notify.describe(self.notify)
+        if self.digest is not None:
+            first = self.digest.describe(to)
+        elif self.hold_for is not None:
+            first = f"{hold_for.describe(self.hold_for)}, {to}"
+        else:
+            first = f"at once {to}"
+        parts = (
+            when.describe(self.when),
+            where.describe("where", self.where),
+            where.describe("unless", self.unless),
+            first,
+            repeat.describe(self),
+            self.throttle.describe() if self.throttle is not None else "",
+            self.hours.describe() if self.hours is not None else "",
+            f"severity {self.severity}" if self.severity else "",
+            "later rules are not asked" if self.stop else "",
+        )
+        return "; ".join(part for part in parts if part)
 
     @property
     def lasting(self) -> bool:
         """Whether it waits on a state, so that an observed end of it cancels messages."""
         return self.hold_for is not None or self.repeat is not None
 
-    def words(self, receiver: str) -> tuple[str | None, str | None]:
-        """Give the template sources of title and body for a receiver."""
-        return self.texts.get(receiver, (self.title, self.body))
-
-    def written_in(self, receiver: str) -> Format | None:
-        """Give what the words for a receiver are written in, None for the receiver's own."""
-        return self.formats.get(receiver, self.format)
-
     @property
     def types(self) -> frozenset[str]:
         """The event types that `when` covers."""
-        return covered(self.when)
+        return when.covered(self.when)
 
     @property
-    def where_lasts(self) -> bool:
-        """Whether `where` can be asked again of a later state of the conversation."""
-        return self.where is not None and self.where.lasts
+    def receivers(self) -> tuple[str, ...]:
+        """Everybody who may get a message, `hours.otherwise` included."""
+        hours = self.hours
+        other = hours.otherwise if hours is not None and hours.redirects else None
+        return (*self.notify, other) if other is not None else self.notify
 
     @property
-    def unless_lasts(self) -> bool:
-        """Whether `unless` can be asked again of a later state of the conversation."""
-        return self.unless is not None and self.unless.lasts
-
-
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """What is wrong with one text of a rule, and what was probably meant."""
-
-    text: str
-    message: str
-    suggestion: str | None = None
-
-
-@lru_cache(maxsize=4096)
-def covered(when: tuple[str, ...]) -> frozenset[str]:
-    """Give the event types that types and globs (`*`, case-sensitive) cover."""
-    return frozenset(
-        kind for kind in EVENT_TYPES if any(fnmatchcase(kind, pattern) for pattern in when)
-    )
-
-
-def check_when(patterns: Sequence[str]) -> tuple[Objection, ...]:
-    """Object to every pattern that no event can have."""
-    return tuple(
-        Objection(
-            pattern,
-            f"no event has the type {pattern!r}; there are {', '.join(EVENT_TYPES)}",
-            _meant(pattern),
-        )
-        for pattern in patterns
-        if not covered((pattern,))
-    )
-
-
-def check_lasting(key: str, when: Sequence[str]) -> Objection | None:
-    """Object to `for` or `repeat` (`key`) on types without a state that lasts; the first such type
-    is named.
-    """
-    for pattern in when:
-        for kind in EVENT_TYPES:
-            if fnmatchcase(kind, pattern) and kind not in TIMED_TYPES:
-                through = f" (by {pattern!r})" if kind != pattern else ""
-                message = (
-                    f"`{key}` does not apply to {kind}{through}, which has no state that lasts;"
-                    f" it applies to {', '.join(TIMED_TYPES)}"
-                )
-                return Objection(pattern, message)
-    return None
-
-
-def _meant(pattern: str) -> str | None:
-    """Guess the type meant, also where its first part was left out (`unread`)."""
-    short = {kind.partition(".")[2]: kind for kind in reversed(EVENT_TYPES)}
-    if "*" in pattern:
-        globs = sorted({f"{kind.partition('.')[0]}.*" for kind in EVENT_TYPES})
-        return nearest(pattern, globs)
-    if guess := nearest(pattern, EVENT_TYPES):
-        return guess
-    leaf = nearest(pattern, short)
-    return short[leaf] if leaf else None
+    def condition_names(self) -> frozenset[str]:
+        """The conditions of the configuration that it names."""
+        by = (one.by for one in (self.throttle, self.digest) if one is not None)
+        asked = (self.where, self.unless, *by)
+        return frozenset().union(*(one.names for one in asked if one is not None))

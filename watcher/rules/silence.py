@@ -1,46 +1,154 @@
-"""Silences: what is not told for a while, and why.
+"""Silences: messages that are suppressed for a while, and why.
 
-Law: pure. A silence whose `match` cannot be evaluated suppresses nothing.
+Rules: pure. A silence whose `match` cannot be evaluated suppresses nothing. Whether one is over is
+for callers that have a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Annotated, Any
 
-from watcher.conditions import Condition, Context, EvaluationError
-from watcher.rules.hours import Hours
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
-__all__ = ["Silence", "silenced"]
+from watcher.conditions import (
+    Condition,
+    Context,
+    EvaluationError,
+    compile_condition,
+    unknown_names,
+)
+from watcher.records import StoredSilence
+from watcher.rules.hours import Hours, OwnZone, own_zone, warn_of_utc
+from watcher.rules.where import compiled, one_line
+from watcher.settings.base import Context as SettingsContext
+from watcher.settings.base import FilledSettings, Mistake, context_of, mistakes, wrong
+from watcher.settings.calendar import parse_moment
+from watcher.settings.values import Title
+from watcher.suggest import did_you_mean, listing, short
+
+__all__ = ["Names", "Silence", "added_silence", "names_in_vain", "silenced"]
+
+Names = Mapping[str, Collection[str]]
+"""The names that the configuration gives, by the variable of a `match` that may have them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Suppresses the messages that `match`, from `starts` until before `ends` (None: without a
-    bound), and with `hours` only within them. `match` sees what conditions see, and `rule`,
-    `receiver` and `severity`. `name` is the configuration's or the store's id.
+def _match(value: Any, info: ValidationInfo) -> Condition:
+    if isinstance(value, Condition):
+        return value
+    context = context_of(info)
+    match = compiled(value, lambda text: compile_condition(text, context.conditions, silence=True))
+    if context.names is not None and (found := tuple(names_in_vain(value, context.names))):
+        raise mistakes(found)
+    return match
+
+
+def names_in_vain(match: str, names: Names) -> Iterator[Mistake]:
+    """Yield the names in a `match` that nothing has: it does nothing, or too much."""
+    # The source of `receiver.*` events is the receiver's name, and that of `watcher.*` is empty.
+    sources = ("", *names["source"], *names["receiver"])
+    known = {"source": sources, "rule": names["rule"], "receiver": names["receiver"]}
+    for unknown in unknown_names(match, known):
+        kind, there = unknown.kind, names[unknown.kind]
+        near = did_you_mean(unknown.name, there)
+        remedy = f"{near}{kind}s: {listing(there)}" if there else f"there is no {kind}"
+        message = f"no {kind} is named `{short(unknown.name)}`"
+        yield Mistake(message, remedy, offset=unknown.offset)
+
+
+def _moment(value: Any, info: ValidationInfo, *, last: bool = False) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    # Without the right time zone, nothing can be concluded from the text.
+    if "timezone" not in info.data:
+        return None
+    try:
+        return parse_moment(value, info.data["timezone"], last=last)
+    except ValueError as error:
+        raise wrong(str(error), "write 2026-12-24, or 2026-12-24 18:00") from None
+
+
+def _end(value: Any, info: ValidationInfo) -> datetime | None:
+    end = _moment(value, info, last=True)
+    start = info.data.get("starts")
+    if start is not None and end is not None and end <= start:
+        raise wrong("must be later than `from`", "write a later `until`")
+    return end
+
+
+_TEXT = WithJsonSchema({"type": "string", "minLength": 1})
+
+
+class Silence(FilledSettings):
+    """What is not sent for a while, and why.
+
+    It suppresses the messages that `match`, from `starts` until before `ends`, and with `hours`
+    only within them.
     """
 
-    name: str
-    match: Condition
-    reason: str = ""
-    starts: datetime | None = None
-    ends: datetime | None = None
-    hours: Hours | None = None
+    name: Title = Field(description="What people call it.")
+    match: Annotated[Condition, PlainValidator(_match), _TEXT] = Field(
+        description="A CEL condition over the event, `rule`, `receiver` and `severity`.",
+    )
+    reason: str = Field(min_length=1, description="Why; shown on what it suppressed.")
+    timezone: OwnZone = own_zone("Time zone of `from` and `until`.")
+    starts: Annotated[datetime | None, PlainValidator(_moment), _TEXT] = Field(
+        default=None, alias="from", description="A date, or a date and a time."
+    )
+    ends: Annotated[datetime | None, PlainValidator(_end), _TEXT] = Field(
+        default=None,
+        alias="until",
+        description="A date (its end is meant), or a date and a time.",
+    )
+    hours: Hours | None = Field(default=None, description="Only within these hours.")
+
+    def warnings(self, context: SettingsContext) -> Iterator[Mistake]:
+        """Yield what works but is probably not meant."""
+        yield from super().warnings(context)
+        first = next((key for key, at in (("from", self.starts), ("until", self.ends)) if at), None)
+        if first is not None:
+            yield from warn_of_utc(self, context, first)
+        if self.ends is None and self.hours is None:
+            yield Mistake("never ends", "add `until: 2026-12-24`, or `hours:`", whole=True)
 
     def lasts(self, at: datetime) -> bool:
-        """Tell whether it is in force at an instant."""
+        """Return whether it is in force at an instant."""
         if self.starts is not None and at < self.starts:
             return False
         if self.ends is not None and at >= self.ends:
             return False
         return self.hours is None or self.hours.open(at)
 
+    def describe(self) -> str:
+        """Describe in one line what it suppresses, when and why."""
+        parts = [f"nothing is sent where {one_line(self.match.source)}"]
+        if self.starts is not None:
+            parts.append(f"from {_format(self.starts)}")
+        if self.ends is not None:
+            parts.append(f"until {_format(self.ends)}")
+        if self.hours is not None:
+            parts.append(self.hours.describe())
+        return "; ".join((*parts, f"because: {self.reason}"))
+
+
+def added_silence(stored: StoredSilence) -> Silence:
+    """Return a silence that was added at run time; raise ExpressionError for a wrong `match`."""
+    return Silence(
+        name=stored.id,
+        match=compile_condition(stored.match, silence=True),
+        reason=stored.reason,
+        starts=stored.starts,
+        ends=stored.ends,
+    )
+
 
 def silenced(silences: Iterable[Silence], known: Context, at: datetime) -> Silence | None:
-    """Give the first silence that suppresses a message; `known` is made with `rule`, `receiver`
-    and `severity` (`watcher.rules.context`).
+    """Return the first silence that suppresses a message; `known` is made with `rule`, `receiver`
+    and `severity` (`watcher.conditions.context`).
     """
     for silence in silences:
         if not silence.lasts(at):
@@ -48,6 +156,11 @@ def silenced(silences: Iterable[Silence], known: Context, at: datetime) -> Silen
         try:
             if silence.match.holds(known):
                 return silence
+        # What cannot be evaluated must not hide messages.
         except EvaluationError:
             continue
     return None
+
+
+def _format(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -24,6 +24,7 @@ __all__ = [
     "Spans",
     "Times",
     "Zone",
+    "format_days",
     "parse_between",
     "parse_days",
     "parse_moment",
@@ -61,6 +62,19 @@ def _day(word: str) -> int:
     if len(found) != 1:
         raise ValueError("is not a day of the week")
     return found[0]
+
+
+def format_days(days: frozenset[int]) -> str:
+    """Write days of the week as the configuration has them: `mon-fri`, `sat,sun`."""
+    parts: list[str] = []
+    for first in range(7):
+        if first not in days or first - 1 in days:
+            continue
+        last = next(day for day in range(first, 7) if day + 1 not in days)
+        joint = "-" if last > first + 1 else ","
+        begin, end = _DAYS[first][:3], _DAYS[last][:3]
+        parts.append(begin if last == first else f"{begin}{joint}{end}")
+    return ",".join(parts)
 
 
 def parse_time(text: str) -> time:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
@@ -26,6 +26,7 @@ __all__ = [
     "Address",
     "Duration",
     "File",
+    "Format",
     "Limit",
     "ListenAddress",
     "OneOrMore",
@@ -144,9 +145,14 @@ def suggest_duration(text: str) -> str:
 
 
 def reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:
-    """Make a validator from a function that reads a text or raises ValueError."""
+    """Return the validator of a setting that a function reads from a text or raises ValueError.
 
-    def read(value: Any) -> T:
+    A value that no file can hold was made by code and passes.
+    """
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str | int | float | list | dict | None):
+            return value
         if not isinstance(value, str):
             raise wrong(f"is not {kind}", remedy)
         try:
@@ -255,6 +261,9 @@ File = Annotated[
 
 Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_title)]
 """What people call a rule or a silence."""
+
+Format = Literal["text", "markdown", "html"]
+"""What templates are written in."""
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
 OneOrMore = Annotated[

@@ -16,12 +16,11 @@ from watcher.templates.rendering import (
     render,
     render_digest,
 )
-from watcher.templates.services import FORMATS, Format, Written, service_of, write
+from watcher.templates.services import FORMATS, Written, service_of, write
 from watcher.templates.summaries import digest, late_note
 
 __all__ = [
     "FORMATS",
-    "Format",
     "Rendered",
     "Template",
     "TemplateError",

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import parse_qsl
 
+from watcher.settings.values import Format
 from watcher.templates._marks import parts_of
 from watcher.templates.cleaning import clean, clean_line
 from watcher.templates.escaping import (
@@ -30,12 +31,9 @@ from watcher.templates.escaping import (
     guarded,
 )
 
-__all__ = ["FORMATS", "SERVICES", "Format", "Service", "Written", "service_of", "write"]
+__all__ = ["FORMATS", "SERVICES", "Service", "Written", "service_of", "write"]
 
-Format = Literal["text", "markdown", "html"]
-"""What a template's own words are written in."""
-
-FORMATS: tuple[Format, ...] = ("text", "markdown", "html")
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 Kind = Literal["plain", "rich", "markdown", "words"]
 Handing = Literal["text", "markdown", "html", "native", "html-to-native"]

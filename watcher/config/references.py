@@ -1,0 +1,326 @@
+"""What the parts of a configuration say about each other: shared names, rules, silences.
+
+Rules: knows which names exist, which are used and which rule is never reached. What a rule or a
+silence means is for `watcher.rules`; a named part that is wrong is a problem once, at its own
+place, and what names it is checked all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from watcher.conditions import Condition, ExpressionError, compile_conditions
+from watcher.config.files import Merged
+from watcher.config.tree import Entries, Entry, Items, Node, Scalar
+from watcher.config.validate import Work, validate
+from watcher.rules import Rule, Silence, Template
+from watcher.settings.base import Context, Mistake, Settings, wrong
+from watcher.settings.calendar import Zone
+from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
+from watcher.suggest import did_you_mean, listing, short
+from watcher.templates import TemplateError, compile_template
+
+__all__ = ["References", "build_rules", "build_silences", "check_uses"]
+
+S = TypeVar("S", Rule, Silence)
+
+_RESERVED = frozenset(
+    {
+        "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import",
+        "in", "let", "loop", "namespace", "null", "package", "return", "true", "var", "void",
+        "while",
+    }
+)  # fmt: skip
+"""Words that CEL keeps for itself."""
+
+
+class _Timezone(Settings):
+    timezone: Zone
+
+
+class References(Context):
+    """What validators ask about the other parts of this configuration.
+
+    It remembers which templates were named, and by what kind of rule.
+    """
+
+    def __init__(self, merged: Merged, work: Work) -> None:
+        self.timezone = _timezone(merged, work)
+        self.conditions = _conditions(merged, work)
+        self.names = _names(merged)
+        self.used_templates: set[tuple[str, bool]] = set()
+        self._templates = _templates(merged, work)
+
+    def check_template(self, source: str, *, many: bool = False) -> Sequence[Mistake]:
+        """Return what is wrong with a Jinja2 template; with `many` it is a digest's."""
+        try:
+            compile_template(source, many=many)
+        except TemplateError as error:
+            return [
+                Mistake(
+                    one.message,
+                    f"did you mean `{one.suggestion}`?" if one.suggestion else "",
+                    offset=_offset(source, one.line, one.column),
+                )
+                for one in (error, *error.others)
+            ]
+        return ()
+
+    def template(self, name: str, *, many: bool = False) -> Template | None:
+        """Return the template of this name, and have it checked as a digest's if `many`.
+
+        Raise the error of an unknown name.
+        """
+        template = self._templates.get(name)
+        if template is not None:
+            self.used_templates.add((name, many))
+            return template
+        if self.names is None:
+            return None
+        known = self.names["template"]
+        if re.match(NAME_PATTERN, name):
+            remedy = f"{did_you_mean(name, known)}configured: {listing(known) or 'none'}"
+        else:
+            remedy = "write `message: {body: …}`, or the name of one below `templates:`"
+        raise wrong(f"there is no template `{short(name)}`", remedy, offset=0)
+
+
+def _offset(text: str, line: int, column: int | None) -> int:
+    """Return the offset of a place counted from 1; without a column, of the line's beginning."""
+    lines = text.split("\n")
+    index = min(max(line, 1), len(lines)) - 1
+    indent = len(lines[index]) - len(lines[index].lstrip())
+    return sum(len(one) + 1 for one in lines[:index]) + (indent if column is None else column - 1)
+
+
+def _names(merged: Merged) -> Mapping[str, Collection[str]] | None:
+    # Where a part of the files is missing, any name may stand there.
+    if not merged.complete:
+        return None
+    rules = (rule.get("name") for rule in merged.rules if isinstance(rule, Entries))
+    return {
+        "source": tuple(merged.sources),
+        "receiver": tuple(merged.receivers),
+        "template": tuple(merged.templates),
+        "rule": tuple(one.value.raw for one in rules if one and isinstance(one.value, Scalar)),
+    }
+
+
+def _timezone(merged: Merged, work: Work) -> ZoneInfo | None:
+    entry = merged.single.get("timezone")
+    if entry is None:
+        return None
+    place = entry.key.place
+    table = Entries(place, (entry,), 0)
+    what = "the configuration"
+    form = validate(_Timezone, table, work, parent=place, what=what, resolve=False)
+    return form.timezone if form is not None else None
+
+
+def _conditions(merged: Merged, work: Work) -> Mapping[str, Condition]:
+    texts: dict[str, Scalar] = {}
+    for entry in merged.conditions.values():
+        name, value = entry.name, entry.value
+        if not re.match(CONDITION_NAME_PATTERN, name) or name in _RESERVED:
+            message = f"`{short(name)}` cannot be the name of a condition"
+            remedy = "use small letters, digits and _, beginning with a letter, and no word of CEL"
+            work.problems.append(entry.key.place.problem(message, remedy))
+        elif not isinstance(value, Scalar) or not isinstance(value.value, str):
+            raw = value.raw if isinstance(value, Scalar) else ""
+            remedy = f'put it in quotes: "{short(raw)}"' if raw else "write a CEL condition"
+            message = f"the condition `{short(name)}` must be text, found {value.kind}"
+            work.problems.append(value.place.problem(message, remedy))
+        else:
+            texts[name] = value
+    done, wrong_ones = compile_conditions({name: node.raw for name, node in texts.items()})
+    for name, error in wrong_ones.items():
+        _report_expression(error, name, texts[name], work)
+    # One that cannot be compiled is true, so that those that name it can be checked.
+    missing = compile_conditions(dict.fromkeys(merged.conditions.keys() - done.keys(), "true"))[0]
+    return {**done, **missing}
+
+
+def _report_expression(error: ExpressionError, name: str, node: Scalar, work: Work) -> None:
+    for one in (error, *error.others):
+        place = node.at(one.offset) if node.raw.strip() else node.place
+        meant = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
+        work.problems.append(place.problem(f"`{name}`: {one.message}", meant))
+
+
+def _templates(merged: Merged, work: Work) -> Mapping[str, Template]:
+    """Return the templates, those with mistakes as empty ones."""
+    templates = {}
+    for entry in merged.templates.values():
+        what = f"the template `{short(entry.name)}`"
+        if not re.match(NAME_PATTERN, entry.name):
+            message = f"`{short(entry.name)}` cannot be the name of a template"
+            remedy = "use small letters, digits, _ and -, beginning with a letter"
+            work.problems.append(entry.key.place.problem(message, remedy))
+        template = None
+        if isinstance(entry.value, Entries):
+            template = validate(
+                Template,
+                entry.value,
+                work,
+                parent=entry.key.place,
+                what=what,
+                resolve=False,
+            )
+        else:
+            message = f"{what} must be a mapping, found {entry.value.kind}"
+            remedy = "write `title: …` and `body: …` below it"
+            work.problems.append(entry.value.place.problem(message, remedy))
+        templates[entry.name] = template or Template()
+    return templates
+
+
+def build_rules(merged: Merged, work: Work) -> tuple[Rule, ...]:
+    """Check all rules; return those without mistakes, in the order of the files."""
+    rules = tuple(_build(Rule, "rule", merged.rules, work))
+    if merged.complete:
+        _warn_of_unreachable(merged, rules, work)
+    return rules
+
+
+def build_silences(merged: Merged, work: Work) -> tuple[Silence, ...]:
+    """Check all silences; return those without mistakes."""
+    return tuple(_build(Silence, "silence", merged.silences, work))
+
+
+def _build(model: type[S], kind: str, nodes: Sequence[Node], work: Work) -> Iterator[S]:
+    taken: dict[str, Scalar] = {}
+    for node in nodes:
+        if not isinstance(node, Entries):
+            message = f"a {kind} must be a mapping, found {node.kind}"
+            work.problems.append(node.place.problem(message, "begin with `name:`"))
+            continue
+        name = _unique_name(node, taken, kind, work)
+        what = f"the {kind} `{short(name.raw)}`" if name else f"the {kind}"
+        made = validate(model, node, work, parent=node.place, what=what, resolve=False)
+        if made is not None:
+            yield made
+
+
+def _unique_name(node: Entries, taken: dict[str, Scalar], kind: str, work: Work) -> Scalar | None:
+    entry = node.get("name")
+    if entry is None or not isinstance(entry.value, Scalar) or not entry.value.raw:
+        return None
+    name = entry.value
+    first = taken.setdefault(name.raw, name)
+    if first is not name:
+        place = first.place
+        work.problems.append(
+            name.place.problem(
+                f"duplicate {kind} name `{short(name.raw)}`; first used at"
+                f" {place.file}:{place.line}:{place.column}",
+                "give one of them another name",
+            )
+        )
+    return name
+
+
+def _warn_of_unreachable(merged: Merged, rules: Sequence[Rule], work: Work) -> None:
+    """Warn of rules that are never asked: an earlier one with `stop` takes all of their events."""
+    places = {
+        name.value.raw: name.value.place
+        for node in merged.rules
+        if isinstance(node, Entries)
+        and (name := node.get("name")) is not None
+        and isinstance(name.value, Scalar)
+    }
+    taken: dict[str, str] = {}
+    for rule in rules:
+        if rule.types and rule.types <= taken.keys():
+            stops = listing(f"`{name}`" for name in dict.fromkeys(taken[one] for one in rule.types))
+            work.warnings.append(
+                places[rule.name].problem(
+                    f"the rule `{short(rule.name)}` can never match: `stop` of the rule {stops}"
+                    " ends the evaluation before",
+                    "put it first, or give the other one a `where`",
+                )
+            )
+        # A rule with a condition, or that waits on a state, lets some of its events pass.
+        if rule.stop and rule.where is None and rule.unless is None and not rule.lasting:
+            for kind in rule.types:
+                taken.setdefault(kind, rule.name)
+
+
+def check_uses(
+    merged: Merged,
+    references: References,
+    rules: Sequence[Rule],
+    silences: Sequence[Silence],
+    work: Work,
+) -> None:
+    """Check each template as what it is used for, and warn of names that nothing uses."""
+    named = {name for name, _ in references.used_templates}
+    # An unused template that speaks of `events` is meant for a digest.
+    unused = {
+        (name, "events" in _sources(entry))
+        for name, entry in merged.templates.items()
+        if name not in named
+    }
+    for name, many in references.used_templates | unused:
+        entry = merged.templates[name]
+        if isinstance(entry.value, Entries):
+            _check_template(entry.value, references, work, many=many)
+    if not merged.complete:
+        return
+    for name, _ in unused:
+        work.warnings.append(
+            merged.templates[name].key.place.problem(
+                f"no rule names the template `{short(name)}`", "name it in a rule, or remove it"
+            )
+        )
+    used = {name for one in rules for name in one.condition_names}
+    used |= {name for one in silences for name in one.match.names}
+    for name, entry in merged.conditions.items():
+        if name not in used:
+            work.warnings.append(
+                entry.key.place.problem(
+                    f"nothing names the condition `{short(name)}`",
+                    f"write conditions.{short(name)} in a `where`, or remove it",
+                )
+            )
+    notified = {name for node in merged.rules for name in _notified(node)}
+    for name, entry in merged.receivers.items():
+        if name not in notified and merged.rules:
+            work.warnings.append(
+                entry.key.place.problem(
+                    f"no rule notifies the receiver `{name}`", "name it in a rule, or remove it"
+                )
+            )
+
+
+def _check_template(table: Entries, references: References, work: Work, *, many: bool) -> None:
+    for key in ("title", "body"):
+        entry = table.get(key)
+        node = entry.value if entry is not None else None
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            continue
+        for one in references.check_template(node.raw, many=many):
+            place = node.at(one.offset or 0)
+            work.problems.append(place.problem(f"`{key}`: {one.message}", one.remedy))
+
+
+def _sources(entry: Entry) -> str:
+    nodes = entry.value if isinstance(entry.value, Entries) else ()
+    return " ".join(one.value.raw for one in nodes if isinstance(one.value, Scalar))
+
+
+def _notified(node: Node) -> tuple[str, ...]:
+    """Return the receivers that a rule names, whether or not it is right."""
+    if not isinstance(node, Entries):
+        return ()
+    hours = node.get("hours")
+    other = hours.value.get("otherwise") if hours and isinstance(hours.value, Entries) else None
+    return (*_texts(node.get("notify")), *_texts(other))
+
+
+def _texts(entry: Entry | None) -> Iterator[str]:
+    if entry is not None:
+        nodes = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
+        yield from (node.raw for node in nodes if isinstance(node, Scalar))

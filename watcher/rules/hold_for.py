@@ -1,0 +1,67 @@
+"""The key `for`: the message goes out only if the state has lasted for a while.
+
+Rules: pure. `repeat` waits on the same states, so what is checked here holds for both.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
+
+from watcher.catalogue.events import EVENT_TYPES, STATES, TIMED_TYPES
+from watcher.conditions import Outcome
+from watcher.model import Event
+from watcher.settings.base import clash
+from watcher.settings.values import Duration, format_duration
+
+__all__ = ["HoldFor", "begins_state", "check_states", "describe", "waits"]
+
+
+def begins_state(event: Event) -> Outcome | None:
+    """Return why an event of a type with a state does not begin it, None where it does."""
+    state = STATES.get(event.type)
+    if state is None or state.not_begun is None:
+        return None
+    reason = state.not_begun(event.data.get("conversation") or {})
+    return Outcome(False, reason) if reason else None
+
+
+def waits(hold_for: timedelta) -> Outcome:
+    """Return what a match comes to: a message, if the state lasts."""
+    return Outcome(True, f"sent if the state holds for {format_duration(hold_for)}")
+
+
+def describe(hold_for: timedelta) -> str:
+    """Describe what the message waits for."""
+    return f"if it lasts {format_duration(hold_for)}"
+
+
+def check_states(key: str, info: ValidationInfo) -> None:
+    """Raise the first type of `when` that has no state that lasts, so that `key` cannot apply.
+
+    `when` is checked before; where it is wrong itself, there is nothing to conclude from it.
+    """
+    for pattern in info.data.get("when", ()):
+        for kind in EVENT_TYPES:
+            if fnmatchcase(kind, pattern) and kind not in TIMED_TYPES:
+                through = f" (by {pattern!r})" if kind != pattern else ""
+                raise clash(
+                    f"does not apply to {kind}{through}, which has no state that lasts;"
+                    f" it applies to {', '.join(TIMED_TYPES)}",
+                    "name other types in `when`, or remove it",
+                )
+
+
+def _checked(value: timedelta, info: ValidationInfo) -> timedelta | None:
+    # A wait of no time is none.
+    if not value:
+        return None
+    check_states("for", info)
+    return value
+
+
+HoldFor = Annotated[Duration, AfterValidator(_checked)]
+"""How long the state must have lasted; nothing for no time at all."""

@@ -1,0 +1,78 @@
+"""Whether an observed change ends the state that a rule with `for` or `repeat` waits on.
+
+Rules: pure. A state ends by what is observed: what is not known to have ended goes on. Ends follow
+from the two sides of a change; the store cancels the timers before it adds new ones, so an event
+that ends one state and begins the next starts its timer again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from watcher.catalogue.events import STATES
+from watcher.conditions import Context, context
+from watcher.model import Conversation, Event, to_plain
+from watcher.rules.rule import Rule
+from watcher.rules.where import lapsed
+
+__all__ = ["state_ends"]
+
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def state_ends(
+    rules: Sequence[Rule],
+    before: Conversation,
+    after: Conversation | None,
+    *,
+    source: str,
+    provider: str,
+) -> tuple[tuple[str, str], ...]:
+    """Return the names of the rules whose wait about this conversation is over, each with a note.
+
+    `after` is None when the conversation was removed. A wait is over when its state has ended, or
+    when `where` or `unless`, as far as they speak of the conversation itself, no longer let it
+    match.
+    """
+    over: list[tuple[str, str]] = []
+    now: Context | None = None
+    for rule in rules:
+        # Waits about a source end with `source.recovered`, whatever the rule.
+        if not rule.lasting or rule.types <= {"source.failing"}:
+            continue
+        # Nothing of a conversation lasts when it is gone.
+        if after is None:
+            over.append((rule.name, "the conversation was removed"))
+            continue
+        if note := _ended(rule, before, after):
+            over.append((rule.name, note))
+        elif rule.where is not None or rule.unless is not None:
+            now = now or _still(to_plain(after), source, provider)
+            if note := _lapsed(rule, now):
+                over.append((rule.name, note))
+    return tuple(over)
+
+
+def _ended(rule: Rule, before: Conversation, after: Conversation) -> str:
+    # A timer does not say which of several states it waits on: the first that ends counts.
+    for kind, state in STATES.items():
+        if kind not in rule.types or state.ended is None:
+            continue
+        # Taken over silently (a field that is newly mapped), an end has no change that shows it.
+        gone = rule.types == {kind} and state.holds is not None and not state.holds(after)
+        if gone or state.ended(before, after):
+            return state.note
+    return ""
+
+
+def _still(plain: Mapping[str, object], source: str, provider: str) -> Context:
+    """Return the present state as conditions see it that read nothing of the event's moment."""
+    data = {"source": source, "provider": provider, "conversation": plain}
+    return context(Event("", "", source, None, _NO_TIME, data))
+
+
+def _lapsed(rule: Rule, now: Context) -> str:
+    if rule.where is not None and (note := lapsed("where", rule.where, now)):
+        return note
+    return lapsed("unless", rule.unless, now) if rule.unless is not None else ""

@@ -1,0 +1,76 @@
+"""The key `throttle`: at most one message in a while.
+
+Rules: pure. Whether a message was sent in the meantime is asked when one is due, by
+`watcher.pipeline`, which keeps the marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BeforeValidator, Field
+
+from watcher.conditions import Context, EvaluationError
+from watcher.model import Event
+from watcher.rules.grouping import By
+from watcher.rules.where import one_line
+from watcher.settings.base import FilledSettings, Mistake
+from watcher.settings.values import Duration, format_duration
+
+if TYPE_CHECKING:
+    from watcher.rules.rule import Rule
+
+__all__ = ["Throttle", "ThrottleOrDuration"]
+
+
+class Throttle(FilledSettings):
+    """At most one message in a while."""
+
+    within: Duration = Field(ge=timedelta(seconds=1), description="One message in this time.")
+    by: By | None = Field(
+        default=None,
+        description="What counts as the same, in CEL; the conversation where left out.",
+    )
+
+    def key(self, event: Event, known: Context) -> tuple[str, str]:
+        """Return what an event counts as, and what went wrong (empty: nothing).
+
+        Without `by`, and where it cannot be evaluated, that is the conversation; for events
+        without one the source.
+        """
+        alone = f"conversation {event.source}/{event.subject}" if event.subject else event.source
+        if self.by is None:
+            return alone, ""
+        try:
+            return self.by.key(known), ""
+        except EvaluationError as failure:
+            return alone, failure.message
+
+    def describe(self) -> str:
+        """Describe what the throttle lets pass."""
+        same = one_line(self.by.source) if self.by is not None else "conversation"
+        return f"at most one message in {format_duration(self.within)} for each {same}"
+
+    def conflicts(self, rule: Rule) -> Iterator[Mistake]:
+        """Yield what contradicts other keys of the rule."""
+        # The state of a repeat is the same as that of the message before it: none would pass.
+        if rule.repeat is not None and self.within >= rule.repeat:
+            within, every = format_duration(self.within), format_duration(rule.repeat)
+            yield Mistake(
+                f"would throttle every repeat: one message in {within}, again every {every}",
+                "make `throttle` shorter than `repeat`, or remove it",
+                ("throttle",),
+                whole=True,
+            )
+
+
+ThrottleOrDuration = Annotated[
+    Throttle,
+    BeforeValidator(
+        lambda value: {"within": value} if isinstance(value, str) else value,
+        json_schema_input_type=Duration | Throttle,
+    ),
+]
+"""A throttle, or its `within` alone."""

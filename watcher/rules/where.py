@@ -1,0 +1,94 @@
+"""The keys `where` and `unless`: conditions over the event.
+
+Rules: pure. A condition that cannot be evaluated matches nothing, in `unless` as in `where`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticKnownError
+
+from watcher.conditions import (
+    Condition,
+    Context,
+    EvaluationError,
+    ExpressionError,
+    Outcome,
+    compile_condition,
+)
+from watcher.settings.base import Mistake, context_of, mistakes
+
+__all__ = ["Where", "admits", "compiled", "describe", "lapsed", "one_line"]
+
+Key = Literal["where", "unless"]
+
+C = TypeVar("C")
+
+
+def admits(key: Key, condition: Condition, known: Context) -> Outcome:
+    """Return whether a condition lets an event pass: `where` if it holds, `unless` if not.
+
+    Raise EvaluationError with the key in its message where that cannot be found out.
+    """
+    try:
+        outcome = condition.explain(known)
+    except EvaluationError as failure:
+        raise EvaluationError(f"`{key}` could not be evaluated: {failure.message}") from None
+    truth = "true" if outcome.holds else "false"
+    return Outcome(outcome.holds is (key == "where"), f"`{key}` is {truth}: {outcome.because}")
+
+
+def lapsed(key: Key, condition: Condition, known: Context) -> str:
+    """Return why a condition no longer lets the state that a message waits on match.
+
+    Empty where it still does. A condition that speaks of the moment of the event cannot be asked
+    again later, so it cannot lapse.
+    """
+    if not condition.lasts:
+        return ""
+    try:
+        holds = condition.holds(known)
+    except EvaluationError as failure:
+        return f"`{key}` can no longer be evaluated: {failure.message}"
+    if key == "where":
+        return "" if holds else "`where` no longer holds"
+    return "`unless` holds now" if holds else ""
+
+
+def describe(key: Key, condition: Condition | None) -> str:
+    """Describe a condition, as it is written."""
+    return f"{key} {one_line(condition.source)}" if condition is not None else ""
+
+
+def one_line(source: str) -> str:
+    """Return an expression in one line."""
+    return " ".join(source.split())
+
+
+def compiled(value: Any, compile_: Callable[[str], C]) -> C:
+    """Compile the text of a setting; raise a mistake for each that the expression has."""
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    try:
+        return compile_(value)
+    except ExpressionError as error:
+        raise mistakes(map(_mistake, (error, *error.others))) from None
+
+
+def _mistake(error: ExpressionError) -> Mistake:
+    meant = f"did you mean `{error.suggestion}`?" if error.suggestion else ""
+    return Mistake(error.message, meant, offset=error.offset)
+
+
+def _condition(value: Any, info: ValidationInfo) -> Condition:
+    if isinstance(value, Condition):
+        return value
+    named = context_of(info).conditions
+    return compiled(value, lambda text: compile_condition(text, named))
+
+
+Where = Annotated[Condition, PlainValidator(_condition), WithJsonSchema({"type": "string"})]
+"""A CEL condition, which may name those of the configuration as `conditions.NAME`."""
