@@ -11,7 +11,7 @@ def test_a_good_configuration_is_counted_and_the_store_named(harness: Harness) -
     first, plan, rule = result.stdout.splitlines()
     assert first == f"ok: 1 source, 1 receiver, 1 rule; the store will be {harness.store}"
     assert plan.startswith("support (chatwoot): this source will use about ")
-    assert rule == "rule 1, Everything to the CRM: conversation.*; at once to crm"
+    assert rule == "rule 1, Everything to the CRM: conversation.*; sent at once to crm"
 
 
 def test_the_plan_is_for_each_thousand_until_somebody_has_counted(harness: Harness) -> None:
@@ -75,10 +75,10 @@ timezone: Europe/Berlin
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[3:] == [
         "rule 2, Nobody has answered: conversation.message;"
-        ' where conversation.channel == "sms"; if it lasts 15m, to crm;'
-        " again every 1h while it lasts, 3 times at most; later rules are not asked",
-        "rule 3, Never: conversation.message; if it lasts 2h, to crm",
-        "silence, Old: nothing is told where true; from 2019-12-31 23:00 UTC;"
+        ' where conversation.channel == "sms"; sent to crm if the state lasts 15m;'
+        " repeated every 1h while the state lasts, at most 3 times; later rules are skipped",
+        "rule 3, Never: conversation.message; sent to crm if the state lasts 2h",
+        "silence, Old: no messages where true; from 2019-12-31 23:00 UTC;"
         " until 2020-01-02 23:00 UTC; because: the move",
     ]
     (warning,) = result.stderr.splitlines()

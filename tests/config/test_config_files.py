@@ -99,7 +99,7 @@ def test_rules_of_one_name_in_two_files_are_a_mistake(write: Write) -> None:
     rule = "rules: [{name: A, when: '*', notify: team}]"
     one = write(SOURCE + "receivers: {team: {type: apprise, url: 'json://x'}}\n" + rule, "one.yaml")
     (said,) = refused(one, write(rule, "two.yaml"))
-    assert f"the rule `A` is here a second time; the first is at {one}:4:16" in said
+    assert f"duplicate rule name `A`; first used at {one}:4:16" in said
 
 
 def test_problems_come_in_the_order_of_files_and_lines(write: Write) -> None:

@@ -102,7 +102,7 @@ def test_every_setting_arrives(write: Write) -> None:
     assert first.notify == ("team", "crm")
     assert first.where is not None
     assert first.where.source == 'conversation.channel == "${not a reference}"'
-    assert (first.title, first.body) == ("{{ conversation.contact.name }} ${TOKEN}", None)
+    assert first.message.words[:2] == ("{{ conversation.contact.name }} ${TOKEN}", None)
     assert (second.when, second.hold_for) == (
         ("conversation.unread", "conversation.archived"),
         timedelta(minutes=15),

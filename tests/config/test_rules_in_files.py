@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from tests.config.harness import SOURCE, Write, read, warned
 from watcher.config import Config
-from watcher.rules import Digest, Hours, Repeat, Rule, Window, describe_rule
-from watcher.rules.wording import say_days
-from watcher.settings.calendar import parse_between, parse_days
+from watcher.rules import Digest, Rule, Span
+from watcher.settings.calendar import format_days, parse_between, parse_days
 
 RECEIVERS = """
 receivers:
@@ -41,13 +40,13 @@ def rule(write: Write, text: str, more: str = "timezone: Europe/Berlin\n") -> Ru
 
 
 def test_a_rule_without_settings_tells_at_once_and_always(write: Write) -> None:
-    assert rule(write, "") == Rule("One", ("conversation.unread",), ("team",))
+    assert rule(write, "") == Rule(name="One", when="conversation.unread", notify="team")
 
 
 def test_repeat_and_throttle(write: Write) -> None:
     one = rule(write, "for: 15m\nrepeat: 30m\nat_most: 3\nthrottle: 10m")
     assert one.hold_for == timedelta(minutes=15)
-    assert one.repeat == Repeat(timedelta(minutes=30), 3)
+    assert (one.repeat, one.at_most) == (timedelta(minutes=30), 3)
     assert one.throttle is not None
     assert (one.throttle.within, one.throttle.by) == (timedelta(minutes=10), None)
     by = rule(write, "throttle: {within: 1h, by: conversation.assignee.id}").throttle
@@ -57,10 +56,9 @@ def test_repeat_and_throttle(write: Write) -> None:
 
 
 def test_a_digest_in_its_short_and_its_long_form(write: Write) -> None:
-    assert rule(write, "digest: 15m").digest == Digest(timedelta(minutes=15), (), BERLIN)
+    assert rule(write, "digest: 15m").digest == Digest(every=timedelta(minutes=15), timezone=BERLIN)
     weekly = rule(write, 'digest: {at: ["17:00", "9:00"], days: mon, timezone: UTC}').digest
-    utc = ZoneInfo("UTC")
-    assert weekly == Digest(None, (time(9), time(17)), utc, days=frozenset({0}))
+    assert weekly == Digest(at=(time(9), time(17)), timezone="UTC", days=frozenset({0}))
     by = rule(write, "digest: {every: 1h, at: 09:30, by: source}").digest
     assert by is not None
     assert (by.every, by.at) == (timedelta(hours=1), (time(9, 30),))
@@ -71,8 +69,10 @@ def test_hours_with_one_and_with_several_windows(write: Write) -> None:
     text = (
         "hours: {days: mon-fri, between: 09:00-18:00, timezone: America/New_York, otherwise: drop}"
     )
-    window = Window(frozenset(range(5)), 540, 1080)
-    assert rule(write, text).hours == Hours((window,), ZoneInfo("America/New_York"), "drop")
+    hours = rule(write, text).hours
+    assert hours is not None
+    assert hours.spans == (Span(frozenset(range(5)), 540, 1080),)
+    assert (hours.timezone, hours.otherwise) == (ZoneInfo("America/New_York"), "drop")
     text = """
 hours:
   windows:
@@ -82,11 +82,11 @@ hours:
 """
     hours = rule(write, text.strip()).hours
     assert hours is not None
-    assert (hours.zone, hours.otherwise) == (BERLIN, "boss")
-    assert hours.windows == (
-        Window(frozenset(range(5)), 540, 720),
-        Window(frozenset(range(5)), 780, 1080),
-        Window(frozenset({5, 6}), 1320, 1800),
+    assert (hours.timezone, hours.otherwise) == (BERLIN, "boss")
+    assert hours.spans == (
+        Span(frozenset(range(5)), 540, 720),
+        Span(frozenset(range(5)), 780, 1080),
+        Span(frozenset({5, 6}), 1320, 1800),
     )
 
 
@@ -186,11 +186,11 @@ rules:
     named, own, collected = loaded.rules
     assert named.where is not None
     assert named.where.names == {"waiting", "vip"}
-    assert named.words("team") == ("{{ source }}", "{{ conversation.url }}")
-    assert own.words("boss") == ("{{ source }}", "{{ conversation.url }}")
-    assert own.words("team") == ("for the team", "own")
-    assert (own.title, own.body) == ("{{ type }}", "own")
-    assert collected.words("boss") == (None, "{{ events | length }}")
+    assert named.message.words_for("team")[:2] == ("{{ source }}", "{{ conversation.url }}")
+    assert own.message.words_for("boss")[:2] == ("{{ source }}", "{{ conversation.url }}")
+    assert own.message.words_for("team")[:2] == ("for the team", "own")
+    assert own.message.words[:2] == ("{{ type }}", "own")
+    assert collected.message.words_for("boss")[:2] == (None, "{{ events | length }}")
     (silence,) = loaded.silences
     assert (silence.name, silence.reason, silence.starts, silence.ends) == (
         "Import", "nightly", None, None,
@@ -219,7 +219,10 @@ rules:
   - {name: Named, when: "*", notify: [team, boss], message: {template: page, per_receiver: {boss: short}}}
 """,
     )
-    formats = {one.name: (one.written_in("team"), one.written_in("boss")) for one in loaded.rules}
+    formats = {
+        one.name: tuple(one.message.words_for(receiver).format for receiver in ("team", "boss"))
+        for one in loaded.rules
+    }
     assert formats == {
         "Default": (None, None),
         "Own": ("html", "markdown"),
@@ -291,45 +294,48 @@ rules:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "at once to team"),
-        ("for: 15m", "if it lasts 15m, to team"),
+        ("", "sent at once to team"),
+        ("for: 15m", "sent to team if the state lasts 15m"),
         (
             "repeat: 30m\nat_most: 1",
-            "at once to team; again every 30m while it lasts, 1 time at most",
+            "sent at once to team; repeated every 30m while the state lasts, at most once",
         ),
-        ("throttle: 10m", "at once to team; at most one message in 10m for each conversation"),
+        (
+            "throttle: 10m",
+            "sent at once to team; at most one message every 10m for each conversation",
+        ),
         (
             "throttle: {within: 1h30m, by: source}",
-            "at once to team; at most one message in 1h30m for each source",
+            "sent at once to team; at most one message every 1h30m for each source",
         ),
-        ("digest: 15m", "collected to team: one message every 15m (Europe/Berlin)"),
+        ("digest: 15m", "collected for team: one message every 15m (Europe/Berlin)"),
         (
             "digest: {at: ['09:00', '17:30'], days: [mon, thu-sat], by: source, timezone: UTC}",
-            "collected to team: one message for each source at 09:00, 17:30 on mon,thu-sat (UTC)",
+            "collected for team: one message for each source at 09:00, 17:30 on mon,thu-sat (UTC)",
         ),
         (
             "hours: {days: mon-fri, between: '09:00-18:00'}",
-            "at once to team; only mon-fri 09:00-18:00 (Europe/Berlin), otherwise held until then",
+            "sent at once to team; only mon-fri 09:00-18:00 (Europe/Berlin), otherwise held until the next opening",
         ),
         (
             "hours: {windows: [{days: 'sat,sun', between: ['22:00-06:00', '10:00-24:00']}], otherwise: boss}",
-            "at once to team; only sat,sun 22:00-06:00 and sat,sun 10:00-24:00 (Europe/Berlin),"
-            " otherwise to boss",
+            "sent at once to team; only sat,sun 22:00-06:00 and sat,sun 10:00-24:00 (Europe/Berlin),"
+            " otherwise sent to boss",
         ),
         (
             "unless: |\n  conversation.unread &&\n    conversation.archived\nseverity: info\nstop: true",
-            "unless conversation.unread && conversation.archived; at once to team; severity info;"
-            " later rules are not asked",
+            "unless conversation.unread && conversation.archived; sent at once to team; severity info;"
+            " later rules are skipped",
         ),
     ],
 )
 def test_a_rule_is_told_in_words(write: Write, text: str, words: str) -> None:
-    assert describe_rule(rule(write, text)) == f"conversation.unread; {words}"
+    assert rule(write, text).describe() == f"conversation.unread; {words}"
 
 
 @given(st.frozensets(st.integers(0, 6), min_size=1))
 def test_days_are_written_as_they_are_read(days: frozenset[int]) -> None:
-    assert parse_days(say_days(days)) == days
+    assert parse_days(format_days(days)) == days
 
 
 def test_time_zones_are_there_where_the_system_has_none() -> None:

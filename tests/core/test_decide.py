@@ -16,7 +16,7 @@ from watcher.pipeline import Decision, Sighting, SourcePolicy, decide, remove
 from watcher.records import SourceState
 from watcher.rules import Rule
 
-EVERYTHING = Rule("all", ("conversation.*",), ("crm",))
+EVERYTHING = Rule(name="all", when=("conversation.*",), notify=("crm",))
 POLICY = SourcePolicy("sales", "highlevel", "acc", (EVERYTHING,), unread_cap=10)
 STATE = SourceState("sales", "highlevel", "acc", baselined=T0, baseline_started=T0)
 FIRST = dataclasses.replace(STATE, baselined=None, baseline_started=None)
@@ -266,8 +266,13 @@ def test_an_event_says_between_which_observations_it_happened() -> None:
 def test_routing_makes_one_delivery_a_receiver_and_a_timer_of_its_own() -> None:
     rules = (
         EVERYTHING,
-        Rule("again", ("conversation.unread",), ("crm", "team")),
-        Rule("later", ("conversation.unread",), ("boss",), hold_for=timedelta(minutes=15)),
+        Rule(name="again", when=("conversation.unread",), notify=("crm", "team")),
+        Rule(
+            name="later",
+            when=("conversation.unread",),
+            notify=("boss",),
+            hold_for=timedelta(minutes=15),
+        ),
     )
     policy = dataclasses.replace(POLICY, rules=rules)
     known, _ = play([[row("a", unread=False, created_at=T0)]])
@@ -286,7 +291,12 @@ def test_routing_makes_one_delivery_a_receiver_and_a_timer_of_its_own() -> None:
 
 
 def test_an_observed_end_cancels_timers() -> None:
-    later = Rule("later", ("conversation.unread",), ("boss",), hold_for=timedelta(minutes=15))
+    later = Rule(
+        name="later",
+        when=("conversation.unread",),
+        notify=("boss",),
+        hold_for=timedelta(minutes=15),
+    )
     policy = dataclasses.replace(POLICY, rules=(later,))
     known, _ = play([[row("a", unread=True, unread_count=1, created_at=T0)]])
     more = decide(policy, STATE, known, [row("a", unread=True, unread_count=2)], sighting(5)).commit

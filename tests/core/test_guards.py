@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.core.strategies import T0
-from watcher.conditions import compile_condition, compile_expression
+from watcher.conditions import compile_expression
 from watcher.model import Delivery, Event
 from watcher.pipeline import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
 from watcher.records import ThrottleMark
-from watcher.rules import Hours, Rule, Silence, Throttle, Window
-from watcher.settings.calendar import EVERY_DAY
+from watcher.rules import Rule, RuleHours, Silence, Throttle
 
 MINUTE = timedelta(minutes=1)
 DATA = {"source": "sales", "provider": "chatwoot", "conversation": {"id": "c1", "channel": "sms"}}
 EVENT = Event("e1", "conversation.unread", "sales", "c1", T0, DATA)
-MORNING = (Window(EVERY_DAY, 8 * 60, 9 * 60),)  # T0 is ten o'clock
+MORNING = "08:00-09:00"  # T0 is ten o'clock
 
 
 def rule(name: str = "A", **changed: object) -> Rule:
     return Rule(**{"name": name, "when": ("conversation.unread",), "notify": ("team",)} | changed)
 
 
-def closed(otherwise: str) -> Hours:
-    return Hours(MORNING, ZoneInfo("UTC"), otherwise)
+def closed(otherwise: str) -> RuleHours:
+    return RuleHours(between=MORNING, timezone="UTC", otherwise=otherwise)
 
 
 def delivery(*candidates: str, **changed: object) -> Delivery:
@@ -53,7 +51,7 @@ def judge(
 
 
 def silence(match: str = "true", **changed: object) -> Silence:
-    return Silence("night", compile_condition(match, silence=True), "moving", **changed)
+    return Silence(name="night", match=match, reason="moving", **changed)
 
 
 def test_without_guards_it_goes_out() -> None:
@@ -113,7 +111,7 @@ def test_a_receiver_is_not_told_of_itself_by_way_of_another() -> None:
 
 
 def throttled(**changed: object) -> Rule:
-    return rule(throttle=Throttle(10 * MINUTE, **changed))
+    return rule(throttle=Throttle(within=10 * MINUTE, **changed))
 
 
 def mark(**changed: object) -> ThrottleMark:
@@ -157,7 +155,7 @@ def test_a_rule_without_a_throttle_takes_over() -> None:
 
 
 def test_where_all_rules_stop_it_all_are_named() -> None:
-    second = dataclasses.replace(throttled(), name="B")
+    second = throttled().model_copy(update={"name": "B"})
     verdict = judge(delivery("A", "B"), throttled(), second, marks=(mark(), mark(rule="B")))
     assert isinstance(verdict, Drop)
     assert "'A'" in verdict.note

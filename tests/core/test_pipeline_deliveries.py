@@ -14,7 +14,7 @@ from tests.core.strategies import T0
 from watcher.conditions import compile_condition
 from watcher.model import Delivery, Event
 from watcher.pipeline import DIGEST, as_sent, digest_event, next_repeat, rebatch, route
-from watcher.rules import Digest, Repeat, Rule
+from watcher.rules import Digest, Rule
 
 MINUTE = timedelta(minutes=1)
 UNREAD = "conversation.unread"
@@ -48,21 +48,21 @@ def test_an_immediate_delivery_knows_all_rules_that_would_send_it() -> None:
 
 
 def test_a_rule_with_repeat_alone_tells_at_once_and_waits_for_the_second_time() -> None:
-    first, second = owed(rule(repeat=Repeat(30 * MINUTE)))
+    first, second = owed(rule(repeat=30 * MINUTE))
     assert (first.kind, first.timer, first.due) == ("event", None, T0)
     assert (second.kind, second.timer, second.number) == ("repeat", "Rule", 2)
     assert second.due == T0 + 30 * MINUTE
 
 
-def test_verdicts_say_of_every_rule_what_it_said() -> None:
+def test_results_name_every_rule_and_the_reason() -> None:
     known = compile_condition('conversation.channel == "sms"')
-    verdicts = route((rule(), rule("Other", where=known)), EVENT).verdicts
-    assert [(one.rule, one.matched) for one in verdicts] == [("Rule", True), ("Other", False)]
-    assert "conversation.channel" in verdicts[1].reason
+    results = route((rule(), rule("Other", where=known)), EVENT).results
+    assert [(one.rule, one.matched) for one in results] == [("Rule", True), ("Other", False)]
+    assert "conversation.channel" in results[1].reason
 
 
 def digest(**changed: object) -> Digest:
-    return Digest(**{"every": 15 * MINUTE, "at": (), "zone": ZoneInfo("UTC")} | changed)
+    return Digest(**{"every": 15 * MINUTE, "timezone": ZoneInfo("UTC")} | changed)
 
 
 def test_events_of_one_quarter_of_an_hour_find_together() -> None:
@@ -77,7 +77,7 @@ def test_events_of_one_quarter_of_an_hour_find_together() -> None:
 
 
 def test_a_digest_that_is_put_off_joins_what_waits_for_that_time() -> None:
-    nine = rule(digest=digest(every=None, at=(time(9),)))
+    nine = rule(digest=Digest(at=(time(9),), timezone="UTC"))
     (early,) = owed(nine, event=dataclasses.replace(EVENT, time=T0))
     (late,) = owed(nine, event=dataclasses.replace(EVENT, id="e2", time=T0 + timedelta(days=1)))
     assert early.batch != late.batch
@@ -96,7 +96,7 @@ def waiting(number: int = 1, **changed: object) -> Delivery:
     )  # fmt: skip
 
 
-TWICE = rule(hold_for=15 * MINUTE, repeat=Repeat(30 * MINUTE, at_most=2))
+TWICE = rule(hold_for=15 * MINUTE, repeat=30 * MINUTE, at_most=2)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 2))

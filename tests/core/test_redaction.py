@@ -163,10 +163,15 @@ def test_a_path_may_be_written_as_in_templates(path: str) -> None:
 
 def test_templates_see_what_the_receiver_may_see() -> None:
     rule = Rule(
-        "R", ("conversation.unread",), ("team",),
-        title="From {{ conversation.contact.name or 'somebody' }}",
-        body="{{ changes.contact.before.email or 'hidden' }} {{ conversation.last_message.text }}",
-    )  # fmt: skip
+        name="R",
+        when="conversation.unread",
+        notify="team",
+        message={
+            "title": "From {{ conversation.contact.name or 'somebody' }}",
+            "body": "{{ changes.contact.before.email or 'hidden' }}"
+            " {{ conversation.last_message.text }}",
+        },
+    )
     words = Renderer(
         lambda: (rule,),
         Metrics(),

@@ -13,7 +13,7 @@ from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, rfc3339, to_plain
 from watcher.rules import Rule
 
-WAITS = Rule("waits", ("conversation.unread",), ("team",), None, timedelta(hours=1))
+WAITS = Rule(name="waits", when="conversation.unread", notify="team", hold_for=timedelta(hours=1))
 HOUR = timedelta(hours=1)
 
 

@@ -33,16 +33,6 @@ from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
 from watcher.cli import app
 from watcher.conditions import compile_condition
 from watcher.config import json_schema, load
-from watcher.config.rule_schema import (
-    DigestForm,
-    MessageForm,
-    RuleForm,
-    RuleHoursForm,
-    SilenceForm,
-    TemplateForm,
-    ThrottleForm,
-    WindowForm,
-)
 from watcher.config.schema import (
     AppriseForm,
     HoldForm,
@@ -56,11 +46,21 @@ from watcher.metrics import Metrics
 from watcher.providers.chatwoot import ChatwootSettings
 from watcher.providers.leadconnector import HighLevelSettings, LeadwaySettings
 from watcher.providers.leadping import LeadpingSettings
+from watcher.rules import (
+    Digest,
+    Message,
+    Rule,
+    RuleHours,
+    Silence,
+    Template,
+    Throttle,
+    Window,
+)
 from watcher.templates import compile_template
 
 FORMS = (
-    StoreForm, ServerForm, RetentionForm, SourceForm, HoldForm, WebhookForm, AppriseForm, RuleForm,
-    MessageForm, ThrottleForm, DigestForm, RuleHoursForm, WindowForm, SilenceForm, TemplateForm,
+    StoreForm, ServerForm, RetentionForm, SourceForm, HoldForm, WebhookForm, AppriseForm, Rule,
+    Message, Throttle, Digest, RuleHours, Window, Silence, Template,
     HighLevelSettings, LeadwaySettings, LeadpingSettings, ChatwootSettings,
 )  # fmt: skip
 

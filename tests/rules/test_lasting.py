@@ -12,11 +12,11 @@ import pytest
 from tests.support.samples import AT, MARIA, rule
 from watcher.catalogue.events import TIMED_TYPES
 from watcher.model import Conversation, Disposition, Message, Reference
-from watcher.rules import Rule, ends
+from watcher.rules import Rule, state_ends
 
 
 def over(one: Rule, before: Conversation, after: Conversation | None) -> bool:
-    return bool(ends((one,), before, after, source="sales", provider="highlevel"))
+    return bool(state_ends((one,), before, after, source="sales", provider="highlevel"))
 
 
 LATER = Message("Yes", "outbound", "sms", AT + timedelta(minutes=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watcher.rules import Digest, Hours, Rule, Window
-from watcher.rules.routing import collected_until
+from watcher.rules import Digest, Hours, Rule, RuleHours, Span, Window
+from watcher.rules.routing import digest_due
 from watcher.settings.calendar import EVERY_DAY
 
 BERLIN = ZoneInfo("Europe/Berlin")  # +01:00 → +02:00 on 2026-03-29 at 02:00, back on 10-25 at 03:00
@@ -26,14 +27,20 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def hours(span: tuple[int, int], zone: ZoneInfo, days: frozenset[int] = EVERY_DAY) -> Hours:
-    return Hours((Window(days, span[0] * 60, span[1] * 60),), zone)
+def week_of(spans: Sequence[Span], zone: ZoneInfo) -> RuleHours:
+    windows = [Window(days=one.days, between=((one.start, one.end),)) for one in spans]
+    return RuleHours(windows=tuple(windows), timezone=zone)
+
+
+def hours(span: tuple[int, int], zone: ZoneInfo, days: frozenset[int] = EVERY_DAY) -> RuleHours:
+    return week_of([Span(days, span[0] * 60, span[1] * 60)], zone)
 
 
 def digest(
     zone: ZoneInfo, every: timedelta | None = None, *at: time, days: str = "0123456"
 ) -> Digest:
-    return Digest(every, at, zone, days=frozenset(map(int, days)))
+    given = {"every": every, "at": at or None, "days": frozenset(map(int, days)), "timezone": zone}
+    return Digest(**{key: value for key, value in given.items() if value is not None})
 
 
 # Laws
@@ -49,32 +56,29 @@ INSTANTS = st.integers(0, 5 * 365 * 86_400).map(
     st.integers(-200, 200),
 )  # fmt: skip
 DAYS = st.frozensets(st.integers(0, 6), min_size=1)
-WINDOWS = st.builds(
-    lambda days, start, length: Window(days, start, start + length),
+SPANS = st.builds(
+    lambda days, start, length: Span(days, start, start + length),
     DAYS,
     st.integers(0, 1439),
     st.integers(1, 1440),
 )
-WEEKS = st.builds(
-    Hours, st.lists(WINDOWS, min_size=1, max_size=3).map(tuple), st.sampled_from(ZONES)
-)
+WEEKS = st.builds(week_of, st.lists(SPANS, min_size=1, max_size=3), st.sampled_from(ZONES))
 DIGESTS = st.builds(
-    Digest,
-    st.none() | st.sampled_from([1, 5, 15, 60, 90, 360, 1440]).map(lambda one: one * MINUTE),
-    st.lists(st.times().map(lambda one: one.replace(second=0, microsecond=0)), min_size=1).map(
-        tuple
+    lambda every, at, zone, days: Digest.model_construct(
+        every=every, at=tuple(sorted(at)), timezone=zone, days=days
     ),
+    st.none() | st.sampled_from([1, 5, 15, 60, 90, 360, 1440]).map(lambda one: one * MINUTE),
+    st.lists(st.times().map(lambda one: one.replace(second=0, microsecond=0)), min_size=1),
     st.sampled_from(ZONES),
-    st.none(),
     DAYS,
 )
 
 
 def shown(week: Hours, at: datetime) -> bool:
     """Read the clock on the wall, and look it up in the windows, in plain words."""
-    local = at.astimezone(week.zone)
+    local = at.astimezone(week.timezone)
     minute = local.hour * 60 + local.minute
-    for window in week.windows:
+    for window in week.spans:
         for days_ago in (0, 1):
             since = minute + days_ago * 1440
             begun = (local.weekday() - days_ago) % 7 in window.days
@@ -113,7 +117,7 @@ def test_a_boundary_is_later_than_the_event_and_the_same_for_all_before_it(
     assert one.boundary(due - timedelta(microseconds=1)) == due
     assert one.boundary(at + (due - at) / 2) == due
     assert one.boundary(due) > due
-    assert due.astimezone(one.zone).weekday() in one.days
+    assert due.astimezone(one.timezone).weekday() in one.days
     assert due.second == due.microsecond == 0
 
 
@@ -122,7 +126,7 @@ def test_boundaries_come_within_the_interval_but_for_a_change_of_clocks(
     one: Digest, at: datetime
 ) -> None:
     if one.every is None or one.days != EVERY_DAY:
-        one = Digest(HOUR, (), one.zone)
+        one = Digest(every=HOUR, timezone=one.timezone)
     assert one.every is not None
     assert one.boundary(at) - at <= one.every + HOUR
     if one.every <= HOUR / 2:
@@ -133,8 +137,8 @@ def test_boundaries_come_within_the_interval_but_for_a_change_of_clocks(
 def test_a_digest_that_is_held_goes_out_within_the_hours(
     one: Digest, week: Hours, at: datetime
 ) -> None:
-    rule = Rule("r", ("*",), ("team",), digest=one, hours=week)
-    due = collected_until(rule, one, at)
+    rule = Rule(name="r", when="*", notify="team", digest=one, hours=week)
+    due = digest_due(rule, one, at)
     assert week.open(due)
     assert due == week.next_opening(one.boundary(at))
 
@@ -148,11 +152,11 @@ def test_a_digest_that_is_held_goes_out_within_the_hours(
         # 02:00 to 03:00 does not exist on the day of the change in spring.
         (hours((2, 3), BERLIN), "2026-03-28 12:00", "2026-03-30 00:00"),
         (hours((2, 4), BERLIN), "2026-03-28 12:00", "2026-03-29 01:00"),
-        (Hours((Window(EVERY_DAY, 150, 240),), BERLIN), "2026-03-28 12:00", "2026-03-29 01:00"),
+        (week_of([Span(EVERY_DAY, 150, 240)], BERLIN), "2026-03-28 12:00", "2026-03-29 01:00"),
         # In autumn 02:00 to 03:00 comes twice, and what is open then opens twice.
         (hours((2, 3), BERLIN), "2026-10-24 12:00", "2026-10-25 00:00"),
-        (Hours((Window(EVERY_DAY, 120, 150),), BERLIN), "2026-10-25 00:30", "2026-10-25 01:00"),
-        (Hours((Window(EVERY_DAY, 60, 150),), BERLIN), "2026-10-25 00:45", "2026-10-25 01:00"),
+        (week_of([Span(EVERY_DAY, 120, 150)], BERLIN), "2026-10-25 00:30", "2026-10-25 01:00"),
+        (week_of([Span(EVERY_DAY, 60, 150)], BERLIN), "2026-10-25 00:45", "2026-10-25 01:00"),
         (hours((9, 18), BERLIN), "2026-10-24 16:00", "2026-10-25 08:00"),
         (hours((9, 18), BERLIN), "2026-03-28 17:00", "2026-03-29 07:00"),
         (hours((9, 18), BERLIN, frozenset(range(5))), "2026-11-20 17:00", "2026-11-23 08:00"),
@@ -161,16 +165,16 @@ def test_a_digest_that_is_held_goes_out_within_the_hours(
         (hours((22, 30), BERLIN, frozenset({4})), "2026-11-21 05:00", "2026-11-27 21:00"),
         (hours((2, 3), NEW_YORK), "2026-03-08 06:59", "2026-03-09 06:00"),
         (hours((1, 2), NEW_YORK), "2026-11-01 04:00", "2026-11-01 05:00"),
-        (Hours((Window(EVERY_DAY, 60, 90),), NEW_YORK), "2026-11-01 05:30", "2026-11-01 06:00"),
+        (week_of([Span(EVERY_DAY, 60, 90)], NEW_YORK), "2026-11-01 05:30", "2026-11-01 06:00"),
         # Half an hour only: 02:00 to 02:30 is left out in October, 01:30 to 02:00 comes twice in April.
-        (Hours((Window(EVERY_DAY, 120, 150),), LORD_HOWE), "2026-10-03 15:00", "2026-10-04 15:00"),
-        (Hours((Window(EVERY_DAY, 135, 180),), LORD_HOWE), "2026-10-03 15:00", "2026-10-03 15:30"),
-        (Hours((Window(EVERY_DAY, 90, 105),), LORD_HOWE), "2026-04-04 14:45", "2026-04-04 15:00"),
+        (week_of([Span(EVERY_DAY, 120, 150)], LORD_HOWE), "2026-10-03 15:00", "2026-10-04 15:00"),
+        (week_of([Span(EVERY_DAY, 135, 180)], LORD_HOWE), "2026-10-03 15:00", "2026-10-03 15:30"),
+        (week_of([Span(EVERY_DAY, 90, 105)], LORD_HOWE), "2026-04-04 14:45", "2026-04-04 15:00"),
         (hours((9, 18), KOLKATA), "2026-03-29 13:00", "2026-03-30 03:30"),
         # The clock jumps over midnight itself.
         (hours((0, 2), HAVANA), "2026-03-08 04:00", "2026-03-08 05:00"),
         (hours((0, 1), HAVANA), "2026-03-08 04:00", "2026-03-09 04:00"),
-        (Hours((Window(EVERY_DAY, 0, 30),), HAVANA), "2026-11-01 04:30", "2026-11-01 05:00"),
+        (week_of([Span(EVERY_DAY, 0, 30)], HAVANA), "2026-11-01 04:30", "2026-11-01 05:00"),
     ],
 )  # fmt: skip
 def test_when_hours_open_next(week: Hours, at: str, opening: str) -> None:
@@ -194,10 +198,12 @@ def test_when_hours_open_next(week: Hours, at: str, opening: str) -> None:
 def test_how_long_hours_are_open_on_the_day_of_a_change(
     week: Hours, day: str, minutes: int
 ) -> None:
-    midnight = datetime.fromisoformat(day).replace(tzinfo=week.zone).astimezone(UTC)
+    midnight = datetime.fromisoformat(day).replace(tzinfo=week.timezone).astimezone(UTC)
     local = [midnight + step * MINUTE for step in range(26 * 60)]
     date = datetime.fromisoformat(day).date()
-    assert sum(week.open(at) for at in local if at.astimezone(week.zone).date() == date) == minutes
+    assert (
+        sum(week.open(at) for at in local if at.astimezone(week.timezone).date() == date) == minutes
+    )
 
 
 # Tables: digests

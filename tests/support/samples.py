@@ -43,7 +43,14 @@ def rule(
     hold_for: timedelta | None = None,
 ) -> Rule:
     condition = compile_condition(where) if where is not None else None
-    return Rule(name, when or ("conversation.*",), notify, condition, hold_for)
+    # Not validated: the laws of routing hold for any value, also for types without a state.
+    return Rule.model_construct(
+        name=name,
+        when=when or ("conversation.*",),
+        notify=notify,
+        where=condition,
+        hold_for=hold_for,
+    )
 
 
 CONDITIONS = [

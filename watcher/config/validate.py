@@ -324,8 +324,7 @@ def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """Give the model that an annotation is, or has in it (`Login | None`)."""
-    for part in (annotation, *get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            return part
-    return None
+    """Return the model that an annotation is, or has in it (`Login | None`, `Annotated[…]`)."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_of, get_args(annotation))), None)

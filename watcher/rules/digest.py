@@ -24,7 +24,7 @@ from watcher.settings.base import FilledSettings, Mistake, wrong
 from watcher.settings.calendar import DAY, EVERY_DAY, Days, Times, format_days
 from watcher.settings.values import Duration, format_duration
 
-__all__ = ["Digest", "DigestOrDuration", "rule_clashes"]
+__all__ = ["Digest", "DigestOrDuration", "key_clashes"]
 
 _MINUTE = timedelta(minutes=1)
 _LOOKS = 16
@@ -70,7 +70,7 @@ class Digest(FilledSettings):
     timezone: OwnZone = own_zone("Time zone, such as Europe/Berlin.")
 
     @classmethod
-    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+    def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
         """Yield what is wrong with the keys that are given together."""
         if "every" not in given and "at" not in given:
             message = "does not say when: it lacks `every` and `at`"
@@ -111,7 +111,7 @@ class Digest(FilledSettings):
         except EvaluationError as failure:
             return "null", failure.message
 
-    def describe(self, to: str) -> str:
+    def describe(self, receivers: str) -> str:
         """Describe when the messages to receivers go out."""
         by = f" for each {one_line(self.by.source)}" if self.by is not None else ""
         times = [f"every {format_duration(self.every)}"] if self.every is not None else []
@@ -119,10 +119,10 @@ class Digest(FilledSettings):
             times.append("at " + ", ".join(f"{at:%H:%M}" for at in self.at))
         days = "" if self.days == EVERY_DAY else f" on {format_days(self.days)}"
         when = f"{' and '.join(times)}{days} ({self.timezone.key})"
-        return f"collected {to}: one message{by} {when}"
+        return f"collected for {receivers}: one message{by} {when}"
 
 
-def rule_clashes(given: Mapping[str, Any]) -> Iterator[Mistake]:
+def key_clashes(given: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield the keys of a rule that contradict its `digest`."""
     for key, reason, remedy in _CLASHES:
         if "digest" in given and key in given:

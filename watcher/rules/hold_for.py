@@ -36,7 +36,7 @@ def waits(hold_for: timedelta) -> Outcome:
 
 def describe(hold_for: timedelta) -> str:
     """Describe what the message waits for."""
-    return f"if it lasts {format_duration(hold_for)}"
+    return f"if the state lasts {format_duration(hold_for)}"
 
 
 def check_states(key: str, info: ValidationInfo) -> None:

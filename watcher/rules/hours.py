@@ -109,7 +109,7 @@ class Hours(FilledSettings):
     timezone: OwnZone = own_zone("Time zone, such as Europe/Berlin.")
 
     @classmethod
-    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+    def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
         """Yield what is wrong with the keys that are given together."""
         if given.get("windows") and ("days" in given or "between" in given):
             yield Mistake(
@@ -212,8 +212,8 @@ class RuleHours(Hours):
 
     def describe(self) -> str:
         """Describe the hours, and what becomes of a message outside them."""
-        words = {"hold": "held until then", "drop": "dropped"}
-        otherwise = words.get(self.otherwise, f"to {self.otherwise}")
+        words = {"hold": "held until the next opening", "drop": "dropped"}
+        otherwise = words.get(self.otherwise, f"sent to {self.otherwise}")
         return f"only {super().describe()}, otherwise {otherwise}"
 
 

@@ -29,8 +29,8 @@ def is_about(event: Event, receiver: str) -> bool:
 
 
 def describe(receivers: tuple[str, ...]) -> str:
-    """Describe who gets the messages."""
-    return f"to {', '.join(receivers)}"
+    """Describe which receivers get the messages."""
+    return ", ".join(receivers)
 
 
 def _configured(name: str, info: ValidationInfo) -> str:

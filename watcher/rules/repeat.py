@@ -18,7 +18,7 @@ from watcher.settings.values import Duration, format_duration
 if TYPE_CHECKING:
     from watcher.rules.rule import Rule
 
-__all__ = ["AtMost", "Repeat", "describe", "next_due", "rule_clashes"]
+__all__ = ["AtMost", "Repeat", "describe", "key_clashes", "next_due"]
 
 
 def next_due(rule: Rule, begun: datetime, sent: int, now: datetime) -> datetime | None:
@@ -36,7 +36,7 @@ def next_due(rule: Rule, begun: datetime, sent: int, now: datetime) -> datetime 
     return max(due, first + rule.repeat)
 
 
-def rule_clashes(given: Mapping[str, Any]) -> Iterator[Mistake]:
+def key_clashes(given: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield the keys of a rule that say nothing without `repeat`."""
     if "at_most" in given and "repeat" not in given:
         message = "has `at_most` without `repeat`"
@@ -47,9 +47,9 @@ def describe(rule: Rule) -> str:
     """Describe the repeats of a rule; empty where it has none."""
     if rule.repeat is None:
         return ""
-    most = rule.at_most
-    bound = "" if most is None else f", at most {most} time{'s' if most > 1 else ''}"
-    return f"again every {format_duration(rule.repeat)} while it lasts{bound}"
+    bounds = {None: "", 1: ", at most once"}
+    bound = bounds.get(rule.at_most, f", at most {rule.at_most} times")
+    return f"repeated every {format_duration(rule.repeat)} while the state lasts{bound}"
 
 
 def _checked(value: timedelta, info: ValidationInfo) -> timedelta:

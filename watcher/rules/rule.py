@@ -72,10 +72,10 @@ class Rule(FilledSettings):
     )
 
     @classmethod
-    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+    def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
         """Yield what is wrong with the keys that are given together."""
-        yield from repeat.rule_clashes(given)
-        yield from digest.rule_clashes(given)
+        yield from repeat.key_clashes(given)
+        yield from digest.key_clashes(given)
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:
@@ -107,13 +107,13 @@ class Rule(FilledSettings):
 
     def describe(self) -> str:
         """Describe in one line what the rule does, and when."""
-        to = notify.describe(self.notify)
+        receivers = notify.describe(self.notify)
         if self.digest is not None:
-            first = self.digest.describe(to)
+            first = self.digest.describe(receivers)
         elif self.hold_for is not None:
-            first = f"{hold_for.describe(self.hold_for)}, {to}"
+            first = f"sent to {receivers} {hold_for.describe(self.hold_for)}"
         else:
-            first = f"at once {to}"
+            first = f"sent at once to {receivers}"
         parts = (
             when.describe(self.when),
             where.describe("where", self.where),
@@ -123,7 +123,7 @@ class Rule(FilledSettings):
             self.throttle.describe() if self.throttle is not None else "",
             self.hours.describe() if self.hours is not None else "",
             f"severity {self.severity}" if self.severity else "",
-            "later rules are not asked" if self.stop else "",
+            "later rules are skipped" if self.stop else "",
         )
         return "; ".join(part for part in parts if part)
 
@@ -139,7 +139,7 @@ class Rule(FilledSettings):
 
     @property
     def receivers(self) -> tuple[str, ...]:
-        """Everybody who may get a message, `hours.otherwise` included."""
+        """All receivers that may get a message, `hours.otherwise` included."""
         hours = self.hours
         other = hours.otherwise if hours is not None and hours.redirects else None
         return (*self.notify, other) if other is not None else self.notify

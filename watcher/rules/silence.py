@@ -125,7 +125,7 @@ class Silence(FilledSettings):
 
     def describe(self) -> str:
         """Describe in one line what it suppresses, when and why."""
-        parts = [f"nothing is sent where {one_line(self.match.source)}"]
+        parts = [f"no messages where {one_line(self.match.source)}"]
         if self.starts is not None:
             parts.append(f"from {_format(self.starts)}")
         if self.ends is not None:

@@ -51,7 +51,7 @@ class Throttle(FilledSettings):
     def describe(self) -> str:
         """Describe what the throttle lets pass."""
         same = one_line(self.by.source) if self.by is not None else "conversation"
-        return f"at most one message in {format_duration(self.within)} for each {same}"
+        return f"at most one message every {format_duration(self.within)} for each {same}"
 
     def conflicts(self, rule: Rule) -> Iterator[Mistake]:
         """Yield what contradicts other keys of the rule."""
