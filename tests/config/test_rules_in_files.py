@@ -315,7 +315,8 @@ rules:
         ),
         (
             "hours: {days: mon-fri, between: '09:00-18:00'}",
-            "sent at once to team; only mon-fri 09:00-18:00 (Europe/Berlin), otherwise held until the next opening",
+            "sent at once to team; only mon-fri 09:00-18:00 (Europe/Berlin),"
+            " otherwise held until the next opening",
         ),
         (
             "hours: {windows: [{days: 'sat,sun', between: ['22:00-06:00', '10:00-24:00']}], otherwise: boss}",

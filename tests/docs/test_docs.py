@@ -200,7 +200,7 @@ def test_every_digest_shown_goes_out_when_it_says(
     )
     (loaded,) = load([path], environ={}, secrets=False).rules
     assert loaded.digest is not None
-    zone = loaded.digest.zone
+    zone = loaded.digest.timezone
     at = datetime.fromisoformat(event).replace(tzinfo=zone)
     assert loaded.digest.boundary(at) == datetime.fromisoformat(due).replace(tzinfo=zone)
 

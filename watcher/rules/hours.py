@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Hours", "OwnZone", "RuleHours", "Span", "Window", "first_instant", "instants"]
 
-_UTC = ZoneInfo("UTC")
+UTC_ZONE = ZoneInfo("UTC")
 
 _LOOKS = 16
 """Days to look ahead for an opening: a week, and one more for what a change of clocks leaves out."""
@@ -38,7 +38,7 @@ class _LeftOut:
 
 
 def _or_configured(value: Any, info: ValidationInfo) -> Any:
-    return (context_of(info).timezone or _UTC) if isinstance(value, _LeftOut) else value
+    return (context_of(info).timezone or UTC_ZONE) if isinstance(value, _LeftOut) else value
 
 
 OwnZone = Annotated[Zone, BeforeValidator(_or_configured)]

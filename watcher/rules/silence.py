@@ -21,7 +21,7 @@ from watcher.conditions import (
     unknown_names,
 )
 from watcher.records import StoredSilence
-from watcher.rules.hours import Hours, OwnZone, own_zone, warn_of_utc
+from watcher.rules.hours import UTC_ZONE, Hours, OwnZone, own_zone, warn_of_utc
 from watcher.rules.where import compiled, one_line
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import FilledSettings, Mistake, context_of, mistakes, wrong
@@ -137,12 +137,14 @@ class Silence(FilledSettings):
 
 def added_silence(stored: StoredSilence) -> Silence:
     """Return a silence that was added at run time; raise ExpressionError for a wrong `match`."""
-    return Silence(
+    # The rest was checked by whoever added it, and does not come from a file.
+    return Silence.model_construct(
         name=stored.id,
         match=compile_condition(stored.match, silence=True),
         reason=stored.reason,
         starts=stored.starts,
         ends=stored.ends,
+        timezone=UTC_ZONE,
     )
 
 
