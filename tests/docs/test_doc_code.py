@@ -6,23 +6,21 @@ import http.client
 import http.server
 import json
 import re
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import ModuleType
 from typing import Any
 
 import httpx  # noqa: TID251 - the fakes are asked as the transport asks them
 import pytest
 
-from tests.docs.pages import Block, blocks, code, read, rows
+from tests.docs.examples import acme, python, run
+from tests.docs.pages import blocks, code, read, rows
 from watcher.clock import wall_clock
-from watcher.errors import SourceUnavailable
 from watcher.model import CONVERSATION, Event, from_plain
 from watcher.notify import Notice
 from watcher.notify.webhook import WebhookNotifier
-from watcher.providers import Check, LookUp, Poll, Provider, Response, Sweep
+from watcher.providers import Provider, Response, Sweep
 from watcher.providers.chatwoot import Chatwoot
 from watcher.providers.leadconnector import HighLevel
 from watcher.providers.leadping import Leadping
@@ -33,29 +31,12 @@ SECRET = "whsec_" + "bm90IGEgcmVhbCBzZWNyZXQ="
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
-def run(block: Block, name: str) -> ModuleType:
-    """Run a block as a module of its own; dataclasses look their module up by name."""
-    module = ModuleType(name)
-    sys.modules[name] = module
-    try:
-        exec(compile(block.text, block.name, "exec"), module.__dict__)  # noqa: S102 - our own page
-    finally:
-        del sys.modules[name]
-    return module
-
-
-def python(page: str, containing: str) -> Block:
-    (found,) = (
-        each for each in blocks("python") if each.page.name == page and containing in each.text
-    )
-    return found
-
-
 def test_every_block_of_python_is_run_here() -> None:
     ours = [
         python("README.md", "class Hook"),
         python("webhooks.md", "def receive"),
         python("writing-a-provider.md", "class Acme(Provider):"),
+        python("writing-a-provider.md", "class TestAcme("),  # tests/testing/test_provider_laws.py
         python("writing-a-provider.md", "World(clock"),
     ]
     assert {block.name for block in blocks("python")} == {block.name for block in ours}
@@ -162,45 +143,11 @@ async def test_the_readmes_receiver_answers_what_is_signed_and_nothing_else(
 # Writing a provider
 
 
-def respond(status: int, body: Any) -> Response:
-    return Response(status, json.dumps(body).encode(), {}, NOW, NOW)
-
-
-def thread(id_: str) -> dict[str, Any]:
-    stamps = {"active": "2026-11-20T09:00:00+00:00", "created": "2026-11-01T09:00:00+00:00"}
-    words = {"last_text": "Hello", "customer": "Ana", "topic": "sales"}
-    return {"id": id_, "unread": True, "owner": "u1", **stamps, **words}
-
-
-def test_the_provider_on_the_page_keeps_the_protocol() -> None:
-    module = run(python("writing-a-provider.md", "class Acme(Provider):"), "doc_acme")
-    acme = module.Acme(module.AcmeSettings(token="none", desk="7"))
-    assert isinstance(acme, Provider)
-    start = acme.start(Sweep(NOW))
-    first = acme.parse(start, respond(200, {"threads": [thread("a")], "next": "a"}))
-    last = acme.parse(first.next, respond(200, {"threads": [thread("b")], "next": None}))
-    assert [row.id for page in (first, last) for row in page.rows] == ["a", "b"]
-    assert ("after", "a") in acme.request(first.next).params
-    assert last.next is None
-    poll = acme.start(Poll(since=NOW, now=NOW))
-    assert acme.parse(poll, respond(200, {"threads": [thread("a")], "next": "a"})).next is None
-    assert acme.request(acme.start(Check())).path == "/threads"
-
-
-def test_the_provider_on_the_page_sorts_errors_by_recovery() -> None:
-    module = run(python("writing-a-provider.md", "class Acme(Provider):"), "doc_acme")
-    acme = module.Acme(module.AcmeSettings(token="none", desk="7"))
-    sweep = acme.start(Sweep(NOW))
-    look = acme.start(LookUp(from_plain({"id": "a"}), "absent"))
-    assert acme.parse(look, respond(404, {})).verdict == "deleted"
-    assert acme.parse(look, respond(200, thread("a"))).verdict == "found"
-    for status, error in (
-        (401, module.SourceRefused),
-        (503, SourceUnavailable),
-        (200, module.SourceChanged),
-    ):
-        with pytest.raises(error):
-            acme.parse(sweep, respond(status, {}))
+def test_the_provider_on_the_page_names_its_compulsory_members_alone() -> None:
+    module, _ = acme()
+    assert set(Provider.__abstractmethods__) | {"settings_model"} <= set(vars(module.Acme))
+    for name in code(read("writing-a-provider.md").partition("compulsory")[2].partition(".")[0]):
+        assert name in {"settings_model", *Provider.__abstractmethods__}
 
 
 def test_the_simulated_world_on_the_page_does_what_it_says() -> None:

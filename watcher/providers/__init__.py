@@ -325,7 +325,7 @@ class Provider(ABC):
 
     @abstractmethod
     def start(self, motion: Motion) -> Position:
-        """Return the first position of a walk; ValueError for an id set that is not in `sets`."""
+        """Return the first position of a walk; of the id sets, only those in `sets` are asked for."""
 
     @abstractmethod
     def request(self, position: Position) -> Request:

@@ -63,30 +63,43 @@ STATUSES = ("open", "pending", "snoozed", "resolved")
 
 @dataclass(frozen=True, slots=True)
 class WindowAt:
-    """The poll that asks for what was updated within `seconds`. A row older than `edge` would be
-    a surprise; `floor` is where a walk by activity would end in its place.
-    """
+    """The poll that asks for what was updated within some seconds."""
 
     seconds: int
+    """The length of the window, back from the server's present."""
+
     edge: datetime
+    """A row that was last updated before this would be a surprise."""
+
     floor: datetime
+    """Where a walk by activity would end in its place."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewestAt:
-    """A walk by activity, newest first, down to `floor`. `previous` are the last page's ids.
+    """A walk by activity, newest first.
 
     It also ends a sweep of a server that knows no other order: rows that escaped the sweep did
-    so by jumping to the top, so they are above its start. Then `owed` is how many rows the sweep
-    lacked; the lap must bring at least as many.
+    so by jumping to the top, so they are above its start.
     """
 
     floor: datetime
+    """A row whose last activity is older ends the walk."""
+
     page: int = 1
+    """The number of the page, from 1."""
+
     previous: tuple[str, ...] = ()
+    """The ids of the last page."""
+
     failed: int = 0
+    """How many pages failed, one after the other, just before this one."""
+
     owed: int = 0
+    """How many rows the sweep before it lacked; this walk must bring at least as many."""
+
     whole: bool = True
+    """Whether no page was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +121,43 @@ class ProbeAt:
 
 @dataclass(frozen=True, slots=True)
 class SweepAt:
-    """A sweep, in order of creation as long as `ordered`; `status` is `all`, or after a skipped
-    page (`hole`) each status in turn, to reach what the bad page kept from us.
-
-    `size` is the first page's length, `count` how many rows came that the page before did not
-    already have, `total` the list's own count with the last page that brought rows, `last` the
-    creation time of the row read last.
-    """
+    """A sweep, in order of creation if the server knows that order."""
 
     started: datetime
+    """The server's time when the sweep began."""
+
     status: str = "all"
+    """`all`, or after a skipped page each status in turn, to reach what the failing page held."""
+
     page: int = 1
+    """The number of the page, from 1."""
+
     size: int | None = None
+    """The length of the first page, None before it."""
+
     count: int = 0
+    """How many rows came that the page before did not have."""
+
     total: int | None = None
+    """The list's own count with the last page that brought rows."""
+
     previous: tuple[str, ...] = ()
+    """The ids of the last page."""
+
+    mark: tuple[str, ...] = ()
+    """The ids of page 1, 2, 4, 8, … (Brent): to meet them again is to walk in a circle."""
+
     last: datetime | None = None
+    """The creation time of the row read last."""
+
     ordered: bool = True
+    """Whether all rows so far came in order of creation."""
+
     failed: int = 0
+    """How many pages failed, one after the other, just before this one."""
+
     hole: bool = False
+    """Whether a page was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +260,14 @@ def after_walk(at: SweepAt, listing: Listing) -> Step:
         previous=listing.ids,
         last=_latest(at.last, listing.rows),
         ordered=at.ordered and _ascending(at.last, listing.rows),
+        mark=listing.ids if at.page & (at.page - 1) == 0 else at.mark,
         failed=0,
     )
     short = len(listing.ids) < size and here.total is not None and here.count >= here.total
+    if listing.ids and listing.ids == at.mark:
+        # Moving rows never bring back a whole page: the server repeats itself.
+        complaint = f"page {at.page} of the list repeats an earlier page: the walk ends"
+        return Step(None, complete=False, complaints=(complaint,))
     if fresh and not short:
         return Step(here)
     return _end_walk(here, stuck=bool(listing.ids) and not fresh)

@@ -158,8 +158,11 @@ def _shown(row: Row) -> Iterator[tuple[str, Any]]:
     if "archived_at" in keys:
         yield "attributes.archived_at", rfc3339(row.archived_at) if row.archived_at else None
     if "phone_number" in keys:
-        number = row.phone_number
-        yield "attributes.phone_number", number.model_dump() if number else None
+        own = row.phone_number
+        if own is None:
+            yield "attributes.phone_number", None
+        elif own.model_fields_set >= PhoneNumber.model_fields.keys():  # else a part was not shown
+            yield "attributes.phone_number", own.model_dump()
 
 
 def _message(row: Row) -> Message | None:

@@ -1,0 +1,67 @@
+"""What plug-ins may import is pinned: a name that goes or comes is a decision."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+
+import pytest
+
+from watcher import providers, simulator, testing
+from watcher.providers import Provider, answers
+
+EXPORTED: dict[ModuleType, str] = {
+    providers: """
+        Budget Check IdSet LookUp Members Motion Page Poll Position Provider ProviderSettings Quota
+        Request Response Sweep
+    """,
+    answers: "MOST_ROWS check_size json_body judge said",
+    testing: "BrokenLaw ProviderSuite watch_purity",
+    simulator: """
+        Account Agent Contact Conversation Dated Disposition Fault Faults Impossible Inbox Message
+        Script Seen State Team Truth TruthEntry Viewer World by_host canonical chatwoot faults
+        leadconnector leadping lively
+    """,
+}
+
+COMPULSORY = {"account", "parse", "request", "start"}
+OPTIONAL = {
+    "authorization", "budget", "cost", "quota", "set_capabilities", "sets", "skip", "unread_cap",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", EXPORTED, ids=lambda module: module.__name__)
+def test_these_names_are_exported(module: ModuleType) -> None:
+    assert sorted(module.__all__) == sorted(EXPORTED[module].split())
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_these_are_a_providers_members() -> None:
+    members = {name for name in vars(Provider) if not name.startswith("_")}
+    assert set(Provider.__abstractmethods__) == COMPULSORY
+    assert members == COMPULSORY | OPTIONAL
+    assert set(inspect.signature(Provider).parameters) == {"settings", "raw"}
+
+
+def test_the_suites_laws_keep_their_names() -> None:
+    laws = {name.removeprefix("test_") for name in dir(testing.ProviderSuite) if "test_" in name}
+    assert laws == {
+        "a_list_that_repeats_itself_ends",
+        "a_look_up_finds_what_is_there_and_nothing_else",
+        "a_poll_shows_what_is_newer",
+        "a_request_depends_on_its_position_alone",
+        "a_server_is_left_alone_for_as_long_as_it_asks",
+        "an_absent_key_is_not_a_value",
+        "an_account_is_known_without_its_token",
+        "an_answer_without_the_promised_shape_is_refused",
+        "an_odd_row_costs_itself_alone",
+        "capabilities_survive_the_store",
+        "costs_are_whole_requests",
+        "every_row_is_shown_wherever_pages_are_cut",
+        "every_status_has_its_error",
+        "id_sets_can_be_walked",
+        "messages_are_for_people_and_hold_no_secret",
+        "nothing_but_computing_happens",
+        "raw_rows_are_carried_when_asked_for",
+        "the_same_answer_gives_the_same_page",
+    }

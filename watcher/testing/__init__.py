@@ -1,0 +1,19 @@
+"""Tests for people who write plug-ins: the laws of providers and of receivers.
+
+    class TestAcme(ProviderSuite):      # pytest finds the laws as test methods
+        rows_path = ("threads",)
+
+        def provider(self, *, raw=False): ...
+        def rows(self): ...
+        def answer(self, request, rows, size): ...
+
+Rules: needs no test framework and nothing of the project's own tests; no other package imports it.
+"""
+
+from __future__ import annotations
+
+from watcher.testing.laws import BrokenLaw
+from watcher.testing.provider_suite import ProviderSuite
+from watcher.testing.purity import watch_purity
+
+__all__ = ["BrokenLaw", "ProviderSuite", "watch_purity"]
