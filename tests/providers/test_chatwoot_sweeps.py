@@ -171,3 +171,19 @@ def test_a_look_up_and_a_check_have_no_way_around_a_failure() -> None:
     provider = chatwoot()
     assert provider.skip(provider.start(LookUp(Conversation("1"), "absent"))) is None
     assert provider.skip(provider.start(Check())) is None
+
+
+def test_a_server_whose_pages_take_turns_ends_the_sweep_with_a_complaint() -> None:
+    swept, provider = account(30, size=3), chatwoot()
+    position = provider.start(SWEEP)
+    answers = []
+    for _ in range(2):
+        answers.append(swept.answer(provider.request(position)))
+        position = provider.parse(position, answers[-1]).next
+    for number in range(20):
+        page = provider.parse(position, answers[number % 2])
+        if page.next is None:
+            break
+        position = page.next
+    assert not page.complete
+    assert "repeats an earlier page" in page.complaints[0]

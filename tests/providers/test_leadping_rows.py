@@ -165,7 +165,9 @@ def test_the_shape_of_september_may_leave_the_token_out() -> None:
         ({"archiveReason": "DoNotContact"}, "attributes.archive_reason", "DoNotContact"),
         ({"currentLeadStatus": None, "currentDisposition": {"id": 4}}, "disposition", Disposition("4")),
         ({"currentDisposition": {}}, "disposition", None),
-        ({"phoneNumber": {"id": 3}}, "attributes.phone_number", {"id": "3", "name": None, "value": None}),
+        ({"phoneNumber": {"id": 3, "name": "", "value": None}}, "attributes.phone_number",
+         {"id": "3", "name": None, "value": None}),
+        ({"phoneNumber": {"id": 3}}, "attributes.phone_number", ...),  # half a number is no number
         ({"phoneNumber": None}, "attributes.phone_number", None),
         ({}, "attributes.phone_number", ...),
         ({"nextStep": "Ring", "avatarUrl": "https://a", "statusReason": "So"}, "status", ...),

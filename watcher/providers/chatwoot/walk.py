@@ -264,8 +264,8 @@ def after_walk(at: SweepAt, listing: Listing) -> Step:
         failed=0,
     )
     short = len(listing.ids) < size and here.total is not None and here.count >= here.total
-    if listing.ids and listing.ids == at.mark:
-        # Moving rows never bring back a whole page: the server repeats itself.
+    if fresh and listing.ids == at.mark:
+        # Rows that move never bring back a whole page: the server repeats itself.
         complaint = f"page {at.page} of the list repeats an earlier page: the walk ends"
         return Step(None, complete=False, complaints=(complaint,))
     if fresh and not short:
