@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from watcher.templates import Text, joined, service_of, write
-from watcher.templates.cleaning import clean, clean_line
-from watcher.templates.escaping import GAP, as_html, as_markdown, as_plain_words, guarded
+from watcher.templates.escaping import (
+    GAP,
+    as_html,
+    as_markdown,
+    as_plain_words,
+    clean,
+    clean_line,
+    guarded,
+)
 
 SIGNS = "@<>[]()!*_~`#|&;:/\\-+=.$\"'{}^ \n\t"
 WORDS = (

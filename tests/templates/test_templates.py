@@ -186,7 +186,7 @@ def test_a_template_without_any_text_sends_the_default_message() -> None:
     what = event(conversation=NOBODY)
     rendered = render("{{ conversation.assignee.name }}", " ", what)
     assert (rendered.title, rendered.body) == default_message(what)
-    assert rendered.problem == "the template gave no text"
+    assert rendered.problem == "the template rendered no text"
 
 
 def test_what_a_rule_leaves_out_is_the_default() -> None:

@@ -1,13 +1,12 @@
-"""Templates: the words in which an event is told to people.
+"""Templates: the messages in which people read of events.
 
-Law: pure. A rendered text remembers what in it is a stranger's; `write` makes of it what one
-service is to be sent. Nothing here decides who is told.
+Rules: pure. A rendered text remembers which of its parts are a stranger's; `write` turns it into what
+one service is sent. Nothing here decides who gets a message.
 """
 
 from __future__ import annotations
 
-from watcher.templates._marks import Text, joined
-from watcher.templates.defaults import default_message
+from watcher.templates.defaults import default_message, digest, late_note
 from watcher.templates.rendering import (
     Rendered,
     Template,
@@ -17,7 +16,7 @@ from watcher.templates.rendering import (
     render_digest,
 )
 from watcher.templates.services import FORMATS, Written, service_of, write
-from watcher.templates.summaries import digest, late_note
+from watcher.templates.text import Text, joined
 
 __all__ = [
     "FORMATS",

@@ -1,28 +1,32 @@
-"""Default messages: what is said of each type of event where a rule has no words of its own.
+"""Default messages: for each type of event, for late ones, and for several events at once.
 
-Law: pure and total. Every event type of the contract has words here, and no event, however
-sparse, makes them fail: an event that cannot be told well is told all the same.
+Rules: pure and total; `now` is an argument. The titles of event types stand in their table
+(`watcher.catalogue.events`). No event, however sparse, makes a message fail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watcher.catalogue.events import EVENTS, EventType
 from watcher.model import Event
-from watcher.templates._words import bounded, day_and_time, line, part, person, spoken
+from watcher.templates.format import cut, format_time, format_value, line, part, person
 
-__all__ = ["default_message"]
+__all__ = ["default_message", "digest", "late_note"]
 
 LONGEST_TITLE = 200
 LONGEST_TEXT = 2_000
+LONGEST_LINE = 200
+MOST_LINES = 50
+"""Events of a digest that get a line of their own."""
 
 Plain = Mapping[str, Any]
 
 
 def default_message(event: Event) -> tuple[str, str]:
-    """Give title (one line) and body (plain text) for an event of any type."""
+    """Return title (one line) and body (plain text) for an event of any type."""
     data = event.data
     conversation = data.get("conversation")
     title = _title(event)
@@ -34,8 +38,8 @@ def default_message(event: Event) -> tuple[str, str]:
     if delivery.get("kind") in ("for", "repeat"):
         lines.append(f"This still holds (rule: {delivery.get('rule')}).")
     origin = f"{event.source} ({data['provider']})" if data.get("provider") else event.source
-    lines.append(", ".join(part for part in (origin, day_and_time(event.time)) if part))
-    return line(title, LONGEST_TITLE), bounded("\n".join(lines), 2 * LONGEST_TEXT)
+    lines.append(", ".join(part for part in (origin, format_time(event.time)) if part))
+    return line(title, LONGEST_TITLE), cut("\n".join(lines), 2 * LONGEST_TEXT)
 
 
 def _title(event: Event) -> str:
@@ -79,7 +83,7 @@ def _title(event: Event) -> str:
 
 
 _UNKNOWN = EventType(name="", title="{type}: {who}")
-"""Stands in for the type of an event that another version of the program recorded."""
+"""For events that another version of the program recorded."""
 
 _MESSAGES = {"inbound": "New message from", "outbound": "Reply to", "internal": "Note on"}
 _REMOVALS = {
@@ -92,7 +96,7 @@ def _side(changes: Plain, name: str, side: str, conversation: Plain) -> str:
     """Format one side of a change; the conversation stands in where the event has no such change."""
     sides = part(changes, name) or {side: conversation.get(name)}
     value = sides.get(side)
-    return "nobody" if value is None and name == "assignee" else spoken(value)
+    return "nobody" if value is None and name == "assignee" else format_value(value)
 
 
 def _labels(changes: Plain) -> str:
@@ -104,7 +108,7 @@ def _labels(changes: Plain) -> str:
 
 
 def _texts(value: Any) -> set[str]:
-    return {spoken(one) for one in value} if isinstance(value, list | tuple) else set()
+    return {format_value(one) for one in value} if isinstance(value, list | tuple) else set()
 
 
 # Conversations
@@ -116,19 +120,20 @@ def _about_conversation(event: Event, conversation: Plain) -> list[str]:
     changes = part(event.data, "changes")
     kind = event.type.removeprefix("conversation.")
     if kind in ("created", "unread", "message") and message.get("text"):
-        lines += [bounded(str(message["text"]).strip(), LONGEST_TEXT), ""]
+        lines += [cut(str(message["text"]).strip(), LONGEST_TEXT), ""]
+    # What these three change is the message itself, or that it was read: the title says so.
     if kind not in ("unread", "message", "read"):
         lines += [text for name in changes for text in _changed(name, part(changes, name))]
     for name, words in (("assignee", "Assigned to"), ("team", "Team"), ("labels", "Labels")):
         if conversation.get(name) and name not in changes:
-            lines.append(f"{words}: {spoken(conversation[name])}")
+            lines.append(f"{words}: {format_value(conversation[name])}")
     if conversation.get("url"):
         lines.append(str(conversation["url"]))
     return lines
 
 
 def _changed(name: str, sides: Plain) -> list[str]:
-    """Tell one changed field in lines; of an object, only what differs in it."""
+    """Format one changed field as lines; of an object, only the keys that differ."""
     before, after = sides.get("before"), sides.get("after")
     if name in ("contact", "attributes", "last_message") and isinstance(after, Mapping):
         old = before if isinstance(before, Mapping) else {}
@@ -141,17 +146,75 @@ def _changed(name: str, sides: Plain) -> list[str]:
 
 def _arrow(name: str, before: Any, after: Any) -> str:
     words = name.replace("_", " ").capitalize()
-    return f"{words}: {line(spoken(before), 200)} → {line(spoken(after), 200)}"
+    return f"{words}: {line(format_value(before), 200)} → {line(format_value(after), 200)}"
 
 
 # The watcher itself
 
 
 def _about_ourselves(data: Plain) -> list[str]:
-    told: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    lines: tuple[tuple[str, Callable[[Any], str]], ...] = (
         ("reason", lambda value: str(value)),
         ("remedy", lambda value: f"What to do: {value}"),
         ("outcome", lambda value: f"Outcome: {value}"),
         ("since", lambda value: f"Since {value}"),
     )
-    return [words(data[key]) for key, words in told if data.get(key)]
+    return [words(data[key]) for key, words in lines if data.get(key)]
+
+
+# Late messages, and one for several
+
+_UNITS = (
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+)
+
+
+def late_note(event_time: datetime, now: datetime, *, after: datetime | None = None) -> str:
+    """Return a sentence that says when something happened, for a message that is sent late.
+
+    `after` is given where it is only known that it happened between then and `event_time`. The day
+    is named only if it is not today's.
+    """
+    if after is not None:
+        first, last = after.astimezone(UTC), event_time.astimezone(UTC)
+        day = "" if first.date() == last.date() else _day(first, now)
+        return f"This happened between {first:%H:%M}{day} and {_when(last, now)}."
+    return f"This happened at {_when(event_time, now)}, {_ago(now - event_time)}."
+
+
+def _when(at: datetime, now: datetime) -> str:
+    return f"{at.astimezone(UTC):%H:%M} UTC{_day(at, now)}"
+
+
+def _day(at: datetime, now: datetime) -> str:
+    at, present = at.astimezone(UTC), now.astimezone(UTC)
+    return f" on {at:%Y-%m-%d}" if at.date() != present.date() else ""
+
+
+def _ago(past: timedelta) -> str:
+    """Format how long ago, in the one or two largest units (`1 hour 5 minutes ago`)."""
+    words: list[str] = []
+    for name, unit in _UNITS:
+        count, past = divmod(past, unit) if past > timedelta(0) else (0, past)
+        if count:
+            words.append(f"{count} {name}{'s' if count > 1 else ''}")
+        elif words:
+            break  # `1 day 3 minutes` is no more useful than `1 day`
+    return f"{' '.join(words[:2])} ago" if words else "just now"
+
+
+def digest(notices: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return one message for several (title, body): a line for each, oldest first, at most 50."""
+    if len(notices) == 1:
+        return notices[0]
+    lines = [f"- {_summary(title, body)}" for title, body in notices[:MOST_LINES]]
+    if len(notices) > MOST_LINES:
+        lines.append(f"… and {len(notices) - MOST_LINES} more")
+    return f"{len(notices)} notifications", "\n".join(lines)
+
+
+def _summary(title: str, body: str) -> str:
+    first = next((text for text in body.splitlines() if text.strip()), "")
+    return line(": ".join(part for part in (title.strip(), first.strip()) if part), LONGEST_LINE)

@@ -1,13 +1,16 @@
 """Escaping: what a stranger's text must look like so that a service shows it and does nothing else.
 
-Law: pure, and total. Each function takes cleaned text and gives text in which a reader of that
-markup finds no mention, no markup and no link but a bare address, which shows where it leads.
+Rules: pure and total. First a text is cleaned of what no reader can see, whatever the format: control
+characters, bidirectional overrides and invisible characters go; letters, marks, symbols and emoji
+stay. Cleaning twice changes nothing. Then it is escaped for one kind of markup: a reader of that
+markup finds no mention, no markup, and no link but a bare address, which shows where it leads.
 """
 
 from __future__ import annotations
 
 import html
 import re
+import unicodedata
 
 __all__ = [
     "GAP",
@@ -16,12 +19,80 @@ __all__ = [
     "as_markdown",
     "as_plain_words",
     "as_words_in_markdown",
+    "clean",
+    "clean_line",
     "guarded",
 ]
 
+# Cleaning
+
+MOST_MARKS = 6
+"""Combining marks in a row; a higher stack would cover other lines."""
+
+_BREAKS = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_VISIBLE_FORMAT = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2")
+"""Arabic and Syriac signs that Unicode counts as format characters although they are visible."""
+
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufff9\ufffa\ufffb\ufffc")
+"""Fillers and the like: letters by their category, and invisible."""
+
+_JOINERS = frozenset("\u200c\u200d")
+"""Persian and Indic scripts and emoji need them; between ASCII letters they only hide something."""
+
+
+def clean(text: str) -> str:
+    """Remove what is invisible, and make every line break `\\n`."""
+    text = _BREAKS.sub("\n", text)
+    if text.isascii() and text.isprintable():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= MOST_MARKS and (replaced := _kept(char)):
+            kept.append(replaced)
+    return _without_stray_joiners(kept)
+
+
+def clean_line(text: str) -> str:
+    """Clean a text and make it one line."""
+    return " ".join(clean(text).split())
+
+
+def _kept(char: str) -> str:
+    if char in "\n\t" or char in _JOINERS or char in _VISIBLE_FORMAT:
+        return char
+    match unicodedata.category(char):
+        case "Cs":
+            return "\N{REPLACEMENT CHARACTER}"
+        case "Cc" | "Cf" | "Cn":
+            return ""
+    point = ord(char)
+    return "" if char in _BLANK or 0xE0100 <= point <= 0xE01EF else char
+
+
+def _without_stray_joiners(chars: list[str]) -> str:
+    """Keep a joiner only between two characters that it can join."""
+    kept: list[str] = []
+    for index, char in enumerate(chars):
+        if char in _JOINERS:
+            after = chars[index + 1] if index + 1 < len(chars) else ""
+            if not (kept and _joins(kept[-1]) and _joins(after)):
+                continue
+        kept.append(char)
+    return "".join(kept)
+
+
+def _joins(char: str) -> bool:
+    return bool(char) and not char.isascii() and char not in _JOINERS and not char.isspace()
+
+
+# Escaping
+
 GAP = "\u200b"
-"""Zero width space: stands between the sign of a mention and its name. Discord recommends it, and
-nothing that Apprise converts takes it out, as it would a backslash.
+"""Zero width space: stands between the sign of a mention and its name.
+
+Discord recommends it, and Apprise's conversions keep it, while they drop a backslash.
 """
 
 _ALL = "everyone|here|all|channel|room|group|online|team|users|user"
@@ -57,31 +128,32 @@ _STRUCTURE = re.compile(
 
 
 def guarded(text: str, before: str = "") -> str:
-    """Part the signs of mentions from what they name, where a service may read them so.
+    """Separate the signs of mentions from the names behind them.
 
-    `before` is the author's text in front: a value that follows `@` is a name too.
+    `before` is the author's text in front: a value that follows `@` is a name as well.
     """
     text = _MENTION.sub(lambda found: found.group() + GAP, text)
     return GAP + text if _BEFORE_A_NAME.search(before) and _WORD_FIRST.match(text) else text
 
 
 def as_html(text: str) -> str:
-    """Write text for HTML, also for attributes in quotes; line breaks stay."""
+    """Escape a text for HTML, including attributes in quotes. Line breaks stay."""
     return html.escape(text, quote=True).replace("\n", "<br />\n")
 
 
 def as_html_to_convert(text: str) -> str:
-    """Write text for HTML of which Apprise makes Markdown: it escapes signs within lines, but not
-    those that begin a list, and it breaks addresses.
+    """Escape a text for HTML that Apprise converts to Markdown.
+
+    Its conversion escapes signs within lines, but not those that begin a list, and breaks addresses.
     """
     return as_html(_STRUCTURE.sub(GAP, _URL.sub(lambda found: _percent(found.group()), text)))
 
 
 def as_markdown(text: str) -> str:
-    """Write text for CommonMark and what descends from it (Discord, Mattermost, Zulip, Teams).
+    """Escape a text for CommonMark and its dialects (Discord, Mattermost, Zulip, Teams).
 
-    In bare addresses, which a backslash would break, signs of markup are written as `%5F` and so
-    on, which leads to the same place.
+    A backslash would break a bare address. There, signs of markup are written as `%5F` and the like,
+    which is the same address.
     """
     text = _INDENT.sub(lambda found: "\u00a0" * len(found.group().expandtabs(4)), text)
     written: list[str] = []
@@ -93,18 +165,16 @@ def as_markdown(text: str) -> str:
 
 
 def as_plain_words(text: str) -> str:
-    """Write text for markup that knows no escape (Slack, Google Chat, WhatsApp): its signs are
-    replaced by others that look alike, where they could begin or end something.
+    """Write a text for markup without an escape (Slack, Google Chat, WhatsApp).
 
-    `&`, `<` and `>` stay: Apprise writes them as each of these services asks for.
+    Its signs are replaced by others that look alike, where they could begin or end something. `&`,
+    `<` and `>` stay: Apprise writes them as each of these services requires.
     """
     return _QUOTE.sub("\\1\u203a", _around_urls(text, _FORMATTING))
 
 
 def as_words_in_markdown(text: str) -> str:
-    """Write the same for a value within an author's CommonMark, from which Apprise makes such
-    markup.
-    """
+    """Write a value within an author's CommonMark that Apprise converts to such markup."""
     text = _QUOTE.sub("\\1\u203a", _around_urls(text, _EVERY_FORMATTING))
     return _STRUCTURE.sub(GAP, _ENTITY.sub("&" + GAP, text)).translate(_ANGLES)
 

@@ -1,8 +1,8 @@
-"""Rendering: a rule's templates, compiled once, and the message that they give for an event.
+"""Rendering: a rule's templates, compiled once, and the message that they make of an event.
 
-Law: pure. What is wrong with a template whatever the event is found when it is compiled; a
-template that fails for one event never keeps the event from being told: the default message goes
-out, and the problem is handed back to be counted and shown.
+Rules: pure. What is wrong with a template for every event is found when it is compiled. A template
+that fails for one event never suppresses its message: the default one is sent, and the problem is
+returned, to be counted and shown.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
 
 from watcher.errors import WatcherError
 from watcher.model import Event
-from watcher.templates._checker import Finding, Reader
-from watcher.templates._environment import ENVIRONMENT, NULL
-from watcher.templates._marks import Text, capture, parts_of, unmarked
-from watcher.templates._words import line
-from watcher.templates.defaults import default_message
-from watcher.templates.summaries import digest
+from watcher.templates.check import Mistake, Reader
+from watcher.templates.defaults import default_message, digest
+from watcher.templates.format import line
+from watcher.templates.sandbox import ENVIRONMENT, NULL
+from watcher.templates.text import Text, capture, parts_of, unmarked
 from watcher.vocabulary import DIGEST_SHAPE, EVENT_SHAPE, SAMPLES, variables
 
 __all__ = ["Rendered", "Template", "TemplateError", "compile_template", "render", "render_digest"]
@@ -35,11 +34,11 @@ CUT = "\n… (cut: the message is too long)"
 
 
 class TemplateError(WatcherError):
-    """A template is wrong, whatever the event.
+    """A template is wrong for every event.
 
     `message` says what was found and what is allowed; `line` and `column` count from 1 within the
     template, `column` is None where only the line is known. `suggestion` is what was probably
-    meant (None where nothing comes close). `others` are the further mistakes of the same template.
+    meant (None where nothing is close). `others` are the further mistakes in the same template.
     """
 
     def __init__(
@@ -64,24 +63,24 @@ class RenderingFailed(WatcherError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled template; two are the same when their sources are."""
+    """A compiled template. Two are equal if their sources are."""
 
     source: str
     _compiled: jinja2.Template = field(repr=False, compare=False)
 
     def fill(self, event: Event, most: int = LONGEST_BODY) -> Text:
-        """Give the text for an event, cut at `most` characters; raises RenderingFailed."""
+        """Return the text for an event, cut at `most` characters. Raise RenderingFailed."""
         return self._fill(_soft(event), most)
 
     def fill_all(self, events: Sequence[Event], most: int = LONGEST_BODY) -> Text:
-        """Give the text of a digest of events, likewise."""
+        """Return the text for a digest of events, likewise."""
         return self._fill({"events": list(map(_soft, events))}, most)
 
     def _fill(self, names: Mapping[str, Any], most: int) -> Text:
         try:
             return self._generate(names, most).cut(most, CUT)
         except RecursionError:
-            raise RenderingFailed("the template goes round in circles") from None
+            raise RenderingFailed("the template calls itself endlessly") from None
         except Exception as failure:  # a template can raise whatever Python can
             raise RenderingFailed(_explain(failure)) from failure
 
@@ -98,20 +97,23 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The words for an event. Title and body are `Text` where a template gave them; the default
-    ones are plain, so that nothing in them counts as markup. `problem` tells why they are the
-    default ones though the rule has a message of its own, None where all is well.
+    """The message for an event.
+
+    Title and body are `Text`, whose parts know which of them are the author's. The default ones are
+    plain `str`, so that nothing in them counts as markup.
     """
 
     title: str
     body: str
+
     problem: str | None = None
+    """Why the default message is used although the rule has one of its own."""
 
 
 def render(rule_title: str | None, rule_body: str | None, event: Event) -> Rendered:
-    """Give the message for an event, by a rule's template sources (None: the default).
+    """Return the message for an event, by a rule's template sources (None: the default).
 
-    Never raises. A title is one line. What is too long is cut, with a note.
+    Never raises. A title is one line. A text that is too long is cut and ends with a note.
     """
     title, body = default_message(event)
     try:
@@ -120,15 +122,16 @@ def render(rule_title: str | None, rule_body: str | None, event: Event) -> Rende
     except (RenderingFailed, TemplateError) as failure:
         return Rendered(title, body, f"the template failed: {failure}")
     if not (own_title or own_body):
-        return Rendered(title, body, "the template gave no text")
+        return Rendered(title, body, "the template rendered no text")
     return Rendered(own_title.line(LONGEST_TITLE), own_body)
 
 
 def render_digest(
     rule_title: str | None, rule_body: str | None, events: Sequence[Event]
 ) -> Rendered:
-    """Give the one message for several events, by the template sources of a rule with `digest`
-    (None: the default, a line for each event). Never raises.
+    """Return the one message for several events, by the template sources of a rule with `digest`.
+
+    None as source is the default: a line for each event. Never raises.
     """
     title, body = digest([default_message(event) for event in events])
     try:
@@ -141,7 +144,7 @@ def render_digest(
     except (RenderingFailed, TemplateError) as failure:
         return Rendered(title, body, f"the template failed: {failure}")
     if not (own_title or own_body):
-        return Rendered(title, body, "the template gave no text")
+        return Rendered(title, body, "the template rendered no text")
     return Rendered(own_title.line(LONGEST_TITLE), own_body)
 
 
@@ -155,10 +158,10 @@ def _soft(event: Event) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def compile_template(source: str, *, many: bool = False) -> Template:
-    """Compile a template; raises TemplateError with every mistake that it finds.
+    """Compile a template. Raise TemplateError with every mistake in it.
 
-    Checked are the syntax, every name, field, filter and test wherever it stands, and what a
-    trial over sample events brings up. With `many` it is a digest's: it knows the list `events`.
+    Its syntax is checked, every name, field, filter and test in it, and whether a sample event can
+    be rendered. With `many` it is a digest's, whose only name is the list `events`.
     """
     if len(source) > LONGEST_SOURCE:
         raise TemplateError(f"the template is longer than {LONGEST_SOURCE} characters")
@@ -166,24 +169,24 @@ def compile_template(source: str, *, many: bool = False) -> Template:
     try:
         tree = ENVIRONMENT.parse(source)
         reader.read(tree)
-        if reader.findings:
-            raise _collect(source, reader.findings)
+        if reader.mistakes:
+            raise _collect(source, reader.mistakes)
         template = Template(source, ENVIRONMENT.from_string(unmarked(source)))
     except TemplateSyntaxError as failure:
         message = failure.message or "the template cannot be read"
         raise TemplateError(line(message, 300), failure.lineno) from None
     except (RecursionError, SyntaxError, MemoryError, ValueError):
-        # what Jinja2 generates from a template nested too deeply is beyond Python's own compiler
+        # The code that Jinja2 generates from such a template is too deep for Python's own compiler.
         raise TemplateError("the template is nested too deeply") from None
     _try(template, reader.open, many=many)
     return template
 
 
-def _collect(source: str, findings: list[Finding]) -> TemplateError:
+def _collect(source: str, mistakes: list[Mistake]) -> TemplateError:
     lines = re.split(r"\r\n|\r|\n", source)  # as Jinja2 counts them
     errors: list[TemplateError] = []
-    for one in sorted(findings, key=lambda finding: finding.line):
-        same = [other for other in findings if (other.line, other.word) == (one.line, one.word)]
+    for one in sorted(mistakes, key=lambda mistake: mistake.line):
+        same = [other for other in mistakes if (other.line, other.word) == (one.line, one.word)]
         columns = _columns(lines[one.line - 1], one.word) if one.line <= len(lines) else []
         place = next(number for number, other in enumerate(same) if other is one)
         column = columns[place] if len(columns) == len(same) else None
@@ -193,7 +196,7 @@ def _collect(source: str, findings: list[Finding]) -> TemplateError:
 
 
 def _columns(text: str, word: str) -> list[int]:
-    """Find a word within the tags of a line: Jinja2 itself remembers lines only."""
+    """Return the columns of a word within the tags of a line. Jinja2 itself knows lines only."""
     if not word:
         return []
     inside = [one.span() for one in re.finditer(r"\{[{%].*?(?:[%}]\}|$)", text)]
@@ -205,8 +208,10 @@ def _columns(text: str, word: str) -> list[int]:
 
 
 def _try(template: Template, reads_open: bool, *, many: bool) -> None:
-    """Render the first sample, in which every field has a value. What a template does with keys
-    of `attributes`, of which nothing is known, may fail here and be right for real events.
+    """Render the first sample event, in which every field has a value. Raise TemplateError.
+
+    A template that uses keys of `attributes`, of which nothing is known, may fail here and be right
+    for real events.
     """
     try:
         if many:

@@ -1,14 +1,29 @@
-"""Services: which of Apprise's reads what in a text, and how a message is written for each.
+"""Services: how each of Apprise's services reads a text, and how a message is written for it.
 
-Law: pure. What is written here was read in the source of Apprise 2.2 and in the services' own
-documentation. A service that is not named gets plain text in which mentions are parted.
+Rules: pure. A service without a row gets plain text in which mentions are broken up: the safe
+choice for a service that Apprise adds.
 
-`kind` says what the service makes of the text that it is sent:
+`Service.kind` is what the service does with the text that it is sent:
 
 * plain: nothing; markup shows as it is written.
-* rich: Apprise converts text, Markdown or HTML to what the service wants, and escapes plain text.
-* markdown: it reads Markdown in whatever it is sent, and Apprise passes text on as it is.
-* words: it reads a markup of its own that knows no escape; Apprise converts Markdown to it.
+* rich: Apprise converts text, Markdown or HTML to the service's format, and escapes plain text.
+* markdown: it reads Markdown in every text, and Apprise passes text on unchanged.
+* words: it reads a markup of its own without an escape; Apprise converts Markdown to it.
+
+To bring the list up to date with a new release of Apprise (it was made for 2.2):
+
+1. List the schemas of both releases, and compare::
+
+       python -c "from apprise import Apprise; print(*sorted(name
+       for plugin in Apprise().details(show_disabled=True)['schemas']
+       for kind in ('protocols', 'secure_protocols') for name in plugin[kind] or ()))"
+
+2. For each new schema, read its plug-in (`apprise/plugins/<name>.py`): `notify_format` (HTML or
+   Markdown is `rich`), `title_maxlen` (0: Apprise puts the title in front of the body), and what its
+   `send` does to the body. Whether the service itself reads Markdown or mentions stands in its own
+   documentation only. Add the schema to the row of its kind, or leave it out.
+3. For a schema that is gone, remove it here.
+4. `tests/notify/test_apprise_services.py` sends through Apprise what each kind promises; run it.
 """
 
 from __future__ import annotations
@@ -20,16 +35,17 @@ from typing import Literal, get_args
 from urllib.parse import parse_qsl
 
 from watcher.settings.values import Format
-from watcher.templates._marks import parts_of
-from watcher.templates.cleaning import clean, clean_line
 from watcher.templates.escaping import (
     as_html,
     as_html_to_convert,
     as_markdown,
     as_plain_words,
     as_words_in_markdown,
+    clean,
+    clean_line,
     guarded,
 )
+from watcher.templates.text import parts_of
 
 __all__ = ["FORMATS", "SERVICES", "Service", "Written", "service_of", "write"]
 
@@ -41,28 +57,36 @@ Handing = Literal["text", "markdown", "html", "native", "html-to-native"]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How one service reads. `guard`: it may take `@name` or `<…>` for a mention. `shown`: its
-    title is read like its body.
-    """
+    """How one service reads a text."""
 
     kind: Kind = "plain"
+    """What it does with markup, see above."""
+
     guard: bool = True
+    """Whether it may read `@name` or `<…>` as a mention."""
+
     shown: bool = False
+    """Whether it reads markup in a title as in a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A message as Apprise is to get it.
-
-    `title` is for services that have a field for it, `heading` for those where Apprise puts it
-    in front of the body. `handing` is the format that Apprise is told; `native` is already what the
-    service reads and to be left alone, `html-to-native` is HTML to be made Markdown first.
-    """
+    """A message as it is passed to Apprise."""
 
     title: str
+    """For services that have a field for it."""
+
     heading: str
+    """For services where Apprise puts the title in front of the body."""
+
     body: str
+
     handing: Handing
+    """The format that Apprise is given.
+
+    `native` is what the service reads, and is passed on unchanged; `html-to-native` is HTML that
+    becomes Markdown first.
+    """
 
 
 def _named(service: Service, schemas: str) -> dict[str, Service]:
@@ -70,7 +94,7 @@ def _named(service: Service, schemas: str) -> dict[str, Service]:
 
 
 SERVICES: dict[str, Service] = {
-    # Nobody reads anything into these: text messages, pagers, pushes.
+    # No markup and no mentions: text messages, pagers, pushes.
     **_named(
         Service("plain", guard=False),
         "46elks elks aprs atalk bulksms bulkvs burstsms kudosity clickatell clicksend cm d7sms dapnet"
@@ -80,15 +104,15 @@ SERVICES: dict[str, Service] = {
         " sfr signl4 sinch smpp smpps smsc smseagle smseagles smsmanager smsmgr smstunnel sns syslog"
         " telesign telnyx twilio vapid voipms",
     ),
-    # Mail, and programs that take a format along.
+    # Mail, and programs that are sent the format with the text.
     **_named(
         Service("rich", guard=False),
         "mailto mailtos azure o365 brevo groundmail mailersend mailgun pingram postmark resend sendgrid"
         " sendpulse ses smtp2go sparkpost pover pushplus wecom json jsons xml xmls form forms amqp amqps",
     ),
-    # Chats for which Apprise writes HTML or an escaped Markdown.
+    # Chats for which Apprise writes HTML or escaped Markdown.
     **_named(Service("rich"), "tgram matrix matrixs apprise apprises"),
-    # Chats that read Markdown in everything.
+    # Chats that read Markdown in every text.
     **_named(
         Service("markdown", shown=True),
         "discord guilded fluxer fluxers notifiarr workflow workflows ryver nctalk nctalks hassio"
@@ -112,7 +136,7 @@ _UNKNOWN = Service()
 
 @lru_cache(maxsize=1024)
 def service_of(url: str) -> Service:
-    """Tell how the service of an Apprise URL reads; a `format=` in the URL counts."""
+    """Return how the service of an Apprise URL reads a text; a `format=` in the URL counts."""
     schema = url.partition(":")[0].strip().casefold()
     service = SERVICES.get(schema, _UNKNOWN)
     asked = dict(parse_qsl(url.partition("?")[2].casefold())).get("format", "")
@@ -122,8 +146,10 @@ def service_of(url: str) -> Service:
 
 
 def write(service: Service, title: str, body: str, format: Format) -> Written:  # noqa: A002 - the word of the configuration
-    """Write a message for a service. Values and ordinary texts are a stranger's; what a template's
-    author wrote is markup where `format` says so, and shows as it is written for `text`.
+    """Write a message for a service.
+
+    Values and ordinary `str` are a stranger's. What a template's author wrote is markup where
+    `format` says so; for `text` it shows as it is written.
     """
     guard = service.guard
     own: Callable[[str], str] = str
@@ -185,7 +211,7 @@ def _escape(
 
 
 def _tidied(part: str, tidy: Callable[[str], str]) -> str:
-    """Clean one value; the spaces around it are kept, its neighbours are words."""
+    """Clean one value. The spaces around it stay: its neighbours are words."""
     if tidy is clean:
         return clean(part)
     inner = tidy(part)

@@ -1,8 +1,8 @@
 """The sandbox in which templates run, and what null means in it.
 
-Law: one environment, never changed after it is made. Reading on from null gives null, and null
-prints as nothing; a name that does not exist at all is an error. Whatever an expression gives is
-marked as inserted where it is printed; only what stands outside of tags is the author's.
+Rules: one environment, never changed after it is made. A member of null is null, and null prints as
+nothing; a name that does not exist at all is an error. The value of an expression is marked as
+inserted where it is printed; only text outside of tags is the author's.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from watcher.templates._marks import capture, mark
-from watcher.templates._words import spoken
+from watcher.templates.format import format_value
+from watcher.templates.text import capture, mark
 
 __all__ = ["ENVIRONMENT", "GLOBALS", "MAPPING_METHODS", "NULL"]
 
 MAPPING_METHODS = ("get", "items", "keys", "values")
 GLOBALS = ("cycler", "dict", "joiner", "namespace", "range")
-"""What Jinja2 offers everywhere, without its generator of random text."""
+"""Jinja2's globals that are kept: all but its generator of random text."""
 
 LONGEST_PRODUCT = 100_000
+"""Characters or elements that `*` may make of a text or list."""
 
 
 class Null(ChainableUndefined):
-    """null: reads on, can be called, prints as nothing, counts as false, equals `none`."""
+    """null: its members and results are null, it prints as nothing, is false, and equals `none`."""
 
     __slots__ = ()
 
@@ -49,12 +50,12 @@ NULL = Null()
 
 
 def soften(value: Any) -> Any:
-    """Turn None into the null of templates."""
+    """Return the null of templates for None, any other value as it is."""
     return NULL if value is None else value
 
 
 class _Generator(CodeGenerator):
-    """Jinja2's, where what `call` and `filter` blocks write passes `finalize` like all else."""
+    """Jinja2's generator, where the output of `call` and `filter` blocks passes `finalize` too."""
 
     _finishing = False
 
@@ -72,7 +73,7 @@ class _Generator(CodeGenerator):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox, with null and with limits on what one operator can blow up."""
+    """Jinja2's sandbox, with null and with limits on the size of results."""
 
     code_generator_class = _Generator
     intercepted_binops = frozenset({"*", "**"})
@@ -100,7 +101,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return soften(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Multiply and raise to a power, as long as the result stays of a reasonable size."""
+        """Multiply or raise to a power. Raise SecurityError for a result of unreasonable size."""
         if operator == "**" and not (abs(left) < 1_000_000 and abs(right) < 100):
             raise SecurityError("a power is too large")
         if operator == "*" and (_product(left, right) or _product(right, left)) > LONGEST_PRODUCT:
@@ -109,18 +110,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _product(text: Any, times: Any) -> int:
-    """Give how long a repeated text or list becomes, 0 for other products."""
+    """Return how long a repeated text or list becomes, 0 for other products."""
     repeats = isinstance(text, str | list | tuple) and isinstance(times, int)
     return len(text) * times if repeats else 0
 
 
 def _finish(value: Any) -> str:
-    """Give what `{{ value }}` prints: nothing for null, names rather than objects."""
+    """Return what `{{ value }}` prints: nothing for null, names rather than objects."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return mark("true" if value else "false")
-    return mark(spoken(value) if isinstance(value, Mapping | list | tuple) else value)
+    return mark(format_value(value) if isinstance(value, Mapping | list | tuple) else value)
 
 
 def _make() -> Sandbox:

@@ -1,6 +1,6 @@
-"""Values in words: how what an event holds is spelled for people.
+"""Values of an event as text for people.
 
-Law: pure; the one place where an assignee becomes a name and a list becomes a line.
+Rules: pure; the only place where an assignee becomes a name and a list becomes a line.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-__all__ = ["bounded", "day_and_time", "line", "part", "person", "spoken"]
+__all__ = ["cut", "format_time", "format_value", "line", "part", "person"]
 
 
-def spoken(value: Any) -> str:
-    """Spell a value: a reference by its name (its id where it has none), a list with commas."""
+def format_value(value: Any) -> str:
+    """Format a value: a reference as its name (or its id), a list with commas."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -25,18 +25,18 @@ def spoken(value: Any) -> str:
                 return str(value[key])
         return json.dumps(value, ensure_ascii=False, default=str) if value else "none"
     if isinstance(value, list | tuple):
-        return ", ".join(spoken(one) for one in value) if value else "none"
+        return ", ".join(format_value(one) for one in value) if value else "none"
     return str(value)
 
 
 def part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Give an object within an object, an empty one where there is none."""
+    """Return an object within an object, empty where there is none."""
     value = whole.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
 def person(conversation: Mapping[str, Any]) -> str:
-    """Name who is on the other side of a conversation."""
+    """Return the name of the person on the other side, or the best substitute for it."""
     contact = part(conversation, "contact")
     for key in ("name", "phone", "email"):
         if contact.get(key):
@@ -45,19 +45,19 @@ def person(conversation: Mapping[str, Any]) -> str:
 
 
 def line(text: str, most: int) -> str:
-    """Make one line of a text, at most so many characters long."""
-    return bounded(" ".join(text.split()), most)
+    """Return a text as one line of at most `most` characters."""
+    return cut(" ".join(text.split()), most)
 
 
-def bounded(text: str, most: int, note: str = "…") -> str:
-    """Cut a text to so many characters; `note` stands at the end of what was cut.
+def cut(text: str, most: int, note: str = "…") -> str:
+    """Return at most `most` characters of a text; one that was cut ends with `note`.
 
-    Lone surrogates, which no receiver can be sent, are replaced.
+    Lone surrogates are replaced, because they cannot be sent to any receiver.
     """
     whole = text.encode(errors="replace").decode()
     return whole if len(whole) <= most else whole[: most - len(note)].rstrip() + note
 
 
-def day_and_time(at: datetime) -> str:
-    """Spell a time to the minute."""
+def format_time(at: datetime) -> str:
+    """Format a time to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,8 +1,8 @@
-"""Reads a template's names: what Jinja2 itself notices only when it renders, or never.
+"""Checks a template's names: what Jinja2 itself notices only when it renders, or never.
 
-Law: pure; it judges, it never renders. Every place is read, also those that a rendering would
-skip. Variables of loops and of `set` have the shape of what they are taken from, as far as that
-is known; what is not known is allowed.
+Rules: pure; nothing is rendered. Every branch is checked, also those that a rendering would skip.
+Variables of loops and of `set` have the shape of what they are taken from, as far as it is known; a
+value of unknown shape is allowed everything.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from jinja2 import nodes
 
 from watcher.suggest import nearest
-from watcher.templates._environment import ENVIRONMENT, GLOBALS, MAPPING_METHODS
+from watcher.templates.sandbox import ENVIRONMENT, GLOBALS, MAPPING_METHODS
 from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape
 
-__all__ = ["Finding", "Reader"]
+__all__ = ["Mistake", "Reader"]
 
 NESTED_LOOPS = 2
 
@@ -36,29 +36,35 @@ _WORDS = {"bool": "true or false", "number": "a number", "string": "a text", "li
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One mistake; `word` is the misspelt one, to find its column on `line` (from 1)."""
+class Mistake:
+    """One mistake in a template."""
 
     message: str
     line: int
+    """Counts from 1."""
+
     word: str = ""
+    """The misspelt word, by which its column on the line is found."""
+
     suggestion: str | None = None
 
 
 class Reader:
-    """Reads one template that knows the root names `roots`; afterwards `findings` holds its
-    mistakes, and `open` tells whether it reads anything of which the shape is not known.
+    """Reads one template whose root names are those of `roots`.
+
+    Afterwards `mistakes` has what is wrong, and `open` is true if the template reads anything whose
+    shape is unknown.
     """
 
     def __init__(self, roots: Shape = EVENT_SHAPE) -> None:
         self._roots = roots.members or {}
-        self.findings: list[Finding] = []
+        self.mistakes: list[Mistake] = []
         self.open = False
         self._scope: dict[str, Shape] = {}
         self._loops = 0
 
     def read(self, node: nodes.Node) -> Shape:
-        """Read a node with all that is below it and give the shape of its value."""
+        """Read a node with all nodes below it. Return the shape of its value."""
         match node:
             case nodes.Name(name=name, ctx="load"):
                 return self._name(node, name)
@@ -102,7 +108,7 @@ class Reader:
                 self._below(node)
                 self._bind(target, STRING)
             case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
-                self._object_to(node, "a template stands alone: it cannot take in others")
+                self._object_to(node, "a template cannot include or import others")
             case _:
                 self._below(node)
         return ANY
@@ -119,7 +125,7 @@ class Reader:
     def _object_to(
         self, node: nodes.Node, message: str, word: str = "", suggestion: str | None = None
     ) -> None:
-        self.findings.append(Finding(message, node.lineno, word, suggestion))
+        self.mistakes.append(Mistake(message, node.lineno, word, suggestion))
 
     @contextmanager
     def _scoped(self) -> Iterator[None]:
@@ -165,7 +171,7 @@ class Reader:
             self._all(node.else_)
 
     def _rebind(self, target: nodes.Node, shape: Shape) -> None:
-        """Bind a variable that begins anew here, whatever it was outside."""
+        """Bind a variable of an inner scope, whatever it was outside."""
         if isinstance(target, nodes.Name):
             self._scope.pop(target.name, None)
         self._bind(target, shape)
@@ -196,8 +202,9 @@ class Reader:
 
     def _field(self, node: nodes.Node, shape: Shape, path: str, name: str) -> Shape:
         if name.startswith("_"):
-            self._object_to(node, f"{name!r} is out of bounds for templates", name)
+            self._object_to(node, f"{name!r} is not available in templates", name)
             return ANY
+        # Inside `attributes`, keys are the provider's or the user's: any name may exist.
         if shape.kind == "any" or (shape.kind == "map" and shape.members is None):
             self.open = True
             return ANY
@@ -250,7 +257,7 @@ class Reader:
     def _known(self, node: nodes.Node, what: str, name: str, known: Mapping[str, object]) -> None:
         if name not in known:
             guess = nearest(name, known)
-            self._object_to(node, f"there is no {what} {name!r}", name, guess)
+            self._object_to(node, f"unknown {what} {name!r}", name, guess)
 
 
 _TEXT_METHODS_TO_TEXT = frozenset(
@@ -268,7 +275,7 @@ def _constant(value: object) -> Shape:
 
 
 def _path(node: nodes.Node) -> str:
-    """Spell the path that a node is, empty for anything else."""
+    """Return the path that a node spells (`conversation.contact`), empty for anything else."""
     match node:
         case nodes.Name(name=name):
             return str(name)
@@ -280,7 +287,7 @@ def _path(node: nodes.Node) -> str:
 
 
 def _pair(node: nodes.Node, scope: dict[str, Shape]) -> Shape | None:
-    """Give the shape of the values that `.items()` walks over, None for any other walk."""
+    """Return the shape of the values in a loop over `changes.items()`, None for any other loop."""
     match node:
         case nodes.Call(node=nodes.Getattr(node=nodes.Name(name="changes"), attr="items")):
             if "changes" not in scope:

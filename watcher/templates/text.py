@@ -1,7 +1,7 @@
 """Texts that remember which of their parts the template's author wrote.
 
-Law: whatever is not known to be the author's counts as a stranger's. `Text` is an ordinary text;
-any operation that it does not know itself gives an ordinary `str`, all of it a stranger's.
+Rules: what is not known to be the author's counts as a stranger's. `Text` is a `str`; an operation that
+it does not define returns an ordinary `str`, all of which counts as a stranger's.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _MARKS = re.compile(f"[{_OPEN}{_CLOSE}]")
 
 
 class Text(str):
-    """A text for people; `parts` tell the author's words from inserted values."""
+    """A text for people; its `parts` separate the author's words from inserted values."""
 
     parts: tuple[Part, ...]
 
     def __new__(cls, parts: Iterable[Part] = ()) -> Self:
-        """Join parts; neighbours of the same origin become one."""
+        """Join parts. Neighbours of the same origin become one."""
         merged: list[Part] = []
         for text, own in parts:
             if merged and merged[-1][1] == own:
@@ -37,12 +37,12 @@ class Text(str):
         return made
 
     def trimmed(self) -> Self:
-        """Give the text without white space around it."""
+        """Return the text without white space around it."""
         start = len(self) - len(self.lstrip())
         return self._slice(start, max(start, len(self.rstrip())))
 
     def line(self, most: int) -> Self:
-        """Make one line, at most so many characters long."""
+        """Return the text as one line of at most `most` characters."""
         parts: list[Part] = []
         space = True  # nothing yet, or a space at the end
         for text, own in self.parts:
@@ -53,8 +53,9 @@ class Text(str):
         return type(self)(parts).trimmed().cut(most, "…")
 
     def cut(self, most: int, note: str) -> Self:
-        """Cut at so many characters; `note` stands at the end of what was cut. Lone surrogates,
-        which no receiver can be sent, are replaced.
+        """Return at most `most` characters; a text that was cut ends with `note`.
+
+        Lone surrogates are replaced, because they cannot be sent to any receiver.
         """
         whole = type(self)(
             (text.encode(errors="replace").decode(), own) for text, own in self.parts
@@ -74,22 +75,22 @@ class Text(str):
 
 
 def parts_of(text: str) -> tuple[Part, ...]:
-    """Give the parts of a text; an ordinary one is a stranger's."""
+    """Return the parts of a text; an ordinary `str` is one part, a stranger's."""
     return text.parts if isinstance(text, Text) else ((text, False),)
 
 
 def joined(*texts: str) -> Text:
-    """Put texts one after the other; each keeps its origin, which `+` and f-strings lose."""
+    """Concatenate texts. Each keeps its origin, which `+` and f-strings lose."""
     return Text(part for text in texts for part in parts_of(text))
 
 
 def unmarked(text: str) -> str:
-    """Take out the characters that mark values while a template runs."""
+    """Return the text without the characters that mark values while a template runs."""
     return _MARKS.sub("", text)
 
 
 def mark(value: Any) -> str:
-    """Write a value into a running template's output, marked as a stranger's."""
+    """Return a value for a running template's output, marked as a stranger's."""
     if isinstance(value, Text):  # what a macro or a `set` block gave: its marks are known
         return "".join(text if own else _marked(text) for text, own in value.parts)
     return _marked(str(value))
@@ -101,6 +102,6 @@ def _marked(text: str) -> str:
 
 
 def capture(output: Iterable[str]) -> Text:
-    """Read what a template or a part of one has written."""
+    """Return the text that a template, or a part of one, has written."""
     pieces = re.split(f"({_OPEN}[^{_CLOSE}]*{_CLOSE}?)", "".join(output))
     return Text((unmarked(piece), not piece.startswith(_OPEN)) for piece in pieces)
