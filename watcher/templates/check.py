@@ -17,7 +17,7 @@ from watcher.suggest import nearest
 from watcher.templates.sandbox import ENVIRONMENT, GLOBALS, MAPPING_METHODS
 from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape
 
-__all__ = ["Mistake", "Reader"]
+__all__ = ["Diagnostic", "Reader"]
 
 NESTED_LOOPS = 2
 
@@ -36,7 +36,7 @@ _WORDS = {"bool": "true or false", "number": "a number", "string": "a text", "li
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class Diagnostic:
     """One mistake in a template."""
 
     message: str
@@ -52,13 +52,13 @@ class Mistake:
 class Reader:
     """Reads one template whose root names are those of `roots`.
 
-    Afterwards `mistakes` has what is wrong, and `open` is true if the template reads anything whose
+    Afterwards `diagnostics` has its mistakes, and `open` is true if the template reads anything whose
     shape is unknown.
     """
 
     def __init__(self, roots: Shape = EVENT_SHAPE) -> None:
         self._roots = roots.members or {}
-        self.mistakes: list[Mistake] = []
+        self.diagnostics: list[Diagnostic] = []
         self.open = False
         self._scope: dict[str, Shape] = {}
         self._loops = 0
@@ -125,7 +125,7 @@ class Reader:
     def _object_to(
         self, node: nodes.Node, message: str, word: str = "", suggestion: str | None = None
     ) -> None:
-        self.mistakes.append(Mistake(message, node.lineno, word, suggestion))
+        self.diagnostics.append(Diagnostic(message, node.lineno, word, suggestion))
 
     @contextmanager
     def _scoped(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
 
 from watcher.errors import WatcherError
 from watcher.model import Event
-from watcher.templates.check import Mistake, Reader
+from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import default_message, digest
 from watcher.templates.format import line
 from watcher.templates.sandbox import ENVIRONMENT, NULL
@@ -169,8 +169,8 @@ def compile_template(source: str, *, many: bool = False) -> Template:
     try:
         tree = ENVIRONMENT.parse(source)
         reader.read(tree)
-        if reader.mistakes:
-            raise _collect(source, reader.mistakes)
+        if reader.diagnostics:
+            raise _collect(source, reader.diagnostics)
         template = Template(source, ENVIRONMENT.from_string(unmarked(source)))
     except TemplateSyntaxError as failure:
         message = failure.message or "the template cannot be read"
@@ -182,11 +182,11 @@ def compile_template(source: str, *, many: bool = False) -> Template:
     return template
 
 
-def _collect(source: str, mistakes: list[Mistake]) -> TemplateError:
+def _collect(source: str, diagnostics: list[Diagnostic]) -> TemplateError:
     lines = re.split(r"\r\n|\r|\n", source)  # as Jinja2 counts them
     errors: list[TemplateError] = []
-    for one in sorted(mistakes, key=lambda mistake: mistake.line):
-        same = [other for other in mistakes if (other.line, other.word) == (one.line, one.word)]
+    for one in sorted(diagnostics, key=lambda found: found.line):
+        same = [other for other in diagnostics if (other.line, other.word) == (one.line, one.word)]
         columns = _columns(lines[one.line - 1], one.word) if one.line <= len(lines) else []
         place = next(number for number, other in enumerate(same) if other is one)
         column = columns[place] if len(columns) == len(same) else None
