@@ -30,6 +30,7 @@ from tests.docs.pages import (
 from tests.support.plain_yaml import plain_yaml
 from watcher import __version__
 from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
+from watcher.catalogue.fields import FIELDS
 from watcher.cli import app
 from watcher.conditions import compile_condition
 from watcher.config import json_schema, load
@@ -42,6 +43,7 @@ from watcher.config.schema import (
     StoreForm,
     WebhookForm,
 )
+from watcher.mapping import TARGETS
 from watcher.metrics import Metrics
 from watcher.providers.chatwoot import ChatwootSettings
 from watcher.providers.leadconnector import HighLevelSettings, LeadwaySettings
@@ -247,6 +249,23 @@ def test_every_event_type_named_anywhere_exists(page: Path) -> None:
     }
     others = {"conversation.url", "watcher.simulator", "watcher.digest"}
     assert named - others <= set(EVENT_TYPES)
+
+
+def test_the_event_shown_has_every_field_of_a_conversation() -> None:
+    pages = [block.text for block in blocks("json") if block.page.name == "events.md"]
+    (shown,) = (text for text in pages if "specversion" in text)
+    assert list(json.loads(shown)["data"]["conversation"]) == list(FIELDS)
+
+
+def test_the_fields_that_can_be_mapped_are_all_listed() -> None:
+    page = read("configuration.md").partition("Fields that can be mapped:")[2]
+    assert set(code(page.partition("\n\n")[0])) == set(TARGETS)
+
+
+def test_the_fields_whose_change_makes_no_event_are_all_named() -> None:
+    page = read("events.md").partition("No event:")[2].partition("\n\n")[0]
+    silent = {name for name, field in FIELDS.items() if not field.tracked}
+    assert {name for name in code(page) if name in FIELDS} == silent - {"id"}
 
 
 def test_what_for_applies_to_is_told() -> None:
