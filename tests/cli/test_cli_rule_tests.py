@@ -131,14 +131,18 @@ BROKEN = {
     "a value of another kind": (
         one("      - {at: 0s, conversation: {id: 1, unread: maybe}}", "      []"),
         "4:48",
-        "`unread` is not right",
+        "`conversation.unread` is not right",
     ),
     "no such type": (
         one("      - {at: 0s, type: conversation.red, conversation: {id: 1}}", "      []"),
         "4:24",
         "conversation.read",
     ),
-    "no time": (one("      - {at: soon, conversation: {id: 1}}", "      []"), "4:14", "is no time"),
+    "no time": (
+        one("      - {at: soon, conversation: {id: 1}}", "      []"),
+        "4:14",
+        "`at` is not a time",
+    ),
     "out of order": (
         one(f"      - {{at: 1h, conversation: {{id: 1}}}}\n{UNREAD}", "      []"),
         "5:9",

@@ -1,95 +1,193 @@
 """Tests of rules, written in YAML: what happens when, and what is expected to be sent.
 
-Law: form and places; what the rules make of it is for others to run. Every mistake of a file is
-told at once, with its place. What a conversation may show is checked against its own shape.
+Rules: form and places; what the rules make of it is for others to run. All mistakes of a file are
+reported at once, with their places. What a conversation may show is checked against its own shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError, ValidationInfo
 
-from watcher.config.rule_test_schema import CaseForm, ExpectForm, FileForm, StepForm
+from watcher.catalogue.events import EVENT_TYPES
 from watcher.config.texts import Texts
-from watcher.config.tree import Entries, Items, Node, Place, Scalar
+from watcher.config.tree import Entries, Items, Node, Place
 from watcher.config.validate import Work, validate
 from watcher.config.yaml import LIMIT, parse
 from watcher.errors import ConfigError, Problem
 from watcher.model import Conversation, from_plain, to_plain
 from watcher.secrets import Redactor
-from watcher.settings.calendar import parse_moment
-from watcher.settings.values import parse_duration
+from watcher.settings.base import Context, Mistake, Settings, context_of, mistakes, wrong
+from watcher.settings.calendar import Zone, parse_moment
+from watcher.settings.values import OneOrMore, parse_duration
 from watcher.suggest import did_you_mean, listing
 from watcher.vocabulary import EVENT_SHAPE
 
-__all__ = ["Expected", "RuleTest", "RuleTests", "Step", "read_rule_tests"]
+__all__ = ["Case", "Expected", "RuleTest", "RuleTests", "Step", "Suite", "read_rule_tests", "whole"]
 
 SETTLING = timedelta(days=1)
-"""How long a test goes on behind what it names, where it does not say."""
+"""How long a test goes on after the last time that it names, if it has no `until`."""
+
+START = "2026-01-05 09:00"
+"""A Monday, for tests that do not say when they begin."""
+
+S = TypeVar("S", bound=Settings)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that happens `at` a time. `conversation` is what a provider shows of it, perhaps a
-    part; with `type`, the one event that this is. `acknowledged`: a person says that it is seen to.
-    """
+class _Clock(Context):
+    """The clock of a test: the zone of its wall clock, and when it starts."""
 
-    at: datetime
-    place: Place
-    source: str
-    type: str | None
-    conversation: Mapping[str, Any]
-    reason: str
-    acknowledged: bool
+    def __init__(self, zone: ZoneInfo | None, start: datetime | None = None) -> None:
+        self.timezone = zone
+        self.start = start
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """A message that is to be sent; what is None or empty is not looked at."""
+def _moment(value: Any, info: ValidationInfo) -> datetime:
+    clock = context_of(info)
+    zone = info.data.get("timezone") or clock.timezone or ZoneInfo("UTC")
+    start = info.data.get("start") or (clock.start if isinstance(clock, _Clock) else None)
+    text = value if isinstance(value, str) else ""
+    try:
+        if start is not None:
+            return start + parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return parse_moment(text, zone)
+    except ValueError:
+        remedy = "write 15m (since the start), or 2026-01-05 18:30"
+        raise wrong("is not a time", remedy) from None
 
-    at: datetime
-    place: Place
-    receiver: str
-    rule: str | None
-    type: str | None
-    conversation: str | None
-    contains: tuple[str, ...]
-    lacks: tuple[str, ...]
+
+def _shown(conversation: dict[str, Any]) -> dict[str, Any]:
+    if found := tuple(_strange(conversation)):
+        raise mistakes(found)
+    return conversation
+
+
+def _strange(conversation: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yield the keys that no conversation has, and values of another kind."""
+    fields = (EVENT_SHAPE.members or {})["conversation"].members or {}
+    for name, value in conversation.items():
+        if name not in fields:
+            yield _unknown((name,), f"a conversation has no `{name}`", tuple(fields))
+            continue
+        members = fields[name].members
+        if members is not None and isinstance(value, Mapping):
+            for inner in value:
+                if inner not in members:
+                    yield _unknown((name, inner), f"`{name}` has no `{inner}`", tuple(members))
+        try:
+            from_plain(to_plain(Conversation("1")) | {name: whole(name, value)})
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"].lower()
+            yield Mistake(f"is not right: {reason}", loc=(name,))
+
+
+def _unknown(loc: tuple[str, ...], message: str, known: tuple[str, ...]) -> Mistake:
+    remedy = f"{did_you_mean(loc[-1], known)}it has {listing(known)}"
+    return Mistake(message, remedy, (*loc, "[key]"))
+
+
+Moment = Annotated[datetime, PlainValidator(_moment)]
+"""A time since the start of the test, or by its wall clock."""
+
+
+class Suite(Settings):
+    """The whole file."""
+
+    rules: OneOrMore = Field(default=())
+    timezone: Zone | None = None
+    tests: list[dict[str, Any]] = Field(min_length=1)
+
+
+class Case(Settings):
+    """One test, as it stands in the file."""
+
+    name: str = Field(min_length=1)
+    timezone: Zone | None = None
+    start: Moment = Field(default=START, validate_default=True)
+    until: Moment | None = None
+    receivers: OneOrMore = Field(default=())
+    events: list[dict[str, Any]] = Field(min_length=1)
+    expect: list[dict[str, Any]]
+
+
+class Step(Settings):
+    """Something that happens."""
+
+    place: Place = Field(init=False)
+    at: Moment
+    type: Literal[EVENT_TYPES] | None = None  # type: ignore[valid-type]  # the words of the contract
+    """The one event that this is, where others that would follow do not count."""
+
+    source: str = ""
+    """Its name; empty for the first one of the configuration."""
+
+    conversation: Annotated[dict[str, Any], AfterValidator(_shown)] = Field(default_factory=dict)
+    """What a provider shows of it, perhaps a part."""
+
+    reason: str = ""
+    ack: bool = False
+    """Whether a person acknowledges the conversation."""
+
+    @property
+    def of_watcher(self) -> bool:
+        """Whether it is about a source, a receiver or the watcher itself."""
+        return self.type is not None and not self.type.startswith("conversation.")
+
+
+class Expected(Settings):
+    """A message that is to be sent; what is None or empty does not matter."""
+
+    place: Place = Field(init=False)
+    at: Moment
+    receiver: str = Field(min_length=1)
+    rule: str | None = None
+    type: Literal[(*EVENT_TYPES, "watcher.digest")] | None = None  # type: ignore[valid-type]  # as above
+    conversation: str | None = None
+    contains: OneOrMore = Field(default=())
+    lacks: OneOrMore = Field(default=())
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTest:
-    """One test: it begins at `start`, and is over at `until`. Where `receivers` are named, only what
-    they get counts.
-    """
+    """One test."""
 
     name: str
     place: Place
     start: datetime
+
     until: datetime
+    """When it is over."""
+
     steps: tuple[Step, ...]
     expected: tuple[Expected, ...]
+
     receivers: tuple[str, ...] = ()
+    """Where some are named, only what they get counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """One file. `rules` are the configuration's paths; empty where the file names none and has no
-    configuration beside it.
-    """
+    """One file."""
 
     file: Path
+
     rules: tuple[Path, ...]
+    """The configuration's paths; empty where the file names none and stands next to none."""
+
     tests: tuple[RuleTest, ...]
 
 
 def read_rule_tests(path: Path) -> RuleTests:
-    """Read one file; raises ConfigError with everything that is wrong in it."""
+    """Read one file; raise ConfigError with everything that is wrong in it."""
     file = str(path)
     try:
         with path.open("rb") as stream:
@@ -101,30 +199,25 @@ def read_rule_tests(path: Path) -> RuleTests:
     root, problems = parse(content, file)
     texts = Texts(environ={}, folders={file: path.parent}, redactor=Redactor(), secrets=False)
     work = Work(texts, list(problems))
-    tests: list[RuleTest] = []
-    form = None
+    tests: dict[str, RuleTest] = {}
+    suite = None
     if isinstance(root, Entries):
-        form = _validate(FileForm, root, work, root.place, "the file of tests")
-        entry = root.get("tests")
-        nodes = entry.value.items if entry and isinstance(entry.value, Items) else ()
-        names: set[str] = set()
-        for node in nodes:
-            test = _Reader(work, form).test(node)
-            if test is not None and test.name in names:
+        suite = _checked(Suite, root, "the file of tests", work)
+        timed = replace(work, context=_Clock(suite.timezone if suite else None))
+        for node in _items(root, "tests"):
+            test = _test(node, timed)
+            if test is not None and tests.setdefault(test.name, test) is not test:
                 work.problems.append(test.place.problem(f"the test `{test.name}` is here twice"))
-            if test is not None:
-                names.add(test.name)
-                tests.append(test)
     elif not problems:
         work.problems.append(Problem(file, 1, 1, "the file holds no tests", "begin with `tests:`"))
     if work.problems:
         raise ConfigError(tuple(sorted(work.problems, key=lambda one: (one.line, one.column))))
-    named = tuple(path.parent / one for one in form.rules) if form else ()
-    return RuleTests(path, named or _beside(path), tuple(tests))
+    named = tuple(path.parent / one for one in suite.rules) if suite else ()
+    return RuleTests(path, named or _neighbour(path), tuple(tests.values()))
 
 
-def _beside(path: Path) -> tuple[Path, ...]:
-    """Give the configuration that a file of tests stands beside: `x.yaml` for `x.test.yaml`."""
+def _neighbour(path: Path) -> tuple[Path, ...]:
+    """Return the configuration next to a file of tests: `x.yaml` for `x.test.yaml`."""
     for ending in (".yaml", ".yml"):
         file = path.with_name(path.name.partition(".test.")[0] + ending)
         if file.is_file():
@@ -132,148 +225,75 @@ def _beside(path: Path) -> tuple[Path, ...]:
     return ()
 
 
-def _validate(form: type[Any], table: Entries, work: Work, parent: Place, what: str) -> Any:
+def _checked(
+    model: type[S], node: Node, what: str, work: Work, extra: Mapping[str, Any] | None = None
+) -> S | None:
+    if not isinstance(node, Entries):
+        work.problems.append(node.place.problem(f"{what} must be a mapping", "- key: value"))
+        return None
     # Nothing in a test is a reference to a secret: `${` stands for itself.
-    literal = [entry.name for entry in table]
-    return validate(form, table, work, parent=parent, what=what, literal=literal)
+    return validate(model, node, work, parent=node.place, what=what, resolve=False, extra=extra)
 
 
-@dataclass(slots=True)
-class _Reader:
-    """Reads one test; its times count from the start, by the wall clock of its zone."""
+def _test(node: Node, work: Work) -> RuleTest | None:
+    case = _checked(Case, node, "the test", work)
+    if case is None or not isinstance(node, Entries):
+        return None
+    clock = _Clock(case.timezone or work.context.timezone, case.start)
+    timed = replace(work, context=clock)
+    steps = tuple(_steps(node, case.start, timed))
+    expected = tuple(_expected(node, case.receivers, timed))
+    times = [case.start, *(one.at for one in steps), *(one.at for one in expected)]
+    return RuleTest(
+        name=case.name,
+        place=node.place,
+        start=case.start,
+        until=case.until or max(times) + SETTLING,
+        steps=steps,
+        expected=expected,
+        receivers=case.receivers,
+    )
 
-    work: Work
-    file: FileForm | None
-    start: datetime = datetime(1970, 1, 1, tzinfo=UTC)
-    zone: Any = UTC
-    last: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
 
-    def test(self, node: Node) -> RuleTest | None:
-        if not isinstance(node, Entries):
-            self.work.problems.append(node.place.problem("a test must be a mapping", "- name: …"))
-            return None
-        form = _validate(CaseForm, node, self.work, node.place, "the test")
-        if form is None:
-            return None
-        self.zone = form.timezone or (self.file.timezone if self.file else None) or UTC
-        moment = self._moment(form.start, node, "start")
-        if moment is None:
-            return None
-        self.start = self.last = moment
-        steps = [self._step(one) for one in _items(node, "events")]
-        self.last = self.start
-        expected = [self._expected(one) for one in _items(node, "expect")]
-        ends = [one.at for one in (*steps, *expected) if one is not None]
-        until = self._moment(form.until, node, "until") if form.until else None
-        for one in expected:
-            if one is not None and form.receivers and one.receiver not in form.receivers:
-                self.work.problems.append(
-                    one.place.problem(
-                        f"`receivers` of the test leaves `{one.receiver}` out",
-                        "add it there, or expect nothing of it",
-                    )
-                )
-        return RuleTest(
-            name=form.name,
-            place=node.place,
-            start=self.start,
-            until=until or max(ends, default=self.start) + SETTLING,
-            steps=tuple(one for one in steps if one is not None),
-            expected=tuple(one for one in expected if one is not None),
-            receivers=tuple(form.receivers),
-        )
-
-    def _step(self, node: Node) -> Step | None:
-        if not isinstance(node, Entries):
-            self.work.problems.append(node.place.problem("an event must be a mapping", "- at: …"))
-            return None
-        form = _validate(StepForm, node, self.work, node.place, "the event")
-        at = self._moment(form.at, node, "at") if form else None
-        if form is None or at is None:
-            return None
-        if at < self.last:
-            self.work.problems.append(
-                node.place.problem("the event is earlier than the one before it", "sort by `at`")
-            )
-        self.last = max(at, self.last)
-        entry = node.get("conversation")
-        if entry is not None and isinstance(entry.value, Entries):
-            self._check_shape(entry.value)
-        of_watcher = form.type is not None and not form.type.startswith("conversation.")
-        if of_watcher == bool(form.conversation) or (form.ack and form.type):
-            self.work.problems.append(
+def _steps(test: Entries, start: datetime, work: Work) -> Iterator[Step]:
+    last = start
+    for node in _items(test, "events"):
+        step = _checked(Step, node, "the event", work, {"place": node.place})
+        if step is None:
+            continue
+        if step.at < last:
+            message = "the event is earlier than the one before it"
+            work.problems.append(node.place.problem(message, "sort by `at`"))
+        last = max(step.at, last)
+        # A conversation shows what happened to it; of the watcher only the type says so.
+        if step.of_watcher == bool(step.conversation) or (step.ack and step.type):
+            work.problems.append(
                 node.place.problem(
-                    "the event tells neither a conversation nor what happened to the watcher, or both",
+                    "the event needs either a conversation or a type that is not about one",
                     "write `conversation: {…}`, or `type: source.failing` and the like",
                 )
             )
-        return Step(
-            at, node.place, form.source, form.type, form.conversation, form.reason, form.ack
-        )
+        yield step
 
-    def _expected(self, node: Node) -> Expected | None:
-        if not isinstance(node, Entries):
-            self.work.problems.append(
-                node.place.problem("what is expected must be a mapping", "- at: …")
-            )
-            return None
-        form = _validate(ExpectForm, node, self.work, node.place, "the expected message")
-        at = self._moment(form.at, node, "at") if form else None
-        if form is None or at is None:
-            return None
-        return Expected(
-            at, node.place, form.receiver, form.rule, form.type, form.conversation,
-            tuple(form.contains), tuple(form.lacks),
-        )  # fmt: skip
 
-    def _moment(self, text: str, node: Entries, key: str) -> datetime | None:
-        """Read a time since the start, or by the wall clock."""
-        try:
-            return self.start + parse_duration(text)
-        except ValueError:
-            pass
-        try:
-            return parse_moment(text, self.zone)
-        except ValueError:
-            entry = node.get(key)
-            place = entry.value.place if entry is not None else node.place
-            self.work.problems.append(
-                place.problem(
-                    f"`{key}` is no time", "write 15m (since the start), or 2026-01-05 18:30"
+def _expected(test: Entries, receivers: tuple[str, ...], work: Work) -> Iterator[Expected]:
+    for node in _items(test, "expect"):
+        one = _checked(Expected, node, "the expected message", work, {"place": node.place})
+        if one is None:
+            continue
+        if receivers and one.receiver not in receivers:
+            work.problems.append(
+                one.place.problem(
+                    f"`receivers` of the test leaves `{one.receiver}` out",
+                    "add it there, or expect nothing of it",
                 )
             )
-            return None
-
-    def _check_shape(self, table: Entries) -> None:
-        """Object to what no conversation has, and to values of another kind."""
-        known = (EVENT_SHAPE.members or {})["conversation"].members or {}
-        for entry in table:
-            if entry.name not in known:
-                self._unknown(entry.key, f"a conversation has no `{entry.name}`", tuple(known))
-                continue
-            members = known[entry.name].members
-            if members is not None and isinstance(entry.value, Entries):
-                for inner in entry.value:
-                    if inner.name not in members:
-                        what = f"`{entry.name}` has no `{inner.name}`"
-                        self._unknown(inner.key, what, tuple(members))
-            plain = self.work.texts.plain(entry.value, resolve=False)
-            try:
-                from_plain(to_plain(Conversation("1")) | {entry.name: whole(entry.name, plain)})
-            except ValidationError as error:
-                said = error.errors(include_url=False)[0]["msg"].lower()
-                self.work.problems.append(
-                    entry.value.place.problem(f"`{entry.name}` is not right: {said}")
-                )
-
-    def _unknown(self, key: Scalar, message: str, known: tuple[str, ...]) -> None:
-        remedy = f"{did_you_mean(key.raw, known)}it has {listing(known)}"
-        self.work.problems.append(key.place.problem(message, remedy))
+        yield one
 
 
 def whole(name: str, value: Any) -> Any:
-    """Make a short form whole: an assignee or a team by its id, a message or a disposition by its
-    text, an id that was written as a number.
+    """Return the long form of a conversation's field: an assignee or a team for its id, a message or
+    a disposition for its text, a text for an id that was written as a number.
     """
     if name in ("assignee", "team") and isinstance(value, (str, int)):
         return {"id": str(value), "name": str(value)}

@@ -76,7 +76,7 @@ async def _take(replay: Replay, step: Step, config: Config) -> None:
         await replay.tell([_event(step, source, provider)])
         return
     id_ = str(step.conversation.get("id", "1"))
-    if step.acknowledged:
+    if step.ack:
         await replay.acknowledge(source, id_)
         return
     if step.type == "conversation.removed":
