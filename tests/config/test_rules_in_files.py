@@ -334,6 +334,24 @@ def test_a_rule_is_told_in_words(write: Write, text: str, words: str) -> None:
     assert rule(write, text).describe() == f"conversation.unread; {words}"
 
 
+KEYS = {
+    "where": "conversation.unread", "unless": "conversation.archived", "for": "15m",
+    "repeat": "30m", "at_most": 2, "throttle": "10m", "digest": "1h",
+    "hours": {"between": "09:00-18:00"}, "severity": "info", "stop": True,
+}  # fmt: skip
+"""A value of each key that decides when something is sent."""
+
+
+def test_every_key_is_described() -> None:
+    keys = {info.alias or name for name, info in Rule.model_fields.items()}
+    assert keys - KEYS.keys() == {"name", "when", "notify", "message"}
+    least = {"name": "One", "when": "conversation.unread", "notify": "team"}
+    for key, value in KEYS.items():
+        more = {"repeat": "30m"} if key == "at_most" else {}
+        without = Rule(**least, **more).describe()
+        assert Rule(**least, **more, **{key: value}).describe() != without, key
+
+
 @given(st.frozensets(st.integers(0, 6), min_size=1))
 def test_days_are_written_as_they_are_read(days: frozenset[int]) -> None:
     assert parse_days(format_days(days)) == days

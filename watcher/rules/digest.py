@@ -48,10 +48,7 @@ def _divides_a_day(value: timedelta) -> timedelta:
 
 
 class Digest(FilledSettings):
-    """Collects events until the next boundary on the wall clock of `timezone`.
-
-    Boundaries are the multiples of `every` after midnight and the times `at`, both on `days` only.
-    """
+    """Collects events into one message, at certain times."""
 
     every: Annotated[Duration, AfterValidator(_divides_a_day)] | None = Field(
         default=None,
@@ -83,7 +80,8 @@ class Digest(FilledSettings):
     def boundary(self, at: datetime) -> datetime:
         """Return the first boundary after an instant, in UTC.
 
-        A time of day that daylight saving repeats counts once, the first time; one that it leaves
+        Boundaries are the multiples of `every` after midnight and the times `at`, both on `days`
+        only. A time of day that daylight saving repeats counts once, the first time; one that it leaves
         out comes with the change. Multiples of an hour and less go on through a repeated hour.
         Raise ValueError where there is none, which the configuration does not let happen.
         """

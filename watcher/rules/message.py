@@ -52,7 +52,7 @@ class Words(NamedTuple):
 
 
 class Template(FilledSettings):
-    """A template of the configuration; Jinja2, sandboxed."""
+    """A template by name; Jinja2, sandboxed."""
 
     title: str | None = Field(
         default=None, description="One line; the default title where left out."
@@ -93,7 +93,7 @@ _Named = Annotated[
 ]
 
 
-class _OwnWords(FilledSettings):
+class OwnWords(FilledSettings):
     """Words for text receivers."""
 
     template: _Named = Field(default=None, description="Name of a template to begin with.")
@@ -115,19 +115,19 @@ class _OwnWords(FilledSettings):
         return whole._replace(format=self.format or base.format)
 
 
-_Own = Annotated[
-    _OwnWords,
+_WordsOrTemplate = Annotated[
+    OwnWords,
     BeforeValidator(
         lambda value: {"template": value} if isinstance(value, str) else value,
-        json_schema_input_type=str | _OwnWords,
+        json_schema_input_type=str | OwnWords,
     ),
 ]
 
 
-class Message(_OwnWords):
+class Message(OwnWords):
     """What a text receiver shows; Jinja2 templates, sandboxed."""
 
-    per_receiver: Mapping[str, _Own] = Field(
+    per_receiver: Mapping[str, _WordsOrTemplate] = Field(
         default_factory=dict, description="Other words for single receivers, by name."
     )
 

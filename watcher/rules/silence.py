@@ -84,11 +84,7 @@ _TEXT = WithJsonSchema({"type": "string", "minLength": 1})
 
 
 class Silence(FilledSettings):
-    """What is not sent for a while, and why.
-
-    It suppresses the messages that `match`, from `starts` until before `ends`, and with `hours`
-    only within them.
-    """
+    """What is not sent for a while, and why."""
 
     name: Title = Field(description="What people call it.")
     match: Annotated[Condition, PlainValidator(_match), _TEXT] = Field(
