@@ -10,9 +10,10 @@ import pytest
 from tests.core.strategies import T0
 from watcher.conditions import compile_expression
 from watcher.model import Delivery, Event
-from watcher.pipeline import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
+from watcher.pipeline import Guards, Send, guard, throttled_by
 from watcher.records import ThrottleMark
 from watcher.rules import Rule, RuleHours, Silence, Throttle
+from watcher.rules.due import Drop, Redirect, Wait
 
 MINUTE = timedelta(minutes=1)
 DATA = {"source": "sales", "provider": "chatwoot", "conversation": {"id": "c1", "channel": "sms"}}

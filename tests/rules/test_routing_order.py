@@ -172,7 +172,7 @@ def test_what_counts_as_the_same(by: str | None, same: Any, different: Any) -> N
         subject = fields["conversation"].id if "conversation" in fields else "c1"
         what = dataclasses.replace(what, subject=subject)
         same = {"by": by} if by else {}
-        key, wrong = Throttle(within="15m", **same).key(what, context(what))
+        key, wrong = Throttle(within="15m", **same).key(what)
         assert wrong == ""
         return key, Digest(every="15m", **same).group(context(what))[0]
 
@@ -184,10 +184,10 @@ def test_what_counts_as_the_same(by: str | None, same: Any, different: Any) -> N
 def test_a_throttle_whose_by_fails_counts_the_conversation() -> None:
     throttle = Throttle(within="15m", by="conversation.team.name")
     what = event()
-    key, wrong = throttle.key(what, context(what))
+    key, wrong = throttle.key(what)
     assert (key, bool(wrong)) == ("conversation sales/c1", True)
     failing = event("source.failing", None)
-    assert Throttle(within="15m").key(failing, context(failing)) == ("sales", "")
+    assert Throttle(within="15m").key(failing) == ("sales", "")
 
 
 # Law

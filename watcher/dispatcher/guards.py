@@ -14,11 +14,8 @@ from typing import Any
 from watcher.dispatcher.plan import ReceiverPlan
 from watcher.model import Delivery
 from watcher.pipeline import (
-    Drop,
     Guards,
-    Redirect,
     Send,
-    Wait,
     guard,
     next_repeat,
     rebatch,
@@ -26,6 +23,7 @@ from watcher.pipeline import (
 )
 from watcher.records import HistoryEntry, Settlement
 from watcher.rules import Rule
+from watcher.rules.due import Drop, Redirect, Wait
 from watcher.runtime import Runtime
 
 __all__ = ["let_pass"]

@@ -29,7 +29,7 @@ from watcher.pipeline.deliveries import (
     rebatch,
     route,
 )
-from watcher.pipeline.guards import Drop, Guards, Redirect, Send, Wait, guard, throttled_by
+from watcher.pipeline.guards import Guards, Send, guard, throttled_by
 from watcher.pipeline.sanitize import sanitize
 from watcher.pipeline.schema_drift import value_at
 from watcher.pipeline.settle import (
@@ -45,10 +45,8 @@ __all__ = [
     "DIGEST",
     "FAILING_AFTER",
     "Decision",
-    "Drop",
     "Guards",
     "Policy",
-    "Redirect",
     "Room",
     "Routed",
     "Send",
@@ -56,7 +54,6 @@ __all__ = [
     "SourcePolicy",
     "SourceReport",
     "SweepVerdict",
-    "Wait",
     "announce_network",
     "announce_receiver",
     "announce_source",

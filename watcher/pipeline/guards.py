@@ -1,4 +1,4 @@
-"""What is asked of a delivery when it is due: silences, hours, throttle, rule by rule.
+"""What is asked of a delivery when it is due: silences and its rules, one by one.
 
 Law: pure. Of the rules that would send a delivery the first counts whose guards let it pass; what
 one of them holds back waits. Marks and silences are read and written by the caller, together
@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from watcher.conditions import Context, context
-from watcher.model import Delivery, Event, rfc3339
+from watcher.model import Delivery, rfc3339
 from watcher.records import ThrottleMark
 from watcher.rules import Rule, Silence, silenced
-from watcher.rules.notify import is_about
+from watcher.rules.due import Drop, Due, Redirect, Wait
 
-__all__ = ["Drop", "Guards", "Redirect", "Send", "Wait", "guard", "throttled_by"]
+__all__ = ["Guards", "Send", "guard", "throttled_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +26,6 @@ class Send:
 
     rule: str
     mark: ThrottleMark | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """It is held until then."""
-
-    until: datetime
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """It is not sent; `silence` names the silence that stopped it."""
-
-    kind: Literal["throttled", "silenced", "dropped"]
-    note: str
-    silence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Another receiver gets it instead."""
-
-    receiver: str
-    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +66,12 @@ def throttled_by(
 ) -> frozenset[tuple[str, str]]:
     """Give rule and `by` of every throttle mark that `guard` may ask for."""
     return frozenset(
-        (name, _by(delivery.event, rules[name]))
+        (name, throttle.key(delivery.event)[0])
         for delivery in deliveries
         for name in _candidates(delivery)
-        if name in rules and _throttles(delivery, rules[name])
+        if name in rules
+        and (throttle := rules[name].throttle) is not None
+        and throttle.applies(delivery)
     )
 
 
@@ -117,60 +93,16 @@ def _ask(
             return Drop("silenced", _silenced(silence), silence.name)
     if rule is None:
         return Send(name)
-    return _outside(delivery, rule, now) or _throttle(delivery, rule, guards, now)
+    due = Due(delivery, name, guards.marks, now)
+    if (held := rule.when_due(due)) is not None:
+        return held
+    return Send(name, rule.throttle.mark(due) if rule.throttle is not None else None)
 
 
 def _silenced(silence: Silence) -> str:
     until = f" until {rfc3339(silence.ends)}" if silence.ends is not None else ""
     reason = f": {silence.reason}" if silence.reason else ""
     return f"silenced{until} by {silence.name}{reason}"
-
-
-def _outside(delivery: Delivery, rule: Rule, now: datetime) -> Wait | Drop | Redirect | None:
-    """Decide by the rule's hours; None while they are open. What has been redirected is not asked
-    again: the other receiver is the answer to the hours.
-    """
-    hours = rule.hours
-    if hours is None or delivery.redirected or hours.open(now):
-        return None
-    outside = f"outside the hours of the rule {rule.name!r}"
-    if hours.holds:
-        until = hours.next_opening(now)
-        return Wait(until, f"held until {rfc3339(until)}: {outside}")
-    other = hours.otherwise
-    if other == "drop":
-        return Drop("dropped", f"dropped: {outside}")
-    if other == delivery.receiver:
-        return None
-    if is_about(delivery.event, other):
-        return Drop("dropped", f"dropped: {outside}, and {other} is not told of itself")
-    return Redirect(other, f"redirected to {other}: {outside}")
-
-
-def _throttles(delivery: Delivery, rule: Rule) -> bool:
-    return rule.throttle is not None and delivery.kind in ("event", "for")
-
-
-def _throttle(delivery: Delivery, rule: Rule, guards: Guards, now: datetime) -> Send | Drop:
-    if rule.throttle is None or not _throttles(delivery, rule):
-        return Send(rule.name)
-    by = _by(delivery.event, rule)
-    before = guards.marks.get((rule.name, by))
-    # A mark from the future is from before the clock was set back: nobody knows how old it is.
-    holds = before is not None and before.at <= now < before.until
-    if before is not None and holds and before.delivery != delivery.key:
-        note = (
-            f"throttled: the rule {rule.name!r} has sent one at {rfc3339(before.at)},"
-            f" the next may go from {rfc3339(before.until)}"
-        )
-        return Drop("throttled", note)
-    until = now + rule.throttle.within
-    return Send(rule.name, ThrottleMark(rule.name, delivery.receiver, by, now, until, delivery.key))
-
-
-def _by(event: Event, rule: Rule) -> str:
-    assert rule.throttle is not None  # noqa: S101 - asked of rules with a throttle only
-    return rule.throttle.key(event, context(event))[0]
 
 
 def _known(delivery: Delivery, rule: Rule | None, name: str) -> Context:

@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
+from watcher.model import rfc3339
+from watcher.rules.due import Drop, Due, Held, Redirect, Wait
+from watcher.rules.notify import is_about
 from watcher.settings.base import Context, FilledSettings, Mistake, context_of
 from watcher.settings.calendar import DAY, EVERY_DAY, Days, Spans, Zone, format_days
 from watcher.suggest import did_you_mean, listing
@@ -191,6 +194,27 @@ class RuleHours(Hours):
     def redirects(self) -> bool:
         """Whether another receiver gets the messages that come due outside the hours."""
         return self.otherwise not in ("hold", "drop")
+
+    def when_due(self, due: Due) -> Held | None:
+        """Return what keeps a message from going out outside the hours, None within them."""
+        # What has been redirected is not asked again: the other receiver is the answer.
+        if due.delivery.redirected or self.open(due.now):
+            return None
+        outside = f"outside the hours of the rule {due.rule!r}"
+        if self.holds:
+            until = self.next_opening(due.now)
+            return Wait(until, f"held until {rfc3339(until)}: {outside}")
+        other = self.otherwise
+        if other == "drop":
+            return Drop("dropped", f"dropped: {outside}")
+        # The message is where it would be sent.
+        if other == due.delivery.receiver:
+            return None
+        # News about a receiver's own trouble cannot reach it.
+        if is_about(due.delivery.event, other):
+            reason = f"{other} does not get events about itself"
+            return Drop("dropped", f"dropped: {outside}, and {reason}")
+        return Redirect(other, f"redirected to {other}: {outside}")
 
     def conflicts(self, rule: Rule, context: Context) -> Iterator[Mistake]:
         """Yield what contradicts other keys of the rule, or names no receiver."""

@@ -15,6 +15,7 @@ from watcher.conditions import Context, Outcome
 from watcher.model import Event
 from watcher.rules import digest, hold_for, notify, repeat, when, where
 from watcher.rules.digest import DigestOrDuration
+from watcher.rules.due import Due, Held
 from watcher.rules.hold_for import HoldFor
 from watcher.rules.hours import RuleHours
 from watcher.rules.message import Message, RuleMessage
@@ -104,6 +105,13 @@ class Rule(FilledSettings):
             yield where.admits("unless", self.unless, known())
         if self.hold_for is not None:
             yield hold_for.waits(self.hold_for)
+
+    def when_due(self, due: Due) -> Held | None:
+        """Return what keeps a message that is due from going out now, None where nothing does."""
+        held = self.hours.when_due(due) if self.hours is not None else None
+        if held is None and self.throttle is not None:
+            held = self.throttle.when_due(due)
+        return held
 
     def describe(self) -> str:
         """Describe in one line what the rule does, and when."""

@@ -1,7 +1,7 @@
 """The key `throttle`: at most one message in a while.
 
-Rules: pure. Whether a message was sent in the meantime is asked when one is due, by
-`watcher.pipeline`, which keeps the marks.
+Rules: pure. Whether another message went out is asked when one is due; the marks that messages
+leave are kept by the store.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
 
-from watcher.conditions import Context, EvaluationError
-from watcher.model import Event
+from watcher.conditions import EvaluationError, context
+from watcher.model import Delivery, Event, rfc3339
+from watcher.records import ThrottleMark
+from watcher.rules.due import Drop, Due, Held
 from watcher.rules.grouping import By
 from watcher.rules.where import one_line
 from watcher.settings.base import FilledSettings, Mistake
@@ -34,7 +36,7 @@ class Throttle(FilledSettings):
         description="What counts as the same, in CEL; the conversation where left out.",
     )
 
-    def key(self, event: Event, known: Context) -> tuple[str, str]:
+    def key(self, event: Event) -> tuple[str, str]:
         """Return what an event counts as, and what went wrong (empty: nothing).
 
         Without `by`, and where it cannot be evaluated, that is the conversation; for events
@@ -44,9 +46,39 @@ class Throttle(FilledSettings):
         if self.by is None:
             return alone, ""
         try:
-            return self.by.key(known), ""
+            return self.by.key(context(event)), ""
         except EvaluationError as failure:
             return alone, failure.message
+
+    def applies(self, delivery: Delivery) -> bool:
+        """Return whether the throttle counts a delivery: repeats have a pace of their own."""
+        return delivery.kind in ("event", "for")
+
+    def when_due(self, due: Due) -> Held | None:
+        """Return what keeps a message from going out, None where enough time has passed."""
+        if not self.applies(due.delivery):
+            return None
+        mark = due.marks.get((due.rule, self.key(due.delivery.event)[0]))
+        # A further attempt of the message that left the mark is not another message.
+        if mark is None or mark.delivery == due.delivery.key:
+            return None
+        # A mark from the future is from before the clock was set back: its age is not known.
+        if not mark.at <= due.now < mark.until:
+            return None
+        return Drop(
+            "throttled",
+            f"throttled: the rule {due.rule!r} has sent one at {rfc3339(mark.at)},"
+            f" the next may go from {rfc3339(mark.until)}",
+        )
+
+    def mark(self, due: Due) -> ThrottleMark | None:
+        """Return what a message leaves that goes out now."""
+        delivery = due.delivery
+        if not self.applies(delivery):
+            return None
+        until = due.now + self.within
+        by = self.key(delivery.event)[0]
+        return ThrottleMark(due.rule, delivery.receiver, by, due.now, until, delivery.key)
 
     def describe(self) -> str:
         """Describe what the throttle lets pass."""
