@@ -8,7 +8,9 @@ import importlib.util
 import logging
 import os
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,16 @@ if importlib.util.find_spec("sniffio") is None:
     # httpx looks for it at each request to an application in this process; that it is not there is
     # told at once like this, without a look into every folder of the path.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
+def pytest_configure() -> None:
+    """Stop where the plug-ins that are installed are not those of pyproject.toml."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    for group, points in project["entry-points"].items():
+        installed = {point.name: point.value for point in entry_points(group=group)}
+        if points.items() - installed.items():
+            remedy = "run `pip install -e . --no-deps` again"
+            pytest.exit(f"the installed entry points of {group} are old: {remedy}", 4)
 
 
 SCENARIOS = {"fuzz", "scenarios", "simulation"}

@@ -16,12 +16,22 @@ from urllib.parse import unquote, urlsplit
 
 from watcher.errors import WatcherError
 
-__all__ = ["MissingSecret", "Redactor", "SecretText", "parse_text"]
+__all__ = ["MissingSecret", "Redactor", "SecretText", "is_sensitive", "parse_text"]
 
 _STRUCK = "***"
 _SHORTEST = 4  # a shorter value stands in too many innocent words to be struck out
 _FILE_LIMIT = 64 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+_SENSITIVE = re.compile(
+    r"token|secret|passw|key|auth|cookie|credential|url|header|store|proxy", re.I
+)
+
+
+def is_sensitive(name: str) -> bool:
+    """Return whether a setting of this name may hold a secret, so that its value is never shown."""
+    return _SENSITIVE.search(name) is not None
 
 
 class Redactor:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from watcher.config import ProviderLoader, ProviderUnusable
+from watcher.config import PluginUnusable, ProviderLoader
 from watcher.providers import (
     Budget,
     Motion,
@@ -111,7 +111,7 @@ class Mute(Small):
 
 
 def broken() -> Any:
-    raise ProviderUnusable("the provider `broken` cannot be imported", "mend it")
+    raise PluginUnusable("the provider `broken` cannot be imported", "mend it")
 
 
 PROVIDERS: dict[str, ProviderLoader] = {

@@ -123,7 +123,7 @@ def test_a_module_that_exits_does_not_take_the_watcher_with_it(site: Path) -> No
         ("starred", "is not a provider: its sets name starred, which no id set is called"),
         (
             "loose",
-            "the settings of the provider `loose` of the distribution acme_desk are no subclass",
+            "is not a provider: its settings are not a subclass of watcher.providers.ProviderSettings",
         ),
         (
             "gone",

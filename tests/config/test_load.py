@@ -6,25 +6,23 @@ from datetime import timedelta
 
 from tests.config.harness import ENVIRON, SOURCE, Write, read, refused, warned
 from tests.config.small_providers import Desk, DeskSettings
-from watcher.config import Address, AppriseReceiver, Webhook
+from watcher.config import Address
+from watcher.notify.apprise import AppriseReceiver
+from watcher.notify.webhook import WebhookReceiver
 
 
 def test_the_least_configuration_has_the_defaults_of_the_contract(write: Write) -> None:
     config = read(write(SOURCE))
     assert str(config.store) == "inbox-watcher.db"
     assert config.server is not None
-    assert (config.server.host, config.server.port, config.server.probes) == (
-        "127.0.0.1",
-        8484,
-        None,
-    )
+    assert (config.server.listen, config.server.probes) == (Address("127.0.0.1", 8484), None)
     assert config.retention.events == config.retention.deliveries == timedelta(days=30)
     (source,) = config.sources
     assert (source.poll_every, source.sweep_every) == (
         timedelta(seconds=30),
         timedelta(minutes=15),
     )
-    assert (source.hold_rows, source.hold_share, source.mapping) == (20, 0.1, None)
+    assert (source.hold.rows, source.hold.percent, source.mapping) == (20, 10, None)
     assert source.token.read() == ENVIRON["TOKEN"]
     assert source.settings.token == ENVIRON["TOKEN"]
     assert config.receivers == config.rules == ()
@@ -70,7 +68,7 @@ def test_every_setting_arrives(write: Write) -> None:
     config = read(write(FULL), environ={**ENVIRON, "ACCOUNT": "3"})
     assert str(config.store) == "/tmp/watcher.db"  # noqa: S108 - only a text
     assert config.server is not None
-    assert (config.server.host, config.server.port) == ("::1", 80)
+    assert config.server.listen == Address("::1", 80)
     assert config.server.probes == Address("0.0.0.0", 8485)  # noqa: S104 - only a text
     assert config.retention.deliveries == timedelta(minutes=90)
     (source,) = config.sources
@@ -79,25 +77,25 @@ def test_every_setting_arrives(write: Write) -> None:
     assert source.settings.account_id == 3
     assert source.settings.base_url == "https://chat.example.com"
     assert source.sweep_every == timedelta(hours=1)
-    assert (source.hold_rows, source.hold_share) == (5, 0.5)
+    assert (source.hold.rows, source.hold.percent) == (5, 50)
     assert source.mapping is not None
     crm, team, boss = config.receivers
-    assert isinstance(crm, Webhook)
+    assert isinstance(crm, WebhookReceiver)
     assert crm.url.read() == "https://crm.example.com/hooks"
-    assert [secret.read() for secret in crm.secrets] == [ENVIRON["SECRET"]]
+    assert [secret.read() for secret in crm.signing] == [ENVIRON["SECRET"]]
     assert {name: text.read() for name, text in crm.headers.items()} == {
         "X-Team": "sales",
         "X-Key": ENVIRON["TOKEN"],
     }
-    assert (crm.timeout, crm.relaxed) == (0.5, True)
+    assert (crm.timeout, crm.ordering) == (timedelta(seconds=0.5), "relaxed")
     assert crm.limit == (5, timedelta(minutes=1))
     assert crm.retry == (timedelta(seconds=1), timedelta(minutes=1))
     assert isinstance(team, AppriseReceiver)
-    assert [url.read() for url in team.urls] == ["json://localhost"]
+    assert [url.read() for url in team.addresses] == ["json://localhost"]
     assert team.limit == (30, timedelta(minutes=1))
     assert len(team.retry) == 5
     assert isinstance(boss, AppriseReceiver)
-    assert (len(boss.urls), boss.limit, boss.retry) == (2, (5, timedelta(hours=1)), ())
+    assert (len(boss.addresses), boss.limit, boss.retry) == (2, (5, timedelta(hours=1)), ())
     first, second = config.rules
     assert first.notify == ("team", "crm")
     assert first.where is not None
@@ -119,10 +117,11 @@ def test_a_webhook_is_retried_by_the_contracts_schedule(write: Write) -> None:
         timedelta(minutes=30),
         *(timedelta(hours=hour) for hour in hours),
     )
-    assert isinstance(crm, Webhook)
-    assert (crm.secrets, crm.timeout, crm.relaxed, dict(crm.headers)) == ((), 10.0, False, {})
+    assert isinstance(crm, WebhookReceiver)
+    assert (crm.signing, crm.ordering, crm.headers) == ((), "strict", {})
     assert crm.limit is None
-    assert (crm.connect_timeout, crm.link.connections, crm.link.verify) == (10.0, 8, True)
+    assert crm.timeout == crm.connect_timeout == timedelta(seconds=10)
+    assert (crm.link.connections, crm.link.verify) == (8, True)
     assert crm.link.proxy() == ""
 
 
@@ -132,8 +131,8 @@ def test_several_secrets_sign_while_one_replaces_another(write: Write) -> None:
         "    secrets: ['${SECRET}', whsec_aGFsbG8=]\n    concurrency: 2\n"
     )
     (crm,) = read(write(text)).receivers
-    assert isinstance(crm, Webhook)
-    assert [one.read() for one in crm.secrets] == [ENVIRON["SECRET"], "whsec_aGFsbG8="]
+    assert isinstance(crm, WebhookReceiver)
+    assert [one.read() for one in crm.signing] == [ENVIRON["SECRET"], "whsec_aGFsbG8="]
     assert crm.link.connections == 2
 
 

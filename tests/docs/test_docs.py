@@ -34,17 +34,12 @@ from watcher.catalogue.fields import FIELDS
 from watcher.cli import app
 from watcher.conditions import compile_condition
 from watcher.config import json_schema, load
-from watcher.config.schema import (
-    AppriseForm,
-    HoldForm,
-    RetentionForm,
-    ServerForm,
-    SourceForm,
-    StoreForm,
-    WebhookForm,
-)
+from watcher.config.model import General, Retention, Server
+from watcher.config.sources import Hold, Source
 from watcher.mapping import TARGETS
 from watcher.metrics import Metrics
+from watcher.notify.apprise import AppriseReceiver
+from watcher.notify.webhook import WebhookReceiver
 from watcher.providers.chatwoot import ChatwootSettings
 from watcher.providers.leadconnector import HighLevelSettings, LeadwaySettings
 from watcher.providers.leadping import LeadpingSettings
@@ -61,7 +56,7 @@ from watcher.rules import (
 from watcher.templates import compile_template
 
 FORMS = (
-    StoreForm, ServerForm, RetentionForm, SourceForm, HoldForm, WebhookForm, AppriseForm, Rule,
+    General, Server, Retention, Source, Hold, WebhookReceiver, AppriseReceiver, Rule,
     Message, Throttle, Digest, RuleHours, Window, Silence, Template,
     HighLevelSettings, LeadwaySettings, LeadpingSettings, ChatwootSettings,
 )  # fmt: skip
@@ -128,7 +123,7 @@ SETTINGS = read("configuration.md") + read("rules.md")
 
 
 def keys(form: Any) -> set[str]:
-    return {info.alias or name for name, info in form.model_fields.items()}
+    return set(form.model_json_schema()["properties"])
 
 
 TOP = set(json_schema()["properties"])

@@ -20,9 +20,10 @@ import anyio
 import structlog
 
 from tests.support.virtual_time import JumpLoop, VirtualClock
-from watcher.dispatcher import Dispatcher, ReceiverPlan
+from watcher.dispatcher import Dispatcher
 from watcher.model import Delivery, Event, Result
 from watcher.notify import Notice
+from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import Policy
 from watcher.records import Commit, DeliveryQuery
 from watcher.runtime import Runtime

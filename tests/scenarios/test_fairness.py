@@ -12,9 +12,10 @@ import pytest
 
 from tests.scenarios.harness import PROVIDERS, Harness
 from watcher.clock import Clock
-from watcher.dispatcher import Dispatcher, ReceiverPlan
+from watcher.dispatcher import Dispatcher
 from watcher.model import Delivery, Event, Result
 from watcher.notify import Notice
+from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import Policy
 from watcher.records import Commit
 from watcher.runtime import Runtime

@@ -1,6 +1,6 @@
 """`check`: is the configuration right, and do the providers let us in?
 
-Law: changes nothing anywhere. Every mistake at once, each with its place and its remedy.
+Rules: changes nothing anywhere. Every mistake at once, each with its place and its remedy.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from watcher import logs
 from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
-from watcher.cli.daemon_client import load
 from watcher.cli.estimate import Measurements, estimate_sources, find_overloads, format_estimate
-from watcher.cli.options import ConfigPaths
+from watcher.cli.options import ConfigPaths, LogLevel
 from watcher.clock import wall_clock
-from watcher.config import AppriseReceiver, Config, Receiver, Redactor, sound_receivers
-from watcher.config.files import find_paths, read
-from watcher.config.tree import Entries, Scalar
+from watcher.config import Config, inspect_files
+from watcher.config.files import Places
 from watcher.daemon.plans import plan_source
 from watcher.errors import ConfigError, Problem, SourceChanged, SourceError, SourceUnavailable
-from watcher.notify.apprise import validate
+from watcher.notify.receivers import Receiver
 from watcher.poller import SourcePlan
 from watcher.poller.poll import SET_PAGES
 from watcher.providers import Check, Members, Motion
@@ -76,10 +75,10 @@ def check(
     if online and no_secrets:
         raise typer.BadParameter("--online needs the secrets that --no-secrets leaves out")
     console: Console = ctx.obj
-    loaded, problems = _load(console, config, secrets=not no_secrets)
+    loaded, problems = _inspect(console, config, secrets=not no_secrets)
     for problem in problems:
         console.note(str(problem))
-    for warning in (*loaded.warnings, *_over(loaded, config)):
+    for warning in (*loaded.warnings, *_over(loaded)):
         console.note(f"warning: {warning}")
     if problems:
         raise typer.Exit(MISUSED)
@@ -87,7 +86,7 @@ def check(
     outcomes = anyio.run(_ask_all, loaded) if online else ()
     for outcome in outcomes:
         _show(console, outcome)
-    _show_plans(console, loaded, config, outcomes)
+    _show_plans(console, loaded, outcomes)
     for number, rule in enumerate(loaded.rules, 1):
         console.write(f"rule {number}, {rule.name}: {rule.describe()}")
     for silence in loaded.silences:
@@ -96,48 +95,47 @@ def check(
         raise typer.Exit(FAILED)
 
 
-def _load(
+def _inspect(
     console: Console, paths: Sequence[Path] | None, *, secrets: bool
 ) -> tuple[Config, tuple[Problem, ...]]:
-    """Load the configuration, and give what is wrong with Apprise's URLs. Raises ConfigError where
-    something else is wrong, with that of the receivers that are right by themselves. Without
-    `secrets`, nobody looks at URLs.
+    """Return the configuration, and what is wrong with receivers that only their kind can see.
+
+    Raise ConfigError where anything else is wrong, with both. Without `secrets` no receiver is
+    looked at so closely, since its address may be left out.
     """
-    if not secrets:
-        return load(console, paths), ()
-    try:
-        loaded = load(console, paths, secrets=True)
-    except ConfigError as wrong:
-        redactor = Redactor()
-        sound = sound_receivers(paths, environ=os.environ, redactor=redactor)
-        console.scrub = redactor.scrub
-        bad = anyio.run(_bad_urls, sound, paths)
-        order = read(find_paths(paths, os.environ)).order
-        together = sorted(
-            (*wrong.problems, *bad), key=lambda one: (order.get(one.file, -1), one.line, one.column)
+    inspection = inspect_files(paths, environ=os.environ, secrets=secrets)
+    console.scrub = inspection.redactor.scrub
+    logs.configure(level=console.level or LogLevel.warning, scrub=console.scrub)
+    bad = anyio.run(_probe, inspection.receivers, inspection.places) if secrets else ()
+    if inspection.config is None:
+        raise ConfigError(inspection.places.in_order((*inspection.problems, *bad)))
+    return inspection.config, bad
+
+
+async def _probe(receivers: Sequence[Receiver], places: Places) -> tuple[Problem, ...]:
+    """Have each kind of receiver look at all of its receivers."""
+    by_kind: dict[type[Receiver], list[Receiver]] = {}
+    for one in receivers:
+        by_kind.setdefault(type(one), []).append(one)
+    found = [each for kind, ones in by_kind.items() for each in await kind.probe(ones)]
+    return places.in_order(
+        places.of("receivers", receiver.name).problem(
+            mistake.message.replace("{what}", f"the receiver `{receiver.name}`"), mistake.remedy
         )
-        raise ConfigError(tuple(together)) from None
-    return loaded, anyio.run(_bad_urls, loaded.receivers, paths)
+        for receiver, mistake in found
+    )
 
 
-def _show_plans(
-    console: Console, loaded: Config, paths: Sequence[Path] | None, outcomes: Sequence[Outcome]
-) -> None:
+def _show_plans(console: Console, loaded: Config, outcomes: Sequence[Outcome]) -> None:
     """Tell how many requests each source will make, and warn where that cannot be."""
     measured = {each.source: each.measured for each in outcomes if each.error is None}
     plans = anyio.run(estimate_sources, loaded, measured)
     for plan in plans:
         console.write(format_estimate(plan))
-    warnings = tuple(find_overloads(plans))
-    if not warnings:
-        return
-    places = read(find_paths(paths, os.environ)).sources
-    for source, key, problem, remedy in warnings:
+    for source, key, problem, remedy in find_overloads(plans):
         if key == "poll_every" and any("limit wins" in str(one) for one in loaded.warnings):
             continue  # polls so far beyond the limit that loading has said so
-        entry = places[source]
-        interval = entry.value.get(key) if isinstance(entry.value, Entries) else None
-        place = interval.value.place if interval else entry.key.place
+        place = loaded.places.of("sources", source, key)
         console.note(f"warning: {place.problem(f'the source `{source}`: {problem}', remedy)}")
 
 
@@ -152,52 +150,21 @@ def _summary(loaded: Config) -> str:
     return f"ok: {', '.join(counted)}; {state} {store}"
 
 
-def _over(loaded: Config, paths: Sequence[Path] | None) -> tuple[Problem, ...]:
+def _over(loaded: Config) -> tuple[Problem, ...]:
     """Warn of silences that have ended."""
     now = wall_clock()
-    ended = {one.name: one.ends for one in loaded.silences if one.ends and one.ends <= now}
-    if not ended:
-        return ()
     return tuple(
-        node.place.problem(
-            f"the silence `{name.value.raw}` is over since {ended[name.value.raw]:%Y-%m-%d %H:%M} UTC",
+        loaded.places.of_silence(one.name).problem(
+            f"the silence `{one.name}` is over since {one.ends:%Y-%m-%d %H:%M} UTC",
             "remove it, or give it a later `until`",
         )
-        for node in read(find_paths(paths, os.environ)).silences
-        if isinstance(node, Entries)
-        and (name := node.get("name")) is not None
-        and isinstance(name.value, Scalar)
-        and name.value.raw in ended
+        for one in loaded.silences
+        if one.ends is not None and one.ends <= now
     )
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-async def _bad_urls(given: Sequence[Receiver], paths: Sequence[Path] | None) -> tuple[Problem, ...]:
-    """Have Apprise look at its URLs, in a worker process; gives a problem per bad one."""
-    receivers = [each for each in given if isinstance(each, AppriseReceiver)]
-    owners = [(receiver.name, number) for receiver in receivers for number in _numbers(receiver)]
-    urls = [url.read() for receiver in receivers for url in receiver.urls]
-    verdicts = await validate(urls)
-    if not any(verdicts):
-        return ()
-    places = read(find_paths(paths, os.environ)).receivers
-    return tuple(
-        places[name].key.place.problem(
-            f"the {number}URL of the receiver `{name}` is not usable: {verdict}",
-            "see the service's page in Apprise's documentation",
-        )
-        for (name, number), verdict in zip(owners, verdicts, strict=True)
-        if verdict is not None
-    )
-
-
-def _numbers(receiver: AppriseReceiver) -> tuple[str, ...]:
-    """Number a receiver's URLs, as far as it has several."""
-    count = len(receiver.urls)
-    return tuple(f"{number}. " for number in range(1, count + 1)) if count > 1 else ("",)
 
 
 async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:

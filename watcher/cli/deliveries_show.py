@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import anyio
 import structlog
@@ -20,19 +19,16 @@ from watcher.cli.daemon_client import load, reading
 from watcher.cli.format import format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths
 from watcher.clock import wall_clock
-from watcher.config import Config, Receiver, Webhook
-from watcher.config.validate import is_sensitive
+from watcher.config import Config
 from watcher.dispatcher.render import Renderer
 from watcher.metrics import Metrics
 from watcher.model import Delivery, rfc3339
-from watcher.notify.webhook import CONTENT_TYPE
+from watcher.notify.receivers import Receiver
 from watcher.records import DeliveryQuery, HistoryEntry
-from watcher.secrets import SecretText
 from watcher.store.address import StoreAddress
 
 __all__ = ["format_entry", "plain_delivery", "plain_entry", "show"]
 
-HIDDEN = "***"
 ALL = 1_000_000_000
 
 
@@ -104,39 +100,14 @@ def _waits_with(other: Delivery, one: Delivery) -> bool:
     return other.batch == one.batch and not other.message
 
 
-def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> dict[str, Any]:
-    """Give what goes out: a request, or a text."""
-    webhook = isinstance(receiver, Webhook)
+def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mapping[str, Any]:
+    """Return what goes out: a request, or a text."""
     log = structlog.get_logger()
-    words = Renderer(lambda: loaded.rules, Metrics(), log, not webhook, receiver.visibility)
+    words = Renderer(lambda: loaded.rules, Metrics(), log, receiver.text, receiver.visibility)
     notice = words.notice(message, wall_clock())
-    if not isinstance(receiver, Webhook):
-        return {"title": notice.title, "body": notice.body}
-    headers = {"content-type": CONTENT_TYPE, "webhook-id": notice.event.id}
-    if message[0].kind == "digest" and not message[0].message:
-        headers["webhook-id"] = "(given when the digest goes out)"
-    headers["webhook-timestamp"] = "(of each attempt)"
-    if receiver.secrets:
-        headers["webhook-signature"] = " ".join(["v1,…"] * len(receiver.secrets))
-    for name, value in receiver.headers.items():
-        headers[name.lower()] = HIDDEN if is_sensitive(name) else _readable(value)
-    return {
-        "method": "POST",
-        "url": _readable(receiver.url, url=True),
-        "headers": headers,
-        "body": notice.event.body().decode(),
-    }
-
-
-def _readable(text: SecretText, *, url: bool = False) -> str:
-    """Give a setting without secrets: references by their names, of an address the host alone."""
-    if text.names:
-        return str(text)
-    value = text.read()
-    if not url:
-        return value
-    parts = urlsplit(value)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+    unsent = message[0].kind == "digest" and not message[0].message
+    id_ = "(given when the digest goes out)" if unsent else notice.event.id
+    return receiver.preview(notice, id_)
 
 
 def plain_delivery(delivery: Delivery) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from watcher.cli.daemon_client import ask_daemon, load, reading
 from watcher.cli.estimate import estimate_sources
 from watcher.cli.format import format_age, format_time
 from watcher.cli.options import AsJson, ConfigPaths
-from watcher.config import Config, Webhook
+from watcher.config import Config
 from watcher.errors import StoreError, StoreLocked
 from watcher.model import rfc3339
 from watcher.poller.request_plan import describe_plan
@@ -65,13 +65,9 @@ def status(ctx: typer.Context, config: ConfigPaths = None, as_json: AsJson = Fal
 
 
 def _unverified(loaded: Config) -> list[str]:
-    """Name the sources and receivers whose certificates nobody looks at."""
-    sources = [f"the source `{one.name}`" for one in loaded.sources if not one.link.verify]
-    receivers = [
-        f"the receiver `{one.name}`"
-        for one in loaded.receivers
-        if isinstance(one, Webhook) and not one.link.verify
-    ]
+    """Name the sources and receivers whose certificates are not verified."""
+    sources = [f"the source `{one.name}`" for one in loaded.sources if not one.tls_verify]
+    receivers = [f"the receiver `{one.name}`" for one in loaded.receivers if not one.verified]
     return sources + receivers
 
 

@@ -1,6 +1,6 @@
 """What differs between two configurations, so that a reload leaves alone what stays as it is.
 
-Law: pure but for secret files, which are read as they are now. Two sources or receivers are the same
+Rules: pure but for secret files, which are read as they are now. Two sources or receivers are the same
 when every setting has the same value; where a value comes from does not count. A certificate that
 was renewed in its file needs no comparing: connections look for themselves.
 """
@@ -17,8 +17,6 @@ from pydantic import BaseModel
 from watcher.config.model import Config
 from watcher.mapping import FieldMapping, fingerprint
 from watcher.secrets import SecretText
-from watcher.settings.link import Link
-from watcher.transport.links import read_proxy
 
 __all__ = ["Differences", "compare", "needs_restart"]
 
@@ -81,9 +79,6 @@ def _plain(value: Any) -> Any:
         return value.read()
     if isinstance(value, FieldMapping):
         return fingerprint(value)
-    if isinstance(value, Link):
-        files = (value.ca_file, value.client_cert, value.client_key)
-        return files, value.password(), value.verify, read_proxy(value), value.connections
     if isinstance(value, BaseModel):
         return type(value), {
             name: _plain(getattr(value, name)) for name in type(value).model_fields

@@ -1,7 +1,7 @@
-"""Which providers are installed, and the class behind a name.
+"""Which plug-ins are installed (providers, kinds of receiver), and the class behind a name.
 
-Law: providers come from the entry-point group `watcher.providers` alone, our own included. A
-module is imported only when a source (or the schema for editors) names its provider.
+Rules: both come from entry-point groups alone, our own included. A module is imported only when
+the configuration (or the schema for editors) names what it holds.
 """
 
 from __future__ import annotations
@@ -9,22 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from watcher.errors import WatcherError
+from watcher.notify.receivers import Receiver
 from watcher.providers import IdSet, Provider, ProviderSettings
 from watcher.suggest import short
 
-__all__ = ["GROUP", "ProviderLoader", "ProviderUnusable", "installed_providers"]
-
-GROUP = "watcher.providers"
+__all__ = [
+    "PluginUnusable",
+    "ProviderLoader",
+    "ReceiverLoader",
+    "installed_providers",
+    "installed_receivers",
+]
 
 ProviderLoader = Callable[[], type[Provider]]
-"""Gives a provider's class; raises ProviderUnusable."""
+"""Returns a provider's class; raises PluginUnusable."""
+
+ReceiverLoader = Callable[[], type[Receiver]]
+"""Returns the class of a kind of receiver; raises PluginUnusable."""
 
 
-class ProviderUnusable(WatcherError):
-    """A provider's name is known, but there is no class to use; `remedy` says what to do."""
+class PluginUnusable(WatcherError):
+    """A plug-in's name is known, but there is no class to use; `remedy` says what to do."""
 
     def __init__(self, message: str, remedy: str) -> None:
         self.message = message
@@ -34,56 +42,70 @@ class ProviderUnusable(WatcherError):
 
 def installed_providers() -> dict[str, ProviderLoader]:
     """Find the installed providers, in name order; nothing is imported yet."""
+    return _installed("watcher.providers", "provider", _fault_of_provider)
+
+
+def installed_receivers() -> dict[str, ReceiverLoader]:
+    """Find the installed kinds of receiver, in name order; nothing is imported yet."""
+    return _installed("watcher.receivers", "type of receiver", _fault_of_receiver)
+
+
+def _installed(
+    group: str, noun: str, fault: Callable[[Any], str]
+) -> dict[str, Callable[[], type[Any]]]:
     found: dict[str, dict[str, EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
-        found.setdefault(point.name, {})[_origin(point)] = point
-    return {name: partial(_load, name, found[name]) for name in sorted(found)}
+    for point in entry_points(group=group):
+        origin = point.dist.name if point.dist is not None else point.value
+        found.setdefault(point.name, {})[origin] = point
+    return {name: partial(_load, name, noun, found[name], fault) for name in sorted(found)}
 
 
-def _origin(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value
-
-
-def _load(name: str, points: dict[str, EntryPoint]) -> type[Provider]:
+def _load(
+    name: str, noun: str, points: dict[str, EntryPoint], fault: Callable[[Any], str]
+) -> type[Any]:
     if len(points) > 1:
-        raise ProviderUnusable(
-            f"the provider `{name}` is claimed by several distributions:"
-            f" {', '.join(sorted(points))}",
+        raise PluginUnusable(
+            f"the {noun} `{name}` is claimed by several distributions: {', '.join(sorted(points))}",
             "uninstall all but one of them",
         )
     ((origin, point),) = points.items()
     try:
-        loaded = point.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-        raise ProviderUnusable(
-            f"the provider `{name}` of the distribution {origin} cannot be imported:"
+        loaded: type[Any] = point.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's module may raise anything
+        raise PluginUnusable(
+            f"the {noun} `{name}` of the distribution {origin} cannot be imported:"
             f" {type(error).__name__}: {short(str(error))}",
             f"install a version of {origin} that works with this one",
         ) from None
-    if fault := _fault(loaded):
-        raise ProviderUnusable(
-            f"{point.value} of the distribution {origin} is not a provider: {fault}",
-            "see watcher.providers.Provider",
-        )
-    model = loaded.settings_model
-    if not (isinstance(model, type) and issubclass(model, ProviderSettings)):
-        raise ProviderUnusable(
-            f"the settings of the provider `{name}` of the distribution {origin} are no subclass"
-            " of watcher.providers.ProviderSettings",
+    if found := fault(loaded):
+        raise PluginUnusable(
+            f"{point.value} of the distribution {origin} is not a {noun}: {found}",
             f"install a version of {origin} that works with this one",
         )
-    return cast("type[Provider]", loaded)
+    return loaded
 
 
-def _fault(loaded: Any) -> str:
+def _fault_of_provider(loaded: Any) -> str:
     """Return what keeps an object from being a provider's class, empty if nothing does."""
-    if not (isinstance(loaded, type) and issubclass(loaded, Provider)):
-        return "it is not a subclass of watcher.providers.Provider"
-    lacking = sorted(loaded.__abstractmethods__)
-    if not hasattr(loaded, "settings_model"):
-        lacking.append("settings_model")
-    if lacking:
-        return f"it lacks {', '.join(lacking)}"
+    if fault := _fault_of_class(loaded, Provider):
+        return fault
+    model = getattr(loaded, "settings_model", None)
+    if not (isinstance(model, type) and issubclass(model, ProviderSettings)):
+        return "its settings are not a subclass of watcher.providers.ProviderSettings"
     # The store can compare a set's ids with what it knows only for these.
     unknown = sorted({str(name) for name in loaded.sets} - set(get_args(IdSet)))
     return f"its sets name {', '.join(unknown)}, which no id set is called" if unknown else ""
+
+
+def _fault_of_receiver(loaded: Any) -> str:
+    """Return what keeps an object from being the class of a receiver, empty if nothing does."""
+    return _fault_of_class(loaded, Receiver)
+
+
+def _fault_of_class(loaded: Any, base: type) -> str:
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        return f"it is not a subclass of {base.__module__}.{base.__name__}"
+    lacking = sorted(getattr(loaded, "__abstractmethods__", ()))
+    if base is Provider and not hasattr(loaded, "settings_model"):
+        lacking.append("settings_model")
+    return f"it lacks {', '.join(lacking)}" if lacking else ""

@@ -1,22 +1,23 @@
-"""From the paths of the configuration to one merged whole with places.
+"""From the paths of the configuration to one document whole with places.
 
-Law: this module reads files and knows the top-level keys, and nothing below them. Whatever
-cannot be read is a problem; the rest is read all the same.
+Rules: this module reads files and knows the top-level keys, and nothing below them. What cannot be
+read is a problem; the rest is read all the same.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from watcher.config.tree import Entries, Entry, Items, Node, Scalar
+from watcher.config.tree import Entries, Entry, Items, Node, Place, Scalar
 from watcher.config.yaml import LIMIT, parse
 from watcher.errors import Problem
 from watcher.suggest import did_you_mean
 
-__all__ = ["Merged", "find_paths", "read"]
+__all__ = ["Document", "Places", "find_paths", "read"]
 
 _VARIABLE = "INBOX_WATCHER_CONFIG"
 _DEFAULT = "rules"
@@ -28,9 +29,9 @@ _KEYS = (*_SINGLE, *_NAMED, *_LISTED)
 
 
 @dataclass(slots=True)
-class Merged:
+class Document:
     """All files as one. `complete` is False when a file or a part of one could not be read, so
-    that what seems missing may stand there. `order` gives the files' places in reading order.
+    that what seems missing may stand there. `order` is the order in which files were read.
     """
 
     single: dict[str, Entry] = field(default_factory=dict)
@@ -46,8 +47,39 @@ class Merged:
     complete: bool = True
 
 
+class Places:
+    """Where the parts of a configuration stand."""
+
+    def __init__(self, document: Document | None = None) -> None:
+        self._document = document or Document()
+
+    def of(self, part: Literal["sources", "receivers"], name: str, key: str = "") -> Place:
+        """Return where a source or a receiver stands, or the value of its `key` if it has one."""
+        entry: Entry = getattr(self._document, part)[name]
+        own = entry.value.get(key) if isinstance(entry.value, Entries) else None
+        return entry.key.place if own is None else own.value.place
+
+    def of_silence(self, name: str) -> Place:
+        """Return where a silence stands."""
+        return next(
+            node.place
+            for node in self._document.silences
+            if isinstance(node, Entries)
+            and (entry := node.get("name")) is not None
+            and isinstance(entry.value, Scalar)
+            and entry.value.raw == name
+        )
+
+    def in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Return problems in reading order."""
+        order = self._document.order
+        return tuple(
+            sorted(problems, key=lambda one: (order.get(one.file, -1), one.line, one.column))
+        )
+
+
 def find_paths(paths: Sequence[Path] | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Give what was named, else what `$INBOX_WATCHER_CONFIG` names, else `rules`.
+    """Return what was named, else what `$INBOX_WATCHER_CONFIG` names, else `rules`.
 
     The variable may hold several paths, separated like those of `$PATH`.
     """
@@ -57,29 +89,29 @@ def find_paths(paths: Sequence[Path] | None, environ: Mapping[str, str]) -> tupl
     return tuple(named) or (Path(_DEFAULT),)
 
 
-def read(paths: Sequence[Path]) -> Merged:
+def read(paths: Sequence[Path]) -> Document:
     """Read and merge files, and directories' `*.yaml` and `*.yml` files in name order.
 
     Left out of directories: subfolders, hidden files and rule tests (`*.test.yaml`). A file that
     is named twice is read once.
     """
-    merged = Merged()
+    document = Document()
     seen: set[str] = set()
     for path in paths:
-        for file in _expand(path, merged):
+        for file in _expand(path, document):
             try:
                 real = os.path.realpath(file)
             except ValueError as error:  # a NUL in the name
-                _unreadable(file, error, merged)
+                _unreadable(file, error, document)
                 continue
             if real not in seen:
                 seen.add(real)
-                _read_file(file, merged)
-    return merged
+                _read_file(file, document)
+    return document
 
 
-def _expand(path: Path, merged: Merged) -> tuple[Path, ...]:
-    """Give the files that a path stands for."""
+def _expand(path: Path, document: Document) -> tuple[Path, ...]:
+    """Return the files that a path stands for."""
     try:
         if not path.is_dir():
             return (path,)
@@ -87,11 +119,11 @@ def _expand(path: Path, merged: Merged) -> tuple[Path, ...]:
             (file for file in path.iterdir() if _belongs(file)), key=lambda file: file.name
         )
     except (OSError, ValueError) as error:
-        _unreadable(path, error, merged)
+        _unreadable(path, error, document)
         return ()
     if not files:
-        merged.complete = False
-        merged.problems.append(
+        document.complete = False
+        document.problems.append(
             Problem(str(path), 0, 0, "the directory has no *.yaml or *.yml file", "put one there")
         )
     return tuple(files)
@@ -103,8 +135,8 @@ def _belongs(file: Path) -> bool:
     return ending in _ENDINGS and not hidden and not stem.endswith(".test") and not file.is_dir()
 
 
-def _unreadable(path: Path, error: Exception, merged: Merged) -> None:
-    merged.complete = False
+def _unreadable(path: Path, error: Exception, document: Document) -> None:
+    document.complete = False
     if isinstance(error, FileNotFoundError):
         message, remedy = (
             "there is no such file or directory",
@@ -113,74 +145,74 @@ def _unreadable(path: Path, error: Exception, merged: Merged) -> None:
     else:
         reason = getattr(error, "strerror", None) or "not a usable path"
         message, remedy = f"cannot be read: {reason}", "check the path and its permissions"
-    merged.problems.append(Problem(str(path), 0, 0, message, remedy))
+    document.problems.append(Problem(str(path), 0, 0, message, remedy))
 
 
-def _read_file(path: Path, merged: Merged) -> None:
+def _read_file(path: Path, document: Document) -> None:
     try:
         with path.open("rb") as stream:
             content = stream.read(LIMIT + 1)
     except (OSError, ValueError) as error:
-        _unreadable(path, error, merged)
+        _unreadable(path, error, document)
         return
     file = str(path)
-    merged.files.append(path)
-    merged.order.setdefault(file, len(merged.order))
+    document.files.append(path)
+    document.order.setdefault(file, len(document.order))
     root, problems = parse(content, file)
-    merged.problems += problems
+    document.problems += problems
     if isinstance(root, Entries):
         for entry in root:
-            _merge(entry, merged)
+            _merge(entry, document)
     elif root is not None and not (isinstance(root, Scalar) and root.value is None):
-        merged.complete = False
-        merged.problems.append(
+        document.complete = False
+        document.problems.append(
             root.place.problem(
                 f"the file holds {root.kind}, not settings",
                 f"begin with one of: {', '.join(_KEYS)}",
             )
         )
     elif problems:
-        merged.complete = False
+        document.complete = False
 
 
-def _merge(entry: Entry, merged: Merged) -> None:
+def _merge(entry: Entry, document: Document) -> None:
     """Take over one top-level key of a file."""
     name, value = entry.name, entry.value
     if name not in _KEYS:
-        merged.complete = False
-        merged.problems.append(
+        document.complete = False
+        document.problems.append(
             entry.key.place.problem(
                 f"unknown key `{name}`", f"{did_you_mean(name, _KEYS)}allowed: {', '.join(_KEYS)}"
             )
         )
     elif name in _SINGLE:
-        _add(name, entry, merged.single, merged)
+        _add(name, entry, document.single, document)
     elif isinstance(value, Scalar) and value.value is None:
         pass  # everything below it is commented out
     elif name in _LISTED:
         if isinstance(value, Items):
-            (merged.rules if name == "rules" else merged.silences).extend(value.items)
+            (document.rules if name == "rules" else document.silences).extend(value.items)
         else:
-            _wrong_kind(entry, f"a list; begin each {name[:-1]} with `- name:`", merged)
+            _wrong_kind(entry, f"a list; begin each {name[:-1]} with `- name:`", document)
     elif isinstance(value, Entries):
         into = {
-            "sources": merged.sources,
-            "receivers": merged.receivers,
-            "templates": merged.templates,
-            "conditions": merged.conditions,
+            "sources": document.sources,
+            "receivers": document.receivers,
+            "templates": document.templates,
+            "conditions": document.conditions,
         }
         for named in value:
-            _add(name, named, into[name], merged)
+            _add(name, named, into[name], document)
     else:
-        _wrong_kind(entry, f"a mapping of names to {name}", merged)
+        _wrong_kind(entry, f"a mapping of names to {name}", document)
 
 
-def _add(kind: str, entry: Entry, into: dict[str, Entry], merged: Merged) -> None:
+def _add(kind: str, entry: Entry, into: dict[str, Entry], document: Document) -> None:
     first = into.setdefault(entry.name, entry)
     if first is not entry:
         what = f"`{entry.name}`" if kind in _SINGLE else f"the {kind[:-1]} `{entry.name}`"
         place = first.key.place
-        merged.problems.append(
+        document.problems.append(
             entry.key.place.problem(
                 f"{what} is here a second time; the first is at"
                 f" {place.file}:{place.line}:{place.column}",
@@ -189,8 +221,8 @@ def _add(kind: str, entry: Entry, into: dict[str, Entry], merged: Merged) -> Non
         )
 
 
-def _wrong_kind(entry: Entry, wanted: str, merged: Merged) -> None:
-    merged.complete = False
-    merged.problems.append(
+def _wrong_kind(entry: Entry, wanted: str, document: Document) -> None:
+    document.complete = False
+    document.problems.append(
         entry.value.place.problem(f"`{entry.name}` must be {wanted}, found {entry.value.kind}")
     )

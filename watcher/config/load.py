@@ -1,35 +1,61 @@
-"""Loading the configuration: read, merge, resolve, check, build; every problem at once.
+"""Loading the configuration: read, merge, resolve, check; every problem at once.
 
-Law: gives a whole `Config` or raises `ConfigError`; nothing in between, nothing else. No
-secret's value is in a problem.
+Rules: a whole `Config`, or every problem; nothing in between. No secret's value is in a problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from watcher.config.discovery import ProviderLoader, installed_providers
-from watcher.config.files import Merged, find_paths, read
-from watcher.config.model import Config, Receiver, Retention, Server
+from watcher.config.discovery import (
+    ProviderLoader,
+    ReceiverLoader,
+    installed_providers,
+    installed_receivers,
+)
+from watcher.config.files import Document, Places, find_paths, read
+from watcher.config.model import Config, General, Retention, Server
 from watcher.config.receivers import build_receivers
 from watcher.config.references import References, build_rules, build_silences, check_uses
-from watcher.config.schema import RetentionForm, ServerForm, StoreForm
 from watcher.config.sources import build_sources
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, found, validate
 from watcher.errors import ConfigError, Problem
+from watcher.notify.receivers import Receiver
 from watcher.secrets import Redactor
-from watcher.store.address import StoreAddress
+from watcher.settings.base import Mistake
+from watcher.settings.link import Link, LinkSettings
+from watcher.transport.links import LinkUnusable, context_for, marks
 
-__all__ = ["load", "sound_receivers"]
+__all__ = ["Inspection", "inspect_files", "load"]
 
 M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is in configuration files, right or wrong."""
+
+    config: Config | None
+    """The configuration, None where there are problems."""
+
+    problems: tuple[Problem, ...]
+    """All of them, in the order of files and lines."""
+
+    receivers: tuple[Receiver, ...]
+    """Those that are right by themselves, whatever else is wrong."""
+
+    places: Places
+    """Where the parts stand."""
+
+    redactor: Redactor
+    """Knows every secret that was read."""
 
 
 def load(
@@ -38,89 +64,126 @@ def load(
     environ: Mapping[str, str],
     secrets: bool = True,
     providers: Mapping[str, ProviderLoader] | None = None,
+    receivers: Mapping[str, ReceiverLoader] | None = None,
     redactor: Redactor | None = None,
 ) -> Config:
-    """Load and check the configuration.
+    """Load and check the configuration; the arguments are those of `inspect_files`.
+
+    Raise ConfigError with every problem, in the order of files and lines.
+    """
+    inspection = inspect_files(
+        paths,
+        environ=environ,
+        secrets=secrets,
+        providers=providers,
+        receivers=receivers,
+        redactor=redactor,
+    )
+    if inspection.config is None:
+        raise ConfigError(inspection.problems)
+    return inspection.config
+
+
+def inspect_files(
+    paths: Sequence[Path] | None = None,
+    *,
+    environ: Mapping[str, str],
+    secrets: bool = True,
+    providers: Mapping[str, ProviderLoader] | None = None,
+    receivers: Mapping[str, ReceiverLoader] | None = None,
+    redactor: Redactor | None = None,
+) -> Inspection:
+    """Read each file once and check everything.
 
     `paths` are files and directories; without them `$INBOX_WATCHER_CONFIG` (of `environ`) and
     then `./rules`. With `secrets=False` references to secrets are left out: everything else is
-    checked, and the settings concerned hold placeholders (such a `Config` is not for running).
-    `providers` are loaders by name, by default the installed ones. `redactor` is one that knows
-    the secrets of a configuration loaded before, which stay secret.
-
-    Raises ConfigError with every problem, in the order of files and lines.
+    checked, and the settings concerned have their defaults (such a `Config` is not for running).
+    `providers` and `receivers` are loaders of plug-ins by name, by default the installed ones.
+    `redactor` is one that knows the secrets of a configuration loaded before, which stay secret.
     """
-    merged = read(find_paths(paths, environ))
+    document = read(find_paths(paths, environ))
     redactor = redactor or Redactor()
     texts = Texts(
         environ=environ,
-        folders={file: Path(file).parent for file in merged.order},
+        folders={file: Path(file).parent for file in document.order},
         redactor=redactor,
         secrets=secrets,
     )
-    work = Work(texts, list(merged.problems))
+    work = Work(texts, list(document.problems))
+    if secrets:
+        work = replace(work, examine=_unusable_files)
     known = installed_providers() if providers is None else providers
-    store = _store(merged, work)
-    server = _server(merged, work)
-    retention = _section(RetentionForm, merged.single.get("retention"), work)
-    sources = build_sources(merged.sources, known, work)
-    receivers = build_receivers(merged.receivers, work)
-    references = References(merged, work)
+    kinds = installed_receivers() if receivers is None else receivers
+    general = _general(document, work)
+    server = _server(document, work)
+    retention = _section(Retention, document.single.get("retention"), work)
+    sources = build_sources(document.sources, known, work)
+    notified = build_receivers(document.receivers, kinds, work)
+    references = References(document, general.timezone, work)
     among = replace(work, context=references)
-    rules = build_rules(merged, among)
-    silences = build_silences(merged, among)
-    _check_whole(merged, work)
-    check_uses(merged, references, rules, silences, work)
-    problems = _tidy((*work.problems, *texts.problems), merged, redactor)
-    if problems:
-        raise ConfigError(problems)
-    return Config(
-        store=store,
+    rules = build_rules(document, among)
+    silences = build_silences(document, among)
+    _check_whole(document, work)
+    check_uses(document, references, rules, silences, work)
+    places = Places(document)
+    problems = _tidy((*work.problems, *texts.problems), places, redactor)
+    config = Config(
+        store=general.store,
         server=server,
-        retention=Retention(retention.events, retention.deliveries),
+        retention=retention,
         sources=sources,
-        receivers=receivers,
+        receivers=notified,
         rules=rules,
         silences=silences,
-        files=tuple(merged.files),
-        warnings=_tidy(work.warnings, merged, redactor),
+        files=tuple(document.files),
+        warnings=_tidy(work.warnings, places, redactor),
         redactor=redactor,
+        places=places,
     )
+    sound = (
+        one
+        for one in notified
+        if not (secrets and texts.left_out_within(document.receivers[one.name].value))
+    )
+    return Inspection(None if problems else config, problems, tuple(sound), places, redactor)
 
 
-def sound_receivers(
-    paths: Sequence[Path] | None, *, environ: Mapping[str, str], redactor: Redactor
-) -> tuple[Receiver, ...]:
-    """Give the receivers that are right by themselves, whatever else is wrong with the configuration.
-
-    The secrets that they hold become known to `redactor`.
-    """
-    merged = read(find_paths(paths, environ))
-    folders = {file: Path(file).parent for file in merged.order}
-    sound: list[Receiver] = []
-    for name, entry in merged.receivers.items():
-        work = Work(Texts(environ=environ, folders=folders, redactor=redactor))
-        built = build_receivers({name: entry}, work)
-        if not work.problems and not work.texts.problems:
-            sound += built
-    return tuple(sound)
-
-
-def _store(merged: Merged, work: Work) -> StoreAddress:
-    entry = merged.single.get("store")
-    if entry is None:
-        return StoreAddress.parse(StoreForm().store)
-    table = Entries(entry.key.place, (entry,), 0)
-    form = validate(StoreForm, table, work, parent=entry.key.place, what="the configuration")
-    return StoreAddress.parse(form.store if form else StoreForm().store)
+def _unusable_files(settings: BaseModel) -> Iterator[Mistake]:
+    """Yield files of certificates that cannot be used: each is opened here once."""
+    if not isinstance(settings, LinkSettings):
+        return
+    link = settings.link_with()
+    identity = Link(
+        client_cert=link.client_cert, client_key=link.client_key, password=link.password
+    )
+    for key, part in (("ca_file", Link(ca_file=link.ca_file)), ("client_cert", identity)):
+        if getattr(settings, key) is None:
+            continue
+        try:
+            marks(part)
+            context_for(part)
+        except LinkUnusable as unusable:
+            remedy = "a relative path starts at the folder of this file"
+            yield Mistake(f": {unusable}", remedy, (key,))
 
 
-def _server(merged: Merged, work: Work) -> Server | None:
-    entry = merged.single.get("server")
+def _general(document: Document, work: Work) -> General:
+    """Check the single settings; the defaults where one is wrong."""
+    entries = [document.single[key] for key in General.model_fields if key in document.single]
+    if not entries:
+        return General()
+    place = entries[0].key.place
+    table = Entries(place, tuple(entries), 0)
+    what, literal = "the configuration", ("timezone",)
+    form = validate(General, table, work, parent=place, what=what, literal=literal)
+    return form or General()
+
+
+def _server(document: Document, work: Work) -> Server | None:
+    entry = document.single.get("server")
     if entry is not None and isinstance(entry.value, Scalar) and entry.value.value is False:
         return None
-    form = _section(ServerForm, entry, work, otherwise="; false turns it off")
-    return Server(form.listen.host, form.listen.port, form.probes)
+    return _section(Server, entry, work, otherwise="; false turns it off")
 
 
 def _section(form: type[M], entry: Entry | None, work: Work, *, otherwise: str = "") -> M:
@@ -141,26 +204,25 @@ def _section(form: type[M], entry: Entry | None, work: Work, *, otherwise: str =
     return form()
 
 
-def _check_whole(merged: Merged, work: Work) -> None:
+def _check_whole(document: Document, work: Work) -> None:
     """Check that there is something to watch and to send; not when a part is missing that may
     hold it.
     """
-    if not merged.complete:
+    if not document.complete:
         return
-    first = str(merged.files[0]) if merged.files else ""
-    if not merged.sources:
+    first = str(document.files[0]) if document.files else ""
+    if not document.sources:
         work.problems.append(
             Problem(first, 1, 1, "no source is configured", "add one under `sources:`")
         )
-    if not merged.rules:
+    if not document.rules:
         work.warnings.append(
             Problem(first, 1, 1, "no rule is configured, so nothing is sent", "add `rules:`")
         )
 
 
-def _tidy(problems: Iterable[Problem], merged: Merged, redactor: Redactor) -> tuple[Problem, ...]:
+def _tidy(problems: Iterable[Problem], places: Places, redactor: Redactor) -> tuple[Problem, ...]:
     """Put problems into reading order, each once, and strike out what must not be shown."""
-    order = merged.order
     clean = dict.fromkeys(
         replace(
             problem,
@@ -169,8 +231,4 @@ def _tidy(problems: Iterable[Problem], merged: Merged, redactor: Redactor) -> tu
         )
         for problem in problems
     )
-    return tuple(
-        sorted(
-            clean, key=lambda problem: (order.get(problem.file, -1), problem.line, problem.column)
-        )
-    )
+    return places.in_order(clean)

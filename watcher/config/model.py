@@ -1,127 +1,123 @@
 """The configuration as the rest of the program sees it: checked, complete, frozen.
 
-Law: values only. Texts that may hold secrets are `SecretText`, whose repr hides them.
+Rules: values only. What a setting of a source, a receiver or a rule is, is defined where it counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any
 
+from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticKnownError
+
+from watcher.config.files import Places
+from watcher.config.sources import Source
 from watcher.errors import Problem
-from watcher.mapping import FieldMapping
-from watcher.providers import Provider, ProviderSettings
-from watcher.redaction import Visibility
+from watcher.notify.receivers import Receiver
 from watcher.rules import Rule, Silence
-from watcher.secrets import Redactor, SecretText
-from watcher.settings.link import Link
-from watcher.settings.values import Address
-from watcher.store.address import StoreAddress
+from watcher.secrets import Redactor
+from watcher.settings.base import Settings, wrong
+from watcher.settings.calendar import Zone
+from watcher.settings.values import Address, Duration, ListenAddress, default_duration
+from watcher.store.address import AddressError, StoreAddress
 
-__all__ = ["AppriseReceiver", "Config", "Receiver", "Retention", "Server", "Source", "Webhook"]
+__all__ = ["Config", "General", "Retention", "Server"]
 
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where the embedded server listens; `probes` is a second address for health and metrics."""
-
-    host: str
-    port: int
-    probes: Address | None = None
+_MINUTE = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+def _address(value: Any) -> StoreAddress:
+    if isinstance(value, StoreAddress):
+        return value
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    if not value:
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
+    try:
+        return StoreAddress.parse(value)
+    except AddressError as error:
+        raise wrong(str(error), error.remedy) from None
+
+
+class General(Settings):
+    """The keys that stand by themselves at the top of a file."""
+
+    store: Annotated[
+        StoreAddress,
+        PlainValidator(_address),
+        WithJsonSchema({"type": "string", "minLength": 1}),
+    ] = Field(
+        default_factory=lambda: StoreAddress.parse("inbox-watcher.db"),
+        json_schema_extra={"default": "inbox-watcher.db"},
+        description="Path of the SQLite file; a relative one starts at the working directory.",
+    )
+    timezone: Zone | None = Field(
+        default=None,
+        description="Time zone of hours, digests and silences without one of their own.",
+    )
+
+
+class Server(Settings):
+    """The embedded server: metrics and health."""
+
+    listen: ListenAddress = Field(
+        default=Address("127.0.0.1", 8484),
+        description="Address and port of metrics and health.",
+        json_schema_extra={"default": "127.0.0.1:8484"},
+    )
+    probes: ListenAddress | None = Field(
+        default=None,
+        description="A second address for health and metrics alone, such as 0.0.0.0:8485.",
+    )
+
+
+class Retention(Settings):
     """How long events and settled deliveries are kept."""
 
-    events: timedelta
-    deliveries: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One account at a provider.
-
-    `settings` is an instance of `provider_class.settings_model`; its `token` is the one of the
-    moment of loading, `token.read()` gives the present one. `mapping` is the compiled `fields:`,
-    None where there is none. A sweep that lacks more than `hold_rows` rows and more than
-    `hold_share` (0 to 1) of the known ones is held. `link` says how it is reached.
-    """
-
-    name: str
-    provider: str
-    provider_class: type[Provider]
-    settings: ProviderSettings
-    token: SecretText
-    poll_every: timedelta
-    sweep_every: timedelta
-    mapping: FieldMapping | None
-    hold_rows: int
-    hold_share: float
-    timeout: float
-    largest_answer: int
-    link: Link
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """A receiver of events.
-
-    Each of `secrets` signs; nothing is signed without any. `timeout` (for the whole exchange) and
-    `connect_timeout` are in seconds. `relaxed` is `ordering: relaxed`. `link` says how it is
-    reached; its `connections` are `concurrency`. `visibility` says what of an event goes out.
-    `limit` is how many requests in how long, None for any number.
-    """
-
-    name: str
-    url: SecretText
-    secrets: tuple[SecretText, ...]
-    headers: Mapping[str, SecretText]
-    timeout: float
-    connect_timeout: float
-    link: Link
-    visibility: Visibility
-    retry: tuple[timedelta, ...]
-    relaxed: bool
-    limit: tuple[int, timedelta] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AppriseReceiver:
-    """A receiver of texts. `limit` is how many messages in how long; `visibility` is what of an
-    event the texts may tell; `format` is what templates are written in that do not say.
-    """
-
-    name: str
-    urls: tuple[SecretText, ...]
-    limit: tuple[int, timedelta]
-    visibility: Visibility
-    retry: tuple[timedelta, ...]
-    relaxed: bool
-    format: Literal["text", "markdown", "html"] = "text"
-
-
-Receiver = Webhook | AppriseReceiver
+    events: Duration = default_duration(
+        "30d", ge=_MINUTE, description="Age at which events are removed."
+    )
+    deliveries: Duration = default_duration(
+        "30d", ge=_MINUTE, description="Age at which settled deliveries are removed."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that was configured, in the order of the files.
-
-    `server` is None when it is turned off. `warnings` are problems that do
-    not stand in the way. `redactor` knows every secret that was read.
-    """
+    """Everything that was configured, in the order of the files."""
 
     store: StoreAddress
+    """Where the watcher keeps what it knows."""
+
     server: Server | None
+    """None where it is turned off."""
+
     retention: Retention
+    """How long events and deliveries are kept."""
+
     sources: tuple[Source, ...]
+    """The accounts that are watched."""
+
     receivers: tuple[Receiver, ...]
+    """Where messages go."""
+
     rules: tuple[Rule, ...]
+    """Which events go to which receivers, in the order in which they are asked."""
+
     silences: tuple[Silence, ...]
+    """What is not reported for a while."""
+
     files: tuple[Path, ...]
+    """The files that were read."""
+
     warnings: tuple[Problem, ...] = ()
+    """Problems that do not stand in the way."""
+
     redactor: Redactor = field(default_factory=Redactor, compare=False)
+    """Knows every secret that was read."""
+
+    places: Places = field(default_factory=Places, compare=False)
+    """Where each part of the configuration stands."""

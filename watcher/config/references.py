@@ -13,12 +13,11 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from watcher.conditions import Condition, ExpressionError, compile_conditions
-from watcher.config.files import Merged
+from watcher.config.files import Document
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
 from watcher.config.validate import Work, validate
 from watcher.rules import Rule, Silence, Template
-from watcher.settings.base import Context, Mistake, Settings, wrong
-from watcher.settings.calendar import Zone
+from watcher.settings.base import Context, Mistake, wrong
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 from watcher.suggest import did_you_mean, listing, short
 from watcher.templates import TemplateError, compile_template
@@ -37,22 +36,18 @@ _RESERVED = frozenset(
 """Words that CEL keeps for itself."""
 
 
-class _Timezone(Settings):
-    timezone: Zone
-
-
 class References(Context):
     """What validators ask about the other parts of this configuration.
 
     It remembers which templates were named, and by what kind of rule.
     """
 
-    def __init__(self, merged: Merged, work: Work) -> None:
-        self.timezone = _timezone(merged, work)
-        self.conditions = _conditions(merged, work)
-        self.names = _names(merged)
+    def __init__(self, document: Document, timezone: ZoneInfo | None, work: Work) -> None:
+        self.timezone = timezone
+        self.conditions = _conditions(document, work)
+        self.names = _names(document)
         self.used_templates: set[tuple[str, bool]] = set()
-        self._templates = _templates(merged, work)
+        self._templates = _templates(document, work)
 
     def check_template(self, source: str, *, many: bool = False) -> Sequence[Mistake]:
         """Return what is wrong with a Jinja2 template; with `many` it is a digest's."""
@@ -96,33 +91,22 @@ def _offset(text: str, line: int, column: int | None) -> int:
     return sum(len(one) + 1 for one in lines[:index]) + (indent if column is None else column - 1)
 
 
-def _names(merged: Merged) -> Mapping[str, Collection[str]] | None:
+def _names(document: Document) -> Mapping[str, Collection[str]] | None:
     # Where a part of the files is missing, any name may stand there.
-    if not merged.complete:
+    if not document.complete:
         return None
-    rules = (rule.get("name") for rule in merged.rules if isinstance(rule, Entries))
+    rules = (rule.get("name") for rule in document.rules if isinstance(rule, Entries))
     return {
-        "source": tuple(merged.sources),
-        "receiver": tuple(merged.receivers),
-        "template": tuple(merged.templates),
+        "source": tuple(document.sources),
+        "receiver": tuple(document.receivers),
+        "template": tuple(document.templates),
         "rule": tuple(one.value.raw for one in rules if one and isinstance(one.value, Scalar)),
     }
 
 
-def _timezone(merged: Merged, work: Work) -> ZoneInfo | None:
-    entry = merged.single.get("timezone")
-    if entry is None:
-        return None
-    place = entry.key.place
-    table = Entries(place, (entry,), 0)
-    what = "the configuration"
-    form = validate(_Timezone, table, work, parent=place, what=what, resolve=False)
-    return form.timezone if form is not None else None
-
-
-def _conditions(merged: Merged, work: Work) -> Mapping[str, Condition]:
+def _conditions(document: Document, work: Work) -> Mapping[str, Condition]:
     texts: dict[str, Scalar] = {}
-    for entry in merged.conditions.values():
+    for entry in document.conditions.values():
         name, value = entry.name, entry.value
         if not re.match(CONDITION_NAME_PATTERN, name) or name in _RESERVED:
             message = f"`{short(name)}` cannot be the name of a condition"
@@ -139,7 +123,7 @@ def _conditions(merged: Merged, work: Work) -> Mapping[str, Condition]:
     for name, error in wrong_ones.items():
         _report_expression(error, name, texts[name], work)
     # One that cannot be compiled is true, so that those that name it can be checked.
-    missing = compile_conditions(dict.fromkeys(merged.conditions.keys() - done.keys(), "true"))[0]
+    missing = compile_conditions(dict.fromkeys(document.conditions.keys() - done.keys(), "true"))[0]
     return {**done, **missing}
 
 
@@ -150,10 +134,10 @@ def _report_expression(error: ExpressionError, name: str, node: Scalar, work: Wo
         work.problems.append(place.problem(f"`{name}`: {one.message}", meant))
 
 
-def _templates(merged: Merged, work: Work) -> Mapping[str, Template]:
+def _templates(document: Document, work: Work) -> Mapping[str, Template]:
     """Return the templates, those with mistakes as empty ones."""
     templates = {}
-    for entry in merged.templates.values():
+    for entry in document.templates.values():
         what = f"the template `{short(entry.name)}`"
         if not re.match(NAME_PATTERN, entry.name):
             message = f"`{short(entry.name)}` cannot be the name of a template"
@@ -177,17 +161,17 @@ def _templates(merged: Merged, work: Work) -> Mapping[str, Template]:
     return templates
 
 
-def build_rules(merged: Merged, work: Work) -> tuple[Rule, ...]:
+def build_rules(document: Document, work: Work) -> tuple[Rule, ...]:
     """Check all rules; return those without mistakes, in the order of the files."""
-    rules = tuple(_build(Rule, "rule", merged.rules, work))
-    if merged.complete:
-        _warn_of_unreachable(merged, rules, work)
+    rules = tuple(_build(Rule, "rule", document.rules, work))
+    if document.complete:
+        _warn_of_unreachable(document, rules, work)
     return rules
 
 
-def build_silences(merged: Merged, work: Work) -> tuple[Silence, ...]:
+def build_silences(document: Document, work: Work) -> tuple[Silence, ...]:
     """Check all silences; return those without mistakes."""
-    return tuple(_build(Silence, "silence", merged.silences, work))
+    return tuple(_build(Silence, "silence", document.silences, work))
 
 
 def _build(model: type[S], kind: str, nodes: Sequence[Node], work: Work) -> Iterator[S]:
@@ -222,11 +206,11 @@ def _unique_name(node: Entries, taken: dict[str, Scalar], kind: str, work: Work)
     return name
 
 
-def _warn_of_unreachable(merged: Merged, rules: Sequence[Rule], work: Work) -> None:
+def _warn_of_unreachable(document: Document, rules: Sequence[Rule], work: Work) -> None:
     """Warn of rules that are never asked: an earlier one with `stop` takes all of their events."""
     places = {
         name.value.raw: name.value.place
-        for node in merged.rules
+        for node in document.rules
         if isinstance(node, Entries)
         and (name := node.get("name")) is not None
         and isinstance(name.value, Scalar)
@@ -249,7 +233,7 @@ def _warn_of_unreachable(merged: Merged, rules: Sequence[Rule], work: Work) -> N
 
 
 def check_uses(
-    merged: Merged,
+    document: Document,
     references: References,
     rules: Sequence[Rule],
     silences: Sequence[Silence],
@@ -260,24 +244,24 @@ def check_uses(
     # An unused template that speaks of `events` is meant for a digest.
     unused = {
         (name, "events" in _sources(entry))
-        for name, entry in merged.templates.items()
+        for name, entry in document.templates.items()
         if name not in named
     }
     for name, many in references.used_templates | unused:
-        entry = merged.templates[name]
+        entry = document.templates[name]
         if isinstance(entry.value, Entries):
             _check_template(entry.value, references, work, many=many)
-    if not merged.complete:
+    if not document.complete:
         return
     for name, _ in unused:
         work.warnings.append(
-            merged.templates[name].key.place.problem(
+            document.templates[name].key.place.problem(
                 f"no rule names the template `{short(name)}`", "name it in a rule, or remove it"
             )
         )
     used = {name for one in rules for name in one.condition_names}
     used |= {name for one in silences for name in one.match.names}
-    for name, entry in merged.conditions.items():
+    for name, entry in document.conditions.items():
         if name not in used:
             work.warnings.append(
                 entry.key.place.problem(
@@ -285,9 +269,9 @@ def check_uses(
                     f"write conditions.{short(name)} in a `where`, or remove it",
                 )
             )
-    notified = {name for node in merged.rules for name in _notified(node)}
-    for name, entry in merged.receivers.items():
-        if name not in notified and merged.rules:
+    notified = {name for node in document.rules for name in _notified(node)}
+    for name, entry in document.receivers.items():
+        if name not in notified and document.rules:
             work.warnings.append(
                 entry.key.place.problem(
                     f"no rule notifies the receiver `{name}`", "name it in a rule, or remove it"

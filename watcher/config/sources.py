@@ -1,6 +1,7 @@
-"""The sources of the configuration: their own settings, the provider's, its limits.
+"""The sources of the configuration: the common settings of a source, and its provider's own.
 
-Law: one source's mistakes never hide another's.
+Rules: one source's mistakes never hide another's. A provider's settings are its own model, whose
+keys stand beside the common ones.
 """
 
 from __future__ import annotations
@@ -10,23 +11,155 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Any, Self
 
-from watcher.config.discovery import ProviderLoader, ProviderUnusable
-from watcher.config.expressions import compile_fields
-from watcher.config.links import build_link, learn_link
-from watcher.config.model import Source
-from watcher.config.schema import SourceForm
+from pydantic import (
+    Field,
+    PlainValidator,
+    SkipValidation,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import InitErrorDetails, PydanticKnownError
+
+from watcher.config.discovery import PluginUnusable, ProviderLoader
 from watcher.config.tree import Entries, Entry, Place, Scalar
 from watcher.config.validate import Work, validate
+from watcher.mapping import FieldMapping, MappingError, compile_mapping
 from watcher.providers import Budget, Provider, ProviderSettings
-from watcher.settings.values import NAME_PATTERN, format_duration
+from watcher.secrets import SecretText
+from watcher.settings.base import Mistake, Settings, mistakes, wrong
+from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
+from watcher.settings.values import (
+    NAME_PATTERN,
+    Duration,
+    Size,
+    default_duration,
+    format_duration,
+    secret,
+)
 from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["build_sources", "check_name"]
+__all__ = ["Source", "build_sources", "check_name"]
 
-_COMMON = tuple(SourceForm.model_fields)
-_LITERAL = ("provider", "fields")
 _HEADER_TOKEN = re.compile(r"[!-~]+\Z")
+_SECOND = timedelta(seconds=1)
+
+
+class Hold(Settings):
+    """How many rows a complete sweep may lack before it is held: both must be exceeded."""
+
+    rows: int = Field(default=20, ge=0, description="So many rows are never too many.")
+    percent: float = Field(
+        default=10, ge=0, le=100, description="This share of the known rows is never too much."
+    )
+
+
+def _check_token(value: str) -> None:
+    if value and not _HEADER_TOKEN.match(value):
+        raise wrong(
+            "has white space or a character outside ASCII in it",
+            "write the token alone, without quotes or line breaks around it",
+        )
+
+
+def _mapping(value: Any) -> FieldMapping | None:
+    """Compile `fields`; every wrong one is reported at its own key."""
+    if value is None or isinstance(value, FieldMapping):
+        return value
+    if not isinstance(value, Mapping):
+        raise PydanticKnownError("dict_type")
+    texts = {name: text for name, text in value.items() if isinstance(text, str)}
+    details = [
+        InitErrorDetails(type="string_type", loc=(name,), input=None)
+        for name in value
+        if name not in texts
+    ]
+    mapping = None
+    try:
+        mapping = compile_mapping(texts) if texts else None
+    except MappingError as error:
+        for one in (error, *error.others):
+            remedy = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
+            details.append(Mistake(f": {one.message}", remedy, (one.field,)).details)
+    if details:
+        raise ValidationError.from_exception_data("fields", details)
+    return mapping
+
+
+_Token = Annotated[SecretText, secret(_check_token)]
+_Mapping = Annotated[
+    FieldMapping | None,
+    PlainValidator(_mapping),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+
+
+class Source(LinkSettings):
+    """One account at a provider; the provider's own settings stand beside these."""
+
+    name: SkipJsonSchema[str]
+    provider_class: SkipJsonSchema[SkipValidation[type[Provider]]]
+    settings: SkipJsonSchema[SkipValidation[ProviderSettings]]
+    """An instance of `provider_class.settings_model`, as it was when it was loaded."""
+
+    token: SkipJsonSchema[_Token] = Field(default_factory=lambda: SecretText.literal(""))
+    """Returns the token of the moment; the one in `settings` is that of loading."""
+
+    provider: str = Field(min_length=1, description="Name of an installed provider.")
+    poll_every: Duration = default_duration(
+        "30s", ge=_SECOND, description="Interval of the fast look for recent activity."
+    )
+    sweep_every: Duration = default_duration(
+        "15m", ge=_SECOND, description="Interval of the complete walk, which finds every change."
+    )
+    timeout: Duration = default_duration(
+        "60s",
+        ge=_SECOND,
+        le=timedelta(minutes=10),
+        description="Time for one request, its answer included.",
+    )
+    largest_answer: Size = Field(
+        default=32 * 2**20,
+        json_schema_extra={"default": "32MiB"},
+        description="An unpacked answer larger than this is not read, from 64KiB to 1024MiB.",
+    )
+    mapping: _Mapping = Field(
+        default=None,
+        alias="fields",
+        description="Canonical fields taken from the provider's raw row with JMESPath,"
+        " for instance `disposition: custom_attributes.outcome`.",
+    )
+    hold: Hold = Field(default_factory=Hold, description="When a sweep is implausible.")
+    proxy: Proxy = proxy("environment")
+
+    @model_validator(mode="after")
+    def _sweep_after_polls(self) -> Self:
+        if self.sweep_every < self.poll_every:
+            if "sweep_every" in self.model_fields_set:
+                remedy = f"write `{format_duration(self.poll_every)}` or more"
+                message = "is shorter than `poll_every`"
+                raise mistakes([Mistake(message, remedy, ("sweep_every",), beside=("poll_every",))])
+            # The default gives way to a slower poll.
+            self.__dict__["sweep_every"] = self.poll_every
+        return self
+
+    @cached_property
+    def link(self) -> Link:
+        """How it is reached; the usual link is shared."""
+        own = LinkSettings.model_fields.keys() & self.model_fields_set
+        return self.link_with() if own else USUAL
+
+
+_EXTRA = frozenset(("name", "provider_class", "settings"))
+_COMMON = tuple(
+    info.alias or name
+    for name, info in Source.model_fields.items()
+    if name not in _EXTRA and name != "token"
+)
 
 
 def check_name(entry: Entry, kind: str, work: Work) -> None:
@@ -43,8 +176,8 @@ def check_name(entry: Entry, kind: str, work: Work) -> None:
 def build_sources(
     entries: Mapping[str, Entry], providers: Mapping[str, ProviderLoader], work: Work
 ) -> tuple[Source, ...]:
-    """Check all sources; gives those without mistakes."""
-    loaded: dict[str, type[Provider] | ProviderUnusable] = {}
+    """Check all sources; return those without mistakes."""
+    loaded: dict[str, type[Provider] | PluginUnusable] = {}
     sources = []
     demands = []
     for entry in entries.values():
@@ -59,7 +192,7 @@ def build_sources(
 def _source(
     entry: Entry,
     providers: Mapping[str, ProviderLoader],
-    loaded: dict[str, type[Provider] | ProviderUnusable],
+    loaded: dict[str, type[Provider] | PluginUnusable],
     work: Work,
 ) -> Source | None:
     check_name(entry, "source", work)
@@ -71,42 +204,24 @@ def _source(
         work.problems.append(table.place.problem(message, "write `provider: …` below it"))
         return None
     place = entry.key.place
-    learn_link(table, work)
-    common = validate(
-        SourceForm,
-        _only(table, lambda name: name in _COMMON),
+    provider = _provider(table, providers, loaded, work)
+    settings = None
+    if provider is not None:
+        own = _only(table, lambda name: name not in _COMMON)
+        settings = _settings(provider, own, work, what=what, parent=place)
+    common = _only(table, lambda name: name in _COMMON or name == "token")
+    # The common settings are checked also where the provider's own ones are wrong.
+    given = {"name": entry.name, "provider_class": provider, "settings": settings}
+    source = validate(
+        Source,
+        common,
         work,
         parent=place,
         what=what,
-        literal=_LITERAL,
+        literal=("provider", "fields"),
+        extra=given,
     )
-    mapping = compile_fields(table.get("fields"), work)
-    sweep_every = _sweep_every(common, table, work) if common else None
-    provider = _provider(table, providers, loaded, work)
-    if provider is None:
-        return None
-    own = _only(table, lambda name: name not in _COMMON)
-    settings = _settings(provider, own, work, what=what, parent=place)
-    token = table.get("token")
-    if settings is None or common is None or sweep_every is None or token is None:
-        return None
-    assert isinstance(token.value, Scalar)  # noqa: S101 - the settings take it as text
-    link = build_link(common, table, work, what=what)
-    return Source(
-        name=entry.name,
-        provider=common.provider,
-        provider_class=provider,
-        settings=settings,
-        token=work.texts.text(token.value),
-        poll_every=common.poll_every,
-        sweep_every=sweep_every,
-        mapping=mapping,
-        hold_rows=common.hold.rows,
-        hold_share=common.hold.percent / 100,
-        timeout=common.timeout.total_seconds(),
-        largest_answer=common.largest_answer,
-        link=link,
-    )
+    return source if settings is not None else None
 
 
 def _only(table: Entries, wanted: Callable[[str], bool]) -> Entries:
@@ -114,38 +229,20 @@ def _only(table: Entries, wanted: Callable[[str], bool]) -> Entries:
     return Entries(table.place, entries, table.weight)
 
 
-def _sweep_every(form: SourceForm, table: Entries, work: Work) -> timedelta | None:
-    """Give the interval of sweeps; the default gives way to a slower poll."""
-    entry = table.get("sweep_every")
-    if entry is None:
-        return max(form.sweep_every, form.poll_every)
-    poll = table.get("poll_every")
-    unknown = work.texts.left_out(entry.value) or (poll and work.texts.left_out(poll.value))
-    if form.sweep_every < form.poll_every and not unknown:
-        work.problems.append(
-            entry.value.place.problem(
-                "`sweep_every` is shorter than `poll_every`",
-                f"write `{format_duration(form.poll_every)}` or more",
-            )
-        )
-        return None
-    return form.sweep_every
-
-
 def _provider(
     table: Entries,
     providers: Mapping[str, ProviderLoader],
-    loaded: dict[str, type[Provider] | ProviderUnusable],
+    loaded: dict[str, type[Provider] | PluginUnusable],
     work: Work,
 ) -> type[Provider] | None:
-    """Give the class of the provider that a source names."""
+    """Return the class of the provider that a source names."""
     entry = table.get("provider")
     if entry is None or not isinstance(entry.value, Scalar):
         return None
     node = entry.value
     name = node.value
     if not isinstance(name, str) or not name:
-        return None  # the source's form has said so
+        return None  # reported with the common settings
     if name not in providers:
         work.problems.append(
             node.place.problem(
@@ -157,10 +254,10 @@ def _provider(
     if name not in loaded:
         try:
             loaded[name] = providers[name]()
-        except ProviderUnusable as unusable:
+        except PluginUnusable as unusable:
             loaded[name] = unusable
     result = loaded[name]
-    if isinstance(result, ProviderUnusable):
+    if isinstance(result, PluginUnusable):
         work.problems.append(node.place.problem(result.message, result.remedy))
         return None
     return result
@@ -172,33 +269,12 @@ def _settings(
     """Check a provider's own settings."""
     model = provider.settings_model
     try:
-        settings = validate(model, table, work, parent=parent, what=what, beside=_COMMON)
-    except Exception as error:  # noqa: BLE001 - a stranger's model may raise anything
+        return validate(model, table, work, parent=parent, what=what, beside=_COMMON)
+    except Exception as error:  # noqa: BLE001 - a plug-in's model may raise anything
         # Its message may quote a value, so only its type is shown.
         message = f"the provider's own check of {what} failed with {type(error).__name__}"
         work.problems.append(parent.problem(message, "report it to the provider's author"))
         return None
-    token = table.get("token")
-    if token is not None and isinstance(token.value, Scalar) and token.value.value is not None:
-        _check_token(token.value, work)
-    if settings is None:
-        return None
-    return settings.model_copy(update={"base_url": settings.base_url.rstrip("/")})
-
-
-def _check_token(node: Scalar, work: Work) -> None:
-    """Check the token, which goes into a header, and make it known as a secret."""
-    text = work.texts.text(node)
-    if not work.texts.left_out(node):
-        value = text.read()
-        work.texts.redactor.add(value)
-        if value and not _HEADER_TOKEN.match(value):
-            work.problems.append(
-                node.place.problem(
-                    "`token` has white space or a character outside ASCII in it",
-                    "write the token alone, without quotes or line breaks around it",
-                )
-            )
 
 
 @dataclass(frozen=True, slots=True)

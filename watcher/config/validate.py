@@ -6,8 +6,7 @@ the file itself and its setting is none that holds secrets.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
@@ -17,32 +16,27 @@ from pydantic.fields import FieldInfo
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place, Scalar
 from watcher.errors import Problem
-from watcher.settings.base import Context, Settings
+from watcher.secrets import is_sensitive
+from watcher.settings.base import Context, Mistake, Settings
 from watcher.settings.values import suggest_duration
 from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["Work", "found", "is_sensitive", "validate"]
+__all__ = ["Work", "found", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
-
-_SENSITIVE = re.compile(
-    r"token|secret|passw|key|auth|cookie|credential|url|header|store|proxy", re.I
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every part of the check writes to; `context` is what validators may ask."""
+    """What every part of the check writes to. `context` is what validators may ask; `examine` finds
+    in settings that are right by themselves what only a look at the machine shows.
+    """
 
     texts: Texts
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     context: Context = field(default_factory=Context)
-
-
-def is_sensitive(name: str) -> bool:
-    """Tell whether a setting of this name may hold a secret, so that its value is never shown."""
-    return _SENSITIVE.search(name) is not None
+    examine: Callable[[BaseModel], Iterable[Mistake]] = lambda _model: ()
 
 
 def validate(
@@ -65,24 +59,32 @@ def validate(
     values of the model that do not come from the file.
     """
     texts = work.texts
-    taken = frozenset(literal)
+    taken, more = frozenset(literal), dict(extra or {})
     plain = {
         entry.name: texts.plain(entry.value, resolve=resolve and entry.name not in taken)
         for entry in table
     }
-    owner = _Owner(model, table, texts, parent, what, tuple(beside))
+    owner = _Owner(model, table, texts, parent, what, tuple(beside), frozenset(more))
+    reserved = [entry.key for entry in table if entry.name in more]
+    work.problems.extend(_unknown_key(owner, key, (key.raw,)) for key in reserved)
     try:
         value = model.model_validate(
-            plain | dict(extra or {}), context=work.context, by_alias=True, by_name=False
+            plain | more, context=work.context, by_alias=True, by_name=False
         )
     except ValidationError as error:
         work.problems.extend(_problems(owner, error))
         return None
+    if found := tuple(work.examine(value)):
+        work.problems.extend(_of_mistake(owner, one) for one in found)
+        return None
     if isinstance(value, Settings):
-        for one in value.warnings(work.context):
-            details = {"type": "setting", "loc": one.loc, "ctx": one.error.context}
-            work.warnings.append(_problem(owner, details, _locate(table, one.loc)))
+        work.warnings.extend(_of_mistake(owner, one) for one in value.warnings(work.context))
     return value
+
+
+def _of_mistake(owner: _Owner, mistake: Mistake) -> Problem:
+    details = {"type": "setting", "loc": mistake.loc, "ctx": mistake.error.context}
+    return _problem(owner, details, _locate(owner.table, mistake.loc))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class _Owner:
     parent: Place
     what: str
     beside: tuple[str, ...]
+    reserved: frozenset[str]
 
 
 def _problems(owner: _Owner, error: ValidationError) -> Iterable[Problem]:
@@ -187,6 +190,8 @@ def _problem(owner: _Owner, error: Mapping[str, Any], spot: _Spot) -> Problem:
             else spot.node.place
         )
         return place.problem(f"`{name}`: {message}", remedy)
+    if message.startswith(":"):
+        return spot.node.place.problem(f"`{name}`{message}", remedy)
     hidden = any(map(is_sensitive, spot.names)) or _hides(owner.model, spot.names)
     if owner.texts.refers(spot.node) or hidden:
         # What a third party's check says may quote the value.
@@ -202,7 +207,7 @@ def _problem(owner: _Owner, error: Mapping[str, Any], spot: _Spot) -> Problem:
 def _unknown_key(owner: _Owner, key: Scalar, names: tuple[str, ...]) -> Problem:
     allowed = _allowed(owner.model, names[:-1])
     if len(names) == 1:
-        allowed = (*allowed, *owner.beside)
+        allowed = (*(one for one in allowed if one not in owner.reserved), *owner.beside)
     inside = f"`{'.'.join(names[:-1])}` of {owner.what}" if names[:-1] else owner.what
     remedy = f"{did_you_mean(names[-1], allowed)}allowed: {listing(allowed)}" if allowed else ""
     return key.place.problem(f"unknown key `{names[-1]}` in {inside}", remedy)
@@ -313,7 +318,7 @@ def _allowed(model: type[BaseModel], names: tuple[str, ...]) -> tuple[str, ...]:
         info = _field(inner, name) if inner else None
         inner = _model_of(info.annotation) if info else None
     fields = inner.model_fields if inner else {}
-    return tuple(info.alias or name for name, info in fields.items() if info.init is not False)
+    return tuple(info.alias or name for name, info in fields.items())
 
 
 def _field(model: type[BaseModel], key: str) -> FieldInfo | None:

@@ -21,9 +21,10 @@ from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.daemon.watchdog import Watchdog
-from watcher.dispatcher import Dispatcher, ReceiverPlan
+from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
 from watcher.metrics import Metrics
+from watcher.notify.receivers import ReceiverPlan
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
 from watcher.records import Recorded

@@ -16,10 +16,11 @@ from watcher.catalogue.events import ENDING_EVENTS
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.plans import plan_receivers
-from watcher.dispatcher import Dispatcher, ReceiverPlan
+from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.silences import acknowledge
 from watcher.model import Event, Observation, Result, from_plain, to_plain
 from watcher.notify import Notice
+from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import Sighting, SourcePolicy, decide, remove, route
 from watcher.records import Commit, DeliveryQuery, End, SourceState
 from watcher.rules import Silence, state_ends

@@ -17,7 +17,6 @@ from watcher.catalogue.events import EVENTS
 from watcher.config import Config
 from watcher.config.rule_tests import Expected, RuleTest, Step, whole
 from watcher.daemon.replay import Replay, Sent
-from watcher.dispatcher import ReceiverPlan
 from watcher.errors import ConfigError
 from watcher.model import (
     Conversation,
@@ -28,6 +27,7 @@ from watcher.model import (
     rfc3339,
     to_plain,
 )
+from watcher.notify.receivers import ReceiverPlan
 from watcher.suggest import listing
 
 __all__ = ["Line", "compare", "run"]

@@ -88,7 +88,7 @@ async def _serve(
     if server is not None:
         registry = daemon.metrics.registry
         app = web.create_app(daemon.sources, registry, daemon.store_failing, daemon.stuck)
-        addresses = [(server.host, server.port)]
+        addresses = [(server.listen.host, server.listen.port)]
         if server.probes is not None:
             addresses.append((server.probes.host, server.probes.port))
         listeners = [(app, web.bind(host, port)) for host, port in addresses]

@@ -13,15 +13,15 @@ from typing import Any
 import anyio
 import structlog
 
-from watcher.dispatcher.claims import Claimer
+from watcher.dispatcher.claims import Claimer, Message
 from watcher.dispatcher.outcomes import OutcomeRecorder
-from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.dispatcher.render import Renderer
 from watcher.model import Result
+from watcher.notify.receivers import ReceiverPlan
 from watcher.records import DeliveryQuery, ReceiverState
 from watcher.runtime import Runtime
 
-__all__ = ["Dispatcher", "ReceiverPlan"]
+__all__ = ["Dispatcher"]
 
 ASK_AGAIN = timedelta(seconds=30)
 """How long a timer waits when its source could not be asked."""

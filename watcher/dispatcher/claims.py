@@ -13,13 +13,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.dispatcher.guards import let_pass
-from watcher.dispatcher.plan import Message, ReceiverPlan
 from watcher.model import Delivery
+from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import room
 from watcher.records import ReceiverState
 from watcher.runtime import Runtime
 
-__all__ = ["LONGEST_WAIT", "Claimer"]
+__all__ = ["LONGEST_WAIT", "Claimer", "Message"]
+
+Message = list[Delivery]
+"""What goes out as one: a delivery, or several as a digest."""
 
 LONGEST_WAIT = 60.0
 """Seconds after which the outbox is looked at again, whatever was or was not heard of it."""

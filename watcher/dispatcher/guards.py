@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from watcher.dispatcher.plan import ReceiverPlan
 from watcher.model import Delivery
+from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import (
     Guards,
     Send,

@@ -12,8 +12,9 @@ from typing import Any
 
 import anyio
 
-from watcher.dispatcher.plan import Message, ReceiverPlan
+from watcher.dispatcher.claims import Message
 from watcher.model import Result, rfc3339
+from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import announce_receiver, judge_receiver, next_repeat, settle
 from watcher.records import Commit, HistoryEntry, ReceiverState, Settlement
 from watcher.runtime import Runtime

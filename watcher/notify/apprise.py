@@ -8,25 +8,128 @@ shared by all Apprise receivers, and ended with the daemon.
 from __future__ import annotations
 
 import dataclasses
-import zlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Self
 
 import anyio
 import anyio.to_process
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from watcher.errors import ConfigError
-from watcher.model import Result, derive_id
+from watcher.model import Result
 from watcher.notify import Notice, _apprise_worker
-from watcher.settings.values import Format
+from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint
+from watcher.pipeline import Policy
+from watcher.secrets import SecretText
+from watcher.settings.base import Mistake, not_both, wrong
+from watcher.settings.values import Format, Limit, secret
 from watcher.templates import Written, service_of, write
 
-__all__ = ["AppriseNotifier", "fingerprint", "validate"]
+__all__ = ["AppriseNotifier", "AppriseReceiver", "validate"]
+
+WORKERS = 2
+"""Worker processes of one receiver."""
+
+LEASE = timedelta(hours=1)
+"""Many URLs, one after the other, can take as long."""
 
 DEADLINE = 60.0
 """Seconds for one send; also the longest wait for a free worker."""
 
 START = 30.0
 """Seconds that a worker may take to start, at the very most."""
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
+
+
+def _check_url(value: str) -> None:
+    if not _SCHEME.match(value):
+        raise wrong(
+            "is not an Apprise URL",
+            "write one such as slack://…, mailto://…, tgram://… or json://…",
+        )
+
+
+_STRING = WithJsonSchema({"type": "string"})
+_Url = Annotated[SecretText, secret(_check_url, url=True), _STRING]
+_OneUrl = Annotated[SecretText | None, secret(_check_url, url=True), _STRING]
+
+
+class AppriseReceiver(Receiver):
+    """A receiver of texts for people: anything that Apprise can reach."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["urls"]}]}
+    )
+
+    url: _OneUrl = Field(default=None, description="One Apprise URL.")
+    urls: tuple[_Url, ...] = Field(
+        default=(),
+        min_length=1,
+        max_length=100,
+        description="Several, all sent to; instead of url.",
+    )
+    limit: Limit = Field(
+        default=(30, timedelta(minutes=1)),
+        description="How many messages in how long; what exceeds it becomes one digest.",
+        json_schema_extra={"default": "30/1m"},
+    )
+    format: Format = Field(
+        default="text",
+        description="What templates are written in, where the message itself does not say.",
+    )
+
+    @classmethod
+    def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Yield that neither `url` nor `urls` is given, or both."""
+        if "url" not in given and "urls" not in given:
+            yield Mistake("lacks `url`", "add `url: …`, or `urls: [...]`", whole=True)
+        yield from not_both(given, "url", "urls")
+
+    def plan(self, network: Network) -> ReceiverPlan:
+        """Return the plan, with workers of its own: one that hangs does not hold up others."""
+        notifier = AppriseNotifier(
+            urls=lambda: [url.read() for url in self.addresses],
+            name=self.name,
+            limiter=anyio.CapacityLimiter(WORKERS),
+            format=self.format,
+        )
+        return ReceiverPlan(
+            name=self.name,
+            notifier=notifier,
+            policy=Policy(self.retry, self.limit, self.ordering == "relaxed", once_more=True),
+            target=fingerprint(*(url.read() for url in self.addresses)),
+            slots=1,
+            lease=LEASE,
+            visibility=self.visibility,
+        )
+
+    @property
+    def addresses(self) -> tuple[SecretText, ...]:
+        """The URLs, all of which are sent to."""
+        return self.urls if self.url is None else (self.url,)
+
+    @classmethod
+    async def probe(cls, receivers: Sequence[Self]) -> Sequence[tuple[Self, Mistake]]:
+        """Have Apprise look at the URLs of all receivers at once, in a worker process."""
+        owners = [(one, number) for one in receivers for number in range(len(one.addresses))]
+        verdicts = await validate([one.addresses[number].read() for one, number in owners])
+        return [
+            (
+                one,
+                Mistake(
+                    f"the {f'{number + 1}. ' if len(one.addresses) > 1 else ''}URL of {{what}} is"
+                    f" not usable: {verdict}",
+                    "see the service's page in Apprise's documentation",
+                    whole=True,
+                ),
+            )
+            for (one, number), verdict in zip(owners, verdicts, strict=True)
+            if verdict is not None
+        ]
 
 
 class AppriseNotifier:
@@ -98,11 +201,6 @@ class AppriseNotifier:
 
     async def close(self) -> None:
         """Workers end with the event loop; nothing else is held."""
-
-
-def fingerprint(url: str) -> str:
-    """Name a URL so that it is known again, too short to be undone."""
-    return f"{zlib.crc32(derive_id(url).encode()):08x}"
 
 
 async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:

@@ -1,26 +1,39 @@
 """Webhooks: the event itself, posted and signed by the Standard Webhooks specification.
 
-Law: one attempt, no network of its own (`Post` is handed in), nothing kept. `read_answer`, which
-says what an answer means, is pure.
+Rules: one attempt, no network of its own (`Network` has it), nothing kept. `read_answer`, which
+decides what an answer means, is pure.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import anyio
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from watcher.errors import WatcherError
 from watcher.http import retry_after
 from watcher.model import Result
 from watcher.notify import Notice, Post
+from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint, retry_schedule
+from watcher.pipeline import Policy
 from watcher.records import HttpReply
+from watcher.redaction import Visibility
+from watcher.secrets import SecretText, is_sensitive
+from watcher.settings.base import Mistake, SettingText, not_both, wrong
+from watcher.settings.link import Link, LinkSettings
+from watcher.settings.values import Duration, Limit, default_duration, is_http_url, secret
 
-__all__ = ["WebhookNotifier", "read_answer"]
+__all__ = ["WebhookNotifier", "WebhookReceiver", "read_answer"]
 
 CONTENT_TYPE = "application/cloudevents+json"
 """CloudEvents 1.0, HTTP binding 3.2: structured mode."""
@@ -28,10 +41,195 @@ CONTENT_TYPE = "application/cloudevents+json"
 LONGEST_WISH = 7 * 86400.0
 """Seconds; a `Retry-After` beyond that is a mistake of the receiver, and counts as so much."""
 
+SLACK = timedelta(seconds=30)
+"""What a lease is longer than an attempt may take."""
+
+HIDDEN = "***"
 SHORTEST_PATH = 4
 NOTE_LENGTH = 200
 EXCERPT_LENGTH = 500
 """Characters that are kept of what a receiver answered: in one line, and as it stands."""
+
+
+_RESERVED_HEADERS = frozenset(
+    {
+        "connection", "content-length", "content-type", "expect", "host", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 9110, 5.6.2: token
+_HEADER_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?\Z")
+
+
+def _check_url(value: str) -> None:
+    if not is_http_url(value):
+        raise wrong("is not an http:// or https:// URL", "write https://host/path")
+    if re.search(r"[^!-~]", value):
+        raise wrong("is not a URL: it has white space or a character to be percent-encoded in it")
+
+
+def _check_secret(value: str) -> None:
+    """Check what Standard Webhooks calls a symmetric secret: `whsec_` and base64."""
+    remedy = "write `whsec_` followed by base64; `openssl rand -base64 32` makes one"
+    if not value.startswith("whsec_"):
+        raise wrong("is not a Standard Webhooks secret: it does not begin with whsec_", remedy)
+    try:
+        key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise wrong("is not a Standard Webhooks secret: what follows whsec_ is not base64", remedy)
+
+
+def _header_name(name: str) -> str:
+    # Names are keys of the file, never secrets, so they may be repeated.
+    if not _HEADER_NAME.match(name):
+        raise wrong(f"`{name}` cannot be the name of a header", "use letters, digits and -")
+    if name.lower() in _RESERVED_HEADERS or name.lower().startswith("webhook-"):
+        raise wrong(f"the header {name} is set by inbox-watcher itself", "remove it")
+    return name
+
+
+def _check_header(value: str) -> None:
+    if not _HEADER_VALUE.match(value):
+        raise wrong(
+            "has a line break, a space at an end or a character outside ASCII in it",
+            "headers take printable ASCII only",
+        )
+
+
+def _hide_sensitive(headers: Any) -> Any:
+    """Make values of headers such as `Authorization` known to the redactor."""
+    for name, value in headers.items() if isinstance(headers, Mapping) else ():
+        if isinstance(value, SettingText) and is_sensitive(str(name)):
+            value.secret.keep_secret(value)
+    return headers
+
+
+def _distinct(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    if len({name.lower() for name in headers}) < len(headers):
+        raise wrong("has a header twice, in capitals and in small letters", "keep one of them")
+    return headers
+
+
+_STRING = WithJsonSchema({"type": "string"})
+_Url = Annotated[SecretText, secret(_check_url, url=True), _STRING]
+_Secret = Annotated[SecretText, secret(_check_secret), _STRING]
+_OneSecret = Annotated[SecretText | None, secret(_check_secret), _STRING]
+_Headers = Annotated[
+    dict[
+        Annotated[str, AfterValidator(_header_name)],
+        Annotated[SecretText, secret(_check_header, hide=False), _STRING],
+    ],
+    BeforeValidator(_hide_sensitive),
+    AfterValidator(_distinct),
+]
+_SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(minutes=5)
+
+
+class WebhookReceiver(Receiver, LinkSettings):
+    """A receiver of events as signed HTTP requests (Standard Webhooks, CloudEvents)."""
+
+    text: ClassVar[bool] = False
+
+    url: _Url = Field(description="Where events are posted; redirects are not followed.")
+    secret: _OneSecret = Field(
+        default=None,
+        description="Signing secret, `whsec_` and base64; without it nothing is signed.",
+    )
+    secrets: tuple[_Secret, ...] = Field(
+        default=(),
+        min_length=1,
+        max_length=10,
+        description="Several, each of which signs: while one replaces another; instead of secret.",
+    )
+    headers: _Headers = Field(default_factory=dict, description="Further headers.")
+    timeout: Duration = default_duration(
+        "10s", ge=_SHORTEST, le=_LONGEST, description="Time for one attempt."
+    )
+    connect_timeout: Duration = default_duration(
+        "10s",
+        ge=_SHORTEST,
+        le=_LONGEST,
+        description="Time for the connection alone, within `timeout`.",
+    )
+    concurrency: int = Field(
+        default=8, ge=1, le=100, description="How many requests may be under way at once."
+    )
+    limit: Limit | None = Field(
+        default=None,
+        description="How many requests in how long, such as 30/1m; what exceeds it becomes one digest.",
+    )
+    retry: tuple[Duration, ...] = retry_schedule(
+        "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"
+    )
+    payload: Literal["full", "thin"] = Field(
+        default="full", description="`thin` sends ids only, no personal data."
+    )
+
+    @classmethod
+    def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Yield that both `secret` and `secrets` are given."""
+        yield from not_both(given, "secret", "secrets")
+
+    def plan(self, network: Network) -> ReceiverPlan:
+        """Return the plan; each webhook has a link of its own, as wide as its `concurrency`."""
+        notifier = WebhookNotifier(
+            url=self.url.read,
+            secrets=lambda: [one.read() for one in self.signing],
+            headers=lambda: {name: text.read() for name, text in self.headers.items()},
+            timeout=self.timeout.total_seconds(),
+            post=network.post_over(self.link, self.connect_timeout),
+            scrub=network.scrub,
+        )
+        return ReceiverPlan(
+            name=self.name,
+            notifier=notifier,
+            policy=Policy(self.retry, self.limit, relaxed=self.ordering == "relaxed"),
+            target=fingerprint(self.url.read()),
+            slots=self.concurrency,
+            lease=self.timeout + SLACK,
+            visibility=self.visibility,
+        )
+
+    @cached_property
+    def link(self) -> Link:
+        """The connections of this receiver alone."""
+        return self.link_with(self.concurrency)
+
+    @property
+    def signing(self) -> tuple[SecretText, ...]:
+        """The secrets, each of which signs."""
+        return self.secrets if self.secret is None else (self.secret,)
+
+    @property
+    def visibility(self) -> Visibility:
+        """What of an event it may see."""
+        return Visibility(thin=self.payload == "thin", redacted=self.redact)
+
+    @property
+    def verified(self) -> bool:
+        """Whether certificates are verified."""
+        return self.tls_verify
+
+    def preview(self, notice: Notice, message_id: str) -> Mapping[str, Any]:
+        """Return the request; of the address only the host is shown, and no secret."""
+        headers = {
+            "content-type": CONTENT_TYPE,
+            "webhook-id": message_id,
+            "webhook-timestamp": "(of each attempt)",
+        }
+        if self.signing:
+            headers["webhook-signature"] = " ".join(["v1,…"] * len(self.signing))
+        for name, value in self.headers.items():
+            shown = str(value) if value.names else value.read()
+            headers[name.lower()] = HIDDEN if is_sensitive(name) else shown
+        return {
+            "method": "POST",
+            "url": str(self.url) if self.url.names else _host(self.url.read()),
+            "headers": headers,
+            "body": notice.event.body().decode(),
+        }
 
 
 class WebhookNotifier:
@@ -102,6 +300,11 @@ def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = 
         return dataclasses.replace(said, outcome="gone")
     wish = retry_after(answer.headers, now) if status in (429, 503) else None
     return dataclasses.replace(said, retry_after=None if wish is None else min(wish, LONGEST_WISH))
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
 def _without_path(text: str, url: str) -> str:

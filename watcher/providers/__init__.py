@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from watcher.http import retry_after
 from watcher.model import Conversation, IdSet, Observation
@@ -71,6 +71,11 @@ class ProviderSettings(Settings):
 
     token: str = Field(min_length=1, repr=False)
     """The credential; only `Provider.authorization` makes headers of it."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

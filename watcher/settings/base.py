@@ -37,6 +37,7 @@ __all__ = [
     "clash",
     "context_of",
     "mistakes",
+    "not_both",
     "wrong",
 ]
 
@@ -164,7 +165,8 @@ class Mistake:
 
     message: str
     """Continues the setting's name ("is not a duration"); with `whole`, the name of what the
-    model describes ("the rule `x`"), or has `{what}` where that name stands.
+    model describes ("the rule `x`"), or has `{what}` where that name stands. One that begins with
+    a colon quotes what was found, so nothing is added.
     """
 
     remedy: str = ""
@@ -215,6 +217,15 @@ def clash(message: str, remedy: str, *loc: str | int) -> ValidationError:
     the place is the key at `loc`.
     """
     return mistakes([Mistake(message, remedy, loc, whole=True)])
+
+
+def not_both(given: Mapping[str, Any], one: str, several: str) -> Iterator[Mistake]:
+    """Yield that two keys for the same thing are given, at the later one."""
+    if one in given and several in given:
+        later = [key for key in given if key in (one, several)][-1]
+        yield Mistake(
+            f"has both `{one}` and `{several}`", "keep one of the two", (later,), whole=True
+        )
 
 
 def mistakes(found: Iterable[Mistake]) -> ValidationError:

@@ -79,7 +79,7 @@ _Password = Annotated[SecretText, secret(), WithJsonSchema({"type": "string"})]
 def proxy(default: str) -> SecretText:
     """Return the field of a proxy setting with its default."""
     field: SecretText = Field(
-        default=SecretText.literal(default),
+        default_factory=lambda: SecretText.literal(default),
         json_schema_extra={"default": default},
         description="http://host:port; `environment`: what HTTPS_PROXY and its kin say; `direct`: none.",
     )
@@ -99,7 +99,7 @@ class LinkSettings(Settings):
         default=None, description="PEM file of its key; without it, it is in client_cert too."
     )
     client_key_password: _Password = Field(
-        default=SecretText.literal(""),
+        default_factory=lambda: SecretText.literal(""),
         json_schema_extra={"default": ""},
         description="The key's password.",
     )

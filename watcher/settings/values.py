@@ -172,12 +172,14 @@ def is_http_url(value: str) -> bool:
         return False
 
 
-def secret(check: Callable[[str], object] = str, *, url: bool = False) -> BeforeValidator:
-    """Return the validator of a setting that is a secret: it makes a `SecretText`.
+def secret(
+    check: Callable[[str], object] = str, *, url: bool = False, hide: bool = True
+) -> BeforeValidator:
+    """Return the validator of a setting that may hold a secret: it makes a `SecretText`.
 
-    `check` raises the error of a present value that is not right. What is written out in the file
-    becomes known to the redactor, whatever else is wrong; with `url` also user and password in it.
-    A reference that was left out is not checked.
+    `check` raises the error of a present value that is not right. With `hide` the value becomes
+    known to the redactor, whatever else is wrong, and with `url` also the user and the password in
+    it. A reference that was left out is not checked.
     """
 
     def read(value: Any) -> SecretText:
@@ -188,7 +190,8 @@ def secret(check: Callable[[str], object] = str, *, url: bool = False) -> Before
         given = value if isinstance(value, SettingText) else None
         text = given.secret if given is not None else SecretText.literal(value)
         if given is None or not given.left_out:
-            text.keep_secret(value, url=url)
+            if hide:
+                text.keep_secret(value, url=url)
             check(value)
         return text
 

@@ -1,6 +1,6 @@
 """The configuration's JSON Schema, with which editors complete and check the file as it is typed.
 
-Law: derived from the models that check the file; nothing is said twice. Where the file may hold
+Rules: derived from the models that check the file; nothing is written twice. Where the file may hold
 a secret's reference, the schema allows any text with `${`.
 """
 
@@ -11,14 +11,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from watcher.config.discovery import ProviderLoader, ProviderUnusable, installed_providers
-from watcher.config.schema import (
-    RECEIVER_FORMS,
-    RetentionForm,
-    ServerForm,
-    SourceForm,
-    StoreForm,
+from watcher.config.discovery import (
+    PluginUnusable,
+    ProviderLoader,
+    ReceiverLoader,
+    installed_providers,
+    installed_receivers,
 )
+from watcher.config.model import General, Retention, Server
+from watcher.config.sources import Source
 from watcher.rules import Rule, Silence, Template
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 
@@ -30,35 +31,39 @@ _REFERENCE = {"type": "string", "pattern": r"\$\{", "title": "Reference to a sec
 Schema = dict[str, Any]
 
 
-def json_schema(providers: Mapping[str, ProviderLoader] | None = None) -> Schema:
-    """Give the JSON Schema (draft 2020-12) of a configuration file.
+def json_schema(
+    providers: Mapping[str, ProviderLoader] | None = None,
+    receivers: Mapping[str, ReceiverLoader] | None = None,
+) -> Schema:
+    """Return the JSON Schema (draft 2020-12) of a configuration file.
 
-    The settings of each provider apply where a source names it. `providers` are loaders by name,
-    by default the installed ones; one that cannot be loaded allows any setting.
+    The settings of each provider apply where a source names it, those of each kind of receiver
+    where a receiver does. `providers` and `receivers` are loaders by name, by default the installed
+    ones; one that cannot be loaded allows any setting.
     """
     definitions: Schema = {}
     known = installed_providers() if providers is None else providers
+    kinds = installed_receivers() if receivers is None else receivers
+    general = _form(General, "general", definitions)["properties"]
     schema = {
         "$schema": _DIALECT,
         "title": "inbox-watcher configuration",
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "store": _form(StoreForm, "store", definitions)["properties"]["store"],
+            "store": general["store"],
             "server": {
                 "description": "Status page, metrics and health; false turns them off.",
-                "anyOf": [{"const": False}, _settings(ServerForm, "server", definitions)],
+                "anyOf": [{"const": False}, _settings(Server, "server", definitions)],
             },
-            "retention": _settings(RetentionForm, "retention", definitions),
+            "retention": _settings(Retention, "retention", definitions),
             "sources": _named(
                 "The accounts that are watched, by name.", _sources(known, definitions)
             ),
-            "receivers": _named("Where events and messages go, by name.", _receivers(definitions)),
-            "timezone": {
-                "type": "string",
-                "description": "Time zone of hours, digests and silences without one of their own.",
-                "examples": ["Europe/Berlin", "UTC"],
-            },
+            "receivers": _named(
+                "Where events and messages go, by name.", _receivers(kinds, definitions)
+            ),
+            "timezone": _given({"properties": general}, "", {})["properties"]["timezone"],
             "templates": _named(
                 "Messages that rules name.", _form(Template, "template", definitions)
             ),
@@ -111,7 +116,7 @@ def _named(description: str, value: Schema, pattern: str = NAME_PATTERN) -> Sche
 
 
 def _form(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
-    """Give a model's own schema; what it refers to goes to `definitions` under a name of its own."""
+    """Return a model's own schema; what it refers to goes to `definitions` under a name of its own."""
     template = f"#/$defs/{prefix}.{{model}}"
     schema: Schema = model.model_json_schema(ref_template=template)
     for name, definition in schema.pop("$defs", {}).items():
@@ -119,11 +124,13 @@ def _form(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
     schema.pop("title", None)
     for value in schema.get("properties", {}).values():
         value.pop("title", None)  # it only says the key again
+        if "default" in value and value["default"] is None:
+            del value["default"]
     return schema
 
 
 def _settings(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
-    """Give the schema of a model whose values may be references."""
+    """Return the schema of a model whose values may be references."""
     schema = _form(model, prefix, definitions)
     schema["properties"] = {
         name: _or_reference(value) for name, value in schema.get("properties", {}).items()
@@ -142,7 +149,7 @@ def _or_reference(value: Schema) -> Schema:
 
 
 def _sources(providers: Mapping[str, ProviderLoader], definitions: Schema) -> Schema:
-    common = _settings(SourceForm, "source", definitions)
+    common = _settings(Source, "source", definitions)
     # A reference cannot stand for a provider's name.
     common["properties"]["provider"] = {
         "enum": list(providers),
@@ -153,7 +160,7 @@ def _sources(providers: Mapping[str, ProviderLoader], definitions: Schema) -> Sc
         definition = f"source.{name}"
         try:
             own = _settings(loader().settings_model, definition, definitions)
-        except ProviderUnusable:
+        except PluginUnusable:
             definitions[definition] = {"type": "object"}
         else:
             definitions[definition] = {
@@ -167,17 +174,22 @@ def _sources(providers: Mapping[str, ProviderLoader], definitions: Schema) -> Sc
     return {**schema, "allOf": branches} if branches else schema
 
 
-def _receivers(definitions: Schema) -> Schema:
+def _receivers(kinds: Mapping[str, ReceiverLoader], definitions: Schema) -> Schema:
     branches = []
-    for name, model in RECEIVER_FORMS.items():
+    for name, loader in kinds.items():
         definition = f"receiver.{name}"
-        definitions[definition] = _settings(model, definition, definitions)
+        try:
+            own = _settings(loader(), definition, definitions)
+        except PluginUnusable:
+            definitions[definition] = {"type": "object"}
+        else:
+            # A reference cannot stand for the kind.
+            own["properties"]["type"] = {"const": name, "type": "string"}
+            definitions[definition] = own
         branches.append(_branch("type", name, definition))
-    definitions["receiver.apprise"]["oneOf"] = [{"required": ["url"]}, {"required": ["urls"]}]
-    properties = {
-        "type": {"enum": list(RECEIVER_FORMS), "description": "What kind of receiver it is."}
-    }
-    return {"type": "object", "required": ["type"], "properties": properties, "allOf": branches}
+    properties = {"type": {"enum": list(kinds), "description": "What kind of receiver it is."}}
+    schema: Schema = {"type": "object", "required": ["type"], "properties": properties}
+    return {**schema, "allOf": branches} if branches else schema
 
 
 def _branch(key: str, value: str, definition: str) -> Schema:
