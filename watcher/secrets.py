@@ -7,16 +7,18 @@ strikes it out of texts that are about to be shown.
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from watcher.errors import WatcherError
 
-__all__ = ["MissingSecret", "Redactor", "SecretText", "is_sensitive", "parse_text"]
+__all__ = ["MissingSecret", "Redactor", "SecretText", "is_sensitive", "parse_text", "spellings"]
 
 _STRUCK = "***"
 _SHORTEST = 4  # a shorter value stands in too many innocent words to be struck out
@@ -34,6 +36,15 @@ def is_sensitive(name: str) -> bool:
     return _SENSITIVE.search(name) is not None
 
 
+def spellings(value: str) -> set[str]:
+    """Return how servers write a text that they quote: with and without percent signs, in JSON, in HTML."""
+    plain = {value, unquote(value)}
+    quoted = {quote(text, safe=safe) for text in plain for safe in ("", "/")}
+    return (
+        plain | quoted | {json.dumps(text)[1:-1] for text in plain} | set(map(html.escape, plain))
+    )
+
+
 class Redactor:
     """Knows the values of secrets and strikes them out of texts for logs, errors and people.
 
@@ -46,8 +57,8 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, value: str) -> None:
-        """Learn a secret value: as it is, without white space around it, and unquoted from URLs."""
-        new = {value, value.strip(), unquote(value), value.removeprefix("whsec_")}
+        """Learn a secret value in every spelling in which another side may quote it."""
+        new = spellings(value) | spellings(value.strip()) | spellings(value.removeprefix("whsec_"))
         new = {text for text in new if len(text) >= _SHORTEST} - self._values
         if new:
             self._values |= new

@@ -16,7 +16,7 @@ EXPORTED: dict[ModuleType, str] = {
         Request Response Sweep
     """,
     answers: "MOST_ROWS check_size json_body judge said",
-    testing: "BrokenLaw ProviderSuite watch_purity",
+    testing: "BrokenLaw ProviderSuite ReceiverSuite SeenRequest watch_purity",
     simulator: """
         Account Agent Contact Conversation Dated Disposition Fault Faults Impossible Inbox Message
         Script Seen State Team Truth TruthEntry Viewer World by_host canonical chatwoot faults
@@ -43,9 +43,22 @@ def test_these_are_a_providers_members() -> None:
     assert set(inspect.signature(Provider).parameters) == {"settings", "raw"}
 
 
+def laws(suite: type[object]) -> set[str]:
+    return {name.removeprefix("test_") for name in dir(suite) if name.startswith("test_")}
+
+
 def test_the_suites_laws_keep_their_names() -> None:
-    laws = {name.removeprefix("test_") for name in dir(testing.ProviderSuite) if "test_" in name}
-    assert laws == {
+    assert laws(testing.ReceiverSuite) == {
+        "a_message_arrives_whole_in_one_request",
+        "a_repeat_is_known_as_one",
+        "an_attempt_can_be_cancelled",
+        "every_status_has_its_outcome",
+        "no_answer_is_no_success",
+        "odd_texts_are_sent_as_they_are",
+        "results_hold_no_secret",
+        "retry_after_reaches_the_result",
+    }
+    assert laws(testing.ProviderSuite) == {
         "a_list_that_repeats_itself_ends",
         "a_look_up_finds_what_is_there_and_nothing_else",
         "a_poll_shows_what_is_newer",

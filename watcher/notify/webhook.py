@@ -28,7 +28,7 @@ from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprin
 from watcher.pipeline import Policy
 from watcher.records import HttpReply
 from watcher.redaction import Visibility
-from watcher.secrets import SecretText, is_sensitive
+from watcher.secrets import SecretText, is_sensitive, spellings
 from watcher.settings.base import Mistake, SettingText, not_both, wrong
 from watcher.settings.link import Link, LinkSettings
 from watcher.settings.values import Duration, Limit, default_duration, is_http_url, secret
@@ -312,7 +312,8 @@ def _without_path(text: str, url: str) -> str:
     (`Cannot POST /hooks/…`).
     """
     parts = urlsplit(url)
-    for part in (parts.query, parts.path):
+    struck = {each for part in (parts.query, parts.path) for each in spellings(part)}
+    for part in sorted(struck, key=len, reverse=True):
         if len(part) >= SHORTEST_PATH:
             text = text.replace(part, "***")
     return text

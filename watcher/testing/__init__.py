@@ -15,5 +15,6 @@ from __future__ import annotations
 from watcher.testing.laws import BrokenLaw
 from watcher.testing.provider_suite import ProviderSuite
 from watcher.testing.purity import watch_purity
+from watcher.testing.receiver_suite import ReceiverSuite, SeenRequest
 
-__all__ = ["BrokenLaw", "ProviderSuite", "watch_purity"]
+__all__ = ["BrokenLaw", "ProviderSuite", "ReceiverSuite", "SeenRequest", "watch_purity"]
