@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.samples import AT, CONDITIONS, MARIA, event, rule
+from tests.support.samples import AT, CONDITIONS, MARIA, event
 from watcher.conditions import EvaluationError, ExpressionError, compile_condition, context
 from watcher.model import Event, to_plain
 
@@ -151,6 +151,14 @@ def test_all_mistakes_of_one_condition_are_told_at_once() -> None:
     assert offsets == [13, 52, 59]
 
 
+def test_what_conditions_lack_of_cel_hides_no_other_mistake() -> None:
+    with pytest.raises(ExpressionError) as caught:
+        compile_condition(".conversation.unread || Foo{a: 1} == null || conversation.asignee")
+    first = caught.value
+    offsets = [first.offset, *(other.offset for other in first.others)]
+    assert offsets == [0, 24, 58]
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -247,4 +255,4 @@ def test_compiling_raises_nothing_but_expression_errors(source: str) -> None:
 def test_a_condition_about_the_conversation_alone_can_be_asked_again(
     source: str, lasts: bool
 ) -> None:
-    assert rule(where=source).where_lasts is lasts
+    assert compile_condition(source).lasts is lasts

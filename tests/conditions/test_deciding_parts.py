@@ -74,7 +74,7 @@ def _asked(condition: Condition, known: cel.Context) -> object:
 def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) -> None:
     condition = compile_condition(source, NAMED)
     known = context([*SAMPLES, event()][number])
-    whole = _asked(condition, known.cel)
+    whole = _asked(condition, known.values)
     try:
         answer = condition.explain(known)
     except EvaluationError:
@@ -120,8 +120,14 @@ def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) 
             ' (conversation.last_message.text = "Is it still for sale?");'
             " `conversation.archived` is false",
         ),
+        # Neither a function nor a macro's variable is the event's value of that name.
+        ("type(conversation.unread) == bool", True,
+         "`type(conversation.unread) == bool` is true (conversation.unread = true)"),
+        ('conversation.labels.exists(source, source == "vip")', True,
+         '`conversation.labels.exists(source, source == "vip")` is true'
+         ' (conversation.labels = ["vip"])'),
     ],
-)
+)  # fmt: skip
 def test_the_smallest_part_that_decided_is_named_with_what_it_saw(
     source: str, holds: bool, because: str
 ) -> None:
@@ -173,6 +179,24 @@ def test_named_conditions_do_not_grow_without_bound() -> None:
     assert all("together with the conditions" in error.message for error in wrong.values())
 
 
+def test_what_is_too_deep_only_with_a_named_condition_is_found_at_its_name() -> None:
+    named, _ = compile_conditions(
+        {"inner": "conversation.labels.exists(a, conversation.labels.exists(b, a == b))"}
+    )
+    source = "nothing || conversation.labels.all(c, c != '' && conditions.inner)"
+    with pytest.raises(ExpressionError) as caught:
+        compile_condition(source, named)
+    assert caught.value.message.startswith("'nothing' is not known")
+    (deep,) = caught.value.others
+    assert source[deep.offset :].startswith("conditions.inner")
+    assert "together with the conditions that it names: .exists() is nested" in deep.message
+
+
+def test_a_variable_hides_a_name_only_from_conditions_within_its_macro() -> None:
+    source = "conditions.vip && conversation.labels.exists(source, source == 'vip')"
+    assert compile_condition(source, NAMED).holds(context(event()))
+
+
 @pytest.mark.parametrize(
     ("source", "message", "suggestion"),
     [
@@ -184,6 +208,7 @@ def test_named_conditions_do_not_grow_without_bound() -> None:
         ("vip && conversation.unread", "'vip' is not known here", "conditions.vip"),
         ('"vip" in conditions', "`conditions` is used with a name", None),
         ("conditions.vip > 3", "this compares true or false with a number", None),
+        ("has(conditions.vip)", "has() asks whether a field exists", None),
         (
             "conversation.labels.exists(source, conditions.vip)",
             "beside `conditions`, a variable cannot be called 'source'",

@@ -75,7 +75,7 @@ def add(
 ) -> None:
     """Stop what matches, from now on and for a while; print the silence's id."""
     try:
-        compile_condition(match, silence=True)
+        condition = compile_condition(match, silence=True)
     except ExpressionError as wrong:
         hint = f"; did you mean {wrong.suggestion}?" if wrong.suggestion else ""
         raise typer.BadParameter(f"--match: {wrong.message}{hint}") from None
@@ -88,7 +88,7 @@ def add(
         "rule": [one.name for one in loaded.rules],
         "receiver": [one.name for one in loaded.receivers],
     }
-    for mistake in names_in_vain(match, known):
+    for mistake in names_in_vain(condition, known):
         raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
     silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)

@@ -12,11 +12,11 @@ from watcher.conditions.evaluate import (
     Context,
     EvaluationError,
     Expression,
-    ExpressionError,
     Outcome,
     context,
 )
 from watcher.conditions.names import UnknownName, unknown_names
+from watcher.conditions.syntax import ExpressionError, Tree
 
 __all__ = [
     "Condition",
@@ -25,6 +25,7 @@ __all__ = [
     "Expression",
     "ExpressionError",
     "Outcome",
+    "Tree",
     "UnknownName",
     "compile_condition",
     "compile_conditions",

@@ -1,28 +1,44 @@
-"""Reads a CEL expression for its names and types: what the compiler of the library lets pass.
+"""Checks an expression's tree: every name, type, call and regular expression in it.
 
-Law: pure; it judges, it never evaluates. Every place of an expression is read, also those that
-an evaluation would skip (behind `||`, `&&`, `?:`, in macros). What is not known (`attributes`)
-is allowed. One recursive descent over the grammar of the CEL specification.
+Rules: pure; the expression is never evaluated. Every place is checked, also those that an
+evaluation would skip (behind `||`, `&&`, `?:`, in macros). What the tree cannot know (the inside of
+`attributes`) is allowed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from watcher.conditions.functions import (
+from watcher.conditions.functions import TYPES, Objections, Placed, call_function, call_method
+from watcher.conditions.library import explain_pattern
+from watcher.conditions.syntax import (
+    CONDITIONS,
+    DEEPEST,
     MACROS,
-    TYPES,
-    Objections,
-    Placed,
-    call_function,
-    call_method,
+    Call,
+    Chain,
+    Choice,
+    Constant,
+    ExpressionError,
+    Field,
+    Group,
+    Index,
+    ListOf,
+    Macro,
+    MapOf,
+    Method,
+    Name,
+    Node,
+    Operation,
+    Reference,
+    Signed,
+    Token,
+    Tree,
+    children,
 )
-from watcher.conditions.names import CONDITIONS
-from watcher.conditions.syntax import Cursor, Stop, Token
 from watcher.conditions.types import (
-    LEVELS,
     Problem,
     Term,
     combine,
@@ -36,291 +52,262 @@ from watcher.conditions.types import (
 from watcher.suggest import nearest
 from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape
 
-__all__ = ["Finding", "Reading", "read"]
+__all__ = ["Checked", "check"]
 
-DEEPEST = 50
 NESTED_MACROS = 2
+"""How deep macros may be nested. The library does not limit the steps of an evaluation, and one
+condition must not hold up the others.
+"""
 
-_LITERALS = {"true": BOOL, "false": BOOL, "null": Shape("null")}
-_FOREIGN = {"none": "null", "nil": "null", "undefined": "null", "true": "true", "false": "false"}
 _ROOTS = EVENT_SHAPE.members or {}
+_CONSTANTS = {"bool": BOOL, "null": Shape("null"), "number": NUMBER, "bytes": ANY}
+_FOREIGN = {"none": "null", "nil": "null", "undefined": "null", "true": "true", "false": "false"}
+"""Constants of other languages, and CEL's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One mistake: `offset` counts characters, `suggestion` is what was probably meant."""
-
-    message: str
-    offset: int
-    suggestion: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What an expression says: the shape of its result, the root names that it reads, the regular
-    expressions written in it (with their offsets), variables of macros that hide a root name, and
-    its mistakes in reading order.
-    """
+class Checked:
+    """What an expression's tree says."""
 
     shape: Shape
+    """What is known of the result's type."""
     roots: frozenset[str]
-    patterns: tuple[tuple[str, int], ...]
-    hiding: tuple[Token, ...]
-    findings: tuple[Finding, ...]
+    """The names of the event that it reads itself, not through conditions that it names."""
+    mistakes: tuple[ExpressionError, ...]
+    """In reading order."""
 
 
-def read(source: str, more: Sequence[str] = (), named: Iterable[str] = ()) -> Reading:
-    """Read an expression that the library compiles; raises Stop where no token fits.
+def check(tree: Tree, more: Sequence[str], named: Mapping[str, Tree]) -> Checked:
+    """Check an expression.
 
-    `more` are names of texts that it may read besides those of an event, `named` the conditions
-    that it may name.
+    `more` are names of texts that it may read in addition to those of an event, `named` the
+    conditions that it may name, with all that those name in turn.
     """
-    shape, stopped = ANY, []
-    conditions = Shape("map", dict.fromkeys(named, BOOL))
-    known = {**_ROOTS, **dict.fromkeys(more, STRING), CONDITIONS: conditions}
-    reader = _Reader(source, known)
-    try:
-        shape = reader.whole().shape
-    except Stop as stop:
-        stopped = [Finding(stop.message, stop.offset)]
-    findings = sorted(reader.findings + stopped, key=lambda one: one.offset)
-    roots, patterns = frozenset(reader.roots), tuple(reader.patterns)
-    return Reading(shape, roots, patterns, tuple(reader.hiding), tuple(findings))
+    checker = _Checker({**_ROOTS, **dict.fromkeys(more, STRING)}, named)
+    shape = checker.term(tree.root).shape
+    mistakes = [*tree.mistakes, *checker.mistakes, *_nested_too_deep(tree.root, named)]
+    mistakes.sort(key=lambda one: one.offset)
+    return Checked(shape, frozenset(checker.roots), tuple(mistakes))
 
 
-class _Reader(Cursor):
-    def __init__(self, source: str, known: Mapping[str, Shape]) -> None:
-        super().__init__(source)
+class _Checker:
+    """Finds the type of each node; `scope` holds the variables of the macros around it."""
+
+    def __init__(self, known: Mapping[str, Shape], named: Collection[str]) -> None:
         self.known = known
-        self.named = known[CONDITIONS].members or {}
-        self.depth = 0
-        self.macros = 0
+        self.named = Term(Shape("map", dict.fromkeys(named, BOOL)), CONDITIONS)
         self.scope: dict[str, Shape] = {}
-        self.roots: set[str] = set()
-        self.patterns: list[tuple[str, int]] = []
         self.hiding: list[Token] = []
-        self.findings: list[Finding] = []
+        self.roots: set[str] = set()
+        self.mistakes: list[ExpressionError] = []
 
     def object_to(self, problem: Problem | None, offset: int) -> None:
         if problem is not None:
-            self.findings.append(Finding(problem[0], offset, problem[1]))
-
-    # The grammar
-
-    def whole(self) -> Term:
-        term = self.expression()
-        if self.token.kind != "end":
-            raise Stop(f"unexpected {self.token.text!r}", self.token.offset)
-        return term
-
-    def expression(self) -> Term:
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise Stop(f"the expression is nested more than {DEEPEST} deep", self.token.offset)
-        at = self.token.offset
-        term = self.binary(1)
-        if self.accept("?"):
-            self.object_to(demand(term, "bool", "before '?'"), at)
-            yes = self.expression()
-            self.expect(":")
-            no = self.expression()
-            term = Term(either(yes.shape, no.shape))
-        self.depth -= 1
-        return term
-
-    def binary(self, level: int) -> Term:
-        at = self.token.offset
-        left = self.unary()
-        while (operator := self.token.text) in LEVELS:
-            if LEVELS[operator] < level:
-                break
-            place = self.take().offset
-            right_at = self.token.offset
-            right = self.binary(LEVELS[operator] + 1)
-            if operator in ("&&", "||"):
-                self.object_to(demand(left, "bool", f"beside '{operator}'"), at)
-                self.object_to(demand(right, "bool", f"beside '{operator}'"), right_at)
-                left = Term(BOOL)
-            elif operator == "in":
-                self.object_to(never_in(left, right), at)
-                left = Term(BOOL)
-            else:
-                left, problem = combine(operator, left, right)
-                self.object_to(problem, place)
-        return left
-
-    def unary(self) -> Term:
-        signs = []
-        while self.token.kind == "symbol" and self.token.text in ("!", "-"):
-            signs.append(self.take().text)
-        at = self.token.offset
-        term = self.member()
-        for sign in reversed(signs):
-            shape = BOOL if sign == "!" else NUMBER
-            self.object_to(demand(term, shape.kind, f"after '{sign}'"), at)
-            term = Term(shape)
-        return term
-
-    def member(self) -> Term:
-        term = self.primary()
-        while True:
-            if self.accept("."):
-                name = self.take()
-                if self.accept("("):
-                    term = self.method(term, name)
-                else:
-                    term, problem = member(term, name.text)
-                    self.object_to(problem, name.offset)
-            elif self.accept("["):
-                at = self.token.offset
-                key = self.expression()
-                self.expect("]")
-                term, problem = index(term, key)
-                self.object_to(problem, at)
-            else:
-                return term
-
-    def primary(self) -> Term:
-        token = self.take()
-        if token.kind == "string":
-            return Term(STRING, literal=token.value)
-        if token.kind == "bytes":
-            return Term(ANY)
-        if token.kind == "number":
-            return Term(NUMBER)
-        if token.kind == "name":
-            return self.function(token) if self.accept("(") else self.name(token)
-        if token.text == "(":
-            term = self.expression()
-            self.expect(")")
-            return term
-        if token.text == "[":
-            return self.list_literal()
-        if token.text == "{":
-            return self.map_literal()
-        if token.text == "." and self.token.kind == "name":
-            raise Stop("a name does not begin with '.'", token.offset)
-        raise Stop(f"unexpected {token.text or 'end'!r}", token.offset)
-
-    def list_literal(self) -> Term:
-        shapes: list[Shape] = []
-        while not self.accept("]"):
-            shapes.append(self.expression().shape)
-            if not self.accept(","):
-                self.expect("]")
-                break
-        element = shapes[0] if shapes else ANY
-        for shape in shapes[1:]:
-            element = either(element, shape)
-        return Term(Shape("list", element=element))
-
-    def map_literal(self) -> Term:
-        while not self.accept("}"):
-            self.expression()
-            self.expect(":")
-            self.expression()
-            if not self.accept(","):
-                self.expect("}")
-                break
-        return Term(Shape("map"))
-
-    def name(self, token: Token) -> Term:
-        name = token.text
-        if self.accept("{"):
-            raise Stop(f"messages such as {name}{{…}} are not supported", token.offset)
-        if name in _LITERALS:
-            return Term(_LITERALS[name])
-        if name in self.scope:
-            return Term(self.scope[name], path=name)
-        if name in self.known:
-            self.roots.add(name)
-            return Term(self.known[name], path=name)
-        if name not in TYPES:
-            known = [*self.scope, *(one for one in self.known if one != CONDITIONS or self.named)]
-            message = f"{name!r} is not known here; there are {', '.join(known)}"
-            self.object_to((message, _meant(name, known, self.named)), token.offset)
-        return Term(ANY, path=name)
-
-    # Calls: the opening parenthesis is taken already
-
-    def arguments(self) -> list[Placed]:
-        found: list[Placed] = []
-        while not self.accept(")"):
-            at = self.token.offset
-            found.append((self.expression(), at))
-            if not self.accept(","):
-                self.expect(")")
-                break
-        return found
-
-    def function(self, name: Token) -> Term:
-        return self.judged(*call_function(name, self.arguments()))
-
-    def method(self, base: Term, name: Token) -> Term:
-        if name.text in MACROS:
-            return self.macro(base, name)
-        arguments = self.arguments()
-        if name.text == "matches":
-            self.patterns += [(term.literal, at) for term, at in arguments if term.literal]
-        return self.judged(*call_method(base, name, arguments))
+            self.mistakes.append(ExpressionError(problem[0], offset, problem[1]))
 
     def judged(self, term: Term, objections: Objections) -> Term:
         for problem, offset in objections:
             self.object_to(problem, offset)
         return term
 
-    def macro(self, base: Term, token: Token) -> Term:
-        self.object_to(demand(base, ("list", "map"), f"before .{token.text}()"), token.offset)
-        variable = self.take()
-        bodies: list[Placed] = []
-        with self.bound(variable, walked(base.shape), token):
-            while self.accept(","):
-                at = self.token.offset
-                bodies.append((self.expression(), at))
-            self.expect(")")
-        if len(bodies) + 1 not in MACROS[token.text]:
-            message = f".{token.text}() takes a variable and an expression"
-            self.object_to((message, None), token.offset)
+    def placed(self, nodes: Sequence[Node]) -> list[Placed]:
+        return [(self.term(one), one.start) for one in nodes]
+
+    def term(self, node: Node) -> Term:
+        match node:
+            case Constant(kind="string", value=value):
+                return Term(STRING, literal=value)
+            case Constant(kind=kind):
+                return Term(_CONSTANTS[kind])
+            case Name():
+                return self.name(node)
+            case Reference():
+                return self.reference(node)
+            case Group(inner=inner):
+                return self.term(inner)
+            case Signed():
+                return self.signed(node)
+            case Operation():
+                return self.operation(node)
+            case Choice(test=test, yes=yes, no=no):
+                self.object_to(demand(self.term(test), "bool", "before '?'"), test.start)
+                return Term(either(self.term(yes).shape, self.term(no).shape))
+            case ListOf(elements=elements):
+                return self.list_of(elements)
+            case MapOf(entries=entries):
+                for entry in entries:
+                    self.placed(entry)
+                return Term(Shape("map"))
+            case Call(name="has", arguments=(Reference(name=name),)):
+                message = f"has() asks whether a field exists; write conditions.{name} alone"
+                self.object_to((message, None), node.start)
+                return Term(BOOL)
+            case Call(name=name, arguments=arguments):
+                return self.judged(*call_function(name, node.start, self.placed(arguments)))
+            case Chain(base=base, steps=steps):
+                term = self.term(base)
+                for step in steps:
+                    term = self.step(term, step)
+                return term
+        raise AssertionError(f"{type(node).__name__} has no type")
+
+    def name(self, node: Name) -> Term:
+        name = node.text
+        if name in self.scope:
+            return Term(self.scope[name], path=name)
+        if name in self.known:
+            self.roots.add(name)
+            return Term(self.known[name], path=name)
+        if name == CONDITIONS:
+            self.object_to(_MISUSED, node.start)
+        elif name not in TYPES:
+            conditions = self.named.shape.members or {}
+            known = [*self.scope, *self.known, *([CONDITIONS] if conditions else [])]
+            message = f"{name!r} is not known here; there are {', '.join(known)}"
+            self.object_to((message, _meant(name, known, conditions)), node.start)
+        return Term(ANY, path=name)
+
+    def reference(self, node: Reference) -> Term:
+        # The condition's own text means the event's value, also where a variable has its name.
+        for variable in self.hiding:
+            message = f"beside `conditions`, a variable cannot be called {variable.text!r}"
+            if all(one.offset != variable.offset for one in self.mistakes):
+                self.object_to((message, None), variable.offset)
+        term, problem = member(self.named, node.name)
+        self.object_to(problem, node.at)
+        return term
+
+    def signed(self, node: Signed) -> Term:
+        term = self.term(node.operand)
+        for sign in reversed(node.signs):
+            shape = BOOL if sign == "!" else NUMBER
+            self.object_to(demand(term, shape.kind, f"after '{sign}'"), node.operand.start)
+            term = Term(shape)
+        return term
+
+    def operation(self, node: Operation) -> Term:
+        first, *rest = node.operands
+        left = self.term(first)
+        for operator, operand in zip(node.operators, rest, strict=True):
+            right = self.term(operand)
+            if operator.text in ("&&", "||"):
+                where = f"beside '{operator.text}'"
+                self.object_to(demand(left, "bool", where), node.start)
+                self.object_to(demand(right, "bool", where), operand.start)
+                left = Term(BOOL)
+            elif operator.text == "in":
+                self.object_to(never_in(left, right), node.start)
+                left = Term(BOOL)
+            else:
+                left, problem = combine(operator.text, left, right)
+                self.object_to(problem, operator.offset)
+        return left
+
+    def list_of(self, elements: Sequence[Node]) -> Term:
+        shapes = [self.term(one).shape for one in elements]
+        element = shapes[0] if shapes else ANY
+        for shape in shapes[1:]:
+            element = either(element, shape)
+        return Term(Shape("list", element=element))
+
+    def step(self, base: Term, step: Field | Index | Method | Macro) -> Term:
+        match step:
+            case Field(name=name):
+                term, problem = member(base, name)
+                self.object_to(problem, step.start)
+            case Index(key=key):
+                term, problem = index(base, self.term(key))
+                self.object_to(problem, key.start)
+            case Method(name=name):
+                arguments = self.placed(step.arguments)
+                if name == "matches":
+                    self.patterns(arguments)
+                term = self.judged(*call_method(base, name, step.start, arguments))
+            case Macro():
+                term = self.macro(base, step)
+        return term
+
+    def patterns(self, arguments: Sequence[Placed]) -> None:
+        """Check the regular expressions, also those that a trial run would not reach."""
+        for term, offset in arguments:
+            if term.literal and (cause := explain_pattern(term.literal)):
+                self.object_to((f"this is no regular expression: {cause}", None), offset)
+
+    def macro(self, base: Term, macro: Macro) -> Term:
+        name = macro.name
+        self.object_to(demand(base, ("list", "map"), f"before .{name}()"), macro.start)
+        bodies = self.bodies(base, macro)
+        if len(bodies) + 1 not in MACROS[name]:
+            self.object_to((f".{name}() takes a variable and an expression", None), macro.start)
             return Term(ANY)
-        conditions = bodies[:-1] if token.text == "map" else bodies
-        for term, at in conditions:
-            self.object_to(demand(term, "bool", f"in .{token.text}()"), at)
-        if token.text == "map":
+        for term, offset in bodies[:-1] if name == "map" else bodies:
+            self.object_to(demand(term, "bool", f"in .{name}()"), offset)
+        if name == "map":
             return Term(Shape("list", element=bodies[-1][0].shape))
-        if token.text == "filter":
+        if name == "filter":
             return Term(Shape("list", element=walked(base.shape)))
         return Term(BOOL)
 
-    @contextmanager
-    def bound(self, variable: Token, shape: Shape, macro: Token) -> Iterator[None]:
-        """Read on with a macro's variable in scope.
+    def bodies(self, base: Term, macro: Macro) -> list[Placed]:
+        variable, scope, hiding = macro.variable, self.scope, self.hiding
+        if variable is not None:
+            if variable.text == CONDITIONS:
+                self.object_to(_MISUSED, variable.offset)
+            self.scope = {**scope, variable.text: walked(base.shape)}
+            self.hiding = [*hiding, variable] if variable.text in self.known else hiding
+        placed = self.placed(macro.bodies)
+        self.scope, self.hiding = scope, hiding
+        return placed
 
-        Nesting is limited because the library has no limit of its own on the steps that an
-        evaluation takes, and a condition must not hold up the others.
-        """
-        if self.macros >= NESTED_MACROS:
-            message = f".{macro.text}() is nested more than {NESTED_MACROS} deep"
-            raise Stop(message, macro.offset)
-        if variable.text in self.known:
-            self.hiding.append(variable)
-        outer = self.scope
-        self.scope = {**outer, variable.text: shape}
-        self.macros += 1
-        yield
-        self.macros -= 1
-        self.scope = outer
+
+_MISUSED = ("`conditions` is used with a name: conditions.NAME", None)
 
 
 def _meant(name: str, known: list[str], named: Collection[str]) -> str | None:
-    """Guess what an unknown name stands for: another one, a literal, a condition or a field."""
+    """Guess what an unknown name stands for: another one, a constant, a condition or a field."""
     if name in named:
         return f"{CONDITIONS}.{name}"
     if name.casefold() in _FOREIGN:
         return _FOREIGN[name.casefold()]
-    fields = _ROOTS["conversation"].members or {}
-    if name in fields:
+    conversation = _ROOTS["conversation"].members or {}
+    if name in conversation:
         return f"conversation.{name}"
-    if guess := nearest(name, [*known, *_LITERALS]):
+    if guess := nearest(name, [*known, "true", "false", "null"]):
         return guess
-    field = nearest(name, fields)
+    field = nearest(name, conversation)
     return f"conversation.{field}" if field else None
+
+
+def _nested_too_deep(
+    node: Node,
+    named: Mapping[str, Tree],
+    depth: int = 1,
+    macros: int = 0,
+    through: Reference | None = None,
+) -> Iterator[ExpressionError]:
+    """Find what is nested too deep, alone or together with the conditions that it names.
+
+    What is too deep only `through` a reference is reported at the reference.
+    """
+    problem, place = "", node.start
+    if isinstance(node, Macro):
+        macros += 1
+        if macros > NESTED_MACROS:
+            problem = f".{node.name}() is nested more than {NESTED_MACROS} deep"
+    if through is not None:
+        place = through.start
+        if depth > DEEPEST:
+            problem = f"the expression is nested more than {DEEPEST} deep"
+        if problem:
+            problem = f"together with the conditions that it names: {problem}"
+    if problem:
+        yield ExpressionError(problem, place)
+        return
+    if isinstance(node, Reference) and node.name in named:
+        inner = named[node.name].root
+        yield from islice(_nested_too_deep(inner, named, depth + 1, macros, through or node), 1)
+    # These hold expressions of their own; the others are joined to what stands around them.
+    if not isinstance(node, Operation | Signed | Chain | Reference):
+        depth += 1
+    for child in children(node):
+        yield from _nested_too_deep(child, named, depth, macros, through)

@@ -1,6 +1,6 @@
-"""What CEL can call: the functions, methods and macros that the library understands.
+"""The functions and methods that the library understands, and how calls of them are checked.
 
-Law: pure; tables, and how a call is judged by them. The tables follow the CEL specification
+Rules: pure; tables and their checks. The tables follow the CEL specification
 ("Standard Definitions"), cut down to what `common-expression-language` 0.10 was observed to
 evaluate.
 """
@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from watcher.conditions.syntax import Token
+from watcher.conditions.syntax import MACROS
 from watcher.conditions.types import Problem, Term, demand
 from watcher.suggest import nearest
 from watcher.vocabulary import ANY, BOOL, NUMBER, STRING, Kind, Shape
 
-__all__ = ["MACROS", "TYPES", "Placed", "call_function", "call_method"]
+__all__ = ["TYPES", "Objections", "Placed", "call_function", "call_method"]
 
 Placed = tuple[Term, int]
 """An argument and its offset."""
 
 Objections = list[tuple[Problem | None, int]]
-"""What is wrong with a call, each with its offset; None stands for nothing."""
+"""The problems of a call, each with its offset; None stands for no problem."""
 
 TIMESTAMP = Shape("timestamp")
 DURATION = Shape("duration")
@@ -29,14 +29,13 @@ DURATION = Shape("duration")
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`takes` are the kinds allowed for the receiver, or the only argument; empty: all.
-
-    `arguments` are the kinds of a method's further arguments.
-    """
+    """What a function or method accepts and returns."""
 
     gives: Shape
     takes: tuple[Kind, ...] = ()
+    """The kinds allowed for a method's value, or a function's only argument; empty: all."""
     arguments: tuple[Kind, ...] = ()
+    """The kinds of a method's arguments."""
 
 
 _SIZED: tuple[Kind, ...] = ("string", "list", "map")
@@ -77,49 +76,40 @@ FUNCTIONS: Mapping[str, Signature] = {
 }
 """Called with one argument: `name(…)`."""
 
-MACROS: Mapping[str, tuple[int, ...]] = {
-    "all": (2,),
-    "exists": (2,),
-    "exists_one": (2,),
-    "filter": (2,),
-    "map": (2, 3),
-}
-"""Called on a list or an object, with a variable first; how many arguments each takes."""
-
 TYPES = frozenset({"bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"})
 """Names of types, to compare `type(…)` with."""
 
 
-def call_function(name: Token, arguments: Sequence[Placed]) -> tuple[Term, Objections]:
-    """Judge `name(arguments)`."""
-    if name.text == "has":
+def call_function(name: str, at: int, arguments: Sequence[Placed]) -> tuple[Term, Objections]:
+    """Check `name(arguments)`; the name stands `at` an offset."""
+    if name == "has":
         return Term(BOOL), []  # its argument, a path, has been read like any other
-    signature = FUNCTIONS.get(name.text)
+    signature = FUNCTIONS.get(name)
     if signature is None:
-        guess = nearest(name.text, FUNCTIONS)
-        if name.text in METHODS or name.text in MACROS:
-            guess = f"value.{name.text}(…)"
-        message = f"there is no function {name.text}(); there are {', '.join(FUNCTIONS)}, has"
-        return Term(ANY), [((message, guess), name.offset)]
+        guess = nearest(name, FUNCTIONS)
+        if name in METHODS or name in MACROS:
+            guess = f"value.{name}(…)"
+        message = f"there is no function {name}(); there are {', '.join(FUNCTIONS)}, has"
+        return Term(ANY), [((message, guess), at)]
     if len(arguments) != 1:
-        return Term(signature.gives), [((f"{name.text}() takes one argument", None), name.offset)]
-    term, at = arguments[0]
-    return Term(signature.gives), [(demand(term, signature.takes, f"in {name.text}()"), at)]
+        return Term(signature.gives), [((f"{name}() takes one argument", None), at)]
+    term, place = arguments[0]
+    return Term(signature.gives), [(demand(term, signature.takes, f"in {name}()"), place)]
 
 
-def call_method(base: Term, name: Token, arguments: Sequence[Placed]) -> tuple[Term, Objections]:
-    """Judge `base.name(arguments)`, where the name is no macro's."""
-    signature = METHODS.get(name.text)
+def call_method(
+    base: Term, name: str, at: int, arguments: Sequence[Placed]
+) -> tuple[Term, Objections]:
+    """Check `base.name(arguments)`; the name stands `at` an offset."""
+    signature = METHODS.get(name)
     if signature is None:
         known = [*METHODS, *MACROS]
-        message = f"there is no method .{name.text}(); there are {', '.join(known)}"
-        return Term(ANY), [((message, nearest(name.text, known)), name.offset)]
-    objections: Objections = [
-        (demand(base, signature.takes, f"before .{name.text}()"), name.offset)
-    ]
+        message = f"there is no method .{name}(); there are {', '.join(known)}"
+        return Term(ANY), [((message, nearest(name, known)), at)]
+    objections: Objections = [(demand(base, signature.takes, f"before .{name}()"), at)]
     if len(arguments) != len(signature.arguments):
         wanted = "one argument" if signature.arguments else "no argument"
-        objections.append(((f".{name.text}() takes {wanted}", None), name.offset))
-    for (term, at), kind in zip(arguments, signature.arguments, strict=False):
-        objections.append((demand(term, kind, f"in .{name.text}()"), at))
+        objections.append(((f".{name}() takes {wanted}", None), at))
+    for (term, place), kind in zip(arguments, signature.arguments, strict=False):
+        objections.append((demand(term, kind, f"in .{name}()"), place))
     return Term(signature.gives), objections

@@ -1,7 +1,7 @@
-"""What CEL's operators ask of the types beside them.
+"""Which types the operators of CEL accept, and what they return.
 
-Law: pure; a term in, a term or a problem (message, suggestion) out. A value that may be null
-counts as its other type: null is a matter of the moment, not of the expression.
+Rules: pure; a term in, a term or a problem (message, suggestion) out. A value that may be null
+counts as its other type: null depends on the event, not on the expression.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from watcher.suggest import nearest
 from watcher.vocabulary import ANY, BOOL, STRING, Kind, Shape
 
 __all__ = [
-    "LEVELS",
     "WORDS",
     "Problem",
     "Term",
@@ -29,15 +28,6 @@ __all__ = [
 Problem = tuple[str, str | None]
 """A message, and what was probably meant."""
 
-LEVELS = {
-    "||": 1,
-    "&&": 2,
-    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in"), 3),
-    **dict.fromkeys(("+", "-"), 4),
-    **dict.fromkeys(("*", "/", "%"), 5),
-}
-"""How strongly each operator binds."""
-
 _TIMESTAMP, _DURATION = Shape("timestamp"), Shape("duration")
 _DATED: Mapping[tuple[Kind, str, Kind], Shape] = {
     ("timestamp", "-", "timestamp"): _DURATION,
@@ -47,7 +37,7 @@ _DATED: Mapping[tuple[Kind, str, Kind], Shape] = {
     ("duration", "+", "duration"): _DURATION,
     ("duration", "-", "duration"): _DURATION,
 }
-"""What sums and differences of times give; there are no others."""
+"""The types of sums and differences of times; there are no others."""
 
 WORDS: dict[Kind, str] = {
     "any": "anything",
@@ -64,13 +54,13 @@ WORDS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of an expression: its shape, the path it spells (empty for what is no path) and its
-    text where it is a text literal.
-    """
+    """What is known of a part of an expression."""
 
     shape: Shape
     path: str = ""
+    """The path that it spells; empty if it is not one."""
     literal: str | None = None
+    """Its text, if it is a text literal."""
 
     def __str__(self) -> str:
         if self.path:
@@ -79,7 +69,7 @@ class Term:
 
 
 def demand(term: Term, kinds: Kind | Collection[Kind], where: str) -> Problem | None:
-    """Object to a term that cannot have one of the kinds that its place asks for."""
+    """Return a problem if a term cannot have one of the kinds that its place accepts."""
     wanted = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     kind = term.shape.kind
     if not wanted or kind == "any" or kind in wanted:
@@ -95,7 +85,7 @@ def demand(term: Term, kinds: Kind | Collection[Kind], where: str) -> Problem | 
 
 
 def combine(operator: str, left: Term, right: Term) -> tuple[Term, Problem | None]:
-    """Judge a comparison or a sum; `&&`, `||` and `in` have rules of their own."""
+    """Check a comparison or a sum; `&&`, `||` and `in` have rules of their own."""
     one, other = left.shape, right.shape
     differ = one.known and other.known and one.kind != other.kind
     words = f"{WORDS[one.kind]} with {WORDS[other.kind]}"
@@ -121,7 +111,7 @@ def combine(operator: str, left: Term, right: Term) -> tuple[Term, Problem | Non
 
 
 def never_in(left: Term, right: Term) -> Problem | None:
-    """Object to a membership that can never be: `"asignee" in changes`, `3 in labels`."""
+    """Return a problem if a membership can never hold: `"asignee" in changes`, `3 in labels`."""
     shape = right.shape
     if shape.kind == "string" and left.shape.kind == "string":
         suggestion = f"{right.path}.contains(…)" if right.path else None
@@ -140,7 +130,7 @@ def never_in(left: Term, right: Term) -> Problem | None:
 
 
 def member(base: Term, name: str) -> tuple[Term, Problem | None]:
-    """Follow `base.name`."""
+    """Return the term of `base.name`."""
     path = f"{base.path}.{name}" if base.path else ""
     shape = base.shape
     if shape.kind == "any":
@@ -155,7 +145,7 @@ def member(base: Term, name: str) -> tuple[Term, Problem | None]:
 
 
 def index(base: Term, key: Term) -> tuple[Term, Problem | None]:
-    """Follow `base[key]`."""
+    """Return the term of `base[key]`."""
     shape = base.shape
     if shape.kind == "map":
         if key.literal is not None:
@@ -169,21 +159,21 @@ def index(base: Term, key: Term) -> tuple[Term, Problem | None]:
 
 
 def walked(shape: Shape) -> Shape:
-    """Give the shape of a macro's variable: the elements of a list, the keys of an object."""
+    """Return the shape of a macro's variable: an element of a list, a key of an object."""
     if shape.kind == "map":
         return STRING if shape.members is not None else ANY
     return shape.element or ANY
 
 
 def either(one: Shape, other: Shape) -> Shape:
-    """Give the shape of what is one or the other."""
+    """Return the shape of a value that has one shape or the other."""
     if one.kind == "null":
         return other
     return one if other.kind in (one.kind, "null") else ANY
 
 
 def _missing(base: Term, name: str) -> Problem | None:
-    """Object to a key that an object never has, and guess which was meant."""
+    """Return a problem if an object never has a key, with a guess at the key that was meant."""
     members = base.shape.members or {}
     if name in members:
         return None

@@ -40,17 +40,17 @@ def _match(value: Any, info: ValidationInfo) -> Condition:
         return value
     context = context_of(info)
     match = compiled(value, lambda text: compile_condition(text, context.conditions, silence=True))
-    if context.names is not None and (found := tuple(names_in_vain(value, context.names))):
+    if context.names is not None and (found := tuple(names_in_vain(match, context.names))):
         raise mistakes(found)
     return match
 
 
-def names_in_vain(match: str, names: Names) -> Iterator[Mistake]:
+def names_in_vain(match: Condition, names: Names) -> Iterator[Mistake]:
     """Yield the names in a `match` that nothing has: it does nothing, or too much."""
     # The source of `receiver.*` events is the receiver's name, and that of `watcher.*` is empty.
     sources = ("", *names["source"], *names["receiver"])
     known = {"source": sources, "rule": names["rule"], "receiver": names["receiver"]}
-    for unknown in unknown_names(match, known):
+    for unknown in unknown_names(match.tree, known):
         kind, there = unknown.kind, names[unknown.kind]
         near = did_you_mean(unknown.name, there)
         remedy = f"{near}{kind}s: {listing(there)}" if there else f"there is no {kind}"

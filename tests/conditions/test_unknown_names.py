@@ -30,16 +30,20 @@ KNOWN = {"source": ["sales", ""], "rule": ["Unread"], "receiver": ["crm"]}
         ('conversation.attributes.source == "x"', []),
         ('type == "source" && severity == "rule"', []),
         ('source in [conversation.attributes["x"]]', []),
+        # What stands around the comparison changes nothing.
+        ('(source) == ("x")', ["x"]),
+        ('source in ["x", conversation.attributes.a, "y"]', ["x", "y"]),
+        ('conversation.labels.exists(source, source == "x")', []),
+        ('[true].exists(one, source == "x" && one)', ["x"]),
         (r'source == "\x61"', []),
         ("source == receiver", []),
         ("true", []),
     ],
 )
 def test_only_what_is_compared_with_a_name_is_a_name(match: str, found: list[str]) -> None:
-    compile_condition(match, silence=True)
-    told = unknown_names(match, KNOWN)
-    assert [one.name for one in told] == found
-    assert all(one.name in match[one.offset :] for one in told)
+    unknown = unknown_names(compile_condition(match, silence=True).tree, KNOWN)
+    assert [one.name for one in unknown] == found
+    assert all(one.name in match[one.offset :] for one in unknown)
 
 
 PIECES = st.sampled_from(
@@ -50,7 +54,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=9).map(" ".join))
 def test_whatever_compiles_can_be_asked(match: str) -> None:
     try:
-        compile_condition(match, silence=True)
+        condition = compile_condition(match, silence=True)
     except ExpressionError:
         return
-    assert {one.kind for one in unknown_names(match, KNOWN)} <= {"source", "rule"}
+    assert {one.kind for one in unknown_names(condition.tree, KNOWN)} <= {"source", "rule"}

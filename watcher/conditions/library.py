@@ -1,0 +1,110 @@
+"""The library that evaluates CEL (`common-expression-language` 0.10): the one import of it.
+
+Rules: pure. What depends on this library stands here and nowhere else: how it is imported, what it
+raises, and what its reports mean in the words of conditions. Another evaluator is another file.
+
+`cel/__init__.py` imports `cel.cli`, and that imports prompt_toolkit and pygments: six megabytes and
+a tenth of a second in every process, for an interactive shell that is not used here.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from types import ModuleType
+
+from watcher.conditions.syntax import ExpressionError
+
+_stand_in = ModuleType("cel.cli")
+sys.modules.setdefault(_stand_in.__name__, _stand_in)
+try:
+    import cel
+finally:
+    if sys.modules[_stand_in.__name__] is _stand_in:
+        del sys.modules[_stand_in.__name__]  # the shell can still be imported elsewhere
+
+__all__ = [
+    "FAILURES",
+    "Program",
+    "Values",
+    "compile_text",
+    "explain_failure",
+    "explain_pattern",
+]
+
+Program = cel.Program
+Values = cel.Context
+
+FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What the library raises where an expression cannot be evaluated."""
+
+_MATCHES = cel.compile("''.matches(pattern)")
+
+
+@functools.lru_cache(maxsize=512)  # rules share many parts
+def compile_text(text: str) -> Program:
+    """Return the program of an expression.
+
+    Raise ExpressionError, at its place, with the first thing that the library does not accept.
+    """
+    try:
+        return cel.compile(text)
+    except ValueError as failure:  # UnicodeEncodeError is one, too
+        raise _syntax_error(text, str(failure)) from None
+
+
+def explain_pattern(pattern: str) -> str | None:
+    """Return what is wrong with a regular expression, None if nothing is."""
+    try:
+        _MATCHES.execute({"pattern": pattern})
+    except RuntimeError as failure:
+        cause = str(failure).rpartition("error: ")[2].partition(". Check")[0]
+        return " ".join(cause.split())
+    return None
+
+
+def explain_failure(failure: Exception) -> str:
+    """Return in one line why an evaluation failed, in the words of conditions."""
+    text = " ".join(str(failure).split())
+    if isinstance(failure, KeyError):
+        return f"there is no field {text}"
+    if isinstance(failure, TypeError):
+        return "an operation gets a value of a wrong type, or null"
+    if match := re.match(r"Undefined variable or function: '(.*?)'", text):
+        return f"{match.group(1)}() gets a value of a wrong type, or null"
+    return text.split(". ")[0][:200]
+
+
+_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_UNEXPECTED = re.compile(
+    r"(?:mismatched|extraneous|no viable alternative at) input '(.*?)'(?: exp|$)"
+)
+_FOREIGN = {"and": "&&", "or": "||", "not": "!", "is": "==", "eq": "==", "ne": "!=", "=": "=="}
+"""Operators of other languages, and CEL's."""
+
+
+def _syntax_error(source: str, report: str) -> ExpressionError:
+    """Return the first complaint of a report, at its place."""
+    complaints: list[tuple[str, str, str]] = _ERROR.findall(report)
+    if not complaints:
+        return ExpressionError("the condition cannot be read")
+    # A syntax error comes before what the library concludes from it.
+    spoken = [one for one in complaints if one[2].startswith("Syntax error")]
+    line, column, text = (spoken or complaints)[0]
+    lines = source.split("\n")
+    offset = sum(len(one) + 1 for one in lines[: int(line) - 1]) + int(column) - 1
+    offset = min(offset, len(source))
+    text = text.removeprefix("Syntax error: ")
+    if text.startswith("token recognition error"):
+        found = source[offset : offset + 1]
+        what = "this text has no end" if found in ("'", '"') else f"unexpected {found!r}"
+        return ExpressionError(what, offset, _FOREIGN.get(found))
+    if match := _UNEXPECTED.search(text):
+        found = match.group(1)
+        if found == "<EOF>":
+            return ExpressionError("the condition ends too early", offset)
+        word = re.search(r"([A-Za-z]+)\s*$", source[:offset])
+        foreign = _FOREIGN.get(found) or (_FOREIGN.get(word.group(1)) if word else None)
+        return ExpressionError(f"unexpected {found!r}", offset, foreign)
+    return ExpressionError(text, offset)
