@@ -186,9 +186,9 @@ def test_what_can_never_be_a_condition_is_refused(source: str) -> None:
     ("source", "reason"),
     [
         ("conversation.attributes.nothing == 1", "no field 'nothing'"),
-        ('conversation.team.id == "t1"', "or null"),
-        ('conversation.disposition.label.contains("x")', "or null"),
-        ("conversation.unread_count > 1", "or null"),
+        ('conversation.team.id == "t1"', "or is null"),
+        ('conversation.disposition.label.contains("x")', "or is null"),
+        ("conversation.unread_count > 1", "or is null"),
         ("conversation.attributes.score", "a number, not true or false"),
         ("conversation.labels[3] == null", "index out of bounds"),
         ('changes.assignee.before.id == "u1"', "no field 'assignee'"),

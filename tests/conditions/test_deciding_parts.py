@@ -176,7 +176,7 @@ def test_named_conditions_do_not_grow_without_bound() -> None:
         sources[f"n{number}"] = f"conditions.n{number - 1} == conditions.n{number - 1}"
     _, wrong = compile_conditions(sources)
     assert wrong
-    assert all("together with the conditions" in error.message for error in wrong.values())
+    assert all("with the conditions" in error.message for error in wrong.values())
 
 
 def test_what_is_too_deep_only_with_a_named_condition_is_found_at_its_name() -> None:
@@ -186,10 +186,10 @@ def test_what_is_too_deep_only_with_a_named_condition_is_found_at_its_name() -> 
     source = "nothing || conversation.labels.all(c, c != '' && conditions.inner)"
     with pytest.raises(ExpressionError) as caught:
         compile_condition(source, named)
-    assert caught.value.message.startswith("'nothing' is not known")
+    assert caught.value.message.startswith("unknown name 'nothing'")
     (deep,) = caught.value.others
     assert source[deep.offset :].startswith("conditions.inner")
-    assert "together with the conditions that it names: .exists() is nested" in deep.message
+    assert "with the conditions that it names: .exists() is nested" in deep.message
 
 
 def test_a_variable_hides_a_name_only_from_conditions_within_its_macro() -> None:
@@ -205,13 +205,13 @@ def test_a_variable_hides_a_name_only_from_conditions_within_its_macro() -> None
             "conditions has no field 'vpi'; it has vip, waiting, odd",
             "conditions.vip",
         ),
-        ("vip && conversation.unread", "'vip' is not known here", "conditions.vip"),
-        ('"vip" in conditions', "`conditions` is used with a name", None),
+        ("vip && conversation.unread", "unknown name 'vip'", "conditions.vip"),
+        ('"vip" in conditions', "`conditions` needs a name", None),
         ("conditions.vip > 3", "this compares true or false with a number", None),
         ("has(conditions.vip)", "has() asks whether a field exists", None),
         (
             "conversation.labels.exists(source, conditions.vip)",
-            "beside `conditions`, a variable cannot be called 'source'",
+            "a variable around `conditions.NAME` cannot be called 'source'",
             None,
         ),
     ],

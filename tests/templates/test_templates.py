@@ -251,7 +251,7 @@ def test_the_template_of_a_digest_goes_over_its_events() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{{ conversation.channel }}", "'conversation' is not known here; there are events"),
+        ("{{ conversation.channel }}", "unknown name 'conversation'; known here: events"),
         (
             "{% for e in events %}{{ e.conversation.chanel }}{% endfor %}",
             "e.conversation has no field",

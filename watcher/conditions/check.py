@@ -163,14 +163,14 @@ class _Checker:
         elif name not in TYPES:
             conditions = self.named.shape.members or {}
             known = [*self.scope, *self.known, *([CONDITIONS] if conditions else [])]
-            message = f"{name!r} is not known here; there are {', '.join(known)}"
+            message = f"unknown name {name!r}; known here: {', '.join(known)}"
             self.object_to((message, _meant(name, known, conditions)), node.start)
         return Term(ANY, path=name)
 
     def reference(self, node: Reference) -> Term:
         # The condition's own text means the event's value, also where a variable has its name.
         for variable in self.hiding:
-            message = f"beside `conditions`, a variable cannot be called {variable.text!r}"
+            message = f"a variable around `conditions.NAME` cannot be called {variable.text!r}"
             if all(one.offset != variable.offset for one in self.mistakes):
                 self.object_to((message, None), variable.offset)
         term, problem = member(self.named, node.name)
@@ -191,7 +191,7 @@ class _Checker:
         for operator, operand in zip(node.operators, rest, strict=True):
             right = self.term(operand)
             if operator.text in ("&&", "||"):
-                where = f"beside '{operator.text}'"
+                where = f"next to '{operator.text}'"
                 self.object_to(demand(left, "bool", where), node.start)
                 self.object_to(demand(right, "bool", where), operand.start)
                 left = Term(BOOL)
@@ -231,7 +231,7 @@ class _Checker:
         """Check the regular expressions, also those that a trial run would not reach."""
         for term, offset in arguments:
             if term.literal and (cause := explain_pattern(term.literal)):
-                self.object_to((f"this is no regular expression: {cause}", None), offset)
+                self.object_to((f"this is not a valid regular expression: {cause}", None), offset)
 
     def macro(self, base: Term, macro: Macro) -> Term:
         name = macro.name
@@ -260,7 +260,7 @@ class _Checker:
         return placed
 
 
-_MISUSED = ("`conditions` is used with a name: conditions.NAME", None)
+_MISUSED = ("`conditions` needs a name: conditions.NAME", None)
 
 
 def _meant(name: str, known: list[str], named: Collection[str]) -> str | None:
@@ -299,7 +299,7 @@ def _nested_too_deep(
         if depth > DEEPEST:
             problem = f"the expression is nested more than {DEEPEST} deep"
         if problem:
-            problem = f"together with the conditions that it names: {problem}"
+            problem = f"with the conditions that it names: {problem}"
     if problem:
         yield ExpressionError(problem, place)
         return

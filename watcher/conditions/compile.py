@@ -169,7 +169,7 @@ def _checked(tree: Tree, named: Mapping[str, Condition], more: tuple[str, ...]) 
     if used and len(whole) > LONGEST:
         message = f"the expression is longer than {LONGEST} characters"
         place = references(tree.root)[0].start
-        raise ExpressionError(f"together with the conditions that it names: {message}", place)
+        raise ExpressionError(f"with the conditions that it names: {message}", place)
     roots = checked.roots.union(*(one.roots for one in used.values()))
     return _Compilable(tree, checked.shape, roots, used, trees, whole)
 
@@ -177,7 +177,7 @@ def _checked(tree: Tree, named: Mapping[str, Condition], more: tuple[str, ...]) 
 def _condition(tree: Tree, named: Mapping[str, Condition], more: tuple[str, ...]) -> Condition:
     found = _checked(tree, named, more)
     if found.shape.kind not in ("bool", "any"):
-        message = f"the condition gives {WORDS[found.shape.kind]}, not true or false"
+        message = f"the condition returns {WORDS[found.shape.kind]}, not true or false"
         raise ExpressionError(message, tree.root.start)
     _try(found, boolean=True)
     return Condition(
@@ -218,9 +218,9 @@ def _try(found: _Compilable, *, boolean: bool) -> None:
             continue  # a key of `attributes`, a label by number: known only at run time
         except FAILURES as failure:
             if number == 0:
-                message = f"tried on a sample event: {explain_failure(failure)}"
+                message = f"fails on a sample event: {explain_failure(failure)}"
                 raise ExpressionError(message, start) from None
             continue
         if boolean and not isinstance(result, bool):
-            message = f"the condition gives {name_kind(result)}, not true or false"
+            message = f"the condition returns {name_kind(result)}, not true or false"
             raise ExpressionError(message, start)

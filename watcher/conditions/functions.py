@@ -89,7 +89,7 @@ def call_function(name: str, at: int, arguments: Sequence[Placed]) -> tuple[Term
         guess = nearest(name, FUNCTIONS)
         if name in METHODS or name in MACROS:
             guess = f"value.{name}(…)"
-        message = f"there is no function {name}(); there are {', '.join(FUNCTIONS)}, has"
+        message = f"unknown function {name}(); known: {', '.join(FUNCTIONS)}, has"
         return Term(ANY), [((message, guess), at)]
     if len(arguments) != 1:
         return Term(signature.gives), [((f"{name}() takes one argument", None), at)]
@@ -104,7 +104,7 @@ def call_method(
     signature = METHODS.get(name)
     if signature is None:
         known = [*METHODS, *MACROS]
-        message = f"there is no method .{name}(); there are {', '.join(known)}"
+        message = f"unknown method .{name}(); known: {', '.join(known)}"
         return Term(ANY), [((message, nearest(name, known)), at)]
     objections: Objections = [(demand(base, signature.takes, f"before .{name}()"), at)]
     if len(arguments) != len(signature.arguments):

@@ -70,9 +70,9 @@ def explain_failure(failure: Exception) -> str:
     if isinstance(failure, KeyError):
         return f"there is no field {text}"
     if isinstance(failure, TypeError):
-        return "an operation gets a value of a wrong type, or null"
+        return "a value in an operation has the wrong type, or is null"
     if match := re.match(r"Undefined variable or function: '(.*?)'", text):
-        return f"{match.group(1)}() gets a value of a wrong type, or null"
+        return f"the value in {match.group(1)}() has the wrong type, or is null"
     return text.split(". ")[0][:200]
 
 
@@ -98,7 +98,7 @@ def _syntax_error(source: str, report: str) -> ExpressionError:
     text = text.removeprefix("Syntax error: ")
     if text.startswith("token recognition error"):
         found = source[offset : offset + 1]
-        what = "this text has no end" if found in ("'", '"') else f"unexpected {found!r}"
+        what = "this text has no closing quote" if found in ("'", '"') else f"unexpected {found!r}"
         return ExpressionError(what, offset, _FOREIGN.get(found))
     if match := _UNEXPECTED.search(text):
         found = match.group(1)

@@ -524,7 +524,7 @@ class _Parser:
             entries = self.entries()
             return MapOf(start, self.end, entries)
         if token.text == "." and self.token.kind == "name":
-            self.mistakes.append(ExpressionError("a name does not begin with '.'", start))
+            self.mistakes.append(ExpressionError("a name cannot begin with '.'", start))
             return self.named(self.take())
         raise ExpressionError(f"unexpected {token.text or 'end'!r}", start)
 

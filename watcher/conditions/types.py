@@ -81,7 +81,7 @@ def demand(term: Term, kinds: Kind | Collection[Kind], where: str) -> Problem | 
         suggestion = term.path + plain[kind] if kind in plain else None
     elif "timestamp" in wanted and kind == "string" and term.path:
         suggestion = f"timestamp({term.path})"
-    return f"{term}, where {where} only {words} can stand", suggestion
+    return f"{term}, but only {words} can stand {where}", suggestion
 
 
 def combine(operator: str, left: Term, right: Term) -> tuple[Term, Problem | None]:
@@ -95,7 +95,7 @@ def combine(operator: str, left: Term, right: Term) -> tuple[Term, Problem | Non
     if operator in ("<", "<=", ">", ">="):
         orderless = next((s for s in (one, other) if s.kind in ("null", "list", "map")), None)
         if differ or orderless is not None:
-            return Term(BOOL), (f"this compares {words}; neither is greater", None)
+            return Term(BOOL), (f"this compares {words}; they have no order", None)
         return Term(BOOL), None
     dated = {"timestamp", "duration"} & {one.kind, other.kind}
     if dated and operator in ("+", "-"):
@@ -126,7 +126,7 @@ def never_in(left: Term, right: Term) -> Problem | None:
     if element.kind == left.shape.kind:
         return None
     held, sought = WORDS[element.kind], WORDS[left.shape.kind]
-    return f"this looks for {sought} in a list in which each is {held}", None
+    return f"this looks for {sought} in a list where each element is {held}", None
 
 
 def member(base: Term, name: str) -> tuple[Term, Problem | None]:

@@ -193,7 +193,7 @@ class Reader:
         guess = guess or nearest(name, known)
         if guess is None and (field := nearest(name, fields)):
             guess = f"conversation.{field}"
-        message = f"{name!r} is not known here; there are {', '.join(known)}"
+        message = f"unknown name {name!r}; known here: {', '.join(known)}"
         self._object_to(node, message, name, guess)
         return ANY
 
