@@ -82,12 +82,10 @@ class Renderer:
         words = self._words(delivery)
         rendered = templates.render(words.title, words.body, self._shown(delivery))
         self._complain(delivery.rule, rendered)
-        waits = timedelta(0)
-        if delivery.timer is not None and rule is not None:
-            waits += rule.hold_for or timedelta(0)
-            if rule.repeat is not None:
-                waits += rule.repeat * (delivery.number - 1)
-        note = _late_note(delivery.event, now, waits)
+        # What a rule waits for on purpose does not make its message late.
+        timed = rule if delivery.timer is not None else None
+        wait = timed.wait(delivery.number) if timed is not None else timedelta(0)
+        note = _late_note(delivery.event, now, wait)
         body = templates.joined(rendered.body, f"\n\n{note}") if note else rendered.body
         return rendered.title, body
 
@@ -119,12 +117,13 @@ def _reached(message: Sequence[Delivery]) -> tuple[str, ...]:
     return tuple(sorted(common))
 
 
-def _late_note(event: Event, now: datetime, waits: timedelta) -> str:
-    """Say when something happened, if that is told late: sent late, or noticed late. Empty if not;
-    `waits` is what the rule's `for` waits for.
+def _late_note(event: Event, now: datetime, wait: timedelta) -> str:
+    """Return when something happened, if its message is late; empty if it is not.
+
+    It is late if it was noticed late, or is sent late in addition to the rule's own `wait`.
     """
     happened = moment(event)
     if not happened.known and event.time - happened.at > LONG_WINDOW:
         return templates.late_note(event.time, now, after=happened.at)
     at = happened.at if happened.known else event.time
-    return templates.late_note(at, now) if now - at - waits > LATE else ""
+    return templates.late_note(at, now) if now - at - wait > LATE else ""

@@ -30,7 +30,7 @@ def next_due(rule: Rule, begun: datetime, sent: int, now: datetime) -> datetime 
     # The first message is not a repeat.
     if rule.repeat is None or (rule.at_most is not None and sent > rule.at_most):
         return None
-    first = begun + (rule.hold_for or timedelta(0))
+    first = begun + rule.wait(1)
     due = first + rule.repeat * ((now - first) // rule.repeat + 1)
     # A clock that was set back is before the first message; the repeat comes after it all the same.
     return max(due, first + rule.repeat)

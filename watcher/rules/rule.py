@@ -7,6 +7,7 @@ here they are put together, one line for each key and purpose.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -139,6 +140,10 @@ class Rule(FilledSettings):
     def lasting(self) -> bool:
         """Whether it waits on a state, so that an observed end of it cancels messages."""
         return self.hold_for is not None or self.repeat is not None
+
+    def wait(self, number: int) -> timedelta:
+        """Return how long after the event the first message, or the repeat of a number, is due."""
+        return (self.hold_for or timedelta(0)) + (self.repeat or timedelta(0)) * (number - 1)
 
     @property
     def types(self) -> frozenset[str]:
