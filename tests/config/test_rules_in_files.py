@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.harness import SOURCE, Write, read, warned
-from watcher.config import Config
+from watcher.config import Config, compare
 from watcher.rules import Digest, Rule, Span
 from watcher.settings.calendar import format_days, parse_between, parse_days
 
@@ -367,3 +367,36 @@ def test_time_zones_are_there_where_the_system_has_none() -> None:
         check=False,
     )
     assert run.stdout == "Europe/Berlin\n", run.stderr
+
+
+EVERYTHING = """
+conditions: {vip: '"vip" in conversation.labels'}
+templates: {short: {title: "{{ type }}"}}
+silences:
+  - {name: Night, match: receiver == "boss", reason: quiet, hours: {between: 22:00-06:00}}
+rules:
+  - name: All
+    when: conversation.unread
+    where: conditions.vip && conversation.unread
+    for: 15m
+    throttle: {within: 10m, by: source}
+    hours: {between: 09:00-18:00, otherwise: boss}
+    message: {template: short, per_receiver: {boss: {body: x}}}
+    notify: team
+  - {name: List, when: "*", digest: {every: 1h, by: type}, notify: boss}
+"""
+
+
+def test_a_rule_that_is_loaded_again_is_the_same_and_one_in_another_zone_is_not(
+    write: Write,
+) -> None:
+    berlin = config(write, f"timezone: Europe/Berlin\n{EVERYTHING}")
+    again = config(write, f"timezone: Europe/Berlin\n{EVERYTHING}")
+    utc = config(write, f"timezone: UTC\n{EVERYTHING}")
+    assert not compare(berlin.rules, again.rules)
+    assert not compare(berlin.silences, again.silences)
+    assert compare(berlin.rules, utc.rules).changed == ("All", "List")
+    assert compare(berlin.silences, utc.silences).changed == ("Night",)
+    renamed = EVERYTHING.replace('"vip" in', '"new" in')
+    other = config(write, f"timezone: UTC\n{renamed}")
+    assert compare(utc.rules, other.rules).changed == ("All",)

@@ -125,7 +125,8 @@ def test_rules_are_known_with_all_their_keys() -> None:
         ("per_receiver:", "per_reciever:"), ('at: "09:00"', "at: 9"), ("days: [mon", "day: [mon"),
         ("windows:", "window:"), ("reason: b, ", ""), ("vip:", "VIP:"),
         ("templates: {short: {", "templates: {short: x} # {"),
-        ("title:", "titel:"), ("for: 15m", "for:"), ("throttle: 10m", "throttle: soon"),
+        ("title:", "titel:"), ('{title: "{{ type }}"}', "{title: }"), ("for: 15m", "for:"),
+        ("throttle: 10m", "throttle: soon"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_rule_is_seen_while_typing(right: str, wrong: str) -> None:

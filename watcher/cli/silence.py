@@ -20,7 +20,7 @@ from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
 from watcher.dispatcher.silences import SilenceRegistry
 from watcher.model import rfc3339
-from watcher.rules.silence import names_in_vain
+from watcher.rules.silence import check_names
 from watcher.store import Store
 
 __all__ = ["register"]
@@ -88,7 +88,7 @@ def add(
         "rule": [one.name for one in loaded.rules],
         "receiver": [one.name for one in loaded.receivers],
     }
-    for mistake in names_in_vain(condition, known):
+    for mistake in check_names(condition, known):
         raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
     silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)

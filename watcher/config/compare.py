@@ -69,12 +69,12 @@ def compare(old: Sequence[N], new: Sequence[N]) -> Differences:
 
 
 def needs_restart(old: Config, new: Config) -> tuple[str, ...]:
-    """Give the top-level keys that differ and are read only when the daemon starts."""
+    """Return the top-level keys that differ and are read only when the daemon starts."""
     return tuple(key for key in ("store", "server") if getattr(old, key) != getattr(new, key))
 
 
 def _plain(value: Any) -> Any:
-    """Give what can be compared: secrets by their present values, compiled texts by their source."""
+    """Return what can be compared: secrets by their present values, compiled texts by their source."""
     if isinstance(value, SecretText):
         return value.read()
     if isinstance(value, FieldMapping):
@@ -84,7 +84,7 @@ def _plain(value: Any) -> Any:
             name: _plain(getattr(value, name)) for name in type(value).model_fields
         }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # A compiled program compares by the text that it came from, which stands beside it.
+        # A compiled program compares by the text that it came from, which is a field of its own.
         names = (each.name for each in dataclasses.fields(value) if not each.name.startswith("_"))
         return type(value), {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):

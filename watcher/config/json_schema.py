@@ -65,7 +65,8 @@ def json_schema(
             ),
             "timezone": _given({"properties": general}, "", {})["properties"]["timezone"],
             "templates": _named(
-                "Messages that rules name.", _form(Template, "template", definitions)
+                "Messages that rules name.",
+                _given(_form(Template, "template", definitions), "template", definitions),
             ),
             "conditions": _named(
                 "CEL conditions, named as conditions.NAME.",
@@ -74,7 +75,7 @@ def json_schema(
             ),
             "silences": {
                 "type": ["array", "null"],
-                "description": "What is not told for a while, and why.",
+                "description": "Messages that are not sent for a while, and why.",
                 "items": _given(_form(Silence, "silence", definitions), "silence", definitions),
             },
             "rules": {

@@ -29,7 +29,7 @@ from watcher.settings.calendar import parse_moment
 from watcher.settings.values import Title
 from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["Names", "Silence", "added_silence", "names_in_vain", "silenced"]
+__all__ = ["Names", "Silence", "added_silence", "check_names", "silenced"]
 
 Names = Mapping[str, Collection[str]]
 """The names that the configuration gives, by the variable of a `match` that may have them."""
@@ -40,13 +40,16 @@ def _match(value: Any, info: ValidationInfo) -> Condition:
         return value
     context = context_of(info)
     match = compiled(value, lambda text: compile_condition(text, context.conditions, silence=True))
-    if context.names is not None and (found := tuple(names_in_vain(match, context.names))):
+    if context.names is not None and (found := tuple(check_names(match, context.names))):
         raise mistakes(found)
     return match
 
 
-def names_in_vain(match: Condition, names: Names) -> Iterator[Mistake]:
-    """Yield the names in a `match` that nothing has: it does nothing, or too much."""
+def check_names(match: Condition, names: Names) -> Iterator[Mistake]:
+    """Yield a mistake for each name in a `match` that is not configured.
+
+    A silence with such a name does nothing, or too much.
+    """
     # The source of `receiver.*` events is the receiver's name, and that of `watcher.*` is empty.
     sources = ("", *names["source"], *names["receiver"])
     known = {"source": sources, "rule": names["rule"], "receiver": names["receiver"]}
@@ -84,7 +87,7 @@ _TEXT = WithJsonSchema({"type": "string", "minLength": 1})
 
 
 class Silence(FilledSettings):
-    """What is not sent for a while, and why."""
+    """Messages that are not sent for a while, and why."""
 
     name: Title = Field(description="What people call it.")
     match: Annotated[Condition, PlainValidator(_match), _TEXT] = Field(
@@ -133,7 +136,7 @@ class Silence(FilledSettings):
 
 def added_silence(stored: StoredSilence) -> Silence:
     """Return a silence that was added at run time; raise ExpressionError for a wrong `match`."""
-    # The rest was checked by whoever added it, and does not come from a file.
+    # The command that added it has checked the rest.
     return Silence.model_construct(
         name=stored.id,
         match=compile_condition(stored.match, silence=True),
