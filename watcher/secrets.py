@@ -1,6 +1,6 @@
 """Texts of the configuration that may hold secrets: `${NAME}`, `${NAME:-default}`, `${file:PATH}`.
 
-Law: no value of a secret leaves this module except through `SecretText.read`. Nothing here puts
+Rules: no value of a secret leaves this module except through `SecretText.read`. Nothing here puts
 one into a message, a repr or an exception; whatever was read is known to the `Redactor`, which
 strikes it out of texts that are about to be shown.
 """
@@ -77,7 +77,7 @@ class Redactor:
                 self.add(text)
 
     def scrub(self, text: str) -> str:
-        """Give the text with every known secret struck out."""
+        """Return the text with every known secret struck out."""
         return self._pattern.sub(_STRUCK, text) if self._pattern else text
 
     def __repr__(self) -> str:
@@ -120,7 +120,7 @@ class _File:
         self._text = ""
 
     def read(self) -> str:
-        """Give the content; what was read before stands while the file cannot be read."""
+        """Return the content; what was read before stands while the file cannot be read."""
         known = self._mark is not None
         try:
             status = os.stat(self._path)  # noqa: PTH116 - follows Kubernetes' links like open does
@@ -138,7 +138,7 @@ class _File:
         return self._text
 
     def refresh(self) -> None:
-        """Read the file anew next time, changed or not."""
+        """Read the file again next time, changed or not."""
         if self._mark is not None:
             self._mark = (-1, -1, -1)
 
@@ -157,7 +157,7 @@ class _File:
 class SecretText:
     """A text setting whose value may come from the environment or from files.
 
-    `read()` gives the present value. `str` and `repr` never show it: they name the references
+    `read()` returns the present value. `str` and `repr` never show it: they name the references
     and hide the rest. `names` are the references, `NAME` or `file:PATH`, for messages.
     """
 
@@ -178,9 +178,9 @@ class SecretText:
         return tuple(part.name for part in self._parts if part.name)
 
     def read(self) -> str:
-        """Give the present value; files are looked at again (one `stat` each).
+        """Return the present value; files are looked at again (one `stat` each).
 
-        Raises MissingSecret only while a file has never been read.
+        Raise MissingSecret only while a file has never been read.
         """
         texts = []
         for part in self._parts:
@@ -198,7 +198,7 @@ class SecretText:
             self._redactor.add(value)
 
     def refresh(self) -> None:
-        """Read files anew at the next `read`, also where they look unchanged: after a 401."""
+        """Read files again at the next `read`, also where they look unchanged: after a 401."""
         for part in self._parts:
             part.refresh()
 
@@ -215,7 +215,7 @@ def parse_text(
 ) -> tuple[SecretText, tuple[MissingSecret, ...]]:
     """Read the references in a text.
 
-    Relative paths start at `folder`. Gives the text and what is wrong with it; a reference that
+    Relative paths start at `folder`. Return the text and what is wrong with it; a reference that
     cannot be resolved is left out of it. `${NAME:-default}` takes the default where the variable
     is missing or empty, as a shell does. Without an `environ` only the form is checked, and
     every reference stands for nothing.

@@ -84,15 +84,9 @@ def test_a_name_given_twice_says_where_it_was_first(write: Write) -> None:
     two = write("server: false\nstore: b.db\n" + SOURCE, "two.yaml")
     said = refused(one, two)
     assert len(said) == 3
-    assert said[0].startswith(
-        f"{two}:1:1: `server` is here a second time; the first is at {one}:2:1"
-    )
-    assert said[1].startswith(
-        f"{two}:2:1: `store` is here a second time; the first is at {one}:1:1"
-    )
-    assert said[2].startswith(
-        f"{two}:4:3: the source `sales` is here a second time; the first is at"
-    )
+    assert said[0].startswith(f"{two}:1:1: duplicate `server`; first used at {one}:2:1")
+    assert said[1].startswith(f"{two}:2:1: duplicate `store`; first used at {one}:1:1")
+    assert said[2].startswith(f"{two}:4:3: duplicate source `sales`; first used at")
 
 
 def test_rules_of_one_name_in_two_files_are_a_mistake(write: Write) -> None:

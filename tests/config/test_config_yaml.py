@@ -63,9 +63,9 @@ def test_not_a_number_is_one_of_them() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key `a` is here a second time; the first is at line 1,"),
-        ("a:\n  - b: 1\n    'b': 2\n", "f.yaml:3:5: the key `b` is here a second time; the first is at"),
-        ("1: x\n0x1: y\n1: z\n", "f.yaml:3:1: the key `1` is here a second time"),
+        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: duplicate key `a`; first used at line 1,"),
+        ("a:\n  - b: 1\n    'b': 2\n", "f.yaml:3:5: duplicate key `b`; first used at"),
+        ("1: x\n0x1: y\n1: z\n", "f.yaml:3:1: duplicate key `1`"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document"),
         ("a:\n\tb: 1\n", "f.yaml:2:1: a tab where YAML wants spaces (indent with spaces)"),
         ("a: @b\n", "f.yaml:1:4: a value cannot begin with @ (put the text in quotes)"),

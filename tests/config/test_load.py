@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from tests.config.harness import ENVIRON, SOURCE, Write, read, refused, warned
 from tests.config.small_providers import Desk, DeskSettings
-from watcher.config import Address
 from watcher.notify.apprise import AppriseReceiver
 from watcher.notify.webhook import WebhookReceiver
+from watcher.settings.values import Address
 
 
 def test_the_least_configuration_has_the_defaults_of_the_contract(write: Write) -> None:

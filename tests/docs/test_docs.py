@@ -34,8 +34,7 @@ from watcher.catalogue.fields import FIELDS
 from watcher.cli import app
 from watcher.conditions import compile_condition
 from watcher.config import json_schema, load
-from watcher.config.model import General, Retention, Server
-from watcher.config.sources import Hold, Source
+from watcher.config.model import General, Hold, Retention, Server, Source
 from watcher.mapping import TARGETS
 from watcher.metrics import Metrics
 from watcher.notify.apprise import AppriseReceiver

@@ -17,12 +17,12 @@ import typer
 from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
 from watcher.cli.daemon_client import load
 from watcher.cli.options import ConfigPaths
-from watcher.config import format_duration
 from watcher.config.files import find_paths
 from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
 from watcher.daemon.replay import plans_for
 from watcher.daemon.rule_runs import Line, compare, run
 from watcher.errors import ConfigError
+from watcher.settings.values import format_duration
 
 __all__ = ["register"]
 

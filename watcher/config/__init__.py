@@ -22,32 +22,21 @@ from watcher.config.discovery import (
 )
 from watcher.config.json_schema import json_schema
 from watcher.config.load import Inspection, inspect_files, load
-from watcher.config.model import Config, Retention, Server
-from watcher.config.sources import Source
-from watcher.secrets import MissingSecret, Redactor, SecretText
-from watcher.settings.values import Address, format_duration, parse_duration
+from watcher.config.model import Config, Source
 
 __all__ = [
-    "Address",
     "Config",
     "Differences",
     "Inspection",
-    "MissingSecret",
     "PluginUnusable",
     "ProviderLoader",
     "ReceiverLoader",
-    "Redactor",
-    "Retention",
-    "SecretText",
-    "Server",
     "Source",
     "compare",
-    "format_duration",
     "inspect_files",
     "installed_providers",
     "installed_receivers",
     "json_schema",
     "load",
     "needs_restart",
-    "parse_duration",
 ]

@@ -139,7 +139,7 @@ def _unreadable(path: Path, error: Exception, document: Document) -> None:
     document.complete = False
     if isinstance(error, FileNotFoundError):
         message, remedy = (
-            "there is no such file or directory",
+            "no such file or directory",
             (f"name one with --config or ${_VARIABLE}; without them it is ./{_DEFAULT}"),
         )
     else:
@@ -210,12 +210,11 @@ def _merge(entry: Entry, document: Document) -> None:
 def _add(kind: str, entry: Entry, into: dict[str, Entry], document: Document) -> None:
     first = into.setdefault(entry.name, entry)
     if first is not entry:
-        what = f"`{entry.name}`" if kind in _SINGLE else f"the {kind[:-1]} `{entry.name}`"
+        what = f"`{entry.name}`" if kind in _SINGLE else f"{kind[:-1]} `{entry.name}`"
         place = first.key.place
         document.problems.append(
             entry.key.place.problem(
-                f"{what} is here a second time; the first is at"
-                f" {place.file}:{place.line}:{place.column}",
+                f"duplicate {what}; first used at {place.file}:{place.line}:{place.column}",
                 "remove one of the two" if kind in _SINGLE else "give one of them another name",
             )
         )

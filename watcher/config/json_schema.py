@@ -18,8 +18,7 @@ from watcher.config.discovery import (
     installed_providers,
     installed_receivers,
 )
-from watcher.config.model import General, Retention, Server
-from watcher.config.sources import Source
+from watcher.config.model import General, Retention, Server, Source
 from watcher.rules import Rule, Silence, Template
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 
@@ -143,10 +142,10 @@ def _or_reference(value: Schema) -> Schema:
     """Allow a reference where a value is not free text anyway."""
     if value.get("type") in ("object", "array") or "$ref" in value or "const" in value:
         return value
-    said: Schema = {
+    about: Schema = {
         key: value.pop(key) for key in ("description", "default", "examples") if key in value
     }
-    return value | said if value == {"type": "string"} else {**said, "anyOf": [value, _REFERENCE]}
+    return value | about if value == {"type": "string"} else {**about, "anyOf": [value, _REFERENCE]}
 
 
 def _sources(providers: Mapping[str, ProviderLoader], definitions: Schema) -> Schema:

@@ -20,9 +20,8 @@ from watcher.config.discovery import (
 )
 from watcher.config.files import Document, Places, find_paths, read
 from watcher.config.model import Config, General, Retention, Server
-from watcher.config.receivers import build_receivers
+from watcher.config.plugins import build_receivers, build_sources
 from watcher.config.references import References, build_rules, build_silences, check_uses
-from watcher.config.sources import build_sources
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Work, found, validate

@@ -5,27 +5,49 @@ Rules: values only. What a setting of a source, a receiver or a rule is, is defi
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticKnownError
+from pydantic import (
+    Field,
+    PlainValidator,
+    SkipValidation,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import InitErrorDetails, PydanticKnownError
 
 from watcher.config.files import Places
-from watcher.config.sources import Source
 from watcher.errors import Problem
+from watcher.mapping import FieldMapping, MappingError, compile_mapping
 from watcher.notify.receivers import Receiver
+from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule, Silence
-from watcher.secrets import Redactor
-from watcher.settings.base import Settings, wrong
+from watcher.secrets import Redactor, SecretText
+from watcher.settings.base import Mistake, Settings, mistakes, wrong
 from watcher.settings.calendar import Zone
-from watcher.settings.values import Address, Duration, ListenAddress, default_duration
+from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
+from watcher.settings.values import (
+    Address,
+    Duration,
+    ListenAddress,
+    Size,
+    default_duration,
+    format_duration,
+    secret,
+)
 from watcher.store.address import AddressError, StoreAddress
 
-__all__ = ["Config", "General", "Retention", "Server"]
+__all__ = ["Config", "General", "Hold", "Retention", "Server", "Source"]
 
+_SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
 
 
@@ -83,6 +105,114 @@ class Retention(Settings):
     deliveries: Duration = default_duration(
         "30d", ge=_MINUTE, description="Age at which settled deliveries are removed."
     )
+
+
+_HEADER_TOKEN = re.compile(r"[!-~]+\Z")
+
+
+class Hold(Settings):
+    """How many rows a complete sweep may lack before it is held: both must be exceeded."""
+
+    rows: int = Field(default=20, ge=0, description="So many rows are never too many.")
+    percent: float = Field(
+        default=10, ge=0, le=100, description="This share of the known rows is never too much."
+    )
+
+
+def _check_token(value: str) -> None:
+    if value and not _HEADER_TOKEN.match(value):
+        raise wrong(
+            "has white space or a character outside ASCII in it",
+            "write the token alone, without quotes or line breaks around it",
+        )
+
+
+def _mapping(value: Any) -> FieldMapping | None:
+    """Compile `fields`; every wrong one is reported at its own key."""
+    if value is None or isinstance(value, FieldMapping):
+        return value
+    if not isinstance(value, Mapping):
+        raise PydanticKnownError("dict_type")
+    texts = {name: text for name, text in value.items() if isinstance(text, str)}
+    details = [
+        InitErrorDetails(type="string_type", loc=(name,), input=None)
+        for name in value
+        if name not in texts
+    ]
+    mapping = None
+    try:
+        mapping = compile_mapping(texts) if texts else None
+    except MappingError as error:
+        for one in (error, *error.others):
+            remedy = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
+            details.append(Mistake(f": {one.message}", remedy, (one.field,)).details)
+    if details:
+        raise ValidationError.from_exception_data("fields", details)
+    return mapping
+
+
+_Token = Annotated[SecretText, secret(_check_token)]
+_Mapping = Annotated[
+    FieldMapping | None,
+    PlainValidator(_mapping),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+
+
+class Source(LinkSettings):
+    """One account at a provider; the provider's own settings stand beside these."""
+
+    name: SkipJsonSchema[str]
+    provider_class: SkipJsonSchema[SkipValidation[type[Provider]]]
+    settings: SkipJsonSchema[SkipValidation[ProviderSettings]]
+    """An instance of `provider_class.settings_model`, as it was when it was loaded."""
+
+    token: SkipJsonSchema[_Token] = Field(default_factory=lambda: SecretText.literal(""))
+    """Returns the token of the moment; the one in `settings` is that of loading."""
+
+    provider: str = Field(min_length=1, description="Name of an installed provider.")
+    poll_every: Duration = default_duration(
+        "30s", ge=_SECOND, description="Interval of the fast look for recent activity."
+    )
+    sweep_every: Duration = default_duration(
+        "15m", ge=_SECOND, description="Interval of the complete walk, which finds every change."
+    )
+    timeout: Duration = default_duration(
+        "60s",
+        ge=_SECOND,
+        le=timedelta(minutes=10),
+        description="Time for one request, its answer included.",
+    )
+    largest_answer: Size = Field(
+        default=32 * 2**20,
+        json_schema_extra={"default": "32MiB"},
+        description="An unpacked answer larger than this is not read, from 64KiB to 1024MiB.",
+    )
+    mapping: _Mapping = Field(
+        default=None,
+        alias="fields",
+        description="Canonical fields taken from the provider's raw row with JMESPath,"
+        " for instance `disposition: custom_attributes.outcome`.",
+    )
+    hold: Hold = Field(default_factory=Hold, description="When a sweep is implausible.")
+    proxy: Proxy = proxy("environment")
+
+    @model_validator(mode="after")
+    def _sweep_after_polls(self) -> Self:
+        if self.sweep_every < self.poll_every:
+            if "sweep_every" in self.model_fields_set:
+                remedy = f"write `{format_duration(self.poll_every)}` or more"
+                message = "is shorter than `poll_every`"
+                raise mistakes([Mistake(message, remedy, ("sweep_every",), beside=("poll_every",))])
+            # The default gives way to a slower poll.
+            self.__dict__["sweep_every"] = self.poll_every
+        return self
+
+    @cached_property
+    def link(self) -> Link:
+        """How it is reached; the usual link is shared."""
+        own = LinkSettings.model_fields.keys() & self.model_fields_set
+        return self.link_with() if own else USUAL
 
 
 @dataclass(frozen=True, slots=True)

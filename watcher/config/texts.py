@@ -1,6 +1,6 @@
 """Settings of the tree as plain values, with the secrets in their texts resolved.
 
-Law: knows texts and secrets, no setting. What cannot be resolved is a problem, and is
+Rules: knows texts and secrets, no setting. What cannot be resolved is a problem, and is
 marked as left out, so that everything else can still be checked.
 """
 
@@ -45,7 +45,7 @@ class Texts:
         self._left_out: set[Scalar] = set()
 
     def text(self, scalar: Scalar) -> SecretText:
-        """Give a text setting; references that cannot be resolved become a problem."""
+        """Return a text setting; references that cannot be resolved become a problem."""
         known = self._texts.get(scalar)
         if known is None:
             known = self._texts[scalar] = self._read(scalar)
@@ -66,19 +66,19 @@ class Texts:
         return text
 
     def folder(self, scalar: Scalar) -> Path:
-        """Give the folder of the file that a text stands in, where relative paths start."""
+        """Return the folder of the file that a text stands in, where relative paths start."""
         return self._folders[scalar.place.file]
 
     def refers(self, node: Node) -> bool:
-        """Tell whether a value comes, wholly or in part, from outside the file."""
+        """Return whether a value comes, wholly or in part, from outside the file."""
         return isinstance(node, Scalar) and isinstance(node.value, str) and "${" in node.raw
 
     def left_out(self, node: Node) -> bool:
-        """Tell whether a value was left out, so that nothing may be concluded from it."""
+        """Return whether a value was left out, so that nothing may be concluded from it."""
         return isinstance(node, Scalar) and node in self._left_out
 
     def left_out_within(self, node: Node) -> bool:
-        """Tell whether anything in it was left out."""
+        """Return whether anything in it was left out."""
         match node:
             case Entries():
                 return any(self.left_out_within(entry.value) for entry in node)
@@ -88,7 +88,7 @@ class Texts:
                 return node in self._left_out
 
     def plain(self, node: Node, *, resolve: bool = True) -> Any:
-        """Give the node as plain Python values; with `resolve`, references are replaced."""
+        """Return the node as plain Python values; with `resolve`, references are replaced."""
         match node:
             case Entries():
                 return {

@@ -1,6 +1,6 @@
 """A configuration file as a tree that remembers where everything stands.
 
-Law: values only; what reads files or knows a setting is elsewhere. Places count lines and
+Rules: values only; what reads files or knows a setting is elsewhere. Places count lines and
 columns from 1, columns in characters.
 """
 
@@ -25,7 +25,7 @@ class Place:
     column: int
 
     def problem(self, message: str, remedy: str = "") -> Problem:
-        """Give the problem that stands here."""
+        """Return the problem that stands here."""
         return Problem(self.file, self.line, self.column, message, remedy)
 
 
@@ -67,7 +67,7 @@ class Scalar:
 
         Folding and indentation only move white space about, so the n-th visible character of
         the text is the n-th visible one of what is written. An offset at white space, or behind
-        the end, gives the place right after the visible character before it.
+        the end, has the place right after the visible character before it.
         """
         before = sum(not char.isspace() for char in self.raw[:offset])
         on_visible = offset < len(self.raw) and not self.raw[offset].isspace()
@@ -122,7 +122,7 @@ class Entries:
         return iter(self.entries)
 
     def get(self, name: str) -> Entry | None:
-        """Give the entry of this name."""
+        """Return the entry of this name."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
 

@@ -1,7 +1,7 @@
 """From a part of the tree to a pydantic model, every mistake with its place and for people.
 
-Law: nothing here knows a certain setting. A value is shown in a message only when it stands in
-the file itself and its setting is none that holds secrets.
+Rules: no setting is known here. A value is shown in a message only if it stands in the file itself
+and its setting holds no secret.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place, Scalar
 from watcher.errors import Problem
-from watcher.secrets import is_sensitive
+from watcher.secrets import SecretText, is_sensitive
 from watcher.settings.base import Context, Mistake, Settings
 from watcher.settings.values import suggest_duration
 from watcher.suggest import did_you_mean, listing, short
@@ -176,8 +176,8 @@ def _problem(owner: _Owner, error: Mapping[str, Any], spot: _Spot) -> Problem:
     if "whole" in context:
         return _of_whole(owner, context, spot)
     if not spot.names:
-        said = owner.texts.redactor.scrub(short(str(error["msg"])))
-        return owner.parent.problem(f"{owner.what} is not right: {said}")
+        reason = owner.texts.redactor.scrub(short(str(error["msg"])))
+        return owner.parent.problem(f"{owner.what} is not right: {reason}")
     name = ".".join(spot.names)
     message, remedy = _explain(kind, error)
     if spot.node is spot.key:  # a key is no secret, and its message names it
@@ -225,7 +225,7 @@ def _of_whole(owner: _Owner, context: Mapping[str, Any], spot: _Spot) -> Problem
 
 
 def found(node: Node, texts: Texts, *, hidden: bool) -> str:
-    """Give `, found …`: the value where it may be shown, else its kind or its references."""
+    """Return `, found …`: the value where it may be shown, else its kind or its references."""
     if not isinstance(node, Scalar):
         empty = not (node.items if isinstance(node, Items) else node.entries)
         return "" if empty else f", found {node.kind}"
@@ -272,7 +272,7 @@ _PLAIN: dict[str, tuple[str, str]] = {
 
 
 def _explain(kind: str, error: Mapping[str, Any]) -> tuple[str, str]:
-    """Give what is wrong and the remedy, without the value."""
+    """Return what is wrong and the remedy, without the value."""
     context: Mapping[str, Any] = error.get("ctx", {})
     match kind:
         case "setting":
@@ -281,9 +281,9 @@ def _explain(kind: str, error: Mapping[str, Any]) -> tuple[str, str]:
             allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
             return "is not one of the allowed values", f"allowed: {allowed}"
         case "greater_than_equal":
-            return f"must be at least {_said(context['ge'])}", ""
+            return f"must be at least {_bound(context['ge'])}", ""
         case "less_than_equal":
-            return f"must be at most {_said(context['le'])}", ""
+            return f"must be at most {_bound(context['le'])}", ""
         case "string_too_short" | "too_short" if context.get("min_length") == 1:
             return "must not be empty", ""
         case "string_pattern_mismatch" if "https?://" in context["pattern"]:
@@ -296,19 +296,23 @@ def _explain(kind: str, error: Mapping[str, Any]) -> tuple[str, str]:
             return _PLAIN.get(kind, (f"is not right: {short(str(error['msg']))}", ""))
 
 
-def _said(bound: object) -> str:
+def _bound(bound: object) -> str:
     return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
 def _hides(form: type[BaseModel], names: tuple[str, ...]) -> bool:
-    """Tell whether a model keeps a field out of its repr, on whatever level."""
+    """Return whether a field holds a secret or is kept out of the model's repr, on any level."""
     model: type[BaseModel] | None = form
     for name in names:
         info = _field(model, name) if model else None
-        if info is not None and not info.repr:
+        if info is not None and (not info.repr or _holds_secret(info.annotation)):
             return True
         model = _model_of(info.annotation) if info else None
     return False
+
+
+def _holds_secret(annotation: Any) -> bool:
+    return annotation is SecretText or any(map(_holds_secret, get_args(annotation)))
 
 
 def _allowed(model: type[BaseModel], names: tuple[str, ...]) -> tuple[str, ...]:

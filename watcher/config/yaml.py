@@ -1,6 +1,6 @@
 """YAML 1.2 from the events of PyYAML's parser: every key and value with its line and column.
 
-Law: text in, tree or problems out; no files, no settings. What PyYAML resolves by YAML 1.1
+Rules: text in, tree or problems out; no files, no settings. What PyYAML resolves by YAML 1.1
 (`on`, `no`, `12:30`, `010`) is resolved here by the core schema of YAML 1.2.2 (section 10.3.2).
 Duplicate keys, further documents, merge keys and foreign tags are refused. Depth and the size
 of expanded aliases are bounded, so that no file exhausts stack or memory.
@@ -63,8 +63,8 @@ class _Stop(Exception):
 def parse(data: bytes, file: str) -> tuple[Node | None, tuple[Problem, ...]]:
     """Read one document; `file` names it in problems.
 
-    Gives the root, None for an empty document or where reading had to stop, and every problem
-    found. Never raises for anything that a file may contain.
+    Return the root, None for an empty document or where reading had to stop, and every problem
+    found. Nothing that a file may contain raises.
     """
     if len(data) > LIMIT:
         place = Place(file, 1, 1)
@@ -171,7 +171,7 @@ class _Builder:
         return node
 
     def _tag(self, event: Any, allowed: tuple[str, ...]) -> str:
-        """Give the short name of an explicit tag, empty where there is none."""
+        """Return the short name of an explicit tag, empty where there is none."""
         if event.tag in (None, "!"):
             return "str" if event.tag else ""
         name: str = event.tag.removeprefix(_TAG)
@@ -216,7 +216,7 @@ class _Builder:
                 mark = first.key.place
                 self.problems.append(
                     place.problem(
-                        f"the key `{key.raw}` is here a second time; the first is at line"
+                        f"duplicate key `{key.raw}`; first used at line"
                         f" {mark.line}, column {mark.column}",
                         "remove one of the two",
                     )
@@ -261,12 +261,12 @@ def _resolve(raw: str) -> str | int | float | bool | None:
 
 
 def _place(file: str, before: str) -> Place:
-    """Give the place right behind `before`, a file's beginning."""
+    """Return the place right behind `before`, a file's beginning."""
     return Place(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
 def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    """Say what the parser said, with a remedy where its words are known."""
+    """Return the parser's message at its place, with a remedy where its words are known."""
     marks = [getattr(error, "problem_mark", None), getattr(error, "context_mark", None)]
     if "end of stream" in str(getattr(error, "problem", "")):
         marks.reverse()  # what is not closed begins there
@@ -274,13 +274,13 @@ def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if mark is None:
         return Place(file, 1, 1).problem("the file cannot be read as YAML")
     place = Place(file, mark.line + 1, mark.column + 1)
-    said = str(getattr(error, "problem", "") or "unknown mistake")
+    message = str(getattr(error, "problem", "") or "unknown mistake")
     at = text[mark.index : mark.index + 1]
-    if "cannot start any token" in said:
+    if "cannot start any token" in message:
         if at == "\t":
             return place.problem("a tab where YAML wants spaces", "indent with spaces")
         return place.problem(f"a value cannot begin with {at}", "put the text in quotes")
     if text[max(mark.index - 1, 0) : mark.index + 1] == "${":
         return place.problem("`${…}` without quotes in braces or brackets", 'write "${NAME}"')
-    remedy = next((text for words, text in _REMEDIES if words in said), "check this line")
-    return place.problem(f"not valid YAML: {said}", remedy)
+    remedy = next((text for words, text in _REMEDIES if words in message), "check this line")
+    return place.problem(f"not valid YAML: {message}", remedy)

@@ -1,6 +1,6 @@
-"""What a notifier is: code that makes one attempt to send one message, and tells what came of it.
+"""What a notifier is: code that makes one attempt to send one message, and returns its result.
 
-Law: a notifier decides nothing. It does not retry, wait, order or remember; the dispatcher calls
+Rules: a notifier decides nothing. It does not retry, wait, order or remember; the dispatcher calls
 it and `watcher.pipeline` settles. This file holds the protocol alone.
 """
 
@@ -21,21 +21,27 @@ __all__ = ["Notice", "Notifier", "Post"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message for one receiver: the event as it goes out, and its text for people.
-
-    `event.id` is what a receiver drops repeats by. `title` and `body` were rendered by the rule's
-    template or the default one; a webhook ignores them. `at` is the present. `format` is what the
-    template's author wrote them in, None where the receiver's own setting counts; only the parts
-    that a `watcher.templates.Text` knows as the author's are read as such. `reached` are the
-    fingerprints of addresses that have it already, as the `Result` of an earlier attempt told them.
-    """
+    """One message for one receiver: the event as it goes out, and its text for people."""
 
     event: Event
+    """The event as the receiver may see it; by `event.id` it drops repeats."""
+
     title: str
+    """One line, rendered by the rule's template or the default one; a webhook ignores it."""
+
     body: str
+    """The text, likewise."""
+
     at: datetime
+    """The present."""
+
     format: Format | None = None
+    """What the template's author wrote the text in, None where the receiver's own setting counts.
+    Only the parts that a `watcher.templates.Text` marks as the author's are read as such.
+    """
+
     reached: tuple[str, ...] = ()
+    """Fingerprints of addresses that have it already, from the `Result` of an earlier attempt."""
 
 
 class Notifier(Protocol):
@@ -45,7 +51,7 @@ class Notifier(Protocol):
     """Whether it sends the text (title and body) rather than the event itself."""
 
     async def send(self, notice: Notice) -> Result:
-        """Make one attempt. Never raises for anything the other side does; may be cancelled."""
+        """Make one attempt. Nothing the other side does raises; may be cancelled."""
         ...
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """What runs in a worker process: the only code that imports Apprise.
 
-Law: the daemon's own process imports this module too (functions are pickled by name), so Apprise
+Rules: the daemon's own process imports this module too (functions are pickled by name), so Apprise
 is imported inside functions only. What goes back is plain text without any part of a URL.
 
 Apprise itself stays out of threads: with `service_timeout=0` and one service it sends in the
@@ -34,8 +34,8 @@ def send(url: str, written: dict[str, str], lifetime: float) -> Attempt:
 
     `written` are the fields of `watcher.templates.Written`, which this process need not import.
 
-    The process ends itself `lifetime` seconds later if it still hangs then; nobody need be left to
-    end it.
+    The process ends itself `lifetime` seconds later if it still hangs then, so it ends also when
+    its parent is gone.
     """
     _schemas()  # loads all plugins, once in a process and before the clock starts
     _live_at_most(lifetime)
@@ -97,7 +97,7 @@ def _send(url: str, written: dict[str, str]) -> Attempt:
 
 
 def _hand(plugin: Any, written: dict[str, str], *, heading: bool) -> tuple[str, str, Any]:
-    """Give title, body, and the format that Apprise is told for them."""
+    """Return title, body, and the format to pass to Apprise with them."""
     from apprise import NotifyFormat, conversion
 
     convert: Any = conversion.convert_between  # untyped
@@ -113,7 +113,7 @@ def _hand(plugin: Any, written: dict[str, str], *, heading: bool) -> tuple[str, 
 
 
 def _load(url: str) -> tuple[Any, str | None]:
-    """Give the plugin for a URL, or what is wrong with the URL."""
+    """Return the plugin for a URL, or what is wrong with the URL."""
     from apprise import Apprise, AppriseAsset
 
     schema = _schema(url)
@@ -155,12 +155,12 @@ def _schema(url: str) -> str | None:
 
 
 def _reason(logs: Iterable[tuple[str, str]], url: str) -> str:
-    """Choose from a failed attempt's log what tells a person why."""
+    """Return the part of a failed attempt's log that explains it to a person."""
     lines = list(logs)
-    told = [text for level, text in lines if level in ("WARNING", "ERROR", "CRITICAL")]
+    shown = [text for level, text in lines if level in ("WARNING", "ERROR", "CRITICAL")]
     causes = [text for level, text in lines if level == "DEBUG" and "Exception" in text]
     causes = [text.rpartition("(Caused by ")[2] for text in causes]  # requests says much before
-    return scrub(" ".join(told[-1:] + causes[-1:]), url)
+    return scrub(" ".join(shown[-1:] + causes[-1:]), url)
 
 
 def scrub(text: str, url: str) -> str:

@@ -1,6 +1,6 @@
 """Apprise: the text, written for the service of each URL and sent from a worker process.
 
-Law: Apprise is never imported here. Its own thread pool starves when a few servers drip, and a
+Rules: Apprise is never imported here. Its own thread pool starves when a few servers drip, and a
 thread that hangs keeps a process from exiting; a worker process can be killed. Workers are few,
 shared by all Apprise receivers, and ended with the daemon.
 """
@@ -251,7 +251,7 @@ async def _send_in_worker(url: str, written: Written, lifetime: float) -> Result
             limiter=anyio.CapacityLimiter(1),  # ours was acquired before the clock started
         )
     except anyio.BrokenWorkerProcess as error:
-        # anyio gives a text only where the worker never came up, so that nothing can have been sent
+        # anyio has a text only where the worker never came up, so that nothing can have been sent
         if error.args:
             return Result("failed", "the worker process did not start")
         return Result("unknown", "the worker process ended while it sent")
@@ -265,7 +265,7 @@ async def _send_in_worker(url: str, written: Written, lifetime: float) -> Result
 
 def _sum_up(results: Sequence[Result | None]) -> Result:
     """Make one result of one per URL (None: reached before): whatever may still succeed is tried
-    again first. Of several URLs, a note tells those in trouble by their position.
+    again first. Of several URLs, a note lists those that failed by position.
     """
     several = len(results) > 1
     for outcome in ("failed", "unknown", "rejected"):

@@ -286,20 +286,22 @@ class WebhookNotifier:
 
 
 def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = str) -> Result:
-    """Say what an answer means (contract, section 3): 2xx is success, 410 ends it, all else is
+    """Return what an answer means (contract, section 3): 2xx is success, 410 ends it, all else is
     tried again, after `Retry-After` at the earliest where 429 or 503 carries one.
     """
     status = answer.status
     if status == 0:
         return Result("failed", scrub(answer.error))
     text = scrub(answer.body.decode(errors="replace"))  # before it is cut: half a secret is one too
-    said = Result("failed", _note(status, text), None, status, _excerpt(text))
+    result = Result("failed", _note(status, text), None, status, _excerpt(text))
     if 200 <= status < 300:
-        return dataclasses.replace(said, outcome="ok")
+        return dataclasses.replace(result, outcome="ok")
     if status == 410:
-        return dataclasses.replace(said, outcome="gone")
+        return dataclasses.replace(result, outcome="gone")
     wish = retry_after(answer.headers, now) if status in (429, 503) else None
-    return dataclasses.replace(said, retry_after=None if wish is None else min(wish, LONGEST_WISH))
+    return dataclasses.replace(
+        result, retry_after=None if wish is None else min(wish, LONGEST_WISH)
+    )
 
 
 def _host(url: str) -> str:
@@ -327,7 +329,7 @@ def _note(status: int, text: str) -> str:
 
 
 def _excerpt(text: str) -> str:
-    """Give the beginning of an answer with its line breaks, and no other control characters."""
+    """Return the beginning of an answer with its line breaks, and no other control characters."""
     lines = text.strip().splitlines()
     cleaned = "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
     return cleaned[:EXCERPT_LENGTH]

@@ -72,7 +72,7 @@ class Address:
 def parse_duration(text: str) -> timedelta:
     """Read `500ms`, `30s`, `15m`, `1h30m`, `7d`: whole numbers, larger units first.
 
-    Raises ValueError for anything else and for more than ten years.
+    Raise ValueError for anything else and for more than ten years.
     """
     match = _DURATION.match(text)
     if match is None:
@@ -88,15 +88,15 @@ def parse_duration(text: str) -> timedelta:
 def format_duration(duration: timedelta) -> str:
     """Write a duration as the configuration has it: `15m`, `1h30m`."""
     rest = duration // timedelta(milliseconds=1)
-    said = ""
+    shown = ""
     for unit, size in _UNITS.items():
         number, rest = divmod(rest, size)
-        said += f"{number}{unit}" if number else ""
-    return said or "0s"
+        shown += f"{number}{unit}" if number else ""
+    return shown or "0s"
 
 
 def parse_address(text: str) -> Address:
-    """Read `127.0.0.1:8484`, `[::1]:8484` or `localhost:8484`; raises ValueError."""
+    """Read `127.0.0.1:8484`, `[::1]:8484` or `localhost:8484`; raise ValueError."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     bare = host[1:-1] if bracketed else host
@@ -108,7 +108,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_limit(text: str) -> tuple[int, timedelta]:
-    """Read `30/1m`: how many in how long, both above zero; raises ValueError."""
+    """Read `30/1m`: how many in how long, both above zero; raise ValueError."""
     number, slash, per = text.partition("/")
     if not (slash and number.isascii() and number.isdigit() and len(number) <= 6 and int(number)):
         raise ValueError("is not a limit")
@@ -119,7 +119,7 @@ def parse_limit(text: str) -> tuple[int, timedelta]:
 
 
 def parse_size(text: str) -> int:
-    """Read `512KiB` or `32MiB` as bytes (`KB` and `MB` mean the same); raises ValueError."""
+    """Read `512KiB` or `32MiB` as bytes (`KB` and `MB` mean the same); raise ValueError."""
     match = re.match(r"([1-9]\d{0,8})(K|M)i?B\Z", text, re.ASCII)
     if match is None:
         raise ValueError("is not a size")
@@ -132,16 +132,16 @@ _LOOSE = re.compile(r"(\d{1,6})\s*([a-z]*)", re.ASCII)
 
 def suggest_duration(text: str) -> str:
     """Return the duration that was probably meant, such as `30s` for `30` or `2 hours`, or nothing."""
-    said = ""
+    meant = ""
     for number, word in _LOOSE.findall(text.lower()):
         weeks = word.startswith("w")
         known = next((unit for start, unit in _WORDS.items() if word.startswith(start)), "s")
-        said += f"{int(number) * 7}d" if weeks else f"{number}{known}"
+        meant += f"{int(number) * 7}d" if weeks else f"{number}{known}"
     try:
-        parse_duration(said)
+        parse_duration(meant)
     except ValueError:
         return ""
-    return said if re.fullmatch(r"[\w\s]+", text) else ""
+    return meant if re.fullmatch(r"[\w\s]+", text) else ""
 
 
 def reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:

@@ -1,7 +1,7 @@
-"""The sources of the configuration: the common settings of a source, and its provider's own.
+"""The parts of the configuration whose settings are a plug-in's: sources and receivers.
 
-Rules: one source's mistakes never hide another's. A provider's settings are its own model, whose
-keys stand beside the common ones.
+Rules: one part's mistakes never hide another's. What a provider or a kind of receiver takes is its
+own model; here the plug-in that a part names is looked up, and its settings get their place.
 """
 
 from __future__ import annotations
@@ -11,148 +11,22 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Any, TypeVar
 
-from pydantic import (
-    Field,
-    PlainValidator,
-    SkipValidation,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import InitErrorDetails, PydanticKnownError
+from pydantic import BaseModel
 
-from watcher.config.discovery import PluginUnusable, ProviderLoader
+from watcher.config.discovery import PluginUnusable, ProviderLoader, ReceiverLoader
+from watcher.config.model import Source
 from watcher.config.tree import Entries, Entry, Place, Scalar
-from watcher.config.validate import Work, validate
-from watcher.mapping import FieldMapping, MappingError, compile_mapping
+from watcher.config.validate import Work, found, validate
+from watcher.notify.receivers import Receiver
 from watcher.providers import Budget, Provider, ProviderSettings
-from watcher.secrets import SecretText
-from watcher.settings.base import Mistake, Settings, mistakes, wrong
-from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
-from watcher.settings.values import (
-    NAME_PATTERN,
-    Duration,
-    Size,
-    default_duration,
-    format_duration,
-    secret,
-)
+from watcher.settings.values import NAME_PATTERN, format_duration
 from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["Source", "build_sources", "check_name"]
+__all__ = ["build_receivers", "build_sources"]
 
-_HEADER_TOKEN = re.compile(r"[!-~]+\Z")
-_SECOND = timedelta(seconds=1)
-
-
-class Hold(Settings):
-    """How many rows a complete sweep may lack before it is held: both must be exceeded."""
-
-    rows: int = Field(default=20, ge=0, description="So many rows are never too many.")
-    percent: float = Field(
-        default=10, ge=0, le=100, description="This share of the known rows is never too much."
-    )
-
-
-def _check_token(value: str) -> None:
-    if value and not _HEADER_TOKEN.match(value):
-        raise wrong(
-            "has white space or a character outside ASCII in it",
-            "write the token alone, without quotes or line breaks around it",
-        )
-
-
-def _mapping(value: Any) -> FieldMapping | None:
-    """Compile `fields`; every wrong one is reported at its own key."""
-    if value is None or isinstance(value, FieldMapping):
-        return value
-    if not isinstance(value, Mapping):
-        raise PydanticKnownError("dict_type")
-    texts = {name: text for name, text in value.items() if isinstance(text, str)}
-    details = [
-        InitErrorDetails(type="string_type", loc=(name,), input=None)
-        for name in value
-        if name not in texts
-    ]
-    mapping = None
-    try:
-        mapping = compile_mapping(texts) if texts else None
-    except MappingError as error:
-        for one in (error, *error.others):
-            remedy = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
-            details.append(Mistake(f": {one.message}", remedy, (one.field,)).details)
-    if details:
-        raise ValidationError.from_exception_data("fields", details)
-    return mapping
-
-
-_Token = Annotated[SecretText, secret(_check_token)]
-_Mapping = Annotated[
-    FieldMapping | None,
-    PlainValidator(_mapping),
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
-]
-
-
-class Source(LinkSettings):
-    """One account at a provider; the provider's own settings stand beside these."""
-
-    name: SkipJsonSchema[str]
-    provider_class: SkipJsonSchema[SkipValidation[type[Provider]]]
-    settings: SkipJsonSchema[SkipValidation[ProviderSettings]]
-    """An instance of `provider_class.settings_model`, as it was when it was loaded."""
-
-    token: SkipJsonSchema[_Token] = Field(default_factory=lambda: SecretText.literal(""))
-    """Returns the token of the moment; the one in `settings` is that of loading."""
-
-    provider: str = Field(min_length=1, description="Name of an installed provider.")
-    poll_every: Duration = default_duration(
-        "30s", ge=_SECOND, description="Interval of the fast look for recent activity."
-    )
-    sweep_every: Duration = default_duration(
-        "15m", ge=_SECOND, description="Interval of the complete walk, which finds every change."
-    )
-    timeout: Duration = default_duration(
-        "60s",
-        ge=_SECOND,
-        le=timedelta(minutes=10),
-        description="Time for one request, its answer included.",
-    )
-    largest_answer: Size = Field(
-        default=32 * 2**20,
-        json_schema_extra={"default": "32MiB"},
-        description="An unpacked answer larger than this is not read, from 64KiB to 1024MiB.",
-    )
-    mapping: _Mapping = Field(
-        default=None,
-        alias="fields",
-        description="Canonical fields taken from the provider's raw row with JMESPath,"
-        " for instance `disposition: custom_attributes.outcome`.",
-    )
-    hold: Hold = Field(default_factory=Hold, description="When a sweep is implausible.")
-    proxy: Proxy = proxy("environment")
-
-    @model_validator(mode="after")
-    def _sweep_after_polls(self) -> Self:
-        if self.sweep_every < self.poll_every:
-            if "sweep_every" in self.model_fields_set:
-                remedy = f"write `{format_duration(self.poll_every)}` or more"
-                message = "is shorter than `poll_every`"
-                raise mistakes([Mistake(message, remedy, ("sweep_every",), beside=("poll_every",))])
-            # The default gives way to a slower poll.
-            self.__dict__["sweep_every"] = self.poll_every
-        return self
-
-    @cached_property
-    def link(self) -> Link:
-        """How it is reached; the usual link is shared."""
-        own = LinkSettings.model_fields.keys() & self.model_fields_set
-        return self.link_with() if own else USUAL
-
+M = TypeVar("M", bound=BaseModel)
 
 _EXTRA = frozenset(("name", "provider_class", "settings"))
 _COMMON = tuple(
@@ -162,7 +36,7 @@ _COMMON = tuple(
 )
 
 
-def check_name(entry: Entry, kind: str, work: Work) -> None:
+def _check_name(entry: Entry, kind: str, work: Work) -> None:
     """Check the name of a source or a receiver."""
     if not re.match(NAME_PATTERN, entry.name) or entry.name.endswith("\n"):
         work.problems.append(
@@ -195,7 +69,7 @@ def _source(
     loaded: dict[str, type[Provider] | PluginUnusable],
     work: Work,
 ) -> Source | None:
-    check_name(entry, "source", work)
+    _check_name(entry, "source", work)
     what = f"the source `{short(entry.name)}`"
     table = entry.value
     if not isinstance(table, Entries):
@@ -208,7 +82,10 @@ def _source(
     settings = None
     if provider is not None:
         own = _only(table, lambda name: name not in _COMMON)
-        settings = _settings(provider, own, work, what=what, parent=place)
+        model: type[ProviderSettings] = provider.settings_model
+        settings = _of_plugin(
+            model, own, work, whose="provider", what=what, parent=place, beside=_COMMON
+        )
     common = _only(table, lambda name: name in _COMMON or name == "token")
     # The common settings are checked also where the provider's own ones are wrong.
     given = {"name": entry.name, "provider_class": provider, "settings": settings}
@@ -263,17 +140,74 @@ def _provider(
     return result
 
 
-def _settings(
-    provider: type[Provider], table: Entries, work: Work, *, what: str, parent: Place
-) -> ProviderSettings | None:
-    """Check a provider's own settings."""
-    model = provider.settings_model
+def _of_plugin(
+    model: type[M], table: Entries, work: Work, *, whose: str, what: str, parent: Place, **more: Any
+) -> M | None:
+    """Check settings against a plug-in's model; `whose` it is, for a report to its author."""
     try:
-        return validate(model, table, work, parent=parent, what=what, beside=_COMMON)
+        return validate(model, table, work, parent=parent, what=what, **more)
     except Exception as error:  # noqa: BLE001 - a plug-in's model may raise anything
         # Its message may quote a value, so only its type is shown.
-        message = f"the provider's own check of {what} failed with {type(error).__name__}"
-        work.problems.append(parent.problem(message, "report it to the provider's author"))
+        message = f"the {whose}'s own check of {what} failed with {type(error).__name__}"
+        work.problems.append(parent.problem(message, f"report it to the {whose}'s author"))
+        return None
+
+
+def build_receivers(
+    entries: Mapping[str, Entry], kinds: Mapping[str, ReceiverLoader], work: Work
+) -> tuple[Receiver, ...]:
+    """Check all receivers; return those without mistakes."""
+    receivers = (_receiver(entry, kinds, work) for entry in entries.values())
+    return tuple(receiver for receiver in receivers if receiver is not None)
+
+
+def _receiver(entry: Entry, kinds: Mapping[str, ReceiverLoader], work: Work) -> Receiver | None:
+    _check_name(entry, "receiver", work)
+    what = f"the receiver `{short(entry.name)}`"
+    table = entry.value
+    if not isinstance(table, Entries):
+        # What stands there may be a URL with a password, so it is not shown.
+        message = f"{what} must be a mapping, found {table.kind}"
+        work.problems.append(table.place.problem(message, "write `type: …` and `url: …` below it"))
+        return None
+    kind = _kind(entry, table, kinds, what, work)
+    if kind is None:
+        return None
+    return _of_plugin(
+        kind,
+        table,
+        work,
+        whose="receiver",
+        what=what,
+        parent=entry.key.place,
+        literal=("type",),
+        extra={"name": entry.name},
+    )
+
+
+def _kind(
+    entry: Entry, table: Entries, kinds: Mapping[str, ReceiverLoader], what: str, work: Work
+) -> type[Receiver] | None:
+    """Return the class of the kind of receiver that `type` names."""
+    type_, allowed = table.get("type"), ", ".join(kinds)
+    if type_ is None:
+        message = f"{what} lacks `type`"
+        remedy = f"add `type:` with one of: {allowed}"
+        work.problems.append(entry.key.place.problem(message, remedy))
+        return None
+    node = type_.value
+    loader = kinds.get(node.value) if isinstance(node, Scalar) else None  # type: ignore[arg-type]  # any scalar
+    if loader is None:
+        near = did_you_mean(node.raw, kinds) if isinstance(node, Scalar) else ""
+        shown = found(node, work.texts, hidden=False)
+        work.problems.append(
+            node.place.problem(f"`type` is no type of receiver{shown}", f"{near}allowed: {allowed}")
+        )
+        return None
+    try:
+        return loader()
+    except PluginUnusable as unusable:
+        work.problems.append(node.place.problem(unusable.message, unusable.remedy))
         return None
 
 
@@ -296,7 +230,7 @@ def _demand(entry: Entry, source: Source, work: Work) -> list[_Demand]:
     try:
         provider = source.provider_class(source.settings)
         budget, sets = provider.budget, len(provider.sets)
-    except Exception as error:  # noqa: BLE001 - a stranger's class may raise anything
+    except Exception as error:  # noqa: BLE001 - a plug-in's class may raise anything
         message = f"the provider of the source `{source.name}` fails with {type(error).__name__}"
         work.problems.append(entry.key.place.problem(message, "report it to the provider's author"))
         return []
