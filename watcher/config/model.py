@@ -113,9 +113,14 @@ _HEADER_TOKEN = re.compile(r"[!-~]+\Z")
 class Hold(Settings):
     """How many rows a complete sweep may lack before it is held: both must be exceeded."""
 
-    rows: int = Field(default=20, ge=0, description="So many rows are never too many.")
+    rows: int = Field(
+        default=20, ge=0, description="Up to this many missing rows, a sweep is never held."
+    )
     percent: float = Field(
-        default=10, ge=0, le=100, description="This share of the known rows is never too much."
+        default=10,
+        ge=0,
+        le=100,
+        description="Up to this share of missing rows, a sweep is never held.",
     )
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from watcher.conditions import Condition, ExpressionError, compile_conditions
 from watcher.config.files import Document
-from watcher.config.tree import Entries, Entry, Items, Node, Scalar
+from watcher.config.tree import Entries, Entry, Node, Scalar
 from watcher.config.validate import Work, validate
 from watcher.rules import Rule, Silence, Template
 from watcher.settings.base import Context, Mistake, wrong
@@ -269,7 +269,7 @@ def check_uses(
                     f"write conditions.{short(name)} in a `where`, or remove it",
                 )
             )
-    notified = {name for node in document.rules for name in _notified(node)}
+    notified = {name for rule in rules for name in rule.receivers}
     for name, entry in document.receivers.items():
         if name not in notified and document.rules:
             work.warnings.append(
@@ -293,18 +293,3 @@ def _check_template(table: Entries, references: References, work: Work, *, many:
 def _sources(entry: Entry) -> str:
     nodes = entry.value if isinstance(entry.value, Entries) else ()
     return " ".join(one.value.raw for one in nodes if isinstance(one.value, Scalar))
-
-
-def _notified(node: Node) -> tuple[str, ...]:
-    """Return the receivers that a rule names, whether or not it is right."""
-    if not isinstance(node, Entries):
-        return ()
-    hours = node.get("hours")
-    other = hours.value.get("otherwise") if hours and isinstance(hours.value, Entries) else None
-    return (*_texts(node.get("notify")), *_texts(other))
-
-
-def _texts(entry: Entry | None) -> Iterator[str]:
-    if entry is not None:
-        nodes = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
-        yield from (node.raw for node in nodes if isinstance(node, Scalar))
