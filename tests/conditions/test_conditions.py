@@ -143,7 +143,7 @@ def test_a_mistake_is_found_wherever_it_stands(
     assert "\n" not in caught.value.message
 
 
-def test_all_mistakes_of_one_condition_are_told_at_once() -> None:
+def test_all_mistakes_of_one_condition_are_reported_at_once() -> None:
     with pytest.raises(ExpressionError) as caught:
         compile_condition("conversation.asignee == null || conversation.unread > 3 || nothing")
     first = caught.value
