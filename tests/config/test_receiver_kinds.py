@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 
 import pytest
-from pydantic import Field, WithJsonSchema, field_validator
+from pydantic import Field, field_validator
 
 from tests.config.harness import SOURCE, Write, read, refused
 from watcher.config import PluginUnusable, ReceiverLoader, json_schema
@@ -49,9 +49,7 @@ class PagerReceiver(Receiver):
 
     sent: ClassVar[list[str]] = []
 
-    number: Annotated[SecretText, secret(check_number), WithJsonSchema({"type": "string"})] = Field(
-        description="The pager's number."
-    )
+    number: Annotated[SecretText, secret(check_number)] = Field(description="The pager's number.")
     loudness: int = Field(default=3, ge=1, le=10, description="How loud it beeps.")
 
     @field_validator("loudness")

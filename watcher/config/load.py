@@ -24,7 +24,7 @@ from watcher.config.plugins import build_receivers, build_sources
 from watcher.config.references import References, build_rules, build_silences, check_uses
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
-from watcher.config.validate import Work, found, validate
+from watcher.config.validate import Validation, found, validate
 from watcher.errors import ConfigError, Problem
 from watcher.notify.receivers import Receiver
 from watcher.secrets import Redactor
@@ -108,24 +108,24 @@ def inspect_files(
         redactor=redactor,
         secrets=secrets,
     )
-    work = Work(texts, list(document.problems))
+    validation = Validation(texts, list(document.problems))
     if secrets:
-        work = replace(work, examine=_unusable_files)
+        validation = replace(validation, examine=_unusable_files)
     known = installed_providers() if providers is None else providers
     kinds = installed_receivers() if receivers is None else receivers
-    general = _general(document, work)
-    server = _server(document, work)
-    retention = _section(Retention, document.single.get("retention"), work)
-    sources = build_sources(document.sources, known, work)
-    notified = build_receivers(document.receivers, kinds, work)
-    references = References(document, general.timezone, work)
-    among = replace(work, context=references)
+    general = _general(document, validation)
+    server = _server(document, validation)
+    retention = _section(Retention, document.single.get("retention"), validation)
+    sources = build_sources(document.sources, known, validation)
+    notified = build_receivers(document.receivers, kinds, validation)
+    references = References(document, general.timezone, validation)
+    among = replace(validation, context=references)
     rules = build_rules(document, among)
     silences = build_silences(document, among)
-    _check_whole(document, work)
-    check_uses(document, references, rules, silences, work)
+    _check_whole(document, validation)
+    check_uses(document, references, rules, silences, validation)
     places = Places(document)
-    problems = _tidy((*work.problems, *texts.problems), places, redactor)
+    problems = _tidy((*validation.problems, *texts.problems), places, redactor)
     config = Config(
         store=general.store,
         server=server,
@@ -135,7 +135,7 @@ def inspect_files(
         rules=rules,
         silences=silences,
         files=tuple(document.files),
-        warnings=_tidy(work.warnings, places, redactor),
+        warnings=_tidy(validation.warnings, places, redactor),
         redactor=redactor,
         places=places,
     )
@@ -166,7 +166,7 @@ def _unusable_files(settings: BaseModel) -> Iterator[Mistake]:
             yield Mistake(f": {unusable}", remedy, (key,))
 
 
-def _general(document: Document, work: Work) -> General:
+def _general(document: Document, validation: Validation) -> General:
     """Check the single settings; the defaults where one is wrong."""
     entries = [document.single[key] for key in General.model_fields if key in document.single]
     if not entries:
@@ -174,27 +174,31 @@ def _general(document: Document, work: Work) -> General:
     place = entries[0].key.place
     table = Entries(place, tuple(entries), 0)
     what, literal = "the configuration", ("timezone",)
-    form = validate(General, table, work, parent=place, what=what, literal=literal)
+    form = validate(General, table, validation, parent=place, what=what, literal=literal)
     return form or General()
 
 
-def _server(document: Document, work: Work) -> Server | None:
+def _server(document: Document, validation: Validation) -> Server | None:
     entry = document.single.get("server")
     if entry is not None and isinstance(entry.value, Scalar) and entry.value.value is False:
         return None
-    return _section(Server, entry, work, otherwise="; false turns it off")
+    return _section(Server, entry, validation, otherwise="; false turns it off")
 
 
-def _section(form: type[M], entry: Entry | None, work: Work, *, otherwise: str = "") -> M:
+def _section(
+    form: type[M], entry: Entry | None, validation: Validation, *, otherwise: str = ""
+) -> M:
     """Check a mapping of settings that all have defaults; the defaults where it is wrong."""
     commented_out = entry and isinstance(entry.value, Scalar) and entry.value.value is None
     if entry is not None and not commented_out:
         if isinstance(entry.value, Entries):
             what = f"`{entry.name}`"
-            return validate(form, entry.value, work, parent=entry.key.place, what=what) or form()
+            return (
+                validate(form, entry.value, validation, parent=entry.key.place, what=what) or form()
+            )
         keys = " and ".join(form.model_fields)
-        shown = found(entry.value, work.texts, hidden=False)
-        work.problems.append(
+        shown = found(entry.value, validation.texts, hidden=False)
+        validation.problems.append(
             entry.value.place.problem(
                 f"`{entry.name}` must be a mapping{shown}",
                 f"its keys are {keys}{otherwise}",
@@ -203,7 +207,7 @@ def _section(form: type[M], entry: Entry | None, work: Work, *, otherwise: str =
     return form()
 
 
-def _check_whole(document: Document, work: Work) -> None:
+def _check_whole(document: Document, validation: Validation) -> None:
     """Check that there is something to watch and to send; not when a part is missing that may
     hold it.
     """
@@ -211,11 +215,11 @@ def _check_whole(document: Document, work: Work) -> None:
         return
     first = str(document.files[0]) if document.files else ""
     if not document.sources:
-        work.problems.append(
+        validation.problems.append(
             Problem(first, 1, 1, "no source is configured", "add one under `sources:`")
         )
     if not document.rules:
-        work.warnings.append(
+        validation.warnings.append(
             Problem(first, 1, 1, "no rule is configured, so nothing is sent", "add `rules:`")
         )
 

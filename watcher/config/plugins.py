@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from watcher.config.discovery import PluginUnusable, ProviderLoader, ReceiverLoader
 from watcher.config.model import Source
 from watcher.config.tree import Entries, Entry, Place, Scalar
-from watcher.config.validate import Work, found, validate
+from watcher.config.validate import Validation, found, validate
 from watcher.notify.receivers import Receiver
 from watcher.providers import Budget, Provider, ProviderSettings
 from watcher.settings.values import NAME_PATTERN, format_duration
@@ -36,10 +36,10 @@ _COMMON = tuple(
 )
 
 
-def _check_name(entry: Entry, kind: str, work: Work) -> None:
+def _check_name(entry: Entry, kind: str, validation: Validation) -> None:
     """Check the name of a source or a receiver."""
     if not re.match(NAME_PATTERN, entry.name) or entry.name.endswith("\n"):
-        work.problems.append(
+        validation.problems.append(
             entry.key.place.problem(
                 f"`{short(entry.name)}` cannot be the name of a {kind}",
                 "begin with a small letter, then at most 62 of a-z, 0-9, _ and -",
@@ -48,18 +48,18 @@ def _check_name(entry: Entry, kind: str, work: Work) -> None:
 
 
 def build_sources(
-    entries: Mapping[str, Entry], providers: Mapping[str, ProviderLoader], work: Work
+    entries: Mapping[str, Entry], providers: Mapping[str, ProviderLoader], validation: Validation
 ) -> tuple[Source, ...]:
     """Check all sources; return those without mistakes."""
     loaded: dict[str, type[Provider] | PluginUnusable] = {}
     sources = []
     demands = []
     for entry in entries.values():
-        source = _source(entry, providers, loaded, work)
+        source = _source(entry, providers, loaded, validation)
         if source is not None:
             sources.append(source)
-            demands += _demand(entry, source, work)
-    _warn_of_limits(demands, work)
+            demands += _demand(entry, source, validation)
+    _warn_of_limits(demands, validation)
     return tuple(sources)
 
 
@@ -67,24 +67,24 @@ def _source(
     entry: Entry,
     providers: Mapping[str, ProviderLoader],
     loaded: dict[str, type[Provider] | PluginUnusable],
-    work: Work,
+    validation: Validation,
 ) -> Source | None:
-    _check_name(entry, "source", work)
+    _check_name(entry, "source", validation)
     what = f"the source `{short(entry.name)}`"
     table = entry.value
     if not isinstance(table, Entries):
         # What stands there may be a misplaced token, so it is not shown.
         message = f"{what} must be a mapping, found {table.kind}"
-        work.problems.append(table.place.problem(message, "write `provider: …` below it"))
+        validation.problems.append(table.place.problem(message, "write `provider: …` below it"))
         return None
     place = entry.key.place
-    provider = _provider(table, providers, loaded, work)
+    provider = _provider(table, providers, loaded, validation)
     settings = None
     if provider is not None:
         own = _only(table, lambda name: name not in _COMMON)
         model: type[ProviderSettings] = provider.settings_model
         settings = _of_plugin(
-            model, own, work, whose="provider", what=what, parent=place, beside=_COMMON
+            model, own, validation, whose="provider", what=what, parent=place, beside=_COMMON
         )
     common = _only(table, lambda name: name in _COMMON or name == "token")
     # The common settings are checked also where the provider's own ones are wrong.
@@ -92,7 +92,7 @@ def _source(
     source = validate(
         Source,
         common,
-        work,
+        validation,
         parent=place,
         what=what,
         literal=("provider", "fields"),
@@ -110,7 +110,7 @@ def _provider(
     table: Entries,
     providers: Mapping[str, ProviderLoader],
     loaded: dict[str, type[Provider] | PluginUnusable],
-    work: Work,
+    validation: Validation,
 ) -> type[Provider] | None:
     """Return the class of the provider that a source names."""
     entry = table.get("provider")
@@ -121,7 +121,7 @@ def _provider(
     if not isinstance(name, str) or not name:
         return None  # reported with the common settings
     if name not in providers:
-        work.problems.append(
+        validation.problems.append(
             node.place.problem(
                 f"there is no provider `{short(name)}`",
                 f"{did_you_mean(name, providers)}installed: {listing(providers) or 'none'}",
@@ -135,48 +135,59 @@ def _provider(
             loaded[name] = unusable
     result = loaded[name]
     if isinstance(result, PluginUnusable):
-        work.problems.append(node.place.problem(result.message, result.remedy))
+        validation.problems.append(node.place.problem(result.message, result.remedy))
         return None
     return result
 
 
 def _of_plugin(
-    model: type[M], table: Entries, work: Work, *, whose: str, what: str, parent: Place, **more: Any
+    model: type[M],
+    table: Entries,
+    validation: Validation,
+    *,
+    whose: str,
+    what: str,
+    parent: Place,
+    **more: Any,
 ) -> M | None:
     """Check settings against a plug-in's model; `whose` it is, for a report to its author."""
     try:
-        return validate(model, table, work, parent=parent, what=what, **more)
+        return validate(model, table, validation, parent=parent, what=what, **more)
     except Exception as error:  # noqa: BLE001 - a plug-in's model may raise anything
         # Its message may quote a value, so only its type is shown.
         message = f"the {whose}'s own check of {what} failed with {type(error).__name__}"
-        work.problems.append(parent.problem(message, f"report it to the {whose}'s author"))
+        validation.problems.append(parent.problem(message, f"report it to the {whose}'s author"))
         return None
 
 
 def build_receivers(
-    entries: Mapping[str, Entry], kinds: Mapping[str, ReceiverLoader], work: Work
+    entries: Mapping[str, Entry], kinds: Mapping[str, ReceiverLoader], validation: Validation
 ) -> tuple[Receiver, ...]:
     """Check all receivers; return those without mistakes."""
-    receivers = (_receiver(entry, kinds, work) for entry in entries.values())
+    receivers = (_receiver(entry, kinds, validation) for entry in entries.values())
     return tuple(receiver for receiver in receivers if receiver is not None)
 
 
-def _receiver(entry: Entry, kinds: Mapping[str, ReceiverLoader], work: Work) -> Receiver | None:
-    _check_name(entry, "receiver", work)
+def _receiver(
+    entry: Entry, kinds: Mapping[str, ReceiverLoader], validation: Validation
+) -> Receiver | None:
+    _check_name(entry, "receiver", validation)
     what = f"the receiver `{short(entry.name)}`"
     table = entry.value
     if not isinstance(table, Entries):
         # What stands there may be a URL with a password, so it is not shown.
         message = f"{what} must be a mapping, found {table.kind}"
-        work.problems.append(table.place.problem(message, "write `type: …` and `url: …` below it"))
+        validation.problems.append(
+            table.place.problem(message, "write `type: …` and `url: …` below it")
+        )
         return None
-    kind = _kind(entry, table, kinds, what, work)
+    kind = _kind(entry, table, kinds, what, validation)
     if kind is None:
         return None
     return _of_plugin(
         kind,
         table,
-        work,
+        validation,
         whose="receiver",
         what=what,
         parent=entry.key.place,
@@ -186,28 +197,32 @@ def _receiver(entry: Entry, kinds: Mapping[str, ReceiverLoader], work: Work) -> 
 
 
 def _kind(
-    entry: Entry, table: Entries, kinds: Mapping[str, ReceiverLoader], what: str, work: Work
+    entry: Entry,
+    table: Entries,
+    kinds: Mapping[str, ReceiverLoader],
+    what: str,
+    validation: Validation,
 ) -> type[Receiver] | None:
     """Return the class of the kind of receiver that `type` names."""
     type_, allowed = table.get("type"), ", ".join(kinds)
     if type_ is None:
         message = f"{what} lacks `type`"
         remedy = f"add `type:` with one of: {allowed}"
-        work.problems.append(entry.key.place.problem(message, remedy))
+        validation.problems.append(entry.key.place.problem(message, remedy))
         return None
     node = type_.value
     loader = kinds.get(node.value) if isinstance(node, Scalar) else None  # type: ignore[arg-type]  # any scalar
     if loader is None:
         near = did_you_mean(node.raw, kinds) if isinstance(node, Scalar) else ""
-        shown = found(node, work.texts, hidden=False)
-        work.problems.append(
+        shown = found(node, validation.texts, hidden=False)
+        validation.problems.append(
             node.place.problem(f"`type` is no type of receiver{shown}", f"{near}allowed: {allowed}")
         )
         return None
     try:
         return loader()
     except PluginUnusable as unusable:
-        work.problems.append(node.place.problem(unusable.message, unusable.remedy))
+        validation.problems.append(node.place.problem(unusable.message, unusable.remedy))
         return None
 
 
@@ -222,17 +237,19 @@ class _Demand:
     poll_every: timedelta
 
 
-def _demand(entry: Entry, source: Source, work: Work) -> list[_Demand]:
+def _demand(entry: Entry, source: Source, validation: Validation) -> list[_Demand]:
     """Estimate: a poll costs one request and one for each id set, a sweep at least one."""
     assert isinstance(entry.value, Entries)  # noqa: S101 - it became a source
-    if work.texts.left_out_within(entry.value):
+    if validation.texts.left_out_within(entry.value):
         return []  # the limit may depend on what was left out
     try:
         provider = source.provider_class(source.settings)
         budget, sets = provider.budget, len(provider.sets)
     except Exception as error:  # noqa: BLE001 - a plug-in's class may raise anything
         message = f"the provider of the source `{source.name}` fails with {type(error).__name__}"
-        work.problems.append(entry.key.place.problem(message, "report it to the provider's author"))
+        validation.problems.append(
+            entry.key.place.problem(message, "report it to the provider's author")
+        )
         return []
     rate = (1 + sets) / source.poll_every.total_seconds() + 1 / source.sweep_every.total_seconds()
     poll = entry.value.get("poll_every")
@@ -240,7 +257,7 @@ def _demand(entry: Entry, source: Source, work: Work) -> list[_Demand]:
     return [_Demand(source.name, place, budget, rate, source.poll_every)]
 
 
-def _warn_of_limits(demands: list[_Demand], work: Work) -> None:
+def _warn_of_limits(demands: list[_Demand], validation: Validation) -> None:
     """Warn where sources that share a limit ask for more than it allows."""
     by_key: dict[str, list[_Demand]] = {}
     for demand in demands:
@@ -254,7 +271,7 @@ def _warn_of_limits(demands: list[_Demand], work: Work) -> None:
         first = min(sharing, key=lambda demand: demand.poll_every)
         slower = math.ceil(first.poll_every.total_seconds() * asked / budget.requests)
         ask = f"sources {names} ask" if len(sharing) > 1 else f"source {names} asks"
-        work.warnings.append(
+        validation.warnings.append(
             first.place.problem(
                 f"the {ask} for about {math.ceil(asked)} requests in {budget.per:g} s, the provider"
                 f" allows {budget.requests}: the provider's limit wins, the delay shows as lag",

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from watcher.conditions import Condition, ExpressionError, compile_conditions
 from watcher.config.files import Document
 from watcher.config.tree import Entries, Entry, Node, Scalar
-from watcher.config.validate import Work, validate
+from watcher.config.validate import Validation, validate
 from watcher.rules import Rule, Silence, Template
 from watcher.settings.base import Context, Mistake, wrong
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
@@ -42,12 +42,14 @@ class References(Context):
     It remembers which templates were named, and by what kind of rule.
     """
 
-    def __init__(self, document: Document, timezone: ZoneInfo | None, work: Work) -> None:
+    def __init__(
+        self, document: Document, timezone: ZoneInfo | None, validation: Validation
+    ) -> None:
         self.timezone = timezone
-        self.conditions = _conditions(document, work)
+        self.conditions = _conditions(document, validation)
         self.names = _names(document)
         self.used_templates: set[tuple[str, bool]] = set()
-        self._templates = _templates(document, work)
+        self._templates = _templates(document, validation)
 
     def check_template(self, source: str, *, many: bool = False) -> Sequence[Mistake]:
         """Return what is wrong with a Jinja2 template; with `many` it is a digest's."""
@@ -104,37 +106,39 @@ def _names(document: Document) -> Mapping[str, Collection[str]] | None:
     }
 
 
-def _conditions(document: Document, work: Work) -> Mapping[str, Condition]:
+def _conditions(document: Document, validation: Validation) -> Mapping[str, Condition]:
     texts: dict[str, Scalar] = {}
     for entry in document.conditions.values():
         name, value = entry.name, entry.value
         if not re.match(CONDITION_NAME_PATTERN, name) or name in _RESERVED:
             message = f"`{short(name)}` cannot be the name of a condition"
             remedy = "use small letters, digits and _, beginning with a letter, and no word of CEL"
-            work.problems.append(entry.key.place.problem(message, remedy))
+            validation.problems.append(entry.key.place.problem(message, remedy))
         elif not isinstance(value, Scalar) or not isinstance(value.value, str):
             raw = value.raw if isinstance(value, Scalar) else ""
             remedy = f'put it in quotes: "{short(raw)}"' if raw else "write a CEL condition"
             message = f"the condition `{short(name)}` must be text, found {value.kind}"
-            work.problems.append(value.place.problem(message, remedy))
+            validation.problems.append(value.place.problem(message, remedy))
         else:
             texts[name] = value
     done, wrong_ones = compile_conditions({name: node.raw for name, node in texts.items()})
     for name, error in wrong_ones.items():
-        _report_expression(error, name, texts[name], work)
+        _report_expression(error, name, texts[name], validation)
     # One that cannot be compiled is true, so that those that name it can be checked.
     missing = compile_conditions(dict.fromkeys(document.conditions.keys() - done.keys(), "true"))[0]
     return {**done, **missing}
 
 
-def _report_expression(error: ExpressionError, name: str, node: Scalar, work: Work) -> None:
+def _report_expression(
+    error: ExpressionError, name: str, node: Scalar, validation: Validation
+) -> None:
     for one in (error, *error.others):
         place = node.at(one.offset) if node.raw.strip() else node.place
         meant = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
-        work.problems.append(place.problem(f"`{name}`: {one.message}", meant))
+        validation.problems.append(place.problem(f"`{name}`: {one.message}", meant))
 
 
-def _templates(document: Document, work: Work) -> Mapping[str, Template]:
+def _templates(document: Document, validation: Validation) -> Mapping[str, Template]:
     """Return the templates, those with mistakes as empty ones."""
     templates = {}
     for entry in document.templates.values():
@@ -142,13 +146,13 @@ def _templates(document: Document, work: Work) -> Mapping[str, Template]:
         if not re.match(NAME_PATTERN, entry.name):
             message = f"`{short(entry.name)}` cannot be the name of a template"
             remedy = "use small letters, digits, _ and -, beginning with a letter"
-            work.problems.append(entry.key.place.problem(message, remedy))
+            validation.problems.append(entry.key.place.problem(message, remedy))
         template = None
         if isinstance(entry.value, Entries):
             template = validate(
                 Template,
                 entry.value,
-                work,
+                validation,
                 parent=entry.key.place,
                 what=what,
                 resolve=False,
@@ -156,39 +160,41 @@ def _templates(document: Document, work: Work) -> Mapping[str, Template]:
         else:
             message = f"{what} must be a mapping, found {entry.value.kind}"
             remedy = "write `title: …` and `body: …` below it"
-            work.problems.append(entry.value.place.problem(message, remedy))
+            validation.problems.append(entry.value.place.problem(message, remedy))
         templates[entry.name] = template or Template()
     return templates
 
 
-def build_rules(document: Document, work: Work) -> tuple[Rule, ...]:
+def build_rules(document: Document, validation: Validation) -> tuple[Rule, ...]:
     """Check all rules; return those without mistakes, in the order of the files."""
-    rules = tuple(_build(Rule, "rule", document.rules, work))
+    rules = tuple(_build(Rule, "rule", document.rules, validation))
     if document.complete:
-        _warn_of_unreachable(document, rules, work)
+        _warn_of_unreachable(document, rules, validation)
     return rules
 
 
-def build_silences(document: Document, work: Work) -> tuple[Silence, ...]:
+def build_silences(document: Document, validation: Validation) -> tuple[Silence, ...]:
     """Check all silences; return those without mistakes."""
-    return tuple(_build(Silence, "silence", document.silences, work))
+    return tuple(_build(Silence, "silence", document.silences, validation))
 
 
-def _build(model: type[S], kind: str, nodes: Sequence[Node], work: Work) -> Iterator[S]:
+def _build(model: type[S], kind: str, nodes: Sequence[Node], validation: Validation) -> Iterator[S]:
     taken: dict[str, Scalar] = {}
     for node in nodes:
         if not isinstance(node, Entries):
             message = f"a {kind} must be a mapping, found {node.kind}"
-            work.problems.append(node.place.problem(message, "begin with `name:`"))
+            validation.problems.append(node.place.problem(message, "begin with `name:`"))
             continue
-        name = _unique_name(node, taken, kind, work)
+        name = _unique_name(node, taken, kind, validation)
         what = f"the {kind} `{short(name.raw)}`" if name else f"the {kind}"
-        made = validate(model, node, work, parent=node.place, what=what, resolve=False)
+        made = validate(model, node, validation, parent=node.place, what=what, resolve=False)
         if made is not None:
             yield made
 
 
-def _unique_name(node: Entries, taken: dict[str, Scalar], kind: str, work: Work) -> Scalar | None:
+def _unique_name(
+    node: Entries, taken: dict[str, Scalar], kind: str, validation: Validation
+) -> Scalar | None:
     entry = node.get("name")
     if entry is None or not isinstance(entry.value, Scalar) or not entry.value.raw:
         return None
@@ -196,7 +202,7 @@ def _unique_name(node: Entries, taken: dict[str, Scalar], kind: str, work: Work)
     first = taken.setdefault(name.raw, name)
     if first is not name:
         place = first.place
-        work.problems.append(
+        validation.problems.append(
             name.place.problem(
                 f"duplicate {kind} name `{short(name.raw)}`; first used at"
                 f" {place.file}:{place.line}:{place.column}",
@@ -206,7 +212,7 @@ def _unique_name(node: Entries, taken: dict[str, Scalar], kind: str, work: Work)
     return name
 
 
-def _warn_of_unreachable(document: Document, rules: Sequence[Rule], work: Work) -> None:
+def _warn_of_unreachable(document: Document, rules: Sequence[Rule], validation: Validation) -> None:
     """Warn of rules that are never asked: an earlier one with `stop` takes all of their events."""
     places = {
         name.value.raw: name.value.place
@@ -219,7 +225,7 @@ def _warn_of_unreachable(document: Document, rules: Sequence[Rule], work: Work) 
     for rule in rules:
         if rule.types and rule.types <= taken.keys():
             stops = listing(f"`{name}`" for name in dict.fromkeys(taken[one] for one in rule.types))
-            work.warnings.append(
+            validation.warnings.append(
                 places[rule.name].problem(
                     f"the rule `{short(rule.name)}` can never match: `stop` of the rule {stops}"
                     " ends the evaluation before",
@@ -237,7 +243,7 @@ def check_uses(
     references: References,
     rules: Sequence[Rule],
     silences: Sequence[Silence],
-    work: Work,
+    validation: Validation,
 ) -> None:
     """Check each template as what it is used for, and warn of names that nothing uses."""
     named = {name for name, _ in references.used_templates}
@@ -250,11 +256,11 @@ def check_uses(
     for name, many in references.used_templates | unused:
         entry = document.templates[name]
         if isinstance(entry.value, Entries):
-            _check_template(entry.value, references, work, many=many)
+            _check_template(entry.value, references, validation, many=many)
     if not document.complete:
         return
     for name, _ in unused:
-        work.warnings.append(
+        validation.warnings.append(
             document.templates[name].key.place.problem(
                 f"no rule names the template `{short(name)}`", "name it in a rule, or remove it"
             )
@@ -263,7 +269,7 @@ def check_uses(
     used |= {name for one in silences for name in one.match.names}
     for name, entry in document.conditions.items():
         if name not in used:
-            work.warnings.append(
+            validation.warnings.append(
                 entry.key.place.problem(
                     f"nothing names the condition `{short(name)}`",
                     f"write conditions.{short(name)} in a `where`, or remove it",
@@ -272,14 +278,16 @@ def check_uses(
     notified = {name for rule in rules for name in rule.receivers}
     for name, entry in document.receivers.items():
         if name not in notified and document.rules:
-            work.warnings.append(
+            validation.warnings.append(
                 entry.key.place.problem(
                     f"no rule notifies the receiver `{name}`", "name it in a rule, or remove it"
                 )
             )
 
 
-def _check_template(table: Entries, references: References, work: Work, *, many: bool) -> None:
+def _check_template(
+    table: Entries, references: References, validation: Validation, *, many: bool
+) -> None:
     for key in ("title", "body"):
         entry = table.get(key)
         node = entry.value if entry is not None else None
@@ -287,7 +295,7 @@ def _check_template(table: Entries, references: References, work: Work, *, many:
             continue
         for one in references.check_template(node.raw, many=many):
             place = node.at(one.offset or 0)
-            work.problems.append(place.problem(f"`{key}`: {one.message}", one.remedy))
+            validation.problems.append(place.problem(f"`{key}`: {one.message}", one.remedy))
 
 
 def _sources(entry: Entry) -> str:

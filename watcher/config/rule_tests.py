@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationError, Val
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place
-from watcher.config.validate import Work, validate
+from watcher.config.validate import Validation, validate
 from watcher.config.yaml import LIMIT, parse
 from watcher.errors import ConfigError, Problem
 from watcher.model import Conversation, from_plain, to_plain
@@ -198,20 +198,26 @@ def read_rule_tests(path: Path) -> RuleTests:
         ) from None
     root, problems = parse(content, file)
     texts = Texts(environ={}, folders={file: path.parent}, redactor=Redactor(), secrets=False)
-    work = Work(texts, list(problems))
+    validation = Validation(texts, list(problems))
     tests: dict[str, RuleTest] = {}
     suite = None
     if isinstance(root, Entries):
-        suite = _checked(Suite, root, "the file of tests", work)
-        timed = replace(work, context=_Clock(suite.timezone if suite else None))
+        suite = _checked(Suite, root, "the file of tests", validation)
+        timed = replace(validation, context=_Clock(suite.timezone if suite else None))
         for node in _items(root, "tests"):
             test = _test(node, timed)
             if test is not None and tests.setdefault(test.name, test) is not test:
-                work.problems.append(test.place.problem(f"the test `{test.name}` is here twice"))
+                validation.problems.append(
+                    test.place.problem(f"the test `{test.name}` is here twice")
+                )
     elif not problems:
-        work.problems.append(Problem(file, 1, 1, "the file holds no tests", "begin with `tests:`"))
-    if work.problems:
-        raise ConfigError(tuple(sorted(work.problems, key=lambda one: (one.line, one.column))))
+        validation.problems.append(
+            Problem(file, 1, 1, "the file holds no tests", "begin with `tests:`")
+        )
+    if validation.problems:
+        raise ConfigError(
+            tuple(sorted(validation.problems, key=lambda one: (one.line, one.column)))
+        )
     named = tuple(path.parent / one for one in suite.rules) if suite else ()
     return RuleTests(path, named or _neighbour(path), tuple(tests.values()))
 
@@ -226,21 +232,27 @@ def _neighbour(path: Path) -> tuple[Path, ...]:
 
 
 def _checked(
-    model: type[S], node: Node, what: str, work: Work, extra: Mapping[str, Any] | None = None
+    model: type[S],
+    node: Node,
+    what: str,
+    validation: Validation,
+    extra: Mapping[str, Any] | None = None,
 ) -> S | None:
     if not isinstance(node, Entries):
-        work.problems.append(node.place.problem(f"{what} must be a mapping", "- key: value"))
+        validation.problems.append(node.place.problem(f"{what} must be a mapping", "- key: value"))
         return None
     # Nothing in a test is a reference to a secret: `${` stands for itself.
-    return validate(model, node, work, parent=node.place, what=what, resolve=False, extra=extra)
+    return validate(
+        model, node, validation, parent=node.place, what=what, resolve=False, extra=extra
+    )
 
 
-def _test(node: Node, work: Work) -> RuleTest | None:
-    case = _checked(Case, node, "the test", work)
+def _test(node: Node, validation: Validation) -> RuleTest | None:
+    case = _checked(Case, node, "the test", validation)
     if case is None or not isinstance(node, Entries):
         return None
-    clock = _Clock(case.timezone or work.context.timezone, case.start)
-    timed = replace(work, context=clock)
+    clock = _Clock(case.timezone or validation.context.timezone, case.start)
+    timed = replace(validation, context=clock)
     steps = tuple(_steps(node, case.start, timed))
     expected = tuple(_expected(node, case.receivers, timed))
     times = [case.start, *(one.at for one in steps), *(one.at for one in expected)]
@@ -255,19 +267,19 @@ def _test(node: Node, work: Work) -> RuleTest | None:
     )
 
 
-def _steps(test: Entries, start: datetime, work: Work) -> Iterator[Step]:
+def _steps(test: Entries, start: datetime, validation: Validation) -> Iterator[Step]:
     last = start
     for node in _items(test, "events"):
-        step = _checked(Step, node, "the event", work, {"place": node.place})
+        step = _checked(Step, node, "the event", validation, {"place": node.place})
         if step is None:
             continue
         if step.at < last:
             message = "the event is earlier than the one before it"
-            work.problems.append(node.place.problem(message, "sort by `at`"))
+            validation.problems.append(node.place.problem(message, "sort by `at`"))
         last = max(step.at, last)
         # A conversation shows what happened to it; of the watcher only the type says so.
         if step.of_watcher == bool(step.conversation) or (step.ack and step.type):
-            work.problems.append(
+            validation.problems.append(
                 node.place.problem(
                     "the event needs either a conversation or a type that is not about one",
                     "write `conversation: {…}`, or `type: source.failing` and the like",
@@ -276,13 +288,15 @@ def _steps(test: Entries, start: datetime, work: Work) -> Iterator[Step]:
         yield step
 
 
-def _expected(test: Entries, receivers: tuple[str, ...], work: Work) -> Iterator[Expected]:
+def _expected(
+    test: Entries, receivers: tuple[str, ...], validation: Validation
+) -> Iterator[Expected]:
     for node in _items(test, "expect"):
-        one = _checked(Expected, node, "the expected message", work, {"place": node.place})
+        one = _checked(Expected, node, "the expected message", validation, {"place": node.place})
         if one is None:
             continue
         if receivers and one.receiver not in receivers:
-            work.problems.append(
+            validation.problems.append(
                 one.place.problem(
                     f"`receivers` of the test leaves `{one.receiver}` out",
                     "add it there, or expect nothing of it",

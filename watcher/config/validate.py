@@ -21,28 +21,35 @@ from watcher.settings.base import Context, Mistake, Settings
 from watcher.settings.values import suggest_duration
 from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["Work", "found", "validate"]
+__all__ = ["Validation", "found", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What every part of the check writes to. `context` is what validators may ask; `examine` finds
-    in settings that are right by themselves what only a look at the machine shows.
-    """
+class Validation:
+    """One validation of a configuration: what all its parts share."""
 
     texts: Texts
+    """Resolves the references in texts."""
+
     problems: list[Problem] = field(default_factory=list)
+    """What is wrong, in the order in which it was found."""
+
     warnings: list[Problem] = field(default_factory=list)
+    """What works but is probably not meant."""
+
     context: Context = field(default_factory=Context)
+    """What validators may ask about the other parts."""
+
     examine: Callable[[BaseModel], Iterable[Mistake]] = lambda _model: ()
+    """Finds in settings that are right by themselves what only a look at the machine shows."""
 
 
 def validate(
     model: type[M],
     table: Entries,
-    work: Work,
+    validation: Validation,
     *,
     parent: Place,
     what: str,
@@ -58,7 +65,7 @@ def validate(
     that are also allowed in this place of the file, for the remedy of a misspelt one. `extra` are
     values of the model that do not come from the file.
     """
-    texts = work.texts
+    texts = validation.texts
     taken, more = frozenset(literal), dict(extra or {})
     plain = {
         entry.name: texts.plain(entry.value, resolve=resolve and entry.name not in taken)
@@ -66,19 +73,21 @@ def validate(
     }
     owner = _Owner(model, table, texts, parent, what, tuple(beside), frozenset(more))
     reserved = [entry.key for entry in table if entry.name in more]
-    work.problems.extend(_unknown_key(owner, key, (key.raw,)) for key in reserved)
+    validation.problems.extend(_unknown_key(owner, key, (key.raw,)) for key in reserved)
     try:
         value = model.model_validate(
-            plain | more, context=work.context, by_alias=True, by_name=False
+            plain | more, context=validation.context, by_alias=True, by_name=False
         )
     except ValidationError as error:
-        work.problems.extend(_problems(owner, error))
+        validation.problems.extend(_problems(owner, error))
         return None
-    if found := tuple(work.examine(value)):
-        work.problems.extend(_of_mistake(owner, one) for one in found)
+    if found := tuple(validation.examine(value)):
+        validation.problems.extend(_of_mistake(owner, one) for one in found)
         return None
     if isinstance(value, Settings):
-        work.warnings.extend(_of_mistake(owner, one) for one in value.warnings(work.context))
+        validation.warnings.extend(
+            _of_mistake(owner, one) for one in value.warnings(validation.context)
+        )
     return value
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 
 import anyio
 import anyio.to_process
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field
 
 from watcher.errors import ConfigError
 from watcher.model import Result
@@ -53,9 +53,8 @@ def _check_url(value: str) -> None:
         )
 
 
-_STRING = WithJsonSchema({"type": "string"})
-_Url = Annotated[SecretText, secret(_check_url, url=True), _STRING]
-_OneUrl = Annotated[SecretText | None, secret(_check_url, url=True), _STRING]
+_Url = Annotated[SecretText, secret(_check_url, url=True)]
+_OneUrl = Annotated[SecretText | None, secret(_check_url, url=True)]
 
 
 class AppriseReceiver(Receiver):

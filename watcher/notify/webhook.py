@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import anyio
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from watcher.errors import WatcherError
@@ -112,14 +112,13 @@ def _distinct(headers: Mapping[str, Any]) -> Mapping[str, Any]:
     return headers
 
 
-_STRING = WithJsonSchema({"type": "string"})
-_Url = Annotated[SecretText, secret(_check_url, url=True), _STRING]
-_Secret = Annotated[SecretText, secret(_check_secret), _STRING]
-_OneSecret = Annotated[SecretText | None, secret(_check_secret), _STRING]
+_Url = Annotated[SecretText, secret(_check_url, url=True)]
+_Secret = Annotated[SecretText, secret(_check_secret)]
+_OneSecret = Annotated[SecretText | None, secret(_check_secret)]
 _Headers = Annotated[
     dict[
         Annotated[str, AfterValidator(_header_name)],
-        Annotated[SecretText, secret(_check_header, hide=False), _STRING],
+        Annotated[SecretText, secret(_check_header, hide=False)],
     ],
     BeforeValidator(_hide_sensitive),
     AfterValidator(_distinct),

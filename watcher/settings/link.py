@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, Settings, clash, wrong
@@ -72,8 +72,8 @@ def _check_proxy(value: str) -> None:
         )
 
 
-Proxy = Annotated[SecretText, secret(_check_proxy, url=True), WithJsonSchema({"type": "string"})]
-_Password = Annotated[SecretText, secret(), WithJsonSchema({"type": "string"})]
+Proxy = Annotated[SecretText, secret(_check_proxy, url=True)]
+_Password = Annotated[SecretText, secret()]
 
 
 def proxy(default: str) -> SecretText:

@@ -258,7 +258,6 @@ Size = Annotated[
 File = Annotated[
     Path | None,
     BeforeValidator(_file, json_schema_input_type=str),
-    WithJsonSchema({"type": "string"}),
 ]
 """A file; a relative path starts at the folder of the configuration file that names it."""
 
