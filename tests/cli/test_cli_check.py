@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from tests.cli.harness import SECRET_PATH, TOKEN, Harness
 
 
@@ -167,3 +172,23 @@ def test_online_a_provider_that_is_not_there_fails_in_words(harness: Harness) ->
     assert result.exit_code == 1
     assert "127.0.0.1" in result.stdout
     assert not any(secret in result.output for secret in (TOKEN, SECRET_PATH, "Traceback"))
+
+
+def test_each_file_is_read_once(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.write(
+        receivers="  team: {type: apprise, url: 'slack://short-secret'}\n"
+        "  wrong: {type: apprise, url: 'json://127.0.0.1/', colour: red}\n",
+        more="silences:\n  - {name: Old, match: 'true', reason: the move, until: 2020-01-01}\n",
+    )
+    opened: list[Path] = []
+    as_before = Path.open
+
+    def counting(self: Path, *given: Any, **named: Any) -> Any:
+        opened.append(self)
+        return as_before(self, *given, **named)
+
+    monkeypatch.setattr(Path, "open", counting)
+    result = harness.run("check")
+    assert "URL of the receiver `team`" in result.stderr
+    assert "unknown key `colour`" in result.stderr
+    assert opened.count(harness.config) == 1
