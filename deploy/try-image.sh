@@ -129,8 +129,8 @@ common=(--detach --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-p
 
 start_simulators() {
     "${client[@]}" run "${common[@]}" --name simulators-trial --network none \
-        --volume "$PWD/deploy/simulators.py:/simulators.py:ro,z" --volume "$trial:/trial:z" \
-        --entrypoint python "$image" /simulators.py /trial >/dev/null
+        --volume "$PWD/deploy/trial.py:/trial.py:ro,z" --volume "$trial:/trial:z" \
+        --entrypoint python "$image" /trial.py /trial >/dev/null
 }
 start_watcher() {
     "${client[@]}" rm -f watcher-trial >/dev/null 2>&1 || true

@@ -239,7 +239,7 @@ def test_the_trials_other_ends_write_a_valid_configuration_and_miss_a_watcher(
     tmp_path: Path,
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, DEPLOY / "simulators.py", tmp_path], stdout=subprocess.PIPE, text=True
+        [sys.executable, DEPLOY / "trial.py", tmp_path], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout is not None

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from tests.docs.pages import Block, blocks
 
-__all__ = ["acme", "python", "run"]
+__all__ = ["acme", "buzz", "python", "run"]
 
 
 def run(block: Block, name: str) -> ModuleType:
@@ -33,9 +33,20 @@ def python(page: str, containing: str) -> Block:
 @cache
 def acme() -> tuple[ModuleType, ModuleType]:
     """Return the provider of docs/writing-a-provider.md, and its tests."""
-    provider = run(python("writing-a-provider.md", "class Acme(Provider):"), "acme_inbox")
-    sys.modules["acme_inbox"] = provider
+    return _pair("writing-a-provider.md", "acme_inbox", "class Acme(Provider):", "class TestAcme(")
+
+
+@cache
+def buzz() -> tuple[ModuleType, ModuleType]:
+    """Return the receiver of docs/writing-a-receiver.md, and its tests."""
+    return _pair("writing-a-receiver.md", "acme_buzz", "class BuzzReceiver(", "class TestBuzz(")
+
+
+def _pair(page: str, name: str, plugin: str, tests: str) -> tuple[ModuleType, ModuleType]:
+    """Return a page's plug-in, and its tests, which import it by its name."""
+    module = run(python(page, plugin), name)
+    sys.modules[name] = module
     try:
-        return provider, run(python("writing-a-provider.md", "class TestAcme("), "test_acme")
+        return module, run(python(page, tests), f"test_{name}")
     finally:
-        del sys.modules["acme_inbox"]
+        del sys.modules[name]

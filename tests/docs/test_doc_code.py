@@ -14,7 +14,7 @@ from typing import Any
 import httpx  # noqa: TID251 - the fakes are asked as the transport asks them
 import pytest
 
-from tests.docs.examples import acme, python, run
+from tests.docs.examples import python, run
 from tests.docs.pages import blocks, code, read, rows
 from watcher.clock import wall_clock
 from watcher.model import CONVERSATION, Event, from_plain
@@ -38,6 +38,8 @@ def test_every_block_of_python_is_run_here() -> None:
         python("writing-a-provider.md", "class Acme(Provider):"),
         python("writing-a-provider.md", "class TestAcme("),  # tests/testing/test_provider_laws.py
         python("writing-a-provider.md", "World(clock"),
+        python("writing-a-receiver.md", "class BuzzReceiver("),
+        python("writing-a-receiver.md", "class TestBuzz("),  # tests/docs/test_plugin_pages.py
     ]
     assert {block.name for block in blocks("python")} == {block.name for block in ours}
 
@@ -141,13 +143,6 @@ async def test_the_readmes_receiver_answers_what_is_signed_and_nothing_else(
 
 
 # Writing a provider
-
-
-def test_the_provider_on_the_page_names_its_compulsory_members_alone() -> None:
-    module, _ = acme()
-    assert set(Provider.__abstractmethods__) | {"settings_model"} <= set(vars(module.Acme))
-    for name in code(read("writing-a-provider.md").partition("compulsory")[2].partition(".")[0]):
-        assert name in {"settings_model", *Provider.__abstractmethods__}
 
 
 def test_the_simulated_world_on_the_page_does_what_it_says() -> None:

@@ -16,7 +16,7 @@ EXPORTED: dict[ModuleType, str] = {
         Request Response Sweep
     """,
     answers: "MOST_ROWS check_size json_body judge said",
-    testing: "BrokenLaw ProviderSuite ReceiverSuite SeenRequest watch_purity",
+    testing: "BrokenLaw ProviderSuite ReceiverSuite SeenRequest real_network watch_purity",
     simulator: """
         Account Agent Contact Conversation Dated Disposition Fault Faults Impossible Inbox Message
         Script Seen State Team Truth TruthEntry Viewer World by_host canonical chatwoot faults

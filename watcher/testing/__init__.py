@@ -7,6 +7,10 @@
         def rows(self): ...
         def answer(self, request, rows, size): ...
 
+    class TestBuzz(ReceiverSuite):
+
+        def notifier(self, url): ...
+
 Rules: needs no test framework and nothing of the project's own tests; no other package imports it.
 """
 
@@ -15,6 +19,13 @@ from __future__ import annotations
 from watcher.testing.laws import BrokenLaw
 from watcher.testing.provider_suite import ProviderSuite
 from watcher.testing.purity import watch_purity
-from watcher.testing.receiver_suite import ReceiverSuite, SeenRequest
+from watcher.testing.receiver_suite import ReceiverSuite, SeenRequest, real_network
 
-__all__ = ["BrokenLaw", "ProviderSuite", "ReceiverSuite", "SeenRequest", "watch_purity"]
+__all__ = [
+    "BrokenLaw",
+    "ProviderSuite",
+    "ReceiverSuite",
+    "SeenRequest",
+    "real_network",
+    "watch_purity",
+]

@@ -19,11 +19,16 @@ from urllib.parse import quote, unquote
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
+from watcher.clock import wall_clock
 from watcher.model import Event, Result
-from watcher.notify import Notice, Notifier
+from watcher.notify import Notice, Notifier, Post
+from watcher.notify.receivers import Network
+from watcher.secrets import Redactor
+from watcher.settings.link import Link
 from watcher.testing.laws import BrokenLaw
+from watcher.transport import Transport
 
-__all__ = ["ReceiverSuite", "SeenRequest"]
+__all__ = ["ReceiverSuite", "SeenRequest", "real_network"]
 
 T = TypeVar("T")
 
@@ -68,6 +73,21 @@ class _Server:
     requests: list[SeenRequest] = field(default_factory=list)
     open: int = 0
     """Connections that the notifier has not closed."""
+
+
+def real_network(*secrets: str) -> Network:
+    """Return what a receiver's plan gets: real connections, and `secrets` struck out of answers.
+
+    Call it inside the event loop, in `ReceiverSuite.notifier` for example.
+    """
+    transport, redactor = Transport(wall_clock), Redactor()
+    for secret in secrets:
+        redactor.add(secret)
+
+    def post_over(link: Link, connect_timeout: timedelta) -> Post:
+        return transport.webhook(link, connect_timeout.total_seconds())
+
+    return Network(post_over, redactor.scrub)
 
 
 class ReceiverSuite:

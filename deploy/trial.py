@@ -1,6 +1,6 @@
 """The other ends of a trial: six simulated accounts, and a receiver that checks what it is sent.
 
-    python3 deploy/simulators.py FOLDER
+    python3 deploy/trial.py FOLDER
 
 Listens on loopback and writes `FOLDER/config/inbox-watcher.yaml` (a configuration for the
 container: secrets in /run/secrets, state in /var/lib/inbox-watcher) and `FOLDER/secrets/`. Each

@@ -8,13 +8,10 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from watcher.clock import wall_clock
 from watcher.notify import Notifier
 from watcher.notify.apprise import AppriseNotifier
-from watcher.notify.webhook import WebhookNotifier
-from watcher.secrets import Redactor
-from watcher.testing import ReceiverSuite
-from watcher.transport import Transport
+from watcher.notify.webhook import WebhookReceiver
+from watcher.testing import ReceiverSuite, real_network
 
 SIGNING = "whsec_" + base64.b64encode(b"a secret of tests, 32 bytes long").decode()
 
@@ -24,17 +21,17 @@ class TestWebhook(ReceiverSuite):
     path = "/hooks/path-secret%2F1?key=query-secret%26"
 
     def notifier(self, url: str) -> Notifier:
-        redactor = Redactor()
-        for secret in self.secrets[:2]:
-            redactor.add(secret)
-        return WebhookNotifier(
-            url=lambda: url,
-            secrets=lambda: [SIGNING],
-            headers=lambda: {"x-team": self.secrets[1]},
-            timeout=1.0,
-            post=Transport(wall_clock).webhook(),
-            scrub=redactor.scrub,
+        receiver = WebhookReceiver.model_validate(
+            {
+                "name": "crm",
+                "type": "webhook",
+                "url": url,
+                "secret": SIGNING,
+                "headers": {"X-Team": self.secrets[1]},
+                "timeout": "1s",
+            }
         )
+        return receiver.plan(real_network(*self.secrets[:2])).notifier
 
 
 class TestApprise(ReceiverSuite):

@@ -1,0 +1,118 @@
+"""Serves one fake service on a port: `python -m watcher.simulator chatwoot --port 8901`.
+
+Rules: reads the command line and the wall clock; everything else is in the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import socket
+import sys
+from collections.abc import Callable
+from datetime import datetime
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+
+from watcher.clock import wall_clock
+from watcher.simulator import World, chatwoot, leadconnector, leadping
+from watcher.simulator.state import Kind
+from watcher.simulator.steering import Steered, fault_of
+
+SERVICES: dict[str, tuple[Kind, Callable[[World], Starlette], str, str]] = {
+    "chatwoot": ("chatwoot", chatwoot.app, "account_id", "3"),
+    "highlevel": ("highlevel", leadconnector.app, "location_id", "loc-sales"),
+    "leadway": ("highlevel", leadconnector.app, "location_id", "loc-sales"),
+    "leadping": ("leadping", leadping.app, "organization", "org-leads"),
+}
+"""By provider: what it is in the world, its API, the setting that names an account, and one such name."""
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+def seconds(text: str) -> float:
+    """Read a length of time such as `2s` or `500ms`."""
+    found = re.fullmatch(r"([0-9.]+)(ms|s|m)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a time such as 2s or 500ms")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    asked = argparse.ArgumentParser("python -m watcher.simulator", description=__doc__)
+    asked.add_argument("service", choices=SERVICES)
+    asked.add_argument(
+        "--host", default="127.0.0.1", help="the control endpoint asks for no password"
+    )
+    asked.add_argument("--port", type=int, default=8901, help="0 takes any free one")
+    asked.add_argument("--seed", type=int, default=1, help="the same seed gives the same world")
+    asked.add_argument("--conversations", type=int, default=40)
+    asked.add_argument("--account", help="the account's id")
+    asked.add_argument("--token", help="the token that is accepted")
+    asked.add_argument("--events-every", type=seconds, help="let something happen as often, as 2s")
+    asked.add_argument("--status", type=int, help="answer with this status")
+    asked.add_argument("--slow", type=seconds, help="answer so much later, as 500ms")
+    asked.add_argument("--after", type=int, default=0, help="requests before --status or --slow")
+    return asked.parse_args(arguments)
+
+
+def open_service(asked: argparse.Namespace, clock: Callable[[], datetime] = wall_clock) -> Steered:
+    """Open the world and its one account, with the faults asked for."""
+    kind, app, _setting, name = SERVICES[asked.service]
+    world = World(clock, asked.seed)
+    account = world.open_account(
+        kind, asked.account or name, conversations=asked.conversations, token=asked.token
+    )
+    steered = Steered(world, account, app(world))
+    for key in ("status", "slow"):
+        if (value := getattr(asked, key)) is not None:
+            steered.faults.plan(fault_of({key: value}), lambda seen: seen.number > asked.after)
+    return steered
+
+
+async def serve(asked: argparse.Namespace) -> None:
+    """Serve until a signal ends it."""
+    steered = open_service(asked)
+    listener = socket.create_server((asked.host, asked.port))
+    config = uvicorn.Config(steered, log_config=None, access_log=False, lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    announce(asked, steered, listener.getsockname()[1])
+
+    async def live() -> None:
+        while asked.events_every:
+            await anyio.sleep(asked.events_every)
+            say(steered.script.step())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(live)
+        await server.serve(sockets=[listener])
+        tasks.cancel_scope.cancel()
+
+
+def announce(asked: argparse.Namespace, steered: Steered, port: int) -> None:
+    """Print the source for a configuration, and where to steer."""
+    say(
+        f"# {len(steered.account.living())} conversations; steer at"
+        f" http://{asked.host}:{port}/_simulator\n"
+        "sources:\n"
+        f"  simulated:\n"
+        f"    provider: {asked.service}\n"
+        f"    base_url: http://{asked.host}:{port}\n"
+        f"    {SERVICES[asked.service][2]}: {steered.account.id}\n"
+        f"    token: {steered.account.token}"
+    )
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        anyio.run(serve, read_arguments())
