@@ -81,8 +81,11 @@ def validate(
     except ValidationError as error:
         validation.problems.extend(_problems(owner, error))
         return None
-    if found := tuple(validation.examine(value)):
-        validation.problems.extend(_of_mistake(owner, one) for one in found)
+    seen = [
+        one for one in validation.examine(value) if not texts.left_out(_locate(table, one.loc).node)
+    ]
+    if seen:
+        validation.problems.extend(_of_mistake(owner, one) for one in seen)
         return None
     if isinstance(value, Settings):
         validation.warnings.extend(

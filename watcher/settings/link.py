@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, Settings, clash, wrong
-from watcher.settings.values import File, is_http_url, secret
+from watcher.settings.values import OptionalFile, is_http_url, secret
 
 __all__ = ["CONNECTIONS", "USUAL", "Link", "LinkSettings", "Proxy"]
 
@@ -89,13 +89,13 @@ def proxy(default: str) -> SecretText:
 class LinkSettings(Settings):
     """How the other side is reached; the same for sources and webhooks."""
 
-    ca_file: File = Field(
+    ca_file: OptionalFile = Field(
         default=None, description="PEM file of the certificate authorities to trust, and no others."
     )
-    client_cert: File = Field(
+    client_cert: OptionalFile = Field(
         default=None, description="PEM file of the certificate that says who we are."
     )
-    client_key: File = Field(
+    client_key: OptionalFile = Field(
         default=None, description="PEM file of its key; without it, it is in client_cert too."
     )
     client_key_password: _Password = Field(

@@ -30,6 +30,7 @@ __all__ = [
     "Limit",
     "ListenAddress",
     "OneOrMore",
+    "OptionalFile",
     "Size",
     "Title",
     "default_duration",
@@ -204,13 +205,11 @@ def default_duration(text: str, **constraints: Any) -> Any:
     return Field(default=parse_duration(text), json_schema_extra=shown, **constraints)  # type: ignore[arg-type]  # JsonDict is invariant
 
 
-def _file(value: Any) -> Path | None:
+def _file(value: Any) -> Path:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str):
         raise PydanticKnownError("string_type")
-    if isinstance(value, SettingText) and value.left_out:
-        return None
     if not value.strip() or "\0" in value:
         raise wrong("is not a path")
     return value.folder / value if isinstance(value, SettingText) else Path(value)
@@ -255,11 +254,11 @@ Size = Annotated[
         {"type": "string", "pattern": r"^[1-9]\d*(K|M)i?B$", "examples": ["8MiB", "32MiB"]}
     ),
 ]
-File = Annotated[
-    Path | None,
-    BeforeValidator(_file, json_schema_input_type=str),
-]
+File = Annotated[Path, BeforeValidator(_file, json_schema_input_type=str)]
 """A file; a relative path starts at the folder of the configuration file that names it."""
+
+OptionalFile = Annotated[Path | None, BeforeValidator(_file, json_schema_input_type=str)]
+"""A file, or None where the setting is left out of the configuration file."""
 
 Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_title)]
 """What people call a rule or a silence."""
