@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, ValidationInfo
 
 from watcher.catalogue.events import EVENT_TYPES
+from watcher.catalogue.fields import REFERENCES
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Items, Node, Place
 from watcher.config.validate import Validation, validate
@@ -309,7 +310,7 @@ def whole(name: str, value: Any) -> Any:
     """Return the long form of a conversation's field: an assignee or a team for its id, a message or
     a disposition for its text, a text for an id that was written as a number.
     """
-    if name in ("assignee", "team") and isinstance(value, (str, int)):
+    if name in REFERENCES and isinstance(value, (str, int)):
         return {"id": str(value), "name": str(value)}
     if name == "last_message" and isinstance(value, str):
         return {"text": value, "direction": "inbound"}

@@ -19,6 +19,7 @@ from watcher.rules.where import lapsed
 __all__ = ["state_ends"]
 
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_OF_CONVERSATIONS = frozenset(kind for kind, state in STATES.items() if state.ended is not None)
 
 
 def state_ends(
@@ -38,8 +39,8 @@ def state_ends(
     over: list[tuple[str, str]] = []
     now: Context | None = None
     for rule in rules:
-        # Waits about a source end with `source.recovered`, whatever the rule.
-        if not rule.lasting or rule.types <= {"source.failing"}:
+        # Waits about a source end with an event of the source (`ENDING_EVENTS`), whatever the rule.
+        if not rule.lasting or not rule.types & _OF_CONVERSATIONS:
             continue
         # Nothing of a conversation lasts when it is gone.
         if after is None:
