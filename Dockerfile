@@ -4,9 +4,9 @@
 #   docker build -t inbox-watcher .
 #   docker run --rm --read-only --tmpfs /tmp inbox-watcher demo
 #
-# deploy/compose.yaml runs it for good; deploy/try-image.sh tries all of it against simulators.
-# Everything installed is pinned with hashes in deploy/*.lock. A pip configuration (an index of your
-# own) is handed in without staying in the image: --secret id=pip,src=pip.conf
+# deploy/compose.yaml runs it permanently; deploy/try-image.sh tests everything against simulators.
+# Everything installed is pinned with hashes in deploy/*.lock. Pass a pip configuration (for your own
+# index) without storing it in the image: --secret id=pip,src=pip.conf
 
 FROM python:3.12-slim-bookworm AS build
 
@@ -15,8 +15,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
-# Only wheels: nothing is compiled here, and no stranger's build script runs. The environment gets
-# no pip of its own; the one here installs into it.
+# Only wheels: nothing is compiled here, and no third-party build script runs. The environment has
+# no pip; the one here installs into it.
 COPY deploy/requirements.lock deploy/requirements-build.lock deploy/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m venv --without-pip /opt/inbox-watcher \
@@ -39,7 +39,7 @@ LABEL org.opencontainers.image.title="inbox-watcher" \
       org.opencontainers.image.description="Watches shared inboxes from outside and tells at once what changed" \
       org.opencontainers.image.licenses="MIT"
 
-# The volume takes owner and mode of this folder when it is first used.
+# On first use, the volume takes the owner and mode of this folder.
 RUN useradd --uid 10001 --user-group --no-create-home --no-log-init \
         --home-dir /var/lib/inbox-watcher --shell /usr/sbin/nologin inbox-watcher \
     && install -d -o 10001 -g 10001 -m 0700 /var/lib/inbox-watcher \
@@ -52,15 +52,15 @@ ENV PATH=/opt/inbox-watcher/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     INBOX_WATCHER_CONFIG=/etc/inbox-watcher
 
-# A configuration without `store` keeps its database in the working directory: on the volume too.
+# Without `store` in the configuration, the database is in the working directory: also on the volume.
 WORKDIR /var/lib/inbox-watcher
 VOLUME /var/lib/inbox-watcher
 USER 10001:10001
 
-# Health and metrics, where the configuration says `server: {probes: 0.0.0.0:8485}`.
+# Health and metrics, if the configuration sets `server: {probes: 0.0.0.0:8485}`.
 EXPOSE 8485
 
-# By the default `server.listen`, on the container's own loopback; http.client heeds no proxy.
+# Uses the default `server.listen` on the container's loopback; http.client ignores proxies.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-IS", "-c", "import http.client, sys; it = http.client.HTTPConnection('127.0.0.1', 8484, timeout=4); it.request('GET', '/healthz'); sys.exit(it.getresponse().status != 200)"]
 
