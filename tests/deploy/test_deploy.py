@@ -181,7 +181,7 @@ def test_image_compose_file_and_configuration_agree() -> None:
     assert f"INBOX_WATCHER_CONFIG={Path(target).parent}" in " ".join(of_image("ENV"))
     assert (DEPLOY / service["build"]["context"] / "Dockerfile").is_file()
 
-    assert f"'{config.server.host}', {config.server.port}," in check
+    assert f"'{config.server.listen.host}', {config.server.listen.port}," in check
     assert config.server.probes.port == int(exposed)
     assert service["ports"] == [f"127.0.0.1:{exposed}:{exposed}"]
 
