@@ -133,7 +133,7 @@ def test_a_row_that_only_the_archived_list_shows_proves_a_wrong_filter() -> None
 )
 def test_an_answer_that_is_no_lead_proves_nothing(body: bytes) -> None:
     desk = Desk(all=EMPTY, archived=EMPTY, lead=answer(body))
-    with pytest.raises(SourceChanged, match="no lead"):
+    with pytest.raises(SourceChanged, match="is not a lead"):
         list(walk(provider(), look_up(), desk))
 
 

@@ -218,7 +218,7 @@ def test_a_row_that_is_none_is_unusable_and_named(wrong: Any) -> None:
 )
 def test_what_is_no_page_is_a_changed_source(body: bytes) -> None:
     for raw in (False, True):
-        with pytest.raises(SourceChanged, match="no page of conversations"):
+        with pytest.raises(SourceChanged, match="is not a page of conversations"):
             sweep_page(body, raw=raw)
 
 

@@ -15,7 +15,7 @@ EXPORTED: dict[ModuleType, str] = {
         Budget Check IdSet LookUp Members Motion Page Poll Position Provider ProviderSettings Quota
         Request Response Sweep
     """,
-    answers: "MOST_ROWS check_size json_body judge said",
+    answers: "MOST_ROWS check_size describe json_body judge said",
     testing: "BrokenLaw ProviderSuite ReceiverSuite SeenRequest real_network watch_purity",
     simulator: """
         Account Agent Contact Conversation Dated Disposition Fault Faults Impossible Inbox Message

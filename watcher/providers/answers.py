@@ -1,6 +1,6 @@
-"""Reading answers: what inboxes' ways of saying no have in common, for every provider plug-in.
+"""Reading answers: statuses, error texts and JSON bodies, for every provider plug-in.
 
-Law: pure, like every provider. The one place where an HTTP status becomes an error, and where a
+Rules: pure, like every provider. The one place where an HTTP status becomes an error, and where a
 body becomes JSON: of bounded depth and size, without what could not be written down again.
 """
 
@@ -18,6 +18,7 @@ from watcher.providers import Response
 __all__ = [
     "MOST_ROWS",
     "check_size",
+    "describe",
     "json_body",
     "judge",
     "said",
@@ -25,7 +26,7 @@ __all__ = [
 
 MOST_VALUES = 1_000_000
 """Values in one body. Decoded, a value takes some hundred bytes: a body of empty objects alone
-would else take thirty times its own size. A real page has tens of thousands.
+would otherwise take thirty times its own size. A real page has tens of thousands.
 """
 
 MOST_ROWS = 10_000
@@ -34,19 +35,19 @@ unpaged answer to a poll holds what was updated in at most three hours.
 """
 
 LONGEST_REFUSAL = 64 * 1024
-"""Bytes of an error body that is read for its words."""
+"""Bytes up to which an error body is read for its text."""
 
 _HALF = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 """Half a surrogate pair, in a text without escaped backslashes. It begins with plain letters, which
-are looked for several times as fast as alternatives are.
+are found several times as fast as alternatives.
 """
 
 
 def check_size(body: bytes) -> None:
-    """Return for a body that may be decoded; raises SourceChanged for one with too many values."""
+    """Raise SourceChanged for a body with too many values to be decoded."""
     if len(body) > MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise SourceChanged(
             f"the answer holds more than {MOST_VALUES:,} values",
@@ -55,11 +56,11 @@ def check_size(body: bytes) -> None:
 
 
 def json_body(response: Response) -> Any:
-    """Decode the body as JSON, None where it is none (an HTML error page, plain text, NaN, nesting
+    """Return the decoded body, None if it is not JSON (an HTML error page, plain text, NaN, nesting
     deeper than 200, a number of more than 4,300 digits).
 
     Half a surrogate pair (a text that the provider cut in the middle of an emoji) becomes `?`,
-    because it could never be written as UTF-8 again. Raises SourceChanged as `check_size` does.
+    because it could not be written as UTF-8 again. Raise SourceChanged as `check_size` does.
     """
     body = response.body.removeprefix(b"\xef\xbb\xbf")
     check_size(body)
@@ -76,10 +77,10 @@ def json_body(response: Response) -> Any:
 
 
 def said(response: Response, *keys: str) -> str:
-    """Give what an error body says under the first of `keys` that it has, as one short line.
+    """Return the text of an error body under the first of `keys` that it has, as one short line.
 
-    Values may be strings or lists of strings (HighLevel's 422, Chatwoot's 401); empty where the
-    body says nothing readable. Nothing in it moves a terminal's cursor.
+    Values may be strings or lists of strings (HighLevel's 422, Chatwoot's 401). Empty if the body
+    has no readable text. Control characters are left out.
     """
     body = json_body(response) if len(response.body) <= LONGEST_REFUSAL else None
     if not isinstance(body, dict):
@@ -94,6 +95,12 @@ def said(response: Response, *keys: str) -> str:
     return ""
 
 
+def describe(response: Response, *keys: str) -> str:
+    """Return the status with the body's error text as one short line: `HTTP 400: Bad Request`."""
+    text = said(response, *keys)
+    return f"HTTP {response.status}" + (f": {text}" if text else "")
+
+
 def judge(
     response: Response,
     *,
@@ -101,35 +108,34 @@ def judge(
     patience: float | None = None,
     message_keys: tuple[str, ...] = ("message", "error", "errors", "detail", "title"),
 ) -> None:
-    """Return for a 2xx answer; else raise the error whose class says the recovery.
+    """Raise the error whose class stands for the recovery, unless the answer is a success (2xx).
 
-    `refused` explains 401 and 403 in the provider's words. `patience` is how many seconds to
-    wait after a 429 that carries no `Retry-After`.
+    `refused` explains 401 and 403 in the provider's terms. `patience` is how many seconds to
+    wait after a 429 without `Retry-After`.
     """
     status = response.status
     if 200 <= status < 300:
         return
-    words = said(response, *message_keys)
-    told = f"HTTP {status}" + (f": {words}" if words else "")
+    cause = describe(response, *message_keys)
     wish = response.retry_after
     if status == 429:
         raise SourceUnavailable(
-            f"the provider limits our requests ({told})",
+            f"the provider limits our requests ({cause})",
             "poll less often, or find what else uses the same limit",
             retry_after=wish if wish is not None else patience,
         )
     if status in (401, 403):
         raise refused(response)
     if status >= 500 or status in (408, 425):
-        raise SourceUnavailable(f"the provider has trouble ({told})", retry_after=wish)
+        raise SourceUnavailable(f"the provider has trouble ({cause})", retry_after=wish)
     if 300 <= status < 400:
         raise SourceChanged(
-            f"the provider answers with a redirect ({told})",
+            f"the provider answers with a redirect ({cause})",
             "check base_url: it must be the API's final address",
         )
     if status in (404, 405, 410):
         raise SourceRefused(
-            f"the provider does not know this address ({told})",
+            f"the provider does not know this address ({cause})",
             "check base_url and the account, location or organization in the configuration",
         )
-    raise SourceChanged(f"the provider does not accept our request ({told})")
+    raise SourceChanged(f"the provider does not accept our request ({cause})")

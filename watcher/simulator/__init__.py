@@ -13,7 +13,7 @@ module; each serves all accounts of its kind, and the token (`Account.token`) te
 `by_host` puts several behind one transport, `Dated` adds the `Date` header.
 `lively(world).step()` lets something happen.
 
-Law: shares no code with the providers, so that both cannot be wrong in the same way; the only clock
+Rules: shares no code with the providers, so that both cannot be wrong in the same way; the only clock
 is the world's.
 """
 

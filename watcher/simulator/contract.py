@@ -1,6 +1,6 @@
 """A simulated state in the words of the public contract, as one provider is able to show it.
 
-Law: pure. This is the simulators' own reading of the contract's `data.conversation`; it shares
+Rules: pure. This is the simulators' own reading of the contract's `data.conversation`; it shares
 nothing with the code under test, so that the two can disagree.
 """
 
@@ -23,7 +23,7 @@ def rfc3339(at: datetime) -> str:
 
 
 def newest_event(state: State) -> Message | Activity | None:
-    """Give the newest line of the conversation, the system's included."""
+    """Return the newest line of the conversation, the system's included."""
     lines: list[Message | Activity] = [*state.activities]
     if state.message is not None:
         lines.append(state.message)
@@ -31,7 +31,7 @@ def newest_event(state: State) -> Message | Activity | None:
 
 
 def unread_count(kind: Kind, state: State) -> int | None:
-    """Give the count that the provider shows: none at Leadping, at most ten at Chatwoot."""
+    """Return the count that the provider shows: none at Leadping, at most ten at Chatwoot."""
     if kind == "leadping":
         return None
     if kind == "highlevel":
@@ -41,7 +41,7 @@ def unread_count(kind: Kind, state: State) -> int | None:
 
 
 def canonical(kind: Kind, state: State) -> dict[str, Any]:
-    """Give the conversation as the contract's section 2 writes it (times as RFC 3339).
+    """Return the conversation as the contract's section 2 writes it (times as RFC 3339).
 
     Left out are `url`, `created_at` and `last_activity_at`, which never change by themselves.
     The keys of `attributes` are the simulator's own; a provider may track more of them.
@@ -123,7 +123,7 @@ def _last_event(state: State) -> dict[str, Any] | None:
 
 
 def _attributes(kind: Kind, state: State) -> dict[str, Any]:
-    """Give the extras that a person would call a change; machine-written hints are noise."""
+    """Return the extras that a person would call a change; machine-written hints are noise."""
     if kind == "highlevel":
         return {"starred": state.starred, "followers": sorted(state.followers)}
     if kind == "chatwoot":

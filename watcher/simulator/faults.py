@@ -1,6 +1,6 @@
 """Faults before a fake server: what goes wrong, when, and a log of every request.
 
-Law: an ASGI application around another; it alters answers, never the world. Times are the world's.
+Rules: an ASGI application around another; it alters answers, never the world. Times are the world's.
 
     faults = Faults(leadping.app(world), world.clock)
     faults.plan(status(429, wait=7), requests(3))
@@ -161,7 +161,7 @@ class Faults:
 
     @property
     def forbidden(self) -> list[Seen]:
-        """Give the requests that a reader may not send; a test asserts that there are none."""
+        """Return the requests that a reader may not send; a test asserts that there are none."""
         return [seen for seen in self.log if seen.forbidden]
 
     def plan(self, fault: Fault, when: When = always) -> None:
@@ -232,7 +232,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body once more, then whatever follows."""
+    """Return the body once more, then whatever follows."""
     told = False
 
     async def replayed() -> Message:

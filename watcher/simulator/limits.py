@@ -1,6 +1,6 @@
 """Rate limits by the world's clock, and JSON answers: what every fake server needs.
 
-Law: no wall clock. Nothing here knows a provider.
+Rules: no wall clock. Nothing here knows a provider.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def answer(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:
-    """Give a JSON answer."""
+    """Return a JSON answer."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return Response(text, status, dict(headers or {}), media_type)
 
@@ -44,11 +44,11 @@ class Window:
         return True
 
     def left(self, key: str) -> int:
-        """Tell how many more requests would be admitted now."""
+        """Return how many more requests would be admitted now."""
         return self.limit - len(self._recent(key))
 
     def wait(self, key: str) -> float:
-        """Tell in how many seconds the next one is admitted."""
+        """Return in how many seconds the next one is admitted."""
         times = self._recent(key)
         if len(times) < self.limit:
             return 0.0
@@ -80,7 +80,7 @@ class Buckets:
         return count <= self.limit
 
     def left(self, key: str) -> int:
-        """Tell how many more requests the present bucket takes."""
+        """Return how many more requests the present bucket takes."""
         bucket = int(self.clock().timestamp()) // self.seconds
         last, count = self._counts.get(key, (bucket, 0))
         return self.limit - (count if last == bucket else 0)

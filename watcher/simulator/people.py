@@ -1,6 +1,6 @@
 """The cast of the simulated world: names, texts, labels. Invented; nobody real.
 
-Law: constants only. Addresses use the domains and numbers reserved for examples.
+Rules: constants only. Addresses use the domains and numbers reserved for examples.
 """
 
 from __future__ import annotations

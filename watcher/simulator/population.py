@@ -1,6 +1,6 @@
 """How accounts and conversations come into being: all drawn from the world's seed.
 
-Law: no truth is logged here. What is populated was there before anybody watched.
+Rules: no truth is logged here. What is populated was there before anybody watched.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Plausible days in a simulated world, for the demonstration: a tour, then chance.
 
-Law: no clock, no waiting, no I/O; `Script.step()` performs one mutation and says it in one line.
+Rules: no clock, no waiting, no I/O; `Script.step()` performs one mutation and says it in one line.
 The same world, seed and calls give the same story.
 """
 
@@ -54,7 +54,7 @@ class Script:
                 return f"{NAMES[account.kind]}: {told}"
 
     def subject(self, account: Account) -> Conversation:
-        """Give the conversation that the story is about: in the tour the same for a while."""
+        """Return the conversation that the story is about: in the tour the same for a while."""
         focus = self._focus.get(account.key)
         if focus is not None and account.sees(focus.state):
             return focus
@@ -69,7 +69,7 @@ class Script:
         return conversation
 
     def _place(self, kinds: tuple[Kind, ...]) -> Account | None:
-        """Give the first account of the kinds, in their order."""
+        """Return the first account of the kinds, in their order."""
         for kind in kinds:
             for account in self.world.of_kind(kind):
                 return account

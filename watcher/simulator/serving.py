@@ -1,6 +1,6 @@
 """Putting the fakes where requests find them: several hosts, and the date that servers send.
 
-Law: ASGI around ASGI; no provider's shapes.
+Rules: ASGI around ASGI; no provider's shapes.
 """
 
 from __future__ import annotations
@@ -40,5 +40,5 @@ class Dated:
 
 
 def by_host(servers: Mapping[str, ASGIApp]) -> Router:
-    """Give one application that answers for several hosts; an unknown host is 404."""
+    """Return one application that answers for several hosts; an unknown host is 404."""
     return Router(routes=[Host(host, app=server) for host, server in servers.items()])

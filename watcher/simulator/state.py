@@ -1,6 +1,6 @@
 """What the simulated world is made of: accounts, conversations, their states, and who sees them.
 
-Law: values, and the two containers that keep them. A `State` is frozen; a mutation replaces it and
+Rules: values, and the two containers that keep them. A `State` is frozen; a mutation replaces it and
 the old one stays in the conversation's history, because a search index may still show it.
 """
 
@@ -174,7 +174,7 @@ class Conversation:
         return self.history[-1][1]
 
     def as_of(self, moment: datetime) -> State | None:
-        """Give the state that held at a past moment; None where it did not exist yet."""
+        """Return the state that held at a past moment; None where it did not exist yet."""
         for at, state in reversed(self.history):
             if at <= moment:
                 return state
@@ -199,7 +199,7 @@ class Viewer:
     teams: frozenset[str] = frozenset()
 
     def lists(self, state: State) -> bool:
-        """Tell whether the list shows the conversation (Chatwoot's permission filter)."""
+        """Return whether the list shows the conversation (Chatwoot's permission filter)."""
         if state.hidden or self.role in ("none", "bot"):
             return False
         if self.role == "administrator":
@@ -212,7 +212,7 @@ class Viewer:
         )
 
     def shows(self, state: State) -> bool:
-        """Tell whether `show` answers: wider than the list by the viewer's teams, and for bots."""
+        """Return whether `show` answers: wider than the list by the viewer's teams, and for bots."""
         if state.hidden:
             return False
         by_team = state.team is not None and state.team.id in self.teams and self.role == "agent"
@@ -248,9 +248,9 @@ class Account:
         return f"{self.kind}/{self.id}"
 
     def sees(self, state: State) -> bool:
-        """Tell whether an ideal watcher with the account's own token finds the conversation."""
+        """Return whether an ideal watcher with the account's own token finds the conversation."""
         return state.gone_at is None and self.viewer.lists(state)
 
     def living(self) -> list[Conversation]:
-        """Give the conversations that exist and can be seen, oldest first."""
+        """Return the conversations that exist and can be seen, oldest first."""
         return [c for c in self.conversations.values() if self.sees(c.state)]

@@ -1,6 +1,6 @@
 """The truth log: what an ideal watcher, one that looks after every single mutation, reports.
 
-Law: pure but for the log itself. It compares states in canonical form by the contract's table of
+Rules: pure but for the log itself. It compares states in canonical form by the contract's table of
 event types, written a second time on purpose: the watcher's diff is judged by it.
 """
 
@@ -61,7 +61,7 @@ class Truth:
         type: str | None = None,  # noqa: A002 - the field's name in the contract
         since: datetime | None = None,
     ) -> list[TruthEntry]:
-        """Give the entries that agree with everything given."""
+        """Return the entries that agree with everything given."""
         return [
             entry
             for entry in self.entries
@@ -97,7 +97,7 @@ class Truth:
 
 
 def differences(kind: Kind, before: State, after: State) -> list[Difference]:
-    """Give the events between two states of one visible conversation, each as (type, old, new)."""
+    """Return the events between two states of one visible conversation, each as (type, old, new)."""
     old, new = canonical(kind, before), canonical(kind, after)
 
     def cut(name: str, *keys: str) -> Difference:
@@ -142,12 +142,12 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
 
 
 def _only_riders(old: Fields, new: Fields) -> bool:
-    """Tell whether only such extras changed as belong to an archive flag or a status."""
+    """Return whether only such extras changed as belong to an archive flag or a status."""
     return all(old[key] == new[key] for key in old if key not in RIDERS)
 
 
 def _risen(kind: Kind, before: State, after: State, old: int | None, new: int | None) -> bool:
-    """Tell whether something new is unread in a conversation that already was.
+    """Return whether something new is unread in a conversation that already was.
 
     A count that rose says so. Where there is none, any later event that is no internal note
     does; at Chatwoot's cap, a newer inbound message.

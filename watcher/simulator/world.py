@@ -60,7 +60,7 @@ class World:
         self._lines = 0
 
     def now(self) -> datetime:
-        """Give the clock's time in whole milliseconds, the finest that every provider keeps."""
+        """Return the clock's time in whole milliseconds, the finest that every provider keeps."""
         now = self.clock()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -86,7 +86,7 @@ class World:
         return account
 
     def of_kind(self, kind: Kind) -> list[Account]:
-        """Give the accounts at one provider."""
+        """Return the accounts at one provider."""
         return [account for account in self.accounts.values() if account.kind == kind]
 
     def create(
@@ -380,7 +380,7 @@ class World:
     # How a change is made.
 
     def _inbound(self, state: State, message: Message) -> dict[str, Any]:
-        """Give what an inbound message changes."""
+        """Return what an inbound message changes."""
         changes: dict[str, Any] = {
             "message": message,
             "unread": state.unread + 1,
@@ -412,7 +412,7 @@ class World:
         self.truth.note(now, conversation.account, before, after)
 
     def _of_contact(self, conversation: Conversation, kind: Kind) -> list[Conversation]:
-        """Give all conversations of the contact at that provider; elsewhere only this one."""
+        """Return all conversations of the contact at that provider; elsewhere only this one."""
         account, contact = conversation.account, conversation.state.contact.id
         if account.kind != kind:
             return [conversation]

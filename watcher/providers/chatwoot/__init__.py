@@ -32,7 +32,7 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers.answers import json_body, judge, said
+from watcher.providers.answers import describe, json_body, judge, said
 from watcher.providers.chatwoot.listing import Listing, read_conversation, read_listing
 from watcher.providers.chatwoot.walk import (
     CheckAt,
@@ -88,7 +88,7 @@ REFUSALS = (
         "use the access token of an administrator",
     ),
 )
-"""What Chatwoot's 401 bodies say, what it means, and what to do about it."""
+"""Parts of Chatwoot's 401 texts, what each means, and what to do about it."""
 
 
 class ChatwootSettings(ProviderSettings):
@@ -131,18 +131,18 @@ class Chatwoot(Provider):
         return Budget(f"chatwoot:{urlsplit(self._base).netloc.lower()}", requests=3000, per=60.0)
 
     def authorization(self, token: str) -> Mapping[str, str]:
-        """Give the header in its hyphen form: nginx drops names with underscores by default."""
+        """Return the header in its hyphenated form: nginx drops names with underscores by default."""
         return {"Api-Access-Token": token}
 
     def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
-        """Take over whether the server honours `updated_within`, and its page size."""
+        """Remember whether the server honours `updated_within`, and its page size."""
         windows = capabilities.get("updated_within")
         self._windows = windows if isinstance(windows, bool) else None
         size = capabilities.get("page_size")
         self._page_size = size if type(size) is int and size > 0 else PAGE_SIZE
 
     def start(self, motion: Motion) -> Position:
-        """Give the first position of a walk; there are no id sets."""
+        """Return the first position of a walk; there are no id sets."""
         match motion:
             case Poll():
                 return begin_poll(motion, ignored=self._windows is False)
@@ -156,7 +156,7 @@ class Chatwoot(Provider):
                 raise ValueError(f"Chatwoot has no id set {motion.name!r}")
 
     def request(self, position: Position) -> Request:
-        """Give the request. `status=all` always: without it resolved conversations are hidden."""
+        """Return the request; without `status=all` resolved conversations would be hidden."""
         order: tuple[tuple[str, str], ...]
         match position:
             case LookUpAt():
@@ -175,7 +175,7 @@ class Chatwoot(Provider):
         return Request(self._path, params=(("status", status), *order))
 
     def parse(self, position: Position, response: Response) -> Page:
-        """Read an answer: see `Provider.parse`."""
+        """Return the page of an answer; see `Provider.parse`."""
         if isinstance(position, LookUpAt):
             return self._looked_up(position, response)
         self._judge(response)
@@ -200,26 +200,29 @@ class Chatwoot(Provider):
         return _page(listing, step, partial=partial, capabilities=capabilities)
 
     def skip(self, position: Position) -> Position | None:
-        """Go past a page that always fails, as one does that holds a conversation whose contact
-        is gone (known upstream since 2023).
+        """Return the position behind a page that always fails.
+
+        A page does that holds a conversation whose contact is gone (known upstream since 2023).
         """
         return skip_page(position)
 
     def cost(self, rows: int) -> int:
-        """Give the pages of a walk, which ends on a short or empty one; the page size, which the
-        operator of the installation may change, is what the server showed, or the default.
+        """Return the pages of a walk, which ends on a short or empty one.
+
+        The page size, which the operator of the installation may change, is what the server showed, or
+        the default.
         """
         return rows // self._page_size + 1
 
     def quota(self, response: Response) -> Quota | None:
-        """Read a 429; Chatwoot sends no quota headers."""
+        """Return what a 429 says; Chatwoot sends no quota headers."""
         return Quota.used_up(response, _patience(response))
 
     def _judge(self, response: Response) -> None:
         judge(response, refused=_refusal, patience=_patience(response))
 
     def _looked_up(self, position: LookUpAt, response: Response) -> Page:
-        """Read the answer to a look-up.
+        """Return the page of a look-up.
 
         `show` is wider than the list: a member of the conversation's team may see here what an
         inbox that is not theirs hides from the list (`conversation_policy.rb`). So `found` for a
@@ -250,8 +253,9 @@ def _page(listing: Listing, step: Step, *, partial: bool, capabilities: Mapping[
 
 
 def _patience(response: Response) -> float:
-    """Give the rest of the minute: rack-attack counts in fixed minutes of the server's clock, and
-    sends no Retry-After.
+    """Return the seconds to the end of the minute.
+
+    rack-attack counts in fixed minutes of the server's clock, and sends no Retry-After.
     """
     return 60.0 - _server_time(response).second
 
@@ -265,8 +269,8 @@ def _refusal(response: Response) -> SourceRefused:
     for part, reason, remedy in REFUSALS:
         if part in words.casefold():
             return SourceRefused(f"{reason} (HTTP {response.status})", remedy)
-    told = f"HTTP {response.status}" + (f": {words}" if words else "")
+    cause = describe(response, "error", "errors", "message")
     return SourceRefused(
-        f"Chatwoot, or a proxy in front of it, refuses the request ({told})",
+        f"Chatwoot, or a proxy in front of it, refuses the request ({cause})",
         "check base_url, account_id and the token, which must be an administrator's",
     )

@@ -72,7 +72,7 @@ def _id(value: Any) -> str:
 
 
 def _time(value: Any) -> datetime | None:
-    """Read epoch seconds (0 means never) or ISO 8601; both stand side by side in one row."""
+    """Return a time from epoch seconds (0 means never) or ISO 8601; one row has both forms."""
     if isinstance(value, bool):
         raise ValueError("not a time")
     if value is None or value in (0, "", "0"):
@@ -98,7 +98,7 @@ Text = Annotated[str | None, AfterValidator(_filled)]
 
 
 class Wire(BaseModel):
-    """All keys but ids are optional: an absent key was not shown (`model_fields_set` tells)."""
+    """All keys but ids are optional: a key that is not in `model_fields_set` was not shown."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -168,7 +168,7 @@ class Row:
 
 
 def observe(wire: WireRow, links: str, raw: Mapping[str, Any] | None) -> Row:
-    """Give the observation of a row; `links` and a slash precede its id in Chatwoot's own app."""
+    """Return the observation of a row; `links` is the address before its id in Chatwoot's own app."""
     fields: dict[str, Any] = {"url": f"{links}/{quote(wire.id, safe='')}"}
     shown = wire.model_fields_set
     channel = _channel(wire.meta.channel) if wire.meta else None
@@ -204,10 +204,10 @@ def observe(wire: WireRow, links: str, raw: Mapping[str, Any] | None) -> Row:
 
 
 def _around(meta: _Meta, channel: str | None) -> dict[str, Any]:
-    """Read `meta`, which leaves `assignee` and `team` out when there is none: absent is None."""
+    """Return the fields of `meta`, which leaves out `assignee` and `team` when there is none."""
     fields: dict[str, Any] = {"assignee": None, "team": None}
     if meta.assignee is not None:
-        # Bots and users are numbered apart. Before v4.8 there is no type, and only users.
+        # Bots and users are numbered separately. Before v4.8 there is no type, and only users.
         bot = "bot:" if meta.assignee_type == "AgentBot" else ""
         fields["assignee"] = Reference(f"{bot}{meta.assignee.id}", meta.assignee.name)
     if meta.team is not None:
@@ -229,7 +229,7 @@ def _channel(name: str | None) -> str | None:
 
 
 def _newest_message(wire: WireRow) -> _Message | None:
-    """Give the newest message that is no activity line, as far as the row shows one."""
+    """Return the newest message that is not an activity line, as far as the row shows one."""
     newest = wire.last_non_activity_message
     if "last_non_activity_message" not in wire.model_fields_set and wire.messages:
         newest = wire.messages[0]  # old versions: the newest line of any kind, none or one
@@ -270,16 +270,24 @@ class _Envelope(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of the list. `ids` has one entry for every row, in the page's order; unreadable
-    rows (counted in `unusable`) have a stand-in derived from their content, so that a page that
-    repeats is recognised as such. `total` is `all_count`, None where there is none.
-    """
+    """One page of the list."""
 
     rows: tuple[Row, ...]
+    """The rows that could be read."""
+
     ids: tuple[str, ...]
+    """One id for each row, in the page's order; an unreadable row has a stand-in derived from its
+    content, so that a page that repeats is recognised.
+    """
+
     total: int | None
+    """`all_count`, None without it."""
+
     complaints: tuple[str, ...] = ()
+    """A line on each unreadable row."""
+
     missing: tuple[str, ...] = ()
+    """The expected keys that no row has."""
 
     @property
     def observations(self) -> tuple[Observation, ...]:
@@ -291,7 +299,7 @@ class Listing:
 
 
 def read_listing(response: Response, *, links: str, raw: bool) -> Listing:
-    """Read `{"data": {"meta": …, "payload": [row, …]}}`; raises SourceChanged for anything else.
+    """Return the page of `{"data": {"meta": …, "payload": [row, …]}}`; raise SourceChanged for anything else.
 
     `links` is the address in Chatwoot's own app under which conversations stand. With `raw`
     each observation carries its decoded row.
@@ -311,13 +319,13 @@ def read_listing(response: Response, *, links: str, raw: bool) -> Listing:
 
 
 def read_conversation(response: Response, *, links: str, raw: bool) -> Row:
-    """Read a single conversation, which comes unwrapped; raises SourceChanged."""
+    """Return a single conversation, which comes unwrapped; raise SourceChanged for anything else."""
     plain = _decode(response)
     try:
         wire = WireRow.model_validate(plain)
     except ValidationError as error:
         raise SourceChanged(
-            f"Chatwoot's answer is no conversation ({_fault(error)})",
+            f"Chatwoot's answer is not a conversation ({_fault(error)})",
             "check that base_url is the address of Chatwoot itself",
         ) from None
     return observe(wire, links, plain if raw else None)

@@ -1,15 +1,15 @@
 """Chatwoot's walks: where a walk stands, and where it goes after a page.
 
-Law: pure; knows positions and listings, and nothing of HTTP, settings or bodies.
+Rules: pure; knows positions and listings, and nothing of HTTP, settings or bodies.
 
 What shapes the walks (Chatwoot's source, `conversation_finder.rb`, v4.15.1 and older tags):
 
-- Paging is by offset; page size is the operator's to set and is told nowhere; a page beyond the
-  end is empty. Only in the order of creation do rows not move while we walk; a deletion shifts
+- Paging is by offset; the operator sets the page size, which no answer shows; a page beyond the end is
+  empty. Only in the order of creation do rows not move while we walk; a deletion shifts
   the rest up and hides one row, whose absence the caller looks up. That order exists since
   v3.4.0; an older server ignores the unknown word and lists by activity, newest first.
-- `updated_within=N` gives, unpaged, the rows whose `updated_at` is within N seconds of the
-  server's clock. Since v3.6.0; an older server ignores it and gives page 1.
+- `updated_within=N` selects, without pages, the rows whose `updated_at` is within N seconds of the
+  server's clock. Since v3.6.0; an older server ignores it and answers with page 1.
 - A conversation whose contact is gone makes every page that holds it answer 500.
 """
 
@@ -56,7 +56,7 @@ MARGIN = timedelta(seconds=60)
 
 NEWEST_PAGES = 20
 FAILED_PAGES = 10
-"""So many pages failing one after the other are no orphans any more: the server has trouble."""
+"""Pages that fail one after the other; more are not orphans: the server has trouble."""
 
 STATUSES = ("open", "pending", "snoozed", "resolved")
 
@@ -104,19 +104,21 @@ class NewestAt:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAt:
-    """Ask for what was updated just now: next to nothing, unless the server ignores the word.
+    """Ask for what was updated just now: next to nothing, unless the server ignores the parameter.
 
     A window's own rows prove little. One may be rightly there although its last activity is old
     (custom attributes, a snooze that ran out), and before v4.0.2 rows show no `updated_at`; and
-    when all are fresh, an ignored window's page 1 may be full and the rest cut off. This question
-    has one right answer. `then` is how the poll goes on if the window was ignored.
-
-    `seconds` is 1 where rows show their `updated_at`, by which a row of that very second is told
-    from an old one; 0, which must be answered with nothing, where they do not.
+    when all are fresh, an ignored window's page 1 may be full and the rest cut off. This request
+    has one right answer.
     """
 
     then: NewestAt | None = None
+    """How the poll goes on if the window was ignored."""
+
     seconds: int = 0
+    """1 where rows show their `updated_at`, which tells a row of that very second from an old one; 0,
+    which must be answered with nothing, where they do not.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class Step(NamedTuple):
 
 
 def begin_poll(poll: Poll, *, ignored: bool) -> WindowAt | NewestAt:
-    """Give a window, or a walk by activity where the gap is long or windows are ignored.
+    """Return a window, or a walk by activity if the gap is long or windows are ignored.
 
     The walk goes down to the older of `newest` and `since`, so that rows which a crashed walk
     left between them are read too.
@@ -195,7 +197,7 @@ def begin_poll(poll: Poll, *, ignored: bool) -> WindowAt | NewestAt:
 
 
 def after_window(at: WindowAt, listing: Listing, *, honoured: bool) -> Step:
-    """End the poll, unless the window may have been ignored: then probe.
+    """Return the end of the poll, or a probe if the window may have been ignored.
 
     A server that passed the probe once (`honoured`) is doubted again only when a row's
     `updated_at` lies outside of the window.
@@ -210,7 +212,7 @@ def after_window(at: WindowAt, listing: Listing, *, honoured: bool) -> Step:
 
 
 def after_first(listing: Listing) -> Step:
-    """Probe where there are rows; an empty list would answer any question with nothing."""
+    """Return a probe if there are rows; an empty list answers any request with nothing."""
     return Step(ProbeAt(seconds=_stamped(listing)) if listing.ids else None)
 
 
@@ -219,7 +221,7 @@ def _stamped(listing: Listing) -> int:
 
 
 def after_probe(at: ProbeAt, listing: Listing, now: datetime) -> tuple[bool | None, Step]:
-    """Tell whether the server honours windows, None where the answer proves neither.
+    """Return whether the server honours windows, None where the answer proves neither.
 
     Fresh rows alone prove nothing: several web servers behind one address have several clocks.
     """
@@ -231,7 +233,7 @@ def after_probe(at: ProbeAt, listing: Listing, now: datetime) -> tuple[bool | No
 
 
 def after_newest(at: NewestAt, listing: Listing) -> Step:
-    """Go on until a row is older than the floor."""
+    """Return the next page until a row is older than the floor."""
     owed = max(0, at.owed - len(listing.ids))
     below = any(row.last_activity_at and row.last_activity_at < at.floor for row in listing.rows)
     if below or not listing.ids:
@@ -242,7 +244,7 @@ def after_newest(at: NewestAt, listing: Listing) -> Step:
 
 
 def after_walk(at: SweepAt, listing: Listing) -> Step:
-    """Go on until a page brings nothing, or is short and everything that is counted has come.
+    """Return the next page until one brings nothing, or is short and everything counted has come.
 
     A walk that brought fewer rows than the list counts is not complete. One that brought enough
     may still lack a row (a deletion hid it); that is why absences are looked up.
@@ -289,7 +291,7 @@ def _end_walk(at: SweepAt, *, stuck: bool) -> Step:
 
 
 def skip_page(position: object) -> NewestAt | SweepAt | None:
-    """Go past a page that always fails; None where there is no way on."""
+    """Return the position behind a page that always fails, None where there is no way on."""
     match position:
         case WindowAt():
             return NewestAt(position.floor)
@@ -306,7 +308,7 @@ def skip_page(position: object) -> NewestAt | SweepAt | None:
 
 
 def _fresh(previous: tuple[str, ...], listing: Listing) -> int:
-    """Count the rows that the page before did not have: repeats come from neighbours."""
+    """Return how many rows the page before did not have: repeats come from neighbours."""
     return len(set(listing.ids).difference(previous))
 
 

@@ -38,7 +38,7 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers.answers import json_body, judge, said
+from watcher.providers.answers import describe, json_body, judge, said
 from watcher.providers.leadconnector.listing import EPOCH, read_listing, read_rows, whole_number
 from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, WalkAt, advance, detour
 
@@ -112,23 +112,24 @@ class HighLevel(Provider):
         return Budget(f"leadconnector:{self.settings.location_id}", 100, INTERVAL, daily=DAILY)
 
     def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
-        """Take over whether the server walks upwards (`ascending`) and what `limit` it takes."""
+        """Remember whether the server walks upwards (`ascending`) and what `limit` it takes."""
         self._ascending = capabilities.get("ascending") is not False
         limit = whole_number(capabilities.get("limit"))
         self._limit = min(self.settings.page_size, limit or self.settings.page_size)
 
     def start(self, motion: Motion) -> Position:
-        """Give the first position. A sweep goes upwards, so that rows do not escape it by moving:
-        a new message puts its row at the end. Where the server cannot, a second, closing
-        descent over what is newer than the sweep's start brings back what jumped to the front.
-        """
+        """Return the first position of a walk."""
         match motion:
+            # A sweep goes upwards, so that no row escapes it by moving: a new message puts its row at
+            # the end, which is still to come.
             case Sweep(now=now) if self._ascending:
                 return WalkAt("asc", self._limit, ceiling=_ms(now + OVERLAP))
+            # Where the server cannot, a second, closing descent over what is newer than the sweep's
+            # start brings back the rows that jumped to the front.
             case Sweep(now=now):
                 return WalkAt("desc", self._limit, close=_ms(now - OVERLAP))
             case Poll():
-                # A time in the future (a row with a nonsense date) must not hide what comes.
+                # A time in the future (a row with a wrong date) must not hide what comes.
                 newest = motion.since if motion.newest is None else min(motion.newest, motion.now)
                 floor = _ms(newest - OVERLAP)
                 return WalkAt("desc", self._limit, floor=floor, most=MOST_POLL_PAGES)
@@ -143,7 +144,7 @@ class HighLevel(Provider):
         raise ValueError(f"no such walk: {motion}")
 
     def request(self, position: Position) -> Request:
-        """Give the request for a position."""
+        """Return the request for a position."""
         headers = (("Version", self.settings.version),)
         if isinstance(position, LookUpAt) and position.direct:
             return Request(f"/conversations/{quote(position.id, safe='')}", headers=headers)
@@ -164,7 +165,7 @@ class HighLevel(Provider):
         return Request("/conversations/search", params=tuple(params), headers=headers)
 
     def parse(self, position: Position, response: Response) -> Page:
-        """Read an answer of any status; raises SourceError."""
+        """Return the page of an answer; raise SourceError."""
         match position:
             case LookUpAt(direct=True):
                 return self._direct(response)
@@ -176,19 +177,21 @@ class HighLevel(Provider):
                 return self._walked(position, response)
 
     def skip(self, position: Position) -> Position | None:
-        """Reach what is behind a page that always fails from the other end of the list."""
+        """Return the walk from the other end of the list, which reaches what the page hides."""
         return detour(position) if isinstance(position, WalkAt) else None
 
     def cost(self, rows: int) -> int:
-        """Give the pages of a walk, which ends on a short one. Each but the first brings the last
-        row of the one before again, because rows of one millisecond may lie on both.
+        """Return the pages of a walk, which ends on a short one.
+
+        Each page but the first repeats the last row of the one before, because rows of one
+        millisecond may be on both.
         """
         if rows < self._limit:
             return 1
         return 2 + (rows - self._limit) // max(1, self._limit - 1)
 
     def quota(self, response: Response) -> Quota | None:
-        """Read the documented X-RateLimit headers; a 429 without them means a whole interval."""
+        """Return what the documented X-RateLimit headers say; a 429 without them means a whole interval."""
         if day_is_over(response):
             return Quota(0, LONG_WAIT)
         if response.status == 429:
@@ -206,7 +209,7 @@ class HighLevel(Provider):
                 complete=False, fallback=True, capabilities={"limit": limit_in(words, walk.limit)}
             )
         if response.status in (400, 422) and walk.tie is not None:
-            # The filters of a tie's parts are documented, yet asked for nowhere else.
+            # The filters of a tie's parts are documented, but no known client uses them.
             return Page(next=detour(walk), complete=False)
         accept(response)
         listing, asked = read_listing(response), walk.asked
@@ -227,7 +230,7 @@ class HighLevel(Provider):
         )
 
     def _looked_up(self, look: LookUpAt, response: Response) -> Page:
-        """Read the search by id, which shows a row as the list does, a moment late perhaps."""
+        """Return the page of a search by id, which shows a row as the list does, perhaps a moment late."""
         accept(response)
         reading = read_rows(read_listing(response), self._link, raw=self.raw)
         rows = tuple(row for row in reading.rows if row.id == look.id)
@@ -238,7 +241,7 @@ class HighLevel(Provider):
         return Page(next=LookUpAt(look.id, look.why, direct=True))
 
     def _direct(self, response: Response) -> Page:
-        """Read GET by id, whose other shape proves existence or deletion and nothing else.
+        """Return the page of GET by id, whose shape proves existence or deletion and nothing else.
 
         The documentation promises 200, 400 and 401 only, and does not say which of them a
         deleted conversation gets.
@@ -254,13 +257,13 @@ class HighLevel(Provider):
         accept(response)
         body = json_body(response)
         if not isinstance(body, dict):
-            raise SourceChanged("the answer is no conversation", "check base_url")
+            raise SourceChanged("the answer is not a conversation", "check base_url")
         inner = body.get("conversation")
         shown = inner if isinstance(inner, dict) else body
         return Page(verdict="deleted" if shown.get("deleted") is True else "found")
 
     def _tried(self, response: Response) -> Page:
-        """Read a check: the token works, and what it lists is this location."""
+        """Return the page of a check: the token works, and it lists this location."""
         accept(response)
         listing = read_listing(response)
         for row in listing.rows:
@@ -328,7 +331,7 @@ DOUBTFUL = re.compile(r"version|location|header|required|missing|must|should|mon
 
 
 def accept(response: Response) -> None:
-    """Return for a 2xx answer, else raise the SourceError that says the recovery."""
+    """Raise the SourceError that stands for the recovery, unless the answer is a success (2xx)."""
     words = said(response, "message", "error")
     if response.status in (400, 422) and "location" in words.lower():
         raise SourceRefused(
@@ -339,12 +342,12 @@ def accept(response: Response) -> None:
 
 
 def day_is_over(response: Response) -> bool:
-    """Tell whether the day's requests are used up (documented header)."""
+    """Return whether the day's requests are used up (documented header)."""
     return whole_number(response.headers.get("x-ratelimit-daily-remaining")) == 0
 
 
 def known_refusal(words: str) -> tuple[str, str] | None:
-    """Give cause and remedy of a refusal that concerns the whole account, None for others."""
+    """Return cause and remedy of a refusal that concerns the whole account, None for any other."""
     for text, reason, remedy in REFUSALS:
         if text in words.lower():
             return reason, remedy
@@ -352,7 +355,7 @@ def known_refusal(words: str) -> tuple[str, str] | None:
 
 
 def limit_in(words: str, asked: int) -> int:
-    """Give the largest `limit` that a refusal of the one asked for names, else the default."""
+    """Return the largest `limit` that the refusal of a larger one names, else the default."""
     named = (int(number) for number in re.findall(r"\b[0-9]{1,4}\b", words))
     return max((n for n in named if DEFAULT_LIMIT <= n < asked), default=DEFAULT_LIMIT)
 
@@ -363,5 +366,4 @@ def _refused(response: Response) -> SourceError:
         "the provider refuses the token",
         "check the token, its scope conversations.readonly, and `location_id`",
     )
-    told = f"HTTP {response.status}: {words}" if words else f"HTTP {response.status}"
-    return SourceRefused(f"{reason} ({told})", remedy)
+    return SourceRefused(f"{reason} ({describe(response, 'message', 'error')})", remedy)

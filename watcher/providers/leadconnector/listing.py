@@ -1,6 +1,6 @@
 """LeadConnector's JSON: from an answer's body to rows, from a row to an observation.
 
-Law: pure. Only `id` is demanded of a row, because only that can be relied on: the documentation
+Rules: pure. Only `id` is demanded of a row, because only that can be relied on: the documentation
 marks eleven keys as required, real rows have some thirty, and clients that were checked against
 reality treat nearly all of them as optional, numbers also as text, times as epoch milliseconds
 or ISO 8601. A value that cannot be read is left out with a complaint that names id and key.
@@ -23,12 +23,12 @@ __all__ = ["Listing", "Reading", "millis", "read_listing", "read_rows", "whole_n
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = 100_000_000_000, 7_258_118_400_000
-"""March 1973 to 2200 in epoch milliseconds: what lies outside is no message's time (zero, epoch
+"""March 1973 to 2200 in epoch milliseconds: anything outside is not the time of a message (zero, epoch
 seconds, a search index's filler for a missing value)."""
 
 EXPECTED = ("unreadCount",)
 """Keys without which the list would be a changed API. `assignedTo` is left out by the provider
-where there is nobody, and empty imported conversations may lack the rest."""
+of unassigned conversations, and empty imported conversations may lack the rest."""
 
 CHANNELS = {
     "GROUP_SMS": "sms", "SMS_NO_SHOW_REQUEST": "sms", "SMS_REACTION": "sms",
@@ -69,12 +69,12 @@ class Reading:
 
 
 def read_listing(response: Response) -> Listing:
-    """Take a search answer's frame apart; raises SourceChanged where it is none."""
+    """Return the rows and the total of a search answer; raise SourceChanged for anything else."""
     body = json_body(response)
     rows = body.get("conversations") if isinstance(body, dict) else None
     if not isinstance(rows, list):
         raise SourceChanged(
-            "the answer is no list of conversations", "check base_url, or wait for an update"
+            "the answer is not a list of conversations", "check base_url, or wait for an update"
         )
     if len(rows) > MOST_ROWS:
         raise SourceChanged(f"the answer has {len(rows)} rows where 100 were asked for")
@@ -84,10 +84,10 @@ def read_listing(response: Response) -> Listing:
 def read_rows(
     listing: Listing, link: Callable[[str], str | None], *, unassigned: bool = False, raw: bool
 ) -> Reading:
-    """Read every row on its own, so that a bad one costs no other.
+    """Read each row on its own, so that a bad one does not cost another.
 
-    `link` gives a conversation's address in the provider's app. `unassigned` says that the
-    page was filtered for conversations without an assignee, so that a missing one is proven.
+    `link` returns a conversation's address in the provider's app. `unassigned` states that the
+    page was filtered for conversations without an assignee, which proves that one is missing.
     """
     marks, rows, complaints = [], [], []
     for number, row in enumerate(listing.rows, 1):
@@ -149,7 +149,7 @@ def _mark(row: Any, id_: str) -> Mark:
 
 
 def _sort_value(row: Any) -> int | None:
-    """Give the value that the list is sorted by: `sort[0]`, observed to equal lastMessageDate."""
+    """Return the value that the list is sorted by: `sort[0]`, observed to equal lastMessageDate."""
     if not isinstance(row, dict):
         return None
     sort = row.get("sort")
@@ -158,7 +158,7 @@ def _sort_value(row: Any) -> int | None:
 
 
 class _Reader:
-    """Reads one row's keys; remembers in `bad` which values made no sense."""
+    """Reads one row's keys; `bad` collects those whose values could not be read."""
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         self.row = row
@@ -207,8 +207,9 @@ def _sorted_words(value: Any) -> list[str] | None:
 
 
 def _observe(row: _Reader) -> tuple[dict[str, Any], set[str]]:
-    """Give the fields that a row shows, and the paths whose own key it does not have: they are
-    None, or read from a key that takes its place.
+    """Return the fields that a row shows, and the paths whose own key the row lacks.
+
+    Those are None, or read from a key that takes its place.
     """
     shown: dict[str, Any] = {}
     absent = set()
@@ -246,14 +247,14 @@ def _observe(row: _Reader) -> tuple[dict[str, Any], set[str]]:
     if (followers := row.words("followers")) is not None:
         shown["attributes.followers"] = followers
     deleted, inbox = row.flag("deleted"), row.flag("inbox")
-    told = row.has("deleted") and row.has("inbox") and not {"deleted", "inbox"} & set(row.bad)
-    if told or deleted is True or inbox is False:
+    complete = row.has("deleted") and row.has("inbox") and not {"deleted", "inbox"} & set(row.bad)
+    if complete or deleted is True or inbox is False:
         shown["archived"] = deleted is True or inbox is False
     return shown, absent | _observe_message(row, shown)
 
 
 def _observe_message(row: _Reader, shown: dict[str, Any]) -> set[str]:
-    """Add `last_message` and `channel`; give which of them the row shows without their own key.
+    """Add `last_message` and `channel`; return which of them the row shows without their own key.
 
     Activity lines (`TYPE_ACTIVITY_OPPORTUNITY`, …) become a row's last message too; they say
     nothing of the last real one, nor, like internal comments, of the channel.
@@ -271,18 +272,18 @@ def _observe_message(row: _Reader, shown: dict[str, Any]) -> set[str]:
         gone = not row.has("lastMessageType", "lastMessageBody", "lastMessageDate")
         return _observe_channel(row, shown, None) | ({"last_message"} if gone else set())
     internal = kind == "TYPE_INTERNAL_COMMENT" or row.flag("isLastMessageInternalComment") is True
-    told = DIRECTIONS.get(row.text("lastMessageDirection") or "")
-    direction = "internal" if internal else told
+    shown_direction = DIRECTIONS.get(row.text("lastMessageDirection") or "")
+    direction = "internal" if internal else shown_direction
     word = _channel(kind)
     shown["last_message"] = Message(text=text, direction=direction, type=word, at=at)
     return set() if internal else _observe_channel(row, shown, kind)
 
 
 def _observe_channel(row: _Reader, shown: dict[str, Any], kind: str | None) -> set[str]:
-    """Add `channel`, by the message's type or else by the conversation's own; give it back where
-    the row has no `lastMessageType`.
+    """Add `channel`, by the message's type or else by the conversation's own.
 
-    Without that key, TYPE_PHONE does not tell: it stands on conversations of any channel.
+    Return it where the row has no `lastMessageType`. Without that key, TYPE_PHONE proves nothing: it
+    stands on conversations of any channel.
     """
     own = row.word("type")
     named = KINDS.get(own or "")
@@ -298,7 +299,7 @@ def _observe_channel(row: _Reader, shown: dict[str, Any], kind: str | None) -> s
 
 
 def _channel(kind: str | None) -> str | None:
-    """Give the channel's word for a message type; an unknown `TYPE_*` is its own word."""
+    """Return the channel that a message type stands for; an unknown `TYPE_*` is its own name."""
     if not kind or not kind.startswith("TYPE_"):
         return None
     name = kind.removeprefix("TYPE_")

@@ -48,23 +48,23 @@ class Mark(NamedTuple):
 
 
 def in_order(dated: Sequence[int], cursor: int | None, order: Order) -> bool:
-    """Tell whether a page's times run the way asked for and lie behind the cursor."""
+    """Return whether a page's times run the way asked for and lie behind the cursor."""
     start = cursor is None or all(past(at, cursor, order) for at in dated)
     return start and all(a == b or past(b, a, order) for a, b in pairwise(dated))
 
 
 def past(at: int, than: int, order: Order) -> bool:
-    """Tell whether a time comes strictly after another one in this order."""
+    """Return whether a time comes strictly after another one in this order."""
     return at > than if order == "asc" else at < than
 
 
 def before(at: int, order: Order) -> int:
-    """Give the cursor strictly after which the rows of this very millisecond come first."""
+    """Return the cursor strictly after which the rows of this very millisecond come first."""
     return at - 1 if order == "asc" else at + 1
 
 
 def opposite(order: Order) -> Order:
-    """Give the order of the walk from the other end."""
+    """Return the order of the walk from the other end."""
     return "desc" if order == "asc" else "asc"
 
 
@@ -72,7 +72,7 @@ FAR = 7_258_118_400_000
 """The year 2200 in epoch milliseconds: where the last window of creation times ends."""
 
 MOST_IDLE = 40
-"""Requests that one tie may take beside those that bring at least half a page of new rows."""
+"""Requests that one tie may take in addition to those that bring at least half a page of new rows."""
 
 
 class Part(NamedTuple):
@@ -96,33 +96,52 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """A page full of one millisecond, `at`, being asked for in parts.
-
-    `parts` are still to ask, the present one first. `stuck` are the ids of the page that began
-    it, `owed` those of divided parts, `met` those of whole ones. `owners` are the assignees seen.
-    `crowd` holds what was shown of the part that is being divided by assignee, `count` what the
-    server counts in it. `dates` turns False when the server is seen to ignore the window.
-    Whether a window's ends belong to it is not documented: windows overlap by a millisecond
-    until `starts` or `ends` says that a row was seen there. `idle` counts requests (MOST_IDLE).
-    """
+    """A page full of one millisecond, being asked for in parts."""
 
     at: int
+    """The millisecond."""
+
     parts: tuple[Part, ...]
+    """Still to ask, the present one first."""
+
     stuck: frozenset[str]
+    """The ids of the page that began the tie."""
+
     owed: frozenset[str] = frozenset()
+    """The ids of divided parts, which whole parts must show again."""
+
     met: frozenset[str] = frozenset()
+    """The ids of whole parts."""
+
     owners: frozenset[str] = frozenset()
+    """The assignees seen."""
+
     crowd: frozenset[str] = frozenset()
+    """What was shown of the part that is being divided by assignee."""
+
     count: int | None = None
+    """How many the server counts in that part."""
+
     dates: bool = True
+    """False once the server is seen to ignore the window of creation times."""
+
     starts: bool = False
+    """Whether a row was seen at the start of a window. It is not documented whether a window's ends
+    belong to it: windows overlap by a millisecond until a row proves it.
+    """
+
     ends: bool = False
+    """The same for the end of a window."""
+
     idle: int = 0
+    """Requests that brought less than half a page of new rows (MOST_IDLE)."""
+
     whole: bool = True
+    """Whether every part so far was whole."""
 
     @property
     def window(self) -> tuple[int, int] | None:
-        """Give `startDate` and `endDate` for the present part, None where it has no window."""
+        """Return `startDate` and `endDate` for the present part, None where it has no window."""
         part = self.parts[0]
         if not part.dated:
             return None
@@ -154,10 +173,10 @@ def begin_tie(at: int, status: str, marks: Sequence[Mark]) -> Tie:
 def take_part(
     tie: Tie, marks: Sequence[Mark], total: int | None, *, full: int, ordered: bool
 ) -> Tie:
-    """Take in the page of the present part; the tie is over when no part is left.
+    """Return the tie after the page of its present part; it is over when no part is left.
 
     `full` is how many rows a page must have to count as perhaps cut off, `ordered` whether the
-    page ran the way asked for, `total` the server's count of what the filter selects.
+    page ran in the order asked for, `total` the server's count of what the filter selects.
     """
     tied = [mark for mark in marks if mark.at == tie.at]
     new = {mark.id for mark in tied} - tie.stuck - tie.seen
@@ -168,14 +187,18 @@ def take_part(
         idle=tie.idle + (2 * len(new) < full),
     )
     if not ordered:
+        # The page proves nothing about what lies between its rows.
         tie = _settle(_owe(replace(tie, whole=False), tied))
     elif tie.parts[0].near is not None:
+        # The page is the part's other end.
         tie = _join_ends(tie, tied, marks, total)
     elif not _heeded(tie, marks):
+        # The server ignores the window, so all windows are one part again.
         undated = tuple(part for part in tie.parts if not part.dated)
         parts = (Part(tie.parts[0].status), *undated)
         tie = _divide(replace(tie, dates=False, parts=parts), tied)
     elif len(tied) < len(marks) or len(marks) < full:
+        # A row from behind the tie, or a short page: the part is whole.
         tie = _settle(replace(tie, met=tie.met.union(mark.id for mark in tied)))
     else:
         sharper = _notice_ends(tie, marks)
@@ -184,7 +207,9 @@ def take_part(
 
 
 def _divide(tie: Tie, tied: Sequence[Mark], *, again: bool = False) -> Tie:
-    """Divide the present part, whose page was full; `again`: its window became sharper."""
+    """Return the tie with its present part, whose page was full, divided; `again`: its window became
+    sharper, which alone may be enough.
+    """
     part, rest = tie.parts[0], tie.parts[1:]
     tie = _owe(tie, tied)
     added = sorted(
@@ -201,7 +226,7 @@ def _divide(tie: Tie, tied: Sequence[Mark], *, again: bool = False) -> Tie:
 
 
 def _windows(part: Part, added: list[int]) -> list[Part]:
-    """Divide a window by the creation times seen in it, so that each half has fewer of them."""
+    """Return the halves of a window, cut so that each has fewer of the creation times seen in it."""
     low, high = added[0], added[-1]
     if low == high:
         cuts = [(part.since, low - 1), (low, low), (low + 1, part.until)]
@@ -213,7 +238,7 @@ def _windows(part: Part, added: list[int]) -> list[Part]:
 
 
 def _join_ends(tie: Tie, tied: Sequence[Mark], marks: Sequence[Mark], total: int | None) -> Tie:
-    """Take in a part's page from the other end; where they do not meet, ask by assignee."""
+    """Return the tie after a part's page from the other end; where both ends do not meet, ask by assignee."""
     part, rest = tie.parts[0], tie.parts[1:]
     near, far = part.near or (), tuple(mark.id for mark in tied)
     if _ends_meet(near, far):
@@ -231,7 +256,7 @@ def _join_ends(tie: Tie, tied: Sequence[Mark], marks: Sequence[Mark], total: int
 
 
 def _settle(tie: Tie) -> Tie:
-    """Go on to the next part; after the last assignee's, the server's count must agree."""
+    """Return the tie at its next part; after the last assignee's, the server's count must agree."""
     part, rest = tie.parts[0], tie.parts[1:]
     whole = tie.whole
     if part.owner is not None and not (rest and rest[0].owner is not None):
@@ -251,7 +276,7 @@ def _heeded(tie: Tie, marks: Sequence[Mark]) -> bool:
 
 
 def _notice_ends(tie: Tie, marks: Sequence[Mark]) -> Tie:
-    """Learn from a row at the very end of a window that such rows belong to it."""
+    """Return the tie with what a row at the very end of a window proves: such rows belong to it."""
     if (window := tie.window) is None:
         return tie
     added = {mark.added for mark in marks}
@@ -261,9 +286,9 @@ def _notice_ends(tie: Tie, marks: Sequence[Mark]) -> Tie:
 
 
 def _ends_meet(near: tuple[str, ...], far: tuple[str, ...]) -> bool:
-    """Tell whether a page from either end of a tie together hold all of it.
+    """Return whether the pages from both ends of a tie hold all of it.
 
-    They do when the one ends where the other, read backwards, begins. A server that keeps the
+    They do when one ends where the other, read backwards, begins. A server that keeps the
     order among equals in both directions answers the same rows twice, which proves nothing.
     """
     shared = len(set(near) & set(far))
@@ -271,8 +296,8 @@ def _ends_meet(near: tuple[str, ...], far: tuple[str, ...]) -> bool:
 
 
 DEFAULT_LIMIT = 20
-"""What the search gives when no limit is asked for (documented): no clamp is thought to be lower,
-so a page shorter than this, or than an earlier page of its walk, was not cut off."""
+"""The search's limit when none is asked for (documented). No server is expected to cut off earlier, so
+a page shorter than this, or than an earlier page of its walk, is not cut off."""
 
 
 class Asked(NamedTuple):
@@ -290,30 +315,52 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WalkAt:
-    """Where a walk stands: everything that the next request and the reading of its answer need.
-
-    `floor` ends a descending walk below it, `ceiling` an ascending one above it, `most` any
-    walk after so many pages. `close` asks for a second, closing descent down to it, for the
-    rows that jumped to the front meanwhile. `page` counts from 1; `size` is the largest page so
-    far, `count` the rows so far, `edge` the ids that the overlap will bring again. `whole`
-    turns False for good when rows may have been missed.
-    """
+    """Where a walk stands: everything that the next request and the reading of its answer need."""
 
     order: Order
+    """Upwards or downwards by the time of the last message."""
+
     limit: int
+    """Rows to ask for."""
+
     status: str = "all"
+    """The filter by `status`."""
+
     unassigned: bool = False
+    """Whether to ask for conversations without an assignee alone."""
+
     cursor: int | None = None
+    """The time strictly after which the next page begins, None at the start."""
+
     floor: int | None = None
+    """A descending walk ends below it."""
+
     ceiling: int | None = None
+    """An ascending walk ends above it."""
+
     most: int | None = None
+    """The walk ends after this many pages."""
+
     close: int | None = None
+    """Asks for a second, closing descent down to it, for the rows that jumped to the front meanwhile."""
+
     page: int = 1
+    """The number of the page, from 1."""
+
     size: int = 0
+    """Rows of the largest page so far."""
+
     count: int = 0
+    """Rows so far."""
+
     edge: frozenset[str] = frozenset()
+    """The ids that the overlap will bring again."""
+
     whole: bool = True
+    """False once rows may have been missed."""
+
     tie: Tie | None = None
+    """The tie that is being asked for in parts, None elsewhere."""
 
     @property
     def full(self) -> int:
@@ -322,7 +369,7 @@ class WalkAt:
 
     @property
     def asked(self) -> Asked:
-        """Give what the next request asks for."""
+        """Return what the next request asks for."""
         owner = "unassigned" if self.unassigned else None
         if self.tie is None:
             return Asked(self.order, self.status, self.cursor, owner)
@@ -333,19 +380,22 @@ class WalkAt:
 
 
 class Step(NamedTuple):
-    """What follows a page: the next position (None at the end), whether the walk was whole so
-    far, and whether the server does not walk upwards at all (then nothing else counts).
-    """
+    """What follows a page."""
 
     next: WalkAt | None
+    """The next position, None at the end."""
+
     whole: bool
+    """Whether the walk was whole so far."""
+
     disordered: bool = False
+    """Whether the server does not walk upwards at all; then nothing else counts."""
 
 
 def advance(walk: WalkAt, marks: tuple[Mark, ...], total: int | None) -> Step:
-    """Decide how a walk goes on after a page with these rows.
+    """Return how a walk goes on after a page with these rows.
 
-    `total` is the server's own count of what the filter selects. It only ever makes a walk
+    `total` is the server's own count of what the filter selects. It can only make a walk
     longer: a short page ends it when the count agrees, else the walk goes on until nothing new
     comes. So neither a clamped `limit` nor rows filtered out of a page can pass for the end.
     """
@@ -391,7 +441,7 @@ def step_over(walk: WalkAt, at: int, *, whole: bool = True) -> WalkAt:
 
 
 def detour(walk: WalkAt) -> WalkAt | None:
-    """Go round a page that always fails: None where there is no way round.
+    """Return a walk around a page that always fails, None where there is no way around.
 
     A part of a tie is given up; behind a failed page of an ascending walk the rest is reached
     from the other end. Either way the walk is no longer whole.
@@ -418,7 +468,7 @@ def _end(walk: WalkAt) -> Step:
 
 
 def _after_undated(walk: WalkAt) -> Step:
-    """Go on after a page without a single time, from which no cursor follows.
+    """Return what follows a page without a single time, from which no cursor follows.
 
     At the beginning of an ascent they are stepped over (1 is before every real time; 0 could
     pass for no cursor at all); anywhere else they are the last rows, and there may be more.
@@ -429,7 +479,7 @@ def _after_undated(walk: WalkAt) -> Step:
 
 
 def _after_part(walk: WalkAt, tie: Tie, marks: tuple[Mark, ...], total: int | None) -> Step:
-    """Take in one part of a tie: ask for the next one, or walk on behind the tie."""
+    """Return what follows one part of a tie: the next part, or the walk behind the tie."""
     order, cursor = walk.asked.order, walk.asked.cursor
     ordered = in_order([mark.at for mark in marks if mark.at is not None], cursor, order)
     if not ordered and order == walk.order == "asc":

@@ -1,6 +1,6 @@
 """Leadping: one organization's inbox, read through `POST /conversations/my`.
 
-Law: pure, like every provider.
+Rules: pure, like every provider.
 
 What Leadping has and has not (its OpenAPI contract, June to September 2026): no GET of one
 conversation, no creation time, no assignee, labels, priority, message direction or unread count.
@@ -51,7 +51,7 @@ OVERLAP = timedelta(seconds=120)
 """How far a poll reads on below what is known: an event may become visible late."""
 
 POLL_PAGES = 50
-"""After so many pages a poll stops; the sweep finds the rest."""
+"""Pages after which a poll stops; the sweep finds the rest."""
 
 
 class LeadpingSettings(ProviderSettings):
@@ -59,8 +59,7 @@ class LeadpingSettings(ProviderSettings):
 
     `token` is an organization API key (`sk_…`). `organization` is any name for the organization:
     sources with the same one share its request limit, and another one is another account.
-    `archive_filter` is what `archiveFilter`
-    takes for "all", by name or by number.
+    `archive_filter` is what `archiveFilter` takes for "all", by name or by number.
     """
 
     base_url: str = Field(
@@ -90,40 +89,52 @@ class SweepAt:
 
 @dataclass(frozen=True, slots=True)
 class LookUpAt:
-    """A walk through one lead's conversations, in search of one of them.
-
-    `archived`: this is the second walk, through the archived ones alone. `clear` is False once
-    a page was refused or a row unreadable: then not to be found proves nothing. `others` is True
-    once the lists showed other conversations of the lead.
-    """
+    """A walk through one lead's conversations, in search of one of them."""
 
     ask: Ask
+    """The page."""
+
     wanted: LookUp
+    """The conversation."""
+
     lead: str
+    """The lead that it belongs to."""
+
     archived: bool = False
+    """Whether this is the second walk, through the archived ones alone."""
+
     clear: bool = True
+    """False once a page was refused or a row unreadable: then not to find it proves nothing."""
+
     others: bool = False
+    """True once the lists showed other conversations of the lead."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadAt:
-    """The lead itself, whose lists lacked the conversation (`others`: but showed others). `vouched`:
-    it was refused once, and the token works.
-    """
+    """The lead itself, whose lists lacked the conversation."""
 
     lead: str
+    """The lead's id."""
+
     others: bool
+    """Whether its lists showed other conversations."""
+
     vouched: bool = False
+    """Whether it was refused once, and the token was seen to work."""
 
 
 @dataclass(frozen=True, slots=True)
 class VouchAt:
-    """A look at the inbox, whether the token still works; if so, `lead` is asked once more (the token
-    may have been renewed just now), or (None) nothing can be told.
-    """
+    """A look at the inbox, whether the token still works."""
 
     ask: Ask
+    """The request."""
+
     lead: LeadAt | None = None
+    """What to ask once more if it does (the token may have been renewed just now); None: nothing can be
+    proved.
+    """
 
 
 class Leadping(Provider):
@@ -138,8 +149,9 @@ class Leadping(Provider):
 
     @property
     def account(self) -> str:
-        """Name the API, and the organization where the settings name it: the token, which alone
-        tells otherwise, is renewed.
+        """The API, and the organization if the settings name it.
+
+        Otherwise only the token determines the organization, and the token is renewed.
         """
         name = self.settings.organization
         return self._api + (f"#{name}" if name else "")
@@ -150,14 +162,14 @@ class Leadping(Provider):
 
     @property
     def budget(self) -> Budget:
-        """Give the published limit: 300 requests a minute per organization."""
+        """The published limit: 300 requests a minute per organization."""
         name = self.settings.organization
         if not name:
             name = derive_id("leadping", self._api, self.settings.token)[:12]
         return Budget(f"leadping {self._api} {name}", requests=300, per=60.0)
 
     def start(self, motion: Motion) -> Position:
-        """Give the first position of a walk; there are no id-set polls."""
+        """Return the first position of a walk; there are no id-set polls."""
         ask = self._inbox
         match motion:
             case Poll():
@@ -177,14 +189,14 @@ class Leadping(Provider):
         raise ValueError(f"Leadping has no such walk: {motion}")
 
     def request(self, position: Position) -> Request:
-        """Give the request for a position."""
+        """Return the request for a position."""
         if isinstance(position, LeadAt):
             return Request(f"/leads/{quote(position.lead, safe='')}", headers=ACCEPT)
         ask: Ask = position.ask
         return ask.request()
 
     def parse(self, position: Position, response: Response) -> Page:
-        """Read an answer; see `Provider.parse`."""
+        """Return the page of an answer; see `Provider.parse`."""
         match position:
             case PollAt(ask, floor):
                 listing = hear(ask, response, raw=self.raw)
@@ -205,12 +217,12 @@ class Leadping(Provider):
                 return replace(_page(hear(ask, response, raw=self.raw)), verdict="unknown")
             case VouchAt(ask, lead):
                 return _page(hear(ask, response, raw=self.raw), lead)
-        raise ValueError(f"no position of Leadping: {position}")
+        raise ValueError(f"not a position of Leadping: {position}")
 
     def _look_up(self, at: LookUpAt, response: Response) -> Page:
-        """Search one lead's list; not found there, go on until something is proved.
+        """Return the page of a search in one lead's list; if it is not there, ask on.
 
-        A route that refuses this lead or this filter proves nothing: the next question decides.
+        A route that refuses this lead or this filter proves nothing: the next request decides.
         """
         if _about_the_lead(at, response):
             return self._not_listed(replace(at, clear=False), Listing())
@@ -228,14 +240,14 @@ class Leadping(Provider):
 
     def _not_listed(self, at: LookUpAt, listing: Listing) -> Page:
         if at.wanted.why == "suspect":
-            return replace(_page(listing), verdict="unknown")  # only a sweep tells of absences
+            return replace(_page(listing), verdict="unknown")  # only a sweep may suspect an absence
         if at.archived or not at.clear:
             return _page(listing, LeadAt(at.lead, at.others))
         first = archived_only(at.ask.first())
         return _page(listing, replace(at, ask=first, archived=True))
 
     def _lead(self, at: LeadAt, response: Response) -> Page:
-        """Read `GET /leads/{id}`.
+        """Return the page of `GET /leads/{id}`.
 
         Its contract has 404 for an unknown lead and describes 401 as "The user does not own this
         lead". A 401 or 403 may be about the token all the same, whether or not it carries a Bearer
@@ -251,17 +263,17 @@ class Leadping(Provider):
         judge(response, refused=refused)
         if read_lead(response).deleted_at is not None:
             return Page(verdict="deleted")
-        # The lead lives, and nothing deletes a conversation alone: if its lists showed nothing at
-        # all, it is they that are wrong; if they showed others, two sweeps must agree.
+        # The lead exists, and no conversation is deleted alone: if its lists showed nothing at all,
+        # the lists are wrong; if they showed others, two sweeps must agree.
         return Page(verdict="unknown" if at.others else "found")
 
     def cost(self, rows: int) -> int:
-        """Give the pages of a walk; the last one carries no token."""
+        """Return the pages of a walk; the last one carries no token."""
         return max(1, -(-rows // self.settings.page_size))
 
 
 def _about_the_lead(at: LookUpAt, response: Response) -> bool:
-    """Tell whether a refusal is, or may be, about this lead or filter, not about token or walk."""
+    """Return whether a refusal is, or may be, about this lead or filter, not about token or walk."""
     if response.status == 400:
         return at.ask.token is None
     return response.status in (401, 403, 404, 405, 410)

@@ -1,14 +1,14 @@
 """Does Leadping's list show archived and active conversations alike, when asked for all?
 
-Law: pure. Refuses on proof only, and needs eight requests at most.
+Rules: pure. Refuses on proof only, and needs eight requests at most.
 
 Archiving must show as a change of `isArchived`; if the list left archived rows out, every
 archiving would look like a removal. The parameter `archiveFilter` takes "active, archived, or
-all", but no published page says whether by name or by number, and a server may well ignore a
-value that it does not know. The proof: a *witness*, a row that the list of archived (or active)
+all", but no published page says whether by name or by number, and a server may ignore a value that
+it does not know. The proof: a *witness*, a row that the list of archived (or active)
 conversations shows, is looked for at its place in the list of all. Only if that walk passes the
 place without it, and the witness stands unchanged in its own list afterwards (so it did not move
-meanwhile), is "all" not all. Whatever falls short of that, is accepted.
+meanwhile), is "all" not all. Anything less is accepted.
 """
 
 from __future__ import annotations
@@ -47,16 +47,22 @@ class AllAt:
 
 @dataclass(frozen=True, slots=True)
 class KindAt:
-    """Then the top of the archived list, or of the active one: that is the list without filter.
-
-    `refusal` tells that the value for all was refused. `actives`: they are to be proved as well.
-    """
+    """Then the top of the archived list, or of the active one, which is the list without a filter."""
 
     ask: Ask
+    """The request."""
+
     everything: Ask
+    """The request for all."""
+
     archived: bool
+    """Whether this is the archived list."""
+
     actives: bool = False
+    """Whether the active ones are to be proved as well."""
+
     refusal: str = ""
+    """What the server answered when it refused the value for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class SearchAt:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAt:
-    """Not found where it should be: last, does the witness still stand in its own list?"""
+    """Last, if it was not found where it should be: is the witness still in its own list?"""
 
     ask: Ask
     everything: Ask
@@ -82,7 +88,7 @@ CheckAt = AllAt | KindAt | SearchAt | ConfirmAt
 
 
 def archived_only(everything: Ask) -> Ask:
-    """Ask for archived rows in the manner (name or number) in which `everything` asks for all.
+    """Return the request for archived rows, by name or by number as `everything` asks for all.
 
     The numbers are those of an enum in the order in which Leadping's contract lists the names.
     """
@@ -91,7 +97,7 @@ def archived_only(everything: Ask) -> Ask:
 
 
 def hides(value: str | None, kind: str) -> SourceRefused:
-    """Give the error for a value of archiveFilter that was proved not to mean all."""
+    """Return the error for a value of archiveFilter that was proved not to mean all."""
     return SourceRefused(f"archiveFilter={value} hides {kind} conversations", _remedy(value))
 
 
@@ -101,15 +107,15 @@ def _remedy(value: str | None) -> str:
 
 
 def check(at: CheckAt, response: Response) -> Page:
-    """Read one answer of a check; its last page is the one without `next`.
+    """Return the page of one answer of a check; the last one has no `next`.
 
-    Raises SourceRefused when the value for all is refused or proved not to mean all, and
-    SourceChanged when no row tells whether it is archived.
+    Raise SourceRefused if the value for all is refused or proved not to mean all, and
+    SourceChanged if no row shows whether it is archived.
     """
     refusal = words(response) if response.status == 400 else ""
     match at:
         case AllAt() if refusal:
-            # Ask the same without the value: only if that is taken, it is the value's fault.
+            # Ask the same without the value: only if that is accepted, the value is at fault.
             default = replace(at.ask, archive=None)
             return Page(next=KindAt(default, at.ask, archived=False, refusal=refusal))
         case KindAt(archived=True) if refusal:
@@ -119,7 +125,7 @@ def check(at: CheckAt, response: Response) -> Page:
     listing = hear(at.ask, response)
     if "isArchived" in listing.missing:
         raise SourceChanged(
-            "no conversation tells whether it is archived (isArchived is missing)",
+            "no conversation shows whether it is archived (isArchived is missing)",
             "Leadping's API has changed and inbox-watcher must follow",
         )
     return Page(

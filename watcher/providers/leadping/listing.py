@@ -31,13 +31,13 @@ from pydantic.alias_generators import to_camel
 from watcher.errors import SourceChanged, SourceRefused, WalkExpired
 from watcher.model import Disposition, Message, Observation, rfc3339
 from watcher.providers import Request, Response
-from watcher.providers.answers import MOST_ROWS, check_size, json_body, judge, said
+from watcher.providers.answers import MOST_ROWS, check_size, describe, json_body, judge
 
 __all__ = ["ACCEPT", "INBOX", "Ask", "Lead", "Listing", "hear", "read_lead", "refused", "words"]
 
 
 def number(value: Any) -> Any:
-    """Read a whole number in quotes: .NET's contract says "integer or string" of every integer."""
+    """Return a whole number that stands in quotes: .NET's contract has "integer or string" everywhere."""
     return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
 
 
@@ -133,7 +133,7 @@ SAME = {
 
 
 def observe(row: Row, raw: Mapping[str, Any] | None = None) -> Observation:
-    """Say what a row shows of its conversation; a path whose key the row lacks is left out."""
+    """Return what a row shows of its conversation; a path whose key the row lacks is left out."""
     return Observation(id=row.id, fields=dict(_shown(row)), raw=raw)
 
 
@@ -166,7 +166,7 @@ def _shown(row: Row) -> Iterator[tuple[str, Any]]:
 
 
 def _message(row: Row) -> Message | None:
-    """Leadping tells no direction; of the last event it only says whether it was a note."""
+    """Return the last message. Leadping shows no direction, only whether the last event was a note."""
     if row.last_snippet is None and row.last_event_at is None:
         return None
     return Message(
@@ -223,23 +223,31 @@ ACCEPT = (("accept", "application/json"),)  # the contract of August 2026 prefer
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One listing request, and with it the place where its walk stands.
-
-    `token` is the provider's continuation token, echoed as it came; a token is good only for the
-    very same question. `page` counts from 1. `mark` is an earlier token of this walk: meeting it
-    again means walking in a circle.
-    """
+    """One listing request, and with it the place where its walk stands."""
 
     archive: str | None
+    """The value of `archiveFilter`, None to leave it out."""
+
     size: int
+    """Rows of a page."""
+
     direction: Literal["asc", "desc"] = "desc"
+    """The order by `lastEventAt`."""
+
     path: str = INBOX
+    """The list that is asked."""
+
     token: str | None = None
+    """The provider's continuation token as it came; it is good only for the very same request."""
+
     page: int = 1
+    """The number of the page, from 1."""
+
     mark: str | None = None
+    """An earlier token of this walk: to meet it again is to walk in a circle."""
 
     def request(self) -> Request:
-        """Give the request; `pageSize` is a number, and the token is left out of a first page."""
+        """Return the request; `pageSize` is a number, and the token is left out of a first page."""
         body: dict[str, Any] = {
             "pageSize": self.size,
             "orderBy": [{"field": "lastEventAt", "direction": self.direction}],
@@ -250,11 +258,11 @@ class Ask:
         return Request(self.path, "POST", params=params, json=body, headers=ACCEPT)
 
     def first(self) -> Ask:
-        """Give the request for the first page of the same walk."""
+        """Return the request for the first page of the same walk."""
         return replace(self, token=None, page=1, mark=None)
 
     def after(self, listing: Listing) -> Ask | None:
-        """Give the next page's request, None at the end; raises SourceChanged in a circle.
+        """Return the next page's request, None at the end; raise SourceChanged in a circle.
 
         The mark moves at pages 1, 2, 4, 8, … (Brent), so a circle of any length is noticed
         without keeping every token.
@@ -284,7 +292,7 @@ class Listing:
 
     @property
     def times(self) -> tuple[datetime, ...]:
-        """Give the rows' `lastEventAt` in the order of the page, leaving out those without."""
+        """Return the rows' `lastEventAt` in the order of the page, leaving out those without."""
         found = (row.fields.get("last_activity_at") for row in self.rows)
         return tuple(at for at in found if at is not None)
 
@@ -309,14 +317,14 @@ class Head(Wire):
 
 
 class Lead(Wire):
-    """The part of a lead that tells whether it was deleted (softly: records stay)."""
+    """The part of a lead that shows whether it was deleted (softly: records stay)."""
 
     id: str = Field(min_length=1)
     deleted_at: Time = None
 
 
 def hear(ask: Ask, response: Response, *, raw: bool = False) -> Listing:
-    """Read the answer to a listing request; raises what `Provider.parse` raises.
+    """Return the page of a listing request; raise what `Provider.parse` raises.
 
     A token does not expire by age, but a new version of Leadping may refuse an old one with 400.
     """
@@ -328,7 +336,7 @@ def hear(ask: Ask, response: Response, *, raw: bool = False) -> Listing:
         try:
             page = Envelope.model_validate_json(response.body)
         except ValidationError:
-            pass  # the slow way says what is wrong, and saves the other rows
+            pass  # the slow way names what is wrong, and saves the other rows
         else:
             rows = tuple(observe(row) for row in page.items)
             token = page.continuation_token or None
@@ -367,7 +375,7 @@ def _complaint(place: int, plain: Any, error: ValidationError) -> str:
     """Name the row and its unreadable fields, never their values: those may be people's words."""
     known = plain.get("id") if isinstance(plain, Mapping) else None
     name = f"id {str(known)[:60]!r}" if isinstance(known, str | int) and known else "no id"
-    return f"row {place} ({name}) cannot be read: {_fields(error) or 'it is no object'}"
+    return f"row {place} ({name}) cannot be read: {_fields(error) or 'it is not an object'}"
 
 
 def _fields(error: ValidationError) -> str:
@@ -377,13 +385,13 @@ def _fields(error: ValidationError) -> str:
 
 def _no(what: str, error: ValidationError) -> SourceChanged:
     return SourceChanged(
-        f"the answer is no {what} (wrong: {_fields(error) or 'it is no JSON object'})",
+        f"the answer is not a {what} (wrong: {_fields(error) or 'it is not a JSON object'})",
         "check base_url; if it is right, Leadping's API has changed and inbox-watcher must follow",
     )
 
 
 def read_lead(response: Response) -> Lead:
-    """Read the 200 answer of `GET /leads/{id}`; raises SourceChanged when it shows no lead."""
+    """Return the lead of a 200 answer of `GET /leads/{id}`; raise SourceChanged if it shows none."""
     try:
         return Lead.model_validate(json_body(response))
     except ValidationError as error:
@@ -391,16 +399,15 @@ def read_lead(response: Response) -> Lead:
 
 
 def words(response: Response) -> str:
-    """Say in one line what a refusal says: `HTTP 400: Bad Request`.
+    """Return a refusal in one line: `HTTP 400: Bad Request`.
 
     Errors are RFC 9457 objects under changing media types, so they are read by their content.
     """
-    told = said(response, "detail", "title", "message", "error")
-    return f"HTTP {response.status}" + (f": {told}" if told else "")
+    return describe(response, "detail", "title", "message", "error")
 
 
 def refused(response: Response) -> SourceRefused:
-    """Explain a 401 or 403 that concerns the credentials."""
+    """Return the error for a 401 or 403 that concerns the credentials."""
     what = "refuses the token" if response.status == 401 else "forbids reading the inbox"
     return SourceRefused(
         f"Leadping {what} ({words(response)})",

@@ -1,6 +1,6 @@
 """A fake Chatwoot: the conversation list, one conversation, and the counts.
 
-Law: reads the world, never changes it; shares nothing with the provider that it tests.
+Rules: reads the world, never changes it; shares nothing with the provider that it tests.
 
 Facts are from Chatwoot's source at v4.15.1 and older tags: conversation_finder.rb, sort_handler.rb,
 permission_filter_service.rb, conversation_policy.rb, request_exception_handler.rb,
@@ -70,7 +70,7 @@ def app(
 
 
 def refusal(status: int, wait: float | None = None) -> Response:
-    """Give an error. rack-attack answers 429 in plain text without `Retry-After`; `wait` adds it."""
+    """Return an error. rack-attack answers 429 in plain text without `Retry-After`; `wait` adds it."""
     headers = {} if wait is None else {"Retry-After": str(int(wait))}
     if status == 429:
         return Response("Retry later\n", 429, headers, "text/plain")
@@ -149,7 +149,7 @@ class _Chatwoot:
     def _find(
         self, request: Request, account: Account, viewer: Viewer
     ) -> tuple[Query, list[State]] | Response:
-        """Give the query and the states that it filters, before counting and paging."""
+        """Return the query and the states that it filters, before counting and paging."""
         states = [
             c.state
             for c in list(account.conversations.values())
@@ -194,7 +194,7 @@ class _Chatwoot:
         return account, viewer
 
     def _lingers(self, conversation: Conversation) -> bool:
-        """Tell whether it is still there: a deletion is a job that runs some lists later."""
+        """Return whether it is still there: a deletion is a job that runs some lists later."""
         if conversation.state.gone_at is None:
             return True
         key = (conversation.account.key, conversation.id)

@@ -1,6 +1,6 @@
 """Chatwoot's conversation finder: filters, counts, order and offset pages.
 
-Law: pure; the server's time is an argument. Facts are from conversation_finder.rb and
+Rules: pure; the server's time is an argument. Facts are from conversation_finder.rb and
 sort_handler.rb: an unknown sort name falls back silently, `updated_within` turns paging off, the
 counts come before `assignee_type`, paging and `updated_within`, no order has a tie-breaker.
 """
@@ -60,7 +60,7 @@ class Query:
     def page(
         self, states: Sequence[State], viewer: Viewer, now: datetime, *, swap: bool
     ) -> list[State]:
-        """Give the page as it is now; with `swap` equal keys stand the other way round."""
+        """Return the page as it is now; with `swap` equal keys stand the other way round."""
         delay = self.delay.total_seconds()
         kept = [state for state in states if self._assigned_as_asked(state, viewer)]
         ordered = kept[::-1] if swap else kept
@@ -137,7 +137,7 @@ def _tests(
 
 
 def _order(name: str, version: Version, now: datetime, delay: float) -> list[tuple[Key, bool]]:
-    """Give the sort keys, each with whether it descends; absent priorities and waits come last."""
+    """Return the sort keys, each with whether it descends; absent priorities and waits come last."""
 
     def active(state: State) -> datetime:
         return last_activity_at(state, now, delay)

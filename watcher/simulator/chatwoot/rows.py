@@ -1,6 +1,6 @@
 """Chatwoot's row of a conversation, as its jbuilder templates write it at v4.15.1.
 
-Law: pure; `moment` is the server's time. Two clocks: `last_activity_at` moves when any message is
+Rules: pure; `moment` is the server's time. Two clocks: `last_activity_at` moves when any message is
 created, the activity lines of background jobs included, `updated_at` with every normal save. The
 jobs run `delay` seconds after the change that asked for them: until then neither line nor bump is
 there.
@@ -36,13 +36,13 @@ def _seconds(at: datetime | None) -> int:
 
 
 def _written(state: State, moment: datetime, delay: float) -> list[tuple[datetime, Activity]]:
-    """Give the activity lines whose job has run, with the time at which it did, oldest first."""
+    """Return the activity lines whose job has run, with the time at which it did, oldest first."""
     due = [(line.at + timedelta(seconds=delay), line) for line in state.activities]
     return [pair for pair in due if pair[0] <= moment]
 
 
 def last_activity_at(state: State, moment: datetime, delay: float) -> datetime:
-    """Give the creation time of the newest line, or of the conversation."""
+    """Return the creation time of the newest line, or of the conversation."""
     times = [at for at, _ in _written(state, moment, delay)]
     if state.message is not None:
         times.append(state.message.at)
@@ -50,7 +50,7 @@ def last_activity_at(state: State, moment: datetime, delay: float) -> datetime:
 
 
 def updated_at(state: State, moment: datetime, delay: float) -> datetime:
-    """Give the row's second clock; the creation of an activity line moves it as well."""
+    """Return the row's second clock; the creation of an activity line moves it as well."""
     return max([state.updated_at, *(at for at, _ in _written(state, moment, delay))])
 
 
@@ -62,7 +62,7 @@ def row(
     delay: float,
     version: Version,
 ) -> dict[str, Any]:
-    """Give the row of list and show."""
+    """Return the row of list and show."""
     active = _seconds(last_activity_at(state, moment, delay))
     until = state.snoozed_until
     shown: dict[str, Any] = {
@@ -104,7 +104,7 @@ def row(
 
 
 def _meta(account: Account, viewer: Viewer, state: State, version: Version) -> dict[str, Any]:
-    """Give `meta`; assignee, its type and team are absent when there is none."""
+    """Return `meta`; assignee, its type and team are absent when there is none."""
     contact = state.contact
     meta: dict[str, Any] = {
         "sender": {
@@ -162,7 +162,7 @@ def _meta(account: Account, viewer: Viewer, state: State, version: Version) -> d
 
 
 def _newest(account: Account, state: State, moment: datetime, delay: float) -> list[dict[str, Any]]:
-    """Give the newest line, an activity line included: none or one."""
+    """Return the newest line, an activity line included: none or one."""
     lines: list[tuple[datetime, Message | Activity]] = [*_written(state, moment, delay)]
     if state.message is not None:
         lines.append((state.message.at, state.message))
@@ -173,7 +173,7 @@ def _newest(account: Account, state: State, moment: datetime, delay: float) -> l
 
 
 def _last_message(account: Account, state: State, active: int) -> dict[str, Any] | None:
-    """Give the newest line that is no activity: private notes are among them."""
+    """Return the newest line that is no activity: private notes are among them."""
     if state.message is None:
         return None
     return _message(account, state, state.message, state.message.at, active)

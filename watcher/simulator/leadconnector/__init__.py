@@ -1,6 +1,6 @@
 """A fake HighLevel (LeadConnector, also Leadway): conversation search, GET by id, token refresh.
 
-Law: reads the world, never changes it; shares nothing with the provider that it tests.
+Rules: reads the world, never changes it; shares nothing with the provider that it tests.
 
 Facts are from HighLevel's published spec, its rate limit and OAuth pages, and observed answers
 (the texts of the 401s, numbers in milliseconds, `sort`). Ties on one millisecond at a page's edge
@@ -91,7 +91,7 @@ def app(
 def refusal(
     status: int, wait: float | None = None, message: str | list[str] | None = None
 ) -> Response:
-    """Give an error. HighLevel documents no `Retry-After`; `wait` adds one all the same."""
+    """Return an error. HighLevel documents no `Retry-After`; `wait` adds one all the same."""
     body: dict[str, object] = {
         "statusCode": status,
         "message": message or MESSAGES.get(status, "Internal server error"),
@@ -221,7 +221,7 @@ class _LeadConnector:
         return response
 
     def _indexed(self, account: Account) -> list[State]:
-        """Give the states as the index has them: those of a moment ago."""
+        """Return the states as the index has them: those of a moment ago."""
         moment = self.world.now() - timedelta(seconds=self.options.index_delay)
         states = (c.as_of(moment) for c in account.conversations.values())
         return [state for state in states if state is not None and state.gone_at is None]

@@ -1,6 +1,6 @@
 """HighLevel's OAuth tokens: an access token for a day, a refresh token for one use.
 
-Law: no wall clock. Facts are from HighLevel's authorization page: `expires_in` 86399, each refresh
+Rules: no wall clock. Facts are from HighLevel's authorization page: `expires_in` 86399, each refresh
 gives a new refresh token and kills the old one.
 """
 
@@ -31,7 +31,7 @@ class OAuth:
         self._issue(issued)
 
     def admits(self, token: str, location: str, now: datetime) -> bool:
-        """Tell whether the access token opens the location now."""
+        """Return whether the access token opens the location now."""
         return token == self.access and location == self.location and now < self.expires
 
     def refresh(self, form: bytes, now: datetime) -> tuple[int, dict[str, object]]:

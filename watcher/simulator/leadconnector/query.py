@@ -1,6 +1,6 @@
 """HighLevel's search parameters: reading them, filtering, and cutting the page.
 
-Law: pure. The only place in the list is one number, the sort value; `startAfterDate` continues
+Rules: pure. The only place in the list is one number, the sort value; `startAfterDate` continues
 strictly behind it, so rows that tie with the last one of a page are lost (an observed property of
 clients' captures and of any index resumed by one key).
 """
@@ -45,7 +45,7 @@ class Search:
     filters: tuple[Callable[[State], bool], ...]
 
     def take(self, states: Sequence[State]) -> tuple[list[State], int]:
-        """Give the page and the number of all that match, which is counted without the cursor."""
+        """Return the page and the number of all that match, which is counted without the cursor."""
         matching = [state for state in states if all(test(state) for test in self.filters)]
         total = len(matching)
         if self.after is not None:

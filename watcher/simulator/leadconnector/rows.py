@@ -1,6 +1,6 @@
 """HighLevel's two shapes of a conversation: the row of the search index, and GET by id.
 
-Law: pure. Facts are from HighLevel's published spec (eleven fields of the row) and from captured
+Rules: pure. Facts are from HighLevel's published spec (eleven fields of the row) and from captured
 real answers (the other twenty: numbers in epoch milliseconds, `sort` equal to `lastMessageDate`).
 """
 
@@ -31,23 +31,23 @@ STAMP_APART = 250
 
 
 def millis(at: datetime) -> int:
-    """Give epoch milliseconds."""
+    """Return epoch milliseconds."""
     return int(at.timestamp()) * 1000 + at.microsecond // 1000
 
 
 def last_message_date(state: State) -> int:
-    """Give the sort value: the newest line's time, activity included, or the creation's."""
+    """Return the sort value: the newest line's time, activity included, or the creation's."""
     event = newest_event(state)
     return millis(state.created_at if event is None else event.at)
 
 
 def manual_message_date(state: State) -> int:
-    """Give when a person last wrote, in either direction; 0 when nobody has."""
+    """Return when a person last wrote, in either direction; 0 when nobody has."""
     return 0 if state.message is None else millis(state.message.at) - STAMP_APART
 
 
 def row(state: State, location: str, *, as_strings: bool = False) -> dict[str, Any]:
-    """Give a row of the search; keys without a value are absent, as observed."""
+    """Return a row of the search; keys without a value are absent, as observed."""
     contact, date = state.contact, last_message_date(state)
 
     def number(value: int) -> int | str:
@@ -89,7 +89,7 @@ def row(state: State, location: str, *, as_strings: bool = False) -> dict[str, A
 
 
 def by_id(state: State, location: str) -> dict[str, Any]:
-    """Give GET by id: flat, no last message, no dates, and the type a number."""
+    """Return GET by id: flat, no last message, no dates, and the type a number."""
     shown: dict[str, Any] = {
         "id": state.id,
         "contactId": state.contact.id,
@@ -106,7 +106,7 @@ def by_id(state: State, location: str) -> dict[str, Any]:
 
 
 def _last_line(state: State) -> dict[str, Any]:
-    """Give what the row says of the newest line, which may be the system's own."""
+    """Return what the row says of the newest line, which may be the system's own."""
     line = newest_event(state)
     if line is None:  # an empty conversation, as a CSV import makes them
         return {"lastMessageType": "TYPE_NO_SHOW", "lastMessageBody": ""}

@@ -1,6 +1,6 @@
 """A fake Leadping: the inbox list, one lead's conversations, one lead, and health.
 
-Law: reads the world, never changes it; shares nothing with the provider that it tests.
+Rules: reads the world, never changes it; shares nothing with the provider that it tests.
 
 Facts are from Leadping's published OpenAPI contract, its rate limit and error pages (June to
 September 2026), and Cosmos DB's paging documentation for the continuation token. What is not
@@ -95,7 +95,7 @@ async def _bare(request: Request, error: Exception) -> Response:
 def refusal(
     status: int, wait: float | None = None, era: Era = "september", detail: str | None = None
 ) -> Response:
-    """Give an error as RFC 9457 describes it; `wait` is the `Retry-After` in seconds, if any."""
+    """Return an error as RFC 9457 describes it; `wait` is the `Retry-After` in seconds, if any."""
     headers = {} if wait is None else {"Retry-After": str(max(1, math.ceil(wait)))}
     body: dict[str, object] = {
         "type": f"https://tools.ietf.org/html/rfc9110#section-15.{'6' if status >= 500 else '5'}",
@@ -219,7 +219,7 @@ class _Leadping:
 
 
 def _unread(account: Account, viewer: Viewer, state: State) -> bool:
-    """Tell whether this caller has something unread; the world counts for the account's viewer."""
+    """Return whether this caller has something unread; the world counts for the account's viewer."""
     if viewer.user == account.viewer.user:
         return state.unread > 0
     return bool(state.inbound) and viewer.user not in state.read_by

@@ -1,6 +1,6 @@
 """Leadping's `RequestDataOptions`: reading the body strictly, and cutting a page by its token.
 
-Law: pure. The token is opaque to callers: the sort values and id of the last row, bound to the
+Rules: pure. The token is opaque to callers: the sort values and id of the last row, bound to the
 whole query by a hash. Cosmos resumes behind (sort value, id), so ties are never lost; a page may be
 short or empty while more follows.
 """

@@ -1,6 +1,6 @@
 """Leadping's rows in the shape of each month; the drift is dated from its SDKs' history.
 
-Law: pure.
+Rules: pure.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def iso(at: datetime | None, digits: int) -> str | None:
 
 
 def row(state: State, unread: bool, era: Era, digits: int = 3) -> dict[str, Any]:
-    """Give a `ConversationResponse`."""
+    """Return a `ConversationResponse`."""
     contact, event = state.contact, newest_event(state)
     first, _, last = (contact.name or "").partition(" ")
     number = {"id": f"number-{state.inbox.id}", "name": "Main line", "value": "+15550100100"}
@@ -60,7 +60,7 @@ def row(state: State, unread: bool, era: Era, digits: int = 3) -> dict[str, Any]
 
 
 def lead(state: State, digits: int = 3) -> dict[str, Any]:
-    """Give the answer of `GET /leads/{id}`, as far as a watcher looks at it."""
+    """Return the answer of `GET /leads/{id}`, as far as a watcher looks at it."""
     first, _, last = (state.contact.name or "").partition(" ")
     return {
         "id": state.contact.id,
