@@ -15,7 +15,7 @@ from watcher.conditions import Context, context
 from watcher.model import Delivery, rfc3339
 from watcher.records import ThrottleMark
 from watcher.rules import Rule, Silence, silenced
-from watcher.rules.due import Drop, Due, Redirect, Wait
+from watcher.rules.due import Drop, DueMessage, Redirect, Wait
 
 __all__ = ["Guards", "Send", "guard", "throttled_by"]
 
@@ -93,7 +93,7 @@ def _ask(
             return Drop("silenced", _silenced(silence), silence.name)
     if rule is None:
         return Send(name)
-    due = Due(delivery, name, guards.marks, now)
+    due = DueMessage(delivery, name, guards.marks, now)
     if (held := rule.when_due(due)) is not None:
         return held
     return Send(name, rule.throttle.mark(due) if rule.throttle is not None else None)

@@ -14,11 +14,11 @@ from typing import Literal
 from watcher.model import Delivery
 from watcher.records import ThrottleMark
 
-__all__ = ["Drop", "Due", "Held", "Redirect", "Wait"]
+__all__ = ["Drop", "DueMessage", "Redirect", "Verdict", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueMessage:
     """A delivery that is due, as the keys of a rule see it."""
 
     delivery: Delivery
@@ -59,4 +59,4 @@ class Redirect:
     note: str
 
 
-Held = Wait | Drop | Redirect
+Verdict = Wait | Drop | Redirect

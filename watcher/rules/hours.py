@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, ValidationInfo
 
 from watcher.model import rfc3339
-from watcher.rules.due import Drop, Due, Held, Redirect, Wait
+from watcher.rules.due import Drop, DueMessage, Redirect, Verdict, Wait
 from watcher.rules.notify import is_about
 from watcher.settings.base import Context, FilledSettings, Mistake, context_of
 from watcher.settings.calendar import DAY, EVERY_DAY, Days, Spans, Zone, format_days
@@ -195,7 +195,7 @@ class RuleHours(Hours):
         """Whether another receiver gets the messages that come due outside the hours."""
         return self.otherwise not in ("hold", "drop")
 
-    def when_due(self, due: Due) -> Held | None:
+    def when_due(self, due: DueMessage) -> Verdict | None:
         """Return what keeps a message from going out outside the hours, None within them."""
         # What has been redirected is not asked again: the other receiver is the answer.
         if due.delivery.redirected or self.open(due.now):

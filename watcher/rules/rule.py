@@ -16,7 +16,7 @@ from watcher.conditions import Context, Outcome
 from watcher.model import Event
 from watcher.rules import digest, hold_for, notify, repeat, when, where
 from watcher.rules.digest import DigestOrDuration
-from watcher.rules.due import Due, Held
+from watcher.rules.due import DueMessage, Verdict
 from watcher.rules.hold_for import HoldFor
 from watcher.rules.hours import RuleHours
 from watcher.rules.message import Message, RuleMessage
@@ -107,7 +107,7 @@ class Rule(FilledSettings):
         if self.hold_for is not None:
             yield hold_for.waits(self.hold_for)
 
-    def when_due(self, due: Due) -> Held | None:
+    def when_due(self, due: DueMessage) -> Verdict | None:
         """Return what keeps a message that is due from going out now, None where nothing does."""
         held = self.hours.when_due(due) if self.hours is not None else None
         if held is None and self.throttle is not None:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 from watcher.conditions import EvaluationError, context
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import ThrottleMark
-from watcher.rules.due import Drop, Due, Held
+from watcher.rules.due import Drop, DueMessage, Verdict
 from watcher.rules.grouping import By
 from watcher.rules.where import one_line
 from watcher.settings.base import FilledSettings, Mistake
@@ -54,7 +54,7 @@ class Throttle(FilledSettings):
         """Return whether the throttle counts a delivery: repeats have a pace of their own."""
         return delivery.kind in ("event", "for")
 
-    def when_due(self, due: Due) -> Held | None:
+    def when_due(self, due: DueMessage) -> Verdict | None:
         """Return what keeps a message from going out, None where enough time has passed."""
         if not self.applies(due.delivery):
             return None
@@ -71,7 +71,7 @@ class Throttle(FilledSettings):
             f" the next may go from {rfc3339(mark.until)}",
         )
 
-    def mark(self, due: Due) -> ThrottleMark | None:
+    def mark(self, due: DueMessage) -> ThrottleMark | None:
         """Return what a message leaves that goes out now."""
         delivery = due.delivery
         if not self.applies(delivery):
