@@ -9,7 +9,7 @@ For `inbox-watcher demo`, for the tests, and for people who write providers:
     world.truth.entries                             # what an ideal watcher reports
 
 `leadping.app`, `leadconnector.app` and `chatwoot.app` take the world and an `Options` of their
-module; each serves all accounts of its kind, and the token (`Account.token`) tells them apart.
+module; each serves all accounts of its kind, and the token (`Account.token`) decides which.
 `by_host` puts several behind one transport, `Dated` adds the `Date` header.
 `lively(world).step()` lets something happen.
 

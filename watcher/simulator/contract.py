@@ -43,7 +43,7 @@ def unread_count(kind: Kind, state: State) -> int | None:
 def canonical(kind: Kind, state: State) -> dict[str, Any]:
     """Return the conversation as the contract's section 2 writes it (times as RFC 3339).
 
-    Left out are `url`, `created_at` and `last_activity_at`, which never change by themselves.
+    Left out are `url`, `created_at` and `last_activity_at`, which never change alone.
     The keys of `attributes` are the simulator's own; a provider may track more of them.
     """
     count = unread_count(kind, state)
@@ -109,7 +109,7 @@ def _last_message(kind: Kind, state: State) -> dict[str, Any] | None:
 
 
 def _last_event(state: State) -> dict[str, Any] | None:
-    """Leadping shows the newest event's time beside the newest message's preview."""
+    """Return Leadping's last event: its time with the newest message's preview."""
     event = newest_event(state)
     if event is None:
         return None

@@ -47,18 +47,28 @@ ERROR_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A logged request. `number` counts from 1; `forbidden` says that it is none of the reads that
-    this provider offers: another method, or an unknown path. Headers are left out on purpose: no
-    token stands in the log.
-    """
+    """A logged request. Headers are left out on purpose: no token is in the log."""
 
     number: int
+    """Counts from 1."""
+
     at: datetime
+    """When it came, by the world's clock."""
+
     method: str
+    """The HTTP method."""
+
     path: str
+    """The path, without the query."""
+
     params: Mapping[str, str]
+    """The query."""
+
     json: Any
+    """The decoded body, None if it is not JSON."""
+
     forbidden: bool
+    """Whether it is not one of the reads that the service offers: another method, or an unknown path."""
 
 
 When = Callable[[Seen], bool]
@@ -86,19 +96,25 @@ def always(seen: Seen) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong. One of: an answer instead of the server's own, a change of it, silence.
-
-    `refuse` is a status in the provider's own words (`wait` adds a `Retry-After`), `replace` a
-    ready answer, `alter` changes body and status text of the real one, `hangs` never answers,
-    `delay` answers later by so many seconds of the event loop.
-    """
+    """What goes wrong: an answer in place of the server's own, a change of it, or silence."""
 
     refuse: int | None = None
+    """A status, answered in the service's own words."""
+
     wait: float | None = None
+    """The `Retry-After` of that answer, None without one."""
+
     replace: Response | None = None
+    """A ready answer."""
+
     alter: Callable[[bytes], bytes] | None = None
+    """Changes the body of the real answer."""
+
     hangs: bool = False
+    """Whether it never answers."""
+
     delay: float = 0.0
+    """Seconds of the event loop by which the answer is late."""
 
 
 def status(code: int, wait: float | None = None) -> Fault:
@@ -112,7 +128,7 @@ def hang() -> Fault:
 
 
 def slow(seconds: float) -> Fault:
-    """Answer rightly, but late."""
+    """Answer correctly, but late."""
     return Fault(delay=seconds)
 
 
@@ -127,7 +143,7 @@ def truncated() -> Fault:
 
 
 def empty() -> Fault:
-    """Answer 200 with an empty list, no further page and counts of nought."""
+    """Answer 200 with an empty list, no further page and counts of zero."""
     return Fault(alter=lambda body: _edit(body, lambda rows: [], end=True))
 
 

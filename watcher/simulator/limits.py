@@ -63,7 +63,7 @@ class Window:
 
 
 class Buckets:
-    """At most `limit` requests in each bucket of so many seconds since the epoch (rack-attack)."""
+    """At most `limit` requests in each bucket of `seconds` since the epoch (rack-attack)."""
 
     def __init__(self, clock: Callable[[], datetime], limit: int, seconds: int) -> None:
         self.clock = clock

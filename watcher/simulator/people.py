@@ -1,4 +1,4 @@
-"""The cast of the simulated world: names, texts, labels. Invented; nobody real.
+"""The cast of the simulated world: names, texts, labels. Invented.
 
 Rules: constants only. Addresses use the domains and numbers reserved for examples.
 """

@@ -1,6 +1,6 @@
 """How accounts and conversations come into being: all drawn from the world's seed.
 
-Rules: no truth is logged here. What is populated was there before anybody watched.
+Rules: no truth is logged here. What is populated was there before any watcher.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def past_state(
 
 
 def _furnished(rng: Random, account: Account, state: State, at: datetime) -> State:
-    """Give some of the conversations an owner, labels, a disposition, or put them away."""
+    """Return the state with an owner, labels or a disposition, or put away, as chance decides."""
     done = rng.random() < 0.2
     if account.kind == "leadping":
         chosen = rng.choice(people.DISPOSITIONS) if rng.random() < 0.4 else None

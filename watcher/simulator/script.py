@@ -1,7 +1,7 @@
 """Plausible days in a simulated world, for the demonstration: a tour, then chance.
 
-Rules: no clock, no waiting, no I/O; `Script.step()` performs one mutation and says it in one line.
-The same world, seed and calls give the same story.
+Rules: no clock, no waiting, no I/O; `Script.step()` performs one mutation and returns it as one line.
+The same world, seed and calls make the same story.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES: dict[Kind, str] = {
     "chatwoot": "Chatwoot",
 }
 Act = Callable[["Script", Account], str | None]
-"""Does one thing in an account and says what; None when it cannot be done there now."""
+"""Does one thing in an account and returns what; None when it cannot be done there now."""
 
 
 def lively(world: World, rng: Random | None = None) -> Script:
@@ -39,7 +39,7 @@ class Script:
         self._focus: dict[str, Conversation] = {}
 
     def step(self) -> str:
-        """Perform the next mutation and tell it in one line."""
+        """Perform the next mutation and return it as one line."""
         while self._tour:
             kinds, act = self._tour.pop(0)
             account = self._place(kinds)
@@ -120,7 +120,7 @@ def _other_agent(script: Script, account: Account, conversation: Conversation) -
 
 
 def _assigns(script: Script, account: Account) -> str | None:
-    """Assign or reassign; in the tour's first act there is nobody yet."""
+    """Assign or reassign; in the tour's first act there is no assignee yet."""
     conversation = script.subject(account)
     agent = _other_agent(script, account, conversation)
     if agent is None:

@@ -112,47 +112,99 @@ class Disposition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Everything about a conversation at one moment.
-
-    `unread` counts what the watcher's own user has not seen, without any provider's cap.
-    `updated_at` is the provider's second clock (Chatwoot, HighLevel's dateUpdated).
-    `inbound` are time and line number of the newest inbound messages, `seen_line` the last line
-    that was seen: from them follows Chatwoot's count, also when two things share a millisecond.
-    `read_by` are other users who have read since the last inbound message (Leadping is per user).
-    `gone_at` is when it was deleted; `hidden` that the watcher's token may not see it; `orphan`
-    that its contact was half deleted, which breaks every Chatwoot page it stands on.
-    """
+    """Everything about a conversation at one moment."""
 
     id: str
+    """The conversation's id at its service."""
+
     contact: Contact
+    """The person on the other side."""
+
     inbox: Inbox
+    """Where it came in."""
+
     created_at: datetime
+    """When it began."""
+
     updated_at: datetime
+    """The service's second clock (Chatwoot's `updated_at`, HighLevel's `dateUpdated`)."""
+
     message: Message | None = None
+    """The newest message, answer or note."""
+
     activities: tuple[Activity, ...] = ()
+    """The newest lines of the system."""
+
     unread: int = 0
+    """How many messages the watcher's own user has not seen, without any service's cap."""
+
     inbound: tuple[tuple[datetime, int], ...] = ()
+    """Time and line number of the newest inbound messages; with `seen_line` they make Chatwoot's count,
+    also when two things share a millisecond.
+    """
+
     seen_at: datetime | None = None
+    """When the watcher's own user last opened it."""
+
     seen_line: int = 0
+    """The last line that was seen."""
+
     read_by: frozenset[str] = frozenset()
+    """Other users who have read it since the last inbound message (Leadping is per user)."""
+
     assignee: Agent | None = None
+    """Who is in charge."""
+
     team: Team | None = None
+    """The team in charge."""
+
     status: str | None = None
+    """The service's own status."""
+
     snoozed_until: datetime | None = None
+    """When a snoozed conversation comes back, None at the next reply."""
+
     archived: bool = False
+    """Whether it is put away."""
+
     archived_at: datetime | None = None
+    """When it was put away."""
+
     archive_reason: int | str | None = None
+    """Why, in the service's own code."""
+
     disposition: Disposition | None = None
+    """How it turned out."""
+
     labels: tuple[str, ...] = ()
+    """Labels, or the tags of a HighLevel contact."""
+
     priority: str | None = None
+    """Chatwoot's priority."""
+
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The service's own extras."""
+
     starred: bool = False
+    """HighLevel's star."""
+
     followers: tuple[str, ...] = ()
+    """Ids of the agents who follow it."""
+
     waiting_since: datetime | None = None
+    """When the contact began to wait for an answer."""
+
     first_reply_at: datetime | None = None
+    """When an agent first answered."""
+
     gone_at: datetime | None = None
+    """When it was deleted."""
+
     hidden: bool = False
+    """Whether the watcher's token may not see it."""
+
     orphan: bool = False
+    """Whether its contact was half deleted, which breaks every Chatwoot page that holds it."""
 
 
 class Conversation:
@@ -161,7 +213,7 @@ class Conversation:
     __slots__ = ("account", "history", "id")
 
     KEPT = 64
-    """So many states are remembered: more than any index lags behind."""
+    """How many states are remembered: more than any index lags behind."""
 
     def __init__(self, account: Account, state: State) -> None:
         self.account = account
@@ -174,7 +226,7 @@ class Conversation:
         return self.history[-1][1]
 
     def as_of(self, moment: datetime) -> State | None:
-        """Return the state that held at a past moment; None where it did not exist yet."""
+        """Return the state at a past moment, None before the conversation began."""
         for at, state in reversed(self.history):
             if at <= moment:
                 return state
@@ -188,15 +240,19 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Whose eyes a token has. Outside Chatwoot only `user` counts, and only for Leadping's unread.
-
-    `inboxes` are the Chatwoot inboxes that an agent is a member of (None: all of them).
-    """
+    """Whose token it is. Outside Chatwoot only `user` counts, and only for Leadping's unread."""
 
     user: str = "1"
+    """The user's id."""
+
     role: Role = "administrator"
+    """The user's role at Chatwoot."""
+
     inboxes: frozenset[int] | None = None
+    """The Chatwoot inboxes of which an agent is a member, None for all."""
+
     teams: frozenset[str] = frozenset()
+    """The teams of which an agent is a member."""
 
     def lists(self, state: State) -> bool:
         """Return whether the list shows the conversation (Chatwoot's permission filter)."""
@@ -224,23 +280,43 @@ class Viewer:
 
 @dataclass(slots=True)
 class Account:
-    """One account: a Leadping organization, a HighLevel location or a Chatwoot account.
-
-    `token` belongs to `viewer`, whom the truth is about; `tokens` may get further ones.
-    """
+    """One account: a Leadping organization, a HighLevel location or a Chatwoot account."""
 
     kind: Kind
+    """The service."""
+
     id: str
+    """The account's id at its service."""
+
     token: str
+    """The token of `viewer`."""
+
     viewer: Viewer
+    """Whose view the truth is about."""
+
     agents: list[Agent]
+    """Who may be assigned."""
+
     teams: list[Team]
+    """Chatwoot's teams."""
+
     labels: list[str]
+    """The labels, or tags, that there are."""
+
     inboxes: list[Inbox]
+    """The inboxes."""
+
     tokens: dict[str, Viewer] = field(default_factory=dict)
+    """Every token that is accepted; more may be added."""
+
     conversations: dict[str, Conversation] = field(default_factory=dict)
+    """All conversations by id, deleted ones too."""
+
     suspended: bool = False
+    """Whether Chatwoot has suspended the account."""
+
     contacts: int = 1000
+    """The number of the last contact."""
 
     @property
     def key(self) -> str:

@@ -25,20 +25,30 @@ RIDERS = ("snoozed_until", "archived_at", "archive_reason")
 
 @dataclass(frozen=True, slots=True)
 class TruthEntry:
-    """One event that should be reported.
-
-    `account` is `Account.key`. `before` and `after` hold the whole canonical values of the changed
-    top-level keys. `extra` is what the contract puts into `data` beside them: `reason` of a
-    removal, `returned` of a conversation that came back.
-    """
+    """One event that should be reported."""
 
     at: datetime
+    """When it happened."""
+
     account: str
+    """`Account.key`."""
+
     conversation: str
+    """The conversation's id."""
+
     type: str
+    """The event's type."""
+
     before: Mapping[str, Any] = field(default_factory=dict)
+    """The whole canonical values of the changed top-level keys before it."""
+
     after: Mapping[str, Any] = field(default_factory=dict)
+    """The same after it."""
+
     extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the contract puts into `data` in addition: `reason` of a removal, `returned` of a
+    conversation that came back.
+    """
 
 
 class Truth:
@@ -142,14 +152,14 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
 
 
 def _only_riders(old: Fields, new: Fields) -> bool:
-    """Return whether only such extras changed as belong to an archive flag or a status."""
+    """Return whether only extras changed that belong to an archive flag or a status."""
     return all(old[key] == new[key] for key in old if key not in RIDERS)
 
 
 def _risen(kind: Kind, before: State, after: State, old: int | None, new: int | None) -> bool:
     """Return whether something new is unread in a conversation that already was.
 
-    A count that rose says so. Where there is none, any later event that is no internal note
+    A count that rose proves it. Where there is none, any later event that is not an internal note
     does; at Chatwoot's cap, a newer inbound message.
     """
     if kind == "leadping":

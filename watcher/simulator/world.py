@@ -47,9 +47,9 @@ __all__ = ["World"]
 class World:
     """Accounts of all kinds under one clock, and `truth`, the log of what should be reported.
 
-    `World(clock, seed)`: `clock` gives an aware datetime in UTC; the world reads nothing else. Two
-    worlds of the same seed with the same calls are equal, ids included. A mutation that the
-    provider has no such thing for raises `Impossible`.
+    `World(clock, seed)`: `clock` returns an aware datetime in UTC; the world reads nothing else. Two
+    worlds of the same seed with the same calls are equal, ids included. A mutation that a service
+    does not have raises `Impossible`.
     """
 
     def __init__(self, clock: Callable[[], datetime], seed: int = 0) -> None:
@@ -73,7 +73,7 @@ class World:
         token: str | None = None,
         viewer: Viewer | None = None,
     ) -> Account:
-        """Open an account with so many conversations from the past; the truth stays silent.
+        """Open an account with this many conversations from the past, which are not in the truth.
 
         Leadway is HighLevel's server: open it as `highlevel`.
         """
@@ -144,7 +144,7 @@ class World:
         self._change(conversation, message=replace(message, text=text))
 
     def activity(self, conversation: Conversation, text: str = "Opportunity created") -> None:
-        """Let the system write an activity line, which is no message."""
+        """Let the system write an activity line, which is not a message."""
         self._change(conversation, line=text)
 
     def read(self, conversation: Conversation, by: Agent | None = None) -> None:
@@ -196,18 +196,18 @@ class World:
         self._change(conversation, attributes=attributes)
 
     def delete(self, conversation: Conversation) -> None:
-        """Delete it for good; at Leadping the lead, with all its conversations."""
+        """Delete it; at Leadping the lead, with all its conversations."""
         for each in self._of_contact(conversation, "leadping"):
             self._change(each, gone_at=self.now())
 
     def revoke_access(self, conversation: Conversation) -> None:
-        """Take the conversation out of the token's sight (an inbox, a lead of somebody else)."""
+        """Hide the conversation from the token (another agent's inbox or lead)."""
         self._need(conversation, "access to single conversations", "leadping", "chatwoot")
         for each in self._of_contact(conversation, "leadping"):
             self._change(each, touch=False, hidden=True)
 
     def grant_access(self, conversation: Conversation) -> None:
-        """Give the conversation back into the token's sight."""
+        """Let the token see the conversation again."""
         self._need(conversation, "access to single conversations", "leadping", "chatwoot")
         for each in self._of_contact(conversation, "leadping"):
             self._change(each, touch=False, hidden=False)
@@ -238,7 +238,7 @@ class World:
     def set_team(
         self, conversation: Conversation, team: Team | None, *, actor: bool = True
     ) -> None:
-        """Hand the conversation to a team, or to none."""
+        """Assign the conversation to a team, or to none."""
         self._need(conversation, "a team", "chatwoot")
         line = f"Assigned to {team.name if team else 'no team'} by Grace Hill" if actor else None
         self._change(conversation, line=line, team=team)
@@ -262,7 +262,7 @@ class World:
             self._change(each, archived=True, **put)
 
     def unarchive(self, conversation: Conversation) -> None:
-        """Take the conversation out again; Chatwoot reopens it."""
+        """Unarchive the conversation; Chatwoot reopens it."""
         if conversation.account.kind == "chatwoot":
             self.set_status(conversation, "open")
             return
@@ -305,7 +305,7 @@ class World:
         by: str | None = None,
         category: str | None = None,
     ) -> None:
-        """Give the lead a disposition (Leadping's lead status), or take it away with `id` None."""
+        """Set the lead's disposition (Leadping's lead status), or clear it with `id` None."""
         self._need(conversation, "a disposition", "leadping")
         chosen = None if id is None else Disposition(id, label, outcome, category, self.now(), by)
         for each in self._of_contact(conversation, "leadping"):
@@ -340,7 +340,7 @@ class World:
     # What happens to many conversations at once.
 
     def remove_agent(self, account: Account, agent: Agent) -> list[Conversation]:
-        """Remove an agent: what was theirs is nobody's, and no timestamp moves."""
+        """Remove an agent: their conversations become unassigned, and no timestamp moves."""
         if account.kind == "leadping":
             raise Impossible("leadping has no such thing as an assignee")
         account.agents.remove(agent)

@@ -33,24 +33,33 @@ FORBIDDEN = {"error": "You are not authorized to do this action"}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How this Chatwoot is installed.
-
-    `version`: decides what the list can do (`updated_within` since 3.6.0, sort names since 3.4.0)
-    and which keys a row has. `activity_delay`: seconds until a change's activity line is written,
-    which moves `last_activity_at`. `delete_lag`: so many list requests still show a deleted row,
-    and show answers 200 as long. `strips_underscores`: a proxy (nginx) that drops the header
-    `api_access_token`. `swap_ties`: rows with equal sort keys change places at each request.
-    `limit`: requests a minute for the whole server, `meta_limit` for the counts.
-    """
+    """How this Chatwoot is installed."""
 
     version: Version = (4, 15, 1)
+    """Decides what the list can do (`updated_within` since 3.6.0, sort names since 3.4.0), and which keys
+    a row has.
+    """
+
     page_size: int = 25
+    """Rows of a page."""
+
     activity_delay: float = 2.0
+    """Seconds until a change's activity line is written, which moves `last_activity_at`."""
+
     delete_lag: int = 0
+    """How many list requests still show a deleted row; meanwhile `show` answers 200."""
+
     strips_underscores: bool = False
+    """Whether a proxy (nginx) drops the header `api_access_token`."""
+
     swap_ties: bool = False
+    """Whether rows with equal sort keys change places at each request."""
+
     limit: int | None = 3000
+    """Requests a minute for the whole server, None for no limit."""
+
     meta_limit: int = 30
+    """Requests a minute for the counts, for each user."""
 
 
 def app(
@@ -194,7 +203,7 @@ class _Chatwoot:
         return account, viewer
 
     def _lingers(self, conversation: Conversation) -> bool:
-        """Return whether it is still there: a deletion is a job that runs some lists later."""
+        """Return whether it is still there: a deletion is a job that runs a few lists later."""
         if conversation.state.gone_at is None:
             return True
         key = (conversation.account.key, conversation.id)

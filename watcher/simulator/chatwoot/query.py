@@ -48,7 +48,7 @@ class Query:
         return all(test(state) for test in self.tests)
 
     def counts(self, states: Sequence[State], viewer: Viewer) -> dict[str, int]:
-        """Count what matches, whatever `assignee_type`, page or `updated_within` say."""
+        """Return the counts of what matches, regardless of `assignee_type`, page and `updated_within`."""
         unassigned = sum(state.assignee is None for state in states)
         return {
             "mine_count": sum(_is_mine(state, viewer) for state in states),
@@ -60,7 +60,7 @@ class Query:
     def page(
         self, states: Sequence[State], viewer: Viewer, now: datetime, *, swap: bool
     ) -> list[State]:
-        """Return the page as it is now; with `swap` equal keys stand the other way round."""
+        """Return the page as it is now; with `swap` rows with equal keys are in reverse order."""
         delay = self.delay.total_seconds()
         kept = [state for state in states if self._assigned_as_asked(state, viewer)]
         ordered = kept[::-1] if swap else kept
@@ -132,7 +132,7 @@ def _tests(
     if given.get("conversation_type") == "unattended":
         tests.append(lambda s: s.first_reply_at is None or s.waiting_since is not None)
     elif given.get("conversation_type") in ("mention", "participating"):
-        tests.append(lambda state: False)  # nobody mentions the watcher's user here
+        tests.append(lambda state: False)  # no conversation mentions the watcher's user here
     return tests
 
 

@@ -173,7 +173,7 @@ def _newest(account: Account, state: State, moment: datetime, delay: float) -> l
 
 
 def _last_message(account: Account, state: State, active: int) -> dict[str, Any] | None:
-    """Return the newest line that is no activity: private notes are among them."""
+    """Return the newest line that is not an activity: private notes are among them."""
     if state.message is None:
         return None
     return _message(account, state, state.message, state.message.at, active)

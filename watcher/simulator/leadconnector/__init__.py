@@ -45,31 +45,49 @@ MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How this HighLevel behaves where it differs or nothing is published.
-
-    `index_delay`: seconds until a change shows in search (GET by id shows it at once).
-    `drop_out`: the search requests (1 is the first) that lose one row of their page, drawn by
-    `seed`. `over_limit`: what a limit above 100 gives. `numbers_as_strings`: dates and counts of
-    the rows. `deleted`: what GET by id of a deleted conversation gives (an unknown one: the same,
-    but 404 for 200). `refusal`: the status for wrong parameters. `messages`: whether errors carry
-    their message as a string or an array. `scopes`: what the tokens may do. `oauth`: tokens that
-    expire, beside the static ones.
-    """
+    """How this HighLevel behaves where it differs or nothing is published."""
 
     page_size: int = 20
+    """Rows of a page without `limit`."""
+
     page_cap: int = 100
+    """The largest `limit`."""
+
     over_limit: Literal["clamp", "refuse"] = "clamp"
+    """What a larger `limit` leads to."""
+
     index_delay: float = 0.0
+    """Seconds until a change shows in search (GET by id shows it at once)."""
+
     drop_out: frozenset[int] = frozenset()
+    """The search requests (1 is the first) that lose one row of their page."""
+
     seed: int = 0
+    """Draws which row."""
+
     numbers_as_strings: bool = False
+    """Whether dates and counts of the rows are texts."""
+
     deleted: Literal[404, 400, 200] = 404
+    """What GET by id of a deleted conversation answers (of an unknown one: the same, but 404 for 200)."""
+
     refusal: Literal[400, 422] = 422
+    """The status for wrong parameters."""
+
     messages: Literal["string", "array"] = "array"
+    """How errors carry their message."""
+
     scopes: frozenset[str] = frozenset({SCOPE})
+    """What the tokens may do."""
+
     limit: int | None = 100
+    """Requests in ten seconds, None for no limit."""
+
     daily: int = 200_000
+    """Requests in a day."""
+
     oauth: OAuth | None = None
+    """Tokens that expire, in addition to the static ones."""
 
 
 def app(

@@ -1,7 +1,7 @@
 """HighLevel's OAuth tokens: an access token for a day, a refresh token for one use.
 
 Rules: no wall clock. Facts are from HighLevel's authorization page: `expires_in` 86399, each refresh
-gives a new refresh token and kills the old one.
+returns a new refresh token and ends the old one.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def last_message_date(state: State) -> int:
 
 
 def manual_message_date(state: State) -> int:
-    """Return when a person last wrote, in either direction; 0 when nobody has."""
+    """Return when a person last wrote, in either direction; 0 without any such line."""
     return 0 if state.message is None else millis(state.message.at) - STAMP_APART
 
 
@@ -106,7 +106,7 @@ def by_id(state: State, location: str) -> dict[str, Any]:
 
 
 def _last_line(state: State) -> dict[str, Any]:
-    """Return what the row says of the newest line, which may be the system's own."""
+    """Return what the row shows of the newest line, which may be the system's own."""
     line = newest_event(state)
     if line is None:  # an empty conversation, as a CSV import makes them
         return {"lastMessageType": "TYPE_NO_SHOW", "lastMessageBody": ""}

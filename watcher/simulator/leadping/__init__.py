@@ -42,36 +42,54 @@ CHALLENGE = 'Bearer resource_metadata="http://api.leadping.ai/.well-known/oauth-
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How this Leadping behaves where versions differ or nothing is published.
-
-    `era`: the shape of rows and errors; the truth log is about August's and later, older rows show
-    neither notes nor e-mail. `numbers_as_strings`: `pageSize` and `totalCount` in
-    quotes. `archive_filter`: what the query parameter accepts. `empty_pages`: every so manieth page
-    of a walk is empty with a token (Cosmos); `short_pages`: pages hold about half of what was
-    asked. `sortable`, `range_filters`: what is supported; anything else is 400. `isUnread` depends
-    on whose token asks. `deleted_lead`: what GET of a deleted lead gives. `retry_after`: a 429 says
-    how long. `time_digits`: fraction digits of times (.NET writes up to seven).
-    """
+    """How this Leadping behaves where versions differ or nothing is published."""
 
     era: Era = "september"
+    """The shape of rows and errors. The truth log is about August's and later: older rows show neither
+    notes nor e-mail.
+    """
+
     numbers_as_strings: bool = False
+    """Whether `pageSize` and `totalCount` stand in quotes."""
+
     archive_filter: Literal["both", "names", "numbers"] = "both"
+    """What the query parameter accepts."""
+
     page_size: int = 25
+    """Rows of a page without `pageSize`."""
+
     page_cap: int = 100
+    """The largest `pageSize`."""
+
     empty_pages: int = 0
+    """Each n-th page of a walk is empty with a token (Cosmos), 0 for none."""
+
     short_pages: bool = False
+    """Whether pages hold about half of what was asked for."""
+
     sortable: frozenset[str] = frozenset(FIELDS)
+    """The fields to sort by; any other is a 400."""
+
     range_filters: bool = True
+    """Whether filters by range are supported, or are a 400."""
+
     deleted_lead: Literal["404", "deletedAt"] = "404"
+    """What GET of a deleted lead answers."""
+
     limit: int | None = 300
+    """Requests in a minute, None for no limit."""
+
     retry_after: bool = True
+    """Whether a 429 has `Retry-After`."""
+
     time_digits: int = 3
+    """Fraction digits of times (.NET writes up to seven)."""
 
 
 def app(
     world: World, options: Options | None = None, *, accounts: Sequence[Account] | None = None
 ) -> Starlette:
-    """Serve the world's Leadping organizations (or only those given); the token tells which."""
+    """Serve the world's Leadping organizations (or only those given); the token decides which."""
     server = _Leadping(world, options or Options(), accounts)
     served = Starlette(
         routes=[

@@ -210,7 +210,7 @@ def _comparable(name: str, value: Any) -> Any:
     try:
         return iso(datetime.fromisoformat(value), 7)
     except ValueError:
-        raise Refused(f"The value '{value}' is no time.") from None
+        raise Refused(f"The value '{value}' is not a time.") from None
 
 
 def _compare(a: Any, b: Any) -> int:

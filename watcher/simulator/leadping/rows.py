@@ -19,7 +19,7 @@ note flag, avatar, and `currentDisposition` is `currentLeadStatus`. `september`:
 
 
 def iso(at: datetime | None, digits: int) -> str | None:
-    """Write a time with so many fraction digits, as .NET does with up to seven."""
+    """Format a time with this many fraction digits, as .NET does with up to seven."""
     if at is None:
         return None
     utc = at.astimezone(UTC)
