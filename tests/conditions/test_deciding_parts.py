@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.conditions.harness import expressions
 from tests.support.samples import MARIA, event
 from watcher.conditions import (
     Condition,
@@ -28,36 +29,6 @@ NAMED, _ = compile_conditions(
         "odd": "conversation.team.id == 't'",
     }
 )
-LEAVES = st.sampled_from(
-    [
-        "conversation.unread",
-        "conversation.archived",
-        'conversation.channel == "sms"',
-        "conversation.unread_count > 1",
-        'conversation.team.id == "t1"',
-        'conversation.assignee.name.startsWith("A")',
-        'conversation.labels.exists(l, l == "vip" && !(l == "new"))',
-        "(conversation.archived ? conversation.unread : conversation.attributes.open)",
-        "conversation.attributes.open",
-        "-1 < conversation.unread_count - 1",
-        '"changes || assignee".contains("(")',
-        "!conversation.unread == conversation.archived",
-        "conditions.vip",
-        "conditions.waiting",
-        "conditions.odd == conditions.vip",
-        "true",
-    ]
-)
-
-
-def _joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.one_of(
-        st.tuples(inner, st.sampled_from(["&&", "||", " && ", "\n|| "]), inner).map("".join),
-        inner.map(lambda one: f"!({one})"),
-        inner.map(lambda one: f"( {one} ) "),
-        inner.map(lambda one: f"({one}) == true"),
-        st.tuples(inner, inner, inner).map(lambda three: "({} ? {} : {})".format(*three)),
-    )
 
 
 def _asked(condition: Condition, known: cel.Context) -> object:
@@ -70,7 +41,7 @@ def _asked(condition: Condition, known: cel.Context) -> object:
 @example(source="conversation.archived && conversation.unread ? true : true", number=4)
 @example(source="!conversation.unread in [true, false]", number=4)
 @settings(max_examples=200)
-@given(source=st.recursive(LEAVES, _joined, max_leaves=8), number=st.integers(0, len(SAMPLES)))
+@given(source=expressions(), number=st.integers(0, len(SAMPLES)))
 def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) -> None:
     condition = compile_condition(source, NAMED)
     known = context([*SAMPLES, event()][number])

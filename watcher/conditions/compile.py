@@ -23,7 +23,7 @@ from watcher.conditions.evaluate import (
     name_kind,
 )
 from watcher.conditions.library import FAILURES, compile_text, explain_failure
-from watcher.conditions.names import paths, references
+from watcher.conditions.names import paths
 from watcher.conditions.syntax import (
     DEEPEST,
     ExpressionError,
@@ -105,7 +105,7 @@ def compile_conditions(
         if name in done or name not in trees:
             return
         try:
-            for one in references(trees[name].root):
+            for one in trees[name].references:
                 _check_way((*way, name), one)
                 visit(one.name, (*way, name))
             done[name] = _condition(trees[name], known, ())
@@ -164,11 +164,11 @@ def _checked(tree: Tree, named: Mapping[str, Condition], more: tuple[str, ...]) 
         first, *others = checked.mistakes
         first.others = tuple(others)
         raise first
-    used = {one.name: named[one.name] for one in references(tree.root)}
+    used = {one.name: named[one.name] for one in tree.references}
     whole = write(tree.root, trees)
     if used and len(whole) > LONGEST:
         message = f"the expression is longer than {LONGEST} characters"
-        place = references(tree.root)[0].start
+        place = tree.references[0].start
         raise ExpressionError(f"with the conditions that it names: {message}", place)
     roots = checked.roots.union(*(one.roots for one in used.values()))
     return _Compilable(tree, checked.shape, roots, used, trees, whole)

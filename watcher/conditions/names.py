@@ -1,4 +1,4 @@
-"""What an expression names: shared conditions, values of the event, and names it compares with.
+"""What an expression names: values of the event, and the names that it compares with.
 
 Rules: pure; visitors over the tree of `watcher.conditions.syntax`. A variable of a macro is never
 taken for a name of the same spelling outside of it.
@@ -17,18 +17,12 @@ from watcher.conditions.syntax import (
     Name,
     Node,
     Operation,
-    Reference,
     Tree,
     bare,
     walk,
 )
 
-__all__ = ["UnknownName", "compared", "paths", "references", "unknown_names"]
-
-
-def references(node: Node) -> tuple[Reference, ...]:
-    """Return the references to shared conditions below a node, in reading order."""
-    return tuple(one for one, _ in walk(node) if isinstance(one, Reference))
+__all__ = ["UnknownName", "compared", "paths", "unknown_names"]
 
 
 def paths(node: Node, roots: Collection[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from watcher.errors import WatcherError
@@ -227,11 +227,14 @@ class Macro(Node):
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A parsed expression. `mistakes` are what CEL has and conditions do not."""
+    """A parsed expression."""
 
     source: str
     root: Node
-    mistakes: tuple[ExpressionError, ...] = ()
+    references: tuple[Reference, ...]
+    """All references in it, in reading order."""
+    mistakes: tuple[ExpressionError, ...]
+    """What it uses that CEL has and conditions do not."""
 
     def text(self, node: Node) -> str:
         """Return a node as it was written."""
@@ -258,16 +261,21 @@ def walk(node: Node, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Node
 
 def children(node: Node) -> Iterator[Node]:
     """Yield the nodes directly below a node, in reading order."""
-    for field in fields(node):
-        yield from _nodes(getattr(node, field.name))
+    names: tuple[str, ...] = node.__match_args__
+    for name in names[2:]:  # without `start` and `end`
+        value = getattr(node, name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _nodes(value)
 
 
-def _nodes(value: Any) -> Iterator[Node]:
-    if isinstance(value, Node):
-        yield value
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _nodes(one)
+def _nodes(values: tuple[Any, ...]) -> Iterator[Node]:
+    for value in values:
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _nodes(value)
 
 
 def write(node: Node, named: Mapping[str, Tree]) -> str:
@@ -394,7 +402,7 @@ def parse(source: str) -> Tree:
     root = parser.expression()
     if parser.token.kind != "end":
         raise ExpressionError(f"unexpected {parser.token.text!r}", parser.token.offset)
-    return Tree(source, root, tuple(parser.mistakes))
+    return Tree(source, root, tuple(parser.references), tuple(parser.mistakes))
 
 
 class _Parser:
@@ -404,6 +412,7 @@ class _Parser:
         self.tokens = _tokenize(source)
         self.position = 0
         self.depth = 0
+        self.references: list[Reference] = []
         self.mistakes: list[ExpressionError] = []
 
     @property
@@ -480,6 +489,7 @@ class _Parser:
                 steps.append(self.called(name))
             elif not steps and isinstance(base, Name) and base.text == CONDITIONS:
                 base = Reference(base.start, self.end, name.text, name.offset)
+                self.references.append(base)
             else:
                 steps.append(Field(name.offset, self.end, name.text))
         return Chain(base.start, self.end, base, tuple(steps)) if steps else base
