@@ -14,14 +14,13 @@ from watcher import mapping
 from watcher.dispatcher import Dispatcher
 from watcher.errors import SourceError, SourceRefused
 from watcher.model import Result
-from watcher.pipeline import SourceReport
-from watcher.poller import SourcePoller, sweep
+from watcher.pipeline import SourceReport, sweep
+from watcher.pipeline.announce import StateUpdate
+from watcher.pipeline.sweep import Removal
+from watcher.poller import SourcePoller, source
 from watcher.poller import session as sessions
-from watcher.poller.poll import PollWalk
 from watcher.poller.session import SourceSession
-from watcher.poller.sweep import SweepWalk
-from watcher.poller.sweeping import Sweeping
-from watcher.poller.verify import Verification
+from watcher.poller.walks import LookUpRound, SweepWalk
 from watcher.records import Commit
 
 Patch = tuple[Any, str, Any]
@@ -33,13 +32,14 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 def baseline_of_one_page() -> list[Patch]:
     """The first page that can be read ends the baseline."""
-    step = SweepWalk.step
+    step = source.step
 
-    async def broken_step(self: SweepWalk, session: SourceSession) -> bool:
-        over = await step(self, session)
-        return over or session.state.baselined is None
+    async def broken_step(walk: Any, fetch: Any, absorb: Any) -> None:
+        await step(walk, fetch, absorb)
+        if fetch.__self__.state.baselined is None:
+            walk.position = None
 
-    return [(SweepWalk, "step", broken_step)]
+    return [(source, "step", broken_step)]
 
 
 def baseline_by_restart() -> list[Patch]:
@@ -59,67 +59,74 @@ def baseline_by_restart() -> list[Patch]:
 
 def failed_page_ends_the_walk() -> list[Patch]:
     """A page that fails is taken for the end of the list, and the walk for whole."""
-    page = Sweeping.page
+    page = SourcePoller._sweep_page
 
-    async def broken_page(self: Sweeping) -> SweepWalk | None:
-        walk = self.walk
+    async def broken_page(self: SourcePoller) -> None:
+        walk = self._walk
         try:
-            return await page(self)
+            await page(self)
         except SourceRefused:
             raise
         except SourceError:
             if walk is None or not walk.pages:
                 raise
-        self.walk = None
-        await self._conclude(walk)
-        return walk
+            self._walk = None
+            await self._conclude(walk)
 
-    return [(Sweeping, "page", broken_page)]
+    return [(SourcePoller, "_sweep_page", broken_page)]
 
 
 def absence_is_deletion() -> list[Patch]:
     """A row that a sweep lacks is deleted; nobody asks."""
 
-    async def look_up(self: Verification, session: SourceSession, key: str) -> None:
-        await self._remove(session, key, "deleted", session.clock(), session.clock())
-        self._leave(key, undecided=False)
+    async def look_up(self: SourcePoller, look_ups: LookUpRound, key: str) -> None:
+        await _gone(self, look_ups, key, "deleted")
 
-    return [(Verification, "_look_up", look_up)]
+    return [(SourcePoller, "_look_up_absent", look_up)]
+
+
+async def _gone(poller: SourcePoller, look_ups: LookUpRound, key: str, reason: Removal) -> None:
+    session = poller.session
+    held = key in look_ups.wanted.from_hold
+    await session.remove(key, reason, session.clock(), session.clock(), held=held)
+    look_ups.settle(key, decided=True)
 
 
 def hold_is_ignored() -> list[Patch]:
     """However many rows a sweep lacks, they are gone; small absences are looked up as ever."""
-    judge, ask = sweep.judge_absences, Verification._look_up
+    compare, ask = sweep.compare, SourcePoller._look_up_absent
 
-    def judge_absences(*args: Any, **kwargs: Any) -> Any:
-        verdict = judge(*args, **kwargs)
-        if verdict.hold is None:
-            return verdict
-        ids = verdict.hold.ids
-        return dataclasses.replace(verdict, hold=None, verify=ids, from_hold=frozenset(ids))
+    def broken_compare(*args: Any, **kwargs: Any) -> sweep.Comparison:
+        found = compare(*args, **kwargs)
+        held = [e for e in found.effects if isinstance(e, SourceReport) and e.kind == "held"]
+        if not held:
+            return found
+        ids = held[0].changes["hold"].ids
+        update = StateUpdate({"suspects": ids, "held_suspects": ids}, force=True)
+        effects = tuple(update if effect is held[0] else effect for effect in found.effects)
+        look_ups = sweep.LookUpList(ids, from_hold=frozenset(ids))
+        return dataclasses.replace(found, effects=effects, look_ups=look_ups)
 
-    async def look_up(self: Verification, session: SourceSession, key: str) -> None:
-        if key not in self.from_hold:
-            await ask(self, session, key)
-            return
-        await self._remove(session, key, "unknown", session.clock(), session.clock())
-        self._leave(key, undecided=False)
+    async def look_up(self: SourcePoller, look_ups: LookUpRound, key: str) -> None:
+        if key in look_ups.wanted.from_hold:
+            await _gone(self, look_ups, key, "unknown")
+        else:
+            await ask(self, look_ups, key)
 
-    return [(sweep, "judge_absences", judge_absences), (Verification, "_look_up", look_up)]
+    return [(sweep, "compare", broken_compare), (SourcePoller, "_look_up_absent", look_up)]
 
 
 def refusal_is_lost_access() -> list[Patch]:
     """A look-up that is answered 401 or 403 proves that the conversation is gone."""
-    ask = Verification._look_up
+    ask = SourcePoller._look_up_absent
 
-    async def look_up(self: Verification, session: SourceSession, key: str) -> None:
+    async def look_up(self: SourcePoller, look_ups: LookUpRound, key: str) -> None:
         try:
-            await ask(self, session, key)
+            await ask(self, look_ups, key)
         except SourceRefused:
-            await self._remove(session, key, "access_lost", session.clock(), session.clock())
-            self._leave(key, undecided=False)
+            await _gone(self, look_ups, key, "access_lost")
 
-    return [(Verification, "_look_up", look_up)]
+    return [(SourcePoller, "_look_up_absent", look_up)]
 
 
 def id_from_content() -> list[Patch]:
@@ -205,32 +212,32 @@ def no_order() -> list[Patch]:
 
 def watermark_first() -> list[Patch]:
     """A poll moves its watermark when it begins, not when it has ended."""
-    run = PollWalk.run
+    poll = SourcePoller._poll
 
-    async def broken_run(self: PollWalk, session: SourceSession) -> None:
-        before = session.state
-        started = session.provider_now()
+    async def broken_poll(self: SourcePoller) -> None:
+        session = self.session
+        before, started = session.state, session.provider_now()
         try:
-            await run(self, session)
+            await poll(self)
         except SourceError:
             newest = max(filter(None, (before.newest, started)), default=None)
-            await session.save(force=True, newest=newest, polled=started)
+            await session.save(StateUpdate({"newest": newest, "polled": started}, force=True))
             raise
 
-    return [(PollWalk, "run", broken_run)]
+    return [(SourcePoller, "_poll", broken_poll)]
 
 
 def no_sweeps() -> list[Patch]:
     """After the baseline only polls look."""
+    page = SourcePoller._sweep_page
 
-    async def page(self: Sweeping) -> SweepWalk | None:
-        if self._session.state.baselined is None:
-            return await original(self)
-        self.walk = None
-        return None
+    async def broken_page(self: SourcePoller) -> None:
+        if self.session.state.baselined is None:
+            await page(self)
+        else:
+            self._walk = None
 
-    original = Sweeping.page
-    return [(Sweeping, "page", page)]
+    return [(SourcePoller, "_sweep_page", broken_page)]
 
 
 def mapping_is_news() -> list[Patch]:
@@ -261,21 +268,19 @@ def accounts_mixed() -> list[Patch]:
 def position_after_crash() -> list[Patch]:
     """A sweep goes on where a killed process's ended, and counts as whole."""
     left: dict[str, Any] = {}
-    begin, step = SweepWalk.begin.__func__, SweepWalk.step  # type: ignore[attr-defined]
+    begin, take = SweepWalk.__init__, SweepWalk.take
 
-    def resumed(cls: type[SweepWalk], session: SourceSession) -> SweepWalk:
-        walk: SweepWalk = begin(cls, session)
-        walk.position = left.pop(session.plan.provider.account, walk.position)
-        return walk
+    def resumed(self: SweepWalk, provider: Any, **more: Any) -> None:
+        begin(self, provider, **more)
+        self.position = left.pop(provider.account, self.position)
 
-    async def kept(self: SweepWalk, session: SourceSession) -> bool:
-        over = await step(self, session)
-        left[session.plan.provider.account] = self.position
-        if over:
-            del left[session.plan.provider.account]
-        return over
+    def kept(self: SweepWalk, *page: Any) -> None:
+        take(self, *page)
+        left[self._provider.account] = self.position
+        if self.position is None:
+            del left[self._provider.account]
 
-    return [(SweepWalk, "begin", classmethod(resumed)), (SweepWalk, "step", kept)]
+    return [(SweepWalk, "__init__", resumed), (SweepWalk, "take", kept)]
 
 
 def message_facts_ignored() -> list[Patch]:

@@ -23,20 +23,18 @@ from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
 from watcher.config.files import Places
 from watcher.daemon.plans import plan_source
-from watcher.errors import ConfigError, Problem, SourceChanged, SourceError, SourceUnavailable
+from watcher.errors import ConfigError, Problem, SourceError, SourceUnavailable
 from watcher.notify.receivers import Receiver
+from watcher.pipeline.poll import SET_PAGES
 from watcher.poller import SourcePlan
-from watcher.poller.poll import SET_PAGES
-from watcher.providers import Check, Members, Motion
+from watcher.poller.walks import CheckWalk, Seen, SetWalk, broken_plugin, follow
+from watcher.providers import Position
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
 
 DEADLINE = 30.0
 """Seconds that one provider gets to answer all of its check."""
-
-LONGEST_WALK = 20
-"""Pages of a check; providers need one or two, some four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,30 +202,29 @@ class _Visit:
 
     async def make(self) -> None:
         """Walk the check to its end, then the id sets as far as polls would; raises SourceError."""
-        await self._walk(Check(), LONGEST_WALK)
-        for name in self._plan.provider.sets:
-            self._sets[name] = await self._walk(Members(name), SET_PAGES + 1)
+        provider = self._plan.provider
+        check = CheckWalk(provider)
+        await follow(check, self._fetch)
+        self._total = check.total
+        for name in provider.sets:
+            members = SetWalk(provider, name, most=SET_PAGES + 1)
+            await follow(members, self._fetch)
+            self._sets[name] = len(members.ids)
 
-    async def _walk(self, motion: Motion, most: int) -> int:
-        """Walk at most so many pages; gives how many rows there were."""
-        provider, rows = self._plan.provider, 0
-        position = provider.start(motion)
-        for _ in range(most):
-            response = await self._plan.send(provider.request(position), urgent=True)
+    async def _fetch(self, position: Position, *, urgent: bool) -> Seen:
+        provider = self._plan.provider
+        try:
+            response = await self._plan.send(provider.request(position), urgent=urgent)
             self._requests += 1
             page = provider.parse(position, response)
-            rows += len(page.rows)
-            if page.total is not None:
-                self._total = page.total
-            if page.capabilities:
-                self._capabilities |= page.capabilities
-                provider.set_capabilities(self._capabilities)
-            position = provider.start(motion) if page.fallback else page.next
-            if position is None:
-                return rows
-        if isinstance(motion, Check):
-            raise SourceChanged("the check does not come to an end", "report this as a bug")
-        return rows
+        except SourceError:
+            raise
+        except Exception as error:
+            raise broken_plugin(error) from error
+        if page.capabilities:
+            self._capabilities |= page.capabilities
+            provider.set_capabilities(self._capabilities)
+        return Seen(page, response)
 
 
 async def _ask(visit: _Visit) -> SourceError | None:
@@ -241,11 +238,8 @@ async def _ask(visit: _Visit) -> SourceError | None:
         )
     except SourceError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything
-        return SourceChanged(
-            f"the provider plug-in failed on an answer ({type(error).__name__})",
-            "report this to whoever wrote the provider",
-        )
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, in `start`, too
+        return broken_plugin(error)
     return None
 
 

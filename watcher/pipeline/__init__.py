@@ -7,12 +7,6 @@ only carries out what they return.
 
 from __future__ import annotations
 
-from watcher.pipeline.absence import (
-    SweepVerdict,
-    decide_hold,
-    judge_absences,
-    judge_arrivals,
-)
 from watcher.pipeline.announce import (
     SourceReport,
     announce_network,
@@ -31,7 +25,6 @@ from watcher.pipeline.deliveries import (
 )
 from watcher.pipeline.guards import Guards, Send, guard, throttled_by
 from watcher.pipeline.sanitize import sanitize
-from watcher.pipeline.schema_drift import value_at
 from watcher.pipeline.settle import (
     FAILING_AFTER,
     Policy,
@@ -40,6 +33,7 @@ from watcher.pipeline.settle import (
     room,
     settle,
 )
+from watcher.pipeline.sweep import decide_hold
 
 __all__ = [
     "DIGEST",
@@ -53,7 +47,6 @@ __all__ = [
     "Sighting",
     "SourcePolicy",
     "SourceReport",
-    "SweepVerdict",
     "announce_network",
     "announce_receiver",
     "announce_source",
@@ -62,8 +55,6 @@ __all__ = [
     "decide_hold",
     "digest_event",
     "guard",
-    "judge_absences",
-    "judge_arrivals",
     "judge_receiver",
     "next_repeat",
     "rebatch",
@@ -73,5 +64,4 @@ __all__ = [
     "sanitize",
     "settle",
     "throttled_by",
-    "value_at",
 ]

@@ -19,7 +19,14 @@ from watcher.pipeline.deliveries import Failed, Routed, route
 from watcher.records import Commit, End, ReceiverState, SourceState
 from watcher.rules import Rule
 
-__all__ = ["SourceReport", "announce_network", "announce_receiver", "announce_source"]
+__all__ = [
+    "Effect",
+    "SourceReport",
+    "StateUpdate",
+    "announce_network",
+    "announce_receiver",
+    "announce_source",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,21 @@ class SourceReport:
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `SourceState` that are stored in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateUpdate:
+    """A change of a source's state that nobody is told about."""
+
+    changes: Mapping[str, Any]
+    """Fields of `SourceState` with their new values."""
+
+    force: bool = False
+    """Whether it is stored at once; otherwise when the stored state has grown old."""
+
+
+Effect = SourceReport | StateUpdate
+"""What a decision about a source has carried out."""
 
 
 def announce_source(

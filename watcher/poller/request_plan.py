@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from watcher.poller.poll import SET_PAGES
+from watcher.pipeline.poll import SET_PAGES
 from watcher.providers import Budget, Provider
 
 __all__ = [

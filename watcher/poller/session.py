@@ -7,7 +7,7 @@ nothing itself; `watcher.pipeline` does.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +15,9 @@ import anyio
 import structlog
 
 from watcher import mapping as fields
-from watcher.errors import Conflict, SourceChanged, SourceError
-from watcher.model import Observation
+from watcher.errors import Conflict, SourceError
+from watcher.metrics import Metrics
+from watcher.model import Observation, Snapshot
 from watcher.pipeline import (
     Decision,
     Sighting,
@@ -24,16 +25,19 @@ from watcher.pipeline import (
     SourceReport,
     announce_source,
     decide,
+    remove,
     sanitize,
 )
+from watcher.pipeline.announce import Effect, StateUpdate
+from watcher.pipeline.sweep import Removal
 from watcher.poller.plan import SourcePlan
 from watcher.poller.row_cache import RowCache
-from watcher.poller.warnings import Warnings
-from watcher.providers import Motion, Page, Position, Response
+from watcher.poller.walks import Arrivals, Seen, broken_plugin
+from watcher.providers import Page, Position, Response
 from watcher.records import Commit, SourceState
 from watcher.runtime import Runtime
 
-__all__ = ["Seen", "SourceSession"]
+__all__ = ["SourceSession"]
 
 SKEW_FROM = timedelta(seconds=5)
 """A `Date` header has whole seconds and travels; a smaller difference is no other clock."""
@@ -45,12 +49,39 @@ CONFLICTS = 5
 """Commits of one page that may meet somebody else's; more is no coincidence."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Seen:
-    """A page together with the answer that it was read from."""
+WARNED = 3
+"""How often one warning is logged."""
 
-    page: Page
-    response: Response
+WARNINGS = 1_000
+"""Different warnings that are remembered; what comes on top is not logged."""
+
+
+class Warnings:
+    """Logs harmless oddities, each at most three times; all are counted."""
+
+    def __init__(self, metrics: Metrics, log: Any) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._counts: dict[str, int] = {}
+
+    def row(self, complaint: str) -> None:
+        """Warn that a row could not be read as the provider promises."""
+        if self._is_news(complaint):
+            self._log.warning("a row could not be read as promised", complaint=complaint)
+
+    def rules(self, failed: Sequence[tuple[str, str]]) -> None:
+        """Warn of conditions (rule and problem) that could not be evaluated."""
+        for rule, problem in failed:
+            self._metrics.rule_errors.labels(rule).inc()
+            if self._is_news(f"{rule}: {problem}"):
+                self._log.warning("a condition could not be evaluated", rule=rule, problem=problem)
+
+    def _is_news(self, warning: str) -> bool:
+        count = self._counts.get(warning, 0)
+        if count >= WARNED or len(self._counts) >= WARNINGS:
+            return False
+        self._counts[warning] = count + 1
+        return True
 
 
 class SourceSession:
@@ -62,7 +93,6 @@ class SourceSession:
         self.clock = runtime.clock
         self.metrics = runtime.metrics
         self.rows = RowCache()
-        self.found_by_lookup: set[str] = set()
         self.doubted: frozenset[str] = frozenset()
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
         self.present = 0
@@ -133,10 +163,6 @@ class SourceSession:
         """Estimate the provider's clock."""
         return self.clock() + self._skew
 
-    def start(self, motion: Motion) -> Position:
-        """Begin a walk."""
-        return self.plan.provider.start(motion)
-
     async def fetch(self, position: Position, *, urgent: bool) -> Seen:
         """Fetch and read one page; raises SourceError."""
         provider, counted = self.plan.provider, self.metrics.requests
@@ -149,10 +175,7 @@ class SourceSession:
         except Exception as error:  # a bug of one provider plug-in stops no other source
             counted.labels(self.plan.name, "bug").inc()
             self.log.exception("the provider plug-in has a bug")
-            raise SourceChanged(
-                f"the provider plug-in failed on an answer ({type(error).__name__})",
-                "report this with the log's traceback",
-            ) from error
+            raise broken_plugin(error) from error
         counted.labels(self.plan.name, "ok").inc()
         self._note_answer(page, response)
         if page.capabilities and any(
@@ -247,8 +270,49 @@ class SourceSession:
         self.warnings.rules(decision.failed)
         return decision
 
+    async def let_in(self, arrivals: Arrivals) -> None:
+        """Have rows come in that were set aside because they have no creation time."""
+        for row, seen in arrivals.values():
+            await self.absorb([row], seen.response, admit=True)
+
+    async def remove(
+        self, key: str, reason: Removal, sent: datetime, received: datetime, *, held: bool
+    ) -> None:
+        """Record that a conversation is gone; raises Conflict where it was seen meanwhile."""
+        snapshot = (await self.store.known(self.plan.name, [key]))[key]
+        sighting = Sighting(
+            sent=sent,
+            received=received,
+            before={key: snapshot.observed, **self.rows.seen([key])},
+            previous=self.last_full_look,
+        )
+        decision = remove(self.policy, self.state, snapshot, reason, sighting, held=held)
+        if decision.commit is not None:
+            await self.commit(decision.commit)
+        self.warnings.rules(decision.failed)
+
+    async def snapshot(self, key: str) -> Snapshot | None:
+        """Return what is stored of a conversation."""
+        return (await self.store.known(self.plan.name, [key])).get(key)
+
+    async def present_ids(self) -> frozenset[str]:
+        """Return the conversations that are known and not removed."""
+        return frozenset(await self.store.present_ids(self.plan.name))
+
+    def looked_at_all(self, at: datetime) -> None:
+        """Note that everything was looked at then."""
+        self.last_full_look = at
+
+    async def carry_out(self, effects: Iterable[Effect]) -> None:
+        """Record what was decided about the source, in this order."""
+        for effect in effects:
+            if isinstance(effect, StateUpdate):
+                await self.save(effect)
+            else:
+                await self.announce(effect)
+
     async def commit(self, commit: Commit) -> None:
-        """Write a commit, then let everybody know."""
+        """Write a commit, then publish its events."""
         recorded = await self.store.commit(commit)
         if commit.state is not None:
             self.state = commit.state
@@ -271,11 +335,11 @@ class SourceSession:
             self.metrics.events.labels(self.plan.name, item.event.type).inc()
         self._publish(recorded)
 
-    async def save(self, *, force: bool, **changes: Any) -> None:
+    async def save(self, update: StateUpdate) -> None:
         """Change the state; write it when it matters or when the stored one has grown old."""
-        state = dataclasses.replace(self.state, **changes)
+        state = dataclasses.replace(self.state, **update.changes)
         age = self.clock() - self._saved
-        if force or not timedelta(0) <= age < SAVE_EVERY:  # negative: the clock was set back
+        if update.force or not timedelta(0) <= age < SAVE_EVERY:  # negative: the clock was set back
             await self.commit(Commit(self.plan.name, state))
         else:
             self.state = state

@@ -1,20 +1,32 @@
-"""The loop of one source: what is due next, and what a failure means.
+"""The loop of one source: does what is due, and carries out what was concluded from it.
 
-Law: one request in flight per source. A failure delays this source alone; it is told once, and
-once more when it is over.
+Rules: one request in flight per source; a failure delays this source alone. What pages, sweeps and
+failures mean is concluded in `watcher.pipeline`, what is due in `watcher.poller.schedule`.
 """
 
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import anyio
 
-from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
-from watcher.model import rfc3339
-from watcher.pipeline import SourceReport, decide_hold
+from watcher.errors import (
+    Conflict,
+    SourceChanged,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+    WalkExpired,
+)
+from watcher.model import IdSet, rfc3339
+from watcher.pipeline import Decision, SourceReport, decide_hold
+from watcher.pipeline import poll as polls
+from watcher.pipeline import sweep as sweeps
+from watcher.pipeline.announce import StateUpdate
 from watcher.pipeline.health import (
     Step,
     after_failure,
@@ -25,17 +37,48 @@ from watcher.pipeline.health import (
 )
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
-from watcher.poller.poll import PollWalk
-from watcher.poller.request_plan import RequestPlan
+from watcher.poller.request_plan import RequestPlan, estimate
 from watcher.poller.schedule import LONGEST_WAIT, Dues, Stage, delay, next_step
 from watcher.poller.session import SourceSession
-from watcher.poller.status import describe, is_stale, lag, request_plan
-from watcher.poller.sweep import SweepWalk
-from watcher.poller.sweeping import Sweeping
-from watcher.providers import Check
+from watcher.poller.walks import (
+    POLL_PAGES,
+    CheckWalk,
+    LookUpRound,
+    LookUpWalk,
+    PollWalk,
+    Seen,
+    SetWalk,
+    SweepWalk,
+    find_working_page,
+    follow,
+    newest_of,
+    step,
+)
+from watcher.providers import Poll
+from watcher.records import Commit
 from watcher.runtime import Runtime
 
 __all__ = ["SourcePoller"]
+
+PROGRESS_EVERY = 5.0
+"""Seconds between two lines about a baseline that is being read."""
+
+
+@dataclass(slots=True)
+class _Set:
+    """What polls remember of one id set."""
+
+    size: int | None = None
+    """Its rows; of one that is too large as many as were read."""
+
+    too_large: bool = False
+    """Whether polls leave it out until the next sweep has ended."""
+
+    excused: set[str] = field(default_factory=set)
+    """Known members that it lacks and that were looked up already."""
+
+    logged: bool = False
+    """Whether the log says that it is too large."""
 
 
 class SourcePoller:
@@ -49,27 +92,42 @@ class SourcePoller:
         self.attempted = False
         self.looked: datetime | None = None
         self._began = runtime.clock()
-        self._poll = PollWalk()
-        self._sweeping = Sweeping(self.session, self._poll)
-        self._checked = False
-        self._check_failures = 0
+
         self._dues = Dues()
+        self._checked = False
+        self._halted = False
+        self._wake = anyio.Event()
+        self._lock = anyio.Lock()
+
         self._failures: dict[Step, int] = {}
+        self._check_failures = 0
         self._renewed = False
         self._last_reason = ""
+
+        self._failing_polls = 0
+        self._sets: dict[IdSet, _Set] = {name: _Set() for name in plan.provider.sets}
+        self._doubts: dict[str, frozenset[str]] = {}
+        self._doubts_whole = False
         self._drift: int | None = None
-        self._wake = anyio.Event()
-        self._step = anyio.Lock()
-        self._halted = False
+
+        self._walk: SweepWalk | None = None
+        self._look_ups: LookUpRound | None = None
+        self._swept_at: float | None = None
+        self._incomplete = 0
+        self._given_up = 0
+        self._found_by_lookup: frozenset[str] = frozenset()
+        self._progress_due = 0.0
+
+    # -- the loop -----------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Poll and sweep until cancelled; only a broken store ends it with an error."""
         await self.open()
         await anyio.sleep(self.plan.offset)
         while True:
-            delay = self.delay()
-            if delay > 0:
-                with anyio.move_on_after(delay):
+            seconds = self.delay()
+            if seconds > 0:
+                with anyio.move_on_after(seconds):
                     await self._wake.wait()
                 self._wake = anyio.Event()
                 continue
@@ -86,39 +144,41 @@ class SourcePoller:
             self._dues.sweep = now + max(0.0, self.plan.sweep_every - max(0.0, age))
 
     async def attempt(self) -> bool:
-        """Do the next due thing; True if it went well."""
-        async with self._step:
-            step = self._next()
-            if step is None:
+        """Do the next due step; return whether it went well."""
+        async with self._lock:
+            due = self._next()
+            if due is None:
                 return True
             try:
-                await self._do(step)
+                await self._do(due)
             except SourceError as error:
-                await self._failed(step, error)
+                await self._failed(due, error)
                 self.attempted = True
                 return False
-            self._dues.succeed(step)
-            if step != "sweep" or self._sweeping.ahead:
-                await self._worked(step)
+            self._dues.succeed(due)
+            # The first pages of a sweep that never comes to its end are no sign that all is well.
+            if due != "sweep" or self._walk is None or self._walk.pages > self._given_up:
+                await self._worked(due)
             return True
 
     async def once(self) -> bool:
-        """Make one pass: a poll where one is possible, and what else is due; True if all went well.
+        """Make one pass: a poll where one is possible, and what else is due; return whether all
+        went well.
 
         A first sweep that must be repeated (it was empty, or incomplete) is repeated once.
         """
         await self.open()
         self._dues.poll = anyio.current_time()
-        sweeps = 0
-        while (step := self._next()) is not None:
+        first_sweeps = 0
+        while (due := self._next()) is not None:
             if not await self.attempt():
                 self.log.warning("the pass ends here", reason=self._last_reason)
                 return False
-            if step == "poll":
+            if due == "poll":
                 self._dues.poll = math.inf  # one is enough, however long it took
-            if step == "sweep" and not self._sweeping.busy:
-                sweeps += self.session.state.baselined is None
-                if sweeps >= 2:
+            if due == "sweep" and self._under_way is None:
+                first_sweeps += self.session.state.baselined is None
+                if first_sweeps >= 2:
                     return False
                 if self.session.state.baselined is None:
                     self._dues.sweep = anyio.current_time()
@@ -131,6 +191,17 @@ class SourcePoller:
         self._dues.poll = anyio.current_time()
         self._wake.set()
 
+    def delay(self) -> float:
+        """Return the seconds until something is to be done."""
+        if self._halted:
+            return LONGEST_WAIT
+        return delay(self._dues, self._stage, self._under_way, anyio.current_time())
+
+    def _next(self) -> Step | None:
+        if self._halted:
+            return None
+        return next_step(self._dues, self._stage, self._under_way, anyio.current_time())
+
     @property
     def _stage(self) -> Stage:
         if not self._checked:
@@ -139,107 +210,338 @@ class SourcePoller:
 
     @property
     def _under_way(self) -> Literal["look_up", "sweep"] | None:
-        if self._sweeping.verification is not None:
+        if self._look_ups is not None:
             return "look_up"
-        return "sweep" if self._sweeping.walk is not None else None
+        return "sweep" if self._walk is not None else None
 
-    def _next(self) -> Step | None:
-        if self._halted:
-            return None
-        return next_step(self._dues, self._stage, self._under_way, anyio.current_time())
-
-    def delay(self) -> float:
-        """Return the seconds until something is to be done."""
-        if self._halted:
-            return LONGEST_WAIT
-        return delay(self._dues, self._stage, self._under_way, anyio.current_time())
-
-    async def _do(self, step: Step) -> None:
-        now = anyio.current_time()
-        self._dues.begin(step)
-        match step:
+    async def _do(self, due: Step) -> None:
+        self._dues.begin(due)
+        match due:
             case "check":
                 await self._check()
             case "poll":
-                self._dues.poll = now + self.plan.poll_every
-                await self._poll.run(self.session)
-                await self._after_poll()
+                self._dues.poll = anyio.current_time() + self.plan.poll_every
+                await self._poll()
             case "look_up":
-                await self._sweeping.verify()
+                await self._look_up_next()
             case "sweep":
-                if self._sweeping.walk is None:
-                    self._dues.sweep = now + self.plan.sweep_every
-                    await self._sweeping.begin()
-                ended = await self._sweeping.page()
-                if ended is not None:
-                    await self._after_sweep(ended)
+                if self._walk is None:
+                    await self._begin_sweep()
+                await self._sweep_page()
 
     async def _check(self) -> None:
-        """Ask whether the list shows what the watcher needs, before anything is believed.
-
-        Only a refusal stands in the way for good: a page that fails is the sweep's matter.
-        """
-        position = self.session.start(Check())
+        """Ask whether the list shows what the watcher needs, before anything is believed."""
         try:
-            while position is not None:
-                position = (await self.session.fetch(position, urgent=True)).page.next
+            await follow(CheckWalk(self.plan.provider), self.session.fetch)
         except (SourceUnavailable, SourceChanged) as error:
             self._check_failures += 1
             if not check_may_pass(error, self._check_failures):
                 raise
         self._checked = True
 
-    async def _after_poll(self) -> None:
+    # -- polls --------------------------------------------------------------------------------
+
+    async def _poll(self) -> None:
+        """Make one poll and carry out what it comes to; raises SourceError."""
+        session = self.session
+        began, at = session.clock(), anyio.current_time()
+        started = session.provider_now()
+        since = session.state.polled or session.state.baseline_started or started
+        motion = Poll(since=since, now=started, newest=session.state.newest)
+        walk = PollWalk(self.plan.provider, motion, failing_polls=self._failing_polls)
+
+        def until() -> datetime:
+            known = session.provider_now() - timedelta(seconds=anyio.current_time() - at)
+            return polls.looked_until(since, started, known)
+
+        async def absorb(seen: Seen) -> Decision:
+            cursor = None
+            if walk.ends_whole(seen.page):
+                newest = newest_of(seen.page.rows, walk.newest)
+                cursor = {"newest": newest, "polled": until()}
+            decision = await session.absorb(seen.page.rows, seen.response, cursor=cursor)
+            self._doubt(decision.vanished, (row.id for row in decision.doubtful))
+            return decision
+
+        try:
+            await follow(walk, session.fetch, absorb)
+        finally:
+            self._failing_polls = walk.failing_polls
+        if not walk.failed:
+            self._failing_polls = 0
+        crowded = await self._let_in(walk)
+        for name, known in self._sets.items():
+            if self._doubts or not known.too_large:
+                await self._poll_set(name, known)
+        vanished = await self._settle_doubts()
+        conclusion = polls.conclude(
+            walk.summary(),
+            session.state,
+            known=session.present,
+            until=until(),
+            vanished=vanished,
+            crowded=crowded,
+            drift=self._drift,
+            compares=self._swept_at is not None and self._under_way is None,
+            now=session.clock(),
+        )
+        if conclusion.update is not None:
+            await session.save(conclusion.update)
+            session.looked_at_all(began)
+        session.metrics.polls.labels(self.plan.name).inc()
+        await self._after_poll(conclusion)
+
+    async def _after_poll(self, conclusion: polls.PollConclusion) -> None:
         self.attempted = True
         self.looked = self.session.clock()
+        self._drift = conclusion.drift
         now = anyio.current_time()
-        if self._poll.crowded and self.session.state.hold is None:
+        if conclusion.sweep == "now":
             self._dues.hurry_sweep(now)
-        await self._judge_schema(self._poll.missing, self._poll.vanished, whole=False)
-        swept_at = self._sweeping.swept_at
-        if self._poll.total is None or self._sweeping.busy or swept_at is None:
-            return
-        # The provider's own count drifts from ours: rows came or went that polls do not show.
-        drift = self._poll.total - self.session.present
-        if self._drift is None:
-            self._drift = drift
-        elif drift != self._drift:
+        elif conclusion.sweep == "soon" and self._swept_at is not None:
             pause = min(self.plan.sweep_every, 10 * self.plan.poll_every)
-            self._dues.hurry_sweep(max(now, swept_at + pause))
+            self._dues.hurry_sweep(max(now, self._swept_at + pause))
+        if conclusion.report is not None:
+            await self._report(conclusion.report)
 
-    async def _after_sweep(self, walk: SweepWalk) -> None:
+    async def _let_in(self, walk: PollWalk) -> bool:
+        """Let new rows in that have no creation time; return whether they are too many."""
+        session, arrivals = self.session, walk.arrivals
+        if not arrivals:
+            return False
+        if not sweeps.may_come_in(session.policy, session.state, arrivals.keys(), session.present):
+            return True
+        await session.let_in(arrivals)
+        return False
+
+    async def _poll_set(self, name: IdSet, known: _Set) -> None:
+        """Read an id set; look up the known members that it lacks."""
+        session = self.session
+        most = POLL_PAGES if self._doubts else polls.SET_PAGES
+        walk = SetWalk(self.plan.provider, name, most=most)
+        await follow(walk, session.fetch, self._absorb)
+        known.size = len(walk.ids)
+        if walk.cut:
+            known.too_large = True
+            if not known.logged:
+                known.logged = True
+                self.log.info("an id set is too large to be polled; sweeps watch it", set=name)
+            return
+        members = frozenset(await session.store.ids_in_set(self.plan.name, name))
+        known.excused &= members - walk.ids
+        wanted = polls.suspects(members, walk.ids, known.excused)
+        for key in wanted:
+            await self._look_up(key)
+        if wanted:
+            still = frozenset(await session.store.ids_in_set(self.plan.name, name))
+            known.excused.update(key for key in wanted if key in still)
+
+    async def _look_up(self, key: str) -> None:
+        """Ask for one conversation and commit what it shows; raises SourceError."""
+        snapshot = await self.session.snapshot(key)
+        if snapshot is not None:
+            walk = LookUpWalk(self.plan.provider, snapshot.conversation, "suspect")
+            await follow(walk, self.session.fetch, self._absorb)
+
+    async def _absorb(self, seen: Seen) -> Decision:
+        return await self.session.absorb(seen.page.rows, seen.response)
+
+    def _doubt(self, paths: frozenset[str], ids: Iterable[str]) -> None:
+        """Have the next poll ask the id sets, however large, about rows that lost these paths."""
+        for key in ids:
+            self._doubts[key] = self._doubts.get(key, frozenset()) | paths
+
+    async def _settle_doubts(self) -> frozenset[str]:
+        """Return what still stands against the rows, after the id sets were asked about them."""
+        doubts, whole = self._doubts, self._doubts_whole
+        if not doubts:
+            return frozenset()
+        self._doubts, self._doubts_whole = {}, False
+        # A page alone proves nothing: only a whole listing without the key is reported.
+        if not whole:
+            return frozenset()
+        return polls.unexplained(doubts, await self.session.store.known(self.plan.name, doubts))
+
+    # -- sweeps -------------------------------------------------------------------------------
+
+    async def _begin_sweep(self) -> None:
+        session = self.session
+        self._dues.sweep = anyio.current_time() + self.plan.sweep_every
+        if session.state.baselined is None and session.present:
+            # What an unfinished first sweep left behind is no knowledge.
+            await session.commit(Commit(self.plan.name, session.state, forget=True))
+        self._swept_at = anyio.current_time()
+        self._progress_due = self._swept_at + PROGRESS_EVERY
+        self._walk = SweepWalk(
+            self.plan.provider, began=session.clock(), started=session.provider_now()
+        )
+
+    async def _sweep_page(self) -> None:
+        """Read the next page of a sweep, and conclude it after the last one."""
+        walk, fetch = self._walk, self.session.fetch
+        if walk is None:
+            return
+        try:
+            await step(walk, fetch, self._absorb_swept)
+        except WalkExpired:
+            try:
+                walk.expire()
+            except SourceError:
+                self._given_up, self._walk = walk.pages, None  # the next one has a new token
+                raise
+            return
+        except (SourceUnavailable, SourceChanged) as error:
+            # Go past a page that keeps failing while a later one works.
+            if not walk.is_stuck(error):
+                raise
+            if not await find_working_page(walk, self.plan.provider, fetch):
+                raise
+            self.log.warning(
+                "a page of the listing always fails; the sweep goes past it", reason=error.reason
+            )
+            return
+        if walk.position is not None:
+            self._show_progress(walk)
+            return
+        self._walk, self._given_up = None, 0
+        await self._conclude(walk)
+
+    async def _absorb_swept(self, seen: Seen) -> Decision:
+        decided = self.session.state.arrivals
+        return await self.session.absorb(
+            seen.page.rows, seen.response, admit=bool(decided), silent=decided == "discard"
+        )
+
+    def _show_progress(self, walk: SweepWalk) -> None:
+        now = anyio.current_time()
+        if self.session.state.baselined is None and now >= self._progress_due:
+            self._progress_due = now + PROGRESS_EVERY
+            self.log.info("reading the baseline", conversations=len(walk.ids), of=walk.total)
+
+    async def _conclude(self, walk: SweepWalk) -> None:
+        """Carry out what a sweep that has ended comes to."""
+        session, sweep = self.session, walk.summary(self._incomplete)
+        for row, seen in walk.doubtful.values() if sweep.explained else ():
+            await session.absorb([row], seen.response, trusted=sweep.explained)
+        if sweep.unexplained:
+            self._doubt(sweep.unexplained, walk.doubtful)
+            self._doubts_whole = self._doubts_whole or sweep.whole
+        now = session.clock()
+        conclusion = sweeps.conclude(
+            sweep, session.state, session.policy, known=session.present, now=now
+        )
+        await session.carry_out(conclusion.effects)
+        if conclusion.admit:
+            await session.let_in(walk.arrivals)
+        if conclusion.outcome in ("complete", "incomplete"):
+            present = await session.present_ids() if conclusion.compares else frozenset()
+            comparison = sweeps.compare(
+                sweep,
+                session.state,
+                session.policy,
+                present=present,
+                compares=conclusion.compares,
+                found_by_lookup=self._found_by_lookup,
+                now=now,
+            )
+            self._found_by_lookup = comparison.found_by_lookup
+            await session.carry_out(comparison.effects)
+            if comparison.look_ups is not None:
+                self._look_ups = LookUpRound(comparison.look_ups)
+        if sweep.whole:
+            session.looked_at_all(max(session.last_full_look, sweep.began))
+        await self._after_sweep(sweep, conclusion)
+
+    async def _after_sweep(self, sweep: sweeps.SweepSummary, conclusion: sweeps.Conclusion) -> None:
+        self._incomplete = 0 if sweep.whole else self._incomplete + 1
+        for known in self._sets.values():  # sets are tried again, and suspicions asked again
+            known.too_large = False
+            known.excused.clear()
         self._drift = None
         self.attempted = True
         self.looked = self.session.clock()
-        now = anyio.current_time()
-        if self.session.state.baselined is None:
-            self._dues.sweep = now + self.plan.poll_every
+        if conclusion.outcome == "repeat":
+            if not sweep.whole:
+                self.log.warning(
+                    "the first sweep was incomplete; it is repeated", rows=len(sweep.seen)
+                )
+            self._dues.sweep = anyio.current_time() + self.plan.poll_every
             return
-        self._dues.hurry_poll(now)
-        missing = walk.missing or frozenset()
-        await self._judge_schema(missing, frozenset(), whole=not walk.vanished)
-
-    async def _judge_schema(
-        self, missing: frozenset[str], vanished: frozenset[str], *, whole: bool
-    ) -> None:
-        now = self.session.clock()
-        report = judge_schema(self.session.state, missing, vanished, whole=whole, now=now)
+        self.session.metrics.sweeps.labels(self.plan.name, conclusion.outcome).inc()
+        if conclusion.outcome == "baseline":
+            self.log.info("baseline done", conversations=len(sweep.seen))
+        self._dues.hurry_poll(anyio.current_time())
+        report = judge_schema(
+            self.session.state,
+            sweep.missing,
+            frozenset(),
+            whole=not sweep.unexplained,
+            now=self.session.clock(),
+        )
         if report is not None:
             await self._report(report)
 
-    async def _worked(self, step: Step) -> None:
-        """An attempt went well; the source works again when no other step fails."""
-        self._failures.pop("sweep" if step == "look_up" else step, None)
+    # -- look-ups -----------------------------------------------------------------------------
+
+    async def _look_up_next(self) -> None:
+        """Look up the next row that a sweep lacked; raises SourceError."""
+        look_ups = self._look_ups
+        if look_ups is None:
+            return
+        if look_ups.waiting:
+            key = look_ups.waiting[0]
+            try:
+                await self._look_up_absent(look_ups, key)
+            except (SourceUnavailable, SourceChanged):
+                look_ups.fail(key)
+                raise
+        if look_ups.waiting:
+            return
+        if not look_ups.wanted.proof_only:
+            changes = {
+                "suspects": tuple(look_ups.undecided),
+                "held_suspects": tuple(
+                    key for key in look_ups.undecided if key in look_ups.wanted.from_hold
+                ),
+            }
+            await self.session.save(StateUpdate(changes, force=True))
+        self._look_ups = None
+
+    async def _look_up_absent(self, look_ups: LookUpRound, key: str) -> None:
+        """Ask for a row that a sweep lacked, and remove it where it is gone."""
+        wanted = look_ups.wanted
+        snapshot = await self.session.snapshot(key)
+        if snapshot is None or not snapshot.present:
+            look_ups.settle(key, decided=True)
+            return
+        walk = LookUpWalk(self.plan.provider, snapshot.conversation, "absent")
+        await follow(walk, self.session.fetch, self._absorb)
+        reason = sweeps.after_look_up(walk.verdict, confirmed=key in wanted.confirmed)
+        if reason is not None and walk.response is not None:
+            sent, received = walk.response.sent, walk.response.received
+            try:
+                await self.session.remove(key, reason, sent, received, held=key in wanted.from_hold)
+            except Conflict:
+                reason = None  # it was seen meanwhile: ask again after the next sweep
+        if walk.verdict == "found":
+            self._found_by_lookup |= {key}
+        look_ups.settle(key, decided=reason is not None or walk.verdict == "found")
+
+    # -- failures -----------------------------------------------------------------------------
+
+    async def _worked(self, done: Step) -> None:
+        """Note that a step went well; report that the source works again when none fails."""
+        self._failures.pop("sweep" if done == "look_up" else done, None)
         self._renewed = False
         await self.network.reachable(self.plan.name)
         report = after_success(self.session.state.failing, others_fail=bool(self._failures))
         if report is not None:
             await self._report(report)
 
-    async def _failed(self, step: Step, error: SourceError) -> None:
+    async def _failed(self, failed: Step, error: SourceError) -> None:
         """Pause what failed, and report it when it has lasted."""
         now, failures, renewed = anyio.current_time(), 0, False
-        if (counts_for := concern(step, error)) is not None:
+        if (counts_for := concern(failed, error)) is not None:
             failures = self._failures[counts_for] = self._failures.get(counts_for, 0) + 1
             self._last_reason = str(error)
             refused = isinstance(error, SourceRefused)
@@ -250,10 +552,10 @@ class SourcePoller:
             else:
                 await self._tell_network(error)
                 self.log.debug(
-                    "an attempt failed", step=step, reason=error.reason, attempt=failures
+                    "an attempt failed", step=failed, reason=error.reason, attempt=failures
                 )
         reaction = after_failure(
-            step,
+            failed,
             error,
             failures,
             self.session.state,
@@ -264,10 +566,10 @@ class SourcePoller:
         )
         for report in reaction.reports:
             await self._report(report)
-        self._dues.fail(step, reaction, now)
+        self._dues.fail(failed, reaction, now)
 
     async def _tell_network(self, error: SourceError) -> None:
-        """Tell whether the attempt connected: when none does, our own network fails."""
+        """Report whether the attempt connected: when none does, our own network fails."""
         if isinstance(error, SourceUnavailable) and error.connect:
             await self.network.unreachable(self.plan.name)
         elif error.reached:
@@ -282,20 +584,21 @@ class SourcePoller:
             self.log.info("a trouble is over", since=since, reason=report.reason)
         await self.session.announce(report)
 
+    # -- what others ask of a source ----------------------------------------------------------
+
     async def release(self, *, accept: bool) -> bool:
-        """Carry out a person's decision about the held sweep; False when none is held."""
+        """Carry out a person's decision about the held sweep; return False when none is held."""
         await self.session.opened.wait()  # what a daemon that starts has not read yet is held, too
-        async with self._step:  # never in the middle of a page
+        async with self._lock:  # never in the middle of a page
             if self.session.state.hold is None:
                 return False
-            now = self.session.clock()
             commit, failed = decide_hold(
-                self.session.policy, self.session.state, accept=accept, now=now
+                self.session.policy, self.session.state, accept=accept, now=self.session.clock()
             )
             await self.session.commit(commit)
             self.session.warnings.rules(failed)
             self.session.metrics.held.labels(self.plan.name).set(0)
-            self._sweeping.abandon()
+            self._walk = self._look_ups = None
             self._dues.sweep = anyio.current_time()
             self._wake.set()
         return True
@@ -303,35 +606,65 @@ class SourcePoller:
     async def halt(self) -> None:
         """Begin no further step, and wait for the one under way."""
         self._halted = True
-        async with self._step:
+        async with self._lock:
             pass
 
     async def confirm(self, conversation: str) -> bool:
-        """Ask the provider about one conversation now and commit what it shows; False if it cannot
-        be asked, or has not been looked at in this run.
+        """Ask the provider about one conversation now and commit what it shows; return False if it
+        cannot be asked, or the source has not been looked at in this run.
         """
-        async with self._step:
-            if self._halted or self.looked is None or anyio.current_time() < self._dues.not_before:
+        async with self._lock:
+            if self._halted or self.looked is None:
+                return False
+            if anyio.current_time() < self._dues.not_before:
                 return False
             try:
-                await self._poll.look_up(self.session, conversation)
+                await self._look_up(conversation)
             except SourceError:
                 return False
         return True
 
     def request_plan(self) -> RequestPlan | None:
-        """Tell what the source asks of its provider, None where the provider does not say."""
-        return request_plan(self.session, self._poll.sizes)
+        """Return what the source asks of its provider, None where the provider does not say."""
+        session = self.session
+        return estimate(
+            self.plan.name,
+            self.plan.provider,
+            poll_every=self.plan.poll_every,
+            sweep_every=self.plan.sweep_every,
+            conversations=session.present if session.state.baselined else None,
+            sets={name: one.size for name, one in self._sets.items() if one.size is not None},
+        )
 
     def status(self) -> dict[str, Any]:
-        """Tell people how the source stands (plain JSON)."""
-        walk = self._sweeping.walk
-        return describe(self.session, walk, attempted=self.attempted, looked=self.looked)
+        """Return the source's state as plain JSON."""
+        state, walk = self.session.state, self._walk
+        return {
+            "source": self.plan.name,
+            "provider": self.plan.provider_name,
+            "conversations": self.session.present,
+            "baselined": rfc3339(state.baselined) if state.baselined else None,
+            "last_look": rfc3339(self.looked) if self.looked else None,
+            "lag": self.lag() if self.looked else None,
+            "sweeping": {"seen": len(walk.ids), "of": walk.total} if walk else None,
+            "failing": state.failing.to_plain() if state.failing else None,
+            "hold": state.hold.to_plain() if state.hold else None,
+            "poll_every": self.plan.poll_every,
+            "stale": self.stale(),
+            "attempted": self.attempted,
+        }
 
     def lag(self) -> float:
-        """Give the seconds since the last good poll or sweep, or since the watching began."""
-        return lag(self.session, self.looked or self._began)
+        """Return the seconds since the last good poll or sweep, or since the watching began; none
+        where the clock was set back.
+        """
+        since = self.looked or self._began
+        return max(0.0, (self.session.clock() - since).total_seconds())
 
     def stale(self) -> bool:
-        """Tell whether that is too long."""
-        return is_stale(self.session, self.looked)
+        """Return whether the source fails, or has had no good poll or sweep for three poll
+        intervals (at least a minute), whatever the reason: the clock decides, not the loop.
+        """
+        if self.looked is None or self.session.state.failing is not None:
+            return True
+        return self.lag() > max(60.0, 3 * self.plan.poll_every)

@@ -1,0 +1,471 @@
+"""What a sweep that has ended proves: about the baseline, about rows that came, about rows it lacked.
+
+Rules: pure. Only a whole sweep (no page failed, skipped or cut, no row unreadable) may suspect an
+absence, and then the row is looked up: the provider's word, or a second whole sweep that lacks it,
+removes it. What is implausible is held until the next whole sweep agrees or a person decides; one
+hold at a time. What cannot be decided stays a suspect.
+
+A sweep is concluded in two parts: `conclude` says what it showed, and `compare` what it lacked, once
+the new rows are let in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from watcher.pipeline.announce import Effect, SourceReport, StateUpdate, announce_source
+from watcher.pipeline.decide import SourcePolicy
+from watcher.pipeline.deliveries import Failed
+from watcher.pipeline.schema_drift import MISSING
+from watcher.records import Commit, Hold, SourceState
+
+__all__ = [
+    "Comparison",
+    "Conclusion",
+    "LookUpList",
+    "Removal",
+    "SweepSummary",
+    "after_look_up",
+    "compare",
+    "conclude",
+    "decide_hold",
+    "may_come_in",
+]
+
+HOLE_AFTER = 2
+"""Sweeps in a row that were not whole after which the hole counts as staying."""
+
+LOOK_BEHIND = 100
+"""Rows behind a hole that are looked up one by one after each sweep."""
+
+Removal = Literal["deleted", "access_lost", "unknown"]
+"""Why a conversation is taken to be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSummary:
+    """What the pages of a sweep came to."""
+
+    began: datetime
+    """When it began, by our clock."""
+
+    started: datetime
+    """When it began, by the provider's clock."""
+
+    seen: AbstractSet[str]
+    """The rows that it showed."""
+
+    arrivals: AbstractSet[str] = frozenset()
+    """Unknown rows among them that have no creation time and were set aside."""
+
+    newest: datetime | None = None
+    """The latest activity of a row."""
+
+    cut: bool = False
+    """Whether the provider says that the walk may have missed rows."""
+
+    skipped: int = 0
+    """Pages that always fail and were left out."""
+
+    unusable: int = 0
+    """Rows that could not be read."""
+
+    missing: frozenset[str] = frozenset()
+    """Raw keys that no row had."""
+
+    lost: frozenset[str] = frozenset()
+    """Paths whose values all rows of a page lost together with their key."""
+
+    shown: AbstractSet[str] = frozenset()
+    """Paths whose key some row had."""
+
+    incomplete_before: int = 0
+    """Sweeps in a row before this one that were not whole."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it read every row of the listing."""
+        return not (self.cut or self.unusable or self.skipped)
+
+    @property
+    def hole_stays(self) -> bool:
+        """Whether what hides rows has done so for long enough to be reported."""
+        return not self.whole and self.incomplete_before + 1 >= HOLE_AFTER
+
+    @property
+    def explained(self) -> frozenset[str]:
+        """Lost paths whose key other rows still have: there the API is as it was, and the values
+        are gone indeed.
+        """
+        return self.lost & self.shown
+
+    @property
+    def unexplained(self) -> frozenset[str]:
+        """Lost paths whose key no row of the whole sweep had."""
+        return self.lost - self.shown
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a sweep showed."""
+
+    outcome: Literal["baseline", "repeat", "complete", "incomplete"]
+    """What the sweep was: the baseline, a first one that must be repeated, or a later one."""
+
+    effects: tuple[Effect, ...] = ()
+    """What is to be recorded, in this order."""
+
+    admit: bool = False
+    """Whether the new rows that were set aside come in, after that."""
+
+    compares: bool = False
+    """Whether `compare` needs to know which conversations are present."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpList:
+    """Rows to look up one by one."""
+
+    ids: tuple[str, ...]
+    """The rows, in order."""
+
+    confirmed: frozenset[str] = frozenset()
+    """Those that two whole sweeps lacked: where the look-up cannot tell, they are gone."""
+
+    from_hold: frozenset[str] = frozenset()
+    """Those that were held before."""
+
+    proof_only: bool = False
+    """Whether the listing proves nothing: what the look-up cannot decide is not a suspect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a sweep lacked."""
+
+    effects: tuple[Effect, ...] = ()
+    """What is to be recorded, in this order."""
+
+    look_ups: LookUpList | None = None
+    """What must be looked up; None where nothing must."""
+
+    found_by_lookup: frozenset[str] = frozenset()
+    """Rows that the listing lacks although a look-up has found them, to be remembered."""
+
+
+def conclude(
+    sweep: SweepSummary, state: SourceState, policy: SourcePolicy, *, known: int, now: datetime
+) -> Conclusion:
+    """Conclude what a sweep showed; `known` conversations are present so far."""
+    if state.baselined is None:
+        return _baseline(sweep, state, now)
+    if not sweep.whole:
+        return _incomplete(sweep, state, policy, known, now)
+    effects: list[Effect] = []
+    hold = state.hold
+    # Everything could be read again.
+    if hold is not None and hold.kind == "hole":
+        effects.append(_released(hold, "mended"))
+        hold = None
+    # What a person decided about held arrivals has been carried out by this sweep.
+    if state.arrivals:
+        effects.append(StateUpdate({"arrivals": ""}, force=True))
+    admit, new_hold, released = _judge_arrivals(policy, sweep.arrivals, known, hold, now)
+    if released is not None and hold is not None:
+        effects.append(_released(hold, released))
+        hold = None
+    # One hold at a time: where absences are held, the crowd waits for a later sweep.
+    if new_hold is not None and hold is None:
+        effects.append(_held(new_hold, {"kind": "arrivals", "count": len(new_hold.ids)}))
+        hold = new_hold
+    return Conclusion(
+        "complete",
+        tuple(effects),
+        admit=admit,
+        # With a crowd in doubt, the listing as a whole is: it proves no absence either.
+        compares=hold is None or hold.kind != "arrivals",
+    )
+
+
+def _baseline(sweep: SweepSummary, state: SourceState, now: datetime) -> Conclusion:
+    # A page that failed once is read by the next sweep. A hole that stays must not keep the source
+    # from being watched for ever: then what could be read is the baseline.
+    if not sweep.whole and not sweep.hole_stays:
+        return Conclusion("repeat")
+    # An empty inbox is possible, an answer that is empty by mistake more likely: two must agree.
+    if sweep.whole and not sweep.seen and state.empty_sweeps == 0:
+        return Conclusion("repeat", (StateUpdate({"empty_sweeps": 1}, force=True),))
+    changes = {
+        "baselined": now,
+        "baseline_started": sweep.started,
+        "polled": sweep.started,
+        "swept": sweep.began,
+        "newest": _plausible(sweep),
+        "empty_sweeps": 0,
+        "learned": {**state.learned, MISSING: sorted(sweep.missing)},
+    }
+    count = len(sweep.seen)
+    report = SourceReport("baselined", f"{count} conversations known", sweep.began, changes=changes)
+    return Conclusion("baseline", (report,) if sweep.whole else (report, _hole(sweep, now)))
+
+
+def _incomplete(
+    sweep: SweepSummary, state: SourceState, policy: SourcePolicy, known: int, now: datetime
+) -> Conclusion:
+    effects: list[Effect] = []
+    hole = state.hold is not None and state.hold.kind == "hole"
+    # One page that failed once is no hole.
+    if state.hold is None and sweep.hole_stays:
+        effects.append(_hole(sweep, now))
+        hole = True
+    effects.append(StateUpdate({"swept": sweep.began}))
+    return Conclusion(
+        "incomplete",
+        tuple(effects),
+        # A new row is there whether or not the sweep was whole; only a crowd needs a whole one.
+        admit=may_come_in(policy, state, sweep.arrivals, known),
+        compares=hole or not (sweep.cut or _counts(sweep)),
+    )
+
+
+def compare(
+    sweep: SweepSummary,
+    state: SourceState,
+    policy: SourcePolicy,
+    *,
+    present: AbstractSet[str],
+    compares: bool,
+    found_by_lookup: AbstractSet[str] = frozenset(),
+    now: datetime,
+) -> Comparison:
+    """Conclude what a sweep lacked of the conversations that are `present`.
+
+    `state` is the one that `conclude` left, `compares` what it said (`present` counts only then).
+    `found_by_lookup` are rows that sweeps before lacked although look-ups found them.
+    """
+    found = Comparison((StateUpdate({"swept": sweep.began}),), None, frozenset(found_by_lookup))
+    if not sweep.whole:
+        behind = _look_behind(sweep, state, present)
+        found = Comparison((), behind, frozenset(found_by_lookup))
+    elif compares:
+        found = _judge_absences(sweep, state, policy, present, found_by_lookup, now)
+    hidden = compares and not sweep.whole and bool(present - sweep.seen)
+    if sweep.cut or (hidden and not _counts(sweep)):
+        return found
+    moved = _watermark(sweep, state)
+    return found if moved is None else dataclasses.replace(found, effects=(*found.effects, moved))
+
+
+def _counts(sweep: SweepSummary) -> bool:
+    """Return whether a sweep moves the watermark whatever it lacked: where a page fails for ever,
+    polls, which go past it, never do.
+    """
+    return sweep.whole or (bool(sweep.seen) and sweep.hole_stays)
+
+
+def _watermark(sweep: SweepSummary, state: SourceState) -> StateUpdate | None:
+    """Return the change that lets polls begin where the sweep did: they need not read it again."""
+    polled = max(state.polled or sweep.started, sweep.started)
+    newest = max(filter(None, (state.newest, _plausible(sweep))), default=None)
+    if (polled, newest) == (state.polled, state.newest):
+        return None
+    return StateUpdate({"polled": polled, "newest": newest})
+
+
+def _plausible(sweep: SweepSummary) -> datetime | None:
+    """Return the latest activity, not later than the sweep: one nonsense date in the future must
+    not end all polls before they begin.
+    """
+    return min(sweep.newest, sweep.started) if sweep.newest is not None else None
+
+
+def _look_behind(
+    sweep: SweepSummary, state: SourceState, present: AbstractSet[str]
+) -> LookUpList | None:
+    """Return the rows behind a hole that stays: there only the provider's own word counts."""
+    if state.hold is None or state.hold.kind != "hole":
+        return None
+    hidden = sorted(present - sweep.seen)
+    # Looking up thousands of rows after every sweep would use up the request limit.
+    if not hidden or len(hidden) > LOOK_BEHIND:
+        return None
+    return LookUpList(tuple(hidden), proof_only=True)
+
+
+def _judge_absences(
+    sweep: SweepSummary,
+    state: SourceState,
+    policy: SourcePolicy,
+    present: AbstractSet[str],
+    found_by_lookup: AbstractSet[str],
+    now: datetime,
+) -> Comparison:
+    lacked = present - sweep.seen
+    hold = state.hold
+    held = frozenset(hold.ids) if hold is not None and hold.kind == "absences" else frozenset()
+    # The second sweep agrees with the held one, or with the suspicion that nobody could decide.
+    agreed = lacked & held
+    twice = (lacked & frozenset(state.suspects)) - agreed
+    # Look-ups have found these before: they are asked for again, and are no news to hold.
+    again = (lacked & found_by_lookup) - agreed - twice
+    rest = lacked - agreed - twice - again
+    effects: list[Effect] = []
+    if hold is not None and held:
+        effects.append(_released(hold, "agreed" if agreed else "disagreed"))
+    new_hold = None
+    # A listing that shows nothing, or lacks a crowd, is more likely wrong than right.
+    if (rest and rest == present) or policy.implausible(len(rest), len(present)):
+        new_hold = _absences_hold(policy, rest, len(present), now)
+        rest = frozenset()
+    wanted = tuple(sorted(agreed | twice | again | rest))
+    from_hold = frozenset(agreed) | (frozenset(state.held_suspects) & frozenset(wanted))
+    changes: dict[str, Any] = {
+        "suspects": wanted,
+        "held_suspects": tuple(sorted(from_hold)),
+        "swept": sweep.began,
+    }
+    if new_hold is not None:
+        extra = {"kind": "absences", "count": len(new_hold.ids)}
+        effects.append(_held(new_hold, extra, changes))
+    else:
+        # Suspects must survive a restart; that a sweep found nothing may be stored later.
+        effects.append(StateUpdate(changes, force=bool(wanted or state.suspects)))
+    look_ups = LookUpList(wanted, frozenset(agreed | twice), from_hold) if wanted else None
+    return Comparison(tuple(effects), look_ups, frozenset(found_by_lookup & lacked))
+
+
+def _absences_hold(policy: SourcePolicy, rest: AbstractSet[str], known: int, now: datetime) -> Hold:
+    what = f"lacked {len(rest)} of {known} known conversations"
+    if len(rest) == known:
+        what = f"showed none of the {known} known conversations"
+    return Hold(
+        kind="absences",
+        since=now,
+        ids=tuple(sorted(rest)),
+        known=known,
+        reason=f"a complete sweep {what}",
+        remedy=_decide_now(policy),
+    )
+
+
+def _judge_arrivals(
+    policy: SourcePolicy,
+    arrivals: AbstractSet[str],
+    known: int,
+    hold: Hold | None,
+    now: datetime,
+) -> tuple[bool, Hold | None, str | None]:
+    """Return whether new rows come in, a new hold, and the outcome of the previous one (None where
+    it is about something else).
+    """
+    held = frozenset(hold.ids) if hold is not None and hold.kind == "arrivals" else None
+    # The second sweep shows some of them, too: they are there.
+    if held is not None and held & arrivals:
+        return True, None, "agreed"
+    released = "disagreed" if held is not None else None
+    if not policy.implausible(len(arrivals), known):
+        return True, None, released
+    new_hold = Hold(
+        kind="arrivals",
+        since=now,
+        ids=tuple(sorted(arrivals)),
+        known=known,
+        reason=f"{len(arrivals)} unknown conversations came at once beside {known} known ones",
+        remedy=_decide_now(policy),
+    )
+    return False, new_hold, released
+
+
+def may_come_in(
+    policy: SourcePolicy, state: SourceState, arrivals: AbstractSet[str], known: int
+) -> bool:
+    """Return whether new rows come in without a whole sweep that shows them."""
+    # What a person decides, or has decided, about a crowd is carried out by a whole sweep.
+    if state.arrivals or (state.hold is not None and state.hold.kind == "arrivals"):
+        return False
+    return not policy.implausible(len(arrivals), known)
+
+
+def after_look_up(
+    verdict: Literal["found", "deleted", "access_lost", "unknown"] | None, *, confirmed: bool
+) -> Removal | None:
+    """Return why a conversation that was looked up is gone, None where it is not known to be.
+
+    `confirmed` is whether two whole sweeps lacked it.
+    """
+    if verdict == "deleted" or verdict == "access_lost":
+        return verdict
+    # No proof either way: then the two sweeps decide.
+    return "unknown" if verdict != "found" and confirmed else None
+
+
+def decide_hold(
+    policy: SourcePolicy, state: SourceState, *, accept: bool, now: datetime
+) -> tuple[Commit, Failed]:
+    """Carry out what a person decided about `state.hold`: the sweep was right, or it was not.
+
+    Accepted absences become suspects that the next whole sweep concludes; accepted arrivals are
+    reported by it as created, discarded ones join silently. The caller lets a sweep follow at once.
+    """
+    hold = state.hold
+    if hold is None:
+        raise ValueError(f"source {state.name} has no held sweep")
+    changes: dict[str, Any] = {"hold": None}
+    if hold.kind == "absences" and accept:
+        changes |= {"suspects": hold.ids, "held_suspects": hold.ids}
+    if hold.kind == "arrivals":
+        changes["arrivals"] = "accept" if accept else "discard"
+    report = SourceReport(
+        "released",
+        hold.reason,
+        hold.since,
+        extra={"outcome": "accepted" if accept else "discarded"},
+        changes=changes,
+    )
+    return announce_source(policy, state, report, now=now)
+
+
+def _hole(sweep: SweepSummary, now: datetime) -> SourceReport:
+    what = "the listing cannot be walked whole"
+    if sweep.skipped:
+        what = f"{sweep.skipped} page(s) of the listing always fail"
+    elif sweep.unusable:
+        what = f"{sweep.unusable} row(s) of the listing cannot be read"
+    return _held(
+        Hold(
+            kind="hole",
+            since=now,
+            ids=(),
+            known=len(sweep.seen),
+            reason=f"{what}; what is hidden there is watched less closely",
+            remedy="ask the provider's administrator to mend the records that the listing fails on",
+        )
+    )
+
+
+def _held(
+    hold: Hold, extra: Mapping[str, Any] | None = None, changes: Mapping[str, Any] | None = None
+) -> SourceReport:
+    return SourceReport(
+        "held",
+        hold.reason,
+        hold.since,
+        hold.remedy,
+        extra=extra or {},
+        changes={**(changes or {}), "hold": hold},
+    )
+
+
+def _released(hold: Hold, outcome: str) -> SourceReport:
+    return SourceReport(
+        "released", hold.reason, hold.since, extra={"outcome": outcome}, changes={"hold": None}
+    )
+
+
+def _decide_now(policy: SourcePolicy) -> str:
+    return f"the next complete sweep decides; or decide now: inbox-watcher release {policy.source}"

@@ -1,0 +1,414 @@
+"""Walks over a provider's answers: where each stands, what it has gathered so far, when it is over.
+
+Rules: `step` is the only place where a page follows from a page; polls, id sets, sweeps, look-ups and
+checks differ in what they remember of a page (`take`) and where they go after a failure (`fail`).
+A walk does no I/O and commits nothing: who follows it passes in how pages are fetched and absorbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+import anyio.lowlevel
+
+from watcher.errors import SourceChanged, SourceError, SourceUnavailable
+from watcher.model import Conversation, IdSet, Observation
+from watcher.pipeline import Decision
+from watcher.pipeline.poll import PollSummary, goes_past
+from watcher.pipeline.sweep import LookUpList, SweepSummary
+from watcher.providers import (
+    Check,
+    LookUp,
+    Members,
+    Motion,
+    Page,
+    Poll,
+    Position,
+    Provider,
+    Response,
+    Sweep,
+)
+
+__all__ = [
+    "Absorb",
+    "Arrivals",
+    "CheckWalk",
+    "Fetch",
+    "LookUpRound",
+    "LookUpWalk",
+    "PollWalk",
+    "Seen",
+    "SetWalk",
+    "SweepWalk",
+    "Walk",
+    "broken_plugin",
+    "find_working_page",
+    "follow",
+    "newest_of",
+    "step",
+]
+
+CHECK_PAGES = 20
+"""Pages of a check; providers need one or two, some four."""
+
+POLL_PAGES = 200
+"""A poll that never ends is cut here; the sweep sees what it missed."""
+
+SWEEP_PAGES = 200_000
+"""A sweep that never ends is given up here."""
+
+PAGE_TRIES = 3
+"""Failures of one page after which a sweep goes past it, if the provider works otherwise; if it
+does not, so many more until that is tried again."""
+
+PROBES = 3
+"""Pages after a failing one that are tried to find one that works."""
+
+EXPIRED_RESTARTS = 3
+"""Times that a sweep begins again because its page token was refused."""
+
+MOST_RESTARTS = 5
+"""Times that a sweep begins again for any reason."""
+
+LOOK_UP_TRIES = 3
+"""Failed look-ups of one row after which it waits for the next sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A page together with the answer that it was read from."""
+
+    page: Page
+    response: Response
+
+
+class Fetch(Protocol):
+    """Fetches and reads the page at a position; raises SourceError."""
+
+    async def __call__(self, position: Position, *, urgent: bool) -> Seen: ...
+
+
+Absorb = Callable[[Seen], Awaitable[Decision]]
+"""Has a page's rows decided and committed."""
+
+Arrivals = Mapping[str, tuple[Observation, Seen]]
+"""Rows that were set aside, each with the page that showed it."""
+
+NOTHING = Decision(None)
+
+
+class Walk:
+    """One walk: a position that moves from page to page, and is None when the walk is over."""
+
+    urgent = True
+    """Whether its requests go before others that share the request limit."""
+
+    def __init__(self, provider: Provider, motion: Motion, *, most: int | None = None) -> None:
+        self._provider = provider
+        self._motion = motion
+        self._most = most
+        self.position: Position = provider.start(motion)
+        self.pages = 0
+        self.ids: set[str] = set()
+        self.total: int | None = None
+        self.cut = False
+
+    def take(self, seen: Seen, decision: Decision) -> None:
+        """Remember what a page showed and what was decided about it; move on."""
+        page = seen.page
+        self.pages += 1
+        self.ids.update(row.id for row in page.rows)
+        if page.total is not None:
+            self.total = page.total
+        self.move(self.after(page))
+
+    def after(self, page: Page) -> Position:
+        """Return where the walk goes after a page, None where it is over."""
+        # The provider has learned something about the server and asks to begin again with it.
+        return self._provider.start(self._motion) if page.fallback else page.next
+
+    def move(self, position: Position) -> None:
+        """Go on at a position, unless that would be a page too many."""
+        if position is not None and self.pages == self._most:
+            self.cut, position = True, None
+        self.position = position
+
+    def fail(self, error: SourceError) -> None:
+        """Go on after a page that failed, or raise the error."""
+        raise error
+
+
+class CheckWalk(Walk):
+    """Asks whether the list shows what the watcher needs."""
+
+    def __init__(self, provider: Provider) -> None:
+        super().__init__(provider, Check(), most=CHECK_PAGES)
+
+    def move(self, position: Position) -> None:
+        """Go on; a check that does not end is a bug of the provider."""
+        super().move(position)
+        if self.cut:
+            raise SourceChanged("the check does not come to an end", "report this as a bug")
+
+
+class SetWalk(Walk):
+    """Reads the members of an id set; `cut` when there are more than `most` pages of them."""
+
+    def __init__(self, provider: Provider, name: IdSet, *, most: int) -> None:
+        super().__init__(provider, Members(name), most=most)
+
+
+class LookUpWalk(Walk):
+    """Asks for one conversation. `verdict` is the provider's word, None where it gave none."""
+
+    def __init__(
+        self, provider: Provider, conversation: Conversation, why: Literal["absent", "suspect"]
+    ) -> None:
+        super().__init__(provider, LookUp(conversation, why))
+        self.urgent = why == "suspect"
+        self.verdict: Literal["found", "deleted", "access_lost", "unknown"] | None = None
+        self.response: Response | None = None
+
+    def take(self, seen: Seen, decision: Decision) -> None:
+        """Remember the verdict."""
+        self.verdict, self.response = seen.page.verdict, seen.response
+        super().take(seen, decision)
+
+    def after(self, page: Page) -> Position:
+        """Return where the look-up goes on; a verdict ends it."""
+        return page.next if page.verdict is None else None
+
+
+class PollWalk(Walk):
+    """Reads what may have changed lately.
+
+    `failing_polls` counts polls in a row that met a page that fails, this one included.
+    """
+
+    def __init__(self, provider: Provider, motion: Poll, *, failing_polls: int) -> None:
+        super().__init__(provider, motion)
+        self.failing_polls = failing_polls
+        self.failed = False
+        self.whole = True
+        self.newest = motion.newest
+        self.missing: frozenset[str] = frozenset()
+        self.arrivals: dict[str, tuple[Observation, Seen]] = {}
+        self._tried = 0
+        self._failed_in_a_row = 0
+
+    def ends_whole(self, page: Page) -> bool:
+        """Return whether the poll ends with this page and could read everything before it."""
+        return page.next is None and not page.fallback and self.whole and not page.unusable
+
+    def take(self, seen: Seen, decision: Decision) -> None:
+        """Remember new rows, the latest activity and missing keys."""
+        page, self._failed_in_a_row = seen.page, 0
+        self.whole = self.whole and not page.unusable
+        self.newest = newest_of(page.rows, self.newest)
+        self.arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
+        if len(page.rows) > 2:  # one odd row alone is no changed API
+            self.missing |= frozenset(page.missing)
+        super().take(seen, decision)
+
+    def fail(self, error: SourceError) -> None:
+        """Go past a page that failed several polls in a row: one broken record must not blind them."""
+        if not isinstance(error, SourceUnavailable | SourceChanged):
+            raise error
+        if not self.failed:
+            self.failed, self.failing_polls = True, self.failing_polls + 1
+        self.whole = False
+        self._failed_in_a_row += 1
+        if not goes_past(error, self._failed_in_a_row, self.failing_polls):
+            raise error
+        after = self._provider.skip(self.position)
+        if after is None:
+            raise error
+        self.move(after)
+
+    def move(self, position: Position) -> None:
+        """Go on, up to a number of pages; the sweep sees what a poll that is cut missed."""
+        self._tried += 1
+        super().move(position if self._tried < POLL_PAGES else None)
+
+    def summary(self) -> PollSummary:
+        """Return what the pages came to."""
+        return PollSummary(self.whole, self.newest, self.total, self.missing)
+
+
+class SweepWalk(Walk):
+    """Reads the complete list.
+
+    `began` is its start by our clock, `started` by the provider's. `doubtful` are rows that lost
+    values together with all others of their page.
+    """
+
+    urgent = False
+
+    def __init__(self, provider: Provider, *, began: datetime, started: datetime) -> None:
+        super().__init__(provider, Sweep(started))
+        self.began = began
+        self.started = started
+        self.arrivals: dict[str, tuple[Observation, Seen]] = {}
+        self.doubtful: dict[str, tuple[Observation, Seen]] = {}
+        self._page_failures = 0
+        self._newest: datetime | None = None
+        self._rows = 0
+        self._skipped = 0
+        self._unusable = 0
+        self._missing: frozenset[str] | None = None
+        self._lost: frozenset[str] = frozenset()
+        self._shown: set[str] = set()
+        self._restarts = 0
+
+    def take(self, seen: Seen, decision: Decision) -> None:
+        """Remember which rows there were, and what they lacked."""
+        page = seen.page
+        self._page_failures = 0
+        self._rows += len(page.rows)
+        self._newest = newest_of(page.rows, self._newest)
+        self._unusable += page.unusable
+        self._lost |= decision.vanished
+        self.arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
+        self.doubtful.update((row.id, (row, seen)) for row in decision.doubtful)
+        for row in page.rows:
+            self._shown.update(row.fields.keys() - row.absent)
+        if page.rows:
+            missing = frozenset(page.missing)
+            self._missing = missing if self._missing is None else self._missing & missing
+        super().take(seen, decision)
+
+    def after(self, page: Page) -> Position:
+        """Return where the sweep goes on: from its beginning, where the provider asks for that."""
+        if page.fallback:
+            return self._restart()
+        if page.next is None:
+            self.cut = not page.complete
+        elif self.pages >= SWEEP_PAGES:
+            raise SourceChanged("the listing never ends", "report this with the provider's name")
+        return page.next
+
+    def expire(self) -> None:
+        """Begin again after a refused page token; raise SourceChanged where that does not help."""
+        if self._restarts >= EXPIRED_RESTARTS:
+            raise SourceChanged("the provider keeps refusing its own page tokens")
+        self.position = self._restart()
+
+    def _restart(self) -> Position:
+        self._restarts += 1
+        if self._restarts > MOST_RESTARTS:
+            raise SourceChanged("the listing makes every walk begin again")
+        self.ids.clear()
+        return self._provider.start(self._motion)
+
+    def is_stuck(self, error: SourceError) -> bool:
+        """Note that the page failed; return whether later ones are to be tried now."""
+        if error.concerns_all:
+            return False
+        self._page_failures += 1
+        return self._page_failures % PAGE_TRIES == 0
+
+    def go_past(self, position: Position, pages: int) -> None:
+        """Go on behind so many pages that always fail."""
+        self.position = position
+        self._skipped += pages
+        self._page_failures = 0
+
+    def summary(self, incomplete_before: int) -> SweepSummary:
+        """Return what the sweep came to; `incomplete_before` sweeps in a row were not whole."""
+        return SweepSummary(
+            began=self.began,
+            started=self.started,
+            seen=self.ids,
+            arrivals=self.arrivals.keys(),
+            newest=self._newest,
+            cut=self.cut,
+            skipped=self._skipped,
+            unusable=self._unusable,
+            missing=self._missing or frozenset(),
+            lost=self._lost,
+            shown=self._shown,
+            incomplete_before=incomplete_before,
+        )
+
+
+class LookUpRound:
+    """The look-ups that follow a sweep, one a step. `undecided` are the ids that stay suspects."""
+
+    def __init__(self, wanted: LookUpList) -> None:
+        self.wanted = wanted
+        self.waiting = list(wanted.ids)
+        self.undecided: list[str] = []
+        self._failures = 0
+
+    def settle(self, key: str, *, decided: bool) -> None:
+        """Be done with a row, whether or not it could be decided."""
+        self.waiting.remove(key)
+        self._failures = 0
+        if not decided:
+            self.undecided.append(key)
+
+    def fail(self, key: str) -> None:
+        """Note that a row could not be looked up; after some tries it waits for the next sweep."""
+        self._failures += 1
+        if self._failures >= LOOK_UP_TRIES:
+            self.settle(key, decided=False)
+
+
+async def step(walk: Walk, fetch: Fetch, absorb: Absorb | None = None) -> None:
+    """Fetch the page at the walk's position, have its rows absorbed, and move on.
+
+    Raises SourceError where the walk does not go past a page that fails.
+    """
+    try:
+        seen = await fetch(walk.position, urgent=walk.urgent)
+    except SourceError as error:
+        walk.fail(error)
+        return
+    walk.take(seen, await absorb(seen) if absorb is not None else NOTHING)
+
+
+async def follow(walk: Walk, fetch: Fetch, absorb: Absorb | None = None) -> None:
+    """Make all steps of a walk; raises SourceError."""
+    while walk.position is not None:
+        await step(walk, fetch, absorb)
+        if walk.position is not None:
+            await anyio.lowlevel.checkpoint()  # an endless listing must not stop everything else
+
+
+async def find_working_page(walk: SweepWalk, provider: Provider, fetch: Fetch) -> bool:
+    """Have a sweep go past a page that keeps failing; return False where no later one works either.
+
+    The pages in between are left out: a sweep that skipped one proves no absence.
+    """
+    position = walk.position
+    for number in range(1, PROBES + 1):
+        position = provider.skip(position)
+        if position is None:
+            return False
+        try:
+            await fetch(position, urgent=walk.urgent)
+        except (SourceUnavailable, SourceChanged):
+            continue
+        walk.go_past(position, number)
+        return True
+    return False
+
+
+def broken_plugin(error: Exception) -> SourceChanged:
+    """Return what is reported where a provider plug-in raises what it may not."""
+    return SourceChanged(
+        f"the provider plug-in failed on an answer ({type(error).__name__})",
+        "report this to the author of the provider plug-in",
+    )
+
+
+def newest_of(rows: Iterable[Observation], newest: datetime | None) -> datetime | None:
+    """Return the latest activity among the rows and `newest`."""
+    for row in rows:
+        at = row.fields.get("last_activity_at")
+        if at is not None and (newest is None or at > newest):
+            newest = at
+    return newest
