@@ -197,7 +197,7 @@ async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(harness: Harn
         await anyio.sleep(60)
         assert await ready(harness, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
         assert measured(harness, "watcher_source_stale", "stuck") == 0
-        async with harness.daemon.pollers["stuck"]._step:  # its loop waits for this for ever
+        async with harness.daemon.pollers["stuck"]._lock:  # its loop waits for this
             await anyio.sleep(600)
             stale = {"ready": True, "waiting": [], "stale": ["stuck"]}
             assert await ready(harness) == (200, stale)

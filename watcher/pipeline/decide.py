@@ -1,6 +1,6 @@
 """From a page of observations to one commit: merge, diff, events, routing.
 
-Law: pure. The same page decided twice against what the first decision committed gives nothing
+Rules: pure. The same page decided twice against what the first decision committed changes nothing
 the second time; how rows are cut into pages does not change the events.
 """
 
@@ -34,68 +34,92 @@ __all__ = ["Decision", "Sighting", "SourcePolicy", "decide", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """What decisions about one source need to know of its configuration.
-
-    `hold_rows` and `hold_share` say what is implausible at once: more than so many rows *and*
-    more than that share (0 to 1) of the known ones.
-    """
+    """What decisions about one source need to know of its configuration."""
 
     source: str
+    """The source's name."""
+
     provider: str
+    """The name of its provider."""
+
     account: str
+    """The account's identity at the provider."""
+
     rules: tuple[routing.Rule, ...]
+    """The rules that its events are routed by."""
+
     unread_cap: int | None = None
+    """The number at which the provider's unread count stops counting; None where it counts on."""
+
     hold_rows: int = 20
+    """How many rows may vanish or arrive in one sweep, whatever their share."""
+
     hold_share: float = 0.1
+    """Which share (0 to 1) of the known rows may vanish or arrive in one sweep, however many."""
 
     def implausible(self, count: int, known: int) -> bool:
-        """Tell whether so many rows at once are more likely a lie of the listing than a fact."""
+        """Return whether the listing is more likely wrong than that `count` rows changed at once."""
         return count > self.hold_rows and count > self.hold_share * known
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """When and how the rows were seen. `sent` is when the request went out, `received` when the
-    answer was there, `before` when each known row was last observed (as far as remembered),
-    `previous` when this source was last looked at at all. `admit` lets unknown rows without a
-    creation time in at once; otherwise they are withheld as arrivals. `silent` lets all unknown
-    rows join without an event. `trusted` are leaf paths whose absence is believed, because other
-    rows of the same walk had them; `doubted` those that vanished lately, of which not even a single
-    row is believed. `decided` is the present, where that is later than `received`.
-    """
+    """When and how the rows of a page were seen."""
 
     sent: datetime
+    """When the request went out."""
+
     received: datetime
+    """When the answer had arrived."""
+
     before: Mapping[str, datetime]
+    """When each known row was last observed, as far as remembered."""
+
     previous: datetime
+    """When everything that this source shows was last looked at."""
+
     admit: bool = False
+    """Whether unknown rows without a creation time come in at once; otherwise they are set aside."""
+
     silent: bool = False
+    """Whether unknown rows join without an event."""
+
     trusted: frozenset[str] = frozenset()
+    """Leaf paths whose absence is believed, because other rows of the same walk had them."""
+
     doubted: frozenset[str] = frozenset()
+    """Leaf paths that vanished lately: their absence is not believed of a single row either."""
+
     decided: datetime | None = None
+    """When this is decided, where that is later than `received`."""
 
     @property
     def now(self) -> datetime:
-        """When this is decided: a later observation than that is a clock that was set back."""
+        """When this is decided; an observation later than that shows that the clock was set back."""
         return self.decided or self.received
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a page comes to.
-
-    `commit` is None when nothing changed. `arrivals` are unknown rows without a creation time
-    that were withheld. `vanished` are leaf paths that every row lost at once: their old values
-    stand, and `doubtful` are the rows concerned. `agreed` are the ids
-    whose snapshot now says what the page says.
-    """
+    """What a page comes to."""
 
     commit: Commit | None
+    """What is to be stored; None when nothing changed."""
+
     arrivals: tuple[Observation, ...] = ()
+    """Unknown rows without a creation time that were set aside."""
+
     vanished: frozenset[str] = frozenset()
+    """Leaf paths that every row lost at once: their old values stand."""
+
     doubtful: tuple[Observation, ...] = ()
+    """The rows that lost them."""
+
     agreed: frozenset[str] = frozenset()
+    """The ids whose snapshot now equals what the page showed."""
+
     failed: Failed = ()
+    """Rules whose condition could not be evaluated, with the problem."""
 
 
 def decide(
@@ -106,7 +130,8 @@ def decide(
     sighting: Sighting,
 ) -> Decision:
     """Decide what a page's rows change. Until the baseline has ended there are no events."""
-    latest = {row.id: row for row in rows}  # a row that is there twice: the later copy wins
+    # A row can be on a page twice, when it moved while the page was made: the later copy is newer.
+    latest = {row.id: row for row in rows}
     lost = vanished(known, latest.values(), sighting.doubted) - sighting.trusted
     doubtful: list[Observation] = []
     builder = _Builder(policy, state, sighting)
@@ -114,15 +139,21 @@ def decide(
     agreed: set[str] = set()
     for row in latest.values():
         snapshot = known.get(row.id)
+        # The request began before the row was last observed, so the answer may be older. (An
+        # observation in the future was made before our clock was set back: then anything counts.)
         if snapshot is not None and sighting.sent < snapshot.observed <= sighting.now:
-            continue  # the request began before the row's last observation: it may be older
+            continue
+        # A key that all rows lose at once is a changed API, not a change of every conversation.
         if lost:
             doubtful.append(row)
             row = without(row, lost)
+        # Without a creation time an unknown row may be old and have been hidden until now: a
+        # handful is let in after the page, a crowd only by a whole sweep.
         if snapshot is None and builder.live and not sighting.admit and undated(row):
             arrivals.append(row)
             continue
         builder.add(row, snapshot)
+        # A doubtful row must be decided again when more is known, so it is not remembered as seen.
         if not lost:
             agreed.add(row.id)
     return Decision(
@@ -158,8 +189,8 @@ class _Builder:
         self.state = state
         self.sighting = sighting
         self.live = state.baselined is not None
-        # An account that a source comes back to is another turn: its conversations' counts begin
-        # anew, and their events are not those of the first time.
+        # When a source comes back to an account, its conversations' counts begin at 0 again. The
+        # number of the baseline keeps the new events apart from those of the first time.
         turn = state.counts.get("baselined", 0)
         self._account = policy.account if turn <= 1 else f"{policy.account}#{turn}"
         self.failed: list[tuple[str, str]] = []
@@ -176,6 +207,7 @@ class _Builder:
         returned = snapshot is not None and not snapshot.present
         changes: tuple[Change, ...] = ()
         if old is None or returned:
+            # A conversation older than the baseline was there all along and is not news.
             joins = not returned and (
                 self.sighting.silent or older(row, self.state.baseline_started)
             )
@@ -188,15 +220,17 @@ class _Builder:
                 new,
                 unread_cap=self.policy.unread_cap,
             )
+            # Nothing is stored for a row that shows what is stored already.
             if _stored(snapshot) == new and seen == snapshot.seen:
                 return
+        # The baseline reads what is there; nothing has changed by that.
         if not self.live:
             changes = ()
         counts = dict(snapshot.counts) if snapshot is not None else {}
         plain = to_plain(new.conversation)
         for change in changes:
             extra = {"returned": True} if returned else {}
-            self._tell(change, plain, counts, row.id, extra)
+            self._record(change, plain, counts, row.id, extra)
         if self.live and snapshot is not None and not returned:
             self._end(snapshot.conversation, new.conversation)
         self._snapshots.append(
@@ -215,7 +249,7 @@ class _Builder:
         extra: dict[str, Any] = {"reason": reason, **({"held": True} if held else {})}
         plain = to_plain(_known(snapshot).conversation)
         change = Change("conversation.removed", {})
-        self._tell(change, plain, counts, snapshot.conversation.id, extra)
+        self._record(change, plain, counts, snapshot.conversation.id, extra)
         self._ends.append(
             End(self.policy.source, snapshot.conversation.id, note="the conversation is gone")
         )
@@ -241,7 +275,7 @@ class _Builder:
             verdicts=self._verdicts,
         )
 
-    def _tell(
+    def _record(
         self,
         change: Change,
         plain: Mapping[str, Any],
@@ -251,6 +285,8 @@ class _Builder:
     ) -> None:
         number = counts.get(change.type, 0)
         counts[change.type] = number + 1
+        # A fact has an identity of its own (a message's id). A state can come back, so the number of
+        # such events keeps the second "archived" apart from the first.
         what: tuple[Any, ...] = (
             (change.fact,) if change.fact is not None else (change.changes, number)
         )
@@ -292,5 +328,5 @@ def _stored(snapshot: Snapshot) -> Known:
 
 
 def _known(snapshot: Snapshot) -> Known:
-    """Give what is stored, without what is shown by nothing any more."""
+    """Return what is stored, without values that nothing shows any more."""
     return drop_unmapped(_stored(snapshot), snapshot.seen)

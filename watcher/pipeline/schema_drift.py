@@ -1,6 +1,6 @@
-"""Doubts about single rows: are they older than the baseline, and did a key vanish from all?
+"""Has the provider's API changed? What a row may not be believed to have lost, and how old it is.
 
-Law: pure.
+Rules: pure.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ MISSING = "missing_from_the_start"
 """Where a source's state keeps the raw keys that no row of its baseline had."""
 
 VANISHED_AT = 2
-"""From how many known values on that vanish together from a page without any, the API is suspect."""
+"""How many known values must vanish together, from a page that has none, to suspect the API."""
 
 
 def undated(row: Observation) -> bool:
-    """Tell whether the row says nothing of when the provider created it."""
+    """Return whether the row does not show when the provider created it."""
     return row.fields.get("created_at") is None
 
 
 def older(row: Observation, baseline_started: datetime | None) -> bool:
-    """Tell whether the provider created the row before the baseline began (both by its clock).
+    """Return whether the provider created the row before the baseline began (both by its clock).
 
-    Whole seconds are compared with the second that the baseline began in: a row created in that
-    very second and not seen by the baseline is more likely new.
+    A creation time in whole seconds is compared with the second in which the baseline began: a row
+    created in that second and not seen by the baseline is more likely new.
     """
     created = row.fields.get("created_at")
     if created is None or baseline_started is None:
@@ -46,7 +46,7 @@ def vanished(
     rows: Iterable[Observation],
     doubted: frozenset[str] = frozenset(),
 ) -> frozenset[str]:
-    """Give the paths whose raw key no row of the page has, though several known rows had values
+    """Return the paths whose raw key no row of the page has, although several known rows had values
     (for paths that are `doubted` already, one is enough).
     """
     rows = list(rows)
@@ -67,7 +67,7 @@ def vanished(
 
 
 def value_at(snapshot: Snapshot, path: str) -> Any:
-    """Give what a snapshot holds under a leaf path."""
+    """Return what a snapshot holds under a leaf path."""
     head, _, leaf = path.partition(".")
     value = getattr(snapshot.conversation, head)
     if not leaf:
@@ -76,6 +76,6 @@ def value_at(snapshot: Snapshot, path: str) -> Any:
 
 
 def without(row: Observation, paths: frozenset[str]) -> Observation:
-    """Give the row as if it had not shown these paths."""
+    """Return the row as if it had not shown these paths."""
     kept = {path: value for path, value in row.fields.items() if path not in paths}
     return dataclasses.replace(row, fields=kept)

@@ -1,6 +1,6 @@
 """Is it our own network? When every source fails to connect at once, it is.
 
-Law: knows nothing of providers; sources report whether their last attempt connected.
+Rules: knows nothing of providers; sources report whether their last attempt connected.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from watcher.runtime import Runtime
 __all__ = ["Network"]
 
 LEAST_SOURCES = 2
-"""With one source alone, its host being down looks the same; then `source.failing` says so."""
+"""With a single source, its host being down looks the same; then `source.failing` is reported."""
 
 _REASON = "no source can be reached: every connection fails"
 _REMEDY = "check this machine's network, DNS and proxy"
 
 
 class Network:
-    """Collects connection failures of all sources and tells of the network's state."""
+    """Collects connection failures of all sources and reports the network's state."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._connected: dict[str, bool | None] = {}
         self._pokes: dict[str, Callable[[], None]] = {}
         self._state = SourceState("", "", "")
-        self._telling = anyio.Lock()
+        self._announcing = anyio.Lock()
         self.failing_since: datetime | None = None
 
     async def open(self) -> None:
-        """Take up what is remembered of the network's state."""
+        """Load the stored state."""
         self._state = await self._runtime.store.source("") or self._state
         if self._state.failing is not None:
             self.failing_since = self._state.failing.since
 
     def join(self, source: str, poke: Callable[[], None]) -> None:
-        """Take part; `poke` makes the source try at once."""
+        """Add a source; `poke` makes it try at once."""
         self._connected[source] = None
         self._pokes[source] = poke
 
     def leave(self, source: str) -> None:
-        """Take part no longer."""
+        """Remove a source."""
         self._connected.pop(source, None)
         self._pokes.pop(source, None)
 
@@ -58,7 +58,7 @@ class Network:
         return self.failing_since is not None
 
     async def unreachable(self, source: str) -> None:
-        """A source's attempt did not connect. The others are asked to try, to tell whose fault it is."""
+        """Note that a source did not connect. The others try at once: if none connects, it is our network."""
         first = self._connected.get(source) is not False
         self._connected[source] = False
         if len(self._connected) < LEAST_SOURCES or self.failing:
@@ -74,7 +74,7 @@ class Network:
         await self._announce("failing", self.failing_since)
 
     async def reachable(self, source: str) -> None:
-        """A source's attempt connected."""
+        """Note that a source connected."""
         self._connected[source] = True
         if self.failing_since is None:
             return
@@ -83,7 +83,7 @@ class Network:
         await self._announce("recovered", since)
 
     async def _announce(self, kind: str, since: datetime) -> None:
-        async with self._telling:
+        async with self._announcing:
             await self._record(kind, since)
 
     async def _record(self, kind: str, since: datetime) -> None:

@@ -1,6 +1,6 @@
-"""What the poller remembers of rows between two looks: their fingerprint and when they were seen.
+"""What a source's session remembers of rows: their fingerprint, and when they were seen.
 
-Law: an accelerator only. Whatever is forgotten here is read from the store again; nothing is
+Rules: an accelerator only. What is forgotten here is read from the store again; nothing is
 remembered before its commit went through.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["RowCache", "fingerprint"]
 
 
 def fingerprint(row: Observation) -> int:
-    """Fingerprint what a row shows; equal rows of one process give equal numbers."""
+    """Return a number for what a row shows; equal rows of one process have equal numbers."""
     shown = sorted(row.fields.items(), key=lambda pair: pair[0])
     return hash((row.message_id, repr(shown)))
 
@@ -27,7 +27,7 @@ class RowCache:
         self._rows: dict[str, tuple[int, datetime]] = {}
 
     def fresh(self, rows: Iterable[Observation], sent: datetime) -> list[Observation]:
-        """Give the rows that show anything else than the last time, and note the others as seen."""
+        """Return the rows that show something else than the last time; note the others as seen."""
         changed: list[Observation] = []
         for row in rows:
             print_ = fingerprint(row)
@@ -39,12 +39,12 @@ class RowCache:
         return changed
 
     def keep(self, rows: Iterable[Observation], sent: datetime) -> None:
-        """Remember rows whose snapshot now says what they show."""
+        """Remember rows whose snapshot now equals what they show."""
         for row in rows:
             self._rows[row.id] = (fingerprint(row), sent)
 
     def seen(self, ids: Iterable[str]) -> dict[str, datetime]:
-        """Give when each of these conversations was last observed, as far as remembered."""
+        """Return when each of these conversations was last observed, as far as remembered."""
         return {key: self._rows[key][1] for key in ids if key in self._rows}
 
     def forget(self, ids: Iterable[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """One source's session: fetches a page, has it decided, commits it, and remembers.
 
-Law: the only code that calls a provider's `request` and `parse` with real answers. It decides
-nothing itself; `watcher.pipeline` does.
+Rules: the daemon's only code that calls a provider's `request` and `parse`. It decides nothing;
+`watcher.pipeline` does.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from watcher.runtime import Runtime
 __all__ = ["SourceSession"]
 
 SKEW_FROM = timedelta(seconds=5)
-"""A `Date` header has whole seconds and travels; a smaller difference is no other clock."""
+"""A `Date` header has whole seconds and is under way for a while; a smaller difference is ignored."""
 
 SAVE_EVERY = timedelta(seconds=60)
 """How old the stored time of the last poll may grow while nothing changes."""
 
 CONFLICTS = 5
-"""Commits of one page that may meet somebody else's; more is no coincidence."""
+"""How often one page is decided again because its rows changed in the store meanwhile."""
 
 
 WARNED = 3
@@ -85,7 +85,7 @@ class Warnings:
 
 
 class SourceSession:
-    """What poll, sweep and verification of one source share."""
+    """What polls, sweeps and look-ups of one source share: its state, its rows, its clock."""
 
     def __init__(self, plan: SourcePlan, runtime: Runtime) -> None:
         self.plan = plan
@@ -107,7 +107,7 @@ class SourceSession:
 
     @property
     def policy(self) -> SourcePolicy:
-        """What the pure decisions need to know of this source now."""
+        """The configuration that decisions about this source need, as it is now."""
         return SourcePolicy(
             source=self.plan.name,
             provider=self.plan.provider_name,
@@ -119,7 +119,7 @@ class SourceSession:
         )
 
     async def open(self) -> None:
-        """Take up what is remembered; another account or mapping is taken over silently."""
+        """Load the stored state; another account or mapping is taken over silently."""
         name, provider = self.plan.name, self.plan.provider
         stored = await self.store.source(name)
         fingerprint = fields.fingerprint(self.plan.mapping)
@@ -139,7 +139,7 @@ class SourceSession:
                 state = dataclasses.replace(stored, mapping=fingerprint)
                 await self.commit(Commit(name, state, forget_fields=forget_fields))
         provider.set_capabilities(self.state.learned)
-        if self.state.polled is not None:  # what is new now may have come while nobody watched
+        if self.state.polled is not None:  # what is new may have come while the daemon was down
             self.last_full_look = min(self.last_full_look, self.state.polled)
         self.present = len(await self.store.present_ids(name))
         self.metrics.conversations.labels(name).set(self.present)
@@ -148,7 +148,7 @@ class SourceSession:
         self.opened.set()
 
     async def _close(self, former: SourceState) -> None:
-        """Tell the end of what was told of another account and lasts: it is nobody's any more."""
+        """Report the end of what was reported about another account and still lasts."""
         mine, self.state = self.state, former
         why = "another account is watched under this name"
         if (hold := former.hold) is not None:
@@ -160,7 +160,7 @@ class SourceSession:
         self.state = dataclasses.replace(mine, counts=self.state.counts)
 
     def provider_now(self) -> datetime:
-        """Estimate the provider's clock."""
+        """Return the provider's time, as its last answer lets it be estimated."""
         return self.clock() + self._skew
 
     async def fetch(self, position: Position, *, urgent: bool) -> Seen:
@@ -222,10 +222,11 @@ class SourceSession:
         trusted: frozenset[str] = frozenset(),
         cursor: Mapping[str, Any] | None = None,
     ) -> Decision:
-        """Have rows decided and committed; what they show that is known already costs nothing.
+        """Have rows decided and committed; rows that show what they did the last time cost nothing.
 
-        `cursor` are changes of the source's state that belong to these rows: they are committed
-        together with them (and only then; see `save` for a page that changes nothing).
+        For `admit`, `silent` and `trusted` see `Sighting`. `cursor` are changes of the source's state
+        that belong to these rows: they are stored in the same transaction, and only if there is one
+        (see `save`).
         """
         latest = {row.id: row for row in rows}
         shown = frozenset(
@@ -262,7 +263,7 @@ class SourceSession:
             try:
                 await self.commit(dataclasses.replace(decision.commit, state=state))
                 break
-            except Conflict:  # somebody else has told of a row meanwhile: read again, decide again
+            except Conflict:  # a row changed in the store meanwhile: read again, decide again
                 if attempt == CONFLICTS:
                     raise
         self.doubted |= decision.vanished
