@@ -35,7 +35,7 @@ async def test_a_poller_that_hangs_is_seen_and_the_others_are_not(harness: Harne
     async with harness.running() as daemon:
         await harness.baseline()
         with capture_logs() as lines:
-            async with daemon.pollers["sales"]._step:  # somebody holds its lock and never returns
+            async with daemon.pollers["sales"]._lock:  # something holds its lock and never returns
                 await anyio.sleep(200)
                 assert daemon.stuck() == []
                 await anyio.sleep(250)
