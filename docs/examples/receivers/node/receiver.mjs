@@ -33,7 +33,7 @@ async function read(request) {
   return Buffer.concat(chunks);
 }
 
-// True if the event is new. It is whole on the disk before anybody is told that it was taken.
+// True if the event is new. It is completely on disk before the request is answered.
 async function keep(id, body) {
   const draft = join(inbox, `.${randomUUID()}`);
   const file = await open(draft, "wx");

@@ -52,7 +52,7 @@ class Receiver(BaseHTTPRequestHandler):
             return 401
         connection = inbox()
         try:
-            with connection:  # on the disk before anybody is told that it was taken
+            with connection:  # on disk before the request is answered
                 row = (self.headers["webhook-id"], body)
                 connection.execute("INSERT OR IGNORE INTO inbox (id, body) VALUES (?, ?)", row)
         except sqlite3.Error:
