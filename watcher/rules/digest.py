@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from watcher.conditions import Context, EvaluationError
 from watcher.rules.grouping import By
-from watcher.rules.hours import OwnZone, instants, own_zone, warn_of_utc
+from watcher.rules.wall_clock import OwnZone, instants, own_zone, warn_of_utc
 from watcher.rules.where import one_line
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import FilledSettings, Mistake, wrong
@@ -27,7 +27,7 @@ from watcher.settings.values import Duration, format_duration
 __all__ = ["Digest", "DigestOrDuration", "key_clashes"]
 
 _MINUTE = timedelta(minutes=1)
-_LOOKS = 16
+_DAYS_AHEAD = 16
 """Days to look ahead for a boundary, from yesterday on: a week, and one more."""
 
 _CLASHES = (
@@ -87,7 +87,7 @@ class Digest(FilledSettings):
         """
         at = at.astimezone(UTC)
         today = at.astimezone(self.timezone).date()
-        for number in range(-1, _LOOKS):
+        for number in range(-1, _DAYS_AHEAD):
             day = today + timedelta(days=number)
             if day.weekday() not in self.days:
                 continue

@@ -8,65 +8,36 @@ not count, and a window whose beginning is left out opens with the change.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import Field
 
 from watcher.model import rfc3339
 from watcher.rules.due import Drop, DueMessage, Redirect, Verdict, Wait
 from watcher.rules.notify import is_about
-from watcher.settings.base import Context, FilledSettings, Mistake, context_of
-from watcher.settings.calendar import DAY, EVERY_DAY, Days, Spans, Zone, format_days
+from watcher.rules.wall_clock import (
+    OwnZone,
+    changes_between,
+    first_instant,
+    instants,
+    own_zone,
+    warn_of_utc,
+)
+from watcher.settings.base import Context, FilledSettings, Mistake
+from watcher.settings.calendar import DAY, EVERY_DAY, Days, Spans, format_days
 from watcher.suggest import did_you_mean, listing
 
 if TYPE_CHECKING:
     from watcher.rules.rule import Rule
 
-__all__ = ["Hours", "OwnZone", "RuleHours", "Span", "Window", "first_instant", "instants"]
+__all__ = ["Hours", "RuleHours", "Span", "Window"]
 
-UTC_ZONE = ZoneInfo("UTC")
-
-_LOOKS = 16
+_DAYS_AHEAD = 16
 """Days to look ahead for an opening: a week, and one more for what a change of clocks leaves out."""
 
-_STEP = timedelta(hours=6)
 _SECOND = timedelta(seconds=1)
-
-
-class _LeftOut:
-    """Stands for a time zone that is left out, until the configuration's own is known."""
-
-
-def _or_configured(value: Any, info: ValidationInfo) -> Any:
-    return (context_of(info).timezone or UTC_ZONE) if isinstance(value, _LeftOut) else value
-
-
-OwnZone = Annotated[Zone, BeforeValidator(_or_configured)]
-"""A time zone; where it is left out, the configuration's own, and UTC where there is none."""
-
-
-def own_zone(description: str) -> Any:
-    """Return the field of a time zone that may be left out."""
-    return Field(default_factory=_LeftOut, validate_default=True, description=description)
-
-
-class _Zoned(Protocol):
-    @property
-    def model_fields_set(self) -> set[str]: ...
-
-
-def warn_of_utc(settings: _Zoned, context: Context, *loc: str) -> Iterator[Mistake]:
-    """Yield a warning where times are in UTC because no time zone is written anywhere."""
-    if "timezone" not in settings.model_fields_set and context.timezone is None:
-        yield Mistake(
-            "has no time zone, so UTC counts",
-            "add `timezone: Europe/Berlin` (or yours) at the top level",
-            loc,
-            whole=True,
-        )
 
 
 class Span(NamedTuple):
@@ -160,7 +131,7 @@ class Hours(FilledSettings):
         """Yield, day by day, where a span can begin: at its start, or as the clock is changed."""
         zone = self.timezone
         today = at.astimezone(zone).date()
-        for number in range(_LOOKS):
+        for number in range(_DAYS_AHEAD):
             day = today + timedelta(days=number)
             begins = [
                 instant
@@ -169,7 +140,7 @@ class Hours(FilledSettings):
                 for instant in instants(zone, day, span.start)
             ]
             midnight, next_one = (first_instant(zone, one, 0) for one in (day, _after(day)))
-            yield begins + list(_changes(zone, midnight - _SECOND, next_one))
+            yield begins + list(changes_between(zone, midnight - _SECOND, next_one))
 
     def describe(self) -> str:
         """Describe the hours as the configuration has them: `mon-fri 09:00-18:00 (Europe/Berlin)`."""
@@ -229,7 +200,7 @@ class RuleHours(Hours):
         elif other in rule.notify:
             remedy = "name another receiver, or write hold or drop"
             yield Mistake("names a receiver that `notify` names too", remedy, loc)
-        # The events of a digest may have gone out in part when it is redirected.
+        # A digest goes out as a whole, to the receiver for which it was collected.
         elif rule.digest is not None:
             remedy = "write hold or drop, or make two rules"
             yield Mistake("names a receiver, but a digest goes out as a whole", remedy, loc)
@@ -239,42 +210,6 @@ class RuleHours(Hours):
         words = {"hold": "held until the next opening", "drop": "dropped"}
         otherwise = words.get(self.otherwise, f"sent to {self.otherwise}")
         return f"only {super().describe()}, otherwise {otherwise}"
-
-
-def instants(zone: ZoneInfo, day: date, minute: int) -> tuple[datetime, ...]:
-    """Return the instants (UTC) at which a clock shows a minute of a day: one, two where daylight
-    saving repeats it; where it leaves it out, the instant at which the clock is changed.
-    """
-    wall = datetime.combine(day, time()) + timedelta(minutes=minute)
-    first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    if first == second:
-        return (first,)
-    if first < second:
-        return (first, second)
-    return tuple(_changes(zone, second - _SECOND, first))[:1] or (first,)
-
-
-def first_instant(zone: ZoneInfo, day: date, minute: int) -> datetime:
-    """Return the first instant (UTC) at which a clock shows a minute of a day, or jumps over it."""
-    return instants(zone, day, minute)[0]
-
-
-def _changes(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
-    """Yield the instants in (start, end] at which the clocks of a zone are changed."""
-    while start < end:
-        stop = min(start + _STEP, end)
-        if _offset(zone, start) != _offset(zone, stop):
-            before, after = start, stop
-            while after - before > _SECOND:
-                middle = before + (after - before) // (2 * _SECOND) * _SECOND
-                same = _offset(zone, middle) == _offset(zone, before)
-                before, after = (middle, after) if same else (before, middle)
-            yield after
-        start = stop
-
-
-def _offset(zone: ZoneInfo, at: datetime) -> timedelta | None:
-    return at.astimezone(zone).utcoffset()
 
 
 def _after(day: date) -> date:

@@ -21,7 +21,8 @@ from watcher.conditions import (
     unknown_names,
 )
 from watcher.records import StoredSilence
-from watcher.rules.hours import UTC_ZONE, Hours, OwnZone, own_zone, warn_of_utc
+from watcher.rules.hours import Hours
+from watcher.rules.wall_clock import UTC_ZONE, OwnZone, own_zone, warn_of_utc
 from watcher.rules.where import compiled, one_line
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import FilledSettings, Mistake, context_of, mistakes, wrong
