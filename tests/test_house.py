@@ -29,8 +29,12 @@ BREAKS = {
     "siblings that know each other": ("watcher/diff.py", "import watcher.rules"),
     "a loop that names a store": ("watcher/poller/source.py", "import watcher.store.sqlite"),
     "a simulator that shares code with a provider": (
-        "watcher/simulator/chatwoot.py",
+        "watcher/simulator/chatwoot/__init__.py",
         "import watcher.providers.chatwoot",
+    ),
+    "the plug-in authors' tests in the program": (
+        "watcher/config/discovery.py",
+        "import watcher.testing",
     ),
     "Apprise in the daemon's process": ("watcher/notify/apprise.py", "import apprise"),
     "a module without a layer": ("watcher/helpers.py", "x = 1"),

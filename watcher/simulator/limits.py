@@ -12,7 +12,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-__all__ = ["Buckets", "Window", "answer"]
+__all__ = ["FixedWindows", "SlidingWindow", "answer"]
 
 
 def answer(
@@ -26,7 +26,7 @@ def answer(
     return Response(text, status, dict(headers or {}), media_type)
 
 
-class Window:
+class SlidingWindow:
     """At most `limit` requests in any `seconds`, counted apart for each key."""
 
     def __init__(self, clock: Callable[[], datetime], limit: int, seconds: float) -> None:
@@ -62,8 +62,8 @@ class Window:
         return times
 
 
-class Buckets:
-    """At most `limit` requests in each bucket of `seconds` since the epoch (rack-attack)."""
+class FixedWindows:
+    """At most `limit` requests in each window of `seconds` since the epoch (rack-attack)."""
 
     def __init__(self, clock: Callable[[], datetime], limit: int, seconds: int) -> None:
         self.clock = clock
@@ -80,7 +80,7 @@ class Buckets:
         return count <= self.limit
 
     def left(self, key: str) -> int:
-        """Return how many more requests the present bucket takes."""
+        """Return how many more requests the present window takes."""
         bucket = int(self.clock().timestamp()) // self.seconds
         last, count = self._counts.get(key, (bucket, 0))
         return self.limit - (count if last == bucket else 0)

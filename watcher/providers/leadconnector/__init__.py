@@ -39,7 +39,7 @@ from watcher.providers import (
     Sweep,
 )
 from watcher.providers.answers import describe, json_body, judge, said
-from watcher.providers.leadconnector.listing import EPOCH, read_listing, read_rows, whole_number
+from watcher.providers.leadconnector.listing import EPOCH, read_answer, read_rows, whole_number
 from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, WalkAt, advance, detour
 
 __all__ = ["HighLevel", "HighLevelSettings", "Leadway", "LeadwaySettings"]
@@ -212,30 +212,30 @@ class HighLevel(Provider):
             # The filters of a tie's parts are documented, but no known client uses them.
             return Page(next=detour(walk), complete=False)
         accept(response)
-        listing, asked = read_listing(response), walk.asked
+        answer, asked = read_answer(response), walk.asked
         proven = asked.owner == "unassigned"
-        reading = read_rows(listing, self._link, unassigned=proven, raw=self.raw)
-        step = advance(walk, reading.marks, listing.total)
+        listing = read_rows(answer, self._link, unassigned=proven, raw=self.raw)
+        step = advance(walk, listing.marks, answer.total)
         if step.disordered:
             return Page(complete=False, fallback=True, capabilities={"ascending": False})
         unfiltered = asked.status == "all" and asked.owner is None
         return Page(
-            rows=reading.rows,
+            rows=listing.rows,
             next=step.next,
             complete=step.whole,
-            total=listing.total if unfiltered else None,
-            unusable=reading.unusable,
-            complaints=reading.complaints,
-            missing=reading.missing,
+            total=answer.total if unfiltered else None,
+            unusable=listing.unusable,
+            complaints=listing.complaints,
+            missing=listing.missing,
         )
 
     def _looked_up(self, look: LookUpAt, response: Response) -> Page:
         """Return the page of a search by id, which shows a row as the list does, perhaps a moment late."""
         accept(response)
-        reading = read_rows(read_listing(response), self._link, raw=self.raw)
-        rows = tuple(row for row in reading.rows if row.id == look.id)
+        listing = read_rows(read_answer(response), self._link, raw=self.raw)
+        rows = tuple(row for row in listing.rows if row.id == look.id)
         if rows:
-            return Page(rows=rows, complaints=reading.complaints, verdict="found")
+            return Page(rows=rows, complaints=listing.complaints, verdict="found")
         if look.why == "suspect":
             return Page(verdict="unknown")
         return Page(next=LookUpAt(look.id, look.why, direct=True))
@@ -265,19 +265,19 @@ class HighLevel(Provider):
     def _tried(self, response: Response) -> Page:
         """Return the page of a check: the token works, and it lists this location."""
         accept(response)
-        listing = read_listing(response)
-        for row in listing.rows:
+        answer = read_answer(response)
+        for row in answer.rows:
             place = row.get("locationId") if isinstance(row, dict) else None
             if isinstance(place, str) and place != self.settings.location_id:
                 raise SourceRefused(
                     "the provider lists conversations of another location", "correct `location_id`"
                 )
-        reading = read_rows(listing, self._link, raw=False)
+        listing = read_rows(answer, self._link, raw=False)
         return Page(
-            total=listing.total,
-            unusable=reading.unusable,
-            complaints=reading.complaints,
-            missing=reading.missing,
+            total=answer.total,
+            unusable=listing.unusable,
+            complaints=listing.complaints,
+            missing=listing.missing,
         )
 
     def _link(self, id_: str) -> str | None:

@@ -19,7 +19,7 @@ from watcher.providers import Response
 from watcher.providers.answers import MOST_ROWS, json_body
 from watcher.providers.leadconnector.walk import Mark
 
-__all__ = ["Listing", "Reading", "millis", "read_listing", "read_rows", "whole_number"]
+__all__ = ["Listing", "SearchAnswer", "millis", "read_answer", "read_rows", "whole_number"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = 100_000_000_000, 7_258_118_400_000
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class SearchAnswer:
     """A search answer, undecoded beyond its frame."""
 
     rows: tuple[Any, ...]
@@ -58,8 +58,8 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the rows of a page say; the fields are those of `Page`, `marks` are for the walk."""
+class Listing:
+    """What the rows of a page show; the fields are those of `Page`, `marks` are for the walk."""
 
     marks: tuple[Mark, ...]
     rows: tuple[Observation, ...]
@@ -68,7 +68,7 @@ class Reading:
     missing: tuple[str, ...]
 
 
-def read_listing(response: Response) -> Listing:
+def read_answer(response: Response) -> SearchAnswer:
     """Return the rows and the total of a search answer; raise SourceChanged for anything else."""
     body = json_body(response)
     rows = body.get("conversations") if isinstance(body, dict) else None
@@ -78,19 +78,19 @@ def read_listing(response: Response) -> Listing:
         )
     if len(rows) > MOST_ROWS:
         raise SourceChanged(f"the answer has {len(rows)} rows where 100 were asked for")
-    return Listing(tuple(rows), whole_number(body.get("total")))
+    return SearchAnswer(tuple(rows), whole_number(body.get("total")))
 
 
 def read_rows(
-    listing: Listing, link: Callable[[str], str | None], *, unassigned: bool = False, raw: bool
-) -> Reading:
+    answer: SearchAnswer, link: Callable[[str], str | None], *, unassigned: bool = False, raw: bool
+) -> Listing:
     """Read each row on its own, so that a bad one does not cost another.
 
     `link` returns a conversation's address in the provider's app. `unassigned` states that the
     page was filtered for conversations without an assignee, which proves that one is missing.
     """
     marks, rows, complaints = [], [], []
-    for number, row in enumerate(listing.rows, 1):
+    for number, row in enumerate(answer.rows, 1):
         id_ = _id(row)
         marks.append(_mark(row, id_ or f"?{number}"))
         if id_ is None:
@@ -104,10 +104,10 @@ def read_rows(
         complaints += [f"{id_[:60]}: {key} cannot be read" for key in reader.bad]
         kept = row if raw else None
         rows.append(Observation(id_, fields, frozenset(absent), raw=kept))
-    objects = [row for row in listing.rows if isinstance(row, dict)]
+    objects = [row for row in answer.rows if isinstance(row, dict)]
     missing = [key for key in EXPECTED if objects and not any(key in row for row in objects)]
-    unusable = len(listing.rows) - len(rows)
-    return Reading(tuple(marks), tuple(rows), unusable, tuple(complaints), tuple(missing))
+    unusable = len(answer.rows) - len(rows)
+    return Listing(tuple(marks), tuple(rows), unusable, tuple(complaints), tuple(missing))
 
 
 def whole_number(value: Any) -> int | None:

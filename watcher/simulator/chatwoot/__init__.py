@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from watcher.simulator.chatwoot.query import NotFound, Query, read_query
 from watcher.simulator.chatwoot.rows import Version, row
-from watcher.simulator.limits import Buckets, answer
+from watcher.simulator.limits import FixedWindows, answer
 from watcher.simulator.state import Account, Conversation, State, Viewer
 from watcher.simulator.world import World
 
@@ -97,8 +97,8 @@ class _Chatwoot:
         self.world = world
         self.options = options
         self._accounts = accounts
-        self._limit = Buckets(world.clock, options.limit or 0, 60)
-        self._meta_limit = Buckets(world.clock, options.meta_limit, 60)
+        self._limit = FixedWindows(world.clock, options.limit or 0, 60)
+        self._meta_limit = FixedWindows(world.clock, options.meta_limit, 60)
         self._lists = 0
         self._lingering: dict[tuple[str, str], int] = {}
 

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from watcher.simulator.leadconnector.oauth import OAuth
 from watcher.simulator.leadconnector.query import Refused, read_search
 from watcher.simulator.leadconnector.rows import by_id, row
-from watcher.simulator.limits import Buckets, Window, answer
+from watcher.simulator.limits import FixedWindows, SlidingWindow, answer
 from watcher.simulator.state import Account, State
 from watcher.simulator.world import World
 
@@ -126,8 +126,8 @@ class _LeadConnector:
         self.options = options
         self._accounts = accounts
         self._rng = Random(options.seed)  # noqa: S311 - reproducible chance, no secret
-        self._burst = Window(world.clock, options.limit or 0, 10)
-        self._daily = Buckets(world.clock, options.daily, DAY)
+        self._burst = SlidingWindow(world.clock, options.limit or 0, 10)
+        self._daily = FixedWindows(world.clock, options.daily, DAY)
         self._searches = 0
         self._answers = 0
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from watcher.simulator.leadping.query import FIELDS, Query, Refused, read_query, take_page
 from watcher.simulator.leadping.rows import Era, lead, row
-from watcher.simulator.limits import Window, answer
+from watcher.simulator.limits import SlidingWindow, answer
 from watcher.simulator.state import Account, State, Viewer
 from watcher.simulator.world import World
 
@@ -141,7 +141,7 @@ class _Leadping:
         self.world = world
         self.options = options
         self._accounts = accounts
-        self._window = Window(world.clock, options.limit or 0, 60)
+        self._window = SlidingWindow(world.clock, options.limit or 0, 60)
 
     async def health(self, request: Request) -> Response:
         return answer({"status": "ok", "service": "leadping-api"})
