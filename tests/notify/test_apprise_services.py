@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ from watcher.notify import Notice
 from watcher.notify.apprise import AppriseNotifier
 from watcher.settings.values import Format
 from watcher.templates import FORMATS, Text, service_of
+from watcher.templates.services import SERVICES
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
@@ -203,3 +206,15 @@ async def test_services_of_ones_own(format_: Format) -> None:
         for template, reader in LOCAL:
             url = template.format(port=served.port)
             examine(url, await leaves(url, served, format_), reader, format_)
+
+
+def test_every_service_that_we_write_for_is_one_of_apprise_s() -> None:
+    """A schema that Apprise renames would silently get plain text: see the header of the table."""
+    listing = (
+        "from apprise import Apprise; print(*(name"
+        " for plugin in Apprise().details(show_disabled=True)['schemas']"
+        " for kind in ('protocols', 'secure_protocols') for name in plugin[kind] or ()))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", listing]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(SERVICES) <= set(done.stdout.split())
