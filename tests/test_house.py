@@ -36,6 +36,7 @@ BREAKS = {
         "watcher/config/discovery.py",
         "import watcher.testing",
     ),
+    "a second import of the evaluator": ("watcher/conditions/evaluate.py", "import cel"),
     "Apprise in the daemon's process": ("watcher/notify/apprise.py", "import apprise"),
     "a module without a layer": ("watcher/helpers.py", "x = 1"),
 }

@@ -178,6 +178,8 @@ def test_a_variable_hides_a_name_only_from_conditions_within_its_macro() -> None
         ),
         ("vip && conversation.unread", "unknown name 'vip'", "conditions.vip"),
         ('"vip" in conditions', "`conditions` needs a name", None),
+        ("conditions.map(x, x).size() > 0", "`conditions` needs a name", None),
+        ("conversation.labels.exists(conditions, true)", "`conditions` needs a name", None),
         ("conditions.vip > 3", "this compares true or false with a number", None),
         ("has(conditions.vip)", "has() asks whether a field exists", None),
         (

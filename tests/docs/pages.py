@@ -29,12 +29,12 @@ class Block:
 
 
 def read(name: str) -> str:
-    """Give the text of a page of docs/."""
+    """Return the text of a page of docs/."""
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[Block]:
-    """Give all blocks in a language."""
+    """Return all blocks in a language."""
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -46,22 +46,22 @@ def blocks(language: str) -> list[Block]:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Give the cells of all table rows."""
+    """Return the cells of all table rows."""
     return [[cell.strip() for cell in row.split("|")] for row in _ROW.findall(text)]
 
 
 def code(text: str) -> list[str]:
-    """Give what stands between single backticks, outside of fenced blocks."""
+    """Return what stands between single backticks, outside of fenced blocks."""
     return _CODE.findall(_FENCE.sub("", text))
 
 
 def first_cells(text: str) -> list[str]:
-    """Give the code in the first cells of tables."""
+    """Return the code in the first cells of tables."""
     return [name for row in rows(text) for name in _CODE.findall(row[0])]
 
 
 def links(page: Path) -> Iterator[tuple[Path, str]]:
-    """Give the page's links into the project: the file, and the anchor (or nothing)."""
+    """Return the page's links into the project: the file, and the anchor (or nothing)."""
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" not in target:
@@ -70,7 +70,7 @@ def links(page: Path) -> Iterator[tuple[Path, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Give the anchors that a page's headings have at GitHub."""
+    """Return the anchors that a page's headings have at GitHub."""
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}

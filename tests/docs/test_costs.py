@@ -23,7 +23,7 @@ PROVIDERS: list[tuple[int, Provider]] = [
 
 
 def table() -> list[list[int]]:
-    """Give the table's numbers."""
+    """Return the table's numbers."""
     page = read("guarantees.md").partition("## What it costs")[2].partition("* The limits")[0]
     told = [[cell.replace(",", "") for cell in row] for row in rows(page)]
     return [[int(cell) for cell in row] for row in told if row[0].isdigit()]

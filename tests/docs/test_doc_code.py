@@ -71,7 +71,7 @@ def test_what_changed_in_it_is_what_it_shows() -> None:
 
 
 async def sent(secret: str) -> tuple[dict[str, str], bytes]:
-    """Give headers and body of a webhook as it goes out now."""
+    """Return headers and body of a webhook as it goes out now."""
     taken: list[tuple[dict[str, str], bytes]] = []
 
     async def post(_url: str, *, content: bytes, headers: Any, timeout: float) -> HttpReply:
@@ -109,7 +109,7 @@ async def test_the_headers_on_the_page_are_those_that_go_out() -> None:
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Serve the README's receiver on loopback; gives its port."""
+    """Serve the README's receiver on loopback; return its port."""
     monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
     handler = run(python("README.md", "class Hook"), "doc_hook").Hook
     handler.log_message = lambda *_: None
@@ -154,7 +154,7 @@ def test_the_simulated_world_on_the_page_does_what_it_says() -> None:
 
 
 async def attributes(account: Account, app: Any, provider: Provider) -> set[str]:
-    """Give the attributes that a provider reads from the rows of a simulated account."""
+    """Return the attributes that a provider reads from the rows of a simulated account."""
     position = provider.start(Sweep(NOW))
     request = provider.request(position)
     async with httpx.AsyncClient(

@@ -65,7 +65,7 @@ RECEIVER = "{type: apprise, url: 'json://localhost'}"
 
 
 def commands() -> dict[str, Any]:
-    """Give all commands of the program by what is typed for them."""
+    """Return all commands of the program by what is typed for them."""
     root: Any = typer.main.get_command(app)
     found: dict[str, Any] = {}
     for name, command in root.commands.items():
@@ -85,7 +85,7 @@ SCHEMA = Draft202012Validator(json_schema())
 
 
 def completed(text: str) -> str:
-    """Give what a fragment lacks to be a whole configuration: a source, the receivers it names."""
+    """Return what a fragment lacks to be a whole configuration: a source, the receivers it names."""
     shown = yaml.safe_load(text)
     parts = [] if shown.get("sources") else [SOURCE]
     there = shown.get("receivers") or {}
@@ -295,7 +295,7 @@ def test_every_command_is_documented_with_its_options(name: str) -> None:
 
 
 def typed() -> list[str]:
-    """Give every command line of the program that the pages show, in blocks and in sentences."""
+    """Return every command line of the program that the pages show, in blocks and in sentences."""
     lines = [line for block in blocks("sh") for line in block.text.splitlines()]
     said = []
     for page in PAGES:

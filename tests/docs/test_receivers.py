@@ -134,7 +134,7 @@ class Receiver:
                 self.before.append(words[-1])
 
     def next(self) -> str:
-        """Wait for the next event that it works on; gives its id."""
+        """Wait for the next event that it works on; return its id."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().split()[-1]
 
@@ -160,7 +160,7 @@ Start = Callable[[], Any]
 
 @pytest.fixture(params=["python", "node"])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
-    """Give what starts an example; each start has the same inbox."""
+    """Return what starts an example; each start has the same inbox."""
     if request.param == "node":
         command, folder = ["node", "receiver.mjs"], request.getfixturevalue("node")
     else:

@@ -16,13 +16,13 @@ MARK = re.compile(r"\s*# --- example: (.+)")
 
 
 def titles() -> list[str]:
-    """Give the examples' titles; blocks with the same title belong together."""
+    """Return the examples' titles; blocks with the same title belong together."""
     lines = STARTER.read_text(encoding="utf-8").splitlines()
     return list(dict.fromkeys(match[1] for line in lines if (match := MARK.match(line))))
 
 
 def with_examples(*wanted: str) -> str:
-    """Give the starter with the `# ` taken away from every line of these examples."""
+    """Return the starter with the `# ` taken away from every line of these examples."""
     lines, inside = [], False
     for line in STARTER.read_text(encoding="utf-8").splitlines():
         if match := MARK.match(line):
