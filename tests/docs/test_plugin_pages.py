@@ -17,7 +17,7 @@ from typing import Any
 import httpx  # noqa: TID251 - the fakes are asked as the transport asks them
 import pytest
 
-from tests.docs.examples import buzz
+from tests.docs.examples import buzz, python
 from tests.docs.pages import blocks, code, read, rows
 from tests.fuzz.subjects import SUBJECTS
 from tests.testing import test_our_providers as suites
@@ -206,3 +206,33 @@ def test_the_options_on_the_page_exist() -> None:
 def test_the_receiver_on_the_page_obeys(law: str) -> None:
     _, tests = buzz()
     getattr(tests.TestBuzz(), law)()
+
+
+# As an author has it
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "plugin", "tests", "suite"),
+    [
+        (PAGE, "acme_inbox", "class Acme(Provider):", "class TestAcme(", ProviderSuite),
+        (
+            "writing-a-receiver.md",
+            "acme_buzz",
+            "class BuzzReceiver(",
+            "class TestBuzz(",
+            ReceiverSuite,
+        ),
+    ],
+    ids=["provider", "receiver"],
+)
+def test_pytest_finds_the_laws_in_a_project_of_its_own(
+    page: str, name: str, plugin: str, tests: str, suite: type[object], tmp_path: Path
+) -> None:
+    (tmp_path / f"{name}.py").write_text(python(page, plugin).text)
+    (tmp_path / "test_it.py").write_text(python(page, tests).text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(
+        [*command, "-p", "no:anyio", "."], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{len(laws(suite))} passed" in done.stdout
