@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,8 +18,9 @@ from typing import Any
 import httpx  # noqa: TID251 - the fakes are asked as the transport asks them
 import pytest
 
+from tests.config.test_discovery import install
 from tests.docs.examples import buzz, python
-from tests.docs.pages import blocks, code, read, rows
+from tests.docs.pages import ROOT, blocks, code, read, rows
 from tests.fuzz.subjects import SUBJECTS
 from tests.testing import test_our_providers as suites
 from watcher.errors import SourceError
@@ -236,3 +238,47 @@ def test_pytest_finds_the_laws_in_a_project_of_its_own(
     )
     assert done.returncode == 0, done.stdout
     assert f"{len(laws(suite))} passed" in done.stdout
+
+
+LOAD = """
+import sys
+from pathlib import Path
+from watcher.config import json_schema, load
+from watcher.errors import ConfigError
+try:
+    config = load([Path(sys.argv[1])], environ={"ROOM": "room-token"})
+    print(type(config.receivers[0]).__name__, config.receivers[0].timeout, config.sources[0].settings.desk)
+except ConfigError as error:
+    print(error)
+print([name for name in json_schema()["$defs"] if "buzz" in name or "acme" in name])
+"""
+CONFIG = """
+sources: {front: {provider: acme, desk: "7", token: not-a-real-token}}
+receivers:
+  team: {type: buzz, url: "http://127.0.0.1/room", token: "${ROOM}", timeout: %s}
+rules: [{name: A, when: "*", notify: team}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("timeout", "said"),
+    [("3s", "BuzzReceiver 0:00:03 7"), ("fast", "4:79: `timeout` is not a duration")],
+)
+def test_the_plugins_on_the_pages_are_used_by_their_names(
+    timeout: str, said: str, tmp_path: Path
+) -> None:
+    points = "acme = acme_inbox:Acme\n[watcher.receivers]\nbuzz = acme_buzz:BuzzReceiver"
+    install(tmp_path, "acme", points, "acme_inbox", python(PAGE, "class Acme(Provider):").text)
+    buzzer = python("writing-a-receiver.md", "class BuzzReceiver(").text
+    (tmp_path / "acme_buzz.py").write_text(buzzer)
+    (tmp_path / "watcher.yaml").write_text(CONFIG % timeout)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(tmp_path / "watcher.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+    )
+    assert said in done.stdout, done.stdout + done.stderr
+    assert "acme" in done.stdout.splitlines()[-1]
+    assert "buzz" in done.stdout.splitlines()[-1]
