@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import anyio
+import anyio.lowlevel
 
 from watcher.errors import (
     Conflict,
@@ -261,6 +262,8 @@ class SourcePoller:
                 cursor = {"newest": newest, "polled": until()}
             decision = await session.absorb(seen.page.rows, seen.response, cursor=cursor)
             self._doubt(decision.vanished, (row.id for row in decision.doubtful))
+            if seen.page.next is not None or seen.page.fallback:
+                await anyio.lowlevel.checkpoint()  # an endless listing must not stop the others
             return decision
 
         try:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-import anyio.lowlevel
-
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.model import Conversation, IdSet, Observation
 from watcher.pipeline import Decision
@@ -374,8 +372,6 @@ async def follow(walk: Walk, fetch: Fetch, absorb: Absorb | None = None) -> None
     """Make all steps of a walk; raises SourceError."""
     while walk.position is not None:
         await step(walk, fetch, absorb)
-        if walk.position is not None:
-            await anyio.lowlevel.checkpoint()  # an endless listing must not stop everything else
 
 
 async def find_working_page(walk: SweepWalk, provider: Provider, fetch: Fetch) -> bool:
