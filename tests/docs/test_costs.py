@@ -36,7 +36,7 @@ def test_the_table_of_costs_is_what_check_would_say(column: int, provider: Provi
     told = table()
     assert [row[0] for row in told] == [500, 1000, 5000, 10_000, 25_000, 100_000]
     for conversations, *costs in told:
-        demand = estimate(
+        plan = estimate(
             "any",
             provider,
             poll_every=30,
@@ -44,9 +44,9 @@ def test_the_table_of_costs_is_what_check_would_say(column: int, provider: Provi
             conversations=conversations,
             sets={},
         )
-        assert demand is not None
-        (share,) = shared_budgets([demand])
-        reckoned = [demand.sweep, math.ceil(demand.hourly)]
+        assert plan is not None
+        (share,) = shared_budgets([plan])
+        reckoned = [plan.sweep, math.ceil(plan.hourly)]
         assert costs[2 * column : 2 * column + 2] == reckoned
         assert math.floor(share.allowed) == allowed
         assert share.advise() is None

@@ -22,7 +22,7 @@ from watcher.providers.leadping import Leadping, LeadpingSettings
 
 BUDGET = Budget("key", 100, 10.0, daily=200_000)
 
-demands = st.lists(
+plans = st.lists(
     st.builds(
         RequestPlan,
         source=st.sampled_from("abcdef"),
@@ -35,18 +35,18 @@ demands = st.lists(
     ),
     min_size=1,
     max_size=5,
-    unique_by=lambda demand: demand.source,
+    unique_by=lambda plan: plan.source,
 )
 
 
-def changed(demand: RequestPlan, key: str, seconds: float) -> RequestPlan:
+def changed(plan: RequestPlan, key: str, seconds: float) -> RequestPlan:
     if key == "sweep_every":
-        return dataclasses.replace(demand, sweep_every=seconds)
-    sweep_every = max(seconds, demand.sweep_every)
-    return dataclasses.replace(demand, poll_every=seconds, sweep_every=sweep_every)
+        return dataclasses.replace(plan, sweep_every=seconds)
+    sweep_every = max(seconds, plan.sweep_every)
+    return dataclasses.replace(plan, poll_every=seconds, sweep_every=sweep_every)
 
 
-@given(demands)
+@given(plans)
 def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(
     asked: list[RequestPlan],
 ) -> None:
@@ -58,19 +58,19 @@ def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(
     assert advice.seconds > getattr(share.of(advice.source), advice.key)
     slower = [
         changed(one, advice.key, advice.seconds) if one.source == advice.source else one
-        for one in share.demands
+        for one in share.plans
     ]
     then = SharedBudget(share.budget, tuple(slower)).advise()
     assert then is None or (advice.key, then.key) == ("poll_every", "sweep_every")
 
 
-@given(demands, st.floats(0, 60))
+@given(plans, st.floats(0, 60))
 def test_answers_that_are_too_slow_are_advised_on(asked: list[RequestPlan], seconds: float) -> None:
-    for demand in asked:
-        advice = advise_on_time(demand, seconds)
-        assert (advice is None) == (demand.hourly * seconds <= 3240 * (1 + 1e-9))
+    for plan in asked:
+        advice = advise_on_time(plan, seconds)
+        assert (advice is None) == (plan.hourly * seconds <= 3240 * (1 + 1e-9))
         if advice is not None and advice.seconds is not None:
-            assert advise_on_time(changed(demand, advice.key, advice.seconds), seconds) is None
+            assert advise_on_time(changed(plan, advice.key, advice.seconds), seconds) is None
 
 
 def test_the_day_counts_where_it_is_narrower_than_the_seconds() -> None:
@@ -90,7 +90,7 @@ def test_sources_share_what_their_provider_has_them_share() -> None:
         for one in (leadping("a", "acme"), leadping("b", "acme"), leadping("c", ""))
         if one is not None
     )
-    assert [[one.source for one in share.demands] for share in found] == [["a", "b"], ["c"]]
+    assert [[one.source for one in share.plans] for share in found] == [["a", "b"], ["c"]]
 
 
 @pytest.mark.parametrize(

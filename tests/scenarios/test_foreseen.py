@@ -12,10 +12,10 @@ from watcher.simulator import chatwoot
 HOURS = 2
 
 
-async def reckon(harness: Harness, name: str) -> RequestPlan:
+async def estimated(harness: Harness, name: str) -> RequestPlan:
     """Reckon as `status` does, from the store."""
     plan = harness.daemon.pollers[name].plan
-    demand = estimate(
+    plan = estimate(
         name,
         plan.provider,
         poll_every=plan.poll_every,
@@ -23,8 +23,8 @@ async def reckon(harness: Harness, name: str) -> RequestPlan:
         conversations=len(await harness.store.present_ids(name)),
         sets={one: len(await harness.store.ids_in_set(name, one)) for one in plan.provider.sets},
     )
-    assert demand is not None
-    return demand
+    assert plan is not None
+    return plan
 
 
 async def compare(harness: Harness, kind: str) -> RequestPlan:
@@ -43,9 +43,9 @@ async def compare(harness: Harness, kind: str) -> RequestPlan:
         before = len(log)
         await anyio.sleep(HOURS * 3600)
         asked = len(log) - before
-        demand = await reckon(harness, "sales")
-    assert abs(asked - HOURS * demand.hourly) <= demand.poll + demand.sweep, (asked, demand)
-    return demand
+        plan = await estimated(harness, "sales")
+    assert abs(asked - HOURS * plan.hourly) <= plan.poll + plan.sweep, (asked, plan)
+    return plan
 
 
 @pytest.mark.parametrize("count", [0, 100, 101, 260])
@@ -66,8 +66,8 @@ async def test_id_sets_cost_what_they_are_foreseen_to_cost(
     for conversation in account.conversations.values():
         harness.world.assign(conversation, None)
         harness.world.mark_unread(conversation)
-    demand = await compare(harness, "highlevel")
-    assert (demand.poll, demand.sweep) == (poll, sweep)
+    plan = await compare(harness, "highlevel")
+    assert (plan.poll, plan.sweep) == (poll, sweep)
 
 
 async def test_an_installation_with_larger_pages_is_known_to_have_them(harness: Harness) -> None:
@@ -75,8 +75,8 @@ async def test_an_installation_with_larger_pages_is_known_to_have_them(harness: 
     harness.watch("chatwoot", "sales", "1", conversations=230)
     async with harness.running():
         await harness.baseline()
-        demand = await reckon(harness, "sales")
-    assert (demand.poll, demand.sweep) == (1, 3)
+        plan = await estimated(harness, "sales")
+    assert (plan.poll, plan.sweep) == (1, 3)
 
 
 async def test_a_lively_inbox_asks_for_little_more(harness: Harness) -> None:
@@ -92,5 +92,5 @@ async def test_a_lively_inbox_asks_for_little_more(harness: Harness) -> None:
             harness.world.message(conversations[number], "hello")
             await anyio.sleep(300)
         asked = len(log) - before
-        demand = await reckon(harness, "sales")
-    assert HOURS * demand.hourly * 0.98 <= asked <= HOURS * demand.hourly * 1.1
+        plan = await estimated(harness, "sales")
+    assert HOURS * plan.hourly * 0.98 <= asked <= HOURS * plan.hourly * 1.1

@@ -77,7 +77,7 @@ async def estimate_sources(
     sharing = {
         demand.source: share
         for share in shared_budgets(demand for demand in demands.values() if demand is not None)
-        for demand in share.demands
+        for demand in share.plans
     }
     return tuple(
         SourceEstimate(
@@ -131,7 +131,7 @@ def format_estimate(plan: SourceEstimate) -> str:
         f" requests an hour: {_count(demand.polls)} polls of {demand.poll},"
         f" {_count(demand.sweeps)} sweeps of {demand.sweep} for {rows} conversations"
     )
-    others = [one.source for one in share.demands if one.source != plan.source]
+    others = [one.source for one in share.plans if one.source != plan.source]
     if others:
         text += f"; with {', '.join(others)}, which share this limit, {_count(share.hourly)}"
     return text

@@ -264,11 +264,11 @@ class Daemon:
         """Return, by source, the request budget that it shared_budgets with others; sources whose provider
         does not estimate its requests are left out.
         """
-        demands = (poller.request_plan() for poller in self.pollers.values())
+        plans = (poller.request_plan() for poller in self.pollers.values())
         return {
-            demand.source: share
-            for share in shared_budgets(demand for demand in demands if demand is not None)
-            for demand in share.demands
+            plan.source: share
+            for share in shared_budgets(plan for plan in plans if plan is not None)
+            for plan in share.plans
         }
 
     def store_failing(self) -> Mapping[str, Any] | None:

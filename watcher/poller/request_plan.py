@@ -1,7 +1,7 @@
 """What sources ask of their providers in an hour, beforehand, and whether that fits the budget.
 
-Law: pure. The figures are those of a quiet inbox: each change that only an id set shows costs a
-look-up besides, a burst of activity further pages of a poll.
+Rules: pure. The figures are those of a quiet inbox: a change that only an id set shows costs one
+look-up more, a burst of activity further pages of a poll.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ HOUR = 3600.0
 DAY = 86_400.0
 
 UNKNOWN = 1000
-"""Conversations that are reckoned with where their number is not known."""
+"""Conversations that are assumed where their number is not known."""
 
 BUSY = 0.9
-"""SharedBudget of its time that a source may spend waiting for answers: one request is under way at once."""
+"""Share of its time that a source may spend waiting for answers: it has one request under way."""
 
 STEPS = tuple(
     float(step * unit)
@@ -42,24 +42,33 @@ STEPS = tuple(
     )
     for step in steps
 )
-"""Intervals that are advised, so that nobody reads `sweep_every: 17m23s`."""
+"""Intervals that are advised, instead of values like `sweep_every: 17m23s`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
-    """What one source asks for: a poll of `poll` requests (id sets included) every `poll_every`
-    seconds, a sweep of `sweep` requests every `sweep_every` seconds.
-
-    `conversations` is None where their number is not known: the figures are for 1,000 then.
-    """
+    """What one source asks for."""
 
     source: str
+    """The source's name."""
+
     budget: Budget
+    """The limit that its requests count against."""
+
     poll_every: float
+    """Seconds between two polls."""
+
     sweep_every: float
+    """Seconds between two sweeps."""
+
     conversations: int | None
+    """Its conversations; None where their number is not known: then the figures are for 1,000."""
+
     poll: int
+    """Requests of a poll, id sets included."""
+
     sweep: int
+    """Requests of a sweep."""
 
     @property
     def sweeps(self) -> float:
@@ -85,7 +94,7 @@ class RequestPlan:
         return self.polling + self.sweeps * self.sweep
 
     def to_plain(self) -> dict[str, Any]:
-        """Give the figures as plain JSON."""
+        """Return the figures as plain JSON."""
         return {
             "conversations": self.conversations,
             "polls_per_hour": round(self.polls, 1),
@@ -98,14 +107,19 @@ class RequestPlan:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """That the intervals ask for too much, and what would fit: `seconds` as this source's interval
-    `key` (`poll_every` or `sweep_every`); None where that alone does not help.
-    """
+    """That the intervals ask for too much, and what would fit."""
 
     source: str
+    """The source whose interval is to be longer."""
+
     key: str
+    """The setting: `poll_every` or `sweep_every`."""
+
     reason: str
+    """What is too much."""
+
     seconds: float | None
+    """The interval that would fit; None where that alone does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +127,18 @@ class SharedBudget:
     """Sources that share a budget."""
 
     budget: Budget
-    demands: tuple[RequestPlan, ...]
+    plans: tuple[RequestPlan, ...]
 
     @property
     def hourly(self) -> float:
         """Requests that they ask for in an hour, together."""
-        return sum(demand.hourly for demand in self.demands)
+        return sum(plan.hourly for plan in self.plans)
 
     def of(self, source: str) -> RequestPlan:
-        """Give one source's demand; raises KeyError."""
-        for demand in self.demands:
-            if demand.source == source:
-                return demand
+        """Return one source's plan; raise KeyError where it has none here."""
+        for plan in self.plans:
+            if plan.source == source:
+                return plan
         raise KeyError(source)
 
     @property
@@ -143,56 +157,56 @@ class SharedBudget:
 
     @property
     def for_polls(self) -> float:
-        """What of it polls may use: a little is left, because two clocks are never the same."""
+        """The part that polls may use: a little is left, because two clocks are never the same."""
         return min(self._spread * Budget.SAFETY, self._daily)
 
     @property
     def for_all(self) -> float:
-        """What of it polls and sweeps together may use: sweeps leave a part to the polls."""
+        """The part that polls and sweeps together may use: sweeps leave some of it to the polls."""
         return min(self._spread * Budget.SAFETY * (1 - Budget.RESERVE), self._daily)
 
     def fits(self, *, polls_alone: bool = False) -> bool:
-        """Tell whether everything, or what polls ask for, fits the budget."""
+        """Return whether everything, or what polls ask for, fits the budget."""
         if polls_alone:
-            return sum(demand.polling for demand in self.demands) <= self.for_polls
+            return sum(plan.polling for plan in self.plans) <= self.for_polls
         return self.hourly <= self.for_all
 
     def advise(self) -> Advice | None:
-        """Say what does not fit, None where everything does."""
+        """Return what does not fit, None where everything does."""
         if not self.fits(polls_alone=True):
-            most = max(self.demands, key=lambda demand: demand.polling)
-            asked = sum(demand.polling for demand in self.demands)
+            most = max(self.plans, key=lambda plan: plan.polling)
+            asked = sum(plan.polling for plan in self.plans)
             reason = f"polls alone ask for {_about(asked)} requests an hour"
             slower = _first_that(most, "poll_every", lambda d: self._with(d).fits(polls_alone=True))
             return Advice(most.source, "poll_every", reason, slower)
         if not self.fits():
-            most = max(self.demands, key=lambda demand: demand.sweeps * demand.sweep)
+            most = max(self.plans, key=lambda plan: plan.sweeps * plan.sweep)
             reason = f"polls and sweeps ask for {_about(self.hourly)} requests an hour"
             slower = _first_that(most, "sweep_every", lambda d: self._with(d).fits())
             return Advice(most.source, "sweep_every", reason, slower)
         return None
 
     def _with(self, changed: RequestPlan) -> SharedBudget:
-        """Give the same with one source's demand changed."""
+        """Return the same with one source's plan changed."""
         return replace(
             self,
-            demands=tuple(changed if one.source == changed.source else one for one in self.demands),
+            plans=tuple(changed if one.source == changed.source else one for one in self.plans),
         )
 
 
-def describe_plan(source: str, share: SharedBudget | None) -> dict[str, Any] | None:
-    """Give a source's plan as plain JSON, with what it shares its budget with; None where its
-    provider does not say what it costs.
+def describe_plan(source: str, shared: SharedBudget | None) -> dict[str, Any] | None:
+    """Return a source's plan as plain JSON, with the sources that it shares its budget with; None
+    where its provider does not say what walks cost.
     """
-    if share is None:
+    if shared is None:
         return None
-    demand = share.of(source)
+    plan = shared.of(source)
     return {
-        **demand.to_plain(),
-        "budget_per_hour": math.floor(share.allowed),
-        "asked_together": math.ceil(share.hourly),
-        "shared_with": [one.source for one in share.demands if one.source != source],
-        "fits": share.advise() is None,
+        **plan.to_plain(),
+        "budget_per_hour": math.floor(shared.allowed),
+        "asked_together": math.ceil(shared.hourly),
+        "shared_with": [one.source for one in shared.plans if one.source != source],
+        "fits": shared.advise() is None,
     }
 
 
@@ -205,10 +219,10 @@ def estimate(
     conversations: int | None,
     sets: Mapping[str, int],
 ) -> RequestPlan | None:
-    """Reckon what a source asks for; None where its provider does not say what walks cost.
+    """Return what a source asks for; None where its provider does not say what walks cost.
 
-    `sets` is how many conversations each id set has, as far as known; one that is not counts as
-    small. A set that is too large to be polled is tried once after each sweep.
+    `sets` is how many conversations each id set has, as far as known; others count as small.
+    A set that is too large to be polled is tried once after each sweep.
     """
     rows = UNKNOWN if conversations is None else conversations
     poll, sweep = provider.cost(0), provider.cost(rows)
@@ -223,11 +237,11 @@ def estimate(
     return RequestPlan(source, provider.budget, poll_every, sweep_every, conversations, poll, sweep)
 
 
-def shared_budgets(demands: Iterable[RequestPlan]) -> tuple[SharedBudget, ...]:
-    """Put together the sources that share a budget, the narrowest of their limits counting."""
+def shared_budgets(plans: Iterable[RequestPlan]) -> tuple[SharedBudget, ...]:
+    """Group the sources that share a budget; the narrowest of their limits counts."""
     by_key: dict[str, list[RequestPlan]] = {}
-    for demand in demands:
-        by_key.setdefault(demand.budget.key, []).append(demand)
+    for plan in plans:
+        by_key.setdefault(plan.budget.key, []).append(plan)
     return tuple(
         SharedBudget(
             min((one.budget for one in sharing), key=lambda b: b.requests / b.per), tuple(sharing)
@@ -236,33 +250,33 @@ def shared_budgets(demands: Iterable[RequestPlan]) -> tuple[SharedBudget, ...]:
     )
 
 
-def advise_on_time(demand: RequestPlan, seconds: float) -> Advice | None:
-    """Say when answers that take so many seconds each are too slow for the intervals: a source has
-    one request under way at once. None where they are quick enough.
+def advise_on_time(plan: RequestPlan, seconds: float) -> Advice | None:
+    """Return advice where answers that take `seconds` each are too slow for the intervals; None
+    where they are quick enough. A source has one request under way at a time.
     """
     room = BUSY * HOUR / seconds if seconds > 0 else math.inf
-    if demand.hourly <= room:
+    if plan.hourly <= room:
         return None
     reason = (
-        f"{_about(demand.hourly)} requests an hour, one after the other, take longer than that when"
+        f"{_about(plan.hourly)} requests an hour, one after the other, take longer than that when"
         f" each takes {seconds:.1f} s"
     )
     for key in ("sweep_every", "poll_every"):
-        slower = _first_that(demand, key, lambda changed: changed.hourly <= room)
+        slower = _first_that(plan, key, lambda changed: changed.hourly <= room)
         if slower is not None:
-            return Advice(demand.source, key, reason, slower)
-    return Advice(demand.source, "poll_every", reason, None)
+            return Advice(plan.source, key, reason, slower)
+    return Advice(plan.source, "poll_every", reason, None)
 
 
-def _first_that(demand: RequestPlan, key: str, fits: Callable[[RequestPlan], bool]) -> float | None:
-    """Give the shortest of the usual intervals, longer than the present one, that fits."""
+def _first_that(plan: RequestPlan, key: str, fits: Callable[[RequestPlan], bool]) -> float | None:
+    """Return the shortest usual interval, longer than the present one, that fits."""
     for step in STEPS:
-        if step <= (demand.poll_every if key == "poll_every" else demand.sweep_every):
+        if step <= (plan.poll_every if key == "poll_every" else plan.sweep_every):
             continue
         changed = (
-            replace(demand, poll_every=step, sweep_every=max(step, demand.sweep_every))
+            replace(plan, poll_every=step, sweep_every=max(step, plan.sweep_every))
             if key == "poll_every"
-            else replace(demand, sweep_every=step)
+            else replace(plan, sweep_every=step)
         )
         if fits(changed):
             return step
