@@ -11,6 +11,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import anyio
@@ -22,13 +23,31 @@ from watcher.simulator import World, chatwoot, leadconnector, leadping
 from watcher.simulator.state import Kind
 from watcher.simulator.steering import Steered, fault_of
 
-SERVICES: dict[str, tuple[Kind, Callable[[World], Starlette], str, str]] = {
-    "chatwoot": ("chatwoot", chatwoot.app, "account_id", "3"),
-    "highlevel": ("highlevel", leadconnector.app, "location_id", "loc-sales"),
-    "leadway": ("highlevel", leadconnector.app, "location_id", "loc-sales"),
-    "leadping": ("leadping", leadping.app, "organization", "org-leads"),
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is served for a provider."""
+
+    kind: Kind
+    """What it is in the world."""
+
+    app: Callable[[World], Starlette]
+    """Returns its API."""
+
+    setting: str
+    """The provider's setting that names an account."""
+
+    account: str
+    """The name of the account unless another is asked for."""
+
+
+SERVICES: dict[str, Service] = {
+    "chatwoot": Service("chatwoot", chatwoot.app, "account_id", "3"),
+    "highlevel": Service("highlevel", leadconnector.app, "location_id", "loc-sales"),
+    "leadway": Service("highlevel", leadconnector.app, "location_id", "loc-sales"),
+    "leadping": Service("leadping", leadping.app, "organization", "org-leads"),
 }
-"""By provider: what it is in the world, its API, the setting that names an account, and one such name."""
+"""By provider."""
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -62,12 +81,15 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def open_service(asked: argparse.Namespace, clock: Callable[[], datetime] = wall_clock) -> Steered:
     """Open the world and its one account, with the faults asked for."""
-    kind, app, _setting, name = SERVICES[asked.service]
+    service = SERVICES[asked.service]
     world = World(clock, asked.seed)
     account = world.open_account(
-        kind, asked.account or name, conversations=asked.conversations, token=asked.token
+        service.kind,
+        asked.account or service.account,
+        conversations=asked.conversations,
+        token=asked.token,
     )
-    steered = Steered(world, account, app(world))
+    steered = Steered(world, account, service.app(world))
     for key in ("status", "slow"):
         if (value := getattr(asked, key)) is not None:
             steered.faults.plan(fault_of({key: value}), lambda seen: seen.number > asked.after)
@@ -102,7 +124,7 @@ def announce(asked: argparse.Namespace, steered: Steered, port: int) -> None:
         f"  simulated:\n"
         f"    provider: {asked.service}\n"
         f"    base_url: http://{asked.host}:{port}\n"
-        f"    {SERVICES[asked.service][2]}: {steered.account.id}\n"
+        f"    {SERVICES[asked.service].setting}: {steered.account.id}\n"
         f"    token: {steered.account.token}"
     )
 

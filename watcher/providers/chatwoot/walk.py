@@ -204,6 +204,7 @@ def after_window(at: WindowAt, listing: Listing, *, honoured: bool) -> Step:
     """
     stamps = (row.updated_at for row in listing.rows)
     surprise = any(stamp is not None and stamp < at.edge for stamp in stamps)
+    # An empty answer, or fresh rows alone from a server that passed the probe: this was the window.
     if not listing.ids or (honoured and not surprise):
         return Step(None)
     # If there was no window, then this was page 1 of the walk by activity.
@@ -225,6 +226,7 @@ def after_probe(at: ProbeAt, listing: Listing, now: datetime) -> tuple[bool | No
 
     Fresh rows alone prove nothing: several web servers behind one address have several clocks.
     """
+    # A server that ignored the window would have answered with page 1.
     if not listing.ids:
         return True, Step(None)
     stamps = (row.updated_at or row.last_activity_at for row in listing.rows)
@@ -236,8 +238,10 @@ def after_newest(at: NewestAt, listing: Listing) -> Step:
     """Return the next page until a row is older than the floor."""
     owed = max(0, at.owed - len(listing.ids))
     below = any(row.last_activity_at and row.last_activity_at < at.floor for row in listing.rows)
+    # The walk has reached what earlier polls saw, or the end of the list.
     if below or not listing.ids:
         return Step(None, at.whole and not owed)
+    # Too long a gap for a poll, or a server that repeats itself: the sweep finds the rest.
     if at.page >= NEWEST_PAGES or not _fresh(at.previous, listing):
         return Step(None, complete=False)
     return Step(replace(at, page=at.page + 1, previous=listing.ids, failed=0, owed=owed))
@@ -276,6 +280,7 @@ def after_walk(at: SweepAt, listing: Listing) -> Step:
 
 
 def _end_walk(at: SweepAt, *, stuck: bool) -> Step:
+    # A skipped page may hide sound rows next to the failing one: lists by status cut pages elsewhere.
     if at.hole:
         done = STATUSES.index(at.status) + 1 if at.status in STATUSES else 0
         if done < len(STATUSES):
@@ -285,6 +290,7 @@ def _end_walk(at: SweepAt, *, stuck: bool) -> Step:
     if owed and stuck:
         complaint = f"page {at.page - 1} of the list repeats the page before it: the walk ends"
         return Step(None, complete=False, complaints=(complaint,))
+    # A server without the order of creation: rows that escaped jumped to the top, above the start.
     if owed and not at.ordered:
         return Step(NewestAt(at.started - OVERLAP, owed=owed))
     return Step(None, complete=not owed)
@@ -293,6 +299,7 @@ def _end_walk(at: SweepAt, *, stuck: bool) -> Step:
 def skip_page(position: object) -> NewestAt | SweepAt | None:
     """Return the position behind a page that always fails, None where there is no way on."""
     match position:
+        # The same rows in pages, so that the failing row hides only its own page.
         case WindowAt():
             return NewestAt(position.floor)
         case ProbeAt():

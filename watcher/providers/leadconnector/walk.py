@@ -403,6 +403,7 @@ def advance(walk: WalkAt, marks: tuple[Mark, ...], total: int | None) -> Step:
         return _after_part(walk, walk.tie, marks, total)
     dated = [mark.at for mark in marks if mark.at is not None]
     ordered = in_order(dated, walk.cursor, walk.order)
+    # An index that cannot sort upwards answers downwards: the walk starts again that way.
     if not ordered and walk.order == "asc":
         return Step(None, False, disordered=True)
     ids = frozenset(mark.id for mark in marks)
@@ -417,6 +418,7 @@ def advance(walk: WalkAt, marks: tuple[Mark, ...], total: int | None) -> Step:
         count=count,
         whole=walk.whole and ordered,
     )
+    # A short page is the end only if the server's count agrees: rows may be filtered out of a page.
     if not marks or (short and agreed):
         return _end(seen)
     if not dated:
