@@ -29,8 +29,8 @@ from watcher.pipeline import Sighting, SourcePolicy, decide, sanitize
 from watcher.providers import Page, Provider, Response
 from watcher.records import Commit, SourceState
 from watcher.rules import Rule
-from watcher.store import _queries, _rows, _transactions
-from watcher.store._schema import migrate, migrations
+from watcher.store.sqlite import queries, rows, transactions
+from watcher.store.sqlite.schema import migrate, migrations
 from watcher.templates import render
 
 from .answers import NOW, Maker
@@ -246,13 +246,13 @@ class Trial:
     def _write(self, commit: Commit) -> int:
         for event in commit.events:
             _check_event(event)
-        _transactions.commit(self._store, commit)
+        transactions.commit(self._store, commit)
         return len(commit.events)
 
     def _read_back(self, commit: Commit, known: dict[str, Snapshot]) -> dict[str, Snapshot]:
         ids = {snapshot.conversation.id: snapshot for snapshot in commit.snapshots}
-        asked = ("leads", _rows.json_list(ids))
-        read = [_rows.read_snapshot(row) for row in self._store.execute(_queries.KNOWN, asked)]
+        asked = ("leads", rows.json_list(ids))
+        read = [rows.read_snapshot(row) for row in self._store.execute(queries.KNOWN, asked)]
         stored = {snapshot.conversation.id: snapshot for snapshot in read}
         if stored != ids:
             raise Failed(f"the store gives back something else: {stored} instead of {ids}")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenarios.accounts import settle_accounts, verdict
 from watcher.records import DeliveryQuery
-from watcher.store._outbox import Owed
+from watcher.store.outbox import OutboxRow
 
 
 async def test_all_is_delivered_or_dead_in_order_and_repeated_only_after_a_death() -> None:
@@ -34,6 +34,6 @@ async def test_the_verdict_finds_what_is_lost_repeated_or_out_of_order() -> None
         await verdict(books, store)
     books.accepted["crm"] = accepted
     (first, *_) = await store.deliveries(DeliveryQuery(state="delivered"))
-    store._outbox.put(Owed(dataclasses.replace(first, state="pending")))
+    store._outbox.put(OutboxRow(dataclasses.replace(first, state="pending")))
     with pytest.raises(AssertionError):
         await verdict(books, store)

@@ -20,8 +20,9 @@ import anyio.to_thread
 from watcher import daemon
 from watcher.daemon import watchdog
 from watcher.dispatcher import claims
-from watcher.store import _opening, _reader
-from watcher.store._writer import Writer, _Job
+from watcher.store import sqlite
+from watcher.store.sqlite import connections
+from watcher.store.sqlite.connections import Job, Writer
 
 __all__ = ["quick"]
 
@@ -33,7 +34,7 @@ class InlineWriter(Writer):
         """Leave the thread with nothing to do."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        job = _Job(lambda: fn(*args, **kwargs), Future())
+        job = Job(lambda: fn(*args, **kwargs), Future())
         self._commit([job])
         return job.future
 
@@ -74,7 +75,7 @@ def quick(*, threads: bool) -> Iterator[None]:
     application, which looks for `sniffio` on the disk at every request, finds at once that there
     is none.
     """
-    opened = _opening.open_writer
+    opened = sqlite.open_writer
 
     def open_writer(*args: Any, **kwargs: Any) -> Any:
         connection = opened(*args, **kwargs)
@@ -82,7 +83,7 @@ def quick(*, threads: bool) -> Iterator[None]:
         return connection
 
     replaced: list[tuple[Any, str, Any]] = [
-        (_opening, "open_writer", open_writer),
+        (sqlite, "open_writer", open_writer),
         (daemon, "MEASURE_EVERY", 3600.0),
         (claims, "LONGEST_WAIT", 300.0),
         (watchdog, "LOOK_EVERY", 3600.0),
@@ -90,8 +91,8 @@ def quick(*, threads: bool) -> Iterator[None]:
     if not threads:
         replaced += [
             (anyio.to_thread, "run_sync", inline),
-            (_opening, "Writer", InlineWriter),
-            (_reader, "aiosqlite", SimpleNamespace(connect=InlineConnection)),
+            (sqlite, "Writer", InlineWriter),
+            (connections, "aiosqlite", SimpleNamespace(connect=InlineConnection)),
         ]
     before = [(where, name, getattr(where, name)) for where, name, _ in replaced]
     for where, name, value in replaced:

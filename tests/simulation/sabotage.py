@@ -203,11 +203,11 @@ def recorded_before_sent() -> list[Patch]:
 
 def no_order() -> list[Patch]:
     """Later deliveries of a conversation do not wait for one that failed."""
-    from watcher.store import _queries
+    from watcher.store.sqlite import queries
 
     strict = "failed_often"
-    assert f":{strict}" in _queries.ELIGIBLE
-    return [(_queries, "ELIGIBLE", _queries.ELIGIBLE.replace(f":{strict}", f"min(:{strict}, 1)"))]
+    assert f":{strict}" in queries.ELIGIBLE
+    return [(queries, "ELIGIBLE", queries.ELIGIBLE.replace(f":{strict}", f"min(:{strict}, 1)"))]
 
 
 def watermark_first() -> list[Patch]:

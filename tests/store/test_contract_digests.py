@@ -6,7 +6,7 @@ from tests.support.make import LEASE, T0, at, commit, delivery, digested, event,
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery
 from watcher.store import Store
-from watcher.store._outbox import DIGESTED_AT_MOST
+from watcher.store.outbox import DIGEST_LIMIT
 
 
 def of(number: int, batch: str = "Rule/09:00", due: float = 60, **changed: object) -> Delivery:
@@ -66,10 +66,10 @@ async def test_given_back_untried_it_is_not_yet_composed(store: Store) -> None:
 
 
 async def test_a_digest_has_a_greatest_size(store: Store) -> None:
-    await store.commit(commit(*(of(number) for number in range(DIGESTED_AT_MOST + 1))))
+    await store.commit(commit(*(of(number) for number in range(DIGEST_LIMIT + 1))))
     first = await store.collect("team", at(60), lease=LEASE)
     rest = await store.collect("team", at(60), lease=LEASE)
-    assert (len(first), len(rest)) == (DIGESTED_AT_MOST, 1)
+    assert (len(first), len(rest)) == (DIGEST_LIMIT, 1)
     assert first[0].message != rest[0].message
 
 

@@ -12,8 +12,8 @@ import pytest
 from tests.support.make import event, snapshot
 from watcher.errors import StoreDamaged, StoreError
 from watcher.records import Commit, EventQuery
-from watcher.store._lock import StoreLock
 from watcher.store.sqlite import SqliteStore
+from watcher.store.sqlite.lock import StoreLock
 
 PAGE = 4096
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.make import T0, delivery, event
-from watcher.store._memory_outbox import Outbox
-from watcher.store._outbox import Owed
+from watcher.store.memory import OutboxTable
+from watcher.store.outbox import OutboxRow
 
 MINUTES = st.none() | st.integers(0, 5).map(lambda minute: T0 + timedelta(minutes=minute))
 ROWS = st.builds(
-    lambda id_, receiver, about, timer, state, settled, message, ended: Owed(
+    lambda id_, receiver, about, timer, state, settled, message, ended: OutboxRow(
         replace(
             delivery(event(subject=about), receiver=receiver),
             id=id_,
@@ -37,20 +37,22 @@ ROWS = st.builds(
 
 
 @given(st.lists(st.tuples(ROWS, st.booleans()), max_size=30))
-def test_every_answer_is_that_of_a_look_through_all_rows(steps: list[tuple[Owed, bool]]) -> None:
-    outbox, plain = Outbox(), dict[str, Owed]()
-    for owed, away in steps:
-        key = owed.delivery.key
+def test_every_answer_is_that_of_a_look_through_all_rows(
+    steps: list[tuple[OutboxRow, bool]],
+) -> None:
+    outbox, plain = OutboxTable(), dict[str, OutboxRow]()
+    for row, away in steps:
+        key = row.delivery.key
         if away and key in plain:
             outbox.remove([key])
             del plain[key]
         else:
-            outbox.put(owed)
-            plain[key] = owed
+            outbox.put(row)
+            plain[key] = row
     rows = list(plain.values())
     assert dict(outbox) == plain
     assert list(outbox) == list(plain)
-    for topic in {owed.topic for owed in rows}:
+    for topic in {row.topic for row in rows}:
         assert list(outbox.running(topic)) == [o for o in rows if o.runs and o.topic == topic]
     for name in ("a", "b", "digest"):
         assert list(outbox.named(name)) == [

@@ -16,8 +16,8 @@ from tests.support.make import LEASE, T0, at, commit, delivery, event, snapshot
 from watcher.errors import StoreError
 from watcher.model import Delivery
 from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
-from watcher.store._schema import APPLICATION_ID, migrate, migrations
 from watcher.store.sqlite import SqliteStore, copy_to_memory
+from watcher.store.sqlite.schema import APPLICATION_ID, migrate, migrations
 
 VERSIONS = sorted(Path(__file__).with_name("versions").glob("*.sql"))
 NEWEST = len(migrations())
@@ -121,7 +121,7 @@ async def test_a_reader_does_not_migrate_and_says_who_does(
     path = tmp_path / "db"
     await (await SqliteStore.open(path)).close()
     steps = [*migrations(), "CREATE TABLE later (x);"]
-    monkeypatch.setattr("watcher.store._opening.migrations", lambda: steps)
+    monkeypatch.setattr("watcher.store.sqlite.migrations", lambda: steps)
     with pytest.raises(StoreError, match=r"older schema.*inbox-watcher run"):
         await SqliteStore.open_reader(path)
 

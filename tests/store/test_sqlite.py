@@ -15,8 +15,8 @@ import pytest
 from tests.support.make import LEASE, T0, commit, delivery, event, snapshot
 from watcher.errors import StoreError, StoreLocked
 from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
-from watcher.store._lock import StoreLock
 from watcher.store.sqlite import SqliteStore, copy_to_memory, read_lock
+from watcher.store.sqlite.lock import StoreLock
 
 
 def one_line(error: pytest.ExceptionInfo[StoreError]) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.store import OwnedStore, Store
-from watcher.store._lock import LockHolder, read_lock
 from watcher.store.retrying import Retrier
 from watcher.store.sqlite import SqliteStore, copy_to_memory
+from watcher.store.sqlite.lock import LockHolder, read_lock
 
 __all__ = ["AddressError", "LockHolder", "StoreAddress"]
 

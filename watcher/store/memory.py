@@ -1,17 +1,21 @@
 """The store in dictionaries: the specification of every other store, and what `--dry-run` uses.
 
-Law: clear before fast. Each method does its work without awaiting anything, so that no other
-task sees half of it and no cancellation cuts it; all checks come before the first change.
+Rules: clear before fast. Each method does its work without awaiting anything, so that no other
+task sees half of it and no cancellation interrupts it; all checks come before the first change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from watcher.errors import Conflict, StoreError
-from watcher.model import Delivery, Event, Snapshot
+from watcher.model import Delivery, Event, IdSet, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
@@ -26,21 +30,38 @@ from watcher.records import (
     Suppressed,
     ThrottleMark,
 )
-from watcher.store._beliefs import Beliefs
-from watcher.store._matching import matches_delivery, matches_event
-from watcher.store._notes import Notes
-from watcher.store._outbox import FORGOTTEN, RETRIED, Owed, collected, eligible, made_at
+from watcher.store.outbox import (
+    FORGOTTEN,
+    Change,
+    OutboxRow,
+    Topic,
+    collected,
+    digest_id,
+    eligible,
+    made_at,
+    repeated,
+)
 
-__all__ = ["MemoryStore"]
+__all__ = ["MemoryStore", "OutboxTable"]
+
+K = TypeVar("K")
 
 
-class MemoryStore(Beliefs, Notes):
+class MemoryStore:
     """Implements `watcher.store.Store`; nothing outlives the process."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._sources: dict[str, SourceState] = {}
+        self._receivers: dict[str, ReceiverState] = {}
+        self._snapshots: dict[str, dict[str, Snapshot]] = {}
         self._log: dict[str, Recorded] = {}
         self._last = 0
+        self._outbox = OutboxTable()
+        self._history: dict[str, list[HistoryEntry]] = {}
+        self._verdicts: dict[str, tuple[RuleResult, ...]] = {}
+        self._marks: dict[tuple[str, str, str], ThrottleMark] = {}
+        self._silences: dict[str, StoredSilence] = {}
+        self._suppressed: dict[str, Suppressed] = {}
 
     @classmethod
     def load(
@@ -49,7 +70,7 @@ class MemoryStore(Beliefs, Notes):
         sources: Iterable[SourceState] = (),
         snapshots: Iterable[tuple[str, Snapshot]] = (),
         events: Iterable[Recorded] = (),
-        outbox: Iterable[Owed] = (),
+        outbox: Iterable[OutboxRow] = (),
         receivers: Iterable[ReceiverState] = (),
         history: Iterable[HistoryEntry] = (),
         verdicts: Mapping[str, tuple[RuleResult, ...]] | None = None,
@@ -57,8 +78,8 @@ class MemoryStore(Beliefs, Notes):
         silences: Iterable[StoredSilence] = (),
         suppressed: Mapping[str, Suppressed] | None = None,
     ) -> MemoryStore:
-        """Make a store that holds this already; snapshots come with their source's name, events
-        and the outbox in their order.
+        """Return a store with this content; snapshots come with their source's name, events and
+        the outbox in their order.
         """
         store = cls()
         store._sources = {state.name: state for state in sources}
@@ -67,17 +88,42 @@ class MemoryStore(Beliefs, Notes):
             store._snapshots.setdefault(source, {})[snapshot.conversation.id] = snapshot
         store._log = {recorded.event.id: recorded for recorded in events}
         store._last = max((recorded.seq for recorded in store._log.values()), default=0)
-        for owed in outbox:
-            store._outbox.put(owed)
+        for row in outbox:
+            store._outbox.put(row)
         for entry in history:
-            store._tell(entry)
+            store._record_history(entry)
         store._verdicts = dict(verdicts or {})
-        store._remark(marks)
+        store._save_marks(marks)
         store._silences = {silence.id: silence for silence in silences}
         store._suppressed = dict(suppressed or {})
         return store
 
-    # Committing
+    async def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    # Sources and conversations
+
+    async def source(self, name: str) -> SourceState | None:
+        return self._sources.get(name)
+
+    async def sources(self) -> Sequence[SourceState]:
+        return [self._sources[name] for name in sorted(self._sources)]
+
+    async def known(self, source: str, ids: Collection[str]) -> Mapping[str, Snapshot]:
+        stored = self._snapshots.get(source, {})
+        return {id_: stored[id_] for id_ in ids if id_ in stored}
+
+    async def present_ids(self, source: str) -> Collection[str]:
+        stored = self._snapshots.get(source, {})
+        return frozenset(id_ for id_, snapshot in stored.items() if snapshot.present)
+
+    async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:
+        stored = self._snapshots.get(source, {})
+        return frozenset(
+            id_
+            for id_, snapshot in stored.items()
+            if snapshot.present and _is_in_set(snapshot, name)
+        )
 
     async def commit(self, commit: Commit) -> Sequence[Recorded]:
         self._check(commit)
@@ -101,9 +147,9 @@ class MemoryStore(Beliefs, Notes):
         at = made_at(commit)
         if commit.forget:
             self._snapshots.pop(commit.source, None)
-            for owed in tuple(self._outbox.values()):
-                if owed.runs and owed.topic[0] == commit.source:
-                    self._finish(owed, FORGOTTEN, at)
+            running = [row for row in self._outbox.values() if row.runs]
+            timers = [row for row in running if row.topic[0] == commit.source]
+            self._change(timers, lambda row: row.finished(FORGOTTEN, at))
         stored = self._snapshots.setdefault(commit.source, {})
         for id_, snapshot in stored.items() if commit.forget_fields else ():
             stored[id_] = replace(snapshot, seen=snapshot.seen - commit.forget_fields)
@@ -115,13 +161,14 @@ class MemoryStore(Beliefs, Notes):
         repeated = self._log.keys() & {event.id for event in commit.events}
         new = [self._record(event) for event in commit.events if event.id not in self._log]
         for recorded in new:
-            if said := commit.verdicts.get(recorded.event.id):
-                self._verdicts[recorded.event.id] = said
+            if verdicts := commit.verdicts.get(recorded.event.id):
+                self._verdicts[recorded.event.id] = verdicts
         for end in commit.ends:
-            for owed in self._outbox.running((end.source, end.subject)):
-                if owed.concerns(end):
-                    self._finish(owed, end.note, at)
+            about = self._outbox.running((end.source, end.subject))
+            ended = [row for row in about if row.is_ended_by(end)]
+            self._change(ended, partial(OutboxRow.finished, note=end.note, at=at))
         for delivery in commit.deliveries:
+            # The change was reported before, with the deliveries it led to then.
             if delivery.event.id not in repeated:
                 self._add(delivery)
         return new
@@ -131,25 +178,38 @@ class MemoryStore(Beliefs, Notes):
         recorded = self._log[event.id] = Recorded(self._last, event)
         return recorded
 
+    # The outbox
+
     def _add(self, delivery: Delivery) -> None:
-        """Put a delivery at the outbox's end; it carries the event as the log has it."""
-        if delivery.key in self._outbox:
-            return
+        """Add a delivery unless a running timer keeps it away."""
         topic = delivery.event.source, delivery.event.subject
         running = () if delivery.timer is None else self._outbox.running(topic)
-        if not any(owed.keeps_away(delivery) for owed in running):
+        if not any(row.keeps_away(delivery) for row in running):
             self._enter(delivery)
 
     def _enter(self, delivery: Delivery) -> None:
-        self._outbox.put(Owed(replace(delivery, event=self._log[delivery.event.id].event)))
+        """Add a delivery once, at the outbox's end; it carries the event as the log has it."""
+        if delivery.key not in self._outbox:
+            event = self._log[delivery.event.id].event
+            self._outbox.put(OutboxRow(replace(delivery, event=event)))
 
-    def _finish(self, owed: Owed, note: str, at: datetime | None) -> None:
-        """End a timer; that something was cancelled by it is told."""
-        if owed.waits:
-            self._tell(HistoryEntry(owed.delivery.key, at, "cancelled", note))
-        self._outbox.put(owed.finished(note, at))
+    def _change(self, rows: Iterable[OutboxRow], decide: Callable[[OutboxRow], Change]) -> int:
+        """Write what becomes of rows; return how many entries of history that made."""
+        entries = 0
+        for row in rows:
+            change = decide(row)
+            self._write(row, change)
+            entries += change.entry is not None
+        return entries
 
-    # Delivering
+    def _write(self, row: OutboxRow, change: Change) -> OutboxRow:
+        if change.entry is not None:
+            self._record_history(change.entry)
+        after = row.after(change)
+        self._outbox.put(after)
+        for delivery in change.then:
+            self._enter(delivery)
+        return after
 
     async def claim(
         self,
@@ -162,20 +222,17 @@ class MemoryStore(Beliefs, Notes):
         together: bool = False,
     ) -> Sequence[Delivery]:
         waiting = self._outbox.waiting(receiver)
-        chosen = eligible(waiting, now, limit=limit, relaxed=relaxed, together=together)
-        taken = [owed.claimed(now + lease) for owed in chosen]
-        for owed in taken:
-            self._outbox.put(owed)
-        return [owed.delivery for owed in taken]
+        rows = eligible(waiting, now, limit=limit, relaxed=relaxed, together=together)
+        taken = [self._write(row, row.claimed(now + lease)) for row in rows]
+        return [row.delivery for row in taken]
 
     async def collect(
         self, receiver: str, now: datetime, *, lease: timedelta
     ) -> Sequence[Delivery]:
-        rows, message = collected(self._outbox.waiting(receiver), now)
-        taken = [owed.claimed(now + lease, message) for owed in rows]
-        for owed in taken:
-            self._outbox.put(owed)
-        return [owed.delivery for owed in taken]
+        rows = collected(self._outbox.waiting(receiver), now)
+        message = digest_id(rows) if rows else ""
+        taken = [self._write(row, row.claimed(now + lease, message)) for row in rows]
+        return [row.delivery for row in taken]
 
     async def settle(
         self,
@@ -188,80 +245,53 @@ class MemoryStore(Beliefs, Notes):
         if commit is not None:
             self._check(commit)
         for outcome in settlements:
-            owed = self._outbox.get(outcome.key)
-            if owed is not None and not owed.fenced(outcome):
-                self._settle(owed, outcome)
-        self._remark(marks)
+            row = self._outbox.get(outcome.key)
+            if row is not None and (change := row.settled(outcome)) is not None:
+                self._write(row, change)
+                self._count_suppressed(outcome)
+        self._save_marks(marks)
         if receiver is not None:
             self._receivers[receiver.name] = receiver
         return self._apply(commit) if commit is not None else []
 
-    def _settle(self, owed: Owed, outcome: Settlement) -> None:
-        if outcome.entry is not None:
-            self._tell(outcome.entry)
-        self._count(outcome)
-        self._outbox.put(owed.settled(outcome))
-        for delivery in outcome.then if not owed.ended else ():
-            if delivery.key not in self._outbox:
-                self._enter(delivery)
-
     async def acknowledge(
         self, conversation: str, source: str | None, note: str, now: datetime
     ) -> int:
-        count = 0
-        for owed in tuple(self._outbox.values()):
-            about = owed.topic[1] == conversation and source in (None, owed.topic[0])
-            if owed.runs and about:
-                count += owed.waits
-                self._finish(owed, note, now)
-        return count
+        timers = [
+            row
+            for row in self._outbox.values()
+            if row.runs and row.topic[1] == conversation and source in (None, row.topic[0])
+        ]
+        return self._change(timers, lambda row: row.finished(note, now))
 
     async def unclaim(self, receiver: str | None = None) -> None:
-        for owed in tuple(self._outbox.values()):
-            if receiver in (None, owed.delivery.receiver):
-                self._outbox.put(replace(owed, lease=None))
+        rows = [row for row in self._outbox.values() if receiver in (None, row.delivery.receiver)]
+        self._change(rows, OutboxRow.released)
 
     async def renew(self, receiver: str, until: datetime) -> None:
-        for owed in tuple(self._outbox.values()):
-            if owed.lease is not None and owed.waits and owed.delivery.receiver == receiver:
-                self._outbox.put(replace(owed, lease=until))
+        self._change(self._outbox.waiting(receiver), lambda row: row.renewed(until))
 
     async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
-        dues = (owed.delivery.due for owed in self._outbox.waiting(receiver))
+        dues = (row.delivery.due for row in self._outbox.waiting(receiver))
         return min((due for due in dues if after is None or due > after), default=None)
 
     async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
-        rows = (owed.delivery for owed in self._outbox.sent_since(receiver, since))
+        rows = (row.delivery for row in self._outbox.sent_since(receiver, since))
         sent = {(one.settled, one.message or one.key) for one in rows}
         return sorted(at for at, _ in sent if at is not None)
 
-    # Reading the log and the outbox
+    async def receivers(self) -> Mapping[str, ReceiverState]:
+        return {name: self._receivers[name] for name in sorted(self._receivers)}
 
-    async def events(self, query: EventQuery) -> Sequence[Recorded]:
-        found = [recorded for recorded in self._log.values() if matches_event(query, recorded)]
-        return found[-query.limit :] if query.limit > 0 else []
-
-    async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
-        rows = self._outbox.values() if query.id is None else self._outbox.named(query.id)
-        found = [owed.delivery for owed in rows if matches_delivery(query, owed.delivery)]
-        return found[-query.limit :] if query.limit > 0 else []
+    async def save_receiver(self, state: ReceiverState) -> None:
+        self._receivers[state.name] = state
 
     async def pending(self) -> Mapping[str, int]:
         return self._outbox.pending()
 
-    # What people and time do to the outbox
-
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
-        named = ids is not None
-        rows = [owed for owed in self._outbox.values() if owed.repeatable(now, named=named)]
-        if ids is not None:
-            meant = [owed for owed in rows if {*owed.names} & {*ids}]
-            digests = {owed.delivery.message for owed in meant} - {""}
-            rows = [owed for owed in rows if owed in meant or owed.delivery.message in digests]
-        for owed in rows:
-            self._tell(HistoryEntry(owed.delivery.key, now, "retried", RETRIED))
-            self._outbox.put(owed.retried(now))
-        return len(rows)
+        rows = repeated(self._outbox.values(), ids, now)
+        return self._change(rows, lambda row: row.retried(now))
 
     async def retire_unconfigured(
         self,
@@ -270,31 +300,223 @@ class MemoryStore(Beliefs, Notes):
         sources: Collection[str],
         now: datetime,
     ) -> int:
-        count = 0
-        for owed in tuple(self._outbox.values()):
-            changed = owed.reconfigured(receivers, rules, sources, now)
-            if owed.waits and not changed.waits:
-                count += 1
-                self._tell(HistoryEntry(owed.delivery.key, now, "buried", changed.delivery.note))
-            self._outbox.put(changed)
-        return count
+        rows = tuple(self._outbox.values())
+        return self._change(rows, lambda row: row.reconfigured(receivers, rules, sources, now))
 
     async def shift_clock(self, by: timedelta, after: datetime) -> None:
-        for owed in tuple(self._outbox.values()):
-            self._outbox.put(owed.shifted(by, after))
+        self._change(tuple(self._outbox.values()), lambda row: row.shifted(by, after))
+
+    # Throttle marks and silences
+
+    async def marks(
+        self, receiver: str, wanted: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], ThrottleMark]:
+        found = {pair: self._marks.get((receiver, *pair)) for pair in wanted}
+        return {
+            pair: mark for pair, mark in found.items() if mark is not None and self._counts(mark)
+        }
+
+    def _counts(self, mark: ThrottleMark) -> bool:
+        """Return whether the delivery that left the mark went out, or is about to."""
+        sent = self._outbox.get(mark.delivery)
+        return sent is None or sent.delivery.state not in ("dead", "cancelled")
+
+    def _save_marks(self, marks: Iterable[ThrottleMark]) -> None:
+        for mark in marks:
+            self._marks[mark.receiver, mark.rule, mark.by] = mark
+
+    async def silences(self) -> Sequence[StoredSilence]:
+        return sorted(self._silences.values(), key=lambda one: (one.starts, one.id))
+
+    async def add_silence(self, silence: StoredSilence) -> None:
+        self._silences[silence.id] = silence
+
+    async def expire_silence(self, silence: str, now: datetime) -> bool:
+        found = self._silences.get(silence)
+        if found is None or found.ends <= now:
+            return False
+        self._silences[silence] = replace(found, ends=now)
+        return True
+
+    async def suppressed(self) -> Mapping[str, Suppressed]:
+        return dict(self._suppressed)
+
+    def _count_suppressed(self, outcome: Settlement) -> None:
+        if outcome.silence and outcome.settled is not None:
+            before = self._suppressed.get(outcome.silence)
+            count = before.count + 1 if before is not None else 1
+            self._suppressed[outcome.silence] = Suppressed(count, outcome.settled)
+
+    # Reading what happened
+
+    async def events(self, query: EventQuery) -> Sequence[Recorded]:
+        found = [recorded for recorded in self._log.values() if _matches_event(query, recorded)]
+        return found[-query.limit :] if query.limit > 0 else []
+
+    async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
+        rows = self._outbox.values() if query.id is None else self._outbox.named(query.id)
+        found = [row.delivery for row in rows if _matches_delivery(query, row.delivery)]
+        return found[-query.limit :] if query.limit > 0 else []
+
+    async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
+        return [entry for key in sorted(keys) for entry in self._history.get(key, ())]
+
+    def _record_history(self, entry: HistoryEntry) -> None:
+        self._history.setdefault(entry.key, []).append(entry)
+
+    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[RuleResult]]:
+        return {id_: self._verdicts[id_] for id_ in events if id_ in self._verdicts}
 
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         before = len(self._outbox) + len(self._log)
-        old = [key for key, owed in self._outbox.items() if owed.outlived(deliveries)]
+        old = [key for key, row in self._outbox.items() if row.outlived(deliveries)]
         self._outbox.remove(old)
-        carried = {owed.delivery.event.id for owed in self._outbox.values()}
+        carried = {row.delivery.event.id for row in self._outbox.values()}
         self._log = {
             id_: recorded
             for id_, recorded in self._log.items()
             if recorded.event.time >= events or id_ in carried
         }
-        self._forget_notes(deliveries, self._log)
+        self._history = {k: lines for k, lines in self._history.items() if k in self._outbox}
+        self._verdicts = {id_: one for id_, one in self._verdicts.items() if id_ in self._log}
+        self._marks = {key: one for key, one in self._marks.items() if one.until >= deliveries}
+        self._silences = {id_: one for id_, one in self._silences.items() if one.ends >= deliveries}
         return before - len(self._outbox) - len(self._log)
 
-    async def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+
+class OutboxTable(Mapping[str, OutboxRow]):
+    """Rows by key, in the order in which they entered the outbox.
+
+    Every order and every answer is that of a scan of all rows; the indices make it fast enough to
+    run thousands of events again (`backtest`).
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, OutboxRow] = {}
+        self._entered = 0
+        self._places: dict[str, int] = {}
+        self._waiting: dict[str, set[str]] = {}
+        self._running: dict[Topic, set[str]] = {}
+        self._named: dict[str, set[str]] = {}
+        self._sent: dict[str, list[tuple[datetime, str]]] = {}
+
+    def __getitem__(self, key: str) -> OutboxRow:
+        return self._rows[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def put(self, row: OutboxRow) -> None:
+        """Write a row; a new one enters at the end."""
+        key = row.delivery.key
+        if key in self._rows:
+            self._remove_from_indices(self._rows[key])
+        else:
+            self._entered += 1
+            self._places[key] = self._entered
+        self._rows[key] = row
+        if row.waits:
+            self._waiting.setdefault(row.delivery.receiver, set()).add(key)
+        if row.runs:
+            self._running.setdefault(row.topic, set()).add(key)
+        for name in _names(row):
+            self._named.setdefault(name, set()).add(key)
+        if (at := _delivered_at(row)) is not None:
+            insort(self._sent.setdefault(row.delivery.receiver, []), (at, key))
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Remove rows."""
+        for key in keys:
+            self._remove_from_indices(self._rows.pop(key))
+            del self._places[key]
+
+    def waiting(self, receiver: str) -> Iterable[OutboxRow]:
+        """Return a receiver's pending rows."""
+        return self._ordered(self._waiting.get(receiver, ()))
+
+    def pending(self) -> Mapping[str, int]:
+        """Return the number of pending rows of each receiver that has any."""
+        return {receiver: len(keys) for receiver, keys in sorted(self._waiting.items()) if keys}
+
+    def running(self, topic: Topic) -> Iterable[OutboxRow]:
+        """Return the timers about a topic that have not ended."""
+        return self._ordered(self._running.get(topic, ()))
+
+    def named(self, name: str) -> Iterable[OutboxRow]:
+        """Return the rows of an id, and those that went out with the digest of that id."""
+        return self._ordered(self._named.get(name, ()))
+
+    def sent_since(self, receiver: str, since: datetime) -> Iterable[OutboxRow]:
+        """Return what was delivered to a receiver since then."""
+        sent = self._sent.get(receiver, [])
+        return [self._rows[key] for _, key in sent[bisect_left(sent, (since, "")) :]]
+
+    def _ordered(self, keys: Collection[str]) -> Iterable[OutboxRow]:
+        return [self._rows[key] for key in sorted(keys, key=self._places.__getitem__)]
+
+    def _remove_from_indices(self, row: OutboxRow) -> None:
+        key = row.delivery.key
+        _discard(self._waiting, row.delivery.receiver, key)
+        _discard(self._running, row.topic, key)
+        for name in _names(row):
+            _discard(self._named, name, key)
+        if (at := _delivered_at(row)) is not None:
+            sent = self._sent[row.delivery.receiver]
+            del sent[bisect_left(sent, (at, key))]
+
+
+def _names(row: OutboxRow) -> Iterable[str]:
+    return {row.delivery.id, row.delivery.message or row.delivery.id}
+
+
+def _delivered_at(row: OutboxRow) -> datetime | None:
+    return row.delivery.settled if row.delivery.state == "delivered" else None
+
+
+def _discard(lists: dict[K, set[str]], name: K, key: str) -> None:
+    """Remove a key from a set, and the set once it is empty."""
+    if (keys := lists.get(name)) is not None:
+        keys.discard(key)
+        if not keys:
+            del lists[name]
+
+
+def _is_in_set(snapshot: Snapshot, name: IdSet) -> bool:
+    match name:
+        case "unread":
+            return snapshot.conversation.unread
+        case "unassigned":
+            return snapshot.conversation.assignee is None
+    raise ValueError(f"there is no id set {name!r}; there are 'unread' and 'unassigned'")
+
+
+def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
+    event = recorded.event
+    return (
+        (query.after is None or recorded.seq > query.after)
+        and (query.since is None or event.time >= query.since)
+        and (query.type is None or _glob(query.type, event.type))
+        and query.source in (None, event.source)
+        and (query.conversation is None or event.subject == query.conversation)
+        and query.id in (None, event.id)
+    )
+
+
+def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:
+    return (
+        query.state in (None, delivery.state)
+        and query.receiver in (None, delivery.receiver)
+        and query.event in (None, delivery.event.id)
+        and query.conversation in (None, delivery.event.subject)
+        and query.rule in (None, delivery.rule)
+        and (query.type is None or _glob(query.type, delivery.event.type))
+        and (query.since is None or delivery.created >= query.since)
+        and (query.id is None or query.id in (delivery.id, delivery.message or delivery.id))
+    )
+
+
+def _glob(pattern: str, text: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None

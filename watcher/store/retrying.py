@@ -1,7 +1,7 @@
-"""Waiting out what passes: a full disk, another program's lock, a file system that stutters.
+"""Waiting for what passes: a full disk, another program's lock, a file system that stutters.
 
-Law: whoever asked waits until it was done, so nobody decides or sends anything twice meanwhile;
-told once, and once more when it is over. What does not pass by itself is raised at once.
+Rules: every caller waits until its call is done, so that meanwhile nothing is decided or sent twice.
+The failure is logged once, and so is its end. What does not pass by itself is raised at once.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 
 
 class Retrier:
-    """What one store shares among all who wait for it. `trouble` is what they wait for, None while
-    the store works.
-    """
+    """Shared by all callers of one store."""
 
     def __init__(self, clock: Clock = wall_clock) -> None:
         self.trouble: Trouble | None = None
+        """What the callers wait for, None while the store works."""
         self._clock = clock
         self._under_way: dict[object, float] = {}
         self._waiting = 0
@@ -42,53 +41,44 @@ class Retrier:
 
     @property
     def longest(self) -> float:
-        """Seconds since the oldest attempt began that is under way; none of them should last."""
+        """Seconds since the oldest attempt under way began; attempts are meant to be short."""
         return anyio.current_time() - min(self._under_way.values(), default=math.inf)
 
-    async def _once(self, attempt: Callable[[timedelta], Awaitable[T]], waited: timedelta) -> T:
-        mark = object()
-        self._under_way[mark] = anyio.current_time()
-        try:
-            return await attempt(waited)
-        finally:
-            del self._under_way[mark]
-
     async def run(self, attempt: Callable[[timedelta], Awaitable[T]], *, claim: bool = False) -> T:
-        """Try until it is done; `attempt` is told how long ago it was asked for.
+        """Try until it is done; `attempt` receives the time that passed since the first failure.
 
-        A `claim` goes only when nothing else waits: it must not take again what was sent already
-        and could not be settled. Raises every error but StoreUnavailable.
+        Raises every error but StoreUnavailable.
         """
-        waited = timedelta(0)
-        while not (claim and self._waiting):
-            try:
-                return await self._once(attempt, waited)
-            except StoreUnavailable as error:
-                self._fail(error)
-            break
-        asked, pause = anyio.current_time(), FIRST_PAUSE
-        self._waiting += not claim
-        self._claiming += claim
-        done = False
+        asked, late, pause = anyio.current_time(), timedelta(0), FIRST_PAUSE
+        queued = done = False
         try:
             while True:
+                # A claim goes last: it could take again what was sent already, as long as the
+                # settlement of that waits.
+                if not (claim and self._waiting):
+                    mark = object()
+                    self._under_way[mark] = anyio.current_time()
+                    try:
+                        result = await attempt(late)
+                        done = True
+                        return result
+                    except StoreUnavailable as error:
+                        self._fail(error)
+                    finally:
+                        del self._under_way[mark]
+                if not queued:
+                    queued, asked = True, anyio.current_time()
+                    self._waiting += not claim
+                    self._claiming += claim
                 await anyio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-                if claim and self._waiting:
-                    continue
-                try:
-                    waited = timedelta(seconds=anyio.current_time() - asked)
-                    result = await self._once(attempt, waited)
-                except StoreUnavailable as error:
-                    self._fail(error)
-                else:
-                    done = True
-                    return result
+                late = timedelta(seconds=anyio.current_time() - asked)
         finally:
-            self._waiting -= not claim
-            self._claiming -= claim
-            if not self._waiting and not self._claiming:
-                self._end(done)
+            if queued:
+                self._waiting -= not claim
+                self._claiming -= claim
+                if not self._waiting and not self._claiming:
+                    self._end(done)
 
     def _fail(self, error: StoreUnavailable) -> None:
         before = self.trouble
@@ -102,7 +92,7 @@ class Retrier:
             )
 
     def _end(self, done: bool) -> None:
-        """Nobody waits any more: it works again, or those who waited were stopped."""
+        """The last caller stopped waiting: the store works again, or the caller was cancelled."""
         if self.trouble is not None and done:
             self._log.info("the store works again", since=rfc3339(self.trouble.since))
         self.trouble = None

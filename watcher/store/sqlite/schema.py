@@ -1,6 +1,6 @@
 """Opening the file: is it ours, is it sound, and is its schema this program's?
 
-Law: the writing connection is made here and nowhere else; no method of the store is known here.
+Rules: the writing connection is made here and nowhere else; no method of the store is known here.
 Migrations are the files `sql/NNN_name.sql`, numbered from 1 without gaps; a released one is never
 edited. SQLite's `user_version` says which have been applied.
 """
@@ -42,7 +42,7 @@ BUSY = 3.0
 
 def migrations() -> Sequence[str]:
     """Give the schema's steps in their order; the last one's number is this program's version."""
-    files = resources.files("watcher.store").joinpath("sql").iterdir()
+    files = resources.files("watcher.store.sqlite").joinpath("sql").iterdir()
     steps = sorted((file for file in files if file.name.endswith(".sql")), key=lambda f: f.name)
     return [step.read_text(encoding="utf-8") for step in steps]
 

@@ -1,13 +1,13 @@
 """Values to rows and back: the only place that knows how a snapshot or a delivery is written.
 
-Law: pure. Times are integer microseconds since 1970 in UTC, documents JSON text.
+Rules: pure. Times are integer microseconds since 1970 in UTC, documents JSON text.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,10 +22,12 @@ from watcher.records import (
     StoredSilence,
     ThrottleMark,
 )
+from watcher.store.outbox import Change, OutboxRow
 
 __all__ = [
     "RECEIVER",
     "SOURCE",
+    "changed_columns",
     "delivery_row",
     "entry_row",
     "event_row",
@@ -33,12 +35,15 @@ __all__ = [
     "json_list",
     "like",
     "mark_row",
+    "maybe_from_micros",
     "maybe_micros",
     "micros",
     "pack_verdicts",
     "read_delivery",
     "read_entry",
+    "read_facts",
     "read_mark",
+    "read_row",
     "read_silence",
     "read_snapshot",
     "read_verdicts",
@@ -64,13 +69,18 @@ def maybe_micros(at: datetime | None) -> int | None:
 
 
 def from_micros(value: int) -> datetime:
-    """Read back what `micros` gave."""
+    """Read a time that `micros` wrote."""
     return _EPOCH + timedelta(microseconds=value)
 
 
 def json_list(values: Collection[str]) -> str:
     """Write strings as a JSON list, sorted: the parameter of `json_each`."""
     return json.dumps(sorted(values), separators=(",", ":"))
+
+
+def maybe_from_micros(value: int | None) -> datetime | None:
+    """Read a time that may be missing."""
+    return None if value is None else from_micros(value)
 
 
 def like(glob: str) -> str:
@@ -80,12 +90,14 @@ def like(glob: str) -> str:
 
 
 def topic(source: str, subject: str | None) -> str:
-    """Name a conversation of a source, or (None) the source itself. Sources have no slash."""
+    """Return the name of a conversation of a source, or (None) of the source itself. The names of
+    sources have no slash.
+    """
     return source if subject is None else f"{source}/{subject}"
 
 
 def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
-    """Give the named parameters that write a snapshot."""
+    """Return the named parameters that write a snapshot."""
     conversation = snapshot.conversation
     return {
         "source": source,
@@ -102,9 +114,9 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def read_snapshot(row: Sequence[Any]) -> Snapshot:
-    """Read the columns of `_queries.SNAPSHOT`."""
-    revision, present, observed, message_id, seen, counts, conversation = row
+def read_snapshot(columns: Sequence[Any]) -> Snapshot:
+    """Read the columns of `queries.SNAPSHOT`."""
+    revision, present, observed, message_id, seen, counts, conversation = columns
     return Snapshot(
         conversation=CONVERSATION.validate_json(conversation),
         revision=revision,
@@ -117,7 +129,7 @@ def read_snapshot(row: Sequence[Any]) -> Snapshot:
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """Give the named parameters that write an event."""
+    """Return the named parameters that write an event."""
     return {
         "id": event.id,
         "source": event.source,
@@ -129,7 +141,7 @@ def event_row(event: Event) -> dict[str, Any]:
 
 
 def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
-    """Give the named parameters that write a delivery; its event is kept by reference."""
+    """Return the named parameters that write a delivery; its event is kept by reference."""
     event = delivery.event
     return {
         "key": delivery.key,
@@ -157,15 +169,34 @@ def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
     }
 
 
-def read_delivery(row: Sequence[Any]) -> Delivery:
-    """Read the columns of `_queries.DELIVERY`."""
+def read_delivery(columns: Sequence[Any]) -> Delivery:
+    """Read the columns of `queries.DELIVERY`."""
+    return _delivery(columns[:-1], Event.from_body(columns[-1]))
+
+
+def read_row(columns: Sequence[Any]) -> OutboxRow:
+    """Read a row of the outbox: lease, `ended` and the columns of `queries.DELIVERY`."""
+    lease, ended, *delivery = columns
+    return OutboxRow(read_delivery(delivery), maybe_from_micros(lease), bool(ended))
+
+
+def read_facts(columns: Sequence[Any]) -> OutboxRow:
+    """Read the columns of `queries.FACTS`. The event has no data: to decide what becomes of a row
+    its body need not be parsed.
+    """
+    lease, ended, *delivery, id_, type_, source, subject, time = columns
+    event = Event(id_, type_, source, subject, from_micros(time), {})
+    return OutboxRow(_delivery(delivery, event), maybe_from_micros(lease), bool(ended))
+
+
+def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
     (
         id_, receiver, rule, due, created, attempt, state, timer, note, settled,
-        kind, number, batch, message, candidates, held, redirected, reached, body,
-    ) = row  # fmt: skip
+        kind, number, batch, message, candidates, held, redirected, reached,
+    ) = columns  # fmt: skip
     return Delivery(
         id=id_,
-        event=Event.from_body(body),
+        event=event,
         receiver=receiver,
         rule=rule,
         due=from_micros(due),
@@ -174,20 +205,42 @@ def read_delivery(row: Sequence[Any]) -> Delivery:
         state=state,
         timer=timer,
         note=note,
-        settled=None if settled is None else from_micros(settled),
+        settled=maybe_from_micros(settled),
         kind=kind,
         number=number,
-        candidates=tuple(json.loads(candidates)),
+        candidates=_read_list(candidates),
         batch=batch,
         message=message,
         held=bool(held),
         redirected=redirected,
-        reached=tuple(json.loads(reached)),
+        reached=_read_list(reached),
     )
 
 
+def _read_list(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
+
+
+_WRITERS: Mapping[str, Callable[[Any], Any]] = {
+    "due": micros,
+    "settled": maybe_micros,
+    "lease": maybe_micros,
+    "ended": int,
+    "held": int,
+    "reached": json.dumps,
+}
+
+
+def changed_columns(change: Change) -> dict[str, Any]:
+    """Return the new values of a row's columns, by name."""
+    return {
+        name: write(value) if (write := _WRITERS.get(name)) is not None else value
+        for name, value in change.values.items()
+    }
+
+
 def entry_row(entry: HistoryEntry) -> dict[str, Any]:
-    """Give the named parameters that write a line of the history."""
+    """Return the named parameters that write a line of the history."""
     return {
         "key": entry.key,
         "at": maybe_micros(entry.at),
@@ -200,38 +253,38 @@ def entry_row(entry: HistoryEntry) -> dict[str, Any]:
     }
 
 
-def read_entry(row: Sequence[Any]) -> HistoryEntry:
-    """Read the columns of `_note_queries.ENTRY`."""
-    key, at, kind, attempt, note, status, excerpt, seconds = row
+def read_entry(columns: Sequence[Any]) -> HistoryEntry:
+    """Read the columns of `queries.ENTRY`."""
+    key, at, kind, attempt, note, status, excerpt, seconds = columns
     when = None if at is None else from_micros(at)
     return HistoryEntry(key, when, kind, note, attempt, status, excerpt, seconds)
 
 
 def mark_row(mark: ThrottleMark) -> tuple[Any, ...]:
-    """Give the parameters that write a throttle mark."""
+    """Return the parameters that write a throttle mark."""
     until = micros(mark.until)
     return mark.receiver, mark.rule, mark.by, micros(mark.at), until, mark.delivery
 
 
-def read_mark(row: Sequence[Any]) -> ThrottleMark:
-    """Read the columns of `_note_queries.MARK`."""
-    receiver, rule, by, at, until, delivery = row
+def read_mark(columns: Sequence[Any]) -> ThrottleMark:
+    """Read the columns of `queries.MARK`."""
+    receiver, rule, by, at, until, delivery = columns
     return ThrottleMark(rule, receiver, by, from_micros(at), from_micros(until), delivery)
 
 
-def read_silence(row: Sequence[Any]) -> StoredSilence:
-    """Read the columns of `_note_queries.SILENCE`."""
-    id_, match, reason, starts, ends = row
+def read_silence(columns: Sequence[Any]) -> StoredSilence:
+    """Read the columns of `queries.SILENCE`."""
+    id_, match, reason, starts, ends = columns
     return StoredSilence(id_, match, reason, from_micros(starts), from_micros(ends))
 
 
-def pack_verdicts(said: Sequence[RuleResult]) -> bytes:
-    """Write verdicts: the same few sentences for every event, so that they deflate well."""
-    plain = [[one.rule, int(one.matched), one.reason] for one in said]
+def pack_verdicts(results: Sequence[RuleResult]) -> bytes:
+    """Write rule results compressed: the same few sentences recur in every event."""
+    plain = [[one.rule, int(one.matched), one.reason] for one in results]
     return zlib.compress(json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode(), 1)
 
 
 def read_verdicts(packed: bytes) -> tuple[RuleResult, ...]:
-    """Read back what `pack_verdicts` gave."""
+    """Read what `pack_verdicts` wrote."""
     plain = json.loads(zlib.decompress(packed))
     return tuple(RuleResult(rule, bool(matched), reason) for rule, matched, reason in plain)

@@ -1,6 +1,6 @@
 """Who owns a store: an advisory lock on the file `<store>.lock` beside it.
 
-Law: the lock is the truth, what the file says is only read while somebody holds it. The kernel
+Rules: the lock is the truth, what the file says is only read while somebody holds it. The kernel
 drops the lock when its holder dies, however it dies; the file itself stays.
 """
 

@@ -1,0 +1,381 @@
+"""The store in one SQLite file: the embedded default.
+
+Rules: this file only joins the parts. `connections` runs the functions of `transactions` and the
+statements of `queries`, `rows` translates, `schema` opens and migrates, `lock` keeps a second owner
+away. WAL with `synchronous=FULL`: what was acknowledged survives a power cut. Whatever fails when a
+store is opened is a StoreError with a remedy and leaves no lock, thread or connection behind.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from watcher.errors import StoreError
+from watcher.model import Delivery, Event, IdSet, Snapshot
+from watcher.records import (
+    Commit,
+    DeliveryQuery,
+    EventQuery,
+    HistoryEntry,
+    ReceiverState,
+    Recorded,
+    RuleResult,
+    Settlement,
+    SourceState,
+    StoredSilence,
+    Suppressed,
+    ThrottleMark,
+)
+from watcher.store.memory import MemoryStore
+from watcher.store.retrying import Retrier
+from watcher.store.sqlite import queries, rows, transactions
+from watcher.store.sqlite.connections import Reader, Writer
+from watcher.store.sqlite.lock import StoreLock, read_lock
+from watcher.store.sqlite.schema import APPLICATION_ID, check_version, migrations, open_writer
+
+__all__ = ["SqliteStore", "copy_to_memory", "read_lock"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ATTEMPTS, PAUSE = 30, 0.1
+"""How often, and how many seconds apart, a reader looks whether the owner has created the store."""
+
+
+class SqliteStore:
+    """Implements `watcher.store.Store`. Made by `open` (the owner) or `open_reader` (a command)."""
+
+    def __init__(
+        self,
+        path: Path,
+        reader: Reader,
+        writer: Writer | None = None,
+        lock: StoreLock | None = None,
+        retrier: Retrier | None = None,
+    ) -> None:
+        self.path = path
+        self._reader = reader
+        self._writer = writer
+        self._lock = lock
+        self._retrier = retrier
+
+    @classmethod
+    async def open(
+        cls, path: Path | str, owner: str = "daemon", *, retrier: Retrier | None = None
+    ) -> SqliteStore:
+        """Open the store as its only owner; create the file and bring its schema up to date.
+
+        `owner` is reported to other processes that find the store locked. With `retrier`, calls
+        wait for a full disk or a lock instead of failing. Raises StoreLocked, or StoreError with
+        a remedy when the path cannot hold a store.
+        """
+        path = _absolute(path)
+        with anyio.CancelScope(shield=True):  # never leave a lock or a thread behind
+            lock, writer = await _in_thread(functools.partial(_open_owner, path, owner))
+            try:
+                reader = await Reader.open(path, retrier)
+            except BaseException:
+                await _in_thread(writer.shutdown)
+                lock.release()
+                raise
+        return cls(path, reader, writer, lock, retrier)
+
+    @classmethod
+    async def open_reader(cls, path: Path | str) -> SqliteStore:
+        """Open the store for reading only, with or without a running owner; every method that
+        writes raises StoreError.
+        """
+        reader = await _open_file(_absolute(path))
+        return cls(reader.path, reader)
+
+    def record_socket(self, socket: Path | str) -> None:
+        """Record in the lock file where this owner's control socket is (see `read_lock`)."""
+        if self._lock is None:
+            raise StoreError(f"the store {self.path} is open for reading only")
+        self._lock.record_socket(str(socket))
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._reader.close()
+            if self._writer is not None:
+                await _in_thread(self._writer.shutdown)
+            if self._lock is not None:
+                damaged = self._reader.damaged or (self._writer and self._writer.damaged)
+                self._lock.release(orderly=not damaged)
+
+    async def _write(
+        self,
+        transaction: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        writer = self._owned()
+        if self._retrier is None:
+            return await writer.run(transaction, *args, **kwargs)
+        return await self._retrier.run(lambda _late: writer.run(transaction, *args, **kwargs))
+
+    async def _take(
+        self,
+        transaction: Callable[Concatenate[sqlite3.Connection, str, datetime, timedelta, P], T],
+        receiver: str,
+        now: datetime,
+        lease: timedelta,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Claim deliveries as of `now`, with leases that begin when the claim succeeds.
+
+        A claim that succeeds late must neither return leases that are over already, nor take again
+        what was under way at `now` and could not have its lease renewed meanwhile.
+        """
+        writer = self._owned()
+        if self._retrier is None:
+            return await writer.run(transaction, receiver, now, lease, *args, **kwargs)
+        return await self._retrier.run(
+            lambda late: writer.run(transaction, receiver, now, lease + late, *args, **kwargs),
+            claim=True,
+        )
+
+    def _owned(self) -> Writer:
+        if self._writer is None:
+            raise StoreError(f"the store {self.path} is open for reading only")
+        return self._writer
+
+    # Sources and conversations
+
+    async def source(self, name: str) -> SourceState | None:
+        found = await self._reader.fetch(queries.SOURCE, (name,))
+        return rows.SOURCE.validate_json(found[0][0]) if found else None
+
+    async def sources(self) -> Sequence[SourceState]:
+        found = await self._reader.fetch(queries.SOURCES)
+        return [rows.SOURCE.validate_json(document) for (document,) in found]
+
+    async def known(self, source: str, ids: Collection[str]) -> Mapping[str, Snapshot]:
+        found = await self._reader.fetch(queries.KNOWN, (source, rows.json_list(ids)))
+        snapshots = map(rows.read_snapshot, found)
+        return {snapshot.conversation.id: snapshot for snapshot in snapshots}
+
+    async def present_ids(self, source: str) -> Collection[str]:
+        found = await self._reader.fetch(queries.PRESENT_IDS, (source,))
+        return frozenset(id_ for (id_,) in found)
+
+    async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:
+        if name not in queries.IDS_IN_SET:
+            raise ValueError(f"there is no id set {name!r}; there are 'unread' and 'unassigned'")
+        found = await self._reader.fetch(queries.IDS_IN_SET[name], (source,))
+        return frozenset(id_ for (id_,) in found)
+
+    async def commit(self, commit: Commit) -> Sequence[Recorded]:
+        return await self._write(transactions.commit, commit)
+
+    async def claim(
+        self,
+        receiver: str,
+        now: datetime,
+        *,
+        lease: timedelta,
+        limit: int,
+        relaxed: bool = False,
+        together: bool = False,
+    ) -> Sequence[Delivery]:
+        return await self._take(transactions.claim, receiver, now, lease, limit, relaxed, together)
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        receiver: ReceiverState | None = None,
+        commit: Commit | None = None,
+        marks: Sequence[ThrottleMark] = (),
+    ) -> Sequence[Recorded]:
+        return await self._write(transactions.settle, settlements, receiver, commit, marks)
+
+    async def collect(
+        self, receiver: str, now: datetime, *, lease: timedelta
+    ) -> Sequence[Delivery]:
+        return await self._take(transactions.collect, receiver, now, lease)
+
+    async def acknowledge(
+        self, conversation: str, source: str | None, note: str, now: datetime
+    ) -> int:
+        return await self._write(transactions.acknowledge, conversation, source, note, now)
+
+    async def add_silence(self, silence: StoredSilence) -> None:
+        await self._write(transactions.add_silence, silence)
+
+    async def expire_silence(self, silence: str, now: datetime) -> bool:
+        return await self._write(transactions.expire_silence, silence, now)
+
+    async def renew(self, receiver: str, until: datetime) -> None:
+        await self._write(transactions.renew, receiver, until)
+
+    async def unclaim(self, receiver: str | None = None) -> None:
+        await self._write(transactions.unclaim, receiver)
+
+    async def save_receiver(self, state: ReceiverState) -> None:
+        await self._write(transactions.save_receiver, state)
+
+    async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
+        return await self._write(transactions.retry, ids, now)
+
+    async def retire_unconfigured(
+        self,
+        receivers: Collection[str],
+        rules: Collection[str],
+        sources: Collection[str],
+        now: datetime,
+    ) -> int:
+        return await self._write(transactions.retire_unconfigured, receivers, rules, sources, now)
+
+    async def shift_clock(self, by: timedelta, after: datetime) -> None:
+        await self._write(transactions.shift_clock, by, after)
+
+    async def prune(self, events: datetime, deliveries: datetime) -> int:
+        return await self._write(transactions.prune, events, deliveries)
+
+    # Reading the log and the outbox
+
+    async def next_due(self, receiver: str, *, after: datetime | None = None) -> datetime | None:
+        later = queries.NO_TIME if after is None else rows.micros(after)
+        ((due,),) = await self._reader.fetch(queries.NEXT_DUE, (receiver, later))
+        return None if due is None else rows.from_micros(due)
+
+    async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
+        found = await self._reader.fetch(queries.SENT_SINCE, (receiver, rows.micros(since)))
+        return [rows.from_micros(settled) for (settled,) in found]
+
+    async def receivers(self) -> Mapping[str, ReceiverState]:
+        found = await self._reader.fetch(queries.RECEIVERS)
+        states = [rows.RECEIVER.validate_json(document) for (document,) in found]
+        return {state.name: state for state in states}
+
+    async def events(self, query: EventQuery) -> Sequence[Recorded]:
+        found = await self._reader.fetch(*queries.events(query))
+        return [Recorded(seq, Event.from_body(body)) for seq, body in found]
+
+    async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
+        found = await self._reader.fetch(*queries.deliveries(query))
+        return [rows.read_delivery(columns) for _, *columns in found]
+
+    async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
+        found = await self._reader.fetch(queries.HISTORY, (rows.json_list(keys),))
+        return [rows.read_entry(columns) for columns in found]
+
+    async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[RuleResult]]:
+        found = await self._reader.fetch(queries.VERDICTS, (rows.json_list(events),))
+        return {id_: rows.read_verdicts(packed) for id_, packed in found}
+
+    async def marks(
+        self, receiver: str, wanted: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], ThrottleMark]:
+        pairs = json.dumps(sorted(set(wanted)))
+        found = await self._reader.fetch(queries.MARKS, (pairs, receiver))
+        return {(mark.rule, mark.by): mark for mark in map(rows.read_mark, found)}
+
+    async def silences(self) -> Sequence[StoredSilence]:
+        return [
+            rows.read_silence(columns) for columns in await self._reader.fetch(queries.SILENCES)
+        ]
+
+    async def suppressed(self) -> Mapping[str, Suppressed]:
+        found = await self._reader.fetch(queries.SUPPRESSED)
+        return {name: Suppressed(count, rows.from_micros(at)) for name, count, at in found}
+
+    async def pending(self) -> Mapping[str, int]:
+        return dict(await self._reader.fetch(queries.PENDING))
+
+
+async def copy_to_memory(path: Path | str) -> MemoryStore:
+    """Return a whole store as it is at one moment, with or without a running owner; a store that
+    does not exist yet is an empty one.
+    """
+    path = _absolute(path)
+    if not await anyio.Path(path).exists():
+        return MemoryStore()
+    reader = await _open_file(path)
+    try:
+        await reader.fetch("BEGIN")  # what follows sees one and the same state of the file
+        sources = await reader.fetch(queries.SOURCES)
+        snapshots = await reader.fetch(queries.ALL_SNAPSHOTS)
+        events = await reader.fetch(queries.ALL_EVENTS)
+        outbox = await reader.fetch(queries.ALL_ROWS)
+        receivers = await reader.fetch(queries.RECEIVERS)
+        history = await reader.fetch(queries.ALL_HISTORY)
+        verdicts = await reader.fetch(queries.ALL_VERDICTS)
+        marks = await reader.fetch(queries.ALL_MARKS)
+        silences = await reader.fetch(queries.SILENCES)
+        suppressed = await reader.fetch(queries.SUPPRESSED)
+    finally:
+        await reader.close()
+    return MemoryStore.load(
+        sources=[rows.SOURCE.validate_json(document) for (document,) in sources],
+        snapshots=[(source, rows.read_snapshot(columns)) for source, *columns in snapshots],
+        events=[Recorded(seq, Event.from_body(body)) for seq, body in events],
+        outbox=map(rows.read_row, outbox),
+        receivers=[rows.RECEIVER.validate_json(document) for (document,) in receivers],
+        history=map(rows.read_entry, history),
+        verdicts={id_: rows.read_verdicts(packed) for id_, packed in verdicts},
+        marks=map(rows.read_mark, marks),
+        silences=map(rows.read_silence, silences),
+        suppressed={name: Suppressed(n, rows.from_micros(at)) for name, n, at in suppressed},
+    )
+
+
+def _absolute(path: Path | str) -> Path:
+    return Path(path).absolute()
+
+
+def _open_owner(path: Path, owner: str) -> tuple[StoreLock, Writer]:
+    """Acquire the lock, then open the writing connection; runs in a thread."""
+    if not path.parent.is_dir():
+        raise StoreError(f"the directory {path.parent} does not exist; create it or change `store`")
+    lock = StoreLock.acquire(path, owner)
+    try:
+        return lock, Writer(open_writer(path, thorough=not lock.orderly), path)
+    except BaseException:
+        lock.release()
+        raise
+
+
+async def _open_file(path: Path) -> Reader:
+    """Open a file that must be a store of this program's version."""
+    # An owner that has just started may still be creating its tables.
+    for _ in range(ATTEMPTS):
+        try:
+            return await _open_finished(path)
+        except StoreError:
+            if await _in_thread(functools.partial(read_lock, path)) is None:
+                raise
+        await anyio.sleep(PAUSE)
+    return await _open_finished(path)
+
+
+async def _open_finished(path: Path) -> Reader:
+    if not await anyio.Path(path).is_file():
+        raise StoreError(f"there is no store at {path}; start `inbox-watcher run` or name another")
+    reader = await Reader.open(path)
+    try:
+        ((application,),) = await reader.fetch("PRAGMA application_id")
+        ((version,),) = await reader.fetch("PRAGMA user_version")
+        if application != APPLICATION_ID:
+            raise StoreError(f"{path} is no store of inbox-watcher; check `store`")
+        check_version(path, version, len(migrations()), exact=True)
+    except BaseException:
+        await reader.close()
+        raise
+    return reader
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """Run a function in a thread that does not wait for a free one."""
+    return await anyio.to_thread.run_sync(function, limiter=anyio.CapacityLimiter(1))

@@ -1,0 +1,292 @@
+"""Every statement that the SQLite store runs, by name; the schema is in `sql/`.
+
+Rules: text only. A statement chooses rows or writes them; what a row becomes is decided by
+`watcher.store.outbox`. Where SQLite's words differ from PostgreSQL's, the portable ones are used
+(`ON CONFLICT`, `LIKE … ESCAPE`); `json_each` for lists has no portable form.
+"""
+
+# ruff: noqa: S608 - statements are put together from the constants of this file, never from values
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from watcher.records import DeliveryQuery, EventQuery
+from watcher.store.sqlite import rows
+
+# Sources and receivers
+
+SOURCE = "SELECT document FROM sources WHERE name = ?"
+SOURCES = "SELECT document FROM sources ORDER BY name"
+SAVE_SOURCE = """
+    INSERT INTO sources (name, document) VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET document = excluded.document"""
+
+RECEIVERS = "SELECT document FROM receivers ORDER BY name"
+SAVE_RECEIVER = """
+    INSERT INTO receivers (name, document) VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET document = excluded.document"""
+
+# Snapshots
+
+SNAPSHOT = "revision, present, observed, message_id, seen, counts, conversation"
+"""The columns that `rows.read_snapshot` expects."""
+
+KNOWN = f"""
+    SELECT {SNAPSHOT} FROM snapshots
+    WHERE source = ? AND id IN (SELECT value FROM json_each(?))"""
+ALL_SNAPSHOTS = f"SELECT source, {SNAPSHOT} FROM snapshots"
+PRESENT_IDS = "SELECT id FROM snapshots WHERE source = ? AND present = 1"
+IDS_IN_SET = {
+    "unread": PRESENT_IDS + " AND unread = 1",
+    "unassigned": PRESENT_IDS + " AND unassigned = 1",
+}
+
+FORGET_SNAPSHOTS = "DELETE FROM snapshots WHERE source = ?"
+SEEN = "SELECT DISTINCT seen FROM snapshots WHERE source = ?"
+FORGET_FIELDS = "UPDATE snapshots SET seen = :after WHERE source = :source AND seen = :before"
+
+ADD_SNAPSHOT = """
+    INSERT INTO snapshots (source, id, revision, present, unread, unassigned, observed,
+                           message_id, seen, counts, conversation)
+    VALUES (:source, :id, :revision, :present, :unread, :unassigned, :observed,
+            :message_id, :seen, :counts, :conversation)
+    ON CONFLICT (source, id) DO NOTHING"""
+CHANGE_SNAPSHOT = """
+    UPDATE snapshots
+    SET revision = :revision, present = :present, unread = :unread, unassigned = :unassigned,
+        observed = :observed, message_id = :message_id, seen = :seen, counts = :counts,
+        conversation = :conversation
+    WHERE source = :source AND id = :id AND revision = :revision - 1"""
+
+# The log
+
+ADD_EVENT = """
+    INSERT INTO events (id, source, type, subject, time, body)
+    VALUES (:id, :source, :type, :subject, :time, :body)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING seq"""
+ALL_EVENTS = "SELECT seq, body FROM events ORDER BY seq"
+PRUNE_EVENTS = """
+    DELETE FROM events
+    WHERE time < :before AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.id)"""
+
+# The outbox
+
+DELIVERY = """d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state, d.timer, d.note,
+    d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected,
+    d.reached, e.body"""
+"""The columns that `rows.read_delivery` expects."""
+
+FACTS = """d.lease, d.ended, d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state,
+    d.timer, d.note, d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held,
+    d.redirected, d.reached, d.event, e.type, e.source, e.subject, e.time"""
+"""The columns that `rows.read_facts` expects: all that decides what becomes of a row."""
+
+_ROWS = "FROM deliveries d JOIN events e ON e.id = d.event"
+ALL_ROWS = f"SELECT d.lease, d.ended, {DELIVERY} {_ROWS} ORDER BY d.seq"
+
+ADD_DELIVERY = """
+    INSERT INTO deliveries (
+        key, id, event, source, topic, receiver, rule, timer, state, attempt, due, created,
+        settled, note, kind, number, batch, message, candidates, held, redirected, reached)
+    VALUES (
+        :key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt, :due,
+        :created, :settled, :note, :kind, :number, :batch, :message, :candidates, :held,
+        :redirected, :reached)
+    ON CONFLICT (key) DO NOTHING"""
+
+ROW = f"SELECT {FACTS} {_ROWS} WHERE d.key = ?"
+
+_RUNNING = f"SELECT {FACTS} {_ROWS} WHERE d.timer IS NOT NULL AND d.ended = 0"
+RUNNING_OF_TOPIC = f"{_RUNNING} AND d.topic = ?"
+RUNNING_OF_SOURCE = f"{_RUNNING} AND d.source = ?"
+RUNNING_OF_CONVERSATION = f"""
+    {_RUNNING} AND e.subject = :conversation AND (:source IS NULL OR d.source = :source)"""
+
+_WAITING = f"SELECT {FACTS} {_ROWS} WHERE d.state = 'pending'"
+LEASED = f"{_WAITING} AND d.lease IS NOT NULL"
+LEASED_BY = f"{_WAITING} AND d.lease IS NOT NULL AND d.receiver = ?"
+LATER = f"{_WAITING} AND (d.due > :after OR d.lease > :after)"
+
+DEAD = f"SELECT {FACTS} {_ROWS} WHERE d.state = 'dead' ORDER BY d.seq"
+_NAMED = """
+    SELECT seq, message FROM deliveries WHERE id IN (SELECT value FROM json_each(:ids))
+    UNION SELECT seq, message FROM deliveries WHERE key IN (SELECT value FROM json_each(:ids))
+    UNION SELECT seq, message FROM deliveries
+        WHERE message <> '' AND message IN (SELECT value FROM json_each(:ids))"""
+# With the rest of the digest that a named row went out with.
+NAMED = f"""
+    WITH named AS ({_NAMED})
+    SELECT {FACTS} {_ROWS}
+    WHERE d.seq IN (
+        SELECT seq FROM named
+        UNION SELECT o.seq FROM deliveries o JOIN named n ON o.message = n.message
+            WHERE o.message <> '')
+    ORDER BY d.seq"""
+
+# Perhaps more rows than are concerned: `OutboxRow.reconfigured` decides.
+UNCONFIGURED = f"""
+    SELECT {FACTS} {_ROWS}
+    WHERE d.seq IN (
+            SELECT seq FROM deliveries WHERE state = 'pending'
+            UNION SELECT seq FROM deliveries WHERE timer IS NOT NULL AND ended = 0)
+        AND (d.receiver NOT IN (SELECT value FROM json_each(:receivers))
+            OR d.rule NOT IN (SELECT value FROM json_each(:rules))
+            OR d.timer NOT IN (SELECT value FROM json_each(:rules))
+            OR d.source NOT IN (SELECT value FROM json_each(:sources)))
+    ORDER BY d.seq"""
+
+
+@functools.cache
+def save_row(columns: tuple[str, ...]) -> str:
+    """Return the statement that writes these columns of the row with a key (the last parameter)."""
+    return f"UPDATE deliveries SET {', '.join(f'{name} = ?' for name in columns)} WHERE key = ?"
+
+
+# The same choice as `watcher.store.outbox.eligible`.
+ELIGIBLE = f"""
+    SELECT d.lease, d.ended, {DELIVERY} {_ROWS}
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
+        AND (d.lease IS NULL OR d.lease <= :now) AND d.kind <> 'digest'
+        AND (d.kind <> 'event' OR d.held = 1 OR NOT EXISTS (
+            SELECT 1 FROM deliveries o
+            WHERE o.receiver = d.receiver AND o.topic = d.topic AND o.seq <> d.seq
+                AND o.state = 'pending' AND o.kind = 'event' AND o.held = 0
+                AND (o.lease > :now
+                     OR (o.seq < d.seq AND (
+                         (o.due <= :now AND NOT :together)
+                         OR (o.due > :now AND o.attempt < :failed_often))))))
+    ORDER BY CASE WHEN :together THEN d.seq ELSE d.due END, d.seq
+    LIMIT :limit"""
+
+# The same choice as `watcher.store.outbox.collected`.
+COLLECTED = f"""
+    SELECT d.lease, d.ended, {DELIVERY} {_ROWS},
+        (SELECT batch, message FROM deliveries
+         WHERE receiver = :receiver AND state = 'pending' AND kind = 'digest' AND due <= :now
+             AND (lease IS NULL OR lease <= :now)
+         ORDER BY due, seq LIMIT 1) f
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.kind = 'digest'
+        AND d.batch = f.batch AND d.message = f.message
+        AND d.due <= :now AND (d.lease IS NULL OR d.lease <= :now)
+    ORDER BY d.seq
+    LIMIT :limit"""
+
+NO_TIME = -(2**62)
+"""Earlier than every time in microseconds."""
+
+NEXT_DUE = "SELECT min(due) FROM deliveries WHERE receiver = ? AND state = 'pending' AND due > ?"
+SENT_SINCE = """
+    SELECT settled FROM (
+        SELECT DISTINCT settled, CASE WHEN message = '' THEN key ELSE message END FROM deliveries
+        WHERE receiver = ? AND state = 'delivered' AND settled >= ?)
+    ORDER BY settled"""
+PENDING = "SELECT receiver, count(*) FROM deliveries WHERE state = 'pending' GROUP BY receiver"
+
+PRUNE_DELIVERIES = """
+    DELETE FROM deliveries
+    WHERE state <> 'pending' AND (timer IS NULL OR ended = 1)
+        AND coalesce(settled, created) < :before"""
+
+# The history of deliveries
+
+ENTRY = "delivery, at, kind, attempt, note, status, excerpt, seconds"
+"""The columns that `rows.read_entry` expects."""
+
+ADD_HISTORY = """
+    INSERT INTO history (delivery, at, kind, attempt, note, status, excerpt, seconds)
+    VALUES (:key, :at, :kind, :attempt, :note, :status, :excerpt, :seconds)"""
+HISTORY = f"""
+    SELECT {ENTRY} FROM history
+    WHERE delivery IN (SELECT value FROM json_each(?)) ORDER BY delivery, seq"""
+ALL_HISTORY = f"SELECT {ENTRY} FROM history ORDER BY seq"
+
+# Rule results
+
+SAVE_VERDICTS = "UPDATE events SET verdicts = ? WHERE id = ?"
+VERDICTS = """
+    SELECT id, verdicts FROM events
+    WHERE verdicts IS NOT NULL AND id IN (SELECT value FROM json_each(?))"""
+ALL_VERDICTS = "SELECT id, verdicts FROM events WHERE verdicts IS NOT NULL"
+
+# Throttle marks and silences
+
+MARK = "m.receiver, m.rule, m.subject, m.at, m.until, m.delivery"
+"""The columns that `rows.read_mark` expects."""
+
+MARKS = f"""
+    SELECT {MARK}
+    FROM json_each(?) w JOIN marks m ON m.receiver = ?
+        AND m.rule = json_extract(w.value, '$[0]') AND m.subject = json_extract(w.value, '$[1]')
+        LEFT JOIN deliveries d ON d.key = m.delivery
+    WHERE d.state IS NULL OR d.state NOT IN ('dead', 'cancelled')"""
+ALL_MARKS = f"SELECT {MARK} FROM marks m"
+SAVE_MARK = """
+    INSERT INTO marks (receiver, rule, subject, at, until, delivery) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (receiver, rule, subject)
+        DO UPDATE SET at = excluded.at, until = excluded.until, delivery = excluded.delivery"""
+PRUNE_MARKS = "DELETE FROM marks WHERE until < ?"
+
+SILENCE = "id, match, reason, starts, ends"
+"""The columns that `rows.read_silence` expects."""
+
+SILENCES = f"SELECT {SILENCE} FROM silences ORDER BY starts, id"
+ADD_SILENCE = """
+    INSERT INTO silences (id, match, reason, starts, ends) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET match = excluded.match, reason = excluded.reason,
+        starts = excluded.starts, ends = excluded.ends"""
+EXPIRE_SILENCE = "UPDATE silences SET ends = :now WHERE id = :id AND ends > :now"
+PRUNE_SILENCES = "DELETE FROM silences WHERE ends < ?"
+SUPPRESSED = "SELECT silence, count, last FROM suppressed"
+COUNT_SUPPRESSED = """
+    INSERT INTO suppressed (silence, count, last) VALUES (?, 1, ?)
+    ON CONFLICT (silence) DO UPDATE SET count = suppressed.count + 1, last = excluded.last"""
+
+
+def events(query: EventQuery) -> tuple[str, list[Any]]:
+    """Return the statement for a query of the log, and its parameters."""
+    return _newest(
+        "SELECT seq, body FROM events",
+        "seq",
+        [
+            ("seq > ?", query.after),
+            ("time >= ?", rows.maybe_micros(query.since)),
+            (r"type LIKE ? ESCAPE '\'", None if query.type is None else rows.like(query.type)),
+            ("source = ?", query.source),
+            ("subject = ?", query.conversation),
+            ("id = ?", query.id),
+        ],
+        query.limit,
+    )
+
+
+def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
+    """Return the statement for a query of the outbox, and its parameters."""
+    return _newest(
+        f"SELECT d.seq, {DELIVERY} {_ROWS}",
+        "d.seq",
+        [
+            ("d.state = ?", query.state),
+            ("d.receiver = ?", query.receiver),
+            ("d.event = ?", query.event),
+            ("(d.id = ? OR d.message = ?)", None if query.id is None else [query.id, query.id]),
+            ("e.subject = ?", query.conversation),
+            ("d.rule = ?", query.rule),
+            (r"e.type LIKE ? ESCAPE '\'", None if query.type is None else rows.like(query.type)),
+            ("d.created >= ?", rows.maybe_micros(query.since)),
+        ],
+        query.limit,
+    )
+
+
+def _newest(
+    select: str, order: str, conditions: list[tuple[str, Any]], limit: int
+) -> tuple[str, list[Any]]:
+    """Return the statement for the newest rows that meet all given conditions, oldest first."""
+    asked = [(condition, value) for condition, value in conditions if value is not None]
+    where = " WHERE " + " AND ".join(condition for condition, _ in asked) if asked else ""
+    newest = f"{select}{where} ORDER BY {order} DESC LIMIT ?"
+    values = [one for _, value in asked for one in (value if isinstance(value, list) else [value])]
+    return f"SELECT * FROM ({newest}) ORDER BY 1", [*values, max(limit, 0)]

@@ -1,0 +1,319 @@
+"""What the SQLite store writes, each transaction one plain function of the writing connection.
+
+Rules: run by the writer's thread only, inside its savepoint. Nothing here begins, commits or rolls
+back; an exception undoes everything that the function did. What becomes of a row of the outbox is
+decided by `watcher.store.outbox`; here rows are chosen and written back.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from watcher.errors import Conflict, StoreError
+from watcher.model import Delivery, Snapshot
+from watcher.records import (
+    Commit,
+    ReceiverState,
+    Recorded,
+    Settlement,
+    StoredSilence,
+    ThrottleMark,
+)
+from watcher.store.outbox import (
+    DIGEST_LIMIT,
+    FAILED_OFTEN,
+    FORGOTTEN,
+    Change,
+    OutboxRow,
+    digest_id,
+    made_at,
+    repeated,
+)
+from watcher.store.sqlite import queries, rows
+
+__all__ = [
+    "acknowledge",
+    "add_silence",
+    "claim",
+    "collect",
+    "commit",
+    "expire_silence",
+    "prune",
+    "renew",
+    "retire_unconfigured",
+    "retry",
+    "save_receiver",
+    "settle",
+    "shift_clock",
+    "unclaim",
+]
+
+Connection = sqlite3.Connection
+
+
+def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
+    """Write a commit whole, in the order that `watcher.records.Commit` states."""
+    at = made_at(change)
+    if change.forget:
+        connection.execute(queries.FORGET_SNAPSHOTS, (change.source,))
+        timers = _read(connection, queries.RUNNING_OF_SOURCE, (change.source,))
+        _change(connection, timers, lambda row: row.finished(FORGOTTEN, at))
+    if change.forget_fields:
+        _forget_fields(connection, change.source, change.forget_fields)
+    for snapshot in change.snapshots:
+        _save_snapshot(connection, change.source, snapshot)
+    if change.state is not None:
+        document = rows.SOURCE.dump_json(change.state).decode()
+        connection.execute(queries.SAVE_SOURCE, (change.state.name, document))
+    new = _add_events(connection, change)
+    for end in change.ends:
+        topic = rows.topic(end.source, end.subject)
+        timers = _read(connection, queries.RUNNING_OF_TOPIC, (topic,))
+        ended = [row for row in timers if row.is_ended_by(end)]
+        _change(connection, ended, functools.partial(OutboxRow.finished, note=end.note, at=at))
+    repeated = {event.id for event in change.events} - {recorded.event.id for recorded in new}
+    for delivery in change.deliveries:
+        # The change was reported before, with the deliveries it led to then.
+        if delivery.event.id not in repeated:
+            _add_delivery(connection, delivery)
+    return new
+
+
+def _forget_fields(connection: Connection, source: str, paths: frozenset[str]) -> None:
+    """Remove paths from every snapshot: the rows of a source share a handful of `seen` sets."""
+    for (before,) in connection.execute(queries.SEEN, (source,)).fetchall():
+        after = rows.json_list(frozenset(json.loads(before)) - paths)
+        if after != before:
+            parameters = {"source": source, "before": before, "after": after}
+            connection.execute(queries.FORGET_FIELDS, parameters)
+
+
+def _save_snapshot(connection: Connection, source: str, snapshot: Snapshot) -> None:
+    statement = queries.ADD_SNAPSHOT if snapshot.revision == 1 else queries.CHANGE_SNAPSHOT
+    cursor = connection.execute(statement, rows.snapshot_row(source, snapshot))
+    if cursor.rowcount != 1:
+        raise Conflict(
+            f"conversation {snapshot.conversation.id} of {source} has moved on meanwhile"
+        )
+
+
+def _add_events(connection: Connection, change: Commit) -> list[Recorded]:
+    new = []
+    for event in change.events:
+        added = connection.execute(queries.ADD_EVENT, rows.event_row(event)).fetchall()
+        new += [Recorded(seq, event) for (seq,) in added]
+        if added and (results := change.verdicts.get(event.id)):
+            connection.execute(queries.SAVE_VERDICTS, (rows.pack_verdicts(results), event.id))
+    return new
+
+
+# The outbox
+
+
+def _read(connection: Connection, statement: str, parameters: Any = ()) -> list[OutboxRow]:
+    """Return the rows that a statement chooses, without the data of their events."""
+    return [rows.read_facts(columns) for columns in connection.execute(statement, parameters)]
+
+
+def _change(
+    connection: Connection, chosen: Iterable[OutboxRow], decide: Callable[[OutboxRow], Change]
+) -> int:
+    """Write what becomes of rows; return how many entries of history that made."""
+    entries = 0
+    for row in chosen:
+        change = decide(row)
+        _write(connection, row, change)
+        entries += change.entry is not None
+    return entries
+
+
+def _write(connection: Connection, row: OutboxRow, change: Change) -> None:
+    if change.entry is not None:
+        connection.execute(queries.ADD_HISTORY, rows.entry_row(change.entry))
+    if columns := rows.changed_columns(change):
+        values = (*columns.values(), row.delivery.key)
+        connection.execute(queries.save_row(tuple(columns)), values)
+    for delivery in change.then:
+        _insert(connection, delivery)
+
+
+def _add_delivery(connection: Connection, delivery: Delivery) -> None:
+    """Add a delivery unless a running timer keeps it away."""
+    if delivery.timer is not None:
+        topic = rows.topic(delivery.event.source, delivery.event.subject)
+        running = _read(connection, queries.RUNNING_OF_TOPIC, (topic,))
+        if any(row.keeps_away(delivery) for row in running):
+            return
+    _insert(connection, delivery)
+
+
+def _insert(connection: Connection, delivery: Delivery) -> None:
+    """Add a delivery once, at the outbox's end."""
+    try:
+        connection.execute(queries.ADD_DELIVERY, rows.delivery_row(delivery))
+    except sqlite3.IntegrityError as error:  # its event is not in the log
+        reason = f"delivery {delivery.key} carries an event that is not recorded"
+        raise StoreError(reason) from error
+
+
+def claim(
+    connection: Connection,
+    receiver: str,
+    now: datetime,
+    lease: timedelta,
+    limit: int,
+    relaxed: bool,
+    together: bool,
+) -> Sequence[Delivery]:
+    """Claim what is eligible."""
+    parameters = {
+        "receiver": receiver,
+        "now": rows.micros(now),
+        "failed_often": FAILED_OFTEN if relaxed else sys.maxsize,
+        "limit": limit,
+        "together": together,
+    }
+    return _take(connection, queries.ELIGIBLE, parameters, now + lease)
+
+
+def collect(
+    connection: Connection, receiver: str, now: datetime, lease: timedelta
+) -> Sequence[Delivery]:
+    """Claim what makes the next digest."""
+    parameters = {"receiver": receiver, "now": rows.micros(now), "limit": DIGEST_LIMIT}
+    return _take(connection, queries.COLLECTED, parameters, now + lease, digest=True)
+
+
+def _take(
+    connection: Connection,
+    statement: str,
+    parameters: dict[str, Any],
+    until: datetime,
+    *,
+    digest: bool = False,
+) -> Sequence[Delivery]:
+    found = [rows.read_row(columns) for columns in connection.execute(statement, parameters)]
+    message = digest_id(found) if digest and found else None
+    taken = []
+    for row in found:
+        change = row.claimed(until, message)
+        _write(connection, row, change)
+        taken.append(row.after(change).delivery)
+    return taken
+
+
+def settle(
+    connection: Connection,
+    settlements: Sequence[Settlement],
+    receiver: ReceiverState | None,
+    change: Commit | None,
+    marks: Sequence[ThrottleMark],
+) -> Sequence[Recorded]:
+    """Record outcomes, the receiver's state and what follows."""
+    for outcome in settlements:
+        for row in _read(connection, queries.ROW, (outcome.key,)):
+            if (settled := row.settled(outcome)) is not None:
+                _write(connection, row, settled)
+                _count_suppressed(connection, outcome)
+    connection.executemany(queries.SAVE_MARK, map(rows.mark_row, marks))
+    if receiver is not None:
+        save_receiver(connection, receiver)
+    return commit(connection, change) if change is not None else []
+
+
+def _count_suppressed(connection: Connection, outcome: Settlement) -> None:
+    if outcome.silence and outcome.settled is not None:
+        parameters = (outcome.silence, rows.micros(outcome.settled))
+        connection.execute(queries.COUNT_SUPPRESSED, parameters)
+
+
+def acknowledge(
+    connection: Connection, conversation: str, source: str | None, note: str, now: datetime
+) -> int:
+    """End the timers about a conversation; return how many waited."""
+    parameters = {"conversation": conversation, "source": source}
+    timers = _read(connection, queries.RUNNING_OF_CONVERSATION, parameters)
+    return _change(connection, timers, lambda row: row.finished(note, now))
+
+
+def save_receiver(connection: Connection, state: ReceiverState) -> None:
+    """Save a receiver's state."""
+    document = rows.RECEIVER.dump_json(state).decode()
+    connection.execute(queries.SAVE_RECEIVER, (state.name, document))
+
+
+def renew(connection: Connection, receiver: str, until: datetime) -> None:
+    """Let all leases of a receiver end then."""
+    leased = _read(connection, queries.LEASED_BY, (receiver,))
+    _change(connection, leased, lambda row: row.renewed(until))
+
+
+def unclaim(connection: Connection, receiver: str | None) -> None:
+    """End all leases, or those of one receiver."""
+    leased = (
+        _read(connection, queries.LEASED)
+        if receiver is None
+        else _read(connection, queries.LEASED_BY, (receiver,))
+    )
+    _change(connection, leased, OutboxRow.released)
+
+
+def retry(connection: Connection, ids: Collection[str] | None, now: datetime) -> int:
+    """Make deliveries pending again; return how many."""
+    found = (
+        _read(connection, queries.DEAD)
+        if ids is None
+        else _read(connection, queries.NAMED, {"ids": rows.json_list(ids)})
+    )
+    return _change(connection, repeated(found, ids, now), lambda row: row.retried(now))
+
+
+def retire_unconfigured(
+    connection: Connection,
+    receivers: Collection[str],
+    rules: Collection[str],
+    sources: Collection[str],
+    now: datetime,
+) -> int:
+    """Retire what belongs to receivers, rules and sources that are no longer configured."""
+    parameters = {
+        "receivers": rows.json_list(receivers),
+        "rules": rows.json_list(rules),
+        "sources": rows.json_list(sources),
+    }
+    found = _read(connection, queries.UNCONFIGURED, parameters)
+    configured = frozenset(receivers), frozenset(rules), frozenset(sources)
+    return _change(connection, found, lambda row: row.reconfigured(*configured, now))
+
+
+def shift_clock(connection: Connection, by: timedelta, after: datetime) -> None:
+    """Move due times and leases along with the clock."""
+    later = _read(connection, queries.LATER, {"after": rows.micros(after)})
+    _change(connection, later, lambda row: row.shifted(by, after))
+
+
+def prune(connection: Connection, events: datetime, deliveries: datetime) -> int:
+    """Remove what is old; deliveries first, so that events which only they carried can go."""
+    gone = connection.execute(queries.PRUNE_DELIVERIES, {"before": rows.micros(deliveries)})
+    old = connection.execute(queries.PRUNE_EVENTS, {"before": rows.micros(events)})
+    connection.execute(queries.PRUNE_MARKS, (rows.micros(deliveries),))
+    connection.execute(queries.PRUNE_SILENCES, (rows.micros(deliveries),))
+    return gone.rowcount + old.rowcount
+
+
+def add_silence(connection: Connection, silence: StoredSilence) -> None:
+    """Save a silence."""
+    span = rows.micros(silence.starts), rows.micros(silence.ends)
+    connection.execute(queries.ADD_SILENCE, (silence.id, silence.match, silence.reason, *span))
+
+
+def expire_silence(connection: Connection, silence: str, now: datetime) -> bool:
+    """End a silence; return False if it is over or unknown."""
+    parameters = {"id": silence, "now": rows.micros(now)}
+    return connection.execute(queries.EXPIRE_SILENCE, parameters).rowcount == 1
