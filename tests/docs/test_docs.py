@@ -34,14 +34,10 @@ from watcher.catalogue.fields import FIELDS
 from watcher.cli import app
 from watcher.conditions import compile_condition
 from watcher.config import json_schema, load
+from watcher.config.discovery import installed_providers, installed_receivers
 from watcher.config.model import General, Hold, Retention, Server, Source
 from watcher.mapping import TARGETS
 from watcher.metrics import Metrics
-from watcher.notify.apprise import AppriseReceiver
-from watcher.notify.webhook import WebhookReceiver
-from watcher.providers.chatwoot import ChatwootSettings
-from watcher.providers.leadconnector import HighLevelSettings, LeadwaySettings
-from watcher.providers.leadping import LeadpingSettings
 from watcher.rules import (
     Digest,
     Message,
@@ -55,9 +51,10 @@ from watcher.rules import (
 from watcher.templates import compile_template
 
 FORMS = (
-    General, Server, Retention, Source, Hold, WebhookReceiver, AppriseReceiver, Rule,
+    General, Server, Retention, Source, Hold, Rule,
     Message, Throttle, Digest, RuleHours, Window, Silence, Template,
-    HighLevelSettings, LeadwaySettings, LeadpingSettings, ChatwootSettings,
+    *(load() for load in installed_receivers().values()),
+    *(load().settings_model for load in installed_providers().values()),
 )  # fmt: skip
 
 SOURCE = "sources: {sales: {provider: leadping, token: not-a-real-token}}"

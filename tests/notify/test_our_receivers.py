@@ -28,7 +28,7 @@ class TestWebhook(ReceiverSuite):
                 "url": url,
                 "secret": SIGNING,
                 "headers": {"X-Team": self.secrets[1]},
-                "timeout": "1s",
+                "timeout": "3s",
             }
         )
         return receiver.plan(real_network(*self.secrets[:2])).notifier
@@ -47,4 +47,4 @@ class TestApprise(ReceiverSuite):
         def urls() -> Sequence[str]:
             return [address]
 
-        return AppriseNotifier(urls, "team", anyio.CapacityLimiter(2), deadline=2.0)
+        return AppriseNotifier(urls, "team", anyio.CapacityLimiter(2), deadline=4.0)

@@ -381,7 +381,7 @@ def _run(law: Callable[[], Awaitable[T]]) -> T:
     try:
         return anyio.run(law)
     except ExceptionGroup as group:
-        # A law fails inside a task group; the one who reads wants the law's words.
+        # A law fails inside a task group, which hides its words.
         broken = group.subgroup(BrokenLaw)
         raise (_first(broken) if broken is not None else group) from None
 
@@ -409,7 +409,7 @@ def _check(result: Result) -> None:
     if len(result.excerpt) > LONGEST_EXCERPT:
         _break(f"an excerpt of {len(result.excerpt)} characters")
     if result.outcome != "ok" and not result.note:
-        _break(f"{result.outcome} without a word why")
+        _break(f"{result.outcome} without a note")
     wait = result.retry_after
     if wait is not None and not 0 <= wait < float("inf"):
         _break(f"a pause of {wait} s")
