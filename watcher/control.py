@@ -1,12 +1,14 @@
-"""How commands change a running daemon: HTTP on a Unix socket beside the store.
+"""Remote control of a running daemon: HTTP over a Unix socket next to the store.
 
-Law: only the owner of the store may connect (mode 0600). The server carries out what the daemon's
-functions do; the client says in one line what went wrong.
+Rules: only the owner of the store may connect (mode 0600). The server calls the daemon's methods, the
+client calls them by the same names; both follow from the protocol `Control`, so that a new command
+is a method there, in the daemon and in `daemon.offline`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import socket
@@ -14,74 +16,80 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from pydantic import validate_call
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from watcher.errors import StoreError, StoreUnavailable
+from watcher.model import rfc3339
 from watcher.transport import call_unix
 
-__all__ = ["Control", "bind_control", "create_app", "tell_daemon"]
+__all__ = ["Control", "bind_control", "connect", "create_app", "request_reload"]
 
 LONGEST_PATH = 100
-"""Bytes of a socket's path that every Unix takes (Linux 107, macOS 103)."""
+"""Bytes of a socket's path that every Unix accepts (Linux 107, macOS 103)."""
 
 ANSWERED_WITHIN, EXPLAINED_WITHIN = 30.0, 5.0
-"""Seconds in which the daemon carries out an order, and in which it says what it waits for."""
-
-
-Reload = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Takes up the present configuration; gives what changed, or `problems` where it was refused."""
+"""Seconds within which the daemon carries out a call, and within which it reports its status."""
 
 
 class Control(Protocol):
-    """What a running daemon lets commands do."""
+    """What commands can do to a daemon; arguments and results are plain JSON, or times."""
 
-    def status(self) -> Mapping[str, Any]:
-        """Give sources, receivers and the network, as plain JSON."""
+    async def status(self) -> Mapping[str, Any]:
+        """Return the status of sources, receivers, network and store."""
         ...
 
     async def retry(self, ids: Sequence[str] | None) -> int:
-        """Make dead deliveries pending again (None: all)."""
+        """Make dead deliveries pending again (None: all of them); return how many."""
         ...
 
     async def release(self, source: str, *, accept: bool) -> bool:
-        """Decide about a held sweep; False when none is held. Raises KeyError: no such source."""
+        """Accept or discard a held sweep; return False if none is held. Raise KeyError for an
+        unknown source.
+        """
         ...
 
     async def turn_on(self, receiver: str) -> None:
-        """Send to a receiver again that was turned off. Raises KeyError: no such receiver."""
+        """Send to a receiver again that was turned off. Raise KeyError for an unknown receiver."""
         ...
 
     async def add_silence(self, match: str, reason: str, ends: datetime) -> str:
-        """Silence what matches until then; gives the silence's id. Raises ValueError: a wrong
-        `match`.
+        """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
+        an invalid `match`.
         """
         ...
 
     async def expire_silence(self, silence: str) -> bool:
-        """End an added silence now; False where none of this id lasts."""
+        """End an added silence now; return False if no active silence has this id."""
         ...
 
     async def silences(self) -> Sequence[Mapping[str, Any]]:
-        """Give every silence, configured or added, as plain JSON."""
+        """Return every silence, configured or added."""
         ...
 
     async def acknowledge(self, conversation: str, source: str | None) -> int:
-        """End `for` and `repeat` about a conversation; gives how many deliveries were cancelled.
-        Raises KeyError: no such source.
+        """Cancel pending `for` and `repeat` deliveries about a conversation; return how many. Raise
+        KeyError for an unknown source.
         """
         ...
 
 
+CALLS = tuple(name for name in vars(Control) if not name.startswith("_"))
+
+Reload = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Applies the present configuration; returns what changed, or `problems` if it was refused."""
+
+
 def bind_control(path: Path) -> tuple[socket.socket, Path]:
-    """Bind the control socket at `path` (`StoreAddress.daemon_socket`), mode 0600.
+    """Bind the control socket at `path`, mode 0600; return it with the path that it got.
 
     A path too long for a socket falls back to the runtime directory (or the temporary one). The
-    caller holds the store's lock, so a socket file that is there already is a dead daemon's.
+    caller holds the store's lock, so an existing socket file belongs to a dead daemon.
     """
     if len(os.fsencode(path)) > LONGEST_PATH:
         folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
@@ -92,98 +100,99 @@ def bind_control(path: Path) -> tuple[socket.socket, Path]:
     mask = os.umask(0o177)
     try:
         listener.bind(str(path))
-        listener.listen()  # who comes before the server does waits instead of being refused
+        listener.listen()  # early clients wait for the server instead of being refused
     except OSError as error:
         listener.close()
-        raise StoreError(f"the control socket {path} cannot be made: {error.strerror}") from None
+        raise StoreError(f"cannot create the control socket {path}: {error.strerror}") from None
     finally:
         os.umask(mask)
     return listener, path
 
 
-def create_app(control: Control, reload: Reload) -> Starlette:
-    """Make the application behind the control socket."""
+# -- the daemon's side ------------------------------------------------------------------------
 
-    def answering(
-        act: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]],
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            wish = await request.json() if request.method == "POST" else {}
+
+def create_app(control: Control, reload: Reload) -> Starlette:
+    """Return the application behind the control socket: POST /<call> with the arguments as JSON."""
+
+    def endpoint(method: Callable[..., Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
+        call = validate_call(method)  # a time arrives as text
+
+        async def answer(request: Request) -> Response:
             try:
-                return JSONResponse(await act(wish))
+                return JSONResponse({"result": await call(**await request.json())})
             except KeyError as error:
                 return JSONResponse({"error": f"there is no {error.args[0]}"}, status_code=404)
             except ValueError as error:
                 return JSONResponse({"error": str(error)}, status_code=400)
 
-        return endpoint
+        return answer
 
-    async def status(_wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return control.status()
-
-    async def retry(wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"count": await control.retry(wish.get("ids"))}
-
-    async def release(wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"released": await control.release(wish["source"], accept=wish["accept"])}
-
-    async def reload_now(_wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return await reload()
-
-    async def turn_on(wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        await control.turn_on(wish["receiver"])
-        return {}
-
-    async def add_silence(wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        ends = datetime.fromisoformat(wish["ends"])
-        return {"silence": await control.add_silence(wish["match"], wish["reason"], ends)}
-
-    async def expire_silence(wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"expired": await control.expire_silence(wish["silence"])}
-
-    async def silences(_wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"silences": await control.silences()}
-
-    async def acknowledge(wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"count": await control.acknowledge(wish["conversation"], wish.get("source"))}
-
+    methods = {"reload": reload, **{name: getattr(control, name) for name in CALLS}}
     return Starlette(
         routes=[
-            Route("/status", answering(status)),
-            Route("/retry", answering(retry), methods=["POST"]),
-            Route("/release", answering(release), methods=["POST"]),
-            Route("/reload", answering(reload_now), methods=["POST"]),
-            Route("/turn-on", answering(turn_on), methods=["POST"]),
-            Route("/silences", answering(silences)),
-            Route("/silences/add", answering(add_silence), methods=["POST"]),
-            Route("/silences/expire", answering(expire_silence), methods=["POST"]),
-            Route("/acknowledge", answering(acknowledge), methods=["POST"]),
+            Route(f"/{name}", endpoint(method), methods=["POST"])
+            for name, method in methods.items()
         ]
     )
 
 
-async def tell_daemon(
-    path: Path, method: str, call: str, wish: Mapping[str, Any] | None = None
-) -> Mapping[str, Any]:
-    """Ask the running daemon; raises StoreError with one line when it does not answer or refuses:
-    StoreUnavailable where it has taken the order and waits for its store.
+# -- the command's side -----------------------------------------------------------------------
+
+
+class _Proxy:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        signature = inspect.signature(getattr(Control, name))
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            arguments = dict(signature.bind(self, *args, **kwargs).arguments)
+            del arguments["self"]
+            return await _call(self._path, name, arguments)
+
+        return call
+
+
+def connect(path: Path) -> Control:
+    """Return the daemon behind a control socket.
+
+    Its methods raise StoreError with one line if it refuses or does not answer: StoreUnavailable if
+    it has accepted the call and is waiting for its store.
     """
-    answer = await call_unix(path, method, call, json=wish, timeout=ANSWERED_WITHIN)
+    return cast("Control", _Proxy(path))
+
+
+async def request_reload(path: Path) -> Mapping[str, Any]:
+    """Have the daemon behind a control socket apply the present configuration (see `Reload`); raise
+    StoreError as `connect` says.
+    """
+    result: Mapping[str, Any] = await _call(path, "reload", {})
+    return result
+
+
+async def _call(path: Path, name: str, arguments: Mapping[str, Any]) -> Any:
+    plain = {
+        key: rfc3339(value) if isinstance(value, datetime) else value
+        for key, value in arguments.items()
+    }
+    answer = await call_unix(path, "POST", f"/{name}", json=plain, timeout=ANSWERED_WITHIN)
     if answer.status == 0:
-        if trouble := await _failing_store(path):
-            waiting = "the running daemon has the order, but waits for its store: "
+        if trouble := await _store_failing(path):
+            waiting = "the daemon accepted the command but is waiting for its store: "
             raise StoreUnavailable(f"{waiting}{trouble['reason']}; {trouble['remedy']}")
         raise StoreError(f"the running daemon does not answer on {path}: {answer.error}")
     body = json.loads(answer.body)
     if answer.status != 200:
         raise StoreError(str(body.get("error", f"the daemon refused ({answer.status})")))
-    return dict(body)
+    return body["result"]
 
 
-async def _failing_store(path: Path) -> Mapping[str, Any] | None:
-    """Ask what keeps the daemon's store from working; None if nothing does, or nobody answers."""
-    answer = await call_unix(path, "GET", "/status", timeout=EXPLAINED_WITHIN)
+async def _store_failing(path: Path) -> Mapping[str, Any] | None:
+    """Ask the daemon why its store does not work; None if it works, or if no answer comes."""
+    answer = await call_unix(path, "POST", "/status", json={}, timeout=EXPLAINED_WITHIN)
     if answer.status != 200:
         return None
-    trouble: Mapping[str, Any] | None = json.loads(answer.body).get("store_failing")
+    trouble: Mapping[str, Any] | None = json.loads(answer.body)["result"].get("store_failing")
     return trouble

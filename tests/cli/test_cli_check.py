@@ -24,7 +24,7 @@ def test_the_plan_is_for_each_thousand_until_somebody_has_counted(harness: Harne
         "about {} of 180,000 requests an hour: {} polls of 1, 4 sweeps of {} for {} conversations"
     )
     guessed = harness.run("check", "--no-secrets", secrets=False).stdout
-    assert plan.format("3,768", "3,604", 41, "each 1,000") in guessed
+    assert plan.format("3,768", "3,604", 41, "every 1,000") in guessed
     assert plan.format("3,604", "3,600", 1, "4") in harness.run("check", "--online").stdout
     assert harness.run("run", "--once").exit_code == 0
     assert plan.format("3,604", "3,600", 1, "4") in harness.run("check").stdout
@@ -42,7 +42,7 @@ def test_an_interval_that_cannot_be_met_is_warned_of_with_one_that_fits(harness:
         f"warning: {harness.config}:8:18: the source `support`: polls and sweeps ask"
     )
     assert "about 30,180 requests an hour" in line
-    assert "the provider leaves 13,680 for them" in line
+    assert "but only 13,680 are available" in line
     assert "`sweep_every: 5m` for `support` would fit" in line
     again = harness.config.read_text().replace("sweep_every: 1m", "sweep_every: 5m")
     harness.config.write_text(again)
@@ -53,9 +53,9 @@ def test_sources_that_share_a_limit_are_added_up(harness: Harness) -> None:
     one = "provider: leadping, token: 'a-token-of-mine', organization: acme, poll_every: 1s"
     harness.write_sources("".join(f"  {name}: {{{one}}}\n" for name in ("a", "b", "c")))
     result = harness.run("check")
-    assert result.stdout.count("which share this limit, 10,932") == 3
+    assert result.stdout.count("; 10,932 with ") == 3
     assert "a (leadping): this source will use about 3,644 of 18,000 requests" in result.stdout
-    assert "with b, c, which share" in result.stdout
+    assert "with b, c, which share this limit" in result.stdout
 
 
 def test_rules_and_silences_are_told_in_words_and_what_is_over_is_warned_of(

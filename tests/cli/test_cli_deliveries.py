@@ -83,7 +83,9 @@ def test_an_order_that_waits_for_the_store_says_so_and_is_carried_out_later(
         monkeypatch.setattr(control, "ANSWERED_WITHIN", 0.5)
         result = harness.run("deliveries", "retry", "--all-dead")
         assert result.exit_code == 1
-        assert "error: the running daemon has the order, but waits for its store" in result.stderr
+        assert (
+            "error: the daemon accepted the command but is waiting for its store" in result.stderr
+        )
         assert "help: another program holds it: close that one" in result.stderr
         assert harness.receiver.got == []
         other.execute("ROLLBACK")

@@ -73,11 +73,11 @@ def test_what_only_the_daemon_sees_is_wrong_is_refused_by_the_daemon(
         told = harness.run("reload")
         assert told.exit_code == 2
         assert "NOT_SET_ANYWHERE is not set" in told.stderr
-        assert "error: the daemon refused the configuration; the old one goes on" in told.stderr
+        assert "error: the daemon refused the configuration and keeps the old one" in told.stderr
         assert daemon.stop(signal.SIGTERM) == 0
 
 
 def test_without_a_daemon_there_is_nothing_to_reload(harness: Harness, tmp_path: Path) -> None:
     told = harness.run("reload")
     assert told.exit_code == 1
-    assert f"error: no daemon runs on {harness.store}" in told.stderr
+    assert f"error: no daemon is running on {harness.store}" in told.stderr

@@ -1,4 +1,4 @@
-"""`status`: the daemon's own words, or what the store remembers."""
+"""`status`: from the running daemon, or as last saved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_status_without_a_daemon_tells_what_is_remembered(harness: Harness) -> N
     )
     result = harness.run("status", secrets=False)
     assert result.exit_code == 0, result.output
-    assert "no daemon runs" in result.stdout
+    assert "The daemon is not running; showing the last saved state." in result.stdout
     assert "the token is refused (make a new one)" in result.stdout
     watcher, source, receiver = json_lines(harness.run("status", "--json").stdout)
     assert (watcher["daemon"], watcher["answers"]) == (None, False)
@@ -84,7 +84,7 @@ def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -
         }
         assert receiver["pending"] == 0
         assert daemon.stop(signal.SIGTERM) == 0
-    assert "no daemon runs" in harness.run("status").stdout
+    assert "The daemon is not running" in harness.run("status").stdout
 
 
 def test_status_tells_a_refused_token_with_its_remedy(harness: Harness, running: Any) -> None:

@@ -35,7 +35,7 @@ def test_files_that_may_not_grow_stop_nothing_for_good(tmp_path: Path) -> None:
             asked = subprocess.run(watcher(harness, "status"), capture_output=True, text=True)
             before = len(harness.ledger.arrivals)
             assert asked.returncode == 0
-            assert "everything waits for the store since" in asked.stdout
+            assert "Everything waits for the store since" in asked.stdout
             assert "make room on the disk" in asked.stdout
             assert harness.owed()
             assert len(harness.ledger.arrivals) == before  # nothing is sent that cannot be recorded

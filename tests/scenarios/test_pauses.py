@@ -21,7 +21,7 @@ async def test_an_outage_burns_no_attempts_and_everything_comes_afterwards(
         for conversation in conversations:
             harness.world.message(conversation, "hello?")
         await anyio.sleep(2 * 3600)
-        (status,) = daemon.status()["receivers"]
+        (status,) = (await daemon.status())["receivers"]
         assert status["paused_until"] is not None
         waiting = await harness.store.deliveries(DeliveryQuery(state="pending"))
         assert len(waiting) == 60
@@ -31,7 +31,7 @@ async def test_an_outage_burns_no_attempts_and_everything_comes_afterwards(
         assert max(one.attempt for one in waiting) <= 2
         harness.inbox.status = 200
         await anyio.sleep(3 * 3600)
-        (status,) = daemon.status()["receivers"]
+        (status,) = (await daemon.status())["receivers"]
         assert status["paused_until"] is None
     assert len(harness.inbox.bodies) == 60
 

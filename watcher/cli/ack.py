@@ -11,11 +11,8 @@ import anyio
 import typer
 
 from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import ask_daemon, load, owning, reading
+from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.options import ConfigPaths, choose
-from watcher.clock import wall_clock
-from watcher.config import Config
-from watcher.dispatcher.silences import acknowledge
 from watcher.records import EventQuery
 from watcher.store.address import StoreAddress
 
@@ -55,7 +52,9 @@ def ack(
         raise typer.BadParameter(
             f"{', '.join(sorted(sources))} have a conversation {conversation}; name one: --source"
         )
-    count = anyio.run(_acknowledge, loaded, conversation, source)
+    count = anyio.run(
+        perform, loaded, "ack", lambda control: control.acknowledge(conversation, source)
+    )
     what = "message that waited is" if count == 1 else "messages that waited are"
     console.write(f"acknowledged: {count} {what} cancelled")
 
@@ -65,13 +64,3 @@ async def _sources(address: StoreAddress, conversation: str) -> set[str]:
     async with reading(address) as store:
         found = await store.events(EventQuery(conversation=conversation))
     return {recorded.event.source for recorded in found}
-
-
-async def _acknowledge(loaded: Config, conversation: str, source: str | None) -> int:
-    address = loaded.store
-    wish = {"conversation": conversation, "source": source}
-    answer = await ask_daemon(address, "POST", "/acknowledge", wish)
-    if answer is not None:
-        return int(answer["count"])
-    async with owning(address, "ack") as store:
-        return await acknowledge(store, conversation, source, wall_clock())

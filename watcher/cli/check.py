@@ -5,9 +5,10 @@ Rules: changes nothing anywhere. Every mistake at once, each with its place and 
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +18,19 @@ import typer
 
 from watcher import logs
 from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
-from watcher.cli.estimate import Measurements, estimate_sources, find_overloads, format_estimate
+from watcher.cli.daemon_client import reading
 from watcher.cli.options import ConfigPaths, LogLevel
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
 from watcher.config.files import Places
+from watcher.daemon.estimates import (
+    Measurements,
+    SourceEstimate,
+    estimate_sources,
+    find_overloads,
+)
 from watcher.daemon.plans import plan_source
-from watcher.errors import ConfigError, Problem, SourceError, SourceUnavailable
+from watcher.errors import ConfigError, Problem, SourceError, SourceUnavailable, StoreError
 from watcher.notify.receivers import Receiver
 from watcher.pipeline.poll import SET_PAGES
 from watcher.poller import SourcePlan
@@ -84,7 +91,7 @@ def check(
     outcomes = anyio.run(_ask_all, loaded) if online else ()
     for outcome in outcomes:
         _show(console, outcome)
-    _show_plans(console, loaded, outcomes)
+    _show_estimates(console, loaded, outcomes)
     for number, rule in enumerate(loaded.rules, 1):
         console.write(f"rule {number}, {rule.name}: {rule.describe()}")
     for silence in loaded.silences:
@@ -124,17 +131,50 @@ async def _probe(receivers: Sequence[Receiver], places: Places) -> tuple[Problem
     )
 
 
-def _show_plans(console: Console, loaded: Config, outcomes: Sequence[Outcome]) -> None:
-    """Tell how many requests each source will make, and warn where that cannot be."""
+def _show_estimates(console: Console, loaded: Config, outcomes: Sequence[Outcome]) -> None:
+    """Print how many requests each source will make, and warn of intervals that cannot be met."""
     measured = {each.source: each.measured for each in outcomes if each.error is None}
-    plans = anyio.run(estimate_sources, loaded, measured)
-    for plan in plans:
-        console.write(format_estimate(plan))
-    for source, key, problem, remedy in find_overloads(plans):
-        if key == "poll_every" and any("limit wins" in str(one) for one in loaded.warnings):
-            continue  # polls so far beyond the limit that loading has said so
-        place = loaded.places.of("sources", source, key)
-        console.note(f"warning: {place.problem(f'the source `{source}`: {problem}', remedy)}")
+    estimates = anyio.run(_estimate, loaded, measured)
+    for each in estimates:
+        console.write(_format_estimate(each))
+    for one in find_overloads(estimates):
+        if one.key == "poll_every" and any("limit wins" in str(each) for each in loaded.warnings):
+            continue  # loading has reported polls so far beyond the limit
+        place = loaded.places.of("sources", one.source, one.key)
+        problem = place.problem(f"the source `{one.source}`: {one.reason}", one.remedy)
+        console.note(f"warning: {problem}")
+
+
+async def _estimate(
+    loaded: Config, measured: Mapping[str, Measurements]
+) -> tuple[SourceEstimate, ...]:
+    try:
+        async with reading(loaded.store) as store:
+            return await estimate_sources(loaded, store, measured)
+    except StoreError:  # it does not exist yet, or `status` reports what is wrong with it
+        return await estimate_sources(loaded, None, measured)
+
+
+def _format_estimate(each: SourceEstimate) -> str:
+    name = f"{each.source} ({each.provider})"
+    plan, share = each.plan, each.share
+    if plan is None or share is None:
+        return f"{name}: unknown number of requests (the provider plug-in gives no estimate)"
+    known = plan.conversations is not None
+    rows = f"{plan.conversations or 0:,} conversations" if known else "every 1,000 conversations"
+    text = (
+        f"{name}: this source will use about {_about(plan.hourly)} of"
+        f" {math.floor(share.allowed):,} requests an hour: {_about(plan.polls)} polls of {plan.poll},"
+        f" {_about(plan.sweeps)} sweeps of {plan.sweep} for {rows}"
+    )
+    others = [one.source for one in share.plans if one.source != each.source]
+    if others:
+        text += f"; {_about(share.hourly)} with {', '.join(others)}, which share this limit"
+    return text
+
+
+def _about(number: float) -> str:
+    return f"{number:,.1f}".removesuffix(".0") if number < 10 else f"{math.ceil(number):,}"
 
 
 def _summary(loaded: Config) -> str:

@@ -14,11 +14,12 @@ import anyio
 import typer
 
 from watcher.cli.console import FAILED, Console, ReportingCommand, reporting_errors
-from watcher.cli.daemon_client import ask_daemon, load, owning, reading
+from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.deliveries_show import plain_delivery, show
 from watcher.cli.format import format_time, format_who
 from watcher.cli.options import AsJson, ConfigPaths, Limit, read_duration
 from watcher.clock import wall_clock
+from watcher.config import Config
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery
 from watcher.store.address import StoreAddress
@@ -153,7 +154,7 @@ def retry(
     query = None
     if filtered:
         query = _query(state or Again.dead, receiver, rule, type_, since, limit=ALL)
-    count, due = anyio.run(_retry, console, loaded.store, ids, query)
+    count, due = anyio.run(_retry, console, loaded, ids, query)
     if count:
         console.write(f"{_deliveries(count)} to be sent again")
     if due:
@@ -192,19 +193,19 @@ async def _find(address: StoreAddress, queries: Sequence[DeliveryQuery]) -> list
 
 
 async def _retry(
-    console: Console, address: StoreAddress, ids: list[str] | None, query: DeliveryQuery | None
+    console: Console, loaded: Config, ids: list[str] | None, query: DeliveryQuery | None
 ) -> tuple[int, int]:
     """Make deliveries due now: those named, those a query finds, or all dead ones; gives how many,
     and how many others were due before: they are being sent, or wait for a pause to end.
     """
     wanted: list[str] | None = None
     if query is not None:
-        wanted = sorted(one.key for one in await _find(address, [query]) if _again(one))
+        wanted = sorted(one.key for one in await _find(loaded.store, [query]) if _again(one))
         if not wanted:
             return 0, 0
     elif ids is not None:
         states = [DeliveryQuery(state=one.value, limit=ALL) for one in Again]
-        found = [one for one in await _find(address, states) if _again(one)]
+        found = [one for one in await _find(loaded.store, states) if _again(one)]
         unknown = [each for each in ids if not any(each in _names(one) for one in found)]
         if unknown:
             console.error(
@@ -214,12 +215,7 @@ async def _retry(
             )
             raise typer.Exit(FAILED)
         wanted = sorted({one.key for one in found if _names(one) & set(ids)})
-    answer = await ask_daemon(address, "POST", "/retry", {"ids": wanted})
-    if answer is not None:
-        count = int(answer["count"])
-    else:
-        async with owning(address, "deliveries retry") as owner:
-            count = await owner.retry(wanted, wall_clock())
+    count = await perform(loaded, "deliveries retry", lambda control: control.retry(wanted))
     return count, max(0, len(wanted or ()) - count)
 
 

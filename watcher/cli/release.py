@@ -5,20 +5,15 @@ Law: shows and passes on; what a decision means is `watcher.pipeline.decide_hold
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 import anyio
-import structlog
 import typer
 
 from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import ask_daemon, load, owning, reading
+from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.format import format_time
 from watcher.cli.options import ConfigPaths, choose
-from watcher.clock import wall_clock
-from watcher.config import Config
-from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.records import Hold
 from watcher.store.address import StoreAddress
 
@@ -70,7 +65,10 @@ def release(
     if not accept and not discard:
         anyio.run(_show, console, loaded.store, source, hold)
         return
-    if not anyio.run(_decide, loaded, source, accept):
+    released = anyio.run(
+        perform, loaded, "release", lambda control: control.release(source, accept=accept)
+    )
+    if not released:
         console.error(f"nothing is held for {source} any more", "a sweep has decided meanwhile")
         raise typer.Exit(FAILED)
     console.write(f"{'accepted' if accept else 'discarded'}: {MEANING[hold.kind, accept]}")
@@ -103,28 +101,3 @@ async def _show(console: Console, address: StoreAddress, source: str, hold: Hold
     for accept in (True, False):
         option = "--accept" if accept else "--discard"
         console.write(f"inbox-watcher release {source} {option}: {MEANING[hold.kind, accept]}")
-
-
-async def _decide(loaded: Config, source: str, accept: bool) -> bool:
-    """Have the decision carried out; False when nothing is held any more."""
-    address = loaded.store
-    answer = await ask_daemon(address, "POST", "/release", {"source": source, "accept": accept})
-    if answer is not None:
-        return bool(answer["released"])
-    async with owning(address, "release") as store:
-        state = await store.source(source)
-        if state is None or state.hold is None:
-            return False
-        policy = SourcePolicy(source, state.provider, state.account, loaded.rules)
-        commit, failed = decide_hold(policy, state, accept=accept, now=wall_clock())
-        if commit.state is not None:
-            # Without the time of the last sweep the daemon begins with one.
-            commit = dataclasses.replace(
-                commit, state=dataclasses.replace(commit.state, swept=None)
-            )
-        await store.commit(commit)
-    for rule, problem in failed:
-        structlog.get_logger().warning(
-            "a condition could not be evaluated", rule=rule, problem=problem
-        )
-    return True

@@ -1,16 +1,21 @@
-"""`reload`: have the running daemon take up a changed configuration.
+"""`reload`: have the running daemon apply a changed configuration.
 
-Law: asks and words; what is taken up is `watcher.daemon.reload`.
+Rules: calls the daemon and formats its answer; `watcher.daemon.reload` applies the change.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import anyio
 import typer
 
 from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
-from watcher.cli.daemon_client import ask_daemon, load
+from watcher.cli.daemon_client import NoDaemon, daemon_socket, load
 from watcher.cli.options import ConfigPaths
+from watcher.control import request_reload
+from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
 
@@ -25,22 +30,27 @@ def register(app: typer.Typer) -> None:
 
 
 def reload(ctx: typer.Context, config: ConfigPaths = None) -> None:
-    """Have the running daemon read its configuration again; a broken one is refused."""
+    """Have the running daemon read its configuration again; an invalid one is refused."""
     console: Console = ctx.obj
     loaded = load(console, config)  # without secrets: only the daemon has them for certain
-    told = anyio.run(ask_daemon, loaded.store, "POST", "/reload", {})
-    if told is None:
+    try:
+        result = anyio.run(_reload, loaded.store)
+    except NoDaemon:
         console.error(
-            f"no daemon runs on {loaded.store}",
-            "`inbox-watcher run` starts one; another `store` is taken up only by a restart",
+            f"no daemon is running on {loaded.store}",
+            "`inbox-watcher run` starts one; a change of `store` takes effect after a restart",
         )
-        raise typer.Exit(FAILED)
-    if problems := told.get("problems"):
+        raise typer.Exit(FAILED) from None
+    if problems := result.get("problems"):
         for problem in problems:
             console.note(str(problem))
-        console.error("the daemon refused the configuration; the old one goes on")
+        console.error("the daemon refused the configuration and keeps the old one")
         raise typer.Exit(MISUSED)
     for part in ("sources", "receivers", "rules", "silences"):
-        console.write(f"{part}: {told[part]}")
-    for warning in told["warnings"]:
+        console.write(f"{part}: {result[part]}")
+    for warning in result["warnings"]:
         console.note(f"warning: {warning}")
+
+
+async def _reload(store: StoreAddress) -> Mapping[str, Any]:
+    return await request_reload(await daemon_socket(store))

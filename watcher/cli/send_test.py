@@ -6,7 +6,6 @@ nowhere.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import uuid
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ import typer
 
 from watcher import templates
 from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import ask_daemon, load, owning, reading
+from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.options import ConfigPaths, choose
 from watcher.clock import wall_clock
 from watcher.config import Config
@@ -35,7 +34,6 @@ from watcher.model import (
 )
 from watcher.notify import Notice
 from watcher.redaction import redact
-from watcher.store.address import StoreAddress
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -66,7 +64,7 @@ def send_test(
         console.write("\n".join(f"    {line}" for line in result.excerpt.splitlines()))
     if result.outcome != "ok":
         raise typer.Exit(FAILED)
-    if anyio.run(_turn_on, loaded.store, receiver):
+    if anyio.run(_turn_on, loaded, receiver):
         console.write(f"{receiver} was off and is turned on again")
 
 
@@ -120,16 +118,14 @@ def sample(source: str, provider: str, now: datetime, mark: str) -> Event:
     )
 
 
-async def _turn_on(address: StoreAddress, receiver: str) -> bool:
-    """Turn a receiver on that answered 410 once; False when it was not off."""
+async def _turn_on(loaded: Config, receiver: str) -> bool:
+    """Turn a receiver on that once answered 410; return False if it was not off."""
     try:
-        async with reading(address) as store:
+        async with reading(loaded.store) as store:
             state = (await store.receivers()).get(receiver)
     except StoreError:
-        return False  # nothing is remembered, so nothing is off
+        return False  # without a store, no receiver was turned off
     if state is None or not state.off:
         return False
-    if await ask_daemon(address, "POST", "/turn-on", {"receiver": receiver}) is None:
-        async with owning(address, "send-test") as owner:
-            await owner.save_receiver(dataclasses.replace(state, off="", failures=0))
+    await perform(loaded, "send-test", lambda control: control.turn_on(receiver))
     return True

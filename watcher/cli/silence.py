@@ -5,6 +5,7 @@ Law: asks the daemon, which heeds a silence at once; without one, writes what th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,16 +13,14 @@ import anyio
 import typer
 
 from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import ask_daemon, load, owning, reading
+from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.format import format_time
 from watcher.cli.options import AsJson, ConfigPaths, read_duration
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
-from watcher.dispatcher.silences import SilenceRegistry
-from watcher.model import rfc3339
+from watcher.daemon.offline import OfflineControl
 from watcher.rules.silence import check_names
-from watcher.store import Store
 
 __all__ = ["register"]
 
@@ -91,20 +90,14 @@ def add(
     for mistake in check_names(condition, known):
         raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
-    silence = anyio.run(_add, loaded, match, " ".join(reason.split()), ends)
+    why = " ".join(reason.split())
+    silence = anyio.run(
+        perform, loaded, "silence add", lambda control: control.add_silence(match, why, ends)
+    )
     console.write(silence)
     console.note(
         f"silenced until {format_time(ends)}; `inbox-watcher silence expire {silence}` ends it"
     )
-
-
-async def _add(loaded: Config, match: str, reason: str, ends: datetime) -> str:
-    wish = {"match": match, "reason": reason, "ends": rfc3339(ends)}
-    answer = await ask_daemon(loaded.store, "POST", "/silences/add", wish)
-    if answer is not None:
-        return str(answer["silence"])
-    async with owning(loaded.store, "silence add") as store:
-        return await _registry(store, loaded).add(match, reason, ends)
 
 
 def list_(
@@ -131,12 +124,12 @@ def list_(
         console.note("nothing is silenced")
 
 
-async def _listing(loaded: Config) -> list[dict[str, Any]]:
+async def _listing(loaded: Config) -> Sequence[Mapping[str, Any]]:
     async with reading(loaded.store) as store:
-        return list(await _registry(store, loaded).listing())
+        return await OfflineControl(loaded, store).silences()
 
 
-def _row(silence: dict[str, Any]) -> tuple[str, ...]:
+def _row(silence: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         silence["silence"],
         "in force" if silence["active"] else "not in force",
@@ -166,21 +159,12 @@ def expire(
             "remove it there, then: inbox-watcher reload",
         )
         raise typer.Exit(FAILED)
-    if not anyio.run(_expire, loaded, silence):
+    ended = anyio.run(
+        perform, loaded, "silence expire", lambda control: control.expire_silence(silence)
+    )
+    if not ended:
         console.error(
             f"no silence {silence} is in force", "`inbox-watcher silence list` shows those that are"
         )
         raise typer.Exit(FAILED)
     console.write(f"{silence} has ended")
-
-
-async def _expire(loaded: Config, silence: str) -> bool:
-    answer = await ask_daemon(loaded.store, "POST", "/silences/expire", {"silence": silence})
-    if answer is not None:
-        return bool(answer["expired"])
-    async with owning(loaded.store, "silence expire") as store:
-        return await _registry(store, loaded).expire(silence)
-
-
-def _registry(store: Store, loaded: Config) -> SilenceRegistry:
-    return SilenceRegistry(store, lambda: loaded.silences, wall_clock)

@@ -1,12 +1,11 @@
-"""`status`: how sources and receivers stand, told by the daemon or remembered by the store.
+"""`status`: the state of sources and receivers, from the running daemon or as last saved.
 
-Law: reads and words; the daemon and the store know.
+Rules: reads and formats; the daemon and the store know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,34 +13,14 @@ import anyio
 import typer
 
 from watcher.cli.console import Console, ReportingCommand
-from watcher.cli.daemon_client import ask_daemon, load, reading
-from watcher.cli.estimate import estimate_sources
+from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
 from watcher.cli.format import format_age, format_time
 from watcher.cli.options import AsJson, ConfigPaths
 from watcher.config import Config
+from watcher.daemon.offline import OfflineControl
 from watcher.errors import StoreError, StoreLocked
-from watcher.model import rfc3339
-from watcher.poller.request_plan import describe_plan
-from watcher.records import ReceiverState, SourceState
-from watcher.store import Store
 
 __all__ = ["register"]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How everything stands, in the daemon's own words (see `Daemon.status`).
-
-    `owner` says who runs, None if nobody does; `asked` is False where the store was read instead.
-    """
-
-    owner: str | None
-    asked: bool
-    sources: Sequence[Mapping[str, Any]]
-    receivers: Sequence[Mapping[str, Any]]
-    network_failing: bool
-    store_failing: Mapping[str, Any] | None = None
-    stuck: Sequence[Mapping[str, Any]] = ()
 
 
 def register(app: typer.Typer) -> None:
@@ -52,132 +31,95 @@ def register(app: typer.Typer) -> None:
 
 
 def status(ctx: typer.Context, config: ConfigPaths = None, as_json: AsJson = False) -> None:
-    """Show sources, their lag and their failures, and what waits for the receivers."""
+    """Show sources with their lag and failures, and what is pending for each receiver."""
     console: Console = ctx.obj
     loaded = load(console, config)
-    standing = anyio.run(_look, loaded)
+    answers, state = anyio.run(_read, loaded)
+    holder = loaded.store.holder()
+    owner = f"{holder['owner']}, process {holder['pid']}" if holder else None
     if as_json:
-        _print_json(console, loaded, standing)
-    else:
-        _print(console, standing)
-        for what in _unverified(loaded):
-            console.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
+        _print_json(console, loaded, owner, answers, state)
+        return
+    if owner is None:
+        console.write("The daemon is not running; showing the last saved state.", "yellow")
+    elif not answers:
+        console.write(f"The store is in use ({owner}); showing the last saved state.", "yellow")
+    _print(console, state, running=answers)
+    for what in _unverified(loaded):
+        console.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
 
 
 def _unverified(loaded: Config) -> list[str]:
-    """Name the sources and receivers whose certificates are not verified."""
+    """Return the sources and receivers whose certificates are not verified."""
     sources = [f"the source `{one.name}`" for one in loaded.sources if not one.tls_verify]
     receivers = [f"the receiver `{one.name}`" for one in loaded.receivers if not one.verified]
     return sources + receivers
 
 
-async def _look(loaded: Config) -> Status:
-    """Ask the daemon; where it cannot be asked, read what the store remembers."""
+async def _read(loaded: Config) -> tuple[bool, Mapping[str, Any]]:
+    """Return whether the daemon answers, and the status: from the daemon, else from the store.
+
+    The status is that of `Daemon.status`, with the number of pending deliveries of each receiver.
+    """
     try:
-        told = await ask_daemon(loaded.store, "GET", "/status")
-    except StoreLocked:
-        told = None
-    holder = loaded.store.holder()
-    owner = f"{holder['owner']}, process {holder['pid']}" if holder else None
+        status = await call_daemon(loaded.store, lambda control: control.status())
+        answers = True
+    except (NoDaemon, StoreLocked):
+        answers = False
     try:
         async with reading(loaded.store) as store:
             pending = await store.pending()
-            if told is None:
-                return await _remembered(store, loaded, owner, pending)
+            if not answers:
+                status = await OfflineControl(loaded, store).status()
     except StoreError:
-        if told is None:
+        if not answers:
             raise
-        pending = {}
-    receivers = [{**one, "pending": pending.get(one["receiver"], 0)} for one in told["receivers"]]
-    return Status(
-        owner,
-        True,
-        told["sources"],
-        receivers,
-        told["network_failing"],
-        told.get("store_failing"),
-        told.get("stuck", ()),
-    )
+        pending = {}  # the daemon's status says what is wrong with the store
+    receivers = [{**one, "pending": pending.get(one["receiver"], 0)} for one in status["receivers"]]
+    return answers, {**status, "receivers": receivers}
 
 
-async def _remembered(
-    store: Store, loaded: Config, owner: str | None, pending: Mapping[str, int]
-) -> Status:
-    states = {state.name: state for state in await store.sources()}
-    plans = {plan.source: plan.share for plan in await estimate_sources(loaded)}
-    sources = []
-    for source in loaded.sources:
-        state = states.get(source.name) or SourceState(source.name, source.provider, "")
-        plain = _plain(state, len(await store.present_ids(source.name)))
-        sources.append({**plain, "plan": describe_plan(source.name, plans[source.name])})
-    known = await store.receivers()
-    receivers = []
-    for receiver in loaded.receivers:
-        remembered = known.get(receiver.name) or ReceiverState(receiver.name)
-        receivers.append({**remembered.to_plain(), "pending": pending.get(receiver.name, 0)})
-    network = states.get("")
-    failing = network is not None and network.failing is not None
-    return Status(owner, False, sources, receivers, failing)
-
-
-def _plain(state: SourceState, conversations: int) -> dict[str, Any]:
-    """Give what the store remembers of a source with the keys of `SourcePoller.status`."""
-    looked = max((at for at in (state.polled, state.swept) if at is not None), default=None)
-    return {
-        "source": state.name,
-        "provider": state.provider,
-        "conversations": conversations,
-        "baselined": rfc3339(state.baselined) if state.baselined else None,
-        "last_look": rfc3339(looked) if looked else None,
-        "lag": None,
-        "sweeping": None,
-        "failing": state.failing.to_plain() if state.failing else None,
-        "hold": state.hold.to_plain() if state.hold else None,
-    }
-
-
-def _print_json(console: Console, loaded: Config, standing: Status) -> None:
-    """Print a line about the watcher, then one per source and receiver; each begins with its kind."""
+def _print_json(
+    console: Console, loaded: Config, owner: str | None, answers: bool, state: Mapping[str, Any]
+) -> None:
+    """Print a line about the watcher, then one per source and receiver."""
     console.json(
         {
-            "daemon": standing.owner,
-            "answers": standing.asked,
+            "daemon": owner,
+            "answers": answers,
             "store": str(loaded.store.absolute()),
-            "network_failing": standing.network_failing,
+            "network_failing": state["network_failing"],
             "tls_not_verified": _unverified(loaded),
-            "store_failing": standing.store_failing,
-            "stuck": list(standing.stuck),
+            "store_failing": state["store_failing"],
+            "stuck": state["stuck"],
         }
     )
-    for one in (*standing.sources, *standing.receivers):
+    for one in (*state["sources"], *state["receivers"]):
         console.json(one)
 
 
-def _print(console: Console, standing: Status) -> None:
-    if standing.owner is None:
-        console.write("no daemon runs; this is what the store remembers", "yellow")
-    elif not standing.asked:
+def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None:
+    if state["store_failing"]:
+        console.write(f"Everything waits for the store {_why(state['store_failing'])}", "red")
+    for one in state["stuck"]:
         console.write(
-            f"the store is in use ({standing.owner}); this is what it remembers", "yellow"
+            f"Stuck: {one['what']} has not moved for {format_age(one['seconds'])}"
+            f" (restart the daemon, and report {one['where']})",
+            "red",
         )
-    if standing.store_failing:
-        console.write(f"everything waits for the store {_why(standing.store_failing)}", "red")
-    for one in standing.stuck:
-        said = f"{one['what']} has not moved for {format_age(one['seconds'])}"
-        console.write(f"stuck: {said} (restart the daemon, and report {one['where']})", "red")
-    if standing.network_failing:
-        console.write("no source can be reached: the network of this machine fails", "red")
+    if state["network_failing"]:
+        console.write("No source can be reached: this machine's network is down.", "red")
     console.table(
         ("source", "provider", "conversations", "last look", "lag", "state"),
-        [_source_row(one, running=standing.asked) for one in standing.sources],
+        [_source_row(one, running=running) for one in state["sources"]],
     )
-    if standing.receivers:
+    if state["receivers"]:
         console.write("")
         console.table(
             ("receiver", "pending", "state"),
             [
                 (str(one["receiver"]), str(one["pending"]), _receiver_state(one))
-                for one in standing.receivers
+                for one in state["receivers"]
             ],
         )
 
@@ -194,36 +136,35 @@ def _source_row(source: Mapping[str, Any], *, running: bool) -> tuple[str, ...]:
 
 
 def _source_state(source: Mapping[str, Any], *, running: bool) -> str:
-    """Say in words how a source stands: what a person should do something about comes first."""
-    said = []
+    """Format the state of a source; what needs action comes first."""
+    parts = []
     if source["failing"]:
-        said.append(f"failing {_why(source['failing'])}")
+        parts.append(f"failing {_why(source['failing'])}")
     if source["hold"]:
-        said.append(f"held {_why(source['hold'])}")
+        parts.append(f"held {_why(source['hold'])}")
     if source["baselined"] is None:
-        sweeping = source["sweeping"]
-        if sweeping:
-            of = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
-            said.append(f"reading the baseline: {sweeping['seen']}{of}")
+        if sweeping := source["sweeping"]:
+            total = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
+            parts.append(f"reading the baseline: {sweeping['seen']}{total}")
         else:
-            said.append("no baseline yet")
+            parts.append("no baseline yet")
     elif running and source["stale"] and not source["failing"]:
-        said.append("stale" if source["last_look"] else "starting")
+        parts.append("stale" if source["last_look"] else "starting")
     if source["plan"] and not source["plan"]["fits"]:
-        said.append("asks for more than its provider allows (see `inbox-watcher check`)")
-    return "; ".join(said) or "ok"
+        parts.append("needs more requests than its provider allows (see `inbox-watcher check`)")
+    return "; ".join(parts) or "ok"
 
 
 def _receiver_state(receiver: Mapping[str, Any]) -> str:
-    said = []
+    parts = []
     if receiver["off"]:
         turn_on = f"inbox-watcher send-test {receiver['receiver']}"
-        said.append(f"off: {receiver['off']} (`{turn_on}` turns it on when it works)")
+        parts.append(f"off: {receiver['off']} (`{turn_on}` turns it on again if it works)")
     if receiver["failing"]:
-        said.append(f"failing {_why(receiver['failing'])}")
+        parts.append(f"failing {_why(receiver['failing'])}")
     if receiver.get("paused_until"):
-        said.append(f"paused until {_format_stamp(receiver['paused_until'])}, then probed")
-    return "; ".join(said) or "ok"
+        parts.append(f"paused until {_format_stamp(receiver['paused_until'])}, then probed")
+    return "; ".join(parts) or "ok"
 
 
 def _why(trouble: Mapping[str, Any]) -> str:

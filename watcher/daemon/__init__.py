@@ -7,7 +7,7 @@ under way get a few seconds to finish, then everything is cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -280,7 +280,7 @@ class Daemon:
         """Return the stuck loops as plain JSON."""
         return [one.plain() for one in self.watchdog.stuck]
 
-    def status(self) -> Mapping[str, Any]:
+    async def status(self) -> Mapping[str, Any]:
         """Return the status of everything as plain JSON."""
         return {
             "sources": self.sources(),
@@ -292,7 +292,7 @@ class Daemon:
 
     # -- commands -----------------------------------------------------------------------------
 
-    async def retry(self, ids: Collection[str] | None) -> int:
+    async def retry(self, ids: Sequence[str] | None) -> int:
         """Make dead deliveries pending again (None: all of them); return how many."""
         count = await self.store.retry(ids, self._clock())
         for dispatcher in self.dispatchers.values():

@@ -1,0 +1,125 @@
+"""Commands while no daemon is running: carried out on the store itself.
+
+Rules: the store must be open as its owner, except for `status` and `silences`. What is written here
+is what the next daemon reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from watcher.clock import Clock, wall_clock
+from watcher.conditions import ExpressionError
+from watcher.config import Config
+from watcher.daemon.estimates import estimate_sources
+from watcher.dispatcher.silences import SilenceRegistry, acknowledge
+from watcher.model import rfc3339
+from watcher.pipeline import SourcePolicy, decide_hold
+from watcher.poller.request_plan import describe_plan
+from watcher.records import ReceiverState, SourceState
+from watcher.store import Store
+
+__all__ = ["OfflineControl"]
+
+
+class OfflineControl:
+    """Stands in for a daemon that is not running. Implements `control.Control`."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock = wall_clock) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._silences = SilenceRegistry(store, lambda: config.silences, clock)
+
+    async def status(self) -> Mapping[str, Any]:
+        """Return the last saved state, with the keys of `Daemon.status`."""
+        states = {state.name: state for state in await self._store.sources()}
+        sources = []
+        for each in await estimate_sources(self._config, self._store):
+            state = states.get(each.source) or SourceState(each.source, each.provider, "")
+            present = len(await self._store.present_ids(each.source))
+            plan = describe_plan(each.source, each.share)
+            sources.append({**_describe(state, present), "plan": plan})
+        stored = await self._store.receivers()
+        receivers = [
+            (stored.get(one.name) or ReceiverState(one.name)).to_plain()
+            for one in self._config.receivers
+        ]
+        network = states.get("")
+        return {
+            "sources": sources,
+            "receivers": receivers,
+            "network_failing": network is not None and network.failing is not None,
+            "store_failing": None,
+            "stuck": [],
+        }
+
+    async def retry(self, ids: Sequence[str] | None) -> int:
+        """Make dead deliveries pending again (None: all of them); return how many."""
+        return await self._store.retry(ids, self._clock())
+
+    async def release(self, source: str, *, accept: bool) -> bool:
+        """Accept or discard a held sweep; return False if none is held."""
+        state = await self._store.source(source)
+        if state is None or state.hold is None:
+            return False
+        policy = SourcePolicy(source, state.provider, state.account, self._config.rules)
+        commit, failed = decide_hold(policy, state, accept=accept, now=self._clock())
+        if commit.state is not None:
+            # Without the time of the last sweep, the next daemon starts with one.
+            swept = dataclasses.replace(commit.state, swept=None)
+            commit = dataclasses.replace(commit, state=swept)
+        await self._store.commit(commit)
+        for rule, problem in failed:
+            structlog.get_logger().warning(
+                "a condition could not be evaluated", rule=rule, problem=problem
+            )
+        return True
+
+    async def turn_on(self, receiver: str) -> None:
+        """Send to a receiver again that was turned off."""
+        state = (await self._store.receivers()).get(receiver)
+        if state is not None:
+            await self._store.save_receiver(dataclasses.replace(state, off="", failures=0))
+
+    async def add_silence(self, match: str, reason: str, ends: datetime) -> str:
+        """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
+        an invalid `match`.
+        """
+        try:
+            return await self._silences.add(match, reason, ends)
+        except ExpressionError as failure:
+            raise ValueError(failure.message) from None
+
+    async def expire_silence(self, silence: str) -> bool:
+        """End an added silence now; return False if no active silence has this id."""
+        return await self._silences.expire(silence)
+
+    async def silences(self) -> Sequence[Mapping[str, Any]]:
+        """Return every silence, configured or added, as plain JSON."""
+        return await self._silences.listing()
+
+    async def acknowledge(self, conversation: str, source: str | None) -> int:
+        """Cancel pending `for` and `repeat` deliveries about a conversation; return how many."""
+        return await acknowledge(self._store, conversation, source, self._clock())
+
+
+def _describe(state: SourceState, conversations: int) -> dict[str, Any]:
+    """Return what the store knows of a source with the keys of `SourcePoller.status`."""
+    looked = max((at for at in (state.polled, state.swept) if at is not None), default=None)
+    return {
+        "source": state.name,
+        "provider": state.provider,
+        "conversations": conversations,
+        "baselined": rfc3339(state.baselined) if state.baselined else None,
+        "last_look": rfc3339(looked) if looked else None,
+        "lag": None,
+        "sweeping": None,
+        "failing": state.failing.to_plain() if state.failing else None,
+        "hold": state.hold.to_plain() if state.hold else None,
+    }
