@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.samples import AT, CONDITIONS, MARIA, event
+from tests.support.make import CONDITIONS, MARIA, T0, conversation_event
 from watcher.conditions import EvaluationError, ExpressionError, compile_condition, context
 from watcher.model import Event, to_plain
 
 
 def holds(source: str, **more: Any) -> bool:
-    return compile_condition(source).holds(context(event(**more)))
+    return compile_condition(source).holds(context(conversation_event(**more)))
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,14 @@ def test_what_can_never_be_a_condition_is_refused(source: str) -> None:
 def test_what_an_event_lacks_is_an_evaluation_error(source: str, reason: str) -> None:
     condition = compile_condition(source)
     with pytest.raises(EvaluationError, match=reason):
-        condition.holds(context(event()))
+        condition.holds(context(conversation_event()))
 
 
 @pytest.mark.parametrize("value", ["\ud83d", 2**70, -(2**70), {"\ud83d": ["\ud83d"]}, float("nan")])
 def test_no_value_of_a_provider_keeps_an_event_from_being_judged(value: Any) -> None:
     odd = dataclasses.replace(MARIA, attributes={"odd": value})
     plain = {**to_plain(MARIA), "attributes": dict(odd.attributes)}
-    judged = context(Event("e", "conversation.unread", "s", "c", AT, {"conversation": plain}))
+    judged = context(Event("e", "conversation.unread", "s", "c", T0, {"conversation": plain}))
     assert compile_condition("conversation.unread").holds(judged)
 
 
@@ -225,7 +225,7 @@ JSON = st.recursive(
 def test_holds_raises_nothing_but_evaluation_errors(
     data: dict[str, Any], fields: dict[str, Any], condition: Any
 ) -> None:
-    sparse = Event("e", "conversation.unread", "s", None, AT, {"conversation": fields, **data})
+    sparse = Event("e", "conversation.unread", "s", None, T0, {"conversation": fields, **data})
     try:
         assert condition.holds(context(sparse)) in (True, False)
     except EvaluationError as failure:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.conditions.harness import expressions
-from tests.support.samples import MARIA, event
+from tests.support.make import MARIA, conversation_event
 from watcher.conditions import (
     Condition,
     EvaluationError,
@@ -44,7 +44,7 @@ def _asked(condition: Condition, known: cel.Context) -> object:
 @given(source=expressions(), number=st.integers(0, len(SAMPLES)))
 def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) -> None:
     condition = compile_condition(source, NAMED)
-    known = context([*SAMPLES, event()][number])
+    known = context([*SAMPLES, conversation_event()][number])
     whole = _asked(condition, known.values)
     try:
         answer = condition.explain(known)
@@ -102,21 +102,21 @@ def test_the_parts_together_give_what_the_whole_gives(source: str, number: int) 
 def test_the_smallest_part_that_decided_is_named_with_what_it_saw(
     source: str, holds: bool, because: str
 ) -> None:
-    answer = compile_condition(source, NAMED).explain(context(event()))
+    answer = compile_condition(source, NAMED).explain(context(conversation_event()))
     assert (answer.holds, answer.because) == (holds, because)
 
 
 def test_reasons_are_of_bounded_length_and_can_be_stored() -> None:
     message = dataclasses.replace(MARIA, channel="\ud83d" + "x" * 100_000)
     source = " || ".join(['conversation.channel == "sms"'] + ["conversation.archived"] * 30)
-    answer = compile_condition(source).explain(context(event(conversation=message)))
+    answer = compile_condition(source).explain(context(conversation_event(conversation=message)))
     assert len(answer.because) < 1_000
     assert answer.because.endswith("and 28 more")
     answer.because.encode()
 
 
 def test_a_part_that_conditions_share_is_asked_once() -> None:
-    known = context(event())
+    known = context(conversation_event())
     first = compile_condition("conversation.unread && conversation.archived")
     second = compile_condition("conversation.archived || conversation.unread")
     assert (first.holds(known), second.holds(known)) == (False, True)
@@ -165,7 +165,7 @@ def test_what_is_too_deep_only_with_a_named_condition_is_found_at_its_name() -> 
 
 def test_a_variable_hides_a_name_only_from_conditions_within_its_macro() -> None:
     source = "conditions.vip && conversation.labels.exists(source, source == 'vip')"
-    assert compile_condition(source, NAMED).holds(context(event()))
+    assert compile_condition(source, NAMED).holds(context(conversation_event()))
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_condition_that_is_not_there_is_refused(
 
 def test_depth_is_bounded_and_never_an_error_of_ours() -> None:
     even, odd = ("!" * count + "conversation.unread" for count in (3000, 3001))
-    assert compile_condition(even).holds(context(event())) is True
-    assert compile_condition(odd).holds(context(event())) is False
+    assert compile_condition(even).holds(context(conversation_event())) is True
+    assert compile_condition(odd).holds(context(conversation_event())) is False
     links = sys.getrecursionlimit() + 200
     chain = {f"n{number}": f"conditions.n{number + 1}" for number in range(links)}
     _, wrong = compile_conditions({**chain, f"n{links}": "true"})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.samples import AT, MARIA, event
+from tests.support.make import MARIA, T0, conversation_event
 from watcher.model import Event, rfc3339, to_plain
 from watcher.vocabulary import moment, variables
 
@@ -17,15 +17,15 @@ HOURS = timedelta(hours=1)
 
 
 def seen(kind: str, *, hours: float = 5, **conversation: Any) -> Event:
-    """Make an event that lies between a look `hours` ago and one at AT."""
-    observed = {"after": rfc3339(AT - hours * HOURS), "before": rfc3339(AT)}
+    """Make an event that lies between a look `hours` ago and one at T0."""
+    observed = {"after": rfc3339(T0 - hours * HOURS), "before": rfc3339(T0)}
     shown = to_plain(MARIA) | conversation
     data = {"conversation": shown, "changes": {}, "observed": observed}
-    return Event("e1", kind, "sales", "c1", AT, data)
+    return Event("e1", kind, "sales", "c1", T0, data)
 
 
 def message(hours: float, direction: str | None = "inbound") -> dict[str, Any]:
-    return {"text": "x", "direction": direction, "type": "sms", "at": rfc3339(AT - hours * HOURS)}
+    return {"text": "x", "direction": direction, "type": "sms", "at": rfc3339(T0 - hours * HOURS)}
 
 
 @pytest.mark.parametrize(
@@ -41,21 +41,27 @@ def message(hours: float, direction: str | None = "inbound") -> dict[str, Any]:
         (seen("conversation.message", last_message=None), 5, False),
         # the provider's clock is ahead of ours
         (seen("conversation.message", last_message=message(-1)), 0, True),
-        (seen("conversation.created", created_at=rfc3339(AT - 3 * HOURS)), 3, True),
+        (seen("conversation.created", created_at=rfc3339(T0 - 3 * HOURS)), 3, True),
         (seen("conversation.created", created_at=None), 5, False),
         (
-            seen("conversation.disposition_changed", disposition={"changed_at": rfc3339(AT)}),
+            seen("conversation.disposition_changed", disposition={"changed_at": rfc3339(T0)}),
             0,
             True,
         ),
         (seen("conversation.read", last_message=message(2)), 5, False),
         (seen("conversation.removed", hours=0.5), 0.5, False),
-        (event("source.failing", None), 0, True),
-        (event("conversation.updated", observed={"after": None, "before": rfc3339(AT)}), 0, True),
+        (conversation_event("source.failing", None), 0, True),
+        (
+            conversation_event(
+                "conversation.updated", observed={"after": None, "before": rfc3339(T0)}
+            ),
+            0,
+            True,
+        ),
     ],
 )
 def test_the_moment_of_an_event(told: Event, hours: float, known: bool) -> None:
-    assert moment(told) == (AT - hours * HOURS, known)
+    assert moment(told) == (T0 - hours * HOURS, known)
     assert variables(told)["delay"] == hours * 3600
 
 
@@ -69,6 +75,6 @@ def test_whatever_stands_there_the_delay_is_a_number(value: Any) -> None:
     ):
         for observed in ({"after": value}, value):
             data = {"conversation": odd, "observed": observed}
-            told = Event("e1", kind, "sales", "c1", AT, data)
+            told = Event("e1", kind, "sales", "c1", T0, data)
             assert isinstance(variables(told)["delay"], int)
-    assert variables(event(conversation=None, observed=None))["delay"] == 0
+    assert variables(conversation_event(conversation=None, observed=None))["delay"] == 0

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import structlog
 
-from tests.support.samples import AT, MARIA
+from tests.support.make import MARIA, T0
 from watcher.dispatcher.render import Renderer
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, rfc3339, to_plain
@@ -20,16 +20,16 @@ HOUR = timedelta(hours=1)
 def text(
     kind: str, *, looked: timedelta, written: timedelta, sent: timedelta, timer: bool = False
 ) -> str:
-    """Give the text of a message: the last look before, the message and the sending relative to AT."""
+    """Give the text of a message: the last look before, the message and the sending relative to T0."""
     shown = to_plain(MARIA)
-    shown["last_message"]["at"] = rfc3339(AT + written)
-    observed = {"after": rfc3339(AT + looked), "before": rfc3339(AT)}
+    shown["last_message"]["at"] = rfc3339(T0 + written)
+    observed = {"after": rfc3339(T0 + looked), "before": rfc3339(T0)}
     data = {"source": "s", "conversation": shown, "changes": {}, "observed": observed}
-    event = Event("e1", kind, "s", "c1", AT, data)
-    due = AT + (HOUR if timer else timedelta(0))
-    owed = Delivery("d1", event, "team", "waits", due, AT, timer="waits" if timer else None)
+    event = Event("e1", kind, "s", "c1", T0, data)
+    due = T0 + (HOUR if timer else timedelta(0))
+    owed = Delivery("d1", event, "team", "waits", due, T0, timer="waits" if timer else None)
     words = Renderer(lambda: (WAITS,), Metrics(), structlog.get_logger(), text=True)
-    return words.notice([owed], AT + sent).body
+    return words.notice([owed], T0 + sent).body
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.samples import AT, CONDITIONS, MARIA, event, rule
+from tests.support.make import CONDITIONS, MARIA, T0, conversation_event, rule
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.conditions import compile_condition, context
 from watcher.rules import (
@@ -40,14 +40,16 @@ def more(name: str, where: str | None = None, **fields: Any) -> Rule:
 
 
 def reasons(*rules: Rule) -> dict[str, tuple[bool, str]]:
-    return {one.rule: (one.matched, one.reason) for one in route(event(), rules).results}
+    return {
+        one.rule: (one.matched, one.reason) for one in route(conversation_event(), rules).results
+    }
 
 
 def test_stop_ends_the_evaluation_after_a_match_and_only_then() -> None:
     first = more("first", "conversation.archived", stop=True)
     second = more("second", "conversation.unread", stop=True)
     third = more("third", notify=("boss",))
-    routed = route(event(), (first, second, third))
+    routed = route(conversation_event(), (first, second, third))
     assert routed.immediate == (Match("team", "second", ("second",)),)
     assert reasons(first, second, third) == {
         "first": (False, "`where` is false: `conversation.archived` is false"),
@@ -73,7 +75,7 @@ def test_unless_is_the_opposite_of_where(unless: str, matches: bool, reason: str
 
 def test_what_cannot_be_evaluated_matches_nothing_in_unless_as_in_where() -> None:
     broken = more("broken", unless=compile_condition('conversation.team.id == "t"'), stop=True)
-    routed = route(event(), (broken, more("sound")))
+    routed = route(conversation_event(), (broken, more("sound")))
     assert [one.rule for one in routed.immediate] == ["sound"]
     ((name, reason),) = routed.failed
     assert name == "broken"
@@ -88,7 +90,7 @@ def test_all_rules_that_tell_a_receiver_at_once_are_candidates_in_their_order() 
         more("no", "conversation.archived"),
         more("three", notify=("crm", "team"), repeat=QUARTER),
     )
-    assert route(event(), rules).immediate == (
+    assert route(conversation_event(), rules).immediate == (
         Match("team", "one", ("one", "two", "three")),
         Match("crm", "one", ("one", "three")),
     )
@@ -99,7 +101,7 @@ def test_repeats_begin_after_the_first_message() -> None:
         more("at once", repeat=QUARTER, at_most=3),
         more("waits", repeat=QUARTER, hold_for=timedelta(hours=1)),
     )
-    assert route(event(), rules).timers == (
+    assert route(conversation_event(), rules).timers == (
         Timer("team", "at once", QUARTER, repeats=True),
         Timer("team", "waits", timedelta(hours=1)),
     )
@@ -115,9 +117,9 @@ def test_a_digest_collects_by_its_group_until_its_boundary() -> None:
         more("each", digest=digest("conversation.assignee.name")),
         more("at once"),
     )
-    routed = route(event(), rules)
-    assert datetime(2026, 11, 20, 10, 0, tzinfo=UTC) == AT
-    due = AT + QUARTER
+    routed = route(conversation_event(), rules)
+    assert datetime(2026, 11, 20, 10, 0, tzinfo=UTC) == T0
+    due = T0 + QUARTER
     assert routed.collected == (
         Collected("team", "all", "", due),
         Collected("crm", "all", "", due),
@@ -133,15 +135,15 @@ def test_a_digest_that_hours_hold_back_waits_for_the_opening_and_one_that_they_d
     monday = {"days": "mon", "between": "09:00-18:00", "timezone": "UTC"}
     held = more("held", digest=digest(), hours=RuleHours(**monday, otherwise="hold"))
     dropped = more("dropped", digest=digest(), hours=RuleHours(**monday, otherwise="drop"))
-    assert [one.due for one in route(event(), (held, dropped)).collected] == [
+    assert [one.due for one in route(conversation_event(), (held, dropped)).collected] == [
         datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
-        AT + QUARTER,
+        T0 + QUARTER,
     ]
 
 
 def test_a_group_that_cannot_be_told_is_one_of_its_own_and_is_told() -> None:
     rules = (more("each", digest=digest("conversation.team.name")),)
-    routed = route(event(), rules)
+    routed = route(conversation_event(), rules)
     assert [one.group for one in routed.collected] == ["null"]
     ((name, reason),) = routed.failed
     assert name == "each"
@@ -168,7 +170,7 @@ def test_a_group_that_cannot_be_told_is_one_of_its_own_and_is_told() -> None:
 )
 def test_what_counts_as_the_same(by: str | None, same: Any, different: Any) -> None:
     def keys(**fields: Any) -> tuple[str, str]:
-        what = event(**fields)
+        what = conversation_event(**fields)
         subject = fields["conversation"].id if "conversation" in fields else "c1"
         what = dataclasses.replace(what, subject=subject)
         same = {"by": by} if by else {}
@@ -183,10 +185,10 @@ def test_what_counts_as_the_same(by: str | None, same: Any, different: Any) -> N
 
 def test_a_throttle_whose_by_fails_counts_the_conversation() -> None:
     throttle = Throttle(within="15m", by="conversation.team.name")
-    what = event()
+    what = conversation_event()
     key, wrong = throttle.key(what)
     assert (key, bool(wrong)) == ("conversation sales/c1", True)
-    failing = event("source.failing", None)
+    failing = conversation_event("source.failing", None)
     assert Throttle(within="15m").key(failing) == ("sales", "")
 
 
@@ -213,7 +215,7 @@ RULES = st.lists(
 
 @given(rules=RULES, kind=st.sampled_from(EVENT_TYPES))
 def test_routing_is_what_the_verdicts_say(rules: list[Rule], kind: str) -> None:
-    routed = route(event(kind), rules)
+    routed = route(conversation_event(kind), rules)
     assert [one.rule for one in routed.results] == [one.name for one in rules]
     assert all(one.reason for one in routed.results)
     matched = {one.rule for one in routed.results if one.matched}
@@ -254,7 +256,7 @@ def silence(match: str, **fields: Any) -> Silence:
     ],
 )
 def test_a_silence_matches_event_rule_receiver_and_severity(match: str, suppresses: bool) -> None:
-    known = context(event(), rule="Unread", receiver="team", severity="info")
+    known = context(conversation_event(), rule="Unread", receiver="team", severity="info")
     other = silence("false")
     found = silenced([other, silence(match)], known, NOON)
     assert (found is not None) is suppresses
@@ -277,7 +279,7 @@ def test_a_silence_matches_event_rule_receiver_and_severity(match: str, suppress
 def test_a_silence_lasts_from_its_start_until_before_its_end(fields: Any, lasts: bool) -> None:
     one = silence("true", **fields)
     assert one.lasts(NOON) is lasts
-    known = context(event(), rule="", receiver="", severity="")
+    known = context(conversation_event(), rule="", receiver="", severity="")
     assert (silenced([one], known, NOON) is one) is lasts
 
 

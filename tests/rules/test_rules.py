@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.support.samples import CONDITIONS, MARIA, event, rule
+from tests.support.make import CONDITIONS, MARIA, conversation_event, rule
 from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
 from watcher.model import Message
 from watcher.rules import (
@@ -82,7 +82,7 @@ def test_a_receiver_named_by_several_rules_is_told_once_by_the_first() -> None:
         rule(name="first", notify=("team", "crm", "team")),
         rule(name="second", notify=("crm", "boss")),
     )
-    assert route(event(), rules).immediate == (
+    assert route(conversation_event(), rules).immediate == (
         Match("team", "first", ("first",)),
         Match("crm", "first", ("first", "second")),
         Match("boss", "second", ("second",)),
@@ -96,24 +96,24 @@ def test_every_rule_with_for_has_a_timer_of_its_own() -> None:
         rule("conversation.unread", name="soon", hold_for=quarter),
         rule("conversation.unread", name="later", hold_for=hour, notify=("team", "team")),
     )
-    routed = route(event(), rules)
+    routed = route(conversation_event(), rules)
     assert routed.immediate == (Match("team", "now", ("now",)),)
     assert routed.timers == (Timer("team", "soon", quarter), Timer("team", "later", hour))
 
 
 def test_a_condition_that_fails_is_false_and_told() -> None:
     rules = (rule(name="broken", where='conversation.team.id == "t"'), rule(name="sound"))
-    routed = route(event(), rules)
+    routed = route(conversation_event(), rules)
     assert [match.rule for match in routed.immediate] == ["sound"]
     assert [name for name, _ in routed.failed] == ["broken"]
 
 
 def test_a_receiver_is_never_told_of_itself() -> None:
     rules = (rule("receiver.*", notify=("crm", "team")), rule("*", name="all", notify=("crm",)))
-    failing = event("receiver.failing", None, source="crm")
+    failing = conversation_event("receiver.failing", None, source="crm")
     assert route(failing, rules).immediate == (Match("team", "rule", ("rule",)),)
     assert "does not get events about itself" in route(failing, rules).results[1].reason
-    namesake = event("source.failing", None, source="crm")
+    namesake = conversation_event("source.failing", None, source="crm")
     assert route(namesake, rules).immediate == (Match("crm", "all", ("all",)),)
 
 
@@ -121,11 +121,14 @@ def test_a_receiver_is_never_told_of_itself() -> None:
 def test_waiting_for_an_answer_begins_with_an_inbound_message_only(direction: Any) -> None:
     waits = rule("conversation.message", hold_for=timedelta(minutes=5))
     other = dataclasses.replace(MARIA, last_message=Message("Yes", direction))
-    assert route(event("conversation.message"), (waits,)).timers
-    assert route(event("conversation.message", other), (waits,)).timers == ()
+    assert route(conversation_event("conversation.message"), (waits,)).timers
+    assert route(conversation_event("conversation.message", other), (waits,)).timers == ()
     none = dataclasses.replace(MARIA, last_message=None)
-    assert route(event("conversation.message", none), (waits,)).timers == ()
-    assert "inbound" in route(event("conversation.message", other), (waits,)).results[0].reason
+    assert route(conversation_event("conversation.message", none), (waits,)).timers == ()
+    assert (
+        "inbound"
+        in route(conversation_event("conversation.message", other), (waits,)).results[0].reason
+    )
 
 
 NAMES = st.sampled_from(["team", "crm", "boss"])
@@ -149,7 +152,7 @@ RULES = st.lists(
 def test_route_tells_each_receiver_once_and_its_reasons_agree(
     rules: list[Rule], kind: str, source: str
 ) -> None:
-    what = event(kind, source=source)
+    what = conversation_event(kind, source=source)
     routed = route(what, rules)
     told = [match.receiver for match in routed.immediate]
     assert len(told) == len(set(told))
@@ -168,7 +171,7 @@ def test_explain_says_what_each_rule_missed() -> None:
         rule(name="failed", where="conversation.attributes.nothing == 1"),
         rule("conversation.unread", name="timed", hold_for=timedelta(minutes=15)),
     )
-    reasons = {one.rule: one.reason for one in route(event(), rules).results}
+    reasons = {one.rule: one.reason for one in route(conversation_event(), rules).results}
     assert reasons == {
         "type": "`when` asks for conversation.archived or source.*, this is conversation.unread",
         "where": "`where` is false: `conversation.archived` is false",

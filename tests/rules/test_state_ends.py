@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.samples import AT, MARIA, rule
+from tests.support.make import MARIA, T0, rule
 from watcher.catalogue.events import TIMED_TYPES
 from watcher.model import Conversation, Disposition, Message, Reference
 from watcher.rules import Rule, state_ends
@@ -19,7 +19,7 @@ def over(one: Rule, before: Conversation, after: Conversation | None) -> bool:
     return bool(state_ends((one,), before, after, source="sales", provider="highlevel"))
 
 
-LATER = Message("Yes", "outbound", "sms", AT + timedelta(minutes=1))
+LATER = Message("Yes", "outbound", "sms", T0 + timedelta(minutes=1))
 ENDS: Mapping[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     # type: fields before, fields after that end the state, fields after that do not
     "conversation.unread": ({"unread": True}, {"unread": False}, {"unread_count": 9}),

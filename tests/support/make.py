@@ -1,4 +1,4 @@
-"""Short ways to make the values that stores keep: every argument left out has a plain default."""
+"""Factories for the tests: every argument left out has a plain default."""
 
 # ruff: noqa: A002 - the arguments are named after the fields that they fill
 
@@ -7,15 +7,49 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from watcher.model import Conversation, Delivery, Event, Reference, Snapshot
+from watcher.conditions import compile_condition
+from watcher.model import (
+    Contact,
+    Conversation,
+    Delivery,
+    Event,
+    Message,
+    Reference,
+    Snapshot,
+    to_plain,
+)
 from watcher.records import Commit, Settlement
+from watcher.rules import Rule
 
 T0 = datetime(2026, 11, 20, 10, tzinfo=UTC)
 LEASE = timedelta(minutes=1)
+MARIA = Conversation(
+    id="c1",
+    contact=Contact(id="p1", name="Maria Lopez"),
+    channel="sms",
+    unread=True,
+    assignee=Reference("u1", "Ana"),
+    labels=("vip",),
+    last_message=Message("Is it still for sale?", "inbound", "sms", T0),
+    attributes={"score": 7},
+)
+CONDITIONS = [
+    compile_condition(source)
+    for source in (
+        'conversation.assignee.id == "u1" || conversation.unread',
+        "conversation.unread_count > 2",
+        'conversation.labels.exists(l, l.contains("v"))',
+        'changes.assignee.before.name.startsWith("A")',
+        "timestamp(conversation.last_message.at) < timestamp(observed.before)",
+        'conversation.attributes.a.b[0] + 1 > conversation.attributes["c"]',
+        "conversation.last_message.text.matches(conversation.channel)",
+        "reason == null ? conversation.archived : size(reason) / size(changes) > 1",
+    )
+]
 
 
 def at(seconds: float) -> datetime:
-    """Give the time so many seconds after T0."""
+    """Return the time `seconds` after T0."""
     return T0 + timedelta(seconds=seconds)
 
 
@@ -94,4 +128,37 @@ def settlement(
         note=f"it is {state}",
         settled=None if state == "pending" else at(seconds),
         **changed,
+    )
+
+
+def conversation_event(
+    kind: str = "conversation.unread",
+    conversation: Conversation | None = MARIA,
+    source: str = "sales",
+    **more: Any,
+) -> Event:
+    """Make an event as the pipeline makes it, with the conversation (None: about the source itself)."""
+    data: dict[str, Any] = {"source": source, "provider": "highlevel", **more}
+    if conversation is not None:
+        data["conversation"] = to_plain(conversation)
+        data.setdefault("changes", {})
+    return Event("e1", kind, source, "c1" if conversation else None, T0, data)
+
+
+def rule(
+    *when: str,
+    name: str = "rule",
+    notify: tuple[str, ...] = ("team",),
+    where: str | None = None,
+    hold_for: timedelta | None = None,
+) -> Rule:
+    """Make a rule."""
+    condition = compile_condition(where) if where is not None else None
+    # Not validated: the laws of routing hold for any value, also for types without a state.
+    return Rule.model_construct(
+        name=name,
+        when=when or ("conversation.*",),
+        notify=notify,
+        where=condition,
+        hold_for=hold_for,
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.samples import AT, MARIA, event
+from tests.support.make import MARIA, T0, conversation_event
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.model import Contact, Event, Message, to_plain
 from watcher.templates import default_message, digest, late_note
@@ -65,7 +65,7 @@ def change(name: str, before: Any, after: Any) -> dict[str, Any]:
 def test_a_conversation_is_told_in_words(
     kind: str, more: dict[str, Any], title: str, lines: list[str]
 ) -> None:
-    said, body = default_message(event(f"conversation.{kind}", LINKED, **more))
+    said, body = default_message(conversation_event(f"conversation.{kind}", LINKED, **more))
     assert said == title
     for text in lines:
         assert text in body.splitlines()
@@ -82,7 +82,7 @@ def test_a_conversation_is_told_in_words(
 )
 def test_a_message_is_told_by_its_direction(direction: Any, title: str) -> None:
     other = dataclasses.replace(MARIA, last_message=Message("text", direction))
-    assert default_message(event("conversation.message", other))[0] == title
+    assert default_message(conversation_event("conversation.message", other))[0] == title
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_message_is_told_by_its_direction(direction: Any, title: str) -> None:
 )
 def test_whoever_has_no_name_is_told_by_what_there_is(contact: Contact, who: str) -> None:
     nameless = dataclasses.replace(MARIA, contact=contact)
-    assert default_message(event("conversation.read", nameless))[0] == f"Read: {who}"
+    assert default_message(conversation_event("conversation.read", nameless))[0] == f"Read: {who}"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_whoever_has_no_name_is_told_by_what_there_is(contact: Contact, who: str
     ],
 )
 def test_the_watcher_tells_of_itself(kind: str, title: str) -> None:
-    told = event(kind, None, reason="the token is refused", remedy="renew it")
+    told = conversation_event(kind, None, reason="the token is refused", remedy="renew it")
     said, body = default_message(told)
     assert said == title
     assert body.splitlines()[:2] == ["the token is refused", "What to do: renew it"]
@@ -122,12 +122,14 @@ def test_the_watcher_tells_of_itself(kind: str, title: str) -> None:
 
 @pytest.mark.parametrize("kind", ["source.recovered", "receiver.recovered"])
 def test_a_trouble_that_another_one_replaces_is_no_cure(kind: str) -> None:
-    told = event(kind, None, reason="another account is watched", outcome="replaced")
+    told = conversation_event(kind, None, reason="another account is watched", outcome="replaced")
     assert default_message(told)[0].endswith("sales: its former trouble is over")
 
 
 def test_what_a_timer_sends_says_that_it_still_holds() -> None:
-    told = event(delivery={"rule": "Nobody has looked", "kind": "for", "event": "e", "count": 1})
+    told = conversation_event(
+        delivery={"rule": "Nobody has looked", "kind": "for", "event": "e", "count": 1}
+    )
     assert "This still holds (rule: Nobody has looked)." in default_message(told)[1]
 
 
@@ -135,7 +137,7 @@ def test_a_long_text_is_cut_and_a_title_is_one_line() -> None:
     long = dataclasses.replace(
         MARIA, contact=Contact(name="M\n" * 500), last_message=Message("x" * 9000, "inbound")
     )
-    title, body = default_message(event(conversation=long))
+    title, body = default_message(conversation_event(conversation=long))
     assert "\n" not in title
     assert len(title) <= 200
     assert len(body) < 4001
@@ -163,7 +165,7 @@ def test_every_type_has_words_however_odd_the_event(
 ) -> None:
     data = {"conversation": fields, "changes": changes, "delivery": fields.get("labels")}
     for odd in (data, {}):
-        title, body = default_message(Event("e", kind, "s", None, AT, odd))
+        title, body = default_message(Event("e", kind, "s", None, T0, odd))
         assert title
         assert "\n" not in title
         assert body.endswith("2026-11-20 10:00 UTC")
@@ -184,15 +186,15 @@ def test_every_type_has_words_however_odd_the_event(
     ],
 )
 def test_a_late_message_says_when_it_happened(late: timedelta, words: str) -> None:
-    assert late_note(AT, AT + late) == f"This happened {words}"
+    assert late_note(T0, T0 + late) == f"This happened {words}"
 
 
 def test_what_is_known_only_between_two_looks_is_told_with_both() -> None:
-    since, now = AT - timedelta(hours=12), AT + timedelta(minutes=1)
+    since, now = T0 - timedelta(hours=12), T0 + timedelta(minutes=1)
     note = "This happened between 22:00 on 2026-11-19 and 10:00 UTC."
-    assert late_note(AT, now, after=since) == note
+    assert late_note(T0, now, after=since) == note
     day_after = now + timedelta(days=1)
-    assert late_note(AT, day_after, after=AT - timedelta(hours=1)) == (
+    assert late_note(T0, day_after, after=T0 - timedelta(hours=1)) == (
         "This happened between 09:00 and 10:00 UTC on 2026-11-20."
     )
 

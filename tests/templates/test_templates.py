@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.samples import AT, MARIA, event
+from tests.support.make import MARIA, T0, conversation_event
 from watcher.model import Event, to_plain
 from watcher.templates import (
     TemplateError,
@@ -21,7 +21,7 @@ from watcher.templates import (
 
 
 def filled(source: str, **more: Any) -> str:
-    rendered = render(None, source, event(**more))
+    rendered = render(None, source, conversation_event(**more))
     assert rendered.problem is None
     return rendered.body
 
@@ -175,7 +175,7 @@ def test_a_template_beyond_every_limit_is_refused() -> None:
 
 def test_a_template_that_fails_sends_the_default_message_and_says_why() -> None:
     source = "{{ conversation.unread_count + 1 }}"
-    what = event(conversation=MARIA)
+    what = conversation_event(conversation=MARIA)
     rendered = render("{{ conversation.channel }}", source, what)
     assert (rendered.title, rendered.body) == default_message(what)
     assert rendered.problem is not None
@@ -183,21 +183,21 @@ def test_a_template_that_fails_sends_the_default_message_and_says_why() -> None:
 
 
 def test_a_template_without_any_text_sends_the_default_message() -> None:
-    what = event(conversation=NOBODY)
+    what = conversation_event(conversation=NOBODY)
     rendered = render("{{ conversation.assignee.name }}", " ", what)
     assert (rendered.title, rendered.body) == default_message(what)
     assert rendered.problem == "the template rendered no text"
 
 
 def test_what_a_rule_leaves_out_is_the_default() -> None:
-    what = event()
+    what = conversation_event()
     assert render("Hello", None, what).body == default_message(what)[1]
     assert render(None, "Hello", what).title == default_message(what)[0]
     assert render(None, None, what).problem is None
 
 
 def test_a_title_is_one_line_and_long_texts_are_cut_with_a_note() -> None:
-    rendered = render("a\n b", "{% for a in range(90000) %}xyz{% endfor %}", event())
+    rendered = render("a\n b", "{% for a in range(90000) %}xyz{% endfor %}", conversation_event())
     assert rendered.title == "a b"
     assert len(rendered.body) == 32_768
     assert rendered.body.endswith("(cut: the message is too long)")
@@ -224,7 +224,7 @@ JSON = st.recursive(
 def test_render_never_raises_and_always_gives_sendable_text(
     fields: dict[str, Any], source: str
 ) -> None:
-    odd = Event("e", "conversation.updated", "s", None, AT, {"conversation": fields})
+    odd = Event("e", "conversation.updated", "s", None, T0, {"conversation": fields})
     rendered = render(source, source, odd)
     assert rendered.title or rendered.body
     assert "\n" not in rendered.title
@@ -242,7 +242,11 @@ def test_compiling_raises_nothing_but_template_errors(source: str) -> None:
 def test_the_template_of_a_digest_goes_over_its_events() -> None:
     source = "{{ events | length }}:{% for one in events %} {{ one.conversation.assignee.name }}{% endfor %}"
     other = dataclasses.replace(MARIA, assignee=None)
-    rendered = render_digest(source, None, [event(), event(conversation=other), event()])
+    rendered = render_digest(
+        source,
+        None,
+        [conversation_event(), conversation_event(conversation=other), conversation_event()],
+    )
     assert rendered.problem is None
     assert rendered.title == "3: Ana Ana"
     assert rendered.body.startswith("- New message from Maria Lopez (sms)")
@@ -264,10 +268,12 @@ def test_a_digest_knows_its_events_and_no_event_on_its_own(source: str, message:
         compile_template(source, many=True)
     assert caught.value.message.startswith(message)
     compiled = compile_template("{{ conversation.channel }}")
-    assert compiled.fill(event()) == "sms"
+    assert compiled.fill(conversation_event()) == "sms"
 
 
 def test_a_digest_whose_template_fails_goes_out_with_the_default_words() -> None:
-    rendered = render_digest("{{ 1 // (events | length - 2) }}", None, [event(), event()])
+    rendered = render_digest(
+        "{{ 1 // (events | length - 2) }}", None, [conversation_event(), conversation_event()]
+    )
     assert rendered.problem is not None
     assert rendered.title == "2 notifications"
