@@ -224,31 +224,3 @@ def test_an_unused_receiver_is_a_warning(write: Write) -> None:
 def test_a_configuration_without_rules_is_a_warning(write: Write) -> None:
     (said,) = warned(write(SOURCE))
     assert "no rule is configured" in said
-
-
-RULE = (
-    "receivers: {a: {type: apprise, url: 'json://x'}}\nrules: [{name: A, when: '*', notify: a}]\n"
-)
-
-
-def test_an_interval_beyond_the_providers_limit_is_a_warning(write: Write) -> None:
-    text = "sources:\n  a: {provider: plain, token: x, poll_every: 1s}\n" + RULE
-    (said,) = warned(write(text))  # three requests a poll, ten in ten seconds allowed
-    assert ":2:46: the source `a` asks for about 31 requests in 10 s" in said
-    assert "the provider allows 10" in said
-    assert "`poll_every: 4s`" in said
-
-
-def test_the_interval_of_the_remedy_is_within_the_limit(write: Write) -> None:
-    text = "sources:\n  a: {provider: plain, token: x, poll_every: 4s}\n" + RULE
-    assert warned(write(text)) == []
-
-
-def test_sources_that_share_a_limit_are_added_up(write: Write) -> None:
-    sources = "".join(
-        f"  s{number}: {{provider: plain, token: x, poll_every: 7s}}\n" for number in range(3)
-    )
-    (said,) = warned(write("sources:\n" + sources + RULE))
-    assert "the sources `s0`, `s1`, `s2` ask for about 13 requests" in said
-    other = sources.replace("s1: {", "s1: {base_url: 'https://other.example.com', ")
-    assert warned(write("sources:\n" + other + RULE)) == []

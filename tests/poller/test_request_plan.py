@@ -12,6 +12,7 @@ from watcher.poller.request_plan import (
     RequestPlan,
     SharedBudget,
     advise_on_time,
+    describe_plan,
     estimate,
     shared_budgets,
 )
@@ -79,17 +80,13 @@ def test_the_day_counts_where_it_is_narrower_than_the_seconds() -> None:
 
 
 def test_sources_share_what_their_provider_has_them_share() -> None:
-    def leadping(name: str, organization: str) -> RequestPlan | None:
+    def leadping(name: str, organization: str) -> RequestPlan:
         settings = LeadpingSettings(token=f"token-{name}", organization=organization)
         return estimate(
             name, Leadping(settings), poll_every=30, sweep_every=900, conversations=5, sets={}
         )
 
-    found = shared_budgets(
-        one
-        for one in (leadping("a", "acme"), leadping("b", "acme"), leadping("c", ""))
-        if one is not None
-    )
+    found = shared_budgets((leadping("a", "acme"), leadping("b", "acme"), leadping("c", "")))
     assert [[one.source for one in share.plans] for share in found] == [["a", "b"], ["c"]]
 
 
@@ -111,10 +108,13 @@ def test_what_a_walk_costs(
     assert [provider.cost(count) for count in rows] == requests
 
 
-def test_a_provider_that_does_not_say_what_it_costs_has_no_plan() -> None:
+def test_what_a_provider_does_not_price_counts_as_one_request_and_is_not_shown() -> None:
     class Silent(Leadping):
         def cost(self, rows: int) -> int | None:
             return None
 
     silent = Silent(LeadpingSettings(token="t"))
-    assert estimate("a", silent, poll_every=30, sweep_every=900, conversations=5, sets={}) is None
+    plan = estimate("a", silent, poll_every=30, sweep_every=900, conversations=500, sets={})
+    assert (plan.poll, plan.sweep, plan.priced) == (1, 1, False)
+    (share,) = shared_budgets([plan])
+    assert describe_plan("a", share) is None

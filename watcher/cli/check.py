@@ -138,11 +138,7 @@ def _show_estimates(console: Console, loaded: Config, outcomes: Sequence[Outcome
     for each in estimates:
         console.write(_format_estimate(each))
     for one in find_overloads(estimates):
-        if one.key == "poll_every" and any("limit wins" in str(each) for each in loaded.warnings):
-            continue  # loading has reported polls so far beyond the limit
-        place = loaded.places.of("sources", one.source, one.key)
-        problem = place.problem(f"the source `{one.source}`: {one.reason}", one.remedy)
-        console.note(f"warning: {problem}")
+        console.note(f"warning: {one.problem(loaded)}")
 
 
 async def _estimate(
@@ -158,7 +154,7 @@ async def _estimate(
 def _format_estimate(each: SourceEstimate) -> str:
     name = f"{each.source} ({each.provider})"
     plan, share = each.plan, each.share
-    if plan is None or share is None:
+    if not plan.priced:
         return f"{name}: unknown number of requests (the provider plug-in gives no estimate)"
     known = plan.conversations is not None
     rows = f"{plan.conversations or 0:,} conversations" if known else "every 1,000 conversations"

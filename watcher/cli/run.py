@@ -25,6 +25,7 @@ from watcher.config import Config
 from watcher.config import load as read_config
 from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
+from watcher.daemon.estimates import foreseeable_overloads
 from watcher.records import Recorded
 from watcher.transport import name_resolution_hangs
 
@@ -64,7 +65,7 @@ def run(
     went_well = True
     with contextlib.suppress(KeyboardInterrupt):  # stopped before the daemon listens to signals
         loaded = load(console, config, secrets=True, level=LogLevel.info)
-        for warning in loaded.warnings:
+        for warning in (*loaded.warnings, *foreseeable_overloads(loaded)):
             structlog.get_logger().warning("the configuration", problem=str(warning))
 
         def again() -> Config:

@@ -6,11 +6,8 @@ own model; here the plug-in that a part names is looked up, and its settings get
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -20,8 +17,8 @@ from watcher.config.model import Source
 from watcher.config.tree import Entries, Entry, Place, Scalar
 from watcher.config.validate import Validation, found, validate
 from watcher.notify.receivers import Receiver
-from watcher.providers import Budget, Provider, ProviderSettings
-from watcher.settings.values import NAME_PATTERN, format_duration
+from watcher.providers import Provider, ProviderSettings
+from watcher.settings.values import NAME_PATTERN
 from watcher.suggest import did_you_mean, listing, short
 
 __all__ = ["build_receivers", "build_sources"]
@@ -53,13 +50,11 @@ def build_sources(
     """Check all sources; return those without mistakes."""
     loaded: dict[str, type[Provider] | PluginUnusable] = {}
     sources = []
-    demands = []
     for entry in entries.values():
         source = _source(entry, providers, loaded, validation)
         if source is not None:
             sources.append(source)
-            demands += _demand(entry, source, validation)
-    _warn_of_limits(demands, validation)
+            _works(entry, source, validation)
     return tuple(sources)
 
 
@@ -226,55 +221,16 @@ def _kind(
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Demand:
-    """What one source asks of a provider's limit: requests a second."""
-
-    name: str
-    place: Place
-    budget: Budget
-    rate: float
-    poll_every: timedelta
-
-
-def _demand(entry: Entry, source: Source, validation: Validation) -> list[_Demand]:
-    """Estimate: a poll costs one request and one for each id set, a sweep at least one."""
+def _works(entry: Entry, source: Source, validation: Validation) -> None:
+    """Check that the provider can be made of its settings."""
     assert isinstance(entry.value, Entries)  # noqa: S101 - it became a source
     if validation.texts.left_out_within(entry.value):
-        return []  # the limit may depend on what was left out
+        return  # it may need what was left out
     try:
         provider = source.provider_class(source.settings)
-        budget, sets = provider.budget, len(provider.sets)
+        _ = provider.account, provider.budget, provider.sets
     except Exception as error:  # noqa: BLE001 - a plug-in's class may raise anything
         message = f"the provider of the source `{source.name}` fails with {type(error).__name__}"
         validation.problems.append(
             entry.key.place.problem(message, "report it to the provider's author")
-        )
-        return []
-    rate = (1 + sets) / source.poll_every.total_seconds() + 1 / source.sweep_every.total_seconds()
-    poll = entry.value.get("poll_every")
-    place = poll.value.place if poll else entry.key.place
-    return [_Demand(source.name, place, budget, rate, source.poll_every)]
-
-
-def _warn_of_limits(demands: list[_Demand], validation: Validation) -> None:
-    """Warn where sources that share a limit ask for more than it allows."""
-    by_key: dict[str, list[_Demand]] = {}
-    for demand in demands:
-        by_key.setdefault(demand.budget.key, []).append(demand)
-    for sharing in by_key.values():
-        budget = min((demand.budget for demand in sharing), key=lambda b: b.requests / b.per)
-        asked = sum(demand.rate for demand in sharing) * budget.per
-        if asked <= budget.requests:
-            continue
-        names = listing(f"`{demand.name}`" for demand in sharing)
-        first = min(sharing, key=lambda demand: demand.poll_every)
-        slower = math.ceil(first.poll_every.total_seconds() * asked / budget.requests)
-        ask = f"sources {names} ask" if len(sharing) > 1 else f"source {names} asks"
-        validation.warnings.append(
-            first.place.problem(
-                f"the {ask} for about {math.ceil(asked)} requests in {budget.per:g} s, the provider"
-                f" allows {budget.requests}: the provider's limit wins, the delay shows as lag",
-                f"poll less often, for instance `poll_every: {format_duration(timedelta(seconds=slower))}`",
-            )
         )

@@ -261,13 +261,13 @@ class Daemon:
         ]
 
     def _shares(self) -> Mapping[str, SharedBudget]:
-        """Return, by source, the request budget that it shared_budgets with others; sources whose provider
-        does not estimate its requests are left out.
+        """Return, by source, the request budget that it shares with others; sources whose provider
+        does not say what walks cost are left out.
         """
         plans = (poller.request_plan() for poller in self.pollers.values())
         return {
             plan.source: share
-            for share in shared_budgets(plan for plan in plans if plan is not None)
+            for share in shared_budgets(plan for plan in plans if plan.priced)
             for plan in share.plans
         }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from watcher.config import Config, Source
+from watcher.errors import Problem
 from watcher.poller.request_plan import (
     Advice,
     RequestPlan,
@@ -22,7 +23,14 @@ from watcher.poller.request_plan import (
 from watcher.settings.values import format_duration
 from watcher.store import Store
 
-__all__ = ["Measurements", "Overload", "SourceEstimate", "estimate_sources", "find_overloads"]
+__all__ = [
+    "Measurements",
+    "Overload",
+    "SourceEstimate",
+    "estimate_sources",
+    "find_overloads",
+    "foreseeable_overloads",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,11 @@ class SourceEstimate:
     source: str
     provider: str
 
-    plan: RequestPlan | None
-    """None if its provider does not say what a walk costs."""
+    plan: RequestPlan
+    """What it asks for; `plan.priced` is False if its provider does not say what a walk costs."""
 
-    share: SharedBudget | None = None
-    """The request limit, with all sources that share it; None together with `plan`."""
+    share: SharedBudget
+    """The request limit, with all sources that share it."""
 
     seconds: float = 0.0
     """How long a request takes; 0 if that was not measured."""
@@ -68,18 +76,27 @@ async def estimate_sources(
         if store is not None and known[source.name].conversations is None:
             stored = await _stored(store, source)
             known[source.name] = replace(stored, seconds=known[source.name].seconds)
+    return _estimate(config, known)
+
+
+def foreseeable_overloads(config: Config) -> tuple[Problem, ...]:
+    """Return the intervals of polls that cannot be met however few conversations there are."""
+    estimates = _estimate(config, {source.name: Measurements() for source in config.sources})
+    overloads = (one for one in find_overloads(estimates) if one.key == "poll_every")
+    return tuple(one.problem(config) for one in overloads)
+
+
+def _estimate(config: Config, known: Mapping[str, Measurements]) -> tuple[SourceEstimate, ...]:
     plans = {source.name: _plan(source, known[source.name]) for source in config.sources}
     shares = {
-        plan.source: share
-        for share in shared_budgets(plan for plan in plans.values() if plan is not None)
-        for plan in share.plans
+        plan.source: share for share in shared_budgets(plans.values()) for plan in share.plans
     }
     return tuple(
         SourceEstimate(
             source.name,
             source.provider,
             plans[source.name],
-            shares.get(source.name),
+            shares[source.name],
             known[source.name].seconds,
         )
         for source in config.sources
@@ -98,7 +115,7 @@ async def _stored(store: Store, source: Source) -> Measurements:
     return Measurements(len(present), sets, state.learned)
 
 
-def _plan(source: Source, measured: Measurements) -> RequestPlan | None:
+def _plan(source: Source, measured: Measurements) -> RequestPlan:
     provider = source.provider_class(source.settings)
     provider.set_capabilities(dict(measured.capabilities))
     return estimate(
@@ -122,6 +139,11 @@ class Overload:
     reason: str
     remedy: str
 
+    def problem(self, config: Config) -> Problem:
+        """Return it as a problem at its place in the configuration."""
+        place = config.places.of("sources", self.source, self.key)
+        return place.problem(f"the source `{self.source}`: {self.reason}", self.remedy)
+
 
 def find_overloads(estimates: Sequence[SourceEstimate]) -> Iterator[Overload]:
     """Yield the intervals that cannot be met: one for each request limit that is too small, else one
@@ -129,8 +151,6 @@ def find_overloads(estimates: Sequence[SourceEstimate]) -> Iterator[Overload]:
     """
     seen: set[str] = set()
     for each in estimates:
-        if each.plan is None or each.share is None:
-            continue
         share, advice = each.share, None
         if share.budget.key not in seen:
             seen.add(share.budget.key)

@@ -14,6 +14,7 @@ import structlog
 
 from watcher.config import Config, compare, needs_restart
 from watcher.daemon import Daemon
+from watcher.daemon.estimates import foreseeable_overloads
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.errors import ConfigError
 
@@ -95,5 +96,5 @@ class Reloading:
             "receivers": str(receivers),
             "rules": str(rules),
             "silences": str(compare(old.silences, config.silences)),
-            "warnings": [*late, *map(str, config.warnings)],
+            "warnings": [*late, *map(str, (*config.warnings, *foreseeable_overloads(config)))],
         }

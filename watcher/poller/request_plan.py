@@ -70,6 +70,11 @@ class RequestPlan:
     sweep: int
     """Requests of a sweep."""
 
+    priced: bool = True
+    """Whether the provider says what walks cost. If not, each counts as one request, the least that
+    it can be.
+    """
+
     @property
     def sweeps(self) -> float:
         """Sweeps in an hour."""
@@ -198,9 +203,9 @@ def describe_plan(source: str, shared: SharedBudget | None) -> dict[str, Any] | 
     """Return a source's plan as plain JSON, with the sources that it shares its budget with; None
     where its provider does not say what walks cost.
     """
-    if shared is None:
+    plan = shared.of(source) if shared is not None else None
+    if shared is None or plan is None or not plan.priced:
         return None
-    plan = shared.of(source)
     return {
         **plan.to_plain(),
         "budget_per_hour": math.floor(shared.allowed),
@@ -218,23 +223,24 @@ def estimate(
     sweep_every: float,
     conversations: int | None,
     sets: Mapping[str, int],
-) -> RequestPlan | None:
-    """Return what a source asks for; None where its provider does not say what walks cost.
+) -> RequestPlan:
+    """Return what a source asks for.
 
     `sets` is how many conversations each id set has, as far as known; others count as small.
     A set that is too large to be polled is tried once after each sweep.
     """
     rows = UNKNOWN if conversations is None else conversations
-    poll, sweep = provider.cost(0), provider.cost(rows)
-    if poll is None or sweep is None:
-        return None
+    poll, sweep = provider.cost(0) or 1, provider.cost(rows) or 1
     for name in provider.sets:
-        pages = provider.cost(sets.get(name, 0))
-        if pages is not None and pages <= SET_PAGES:
+        pages = provider.cost(sets.get(name, 0)) or 1
+        if pages <= SET_PAGES:
             poll += pages
         else:
             sweep += SET_PAGES
-    return RequestPlan(source, provider.budget, poll_every, sweep_every, conversations, poll, sweep)
+    priced = provider.cost(0) is not None
+    return RequestPlan(
+        source, provider.budget, poll_every, sweep_every, conversations, poll, sweep, priced
+    )
 
 
 def shared_budgets(plans: Iterable[RequestPlan]) -> tuple[SharedBudget, ...]:

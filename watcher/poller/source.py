@@ -627,8 +627,8 @@ class SourcePoller:
                 return False
         return True
 
-    def request_plan(self) -> RequestPlan | None:
-        """Return what the source asks of its provider, None where the provider does not say."""
+    def request_plan(self) -> RequestPlan:
+        """Return what the source asks of its provider."""
         session = self.session
         return estimate(
             self.plan.name,
