@@ -1,4 +1,4 @@
-"""The demonstration: its reckoning is honest, its receiver checks, and the command shows it all."""
+"""The demonstration: its scorecard is honest, its receiver checks, and the command shows it all."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from standardwebhooks.webhooks import Webhook
 from watcher.clock import wall_clock
 from watcher.config import load
 from watcher.demo.receiver import Arrival, Inbound
-from watcher.demo.reckoning import PATIENCE, Change, reckon
 from watcher.demo.scenes import open_scenes, write_configuration
+from watcher.demo.scorecard import PATIENCE, Change, score
 from watcher.demo.terminal import describe
 from watcher.model import Event
 from watcher.simulator import TruthEntry
@@ -36,7 +36,7 @@ PATIENT = 90
 """Seconds for a command on a slow and busy machine; it takes about 14."""
 
 
-# The reckoning
+# The scorecard
 
 
 def change(number: int, age: float = 1.0) -> Change:
@@ -68,10 +68,10 @@ def test_whatever_arrives_in_any_order_is_matched_and_the_rest_is_lacking(
 ) -> None:
     changes = [change(number) for number in numbers]
     came = data.draw(st.permutations(range(len(changes))))[: data.draw(st.integers(0, 30))]
-    reckoning = reckon(changes, [arrival(changes[index]) for index in came], NOW)
-    assert len(reckoning.delays) == len(came)
-    assert len(reckoning.under_way) == len(changes) - len(came)
-    assert (reckoning.missed, reckoning.invented) == ((), ())
+    scorecard = score(changes, [arrival(changes[index]) for index in came], NOW)
+    assert len(scorecard.delays) == len(came)
+    assert len(scorecard.under_way) == len(changes) - len(came)
+    assert (scorecard.missed, scorecard.invented) == ((), ())
 
 
 @given(st.lists(st.integers(0, 20), min_size=1), st.integers(1, 3))
@@ -80,7 +80,7 @@ def test_whatever_arrives_more_often_than_it_happened_is_invented(
 ) -> None:
     changes = [change(number) for number in numbers]
     arrivals = [arrival(one) for one in changes] + [arrival(changes[0])] * too_often
-    assert len(reckon(changes, arrivals, NOW).invented) == too_often
+    assert len(score(changes, arrivals, NOW).invented) == too_often
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_whatever_arrives_more_often_than_it_happened_is_invented(
     ],
 )
 def test_an_arrival_with_wrong_content_is_no_arrival(different: Mapping[str, Any]) -> None:
-    reckoning = reckon([change(1)], [arrival(change(1), **different)], NOW)
-    assert len(reckoning.under_way) == len(reckoning.invented) == 1
+    scorecard = score([change(1)], [arrival(change(1), **different)], NOW)
+    assert len(scorecard.under_way) == len(scorecard.invented) == 1
 
 
 def test_a_change_is_missed_only_after_it_should_have_arrived() -> None:
     patience = PATIENCE.total_seconds()
-    reckoning = reckon([change(1, age=patience - 1), change(2, age=patience + 1)], [], NOW)
-    assert [one.entry.after["assignee"]["id"] for one in reckoning.under_way] == ["1"]
-    assert [one.entry.after["assignee"]["id"] for one in reckoning.missed] == ["2"]
+    scorecard = score([change(1, age=patience - 1), change(2, age=patience + 1)], [], NOW)
+    assert [one.entry.after["assignee"]["id"] for one in scorecard.under_way] == ["1"]
+    assert [one.entry.after["assignee"]["id"] for one in scorecard.missed] == ["2"]
 
 
 def test_extras_that_only_the_provider_tracks_do_not_matter_but_others_do() -> None:
@@ -116,12 +116,12 @@ def test_extras_that_only_the_provider_tracks_do_not_matter_but_others_do() -> N
     starred = Change("support", entry)
     for sides, count in ((right, 1), (wrong, 0)):
         came = arrival(starred, changes={"attributes": sides})
-        assert len(reckon([starred], [came], NOW).delays) == count
+        assert len(score([starred], [came], NOW).delays) == count
 
 
-def test_events_of_the_watcher_itself_are_not_reckoned_with() -> None:
+def test_events_of_the_watcher_itself_are_not_scored() -> None:
     baselined = Arrival(NOW, {"type": "source.baselined", "data": {"source": "support"}})
-    assert reckon([], [baselined], NOW).invented == ()
+    assert score([], [baselined], NOW).invented == ()
 
 
 # The receiver

@@ -118,13 +118,13 @@ async def test_a_disk_that_does_not_answer_is_seen() -> None:
 PROGRAM = """
 import re, sys, time, anyio
 from watcher import logs
-from watcher.daemon.watchdog import TurnGuard
+from watcher.daemon.watchdog import LoopWatchdog
 
 def doze(): time.sleep({seconds})
 def compute(): re.match("(a|aa)+$", "a" * 60 + "b")   # holds the interpreter's lock
 
 async def main():
-    with TurnGuard(tick=0.02, silent=5, ended={ended}) as guard:
+    with LoopWatchdog(tick=0.02, silent=5, ended={ended}) as guard:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(guard.run)
             await anyio.sleep(0.1)

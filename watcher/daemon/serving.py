@@ -19,7 +19,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon
 from watcher.daemon.reload import Reloading
-from watcher.daemon.watchdog import TurnGuard
+from watcher.daemon.watchdog import LoopWatchdog
 from watcher.runtime import Publish
 from watcher.store import OwnedStore
 from watcher.store.address import StoreAddress
@@ -103,7 +103,7 @@ async def _serve(
         store=str(address),
     )
     try:
-        with TurnGuard() as guard:
+        with LoopWatchdog() as guard:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(guard.run, name="turns")
                 for app, bound in listeners:

@@ -24,7 +24,7 @@ from watcher.daemon.loops import Loops
 from watcher.metrics import Metrics
 from watcher.store.retrying import Retrier
 
-__all__ = ["Stuck", "TurnGuard", "Watchdog"]
+__all__ = ["LoopWatchdog", "Stuck", "Watchdog"]
 
 STUCK_AFTER = 300.0
 """Seconds without a step after which a loop is stuck: five times the longest request or pause of one
@@ -102,7 +102,7 @@ def _exit() -> None:
     os._exit(1)
 
 
-class TurnGuard:
+class LoopWatchdog:
     """A thread that sees whether the event loop turns; used around `run`, once in a process.
 
     It counts its own ticks rather than time, so that a process that was stopped for a while (a paused

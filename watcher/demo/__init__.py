@@ -1,7 +1,7 @@
 """The demonstration: simulated providers, the real watcher, a real receiver, all on loopback.
 
-Law: a composition root beside the command line. What runs here is what `inbox-watcher run` runs,
-with a configuration from a file; only the providers and the receiver are ours.
+Rules: a composition root. It runs what `inbox-watcher run` runs, with a configuration from a file;
+only the providers and the receiver are stand-ins.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from watcher.clock import wall_clock
 from watcher.config import Config, load
 from watcher.daemon import serving
 from watcher.demo.receiver import Inbound
-from watcher.demo.reckoning import Change, Reckoning, reckon
 from watcher.demo.scenes import Scene, open_scenes, write_configuration
+from watcher.demo.scorecard import Change, Scorecard, score
 from watcher.demo.terminal import Terminal
 from watcher.records import Recorded
 
@@ -33,19 +33,19 @@ __all__ = ["run_demo"]
 HOST = "127.0.0.1"
 
 PACE = 1.0
-"""Seconds between two things that happen. The scenes take turns, so one scene rests for longer
-than a sweep takes to come round: no change is overtaken by the next before anybody looks.
+"""Seconds between two changes. The scenes take turns, so that each scene pauses for longer than its
+sweep interval: each change is seen before the next one overwrites it.
 """
 
 SETTLING = 4.0
-"""Seconds before the end in which nothing new happens, so that all can arrive."""
+"""Seconds without changes before the end, so that everything can arrive."""
 
 
 def run_demo(duration: timedelta | None) -> int:
-    """Run until `duration` has passed, or until Ctrl-C; gives the exit status.
+    """Run until `duration` has passed, or until Ctrl-C; return the exit status.
 
-    Status 1: a change did not arrive that should have long since. The folder with configuration
-    and database is kept, and its path is printed. Raises StoreError and OSError like
+    Status 1: a change is missing that should have arrived. The folder with configuration and
+    database is kept, and its path is printed. Raise StoreError and OSError like
     `watcher.daemon.serving.run`.
     """
     _keep_off_proxies()
@@ -90,9 +90,9 @@ class Demonstration:
             servers.cancel_scope.cancel()
 
     async def _watch(self, config: Config, deadline: float) -> None:
-        """Run the daemon until a signal ends it, or the story does."""
+        """Run the daemon until a signal or the end of the demonstration stops it."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell, deadline, tasks.cancel_scope)
+            tasks.start_soon(self._play, deadline, tasks.cancel_scope)
             await serving.run(config, echo=self._echo)
             tasks.cancel_scope.cancel()
 
@@ -106,36 +106,36 @@ class Demonstration:
         if len(self._baselined) == len(self.scenes):
             self._watching.set()
 
-    async def _tell(self, deadline: float, scope: anyio.CancelScope) -> None:
-        """Let things happen, one scene after the other; stop in time for all of it to arrive."""
-        curtain = max(deadline - SETTLING, anyio.current_time() + self.seconds / 2)
-        with anyio.CancelScope(deadline=curtain):
+    async def _play(self, deadline: float, scope: anyio.CancelScope) -> None:
+        """Make changes, one scene after the other; stop in time for all of them to arrive."""
+        last_change = max(deadline - SETTLING, anyio.current_time() + self.seconds / 2)
+        with anyio.CancelScope(deadline=last_change):
             await self._watching.wait()
             while True:
                 for scene in self.scenes:
-                    told = scene.step()
+                    text = scene.step()
                     self.happened += 1
-                    self.terminal.happens(scene, told)
+                    self.terminal.happens(scene, text)
                     await anyio.sleep(PACE)
         await anyio.sleep(deadline - anyio.current_time())
         scope.cancel()
 
-    def reckon(self) -> Reckoning:
-        """Compare what happened with what has arrived until now."""
+    def score(self) -> Scorecard:
+        """Compare what happened with what has arrived so far."""
         changes = [Change(scene.name, entry) for scene in self.scenes for entry in scene.changes]
-        return reckon(changes, self.inbound.arrivals, wall_clock())
+        return score(changes, self.inbound.arrivals, wall_clock())
 
     def end(self) -> int:
-        """Sum up; gives the exit status."""
-        reckoning = self.reckon()
+        """Print the summary; return the exit status."""
+        scorecard = self.score()
         self.terminal.sum_up(
-            reckoning,
+            scorecard,
             happened=self.happened,
             detected=self.detected,
             inbound=self.inbound,
             folder=self.folder,
         )
-        return 1 if reckoning.missed or reckoning.invented or self.inbound.refused else 0
+        return 1 if scorecard.missed or scorecard.invented or self.inbound.refused else 0
 
 
 def _port(listener: socket.socket) -> int:
@@ -144,7 +144,7 @@ def _port(listener: socket.socket) -> int:
 
 
 def _free_port() -> int:
-    """Find a port for the daemon, which binds its address itself, as the configuration says."""
+    """Return a free port for the daemon, which binds its address itself."""
     listener = web.bind(HOST, 0)
     try:
         return _port(listener)
@@ -153,7 +153,7 @@ def _free_port() -> int:
 
 
 def _keep_off_proxies() -> None:
-    """Ask whoever reads this process' environment (Apprise's workers) for no proxy on loopback."""
+    """Exempt loopback from proxies, for processes that inherit this environment (Apprise's workers)."""
     for name in ("no_proxy", "NO_PROXY"):
         named = [os.environ[name]] if os.environ.get(name) else []
         os.environ[name] = ",".join([*named, HOST, "localhost"])

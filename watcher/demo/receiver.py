@@ -1,6 +1,6 @@
 """The other side of the demonstration: an HTTP server that checks what it is sent.
 
-Law: knows nothing of the watcher's code. It verifies signatures with the official library of
+Rules: uses none of the watcher's code. It verifies signatures with the official library of
 Standard Webhooks, as a receiver in any other program would.
 """
 
@@ -25,17 +25,17 @@ __all__ = ["Arrival", "Inbound"]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event with a good signature, and when it came."""
+    """An event with a valid signature, and when it arrived."""
 
     at: datetime
     event: Mapping[str, Any]
 
 
 class Inbound:
-    """Takes webhooks at `/crm` and what Apprise's `json://` sends at `/team`; keeps a log.
+    """Accepts webhooks at `/crm`, and what Apprise's `json://` sends at `/team`.
 
-    `arrivals` has each event once, by `webhook-id`; `repeats` counts what came again, `refused`
-    what had no good signature, `texts` what came through Apprise.
+    `arrivals` has each event once, by `webhook-id`; `repeats` counts duplicates, `refused` requests
+    without a valid signature, `texts` messages through Apprise.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Inbound:
             self._webhook.verify(body.decode(), dict(request.headers))
         except WebhookVerificationError:
             self.refused += 1
-            return Response("the signature is wrong", status_code=401)
+            return Response("invalid signature", status_code=401)
         name = request.headers["webhook-id"]
         if name in self._seen:
             self.repeats += 1

@@ -1,6 +1,6 @@
 """The scenes of the demonstration: one simulated account each, and the configuration for all.
 
-Law: sets things up and writes files; nothing here waits, listens or prints.
+Rules: sets things up and writes files; does not wait, listen or print.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = ["Scene", "open_scenes", "write_configuration"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a scene is made of. `past` is how much of its story happened before anybody watched,
-    so that the scenes do not all begin with the same thing.
+    """What a scene is made of. `past` is how many steps of its script were taken before the watcher
+    starts, so that the scenes do not all begin with the same change.
     """
 
     name: str
@@ -54,7 +54,7 @@ CAST = (
 
 
 class Scene:
-    """One account in a world of its own, which tells a story of its own."""
+    """One account in a world of its own, with its own script of changes."""
 
     def __init__(self, part: Part, clock: Callable[[], datetime], seed: int) -> None:
         self.name = part.name
@@ -72,7 +72,7 @@ class Scene:
 
     @property
     def app(self) -> ASGIApp:
-        """Give the provider's server."""
+        """The provider's server."""
         match self.account.kind:
             case "chatwoot":
                 return chatwoot.app(self._world)
@@ -83,16 +83,16 @@ class Scene:
 
     @property
     def changes(self) -> Sequence[TruthEntry]:
-        """Give what should be reported, beginning with the first step."""
+        """What should be reported, from the first step on."""
         return self._world.truth.entries[self._before :]
 
     def step(self) -> str:
-        """Let the next thing happen, and say it without the provider's name."""
+        """Make the next change; return its description without the provider's name."""
         return self._script.step().partition(": ")[2]
 
 
 def open_scenes(clock: Callable[[], datetime]) -> tuple[Scene, ...]:
-    """Open every account; the same cast each time."""
+    """Open every account, the same ones each time."""
     return tuple(Scene(part, clock, seed) for seed, part in enumerate(CAST, start=1))
 
 
@@ -102,7 +102,7 @@ rules:
     when: "*"
     notify: crm
 
-  - name: Somebody waits and nobody is in charge
+  - name: Unread and unassigned
     when: conversation.unread
     where: conversation.assignee == null
     notify: team
@@ -119,7 +119,7 @@ rules:
 def write_configuration(
     folder: Path, scenes: Sequence[Scene], secret: str, *, ports: Sequence[int], health: int
 ) -> Path:
-    """Write the configuration with its secrets in files; gives its path.
+    """Write the configuration with its secrets in files; return its path.
 
     `ports` are those of the scenes and, last, the receiver's; `health` the daemon's own.
     """
@@ -158,11 +158,11 @@ def write_configuration(
 
 
 def _keep(file: Path, secret: str) -> None:
-    """Write a secret for nobody but the user."""
+    """Write a secret that only the user can read."""
     file.touch(mode=0o600)
     file.write_text(secret + "\n", encoding="utf-8")
 
 
 def _quoted(text: str) -> str:
-    """Quote for YAML; a dollar sign would begin a reference."""
+    """Quote for YAML; double dollar signs, which would start a reference."""
     return "'" + text.replace("'", "''").replace("$", "$$") + "'"

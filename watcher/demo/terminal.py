@@ -1,7 +1,6 @@
-"""What the person in front of the demonstration reads: a line for each thing, then the sum.
+"""What the demonstration prints: a line for each step, then a summary.
 
-Law: words and colours only, nothing is decided here. Without a terminal: plain text, one line
-each.
+Rules: text and colours only, nothing is decided here. Without a terminal: plain text, one line each.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.demo.receiver import Arrival, Inbound
-from watcher.demo.reckoning import Change, Reckoning
 from watcher.demo.scenes import Scene
+from watcher.demo.scorecard import Change, Scorecard
 from watcher.model import Event
 
 __all__ = ["Terminal"]
@@ -49,12 +48,14 @@ class Terminal:
     def introduce(
         self, scenes: Sequence[Scene], ports: Sequence[int], file: Path, store: str, health: int
     ) -> None:
-        """Say what runs and where it can be looked at."""
-        self._say("Simulated inboxes on this machine; the watcher, its database and the signed")
-        self._say("webhooks are real. Nothing leaves loopback. Ctrl-C ends it.")
-        self._say("")
+        """Print what is running and how to inspect it."""
+        self._write(
+            "The inboxes are simulated; the watcher, its database and the signed webhooks are"
+        )
+        self._write("real. Nothing leaves this machine. Press Ctrl-C to stop.")
+        self._write("")
         for scene, port in zip(scenes, ports[:-1], strict=True):
-            self._say(
+            self._write(
                 f"  {scene.name:<10} {scene.brand:<10} http://127.0.0.1:{port}"
                 f"  {len(scene.account.conversations)} conversations"
             )
@@ -67,71 +68,71 @@ class Terminal:
             ("look inside", f"inbox-watcher status --config {quoted}"),
             ("", f"inbox-watcher events --follow --config {quoted}"),
         )
-        self._say("")
+        self._write("")
         for name, value in rows:
-            self._say(f"  {name:<14} {value}")
-        self._say("")
+            self._write(f"  {name:<14} {value}")
+        self._write("")
 
-    def happens(self, scene: Scene, told: str) -> None:
-        """Tell what happened at a provider."""
-        self._line("world", f"{scene.provider} {scene.name}", Text(told))
+    def happens(self, scene: Scene, text: str) -> None:
+        """Print what happened at a provider."""
+        self._line("world", f"{scene.provider} {scene.name}", Text(text))
 
     def detected(self, event: Event) -> None:
-        """Tell an event as the daemon records it, from what to what."""
+        """Print an event that the daemon recorded, with its changes."""
         words = Text.assemble((event.type, "bold"), f"  {describe(event)}")
         self._line("event", _where(event.data), words)
 
     def arrived(self, arrival: Arrival) -> None:
-        """Tell that an event reached the webhook receiver, and how long after its detection."""
+        """Print that an event reached the webhook receiver, and how long after its detection."""
         event = arrival.event
         late = (arrival.at - datetime.fromisoformat(event["time"])).total_seconds()
         words = f"{event['type']}  signature verified, {late * 1000:.0f} ms"
         self._line("webhook", _where(event["data"]), Text(words))
 
     def read(self, title: str, body: str) -> None:
-        """Show the beginning of a text that came through Apprise."""
+        """Print the beginning of a text that arrived through Apprise."""
         self._line("message", "Apprise → team", Text(f"{title} | {body.partition(chr(10))[0]}"))
 
     def sum_up(
         self,
-        reckoning: Reckoning,
+        scorecard: Scorecard,
         *,
         happened: int,
         detected: int,
         inbound: Inbound,
         folder: Path,
     ) -> None:
-        """Say what it all came to, and what did not arrive."""
-        delays = reckoning.delays
-        changes = len(delays) + len(reckoning.under_way) + len(reckoning.missed)
-        self._say("")
-        self._say(
-            f"{_count(happened, 'thing')} happened, {_count(changes, 'change')} in all:"
+        """Print the totals, and what did not arrive."""
+        delays = scorecard.delays
+        changes = len(delays) + len(scorecard.under_way) + len(scorecard.missed)
+        self._write("")
+        self._write(
+            f"{_count(happened, 'step')} at the providers made {_count(changes, 'change')}:"
             f" {_count(detected, 'event')} detected, {len(delays)} delivered with the right"
-            f" content and a verified signature, {len(reckoning.missed)} missed."
+            f" content and a verified signature, {len(scorecard.missed)} missed."
         )
         if delays:
-            self._say(
+            self._write(
                 f"From change to receiver: median {statistics.median(delays):.1f} s,"
                 f" at most {max(delays):.1f} s."
                 f" {_count(inbound.texts, 'message')} for people went through Apprise."
             )
-        self._list("Still under way when it ended", reckoning.under_way)
-        self._list("MISSED", reckoning.missed)
-        if reckoning.invented:
-            self._say(f"REPORTED WRONGLY: {len(reckoning.invented)}")
+        self._list("Not yet delivered at the end", scorecard.under_way)
+        self._list("MISSED", scorecard.missed)
+        if scorecard.invented:
+            self._write(f"DELIVERED BUT NOT MADE: {len(scorecard.invented)}")
         if inbound.refused:
-            self._say(f"REFUSED, the signature was wrong: {inbound.refused}")
+            self._write(f"REFUSED, invalid signature: {inbound.refused}")
         if inbound.repeats:
-            self._say(f"Sent again, and recognized by webhook-id: {inbound.repeats}")
-        self._say(f"Configuration and database are kept in {folder}; remove it when you like.")
+            self._write(f"Sent twice, recognized by webhook-id: {inbound.repeats}")
+        self._write(f"Configuration and database are kept in {folder}; you can delete it.")
 
     def _list(self, title: str, changes: Sequence[Change]) -> None:
         if not changes:
             return
         names = [f"{one.source} {one.entry.type}" for one in changes[:SHOWN]]
         more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
-        self._say(f"{title}: {', '.join(names)}{more}.")
+        self._write(f"{title}: {', '.join(names)}{more}.")
 
     def _line(self, kind: str, where: str, words: Text) -> None:
         seconds = (self._clock() - self._started).total_seconds()
@@ -143,7 +144,7 @@ class Terminal:
         table.add_row(Text(f"{seconds:5.1f}s", "dim"), Text(kind, style), Text(where), words)
         self._console.print(table)
 
-    def _say(self, words: str) -> None:
+    def _write(self, words: str) -> None:
         self._console.print(Text(words), soft_wrap=True)
 
 
@@ -156,31 +157,33 @@ def _count(number: int, noun: str) -> str:
 
 
 def describe(event: Event) -> str:
-    """Say who an event is about and what changed from what to what, on one line."""
+    """Format who an event is about and what changed, on one line."""
     conversation = event.data.get("conversation")
     if not isinstance(conversation, Mapping):
         return str(event.data.get("reason") or "")
     contact = conversation.get("contact") or {}
     who = contact.get("name") or contact.get("phone") or str(event.subject)
     changes: Mapping[str, Any] = event.data.get("changes") or {}
-    told = [part for name, sides in changes.items() for part in _sides(name, sides)]
+    parts = [part for name, sides in changes.items() for part in _sides(name, sides)]
     if event.data.get("reason"):
-        told.append(str(event.data["reason"]))
-    return f"{who}: {', '.join(told)}" if told else str(who)
+        parts.append(str(event.data["reason"]))
+    return f"{who}: {', '.join(parts)}" if parts else str(who)
 
 
 def _sides(name: str, sides: Mapping[str, Any]) -> list[str]:
-    """Tell a changed field; of an open object, only what differs in it."""
+    """Format a changed field; of an open object, only what differs in it."""
     before, after = sides.get("before"), sides.get("after")
     if name in ("contact", "attributes"):
         old, new = before or {}, after or {}
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        return [f"{key} {_say(old.get(key))} → {_say(new.get(key))}" for key in keys]
-    return [f"{name} {_say(before)} → {_say(after)}"]
+        return [
+            f"{key} {_format_value(old.get(key))} → {_format_value(new.get(key))}" for key in keys
+        ]
+    return [f"{name} {_format_value(before)} → {_format_value(after)}"]
 
 
-def _say(value: Any) -> str:
-    """Spell a value shortly."""
+def _format_value(value: Any) -> str:
+    """Format a value briefly."""
     if value is None or value in ([], {}):
         return "none"
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
-"""The reckoning: what happened at the providers against what arrived at the receiver.
+"""The scorecard: what happened at the providers compared with what arrived at the receiver.
 
-Law: pure. A change counts as arrived only if conversation, type and both sides of every field are
+Rules: pure. A change counts as arrived only if conversation, type and both sides of every field are
 right.
 """
 
@@ -16,34 +16,39 @@ from typing import Any
 from watcher.demo.receiver import Arrival
 from watcher.simulator import TruthEntry
 
-__all__ = ["Change", "Reckoning", "reckon"]
+__all__ = ["Change", "Scorecard", "score"]
 
 PATIENCE = timedelta(seconds=10)
-"""Longer than a removal takes, which two sweeps must agree about."""
+"""More than a removal takes, which needs two sweeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change that should be reported, at the source of this name."""
+    """A change that the source of this name should report."""
 
     source: str
     entry: TruthEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Reckoning:
-    """`delays` are the seconds from change to arrival of all that arrived. `under_way` has not
-    arrived but may yet, `missed` should have. `invented` arrived without having happened.
-    """
+class Scorecard:
+    """What became of each change."""
 
     delays: tuple[float, ...]
+    """Seconds from change to arrival, for each change that arrived."""
+
     under_way: tuple[Change, ...]
+    """Changes that have not arrived but are recent enough to arrive yet."""
+
     missed: tuple[Change, ...]
+    """Changes that should have arrived."""
+
     invented: tuple[Arrival, ...]
+    """Arrivals of changes that did not happen."""
 
 
-def reckon(changes: Iterable[Change], arrivals: Iterable[Arrival], now: datetime) -> Reckoning:
-    """Match each change with one arrival about a conversation."""
+def score(changes: Iterable[Change], arrivals: Iterable[Arrival], now: datetime) -> Scorecard:
+    """Match each change with one arrival."""
     arrived: defaultdict[tuple[str, ...], deque[Arrival]] = defaultdict(deque)
     for arrival in arrivals:
         if "subject" in arrival.event:
@@ -56,7 +61,7 @@ def reckon(changes: Iterable[Change], arrivals: Iterable[Arrival], now: datetime
             delays.append((matches.popleft().at - change.entry.at).total_seconds())
         else:
             lacking.append(change)
-    return Reckoning(
+    return Scorecard(
         delays=tuple(delays),
         under_way=tuple(one for one in lacking if now - one.entry.at <= PATIENCE),
         missed=tuple(one for one in lacking if now - one.entry.at > PATIENCE),
@@ -69,19 +74,19 @@ def _of_change(change: Change) -> tuple[str, ...]:
     sides = {
         name: {"before": entry.before[name], "after": value} for name, value in entry.after.items()
     }
-    return (change.source, entry.conversation, entry.type, _told(sides), _text(entry.extra))
+    return (change.source, entry.conversation, entry.type, _sides(sides), _text(entry.extra))
 
 
 def _of_event(event: Mapping[str, Any]) -> tuple[str, ...]:
     data = event["data"]
     extra = {name: data[name] for name in ("reason", "returned") if name in data}
-    return (data["source"], event["subject"], event["type"], _told(data["changes"]), _text(extra))
+    return (data["source"], event["subject"], event["type"], _sides(data["changes"]), _text(extra))
 
 
-def _told(changes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write what changed in a form to compare.
+def _sides(changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Format the changes for comparison.
 
-    Of `attributes` only what differs: a provider may track more extras than the world knows.
+    Of `attributes` only what differs: a provider may track more of them than the simulation does.
     """
     sides = dict(changes)
     if "attributes" in sides:
