@@ -28,6 +28,11 @@ BREAKS = {
     "an import that points upwards": ("watcher/store/memory.py", "import watcher.daemon"),
     "siblings that know each other": ("watcher/diff.py", "import watcher.rules"),
     "a loop that names a store": ("watcher/poller/source.py", "import watcher.store.sqlite"),
+    "a kind of receiver that the configuration knows": (
+        "watcher/config/plugins.py",
+        "import watcher.notify.webhook",
+    ),
+    "settings that know a rule": ("watcher/settings/values.py", "import watcher.rules"),
     "a simulator that shares code with a provider": (
         "watcher/simulator/chatwoot/__init__.py",
         "import watcher.providers.chatwoot",
