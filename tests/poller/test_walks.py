@@ -105,7 +105,9 @@ def test_every_walk_reads_page_after_page_until_there_is_none() -> None:
     for walk in (poll(), sweep(), members(), CheckWalk(Numbers())):  # type: ignore[arg-type]
         account = Account(dict(pages))
         made(walk, account)
-        assert (account.asked, walk.ids, walk.total) == ([1, 2, 3], {"a", "b", "c"}, 7)
+        assert (account.asked, walk.total) == ([1, 2, 3], 7)
+        if isinstance(walk, SetWalk | SweepWalk):
+            assert walk.ids == {"a", "b", "c"}
         assert account.urgent == {not isinstance(walk, SweepWalk)}
 
 
@@ -115,7 +117,8 @@ def test_a_provider_that_has_learned_something_is_asked_from_the_beginning() -> 
         made(walk, account)
         assert account.asked == [1, 2, 1]
         # A sweep that begins again knows nothing of the rows of its first attempt.
-        assert walk.ids == ({"b"} if isinstance(walk, SweepWalk) else {"a", "b"})
+        if isinstance(walk, SetWalk | SweepWalk):
+            assert walk.ids == ({"b"} if isinstance(walk, SweepWalk) else {"a", "b"})
 
 
 @pytest.mark.parametrize(("pages", "cut"), [(3, False), (4, True)])
@@ -124,6 +127,7 @@ def test_a_set_that_does_not_fit_is_cut(pages: int, cut: bool) -> None:
         {n: page(f"c{n}", after=n + 1 if n < pages else None) for n in range(1, pages + 1)}
     )
     walk = made(members(most=3), account)
+    assert isinstance(walk, SetWalk)
     assert (walk.cut, len(walk.ids)) == (cut, 3)
 
 

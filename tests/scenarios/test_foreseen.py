@@ -14,14 +14,14 @@ HOURS = 2
 
 async def estimated(harness: Harness, name: str) -> RequestPlan:
     """Reckon as `status` does, from the store."""
-    plan = harness.daemon.pollers[name].plan
+    source = harness.daemon.pollers[name].plan
     plan = estimate(
         name,
-        plan.provider,
-        poll_every=plan.poll_every,
-        sweep_every=plan.sweep_every,
+        source.provider,
+        poll_every=source.poll_every,
+        sweep_every=source.sweep_every,
         conversations=len(await harness.store.present_ids(name)),
-        sets={one: len(await harness.store.ids_in_set(name, one)) for one in plan.provider.sets},
+        sets={one: len(await harness.store.ids_in_set(name, one)) for one in source.provider.sets},
     )
     assert plan is not None
     return plan

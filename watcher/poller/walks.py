@@ -110,7 +110,6 @@ class Walk:
         self._most = most
         self.position: Position = provider.start(motion)
         self.pages = 0
-        self.ids: set[str] = set()
         self.total: int | None = None
         self.cut = False
 
@@ -118,7 +117,6 @@ class Walk:
         """Remember what a page showed and what was decided about it; move on."""
         page = seen.page
         self.pages += 1
-        self.ids.update(row.id for row in page.rows)
         if page.total is not None:
             self.total = page.total
         self.move(self.after(page))
@@ -157,6 +155,12 @@ class SetWalk(Walk):
 
     def __init__(self, provider: Provider, name: IdSet, *, most: int) -> None:
         super().__init__(provider, Members(name), most=most)
+        self.ids: set[str] = set()
+
+    def take(self, seen: Seen, decision: Decision) -> None:
+        """Remember the members."""
+        self.ids.update(row.id for row in seen.page.rows)
+        super().take(seen, decision)
 
 
 class LookUpWalk(Walk):
@@ -249,6 +253,7 @@ class SweepWalk(Walk):
         super().__init__(provider, Sweep(started))
         self.began = began
         self.started = started
+        self.ids: set[str] = set()
         self.arrivals: dict[str, tuple[Observation, Seen]] = {}
         self.doubtful: dict[str, tuple[Observation, Seen]] = {}
         self._page_failures = 0
@@ -265,6 +270,7 @@ class SweepWalk(Walk):
         """Remember which rows there were, and what they lacked."""
         page = seen.page
         self._page_failures = 0
+        self.ids.update(row.id for row in page.rows)
         self._rows += len(page.rows)
         self._newest = newest_of(page.rows, self._newest)
         self._unusable += page.unusable
