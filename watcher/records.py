@@ -1,6 +1,6 @@
-"""What the store keeps beside conversations and events, and what one transaction writes.
+"""What the store keeps in addition to conversations and events, and what one transaction writes.
 
-Law: values only, like `watcher.model`. A `Commit` is everything that a page (or a decision)
+Rules: values only, like `watcher.model`. A `Commit` is everything that a page (or a decision)
 changes; a `Settlement` is what an attempt to deliver came to. Both are written whole or not at
 all. An `HttpReply` is what a POST came back with; it stands here because neither the transport nor
 the notifiers may import the other.
@@ -51,20 +51,28 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An implausible sweep put aside until the next complete sweep agrees or a person decides.
-
-    `kind` is `absences` (known rows that the sweep lacked), `arrivals` (unknown rows that came
-    all at once at a provider without creation times) or `hole` (a page that always fails; nothing
-    waits for a decision, the report only says that rows behind it are not watched). `ids` are the
-    conversations concerned, `known` how many were known then.
-    """
+    """An implausible sweep, put aside until the next complete sweep agrees or a person decides."""
 
     kind: Literal["absences", "arrivals", "hole"]
+    """`absences`: known rows that the sweep lacked. `arrivals`: unknown rows that came all at once at a
+    provider without creation times. `hole`: a page that always fails; the hold only reports that rows
+    behind it are not watched.
+    """
+
     since: datetime
+    """When the sweep was held."""
+
     ids: tuple[str, ...]
+    """The conversations concerned."""
+
     known: int
+    """How many conversations were known then."""
+
     reason: str
+    """What is implausible, in one line for people."""
+
     remedy: str
+    """What a person can do about it."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return the JSON form that `status` and the control socket show."""
@@ -80,59 +88,89 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What must survive a restart about one source.
-
-    `account` is the provider's account identity; another one is a new baseline. `baselined` is
-    None until the first complete sweep has ended. `baseline_started` is that sweep's start and
-    `polled` the start of the last poll that went through, both by the *provider's* clock.
-    `swept` is when the last complete sweep began, by ours. `newest` is the highest
-    `last_activity_at` seen. `counts` numbers the `source.*` events. `learned` are facts for
-    `Provider.set_capabilities`. `mapping` fingerprints the `fields:` mapping: when it changes, mapped
-    fields are taken over silently. `empty_sweeps` counts empty first sweeps in a row.
-    `suspects` are the ids that the last complete sweep lacked and that no look-up could decide;
-    `held_suspects` are those among them that a hold was about. `arrivals` is what a person decided
-    about held arrivals (`accept`, `discard`), until the next complete sweep has carried it out.
-    `failing`: see Trouble; None while all is well.
-    """
+    """What must survive a restart about one source."""
 
     name: str
+    """The configured name; empty for the network as a whole."""
+
     provider: str
+    """The provider's name."""
+
     account: str
+    """The provider's account identity; another one starts a new baseline."""
+
     baselined: datetime | None = None
+    """When the first complete sweep ended, None before that."""
+
     baseline_started: datetime | None = None
+    """When that sweep started, by the provider's clock."""
+
     polled: datetime | None = None
+    """When the last successful poll started, by the provider's clock."""
+
     swept: datetime | None = None
+    """When the last complete sweep started, by our clock."""
+
     newest: datetime | None = None
+    """The highest `last_activity_at` seen."""
+
     counts: Mapping[str, int] = field(default_factory=dict)
+    """How many `source.*` events of each type there were; numbers their ids."""
+
     learned: Mapping[str, Any] = field(default_factory=dict)
+    """Facts about the account that the provider asked to remember."""
+
     mapping: str = ""
+    """Fingerprint of the `fields:` mapping; when it changes, mapped fields are taken over silently."""
+
     empty_sweeps: int = 0
+    """How many first sweeps in a row were empty."""
+
     suspects: tuple[str, ...] = ()
+    """Ids that the last complete sweep lacked and no look-up could decide."""
+
     held_suspects: tuple[str, ...] = ()
+    """Those of the suspects that a hold was about."""
+
     arrivals: Literal["", "accept", "discard"] = ""
+    """What a person decided about held arrivals, until the next complete sweep has carried it out."""
+
     failing: Trouble | None = None
+    """Why the source fails, None while it works."""
+
     hold: Hold | None = None
+    """The sweep that is held, None if none is."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverState:
-    """What must survive a restart about one receiver.
-
-    `target` fingerprints where it points; when that changes, `off` and `failing` are forgotten.
-    `failures` counts failed attempts in a row. `off` is the reason why nothing is sent (410).
-    `counts` numbers the `receiver.*` events. `paused` is until when nothing is tried because
-    everything failed; from then on one delivery at a time probes, until one is taken. `probes`
-    counts those that failed.
-    """
+    """What must survive a restart about one receiver."""
 
     name: str
+    """The configured name."""
+
     target: str = ""
+    """Fingerprint of where it points; when that changes, `off` and `failing` are forgotten."""
+
     failures: int = 0
+    """Failed attempts in a row."""
+
     failing: Trouble | None = None
+    """Why it fails, None while it works."""
+
     off: str = ""
+    """Why nothing is sent to it (410 Gone); empty while it is on."""
+
     counts: Mapping[str, int] = field(default_factory=dict)
+    """How many `receiver.*` events of each type there were; numbers their ids."""
+
     paused: datetime | None = None
+    """Until when nothing is tried because everything failed; after that one delivery at a time probes,
+    until one is accepted.
+    """
+
     probes: int = 0
+    """How many probes failed."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return the JSON form that `status` and the control socket show."""
@@ -146,7 +184,7 @@ class ReceiverState:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """What one rule said of one event when it was recorded: matched or not, and what decided."""
+    """What one rule made of one event when it was recorded: matched or not, and what decided."""
 
     rule: str
     matched: bool
@@ -167,29 +205,43 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything that one page, or one decision, changes: one transaction.
-
-    `snapshots` carry the new revision; the stored one must be exactly one lower (none for
-    revision 1), else nothing is written and Conflict is raised. An event whose id is already
-    recorded is skipped together with its deliveries (the change was reported before). A delivery
-    with `timer` is skipped while a timer of the same rule and receiver about the same
-    conversation has not ended. `ends` apply before deliveries are added. `forget` removes all
-    snapshots of the source first (another account) and cancels its timers; `forget_fields` are leaf paths
-    to strike from the `seen` of every snapshot of the source first (mapped differently).
-    `verdicts` are kept with the events (by id) as long as these. `at` is when it was decided,
-    where neither its events nor its snapshots tell.
-    """
+    """Everything that one page, or one decision, changes: one transaction."""
 
     source: str
+    """The source that it is about."""
+
     state: SourceState | None = None
+    """The new state of the source, None if that is unchanged."""
+
     snapshots: tuple[Snapshot, ...] = ()
+    """Each with its new revision. The stored revision must be exactly one lower (none for revision 1);
+    otherwise nothing is written and Conflict is raised.
+    """
+
     events: tuple[Event, ...] = ()
+    """Events to record. One whose id is recorded already is skipped together with its deliveries: the
+    change was reported before.
+    """
+
     deliveries: tuple[Delivery, ...] = ()
+    """Deliveries to add. One with `timer` is skipped while a timer of the same rule and receiver about
+    the same conversation has not ended.
+    """
+
     ends: tuple[End, ...] = ()
+    """States that are over; applied before deliveries are added."""
+
     forget: bool = False
+    """Whether to remove all snapshots of the source first, and cancel its timers: another account."""
+
     forget_fields: frozenset[str] = frozenset()
+    """Leaf paths to remove from `seen` of every snapshot of the source first: mapped differently."""
+
     verdicts: Mapping[str, tuple[RuleResult, ...]] = field(default_factory=dict)
+    """What each rule made of the events, by event id; kept as long as the events."""
+
     at: datetime | None = None
+    """When it was decided, if neither events nor snapshots show that."""
 
 
 HistoryKind = Literal[
@@ -200,48 +252,76 @@ HistoryKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One line of a delivery's history: what was done or decided about it, and why.
-
-    `attempt` is the number of the attempt, 0 where none was made. `status`, `excerpt` and `seconds`
-    are those of `watcher.model.Result`. `at` is None where nobody could tell the time.
-    """
+    """One line of a delivery's history: what was done or decided about it, and why."""
 
     key: str
+    """The delivery's key."""
+
     at: datetime | None
+    """When, None if the time is not known."""
+
     kind: HistoryKind
+    """What happened."""
+
     note: str
+    """Why, in one line for people."""
+
     attempt: int = 0
+    """The number of the attempt, 0 if none was made."""
+
     status: int | None = None
+    """The HTTP status of the reply, as in `watcher.model.Result`."""
+
     excerpt: str = ""
+    """The beginning of the reply's body, likewise."""
+
     seconds: float | None = None
+    """How long the attempt took, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottleMark:
-    """What a rule with `throttle` leaves when it sends: until `until`, nothing else of the same
-    rule, receiver and `by` goes out. `delivery` is the key of what was sent at `at`; should that
-    die or be cancelled, the mark is void.
+    """What a rule with `throttle` leaves when it sends: until `until`, nothing else of the same rule,
+    receiver and `by` goes out.
     """
 
     rule: str
+    """The rule."""
+
     receiver: str
+    """The receiver."""
+
     by: str
+    """The value of the rule's `by`."""
+
     at: datetime
+    """When something was sent."""
+
     until: datetime
+    """Until when the mark counts."""
+
     delivery: str
+    """Key of what was sent; if that dies or is cancelled, the mark is void."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSilence:
-    """A silence that a person added while the watcher ran: what matches `match` (CEL) is not sent
-    from `starts` until `ends`, for `reason`. An expired one ends when it was expired.
-    """
+    """A silence that a person added while the watcher ran."""
 
     id: str
+    """Its id, which `silence expire` takes."""
+
     match: str
+    """The condition (CEL) of what is not sent."""
+
     reason: str
+    """Why, for people."""
+
     starts: datetime
+    """From when it holds."""
+
     ends: datetime
+    """Until when it holds; the time of expiry if it was expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,33 +334,54 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The new state of one delivery after an attempt, or after a guard's decision.
-
-    `attempt` is the fence: it must equal the stored attempt number, else somebody else has
-    claimed the delivery since and the settlement is ignored. `untried` takes the claim back: no
-    attempt was made, and none is counted. `rule` (when not empty) is the candidate that took over,
-    `message` the digest that it went out with, `batch` the digest that it now waits for; `held`
-    puts it out of the order. `entry` goes to the history. `silence` is the id of the silence that
-    stopped it, to be counted. `then` are deliveries that follow from this one: they are added
-    unless it is about a state that has ended meanwhile. `reached`, where there are any, are the
-    addresses that have it now.
-    """
+    """The new state of one delivery after an attempt, or after a guard's decision."""
 
     key: str
+    """The delivery's key."""
+
     attempt: int
+    """The fence: if the stored attempt number differs, the delivery was claimed again since, and the
+    settlement is ignored.
+    """
+
     state: DeliveryState
+    """The new state; `pending` if it is to be tried again."""
+
     due: datetime
+    """When it may be tried next."""
+
     note: str
+    """The outcome in one line for people."""
+
     settled: datetime | None
+    """When it was done, None while it is pending."""
+
     untried: bool = False
+    """Whether the claim is taken back: no attempt was made, and none is counted."""
+
     rule: str = ""
+    """The candidate rule that took over, empty if none did."""
+
     message: str = ""
+    """The id of the digest that it went out with."""
+
     batch: str = ""
+    """The digest that it waits for from now on."""
+
     held: bool = False
+    """Whether it is put out of the order of its conversation."""
+
     entry: HistoryEntry | None = None
+    """What the history records."""
+
     silence: str = ""
+    """The id of the silence that stopped it; counted."""
+
     then: tuple[Delivery, ...] = ()
+    """Deliveries that follow; added unless the state that this one is about has ended meanwhile."""
+
     reached: tuple[str, ...] = ()
+    """Fingerprints of the addresses that have it now, where a receiver has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,32 +394,47 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which events: `type` is a glob with `*`; `after` a `seq`; newest `limit` ones, oldest first."""
+    """Which events to read: the newest `limit` that meet all conditions, oldest first."""
 
     after: int | None = None
+    """Only those with a higher `seq`."""
+
     since: datetime | None = None
+    """The earliest time."""
+
     type: str | None = None
+    """A glob with `*`."""
+
     source: str | None = None
     conversation: str | None = None
+    """The id of the conversation."""
+
     id: str | None = None
     limit: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries; newest `limit` ones, oldest first. `id` is a delivery's, or that of the
-    digest that it went out with; `conversation` is the id that its event is about, `type` a glob
-    over the event's, `since` the earliest time at which it was made.
-    """
+    """Which deliveries to read: the newest `limit` that meet all conditions, oldest first."""
 
     state: DeliveryState | None = None
     receiver: str | None = None
     event: str | None = None
+    """The id of its event."""
+
     conversation: str | None = None
+    """The id of the conversation that its event is about."""
+
     rule: str | None = None
     type: str | None = None
+    """A glob with `*` over the type of its event."""
+
     since: datetime | None = None
+    """The earliest time of creation."""
+
     id: str | None = None
+    """The id of the delivery, or of the digest that it went out with."""
+
     limit: int = 1000
 
 
