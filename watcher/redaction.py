@@ -1,6 +1,6 @@
 """What of an event a receiver may see: all of it, ids alone, or all but some fields.
 
-Law: pure. What goes out follows from the stored event and the configuration alone, so every
+Rules: pure. What goes out follows from the stored event and the configuration alone, so every
 attempt carries the same bytes. Nothing is added but the list of what was left out.
 """
 

@@ -21,7 +21,7 @@ from watcher.model import Result
 from watcher.notify import Notice
 from watcher.records import DeliveryQuery
 from watcher.runtime import Publish
-from watcher.store import Store
+from watcher.store import Journal
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["PrintNotifier", "Rehearsed", "dry_run"]
@@ -43,7 +43,7 @@ class PrintNotifier:
     """Stands in for a receiver's notifier: shows the message, and says that it arrived."""
 
     def __init__(
-        self, receiver: str, *, text: bool, store: Store, show: Callable[[Rehearsed], None]
+        self, receiver: str, *, text: bool, store: Journal, show: Callable[[Rehearsed], None]
     ) -> None:
         self.text = text
         self._receiver = receiver

@@ -21,7 +21,7 @@ from watcher.poller.request_plan import (
     shared_budgets,
 )
 from watcher.settings.values import format_duration
-from watcher.store import Store
+from watcher.store import Snapshots
 
 __all__ = [
     "Measurements",
@@ -68,7 +68,7 @@ class SourceEstimate:
 
 
 async def estimate_sources(
-    config: Config, store: Store | None, measured: Mapping[str, Measurements] | None = None
+    config: Config, store: Snapshots | None, measured: Mapping[str, Measurements] | None = None
 ) -> tuple[SourceEstimate, ...]:
     """Estimate for every source from what was measured, else from what the store knows of it."""
     known = {source.name: Measurements() for source in config.sources} | dict(measured or {})
@@ -103,7 +103,7 @@ def _estimate(config: Config, known: Mapping[str, Measurements]) -> tuple[Source
     )
 
 
-async def _stored(store: Store, source: Source) -> Measurements:
+async def _stored(store: Snapshots, source: Source) -> Measurements:
     state = await store.source(source.name)
     provider = source.provider_class(source.settings)
     if state is None or state.baselined is None or state.account != provider.account:

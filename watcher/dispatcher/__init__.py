@@ -1,6 +1,6 @@
 """The loop of one receiver: claim what is due, send, record the outcome. The only code that sends.
 
-Law: send first, record after (at least once). A receiver that hangs delays only itself. What a
+Rules: send first, record after (at least once). A receiver that hangs delays only itself. What a
 result means, and what may go out, is decided by `watcher.pipeline`.
 """
 

@@ -1,7 +1,7 @@
 """What goes out now: claimed, guarded, within the receiver's limit, and one alone while it is
 paused.
 
-Law: whatever is claimed here is sent, settled or given back; how much may go out is decided by
+Rules: whatever is claimed here is sent, settled or given back; how much may go out is decided by
 `watcher.pipeline`. What is still under way is never claimed again, however long it takes: its leases
 are renewed before anything else is claimed.
 """

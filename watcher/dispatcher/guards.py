@@ -1,6 +1,6 @@
 """Guards before sending: silences, hours and throttle of the deliveries that were claimed.
 
-Law: `watcher.pipeline.guards` decides; what it holds back, drops or hands to another receiver is
+Rules: `watcher.pipeline.guards` decides; what it holds back, drops or hands to another receiver is
 recorded together with the throttle marks, before anything is sent.
 """
 

@@ -1,6 +1,6 @@
 """What came of an attempt: recorded with what it says about the receiver, in one transaction.
 
-Law: `watcher.pipeline` decides what a result means; here it is written, counted and logged.
+Rules: `watcher.pipeline` decides what a result means; here it is written, counted and logged.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The words of a delivery: the rule's message or the default one, late or together with others.
 
-Law: renders what `watcher.templates` decides; sends nothing.
+Rules: renders what `watcher.templates` decides; sends nothing.
 """
 
 from __future__ import annotations

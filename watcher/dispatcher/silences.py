@@ -1,6 +1,6 @@
 """The silences in force: those of the configuration, and those that people added meanwhile.
 
-Law: what people add is in the store before it counts, so that a restart forgets none; what a
+Rules: what people add is in the store before it counts, so that a restart forgets none; what a
 silence does is decided by `watcher.pipeline.guards`.
 """
 
@@ -17,7 +17,7 @@ from watcher.conditions import ExpressionError
 from watcher.model import derive_id, rfc3339
 from watcher.records import StoredSilence
 from watcher.rules import Silence, added_silence
-from watcher.store import Store
+from watcher.store import Outbox
 
 __all__ = ["SilenceRegistry", "acknowledge"]
 
@@ -26,7 +26,7 @@ class SilenceRegistry:
     """Calling it gives all silences, configured ones first; `open` it before."""
 
     def __init__(
-        self, store: Store, configured: Callable[[], tuple[Silence, ...]], clock: Clock
+        self, store: Outbox, configured: Callable[[], tuple[Silence, ...]], clock: Clock
     ) -> None:
         self._store = store
         self._configured = configured
@@ -90,7 +90,7 @@ class SilenceRegistry:
         return rows
 
 
-async def acknowledge(store: Store, conversation: str, source: str | None, now: datetime) -> int:
+async def acknowledge(store: Outbox, conversation: str, source: str | None, now: datetime) -> int:
     """Somebody has seen to a conversation: what waits for its states to last, or repeats, is
     cancelled, until the state changes again. Gives how many deliveries that were.
     """

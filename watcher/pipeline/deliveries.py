@@ -1,6 +1,6 @@
 """What an event owes: the deliveries that routing comes to, and what goes out under which id.
 
-Law: pure. Ids come from the event, the rule and the count, never from time or chance.
+Rules: pure. Ids come from the event, the rule and the count, never from time or chance.
 """
 
 from __future__ import annotations

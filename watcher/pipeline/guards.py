@@ -1,6 +1,6 @@
 """What is asked of a delivery when it is due: silences and its rules, one by one.
 
-Law: pure. Of the rules that would send a delivery the first counts whose guards let it pass; what
+Rules: pure. Of the rules that would send a delivery the first counts whose guards let it pass; what
 one of them holds back waits. Marks and silences are read and written by the caller, together
 with what the verdict comes to.
 """

@@ -1,6 +1,6 @@
 """What one attempt to deliver means: done, again later, or given up; and what may be sent now.
 
-Law: pure. Jitter comes from the delivery's id and attempt, never from chance.
+Rules: pure. Jitter comes from the delivery's id and attempt, never from chance.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ from watcher.poller.walks import Arrivals, Seen, broken_plugin
 from watcher.providers import Page, Position, Response
 from watcher.records import Commit, SourceState
 from watcher.runtime import Runtime
+from watcher.store import Snapshots
 
 __all__ = ["SourceSession"]
 
@@ -89,7 +90,7 @@ class SourceSession:
 
     def __init__(self, plan: SourcePlan, runtime: Runtime) -> None:
         self.plan = plan
-        self.store = runtime.store
+        self.store: Snapshots = runtime.store
         self.clock = runtime.clock
         self.metrics = runtime.metrics
         self.rows = RowCache()
