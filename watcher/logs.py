@@ -1,6 +1,6 @@
 """Structured logging: one line an occurrence, transitions rather than repetitions.
 
-Law: no line ever carries a secret (every text passes the scrubber), and none a message's text.
+Rules: no line ever carries a secret (every text passes the scrubber), and none a message's text.
 """
 
 from __future__ import annotations

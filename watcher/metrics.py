@@ -1,6 +1,6 @@
 """What Prometheus can read of the daemon: a registry and the few series worth watching.
 
-Law: counters and gauges only, labelled by configured names (sources, receivers, rules), never by
+Rules: counters and gauges only, labelled by configured names (sources, receivers, rules), never by
 conversation, URL or anything else that grows without bound.
 """
 

@@ -30,7 +30,7 @@ async def test_what_is_redirected_goes_out_whatever_the_order_of_receivers(
     config = load([file], environ={})
     data = {"source": "s", "provider": "chatwoot", "conversation": to_plain(Conversation("c1"))}
     replay = Replay(config, await plans_for(config), T0)
-    await replay.tell([Event("e1", "conversation.unread", "s", "c1", T0, data)])
+    await replay.record_events([Event("e1", "conversation.unread", "s", "c1", T0, data)])
     assert [(one.at, one.receiver, one.rules) for one in replay.sent] == [
         (T0, "night", ("office",))
     ]

@@ -121,7 +121,7 @@ async def test_a_file_that_vanished_is_said_and_nothing_is_sent(issuer: Issuer) 
         with pytest.raises(SourceRefused, match="cannot be read"):
             await ask(replace(connection(served.url), link=gone))
         issuer.file.write_text("no certificate")
-        assert "no PEM file" in (await post(served.url, Link(ca_file=issuer.file))).error
+        assert "not a PEM file" in (await post(served.url, Link(ca_file=issuer.file))).error
     assert not served.requests
 
 

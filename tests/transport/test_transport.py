@@ -198,7 +198,7 @@ async def test_a_receiver_out_of_reach_is_an_error_without_the_address() -> None
 async def test_what_is_no_web_address_is_an_error(url: str) -> None:
     got = await post(url)
     assert got.status == 0
-    assert got.error == "the configured address is no http or https address"
+    assert got.error == "the configured address is not an http or https address"
 
 
 async def test_a_post_is_never_repeated() -> None:

@@ -1,6 +1,6 @@
 """The command line: what a person types, and what they are told.
 
-Law: the topmost layer, and thin. One file per group of commands; each reads its options, has
+Rules: the topmost layer, and thin. One file per group of commands; each reads its options, has
 something below do the work, and words the outcome. Results go to stdout, everything else to
 stderr; a person's mistake never shows a traceback, and nothing ever shows a secret.
 

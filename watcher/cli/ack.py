@@ -1,6 +1,6 @@
 """`ack`: somebody has seen to a conversation, so nobody needs to be reminded of it.
 
-Law: asks the daemon; without one, writes what the next will read.
+Rules: asks the daemon; without one, writes what the next will read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`backtest`: what today's rules would have sent for what was recorded, beside what was sent.
 
-Law: reads the store, delivers nothing and writes nothing. The events run through
+Rules: reads the store, delivers nothing and writes nothing. The events run through
 `watcher.daemon.replay`; what was in the outbox before them is not known to it, and every receiver
 takes every message.
 """
@@ -110,7 +110,7 @@ async def _replay(loaded: Config, past: Past, now: datetime) -> list[Sent]:
 
     for (time, *_), events in itertools.groupby(past.events, together):
         await replay.until(time)
-        await replay.tell(list(events))
+        await replay.record_events(list(events))
     await replay.until(now)
     return replay.sent
 

@@ -1,6 +1,6 @@
 """Where a command writes, and how a failure is told to a person.
 
-Law: the only place of the command line that prints. Every text passes the redactor, and nothing
+Rules: the only place of the command line that prints. Every text passes the redactor, and nothing
 that came from outside can steer the terminal. What a failure is called and which exit status it
 has is decided here, once.
 """

@@ -1,6 +1,6 @@
 """`deliveries`: what is owed, what arrived and what was given up; one in full; sending again.
 
-Law: lists by reading; a retry is asked of the daemon, which wakes its dispatchers.
+Rules: lists by reading; a retry is asked of the daemon, which wakes its dispatchers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`deliveries show`: one delivery in full: what goes out, what came back, everything decided.
 
-Law: what is shown as sent is made by the code that sends it, from the stored event and today's
+Rules: what is shown as sent is made by the code that sends it, from the stored event and today's
 configuration. No secret: where a receiver listens is told by host alone.
 """
 

@@ -1,6 +1,6 @@
 """`events`: the event log, as lines for people or as the very objects that receivers get.
 
-Law: reads beside the daemon, by place in the log; writes nothing.
+Rules: reads beside the daemon, by place in the log; writes nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Events and deliveries in a line that a person reads.
 
-Law: pure; values in, text out.
+Rules: pure; values in, text out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Options that several commands share, and how their texts are read.
 
-Law: form only; nothing is opened or asked here.
+Rules: form only; nothing is opened or asked here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`release`: the evidence of a held sweep, and a person's decision about it.
 
-Law: shows and passes on; what a decision means is `watcher.pipeline.decide_hold`.
+Rules: shows and passes on; what a decision means is `watcher.pipeline.decide_hold`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`test`: run the tests of rules that are written in YAML, with the production code.
 
-Law: finds files, shows outcomes; what is sent is decided by `watcher.daemon.replay`.
+Rules: finds files, shows outcomes; what is sent is decided by `watcher.daemon.replay`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`run`: the daemon, one pass of it, or a rehearsal that sends and saves nothing.
 
-Law: starts and words; what runs is `watcher.daemon`.
+Rules: starts and words; what runs is `watcher.daemon`.
 """
 
 from __future__ import annotations

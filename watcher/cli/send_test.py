@@ -1,6 +1,6 @@
 """`send-test`: one sample event through a receiver's own notifier, and what the other side said.
 
-Law: the sample is marked as a test wherever a person or a program may look, and is recorded
+Rules: the sample is marked as a test wherever a person or a program may look, and is recorded
 nowhere.
 """
 

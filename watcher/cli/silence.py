@@ -1,6 +1,6 @@
 """`silence`: stop messages for a while, for a reason; see what is silenced and what that stopped.
 
-Law: asks the daemon, which heeds a silence at once; without one, writes what the next will read.
+Rules: asks the daemon, which heeds a silence at once; without one, writes what the next will read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`why`: what became of an event, a delivery or a conversation, and for which reasons.
 
-Law: shows what was recorded when it was decided; nothing is judged anew.
+Rules: shows what was recorded when it was decided; nothing is judged anew.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""When the machine's clock is set: what waits moves along, and nothing is removed on its word alone.
+"""Jumps of the machine's clock: pending deliveries move along, and pruning pauses.
 
-Law: due times are wall times, so that they survive a restart; how long something waits is meant in
-seconds that pass. A clock that is set back must not hold up deliveries for as long, one that is set
-ahead must not make a rule's `for` come true at once, and none may empty the log.
+Rules: due times are wall times, so that they survive a restart; waits mean
+elapsed seconds. A clock set back must not delay deliveries, a clock set ahead must not make a rule's
+`for` come true at once, and neither may empty the log.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from watcher.store import Store
 __all__ = ["ClockJumpDetector"]
 
 JUMP = timedelta(seconds=30)
-"""A smaller difference is left alone: waits are not that exact."""
+"""Smaller differences are ignored: waits are not that exact."""
 
 UNSURE = 600.0
-"""Seconds after the start, and after a jump, in which the providers' answers show what is right."""
+"""Seconds after the start, and after a jump, in which the providers' answers show the right time."""
 
 OFF = timedelta(hours=1)
-"""How far the clock may differ from the providers' for the retention to go by it."""
+"""How far the clock may differ from the providers' before pruning pauses."""
 
 
 class ClockJumpDetector:
     """Compares the wall clock with the time that passes, with the store, and with the providers.
 
-    `skews` gives how much each provider's clock is ahead of ours, as far as they have told.
+    `skews` yields how far each provider's clock is ahead of ours, as far as known.
     """
 
     def __init__(
@@ -48,7 +48,9 @@ class ClockJumpDetector:
         self._log = structlog.get_logger()
 
     async def open(self) -> timedelta:
-        """Find out whether the clock was set back while nothing ran: the store has been later."""
+        """Check whether the clock was set back while the daemon was not running: the store knows later
+        times. Return by how much.
+        """
         now = self._clock()
         self._then = now, anyio.current_time()
         self._sure_from = anyio.current_time() + UNSURE
@@ -58,7 +60,7 @@ class ClockJumpDetector:
         return await self._moved(min(now - max(times, default=now), timedelta(0)), now)
 
     async def look(self) -> timedelta:
-        """Find out whether the clock was set since the last look; gives by how much."""
+        """Check whether the clock was set since the last look; return by how much."""
         now, passed = self._clock(), anyio.current_time()
         wall, loop = self._then or (now, passed)
         self._then = now, passed
@@ -76,7 +78,7 @@ class ClockJumpDetector:
         return jump
 
     def trusted(self) -> bool:
-        """Tell whether old records may be removed by this clock."""
+        """Return whether old records may be removed by this clock."""
         if anyio.current_time() < self._sure_from:
             return False
         known = [skew.total_seconds() for skew in self._skews()]

@@ -1,7 +1,7 @@
 """`run --dry-run`: the real daemon over a copy of the store in memory, with notifiers that show.
 
-Law: polls for real; sends nothing, writes nothing, takes no lock and listens nowhere, so it works
-beside a running daemon.
+Rules: polls for real; sends nothing, writes nothing, takes no lock and opens no port, so it works
+alongside a running daemon.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["PrintNotifier", "Rehearsed", "dry_run"]
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """A message that would have been sent. `rule` is None for a digest of several deliveries;
-    `text` tells whether the receiver gets title and body rather than the event.
+    `text` is whether the receiver gets title and body rather than the event.
     """
 
     receiver: str
@@ -40,7 +40,7 @@ class Rehearsed:
 
 
 class PrintNotifier:
-    """Stands in for a receiver's notifier: shows the message, and says that it arrived."""
+    """Stands in for a receiver's notifier: shows the message and reports success."""
 
     def __init__(
         self, receiver: str, *, text: bool, store: Journal, show: Callable[[Rehearsed], None]
@@ -59,7 +59,7 @@ class PrintNotifier:
         return Result("ok", "shown, not sent")
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close nothing."""
 
 
 async def dry_run(
@@ -69,11 +69,11 @@ async def dry_run(
     echo: Publish,
     show: Callable[[Rehearsed], None],
 ) -> bool:
-    """Run until SIGTERM or SIGINT (or, with `once`, for one pass); True if it went well.
+    """Run until SIGTERM or SIGINT (or, with `once`, for one pass); return whether it succeeded.
 
     `echo` gets the events as they are found, `show` the messages as they would be sent. What
-    the store owes already is shown too. Raises StoreError when there is a store that cannot be
-    read; one that is not there yet counts as empty.
+    is already pending in the store is shown too. Raise StoreError if the store exists and cannot be
+    read.
     """
     prepare_loop()
     store = await config.store.copy_to_memory()

@@ -1,7 +1,6 @@
-"""Loops that begin and end one by one while the others go on.
+"""Loops that start and end one by one while the others keep running.
 
-Law: a loop that fails fails the group that it runs in; one that is ended has ended when `end`
-returns.
+Rules: a loop that fails fails its whole group; after `end` returns, the loop has ended.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Idle = Callable[[], bool]
 
 
 class _Steps:
-    """Awaits a coroutine and notes when it last moved (loop time) and where it stands."""
+    """Awaits a coroutine and records when it last moved (loop time) and where it waits."""
 
     def __init__(self, work: Coroutine[Any, Any, None]) -> None:
         self._work = work
@@ -45,7 +44,7 @@ class _Steps:
                 resume = partial(inner.send, value)
 
     def where(self) -> str:
-        """Give the innermost places in the code at which it waits."""
+        """Return the innermost places in the code where it waits."""
         places: list[str] = []
         at: Any = self._work
         while at is not None:
@@ -97,7 +96,7 @@ class Loops:
         self._loops: dict[str, _Loop] = {}
 
     async def run(self) -> None:
-        """Run what is started, until cancelled; what was started before begins now."""
+        """Run the loops until cancelled, including those started before."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
@@ -108,8 +107,8 @@ class Loops:
                 self._tasks = None
 
     def start(self, name: str, work: Work, idle: Idle = lambda: False) -> None:
-        """Start a loop, or have it started when `run` begins; `idle` tells whether it has nothing to
-        do for now, however long that lasts.
+        """Start a loop, at once or when `run` begins; `idle` returns whether it has nothing to do at
+        the moment, however long that lasts.
         """
         loop = self._loops[name] = _Loop(work, idle)
         if self._tasks is not None:
@@ -122,7 +121,7 @@ class Loops:
             await loop.end()
 
     def silent(self, seconds: float) -> list[Silent]:
-        """Give the loops that have something to do and made no step for so long."""
+        """Return the loops that have work to do and have not moved for `seconds`."""
         now = anyio.current_time()
         return [
             Silent(f"{self._kind} {name}", loop.steps.moved, loop.steps.where())

@@ -1,7 +1,7 @@
-"""Taking up a changed configuration while everything runs.
+"""Applying a changed configuration while everything runs.
 
-Law: all or nothing: a configuration that cannot be built is refused before anything ends, and the
-old one goes on. What did not change runs on without a break; what is pending stays pending.
+Rules: all or nothing: a configuration that cannot be built is refused before anything stops, and the
+old one stays in force. What did not change keeps running; what is pending stays pending.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ __all__ = ["Reloading"]
 
 
 class Reloading:
-    """Takes up configurations one after the other. `load` reads the present one; it raises
-    ConfigError.
-    """
+    """Applies configurations one at a time. `load` reads the present one and raises ConfigError."""
 
     def __init__(self, daemon: Daemon, load: Callable[[], Config]) -> None:
         self._daemon = daemon
@@ -32,16 +30,16 @@ class Reloading:
         self._one_at_a_time = anyio.Lock()
 
     async def reload(self) -> dict[str, Any]:
-        """Read the configuration anew and take it up.
+        """Read the configuration and apply it.
 
-        Gives, as plain JSON, `problems` (lines for people) where it was refused, otherwise what
-        changed of `sources`, `receivers`, `rules` and `silences` in words, and `warnings`.
+        Return, as plain JSON, `problems` (one line each) if it was refused, otherwise what changed
+        in `sources`, `receivers`, `rules` and `silences` as text, and `warnings`.
         """
         async with self._one_at_a_time:
             log = structlog.get_logger()
             try:
                 config = await anyio.to_thread.run_sync(self._load)
-                told = await self._take_up(config)
+                result = await self._apply(config)
             except (ConfigError, OSError) as refused:
                 problems = (
                     [str(problem) for problem in refused.problems]
@@ -53,13 +51,13 @@ class Reloading:
                     log.error("the new configuration is refused; the old goes on", problem=problem)
                 return {"problems": problems}
             self._daemon.metrics.reloads.labels("done").inc()
-            changed = {part: words for part, words in told.items() if part != "warnings"}
+            changed = {part: words for part, words in result.items() if part != "warnings"}
             log.info("the configuration is taken up", **changed)
-            for warning in told["warnings"]:
+            for warning in result["warnings"]:
                 log.warning("the configuration", problem=warning)
-            return told
+            return result
 
-    async def _take_up(self, config: Config) -> dict[str, Any]:
+    async def _apply(self, config: Config) -> dict[str, Any]:
         daemon, old = self._daemon, self._daemon.config
         sources = compare(old.sources, config.sources)
         receivers = compare(old.receivers, config.receivers)
@@ -75,7 +73,7 @@ class Reloading:
             transport,
             config.redactor.scrub,
         )
-        # Nothing below fails because of the configuration: what was to be read has been read.
+        # Nothing below fails because of the configuration: everything has been read.
         async with anyio.create_task_group() as tasks:
             for name in (*sources.removed, *sources.changed):
                 tasks.start_soon(daemon.remove_source, name)

@@ -1,6 +1,6 @@
 """Rules and deliveries in a time of their own: what would be sent, when, to whom, by which rule.
 
-Law: the production code decides (pipeline, guards, dispatchers) over a store in memory; the clock
+Rules: the production code decides (pipeline, guards, dispatchers) over a store in memory; the clock
 stands still between two moments at which something is due, nothing is polled and nothing leaves
 the process. Every receiver takes every message.
 """
@@ -35,8 +35,8 @@ _MOMENT = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One message that would have gone out. `rules` are those that it is owed to; `text` tells
-    whether the receiver gets title and body rather than the event.
+    """One message that would have been sent. `rules` are those that caused it; `text` is whether
+    the receiver gets title and body rather than the event.
     """
 
     at: datetime
@@ -92,7 +92,7 @@ class Replay:
     # -- what happens -------------------------------------------------------------------------
 
     async def until(self, then: datetime) -> None:
-        """Let time pass, and everything be sent that falls due."""
+        """Advance the time, sending everything that falls due."""
         await self._drain()
         while (due := await self._next()) is not None and due <= then:
             self.now = max(due, self.now)
@@ -100,20 +100,20 @@ class Replay:
         self.now = max(then, self.now)
 
     async def baseline(self, source: str, provider: str, row: Observation) -> None:
-        """Know a conversation from before."""
+        """Store a conversation as it was before, without events."""
         await self._see(source, provider, row, dataclasses.replace(self._state, baselined=None))
 
     async def see(
         self, source: str, provider: str, row: Observation, only: str | None = None
     ) -> Sequence[str]:
-        """Show a conversation now, as a provider would; gives the types of the events that follow.
+        """Show a conversation now, as a provider would; return the types of the resulting events.
 
-        With `only`, no other event comes of it.
+        With `only`, events of other types are left out.
         """
         return await self._see(source, provider, row, self._state, only)
 
     async def remove(self, source: str, provider: str, conversation: str) -> bool:
-        """Have a conversation deleted at the provider; False if there is none."""
+        """Delete a conversation at the provider; return False if it does not exist."""
         known = await self.store.known(source, [conversation])
         if conversation not in known or not known[conversation].present:
             return False
@@ -127,8 +127,8 @@ class Replay:
         await self._commit(decision.commit)
         return True
 
-    async def tell(self, events: Sequence[Event]) -> None:
-        """Take events as they were recorded, all of one moment and one conversation (or of none)."""
+    async def record_events(self, events: Sequence[Event]) -> None:
+        """Process events as they were recorded, all of one moment and one conversation (or of none)."""
         owing = [route(self._config.rules, event) for event in events]
         await self._commit(
             Commit(
@@ -141,11 +141,11 @@ class Replay:
         )
 
     async def acknowledge(self, source: str, conversation: str) -> None:
-        """Somebody says that a conversation is seen to."""
+        """Acknowledge a conversation."""
         await acknowledge(self.store, conversation, source, self.now)
 
     async def known(self, source: str, conversation: str) -> Mapping[str, object] | None:
-        """Give the state that a conversation was last shown in, as plain JSON."""
+        """Return the state in which a conversation was last shown, as plain JSON."""
         snapshot = (await self.store.known(source, [conversation])).get(conversation)
         return to_plain(snapshot.conversation) if snapshot is not None else None
 
@@ -185,7 +185,7 @@ class Replay:
         return Sighting(self.now, self.now, before={}, previous=self.now - _MOMENT, admit=True)
 
     async def _drain(self) -> None:
-        """Send what is due; what one receiver hands to another is due there at once."""
+        """Send what is due; a delivery redirected to another receiver is due there at once."""
         self._woken = True
         while self._woken:
             self._woken = False
@@ -200,7 +200,7 @@ class Replay:
         return min((due for due in dues if due is not None), default=None)
 
     async def record(self, plan: ReceiverPlan, notice: Notice) -> None:
-        """Note a message; called when it goes out."""
+        """Record a message; called when it is sent."""
         query = DeliveryQuery(id=notice.event.id, receiver=plan.name)
         owed = await self.store.deliveries(query)
         rules = tuple(dict.fromkeys(one.rule for one in owed))
@@ -223,11 +223,11 @@ class _Recorder:
         return Result("ok", "replayed, not sent")
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close nothing."""
 
 
 def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
-    """Tell which waits recorded events end: of each, only its own change is known."""
+    """Yield the pending deliveries that recorded events end; of each event only its change is known."""
     for event in events:
         plain = event.data.get("conversation")
         if plain is None:

@@ -1,7 +1,7 @@
 """One test of rules, run: its steps through the production code, and what was sent against what was
 expected.
 
-Law: a test knows nothing that a watcher would not see: its conversations are shown, and events
+Rules: a test knows nothing that a watcher cannot see: its conversations are shown, and events
 come from comparing what was shown.
 """
 
@@ -47,8 +47,8 @@ class Line:
 
 
 async def run(test: RuleTest, config: Config, plans: Sequence[ReceiverPlan]) -> list[Sent]:
-    """Give what is sent until the test is over, to the receivers that count; raises ConfigError for
-    a step that cannot be, and for a receiver that there is not.
+    """Return what is sent until the test ends, to the receivers that count; raise ConfigError for an
+    impossible step or an unknown receiver.
     """
     there = [one.name for one in config.receivers]
     for name in test.receivers:
@@ -65,7 +65,7 @@ async def run(test: RuleTest, config: Config, plans: Sequence[ReceiverPlan]) -> 
 
 async def _take(replay: Replay, step: Step, config: Config) -> None:
     if step.type is not None and step.type.startswith(("receiver.", "watcher.")):
-        await replay.tell([_event(step, step.source, "")])
+        await replay.record_events([_event(step, step.source, "")])
         return
     source = step.source or config.sources[0].name
     provider = next((one.provider for one in config.sources if one.name == source), None)
@@ -73,7 +73,7 @@ async def _take(replay: Replay, step: Step, config: Config) -> None:
         names = ", ".join(one.name for one in config.sources)
         raise _wrong(step, f"there is no source `{source}`", f"configured: {names}")
     if step.type is not None and not step.type.startswith("conversation."):
-        await replay.tell([_event(step, source, provider)])
+        await replay.record_events([_event(step, source, provider)])
         return
     id_ = str(step.conversation.get("id", "1"))
     if step.ack:
@@ -147,7 +147,7 @@ def _wrong(step: Step, message: str, remedy: str = "") -> ConfigError:
 
 
 def compare(test: RuleTest, sent: Sequence[Sent]) -> tuple[Line, ...]:
-    """Put what was sent beside what was expected, in the order of time."""
+    """Compare what was sent with what was expected, in order of time."""
     left = list(sent)
     lines: list[tuple[Any, Line]] = []
     for wanted in test.expected:
@@ -166,7 +166,7 @@ def compare(test: RuleTest, sent: Sequence[Sent]) -> tuple[Line, ...]:
 
 
 def _differs(wanted: Expected, sent: Sent) -> list[str]:
-    """Say in what a message is not what was expected."""
+    """Return how a message differs from what was expected."""
     text = shown(sent)
     said = [f"it lacks {part!r}" for part in wanted.contains if part not in text]
     said += [f"it contains {part!r}" for part in wanted.lacks if part in text]
@@ -180,14 +180,14 @@ def _differs(wanted: Expected, sent: Sent) -> list[str]:
 
 
 def shown(sent: Sent) -> str:
-    """Give what the receiver gets: the text, or the event as JSON."""
+    """Return what the receiver gets: the text, or the event as JSON."""
     if sent.text:
         return f"{sent.title}\n{sent.body}"
     return json.dumps(sent.event.to_plain(), ensure_ascii=False)
 
 
 def say(sent: Sent) -> str:
-    """Tell of a message in one line."""
+    """Format a message in one line."""
     words = f"{sent.event.type} by {_rules(sent)}"
     about = f" about {sent.event.subject}" if sent.event.subject else ""
     title = f": {sent.title}" if sent.text and sent.title else ""

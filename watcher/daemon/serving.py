@@ -1,6 +1,6 @@
 """Running the daemon as a process: its store, its listeners and the signals.
 
-Law: opens and closes around the daemon, decides nothing. Signals belong to it: the first SIGTERM or
+Rules: opens and closes what the daemon needs, decides nothing. Signals are handled here: the first SIGTERM or
 SIGINT stops gracefully, the second at once.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["open_store", "run", "until_stopped"]
 
 @contextlib.asynccontextmanager
 async def open_store(config: Config, retrier: Retrier | None = None) -> AsyncIterator[OwnedStore]:
-    """Open the configured store as its only owner; raises StoreError, StoreLocked."""
+    """Open the configured store as its only owner; raise StoreError, StoreLocked."""
     store = await config.store.open_owner("inbox-watcher run", retrier=retrier)
     try:
         yield store
@@ -47,10 +47,10 @@ async def run(
     echo: Publish | None = None,
     load: Callable[[], Config] | None = None,
 ) -> bool:
-    """Run the daemon until SIGTERM or SIGINT (or, with `once`, for one pass); True if it went well.
+    """Run the daemon until SIGTERM or SIGINT (or, with `once`, for one pass); return whether it succeeded.
 
-    `load` reads the configuration anew for a reload (SIGHUP, or the command); without it a reload
-    finds what it has. Raises StoreError (the store), OSError (an address cannot be listened on).
+    `load` reads the configuration for a reload (SIGHUP, or the command); without it a reload changes
+    nothing. Raise StoreError, or OSError if an address cannot be bound.
     """
     prepare_loop()
     retrier = None if once else Retrier()  # a pass fails where the daemon waits
@@ -68,8 +68,8 @@ async def run(
 
 
 async def until_stopped(daemon: Daemon, work: Callable[[], Any]) -> bool:
-    """Do some of the daemon's work, but stop gracefully on SIGTERM or SIGINT; True only if the work
-    was done to its end and says that it went well.
+    """Run some of the daemon's work, stopping gracefully on SIGTERM or SIGINT; return True only if it
+    was completed and succeeded.
     """
     went_well = False
     async with anyio.create_task_group() as tasks:
@@ -119,7 +119,7 @@ async def _serve(
 
 
 async def _watch_hangups(reloading: Reloading) -> None:
-    """Take up the configuration anew at each SIGHUP."""
+    """Reload the configuration at each SIGHUP."""
     with anyio.open_signal_receiver(signal.SIGHUP) as signals:
         async for _number in signals:
             await reloading.reload()

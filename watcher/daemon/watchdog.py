@@ -1,8 +1,7 @@
-"""Loops that do not move any more: seen, said, and for the event loop itself ended.
+"""Stuck loops: detected, logged, and if it is the event loop itself, ended.
 
-Law: looks at times and stacks, touches no loop. What can still be told is left to whoever asks
-`/healthz`; an event loop that does not turn can answer nobody, so the process ends, as by `kill -9`, for
-its supervisor to start it again.
+Rules: looks at times and stacks, touches no loop. A stuck loop is reported by `/healthz`. A blocked event
+loop cannot answer, so the process exits, as after `kill -9`, for its supervisor to restart it.
 """
 
 from __future__ import annotations
@@ -37,24 +36,24 @@ LOOK_EVERY = 30.0
 
 TICK = 1.0
 SILENT, ENDED = 20, 180
-"""Ticks without a turn of the event loop after which it is said, and the process ends."""
+"""Ticks without a turn of the event loop after which it is logged, and after which the process exits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """What does not move, for how many seconds, and where in the code it stands."""
+    """What is stuck, for how many seconds, and where in the code it waits."""
 
     what: str
     seconds: float
     where: str
 
     def plain(self) -> dict[str, Any]:
-        """Give it as plain JSON."""
+        """Return it as plain JSON."""
         return {"what": self.what, "seconds": round(self.seconds), "where": self.where}
 
 
 class Watchdog:
-    """Knows which loops, or the store under them, are `stuck`; says so in the log once each."""
+    """Detects which loops, or the store below them, are `stuck`; logs each once."""
 
     def __init__(self, loops: Iterable[Loops], retrier: Retrier, metrics: Metrics) -> None:
         self._loops = tuple(loops)
@@ -71,7 +70,7 @@ class Watchdog:
             self.look()
 
     def look(self) -> None:
-        """Find out what is stuck: what did not move since the look before either, for a loop that
+        """Find what is stuck: what has not moved since the previous look either, because a loop that
         has slept long on purpose may be about to wake.
         """
         silent = [one for loops in self._loops for one in loops.silent(STUCK_AFTER)]
@@ -84,11 +83,11 @@ class Watchdog:
         self._before = {one.what: one.moved for one in silent}
         if (seconds := self._retrier.longest) > STORE_STUCK_AFTER:
             found.insert(0, Stuck("store", seconds, "the disk does not answer"))
-        self._tell(found)
+        self._log_changes(found)
         self.stuck = found
         self._metrics.stuck.set(len(found))
 
-    def _tell(self, found: list[Stuck]) -> None:
+    def _log_changes(self, found: list[Stuck]) -> None:
         before, now = {one.what for one in self.stuck}, {one.what for one in found}
         for one in found:
             if one.what not in before:
@@ -103,12 +102,12 @@ def _exit() -> None:
 
 
 class LoopWatchdog:
-    """A thread that sees whether the event loop turns; used around `run`, once in a process.
+    """A thread that watches whether the event loop turns; used around `run`, once per process.
 
-    It counts its own ticks rather than time, so that a process that was stopped for a while (a paused
-    container, Ctrl-Z) is not taken for a stuck one. Where the loop hangs in code that lets no other
-    thread run (a regular expression, say), a timer of the kernel that counts the process' own
-    processor time ends it with SIGPROF. Either way the stacks of all threads are on stderr.
+    It counts its own ticks rather than time, so that a process that was suspended (a paused container,
+    Ctrl-Z) does not look stuck. If the loop hangs in code that holds the GIL (a regular expression,
+    say), a kernel timer of the process' CPU time kills it with SIGPROF. Either way the stacks of all
+    threads are written to stderr.
     """
 
     def __init__(
@@ -144,7 +143,7 @@ class LoopWatchdog:
         faulthandler.unregister(signal.SIGPROF)
 
     async def run(self) -> None:
-        """Show, from within the loop, that it turns; until cancelled."""
+        """Record, from within the loop, that it turns, until cancelled."""
         while True:
             self._turned = True
             signal.setitimer(signal.ITIMER_PROF, self._tick * self._ended)
@@ -166,7 +165,7 @@ class LoopWatchdog:
                 self._end()
 
     def _where(self) -> str:
-        """Give the innermost places in the code at which the loop's thread stands."""
+        """Return the innermost places in the code where the loop's thread is."""
         frame = sys._current_frames().get(self._loop_thread)
         places: list[str] = []
         while frame is not None and len(places) < 6:

@@ -1,7 +1,7 @@
-"""Reading an answer's body, no more of it than is wanted.
+"""Reading an answer's body up to a limit.
 
-Law: a body is measured while it arrives and while it is unpacked, never after: an endless one, or
-one that a thousandfold compression hides, ends at the limit.
+Rules: a body is measured while it arrives and while it is unpacked, never after: an endless body, or
+a decompression bomb, ends at the limit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from watcher.transport.failures import place
 __all__ = ["read_whole"]
 
 GZIP = 16 + zlib.MAX_WBITS
-"""zlib's way to say: gzip, with its header and checksum."""
+"""zlib for gzip, with its header and checksum."""
 
 
 async def read_whole(answer: httpx.Response, most: int) -> bytes:
@@ -48,7 +48,7 @@ async def read_whole(answer: httpx.Response, most: int) -> bytes:
 
 
 def _declared(answer: httpx.Response) -> int:
-    """Give the length that the answer says it has, 0 where it says none."""
+    """Return the length that the answer declares, 0 if it declares none."""
     length = answer.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 

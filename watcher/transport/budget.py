@@ -1,6 +1,6 @@
 """Who may send when: published request limits, kept from our side.
 
-Law: knows no HTTP. Time is the event loop's (`anyio.current_time`), so that virtual time works.
+Rules: knows no HTTP. Time is the event loop's (`anyio.current_time`), so that virtual time works.
 Polls and look-ups (*urgent*) go before sweeps; within a class it is first come, first served,
 and since a source has one request in flight, that is turn by turn among sources.
 """
@@ -32,7 +32,7 @@ LONGEST_RESET = 3_600.0
 """
 
 PATIENCE = 60.0
-"""Seconds that are waited in silence for a used-up quota; a longer wait is told to the caller."""
+"""Seconds that are waited in silence for a used-up quota; a longer wait is reported to the caller."""
 
 
 @dataclass(eq=False, slots=True)
@@ -62,7 +62,7 @@ class _Gate:
     waited: float = 0.0
 
     def first(self, budget: Budget, now: float) -> _Ticket | None:
-        """Give the ticket whose turn is next: an aged sweep counts as urgent."""
+        """Return the ticket whose turn is next; an aged sweep counts as urgent."""
         if not self.patient:
             return self.urgent[0] if self.urgent else None
         patient = self.patient[0]
@@ -73,7 +73,7 @@ class _Gate:
         return patient if aged and patient.arrived <= urgent.arrived else urgent
 
     def opens(self, ticket: _Ticket, budget: Budget, now: float) -> float:
-        """Give the earliest loop time at which `ticket` may go, if nothing else happens."""
+        """Return the earliest loop time at which `ticket` may go, if nothing else happens."""
         while self.spent and self.spent[0] + budget.per <= now:
             self.spent.popleft()
         if now >= self.resets:
@@ -94,7 +94,7 @@ class _Gate:
         return at
 
     def wake(self, budget: Budget, now: float) -> None:
-        """Tell the first in line to look again."""
+        """Have the first in line look again."""
         ticket = self.first(budget, now)
         if ticket is not None:
             ticket.turn.set()
@@ -113,7 +113,7 @@ class Admission:
         self.quota: Quota | None = None
 
     def report(self, quota: Quota | None) -> None:
-        """Take over what the answer's headers say of the budget."""
+        """Record what the answer's headers say about the budget."""
         self.quota = quota
 
 
@@ -145,7 +145,7 @@ class Budgets:
             gate.open -= 1
             quota, now = admission.quota, anyio.current_time()
             if quota is not None:
-                # Requests under way may or may not be counted in what the server told: assume not.
+                # Requests under way may or may not be counted in what the server reported: assume not.
                 gate.left = max(0, quota.remaining) - gate.open
                 gate.resets = now + min(max(0.0, quota.resets), LONGEST_RESET)
                 gate.wake(budget, now)

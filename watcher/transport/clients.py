@@ -119,7 +119,7 @@ class _Generation:
 
 
 class LinkClient:
-    """The client of one source or receiver, made anew when its origin or a file of its link changes."""
+    """The client of one source or receiver, replaced when its origin or a file of its link changes."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""Why there was no answer, in words for people.
+"""Why no answer came, as text for people.
 
-Law: names host and port and nothing else of an address; never quotes a library's message, which
+Rules: names host and port and nothing else of an address; never quotes a library's message, which
 may hold a header (a token), a query or a path.
 """
 
@@ -21,14 +21,14 @@ __all__ = ["NETWORK_ERRORS", "Failure", "explain", "place"]
 
 NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError)
 """What httpx lets through when a request fails. UnicodeError: a host name with an empty or
-overlong label, or a header that is no ASCII. OSError: what escapes its own mapping.
+overlong label, or a header that is not ASCII. OSError: what escapes its own mapping.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a request failed. `connect`: no connection came about. `ours`: the request itself
-    cannot be sent as configured, and waiting does not help.
+    """Why a request failed. `connect`: the connection failed. `ours`: the request cannot be sent
+    as configured, and waiting does not help.
     """
 
     reason: str
@@ -41,19 +41,19 @@ def place(url: httpx.URL, link: Link = USUAL) -> str:
     """Name host and port of an address (and the proxy's, where one is in between)."""
     origin = origin_of(url)
     _, host, port = origin
-    told = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         proxy = proxy_for(origin, link)
         if proxy is None:
-            return told
+            return where
         between = httpx.URL(proxy)
     except (httpx.InvalidURL, OSError):
-        return f"{told} (through a proxy)"
-    return f"{told} (through the proxy {between.host}:{origin_of(between)[2]})"
+        return f"{where} (through a proxy)"
+    return f"{where} (through the proxy {between.host}:{origin_of(between)[2]})"
 
 
 def explain(error: BaseException, url: httpx.URL | None, who: str, link: Link = USUAL) -> Failure:
-    """Say why the request to `url` failed; `who` stands for it where it is no address at all."""
+    """Explain why the request to `url` failed; `who` names the other side if there is no valid URL."""
     where = who if url is None else place(url, link)
     match error:
         case LinkUnusable():
@@ -84,7 +84,7 @@ def explain(error: BaseException, url: httpx.URL | None, who: str, link: Link = 
             )
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return Failure(
-                "the configured address is no http or https address",
+                "the configured address is not an http or https address",
                 "check the address in the configuration",
                 ours=True,
             )
@@ -109,8 +109,8 @@ def _is_about_connecting(error: BaseException) -> bool:
 
 
 def _tls_alert(error: BaseException) -> str:
-    """Name the alert with which the other side ended TLS after the handshake, as TLS 1.3 does for
-    a client certificate that is missing or not accepted.
+    """Return the alert with which the other side ended TLS after the handshake, as TLS 1.3 does for a
+    client certificate that is missing or not accepted.
     """
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError) and cause.reason:

@@ -1,7 +1,7 @@
 """How an address is reached, beyond what the address says: whom to trust, who we are, which proxy.
 
-Law: what is configured is used or the attempt fails; nothing falls back to less. Files are looked
-at before each request, so a renewed certificate counts at once.
+Rules: what is configured is used or the attempt fails; nothing falls back to less. Files are checked
+before each request, so a renewed certificate takes effect at once.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def tls_context() -> ssl.SSLContext:
 
 
 def context_for(link: Link) -> ssl.SSLContext:
-    """Make a link's own TLS context; raises LinkUnusable."""
+    """Make a link's own TLS context; raise LinkUnusable."""
     if link.ca_file is None:
         context = tls_context()
     else:
         try:
             context = ssl.create_default_context(cafile=str(link.ca_file))
         except (OSError, ValueError):  # ssl.SSLError is an OSError
-            raise LinkUnusable(f"{link.ca_file} is no PEM file of certificates") from None
+            raise LinkUnusable(f"{link.ca_file} is not a PEM file of certificates") from None
     if not link.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -88,7 +88,7 @@ def context_for(link: Link) -> ssl.SSLContext:
         except (OSError, ValueError, WatcherError):
             files = " and ".join(str(f) for f in (link.client_cert, link.client_key) if f)
             raise LinkUnusable(
-                f"{files}: no certificate (PEM) with its key, or the key's password is wrong"
+                f"{files}: not a certificate (PEM) with its key, or the key's password is wrong"
             ) from None
     return context
 

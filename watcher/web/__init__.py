@@ -1,6 +1,6 @@
 """The embedded web server: health, readiness and metrics, loopback by default (contract 6).
 
-Law: reads only what it is handed; nothing here changes the daemon.
+Rules: reads only what it is handed; nothing here changes the daemon.
 """
 
 from __future__ import annotations
