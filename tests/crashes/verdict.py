@@ -15,7 +15,7 @@ from typing import Any
 
 from watcher.clock import wall_clock
 from watcher.demo.receiver import Arrival as Reported
-from watcher.demo.reckoning import Change, reckon
+from watcher.demo.scorecard import Change, score
 
 from .harness import Harness
 
@@ -79,7 +79,7 @@ def judge(harness: Harness) -> list[str]:
 
 def _judge_log(harness: Harness, events: list[dict[str, Any]]) -> list[str]:
     changes = [Change(harness.source_of(one), one) for one in harness.world.truth.entries]
-    found = reckon(changes, [Reported(wall_clock(), event) for event in events], wall_clock())
+    found = score(changes, [Reported(wall_clock(), event) for event in events], wall_clock())
     wrong = [
         f"lost: {change.source} {change.entry.type} {change.entry.conversation}"
         for change in (*found.missed, *found.under_way)
