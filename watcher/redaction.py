@@ -40,7 +40,7 @@ class RedactionError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Visibility:
     """What a receiver may see. `thin`: ids only. `redacted` are paths below `conversation`, as
-    `check_redaction` gives them.
+    `check_redaction` returns them.
     """
 
     thin: bool = False
@@ -51,7 +51,7 @@ EVERYTHING = Visibility()
 
 
 def check_redaction(path: str) -> str:
-    """Give a path as it counts from `conversation` on; raises RedactionError.
+    """Return a path relative to `conversation`; raise RedactionError.
 
     Below `attributes` any name is allowed.
     """
@@ -90,7 +90,7 @@ def _unknown(name: str, passed: list[str], members: Mapping[str, Shape] | None) 
 
 
 def redact(event: Event, what: Visibility) -> Event:
-    """Give the event as a receiver may see it; a digest's events likewise."""
+    """Return the event as a receiver may see it; the events of a digest likewise."""
     if not what.thin and not what.redacted:
         return event
     shown = _thin(event.data, event.subject) if what.thin else _redact(event.data, what.redacted)
@@ -132,7 +132,7 @@ def _redact(data: Mapping[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _without(value: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
-    """Give a copy with the field emptied that the path leads to; nothing where there is none."""
+    """Return a copy in which the field at the path, if there is one, is empty."""
     name, *rest = path
     if name not in value:
         return dict(value)
@@ -145,7 +145,9 @@ def _without(value: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
 
 
 def _empty(name: str, value: Any) -> Any:
-    """Give what stands for nothing: null, but an empty list or object where the contract has one."""
+    """Return the empty value of a field: null, or an empty list or object where the contract has
+    one.
+    """
     if name == "contact" and isinstance(value, Mapping):
         return dict.fromkeys(value)
     if name == "attributes" and isinstance(value, Mapping):

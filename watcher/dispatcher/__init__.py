@@ -54,7 +54,7 @@ class Dispatcher:
         self._wake.set()
 
     async def open(self) -> None:
-        """Take up what is remembered of the receiver."""
+        """Load what is remembered of the receiver."""
         await self._outcomes.open()
 
     async def run(self) -> None:
@@ -87,7 +87,7 @@ class Dispatcher:
                     tasks.start_soon(self._deliver, messages)
 
     async def next_due(self) -> datetime | None:
-        """Give when there may be something to deliver that cannot be delivered now."""
+        """Return when something may be due that cannot be delivered now."""
         return await self._claimer.due(self.state, self._busy)
 
     async def turn_on(self) -> None:
@@ -129,7 +129,7 @@ class Dispatcher:
         notice = self._renderer.notice(message, now)
         try:
             result = await self.plan.notifier.send(notice)
-        except Exception as error:  # a bug of one notifier stops nobody else
+        except Exception as error:  # a bug of one notifier stops no other receiver
             self.log.exception("the notifier has a bug")
             result = Result("failed", f"internal error: {type(error).__name__}")
         await self._outcomes.settle(message, notice.event.id, _timed(result, self._since(now)))
@@ -139,8 +139,8 @@ class Dispatcher:
         return max(0.0, (self._runtime.clock() - start).total_seconds())
 
     async def _still_true(self, message: Message) -> Message:
-        """Leave out timers whose state has ended since: the provider is asked once more before
-        people are told that something has lasted. Where it cannot be asked, the timer waits.
+        """Return the message without timers whose state has ended since: before a message says that
+        something has lasted, the provider is asked again. If it cannot be asked, the timer waits.
         """
         kept: Message = []
         for delivery in message:
@@ -159,7 +159,7 @@ class Dispatcher:
 
 
 def _timed(result: Result, seconds: float) -> Result:
-    """Say how long an attempt took, unless its notifier has."""
+    """Return a result with its duration, unless the notifier measured one."""
     if result.seconds is not None:
         return result
     return dataclasses.replace(result, seconds=seconds)

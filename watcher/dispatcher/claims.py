@@ -49,9 +49,11 @@ class Claimer:
         now = self._looked = self._runtime.clock()
         await self._renew(now, busy)
         free = self._plan.slots - busy
+        # A receiver that answered 410 Gone gets nothing until a person turns it on.
         if free <= 0 or state.off:
             return []
         if state.paused is not None:
+            # One probe at a time: an outage costs one attempt of one delivery, not of all.
             if busy or now < state.paused:
                 return []
             free = 1
@@ -71,12 +73,12 @@ class Claimer:
             self._leased = now
 
     async def wait(self, state: ReceiverState, busy: int) -> float:
-        """Give the seconds until something may be due that is not yet."""
+        """Return the seconds until something may be due that is not due yet."""
         due = await self.due(state, busy)
         return LONGEST_WAIT if due is None else _seconds(self._runtime.clock(), due)
 
     async def due(self, state: ReceiverState, busy: int) -> datetime | None:
-        """Give when something may be due that is not yet; None where time alone changes nothing."""
+        """Return when something may be due that is not due yet; None if time alone changes nothing."""
         if state.off or busy >= self._plan.slots:
             return None
         now = self._runtime.clock()
@@ -90,7 +92,7 @@ class Claimer:
         return await self._runtime.store.next_due(self._plan.name, after=self._looked)
 
     async def _free(self, now: datetime, count: int) -> list[Message]:
-        """Take up to `count` messages, without a limit."""
+        """Claim up to `count` messages for a receiver without a limit."""
         messages: list[Message] = [[one] for one in await self._claim(now, count)]
         while len(messages) < count and (digest := await self._collect(now)):
             messages.append(digest)
@@ -107,7 +109,7 @@ class Claimer:
             return [[message] for message in await self._free(now, 1)]
         left = allowed - sum(at > now - window for at in sent)
         digests: list[Message] = []
-        # One place is left for what is no digest: all of it fits into one.
+        # One place is kept for everything else: all of it fits into one more digest.
         while len(digests) < max(1, left - 1) and (digest := await self._collect(now)):
             digests.append(digest)
         if len(digests) == left:
@@ -138,7 +140,7 @@ class Claimer:
         return []
 
     async def _collect(self, now: datetime) -> Message:
-        """Take the next digest of which something may pass; empty if there is none."""
+        """Claim the next digest of which something may go out; empty if there is none."""
         plan = self._plan
         while claimed := await self._runtime.store.collect(plan.name, now, lease=plan.lease):
             if kept := await let_pass(plan, self._runtime, claimed, now, self._log):

@@ -32,7 +32,7 @@ __all__ = ["let_pass"]
 async def let_pass(
     plan: ReceiverPlan, runtime: Runtime, claimed: Sequence[Delivery], now: datetime, log: Any
 ) -> list[Delivery]:
-    """Give those of the claimed deliveries that may go out now, each by the rule that sends it."""
+    """Return the claimed deliveries that may go out now, each with the rule that sends it."""
     rules = {rule.name: rule for rule in runtime.rules()}
     asked = throttled_by(claimed, rules)
     marks = dict(await runtime.store.marks(plan.name, asked)) if asked else {}
@@ -76,7 +76,7 @@ def _word(verdict: Wait | Drop | Redirect) -> str:
 def _settlement(
     delivery: Delivery, verdict: Wait | Drop | Redirect, rules: dict[str, Rule], now: datetime
 ) -> Settlement:
-    """Put a verdict into the terms of the outbox. What is not sent counts no attempt."""
+    """Return a verdict as a settlement. What is not sent counts no attempt."""
     key, attempt, note = delivery.key, delivery.attempt, verdict.note
     entry = HistoryEntry(key, now, "dropped", note)
     if isinstance(verdict, Wait):

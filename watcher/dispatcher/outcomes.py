@@ -34,7 +34,7 @@ class OutcomeRecorder:
         self.state = ReceiverState(plan.name, plan.target)
 
     async def open(self) -> None:
-        """Take up what is remembered; a receiver that points elsewhere now starts afresh."""
+        """Load what is remembered; a receiver that points elsewhere now starts with a new state."""
         plan = self._plan
         stored = (await self._runtime.store.receivers()).get(plan.name)
         if stored is not None:
@@ -45,7 +45,7 @@ class OutcomeRecorder:
         self._opened.set()
 
     async def _begin_afresh(self, former: ReceiverState) -> ReceiverState:
-        """Give the state of a receiver that points elsewhere; a trouble that was told ends."""
+        """Return the new state of a receiver that points elsewhere; a reported trouble ends."""
         runtime, plan = self._runtime, self._plan
         state = ReceiverState(plan.name, plan.target, counts=former.counts)
         if former.failing is None:
@@ -69,7 +69,7 @@ class OutcomeRecorder:
         await self._change(off="", failures=0, paused=None, probes=0)
 
     async def probe(self) -> None:
-        """End a pause now: somebody wants to know."""
+        """End a pause now, by hand."""
         await self._opened.wait()
         if self.state.paused is not None:
             await self._change(paused=self._runtime.clock())
@@ -83,7 +83,7 @@ class OutcomeRecorder:
         self._measure()
 
     async def put_back(self, message: Message, due: datetime) -> None:
-        """Give claimed deliveries back untried."""
+        """Return claimed deliveries to the outbox untried."""
         await self._runtime.store.settle(
             [
                 Settlement(d.key, d.attempt, "pending", max(due, d.due), d.note, None, untried=True)

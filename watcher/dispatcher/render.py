@@ -49,7 +49,7 @@ class Renderer:
         self._complained: set[str] = set()
 
     def notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
-        """Make one message of one delivery, or a digest of several."""
+        """Return the notice for one delivery, or for several as a digest."""
         first = message[0]
         single = len(message) == 1 and first.kind != "digest"
         event = self._shown(first) if single else digest_event(message, self._shown)
@@ -69,7 +69,7 @@ class Renderer:
         return redact(as_sent(delivery), self._visibility)
 
     def _digest(self, message: Sequence[Delivery]) -> tuple[str, str]:
-        """Give the words of a rule's digest: its template over the events, or the default."""
+        """Return title and body of a rule's digest, by its template or by default."""
         first = message[0]
         words = self._words(first)
         events = [self._shown(delivery) for delivery in message]
@@ -112,7 +112,7 @@ class Renderer:
 
 
 def _reached(message: Sequence[Delivery]) -> tuple[str, ...]:
-    """Give the addresses that have all of these already."""
+    """Return the addresses that have received all of these already."""
     common = set(message[0].reached).intersection(*(delivery.reached for delivery in message))
     return tuple(sorted(common))
 

@@ -23,7 +23,7 @@ __all__ = ["SilenceRegistry", "acknowledge"]
 
 
 class SilenceRegistry:
-    """Calling it gives all silences, configured ones first; `open` it before."""
+    """All silences: a call returns them, configured ones first. Must be opened before."""
 
     def __init__(
         self, store: Outbox, configured: Callable[[], tuple[Silence, ...]], clock: Clock
@@ -37,7 +37,7 @@ class SilenceRegistry:
         return (*self._configured(), *self._added)
 
     async def open(self) -> None:
-        """Take up what was added; one that is over, or that cannot be read any more, is left out."""
+        """Load the silences that were added, without those that are over or no longer valid."""
         added = []
         for stored in await self._store.silences():
             if stored.ends <= self._clock():
@@ -53,8 +53,8 @@ class SilenceRegistry:
         self._added = tuple(added)
 
     async def add(self, match: str, reason: str, ends: datetime) -> str:
-        """Add a silence from now until `ends`; gives its id. Raises ExpressionError for a `match`
-        that is wrong.
+        """Add a silence from now until `ends` and return its id; raise ExpressionError if `match` is
+        wrong.
         """
         now = self._clock()
         stored = StoredSilence(derive_id(match, reason, rfc3339(now))[:8], match, reason, now, ends)
@@ -70,7 +70,7 @@ class SilenceRegistry:
         return done
 
     async def listing(self) -> Sequence[dict[str, Any]]:
-        """Give all silences as plain JSON, configured ones first: what they match and why, when,
+        """Return all silences as plain JSON, configured ones first: what they match and why, when,
         whether they are in force now, and what they have stopped.
         """
         now, counts = self._clock(), await self._store.suppressed()
@@ -91,8 +91,8 @@ class SilenceRegistry:
 
 
 async def acknowledge(store: Outbox, conversation: str, source: str | None, now: datetime) -> int:
-    """Somebody has seen to a conversation: what waits for its states to last, or repeats, is
-    cancelled, until the state changes again. Gives how many deliveries that were.
+    """Acknowledge a conversation: cancel its pending `for` and `repeat` deliveries until its state
+    changes again. Return how many were cancelled.
     """
     return await store.acknowledge(conversation, source, f"acknowledged at {rfc3339(now)}", now)
 

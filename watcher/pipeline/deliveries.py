@@ -45,7 +45,7 @@ class Routed:
 
 
 def route(rules: tuple[routing.Rule, ...], event: Event) -> Routed:
-    """Make the deliveries that an event owes by the rules, due when the rules say."""
+    """Return the deliveries that the rules make of an event, due when the rules say."""
     routed = routing.route(event, rules)
     deliveries = [
         Delivery(
@@ -65,7 +65,7 @@ def route(rules: tuple[routing.Rule, ...], event: Event) -> Routed:
 
 
 def _timer(event: Event, timer: routing.Timer) -> Delivery:
-    """Make what waits for a state to last: of a rule without `for` that is the first repeat."""
+    """Return what waits for a state to last; for a rule without `for` that is the first repeat."""
     kind, number = ("repeat", 2) if timer.repeats else ("for", 1)
     return Delivery(
         derive_id(kind, event.id, timer.rule, number),
@@ -94,12 +94,12 @@ def _collected(event: Event, collected: routing.Collected) -> Delivery:
 
 
 def batch(rule: str, group: str, due: datetime) -> str:
-    """Name what is collected for one digest."""
+    """Return the name of what is collected for one digest."""
     return f"{rule}|{group}|{rfc3339(due)}"
 
 
 def rebatch(before: str, due: datetime) -> str:
-    """Name the digest of the same rule and group at another time: they join what waits for that."""
+    """Return the name of the digest of the same rule and group at another time."""
     return f"{before.rpartition('|')[0]}|{rfc3339(due)}"
 
 
@@ -129,7 +129,7 @@ def next_repeat(
 
 
 def as_sent(delivery: Delivery) -> Event:
-    """Give the event as it goes out.
+    """Return the event as it goes out.
 
     What a rule with `for` or `repeat` sends is a message of its own: it has the delivery's id,
     and `data.delivery` says which rule sent it, which event began it, and how many it has sent.
@@ -137,24 +137,24 @@ def as_sent(delivery: Delivery) -> Event:
     if delivery.kind in ("event", "digest"):
         return delivery.event
     event = delivery.event
-    told = {
+    about = {
         "rule": delivery.rule,
         "kind": delivery.kind,
         "event": event.id,
         "count": delivery.number,
     }
-    return dataclasses.replace(event, id=delivery.id, data={**event.data, "delivery": told})
+    return dataclasses.replace(event, id=delivery.id, data={**event.data, "delivery": about})
 
 
 def digest_event(deliveries: Sequence[Delivery], show: Callable[[Delivery], Event]) -> Event:
-    """Make the one event in which several go out: a rule's digest, or what exceeded a limit.
-    `show` gives each as the receiver may see it.
+    """Return the one event in which several go out: a rule's digest, or what exceeded a limit.
+    `show` returns each as the receiver may see it.
 
     Its time is that of the newest event, so that it is the same at every attempt.
     """
     first = deliveries[0]
     rules = {delivery.rule for delivery in deliveries}
-    told: dict[str, Any] = {
+    about: dict[str, Any] = {
         "rule": first.rule if len(rules) == 1 else None,
         "kind": "digest",
         "count": len(deliveries),
@@ -166,7 +166,7 @@ def digest_event(deliveries: Sequence[Delivery], show: Callable[[Delivery], Even
         subject=None,
         time=max(delivery.event.time for delivery in deliveries),
         data={
-            "delivery": told,
+            "delivery": about,
             "events": [show(delivery).to_plain() for delivery in deliveries],
         },
     )

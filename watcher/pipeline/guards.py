@@ -40,16 +40,16 @@ class Guards:
 
 
 def guard(delivery: Delivery, guards: Guards, now: datetime) -> Send | Wait | Drop | Redirect:
-    """Decide what becomes of a delivery that is due.
-
-    One whose rules are all gone from the configuration goes out unless a silence stops it: it
-    was promised when its event was recorded.
-    """
+    """Decide what becomes of a delivery that is due."""
     drops: list[Drop] = []
     names = _candidates(delivery)
+    # A delivery whose rules were all removed is still sent unless silenced: it was promised when
+    # the event was recorded.
     for name in [name for name in names if name in guards.rules] or names[:1]:
         verdict = _ask(delivery, name, guards, now)
+        # The first rule that does not drop it decides: the others are alternatives.
         if not isinstance(verdict, Drop):
+            # Later deliveries of the same round are throttled by this one.
             if isinstance(verdict, Send) and verdict.mark is not None:
                 guards.marks[verdict.mark.rule, verdict.mark.by] = verdict.mark
             return verdict
@@ -64,7 +64,7 @@ def guard(delivery: Delivery, guards: Guards, now: datetime) -> Send | Wait | Dr
 def throttled_by(
     deliveries: Iterable[Delivery], rules: Mapping[str, Rule]
 ) -> frozenset[tuple[str, str]]:
-    """Give rule and `by` of every throttle mark that `guard` may ask for."""
+    """Return rule and `by` of every throttle mark that `guard` may ask for."""
     return frozenset(
         (name, throttle.key(delivery.event)[0])
         for delivery in deliveries
@@ -76,7 +76,7 @@ def throttled_by(
 
 
 def _candidates(delivery: Delivery) -> tuple[str, ...]:
-    """Give the rules that may send it; once one has tried, those before it are not asked again."""
+    """Return the rules that may send it; rules before one that has tried are not asked again."""
     names = delivery.candidates
     return names[names.index(delivery.rule) :] if delivery.rule in names else (delivery.rule,)
 

@@ -64,14 +64,17 @@ def _settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -
     note = result.note
     if result.outcome == "ok":
         return Settlement(delivery.key, delivery.attempt, "delivered", now, note, now)
+    # The receiver will never accept it: further attempts would only delay the dead letter.
     if result.outcome == "rejected":
         return Settlement(delivery.key, delivery.attempt, "dead", now, note, now)
     if result.outcome == "gone":  # the receiver is turned off; what waits for it stays pending
         return Settlement(delivery.key, delivery.attempt, "pending", now, note, None)
     if result.outcome == "unknown":
         note = f"{UNKNOWN}{f': {note}' if note else ''}"
+        # It may have arrived each time: a second repetition would rather annoy than help.
         if policy.once_more and delivery.note.startswith(UNKNOWN):
             return Settlement(delivery.key, delivery.attempt, "dead", now, note, now)
+    # The schedule is used up: a person decides.
     if delivery.attempt > len(policy.retry):
         tries = f"{delivery.attempt} attempt{'' if delivery.attempt == 1 else 's'}"
         note = f"given up after {tries}: {note}"
@@ -84,7 +87,7 @@ def _settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -
 
 
 def _jitter(key: str, attempt: int) -> float:
-    """Give a factor within ±10 % that is always the same for this delivery and attempt."""
+    """Return a factor within ±10 % that is always the same for this delivery and attempt."""
     digest = hashlib.blake2b(f"{key}#{attempt}".encode(), digest_size=8).digest()
     fraction = int.from_bytes(digest, "big") / 2**64
     return 1 - JITTER + 2 * JITTER * fraction
@@ -93,7 +96,7 @@ def _jitter(key: str, attempt: int) -> float:
 def judge_receiver(
     state: ReceiverState, result: Result, now: datetime
 ) -> tuple[ReceiverState, str | None]:
-    """Give the receiver's state after a result, and `failing` or `recovered` where that turned."""
+    """Return the receiver's state after a result, and `failing` or `recovered` if that changed."""
     if result.outcome in ("ok", "rejected"):
         # A rejected message says nothing about the receiver's health; a taken one does.
         if result.outcome == "rejected" or not (state.failing or state.failures or state.off):
@@ -149,11 +152,11 @@ def room(
     waiting: int,
     now: datetime,
 ) -> Room:
-    """Tell how `waiting` due messages go out, when `sent` messages went out within the window."""
+    """Return how `waiting` due messages may go out, given the times of those `sent` before."""
     if limit is None:
         return Room(waiting)
     allowed, window = limit
-    # What was sent "later" was sent before the clock was set back: nobody knows when.
+    # A time in the future is from before the clock was set back: its age is unknown.
     recent = sorted(at for at in sent if now - window < at <= now)
     left = allowed - len(recent)
     if left <= 0:

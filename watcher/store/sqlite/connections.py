@@ -49,7 +49,7 @@ class Job:
     error: BaseException | None = None
 
     def report(self) -> None:
-        """Pass the outcome on to whoever waits for it."""
+        """Pass the outcome to the caller that waits for it."""
         if self.error is not None:
             self.future.set_exception(self.error)
         else:

@@ -1,6 +1,6 @@
-"""Who owns a store: an advisory lock on the file `<store>.lock` beside it.
+"""Who owns a store: an advisory lock on the file `<store>.lock` next to it.
 
-Rules: the lock is the truth, what the file says is only read while somebody holds it. The kernel
+Rules: the lock is the truth; the content of the file is read only while the lock is held. The kernel
 drops the lock when its holder dies, however it dies; the file itself stays.
 """
 
@@ -46,7 +46,7 @@ class StoreLock:
 
     @classmethod
     def acquire(cls, store: Path, owner: str) -> StoreLock:
-        """Take the lock or raise StoreLocked, naming the holder."""
+        """Acquire the lock, or raise StoreLocked with the holder."""
         path = _path(store)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -68,12 +68,12 @@ class StoreLock:
             raise
 
     def record_socket(self, socket: str) -> None:
-        """Leave word for commands where the holder listens."""
+        """Record where the holder listens for commands."""
         self._holder = {**self._holder, "socket": socket}
         self._write(json.dumps(self._holder).encode())
 
     def release(self, *, orderly: bool = False) -> None:
-        """Let go, and leave word whether the store is in order; safe to call twice."""
+        """Release the lock and record whether the store is in order; safe to call twice."""
         if self._descriptor is not None:
             if orderly:
                 with contextlib.suppress(StoreError):  # then the next owner looks more closely
@@ -93,8 +93,8 @@ class StoreLock:
 
 
 def read_lock(store: Path | str) -> LockHolder | None:
-    """Tell who holds the store's lock now, None if nobody does. Blocks for no longer than a file
-    takes to open.
+    """Return who holds the store's lock now, None if it is free. Blocks no longer than it takes to
+    open a file.
     """
     try:
         descriptor = os.open(_path(Path(store)), os.O_RDONLY)

@@ -34,14 +34,14 @@ _DAMAGED = (
     " (with the files beside it that end in -wal and -shm)"
 )
 _FOR_GOOD = frozenset({"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA"})
-"""Errors of the disk after which nobody knows what is on it: to try again would hide that."""
+"""Errors after which the content of the disk is unknown: another attempt would hide that."""
 
 BUSY = 3.0
 """Seconds that SQLite itself waits for another program's lock."""
 
 
 def migrations() -> Sequence[str]:
-    """Give the schema's steps in their order; the last one's number is this program's version."""
+    """Return the schema's steps in their order; the last one's number is this program's version."""
     files = resources.files("watcher.store.sqlite").joinpath("sql").iterdir()
     steps = sorted((file for file in files if file.name.endswith(".sql")), key=lambda f: f.name)
     return [step.read_text(encoding="utf-8") for step in steps]
@@ -109,7 +109,7 @@ def _examine(path: Path, mode: str, *, thorough: bool) -> None:
 
 
 def _refuse_orphan(path: Path) -> None:
-    """Refuse an empty file, or none, beside a WAL that holds something: SQLite would delete that."""
+    """Refuse an empty file, or none, next to a WAL with content: SQLite would delete that."""
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
         raise StoreDamaged(
@@ -150,7 +150,7 @@ def check_version(path: Path, version: int, own: int, *, exact: bool = False) ->
 
 
 def store_error(path: Path, error: Exception) -> StoreError:
-    """Say in one line what SQLite complains about, and what a person can do."""
+    """Return an error with SQLite's complaint in one line and what a person can do."""
     name = "SQLITE_PERM" if isinstance(error, OSError) else getattr(error, "sqlite_errorname", "")
     kind: type[StoreError] = StoreError
     match name.split("_")[1] if name.startswith("SQLITE_") else "":
