@@ -17,7 +17,7 @@ __all__ = ["configure"]
 
 
 class _Steady:
-    """A stream whose failures stop nobody: a log on a full disk, a pipe that nobody reads."""
+    """A stream whose failures are ignored: a log on a full disk, a pipe without a reader."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

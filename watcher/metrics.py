@@ -86,7 +86,7 @@ class Metrics:
         self.template_errors = counter("template_errors", "Messages that failed to render.", "rule")
 
     def forget(self, **labels: str) -> None:
-        """Drop the series of a source or a receiver that is configured no longer."""
+        """Drop the series of a source or a receiver that is no longer configured."""
         for series, names in self._labelled:
             if labels.keys() <= set(names):
                 series.remove_by_labels(labels)

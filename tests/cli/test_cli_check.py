@@ -88,7 +88,7 @@ timezone: Europe/Berlin
     ]
     (warning,) = result.stderr.splitlines()
     assert warning.startswith(f"warning: {harness.config}:")
-    assert "the silence `Old` is over since 2020-01-02 23:00 UTC" in warning
+    assert "the silence `Old` ended on 2020-01-02 23:00 UTC" in warning
 
 
 def test_every_mistake_is_told_with_its_place_on_stderr(harness: Harness) -> None:

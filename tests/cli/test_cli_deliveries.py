@@ -172,7 +172,7 @@ def test_show_finds_by_event_and_by_key_and_says_what_it_does_not_find(harness: 
     assert len(json_lines(harness.run("deliveries", "show", "--json", other.key).stdout)) == 1
     missing = harness.run("deliveries", "show", "nothing")
     assert missing.exit_code == 1
-    assert "there is no delivery nothing" in missing.stderr
+    assert "no delivery has the id nothing" in missing.stderr
 
 
 def test_show_gives_texts_what_the_receiver_may_see(harness: Harness) -> None:
@@ -220,7 +220,7 @@ def test_filters_choose_what_is_listed_and_sent_again(
         result = harness.run("deliveries", "retry", *filters)
         assert result.exit_code == 0, result.output
         told = result.stdout if ids else result.stderr
-        assert told.startswith(f"{len(ids)} deliver" if ids else "there is nothing to send again")
+        assert told.startswith(f"{len(ids)} deliver" if ids else "nothing to send again")
         pending = harness.ask(lambda store: store.deliveries(DeliveryQuery(state="pending")))
         due = {by_id[one.id] for one in pending if one.due < LATER}
         assert due == set(ids)
@@ -239,7 +239,7 @@ def test_retry_wants_one_way_of_choosing(harness: Harness, arguments: tuple[str,
 def test_retry_tells_what_was_due_already_and_that_there_is_nothing(harness: Harness) -> None:
     nothing = harness.run("deliveries", "retry", "--all-dead")
     assert (nothing.exit_code, nothing.stdout) == (0, ""), nothing.output
-    assert nothing.stderr == "there is nothing to send again\n"
+    assert nothing.stderr == "nothing to send again\n"
     due = dead("a", state="pending", attempt=2, due=NOW - timedelta(hours=1), settled=None)
     harness.fill(due, dead("b"))
     ids = [commit.deliveries[0].id for commit in (due, dead("b"))]

@@ -62,7 +62,7 @@ def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
          "contact.phone: none → 5"),
         (changed(last_message=({"text": "a"}, {"text": "b " * 80})),
          "last_message: a → " + "b " * 29 + "b…"),
-        (changed(), "This is a test; nobody is waiting."),
+        (changed(), "This is a test message from inbox-watcher."),
         (dataclasses.replace(changed(), type="conversation.removed",
                              data={**SAMPLE.data, "changes": {}, "reason": "deleted"}),
          "reason: deleted"),

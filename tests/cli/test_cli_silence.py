@@ -107,13 +107,13 @@ def test_an_acknowledged_conversation_reminds_nobody_until_it_changes(
         wait_until(waiting)
         told = harness.run("ack", "1")
         assert told.exit_code == 0, told.stderr
-        assert told.stdout == "acknowledged: 1 message that waited is cancelled\n"
+        assert told.stdout == "acknowledged: 1 pending message cancelled\n"
         assert waiting() == []
         harness.world.message(harness.account.conversations["1"], "Hello?")
         wait_until(waiting)
         assert daemon.stop(signal.SIGTERM) == 0
     told = harness.run("ack", "1", "--source", "support")
-    assert told.stdout == "acknowledged: 1 message that waited is cancelled\n"
+    assert told.stdout == "acknowledged: 1 pending message cancelled\n"
     explained = [
         entry
         for story in json_lines(harness.run("why", "1", "--json", "--limit", "50").stdout)
@@ -128,5 +128,5 @@ def test_a_conversation_that_nobody_knows_cannot_be_acknowledged(harness: Harnes
     assert harness.run("run", "--once").exit_code == 0
     told = harness.run("ack", "no-such-one")
     assert told.exit_code == 1
-    assert "nothing was ever recorded about the conversation no-such-one" in told.stderr
+    assert "no event is recorded about the conversation no-such-one" in told.stderr
     assert harness.run("ack", "1", "--source", "suport").exit_code == 2

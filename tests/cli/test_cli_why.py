@@ -86,11 +86,11 @@ def test_what_still_waits_says_what_for(told: Harness) -> None:
     assert len(waiting) == 2
     assert waiting[0]["waits"] is None
     assert waiting[1]["waits"].endswith(waiting[0]["id"])
-    assert "it waits: an earlier one of the same conversation" in told.run("why", "2").stdout
+    assert "waiting: an earlier delivery of the same conversation" in told.run("why", "2").stdout
     told.receiver.status = 410
     told.run("deliveries", "retry", "--state", "pending")
     assert told.run("run", "--once").exit_code == 1
-    assert "it waits: the receiver is off: HTTP 410" in told.run("why", "2").stdout
+    assert "waiting: the receiver is off: HTTP 410" in told.run("why", "2").stdout
 
 
 def test_what_nobody_knows_is_told_in_two_lines(told: Harness) -> None:

@@ -1,8 +1,8 @@
-"""The command line: what a person types, and what they are told.
+"""The command line: commands, their options, and their output.
 
-Rules: the topmost layer, and thin. One file per group of commands; each reads its options, has
-something below do the work, and words the outcome. Results go to stdout, everything else to
-stderr; a person's mistake never shows a traceback, and nothing ever shows a secret.
+Rules: the topmost layer, and thin. One file per group of commands; each parses its options, has
+lower layers do the work, and prints the result. Results go to stdout, everything else to stderr; a
+user's mistake never shows a traceback, and no output contains a secret.
 
 Importing this package costs nothing: each worker process for Apprise imports the program's main
 module again, and must not bring the whole daemon with it.
@@ -32,11 +32,11 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """Run the command that `sys.argv` names; always ends with SystemExit."""
-    # PID 1 of a container does not hear a SIGTERM that nobody handles, not even while it starts.
+    # PID 1 of a container does not receive a SIGTERM without a handler, not even during startup.
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a character of a message is no reason to stop.
+            # A character that the terminal cannot show must not stop the command.
             stream.reconfigure(errors="backslashreplace")
     try:
         from watcher.cli.application import app
@@ -48,5 +48,5 @@ def main() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Take SIGTERM for Ctrl-C; the daemon has handlers of its own once it runs."""
+    """Treat SIGTERM as Ctrl-C; a running daemon has its own handlers."""
     raise KeyboardInterrupt

@@ -1,6 +1,6 @@
-"""`ack`: somebody has seen to a conversation, so nobody needs to be reminded of it.
+"""`ack`: acknowledge a conversation, so that its reminders stop.
 
-Rules: asks the daemon; without one, writes what the next will read.
+Rules: calls the daemon, or writes to the store if none is running.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def ack(
     if not sources & {source or one for one in sources}:
         where = f" of {source}" if source else ""
         console.error(
-            f"nothing was ever recorded about the conversation {conversation}{where}",
+            f"no event is recorded about the conversation {conversation}{where}",
             "`inbox-watcher events` shows the ids of conversations",
         )
         raise typer.Exit(FAILED)
@@ -55,12 +55,12 @@ def ack(
     count = anyio.run(
         perform, loaded, "ack", lambda control: control.acknowledge(conversation, source)
     )
-    what = "message that waited is" if count == 1 else "messages that waited are"
+    what = "pending message" if count == 1 else "pending messages"
     console.write(f"acknowledged: {count} {what} cancelled")
 
 
 async def _sources(address: StoreAddress, conversation: str) -> set[str]:
-    """Give the sources that told something about such a conversation."""
+    """Return the sources with events about a conversation of this id."""
     async with reading(address) as store:
         found = await store.events(EventQuery(conversation=conversation))
     return {recorded.event.source for recorded in found}

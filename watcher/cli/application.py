@@ -37,7 +37,7 @@ COMMANDS = (
 
 app = typer.Typer(
     name="inbox-watcher",
-    help="Watches shared inboxes from outside and tells at once what changed.",
+    help="Watches shared inboxes from outside and reports changes at once.",
     epilog="Exit status: 0 done, 1 something failed, 2 wrong usage or configuration.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -62,7 +62,7 @@ def begin(
         typer.Option(
             "--log-level",
             show_default=False,
-            help="How much is told on stderr; debug also shows the traceback of an internal error.",
+            help="How much is logged on stderr; debug also shows the traceback of an internal error.",
         ),
     ] = None,
     _version: Annotated[
@@ -72,5 +72,5 @@ def begin(
         ),
     ] = False,
 ) -> None:
-    """Watches shared inboxes from outside and tells at once what changed."""
+    """Watches shared inboxes from outside and reports changes at once."""
     ctx.obj = Console(log_level)

@@ -1,4 +1,4 @@
-"""`backtest`: what today's rules would have sent for what was recorded, beside what was sent.
+"""`backtest`: what today's rules would have sent for recorded events, compared with what was sent.
 
 Rules: reads the store, delivers nothing and writes nothing. The events run through
 `watcher.daemon.replay`; what was in the outbox before them is not known to it, and every receiver
@@ -128,7 +128,7 @@ def _readable(stored: Iterable[StoredSilence]) -> Iterable[Silence]:
 
 
 def _really(delivered: Iterable[Delivery], since: datetime) -> list[tuple[str, datetime]]:
-    """Give receiver and time of each message that went out; a digest is one."""
+    """Return receiver and time of each message that was sent; a digest counts once."""
     messages = {
         (one.message or one.id, one.receiver): one.settled
         for one in delivered

@@ -1,6 +1,6 @@
-"""`check`: is the configuration right, and do the providers let us in?
+"""`check`: validate the configuration, and optionally the access to each provider.
 
-Rules: changes nothing anywhere. Every mistake at once, each with its place and its remedy.
+Rules: changes nothing anywhere. All mistakes are reported at once, each with its place and remedy.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ DEADLINE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a provider said. `error` is None when the token works; then `measured` tells what its
-    first pages show of the inbox.
+    """What a provider answered. `error` is None if the token works; then `measured` is what its first
+    pages show of the inbox.
     """
 
     source: str
@@ -185,11 +185,11 @@ def _summary(loaded: Config) -> str:
 
 
 def _over(loaded: Config) -> tuple[Problem, ...]:
-    """Warn of silences that have ended."""
+    """Return warnings about silences that have ended."""
     now = wall_clock()
     return tuple(
         loaded.places.of_silence(one.name).problem(
-            f"the silence `{one.name}` is over since {one.ends:%Y-%m-%d %H:%M} UTC",
+            f"the silence `{one.name}` ended on {one.ends:%Y-%m-%d %H:%M} UTC",
             "remove it, or give it a later `until`",
         )
         for one in loaded.silences
@@ -232,7 +232,7 @@ class _Visit:
         self._requests = 0
 
     def measured(self, took: float) -> Measurements:
-        """Give what the pages showed; `took` is how many seconds they all took together."""
+        """Return what the pages showed; `took` is how many seconds they took in total."""
         each = took / self._requests if self._requests else 0.0
         return Measurements(self._total, self._sets, self._capabilities, each)
 

@@ -1,4 +1,4 @@
-"""Where a command writes, and how a failure is told to a person.
+"""Where a command writes, and how it reports failures.
 
 Rules: the only place of the command line that prints. Every text passes the redactor, and nothing
 that came from outside can steer the terminal. What a failure is called and which exit status it
@@ -33,14 +33,14 @@ PIPED_WIDTH = 240
 
 
 def plain(text: str) -> str:
-    """Give the text without anything that could steer a terminal; line breaks stay."""
+    """Return the text without terminal control characters; line breaks stay."""
     return "\n".join(
         "".join(char if char.isprintable() else " " for char in line) for line in text.split("\n")
     )
 
 
 class Console:
-    """Stdout for results, stderr for what concerns the person; made anew for each command.
+    """Stdout for results, stderr for everything else; created for each command.
 
     `scrub` strikes out secrets; it knows none until a configuration was read. `level` is None
     where nothing was asked for.
@@ -58,11 +58,11 @@ class Console:
         self._print(self._out, text, style)
 
     def note(self, text: str, style: str = "") -> None:
-        """Tell the person something beside the result."""
+        """Print something in addition to the result, on stderr."""
         self._print(self._err, text, style)
 
     def error(self, cause: str, remedy: str = "") -> None:
-        """Tell what went wrong: one line of cause, one of remedy."""
+        """Print what went wrong: one line for the cause, one for the remedy."""
         self.note("error: " + " ".join(cause.split()), "red")
         if remedy:
             self.note("help: " + " ".join(remedy.split()))
@@ -83,7 +83,7 @@ class Console:
 
 
 class ReportingCommand(TyperCommand):
-    """A command whose failures are told to a person."""
+    """A command whose failures are reported in plain text, with an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         with reporting_errors(ctx.obj):
@@ -92,7 +92,7 @@ class ReportingCommand(TyperCommand):
 
 @contextmanager
 def reporting_errors(console: Console) -> Iterator[None]:
-    """Turn what is raised inside into words and an exit status."""
+    """Report what is raised inside, and exit with a status."""
     try:
         yield
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
@@ -100,11 +100,11 @@ def reporting_errors(console: Console) -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(FAILED) from None
     except Exception as error:  # noqa: BLE001 - the last place that can say anything
-        raise typer.Exit(_tell(console, error)) from None
+        raise typer.Exit(_report(console, error)) from None
 
 
-def _tell(console: Console, error: Exception) -> int:
-    """Say what happened; gives the exit status."""
+def _report(console: Console, error: Exception) -> int:
+    """Report an error; return the exit status."""
     match _cause(error):
         case ConfigError() as wrong:
             for problem in wrong.problems:
@@ -130,7 +130,7 @@ def _tell(console: Console, error: Exception) -> int:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Give the failure that tells most of what went wrong at once in several tasks."""
+    """Return the most informative of several failures that happened in parallel tasks."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     causes = [_cause(each) for each in error.exceptions]

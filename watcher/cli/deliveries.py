@@ -1,6 +1,6 @@
-"""`deliveries`: what is owed, what arrived and what was given up; one in full; sending again.
+"""`deliveries`: list deliveries, show one in full, send again.
 
-Rules: lists by reading; a retry is asked of the daemon, which wakes its dispatchers.
+Rules: listing only reads; the daemon carries out a retry, because it must wake its dispatchers.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def deliveries(
     as_json: AsJson = False,
     limit: Limit = 1000,
 ) -> None:
-    """List deliveries, oldest first; `show` tells all about one, `retry` sends again."""
+    """List deliveries, oldest first; `show` prints one in full, `retry` sends again."""
     if ctx.invoked_subcommand is not None:
         if config:
             ctx.meta["deliveries"] = config
@@ -160,7 +160,7 @@ def retry(
     if due:
         console.write(f"{_deliveries(due)} due already")
     if not count and not due:
-        console.note("there is nothing to send again")
+        console.note("nothing to send again")
 
 
 def _deliveries(count: int) -> str:
@@ -220,12 +220,12 @@ async def _retry(
 
 
 def _again(delivery: Delivery) -> bool:
-    """Tell whether it can be sent again: a timer that waits for its time cannot."""
+    """Return whether it can be sent again: dead, or failed and waiting for the next attempt."""
     return delivery.state == "dead" or (delivery.state == "pending" and delivery.attempt > 0)
 
 
 def _names(delivery: Delivery) -> set[str]:
-    """Give all that a person may call a delivery."""
+    """Return every id by which a delivery can be named."""
     return {delivery.id, delivery.event.id, delivery.key, delivery.message} - {""}
 
 

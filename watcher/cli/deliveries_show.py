@@ -1,7 +1,7 @@
-"""`deliveries show`: one delivery in full: what goes out, what came back, everything decided.
+"""`deliveries show`: one delivery in full: the request, the answers, each attempt and decision.
 
 Rules: what is shown as sent is made by the code that sends it, from the stored event and today's
-configuration. No secret: where a receiver listens is told by host alone.
+configuration. No secrets: of a receiver's address only the host is shown.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def show(
     found, history = anyio.run(_find, loaded.store, id_)
     if not found:
         console.error(
-            f"there is no delivery {id_}, and none of an event of this id",
+            f"no delivery has the id {id_}, and none carries an event with it",
             "`inbox-watcher deliveries` lists them",
         )
         raise typer.Exit(FAILED)
@@ -59,8 +59,8 @@ def show(
         sent = None if receiver is None else _sent(message, receiver, loaded)
         lines = [entry for entry in history if entry.key == message[0].key]
         if as_json:
-            told = [plain_entry(entry) for entry in lines]
-            console.json({**plain_delivery(message[0]), "sent": sent, "history": told})
+            entries = [plain_entry(entry) for entry in lines]
+            console.json({**plain_delivery(message[0]), "sent": sent, "history": entries})
         else:
             console.write("" if number == 0 else "\n", "")
             _print(console, message, sent, lines)
@@ -111,7 +111,7 @@ def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mappin
 
 
 def plain_delivery(delivery: Delivery) -> dict[str, Any]:
-    """Give a delivery as plain JSON."""
+    """Return a delivery as plain JSON."""
     return {
         "id": delivery.id,
         "event": delivery.event.id,
@@ -134,7 +134,7 @@ def plain_delivery(delivery: Delivery) -> dict[str, Any]:
 
 
 def plain_entry(entry: HistoryEntry) -> dict[str, Any]:
-    """Give one attempt or decision as plain JSON."""
+    """Return one attempt or decision as plain JSON."""
     return {
         "at": rfc3339(entry.at) if entry.at else None,
         "kind": entry.kind,
@@ -170,7 +170,7 @@ def _print(
         console.write(f"  {name:<7}{value}")
     console.write("")
     if sent is None:
-        console.write("the receiver is no longer configured, so what went out cannot be shown")
+        console.write("the receiver is no longer configured, so the request cannot be shown")
     elif "url" in sent:
         console.write("request (with today's settings of the receiver)", "bold")
         lines = [f"{sent['method']} {sent['url']}"]
@@ -194,7 +194,7 @@ def _about(delivery: Delivery) -> str:
 
 
 def format_entry(entry: HistoryEntry) -> list[str]:
-    """Tell of one attempt or decision: when, what, why, and the beginning of an answer."""
+    """Format one attempt or decision: time, kind, reason, and the beginning of an answer."""
     when = format_time(entry.at) if entry.at else "at an unknown time"
     what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
     took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""

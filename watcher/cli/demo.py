@@ -31,6 +31,6 @@ def demo(
     ] = None,
 ) -> None:
     """Show the watcher at work: no account, no network and no other service needed."""
-    from watcher.demo import run_demo  # the simulators are for nobody else who runs a command
+    from watcher.demo import run_demo  # no other command needs the simulators
 
     raise typer.Exit(run_demo(duration))

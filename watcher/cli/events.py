@@ -1,6 +1,6 @@
-"""`events`: the event log, as lines for people or as the very objects that receivers get.
+"""`events`: the event log, as lines for people or as the JSON that receivers get.
 
-Rules: reads beside the daemon, by place in the log; writes nothing.
+Rules: reads the log by position, also while the daemon runs; writes nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at the log with `--follow`."""
 
 ALL = 1_000_000
-"""More events than come between two looks."""
+"""More events than can arrive between two looks."""
 
 
 def register(app: typer.Typer) -> None:

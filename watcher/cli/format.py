@@ -24,17 +24,17 @@ __all__ = [
 LONGEST = 60
 """Characters that are shown of one value."""
 
-TELLING = ("name", "label", "text", "outcome", "id")
-"""Keys that say what an object is, the most telling first."""
+HEADLINES = ("name", "label", "text", "outcome", "id")
+"""Keys that identify an object, the most specific first."""
 
 
 def format_time(at: datetime) -> str:
-    """Write a time to the second, in UTC."""
+    """Format a time to the second, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def format_age(seconds: float | None) -> str:
-    """Write an age in its largest two units; empty where there is none."""
+    """Format an age in its largest two units; None as nothing."""
     if seconds is None:
         return ""
     whole = timedelta(seconds=max(0, round(seconds)))
@@ -46,7 +46,7 @@ def format_age(seconds: float | None) -> str:
 
 
 def format_event(event: Event) -> str:
-    """Write an event in one line: when, what, where, about whom, and what changed."""
+    """Format an event in one line: time, type, source, contact and changes."""
     words = (
         format_time(event.time),
         event.type,
@@ -58,14 +58,14 @@ def format_event(event: Event) -> str:
 
 
 def format_who(event: Event) -> str:
-    """Name the contact of an event's conversation, or the conversation itself."""
+    """Format the contact of an event's conversation, or the conversation's id."""
     contact = (event.data.get("conversation") or {}).get("contact") or {}
     named = (contact.get(key) for key in ("name", "email", "phone"))
     return next((_short(name) for name in named if name), event.subject or "")
 
 
 def format_what(event: Event) -> str:
-    """Say what an event changed, field by field, or why it came about."""
+    """Format what an event changed, field by field, or its reason."""
     data = event.data
     conversation = data.get("conversation")
     if conversation is None:
@@ -80,14 +80,14 @@ def format_what(event: Event) -> str:
 
 
 def format_changes(event: Event) -> Iterator[str]:
-    """Say of each field that changed what it was and what it is."""
+    """Format each changed field with its values before and after."""
     changes: Mapping[str, Any] = event.data.get("changes") or {}
     for name, change in changes.items():
         yield from _format_change(name, change.get("before"), change.get("after"))
 
 
 def _format_change(name: str, before: Any, after: Any) -> Iterator[str]:
-    """Say what became of one field; of an object that is still called the same, what is in it."""
+    """Format one changed field; of an object with the same name, its changed parts."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         was, is_ = _headline(before), _headline(after)
         if was == is_:
@@ -99,7 +99,7 @@ def _format_change(name: str, before: Any, after: Any) -> Iterator[str]:
 
 
 def _headline(value: Mapping[str, Any]) -> Any:
-    return next((value[key] for key in TELLING if value.get(key) is not None), None)
+    return next((value[key] for key in HEADLINES if value.get(key) is not None), None)
 
 
 def _format_value(value: Any) -> str:

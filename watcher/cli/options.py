@@ -1,6 +1,6 @@
-"""Options that several commands share, and how their texts are read.
+"""Options that several commands share, and how their values are parsed.
 
-Rules: form only; nothing is opened or asked here.
+Rules: syntax only; opens nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ConfigPaths = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines, for programs.")]
 
 Limit = Annotated[
-    int, typer.Option("--limit", "-n", min=1, metavar="N", help="At most so many, the newest.")
+    int, typer.Option("--limit", "-n", min=1, metavar="N", help="Print at most N, the newest.")
 ]
 
 

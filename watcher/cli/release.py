@@ -1,6 +1,6 @@
-"""`release`: the evidence of a held sweep, and a person's decision about it.
+"""`release`: show the evidence of a held sweep, and decide about it.
 
-Rules: shows and passes on; what a decision means is `watcher.pipeline.decide_hold`.
+Rules: shows the hold and passes the decision on; `watcher.pipeline.decide_hold` defines its effect.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from watcher.store.address import StoreAddress
 __all__ = ["register"]
 
 SHOWN = 20
-"""Conversations that are named as evidence."""
+"""Conversations that are listed as evidence."""
 
 MEANING = {
     ("absences", True): "the next complete sweep reports what is gone",
-    ("absences", False): "nothing is reported as gone; the next complete sweep judges anew",
+    ("absences", False): "nothing is reported as gone; the next complete sweep decides again",
     ("arrivals", True): "the next complete sweep reports the conversations as created",
     ("arrivals", False): "the conversations join silently with the next complete sweep",
     ("hole", True): "the report is closed; what lies behind the page is still not watched",

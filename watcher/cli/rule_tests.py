@@ -1,6 +1,6 @@
-"""`test`: run the tests of rules that are written in YAML, with the production code.
+"""`test`: run rule tests written in YAML, with the production code.
 
-Rules: finds files, shows outcomes; what is sent is decided by `watcher.daemon.replay`.
+Rules: finds files and prints results; `watcher.daemon.replay` decides what is sent.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _folder(path: Path) -> Path:
 
 
 def _find(paths: Sequence[Path]) -> list[Path]:
-    """Give the files of tests, each once; a file that is named is taken whatever it is called."""
+    """Return the test files, each once; a file given by name is used whatever its name is."""
     files: dict[Path, None] = {}
     for path in paths:
         found = [path]

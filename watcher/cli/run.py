@@ -1,6 +1,6 @@
-"""`run`: the daemon, one pass of it, or a rehearsal that sends and saves nothing.
+"""`run`: the daemon, one pass of it, or a dry run that sends and saves nothing.
 
-Rules: starts and words; what runs is `watcher.daemon`.
+Rules: starts `watcher.daemon` and prints its output.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def run(
         bool,
         typer.Option(
             "--dry-run",
-            help="Print what would be sent; send and save nothing. Works beside a running daemon.",
+            help="Print what would be sent; send and save nothing. Works alongside a running daemon.",
         ),
     ] = False,
     log_level: Annotated[
@@ -84,9 +84,9 @@ def run(
         went_well = anyio.run(work)
     if not went_well:
         console.error(
-            "the pass did not go well",
-            "`inbox-watcher status` and the lines above say what failed;"
-            " --log-level debug says more",
+            "the pass failed in part",
+            "`inbox-watcher status` and the lines above show what failed;"
+            " --log-level debug shows more",
         )
     if name_resolution_hangs():  # nothing is left to do, and DNS may take half a minute more
         sys.stdout.flush()

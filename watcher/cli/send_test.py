@@ -1,7 +1,6 @@
-"""`send-test`: one sample event through a receiver's own notifier, and what the other side said.
+"""`send-test`: send a sample event through a receiver's own notifier, and print the answer.
 
-Rules: the sample is marked as a test wherever a person or a program may look, and is recorded
-nowhere.
+Rules: the sample is marked as a test in every form that it takes, and is not recorded.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ def send_test(
     receiver: Annotated[str, typer.Argument(metavar="RECEIVER", show_default=False)],
     config: ConfigPaths = None,
 ) -> None:
-    """Send a sample event and show what the other side answers; turns on a receiver that was off."""
+    """Send a sample event and show the answer; if it works, turn on a receiver that was off."""
     console: Console = ctx.obj
     loaded = load(console, config, secrets=True)
     choose("receiver", receiver, (one.name for one in loaded.receivers))
@@ -85,8 +84,8 @@ async def _send(loaded: Config, receiver: str) -> Result:
 
 
 def sample(source: str, provider: str, now: datetime, mark: str) -> Event:
-    """Make a valid `conversation.unread` about nobody; `mark` makes its id unique, since receivers
-    drop repeats.
+    """Return a valid `conversation.unread` about a fictitious contact; `mark` makes its id unique,
+    since receivers drop repeats.
     """
     conversation = Conversation(
         id="inbox-watcher-test",
@@ -94,7 +93,7 @@ def sample(source: str, provider: str, now: datetime, mark: str) -> Event:
         unread=True,
         unread_count=1,
         status="open",
-        last_message=Message("This is a test; nobody is waiting.", "inbound", None, now),
+        last_message=Message("This is a test message from inbox-watcher.", "inbound", None, now),
         last_activity_at=now,
         created_at=now,
     )

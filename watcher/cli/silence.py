@@ -1,6 +1,6 @@
 """`silence`: stop messages for a while, for a reason; see what is silenced and what that stopped.
 
-Rules: asks the daemon, which heeds a silence at once; without one, writes what the next will read.
+Rules: calls the daemon, which applies a silence at once, or writes to the store if none is running.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _row(silence: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         silence["silence"],
         "in force" if silence["active"] else "not in force",
-        _time(silence["ends"]) or "for ever",
+        _time(silence["ends"]) or "indefinitely",
         str(silence["stopped"]),
         _time(silence["last"]),
         silence["reason"],
@@ -155,8 +155,8 @@ def expire(
     loaded = load(console, config)
     if any(one.name == silence for one in loaded.silences):
         console.error(
-            f"the silence {silence} stands in the configuration",
-            "remove it there, then: inbox-watcher reload",
+            f"the silence {silence} is in the configuration",
+            "remove it there, then run `inbox-watcher reload`",
         )
         raise typer.Exit(FAILED)
     ended = anyio.run(

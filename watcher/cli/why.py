@@ -1,6 +1,6 @@
-"""`why`: what became of an event, a delivery or a conversation, and for which reasons.
+"""`why`: what happened to an event, a delivery or a conversation, and why.
 
-Rules: shows what was recorded when it was decided; nothing is judged anew.
+Rules: shows what was recorded when it was decided; nothing is evaluated again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = ["register"]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One event, what every rule said of it (None: nobody knows any more), and what came of it.
+    """One event, each rule's result for it (None: no longer stored), and its deliveries.
 
-    `waits` says of deliveries (by key) what they wait for beside their due time.
+    `waits` says what deliveries (by key) wait for in addition to their due time.
     """
 
     event: Event
@@ -75,7 +75,7 @@ def why(
             continue
         if number:
             console.write("")
-        _tell(console, story)
+        _print(console, story)
 
 
 async def _find(address: StoreAddress, id_: str, limit: int) -> list[Story]:
@@ -104,7 +104,7 @@ async def _story(store: Store, event: Event) -> Story:
 
 
 async def _waits_for(store: Store, delivery: Delivery) -> str:
-    """Say what a pending delivery waits for, other than its time; empty where that is nothing."""
+    """Return what a pending delivery waits for in addition to its due time; empty if nothing."""
     state = (await store.receivers()).get(delivery.receiver)
     if state is not None and state.off:
         return f"the receiver is off: {state.off}"
@@ -119,11 +119,11 @@ async def _waits_for(store: Store, delivery: Delivery) -> str:
         if other.key == delivery.key:
             break
         if other.ordered and other.event.source == delivery.event.source:
-            return f"an earlier one of the same conversation goes first: {other.id}"
+            return f"an earlier delivery of the same conversation goes first: {other.id}"
     return ""
 
 
-def _tell(console: Console, story: Story) -> None:
+def _print(console: Console, story: Story) -> None:
     event = story.event
     head = (format_time(event.time), event.type, event.source, format_who(event))
     console.write("  ".join(word for word in head if word), "bold")
@@ -132,24 +132,24 @@ def _tell(console: Console, story: Story) -> None:
         after, before = (
             format_time(datetime.fromisoformat(observed[side])) for side in ("after", "before")
         )
-        console.write(f"  it happened between {after} and {before}")
+        console.write(f"  happened between {after} and {before}")
     for line in format_changes(event):
         console.write(f"  {line}")
-    console.write("rules, in their order")
+    console.write("rules, in order")
     if story.verdicts is None:
-        console.write("  what they said is not known")
+        console.write("  rule results are no longer stored")
     for verdict in story.verdicts or ():
         console.write(f"  {'yes' if verdict.matched else 'no '}  {verdict.rule}: {verdict.reason}")
     console.write("deliveries")
     if not story.deliveries:
         console.write("  none")
     for delivery in story.deliveries:
-        _tell_delivery(console, delivery, story.history[delivery.key])
+        _print_delivery(console, delivery, story.history[delivery.key])
         if wait := story.waits.get(delivery.key):
-            console.write(f"    it waits: {wait}")
+            console.write(f"    waiting: {wait}")
 
 
-def _tell_delivery(console: Console, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
+def _print_delivery(console: Console, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
     kind = "" if delivery.kind == "event" else f" ({delivery.kind} {delivery.number})"
     due = f", due {format_time(delivery.due)}" if delivery.state == "pending" else ""
     console.write(
@@ -157,7 +157,7 @@ def _tell_delivery(console: Console, delivery: Delivery, history: Sequence[Histo
         f" delivery {delivery.id}"
     )
     if delivery.message:
-        console.write(f"    it went out with the digest {delivery.message}")
+        console.write(f"    sent with the digest {delivery.message}")
     for entry in history:
         for line in format_entry(entry):
             console.write(f"    {line}")

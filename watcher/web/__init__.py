@@ -1,6 +1,6 @@
 """The embedded web server: health, readiness and metrics, loopback by default (contract 6).
 
-Rules: reads only what it is handed; nothing here changes the daemon.
+Rules: reads only its arguments; changes nothing in the daemon.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.routing import Route
 __all__ = ["bind", "create_app", "serve"]
 
 Status = Callable[[], Sequence[Mapping[str, Any]]]
-"""Gives how each source stands; of each, `source`, `attempted` and `stale` are read here."""
+"""Returns the status of each source; `source`, `attempted` and `stale` are read here."""
 
 
 def create_app(
@@ -33,8 +33,8 @@ def create_app(
 ) -> Starlette:
     """Make the application with `/healthz`, `/readyz` and `/metrics`.
 
-    `store_failing` tells what keeps the store from working; meanwhile nothing is ready. `stuck`
-    tells which loops do not move: then the process does not work as it should.
+    `store_failing` returns why the store does not work; meanwhile nothing is ready. `stuck` returns
+    the stuck loops; with any, the process is unhealthy.
     """
 
     async def healthz(_request: Request) -> Response:
