@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
+from watcher.demo.reckoning import Change, Reckoning, reckon
 
 from watcher import web
 from watcher.clock import wall_clock
 from watcher.demo.receiver import Arrival, Inbound
-from watcher.demo.reckoning import Change, Reckoning, reckon
 from watcher.demo.scenes import Scene, open_scenes
 
 HOST = "127.0.0.1"

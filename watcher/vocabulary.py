@@ -50,6 +50,9 @@ class Shape:
     element: Shape | None = None
     """The shape of a list's elements."""
 
+    values: tuple[str, ...] = ()
+    """All texts that the value can be; empty where it can be any text."""
+
     @property
     def known(self) -> bool:
         """Whether its type can be compared with another one."""
@@ -73,7 +76,9 @@ def _shape(hint: Any) -> Shape:
         return _shape(next(one for one in arguments if one is not NoneType))
     if origin is tuple:
         return Shape("list", element=_shape(arguments[0]))
-    if origin is Literal or hint in (str, datetime):
+    if origin is Literal:
+        return Shape("string", values=arguments)
+    if hint in (str, datetime):
         return STRING
     if hint is bool:
         return BOOL
@@ -93,7 +98,7 @@ CHANGING: Mapping[str, Shape] = {
 EVENT_SHAPE = Shape(
     "map",
     {
-        "type": STRING,
+        "type": Shape("string", values=tuple(EVENTS)),
         "source": STRING,
         "provider": STRING,
         "conversation": _CONVERSATION,

@@ -28,7 +28,7 @@ KNOWN = {"source": ["sales", ""], "rule": ["Unread"], "receiver": ["crm"]}
         ('source.startsWith("x") || rule.matches("x")', []),
         ('source == "a" + "b" || "a" + "b" == source', []),
         ('conversation.attributes.source == "x"', []),
-        ('type == "source" && severity == "rule"', []),
+        ('conversation.id == "source" && severity == "rule"', []),
         ('source in [conversation.attributes["x"]]', []),
         # What stands around the comparison changes nothing.
         ('(source) == ("x")', ["x"]),

@@ -20,7 +20,7 @@ from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
-from watcher.rules.silence import check_names
+from watcher.rules.where import check_names
 
 __all__ = ["register"]
 
@@ -84,10 +84,11 @@ def add(
     loaded = load(console, config)
     known = {
         "source": [one.name for one in loaded.sources],
+        "provider": {one.provider: None for one in loaded.sources},
         "rule": [one.name for one in loaded.rules],
         "receiver": [one.name for one in loaded.receivers],
     }
-    for mistake in check_names(condition, known):
+    for mistake in check_names(condition.tree, known):
         raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
     why = " ".join(reason.split())

@@ -36,6 +36,7 @@ from watcher.conditions.syntax import (
     Signed,
     Token,
     Tree,
+    bare,
     children,
 )
 from watcher.conditions.types import (
@@ -46,6 +47,7 @@ from watcher.conditions.types import (
     either,
     index,
     member,
+    never_equal,
     never_in,
     walked,
 )
@@ -197,11 +199,23 @@ class _Checker:
                 left = Term(BOOL)
             elif operator.text == "in":
                 self.object_to(never_in(left, right), node.start)
+                match bare(operand):
+                    case ListOf(elements=elements):
+                        for one in elements:
+                            self.object_to(never_equal(left, self.literal(one)), one.start)
                 left = Term(BOOL)
             else:
+                if operator.text in ("==", "!="):
+                    self.object_to(never_equal(left, right), operand.start)
+                    self.object_to(never_equal(right, left), node.start)
                 left, problem = combine(operator.text, left, right)
                 self.object_to(problem, operator.offset)
         return left
+
+    def literal(self, node: Node) -> Term:
+        """Return the term of a node that has been checked, as far as a text literal goes."""
+        inner = bare(node)
+        return Term(STRING, literal=inner.value) if isinstance(inner, Constant) else Term(ANY)
 
     def list_of(self, elements: Sequence[Node]) -> Term:
         shapes = [self.term(one).shape for one in elements]

@@ -78,7 +78,7 @@ def compile_expression(source: str, named: Mapping[str, Condition] | None = None
             tree = parse(_SAME_CONVERSATION)
     found = _checked(tree, named or {}, ())
     _try(found, boolean=False)
-    return Expression(source, found.names, compile_text(found.whole))
+    return Expression(source, found.names, tree, compile_text(found.whole))
 
 
 def compile_conditions(

@@ -210,6 +210,8 @@ class Expression:
     """As written."""
     names: frozenset[str]
     """The conditions that it names, also through others."""
+    tree: Tree = field(repr=False, compare=False)
+    """As it was parsed."""
     _program: Program = field(repr=False, compare=False)
 
     def key(self, context: Context) -> str:

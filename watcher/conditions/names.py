@@ -22,7 +22,7 @@ from watcher.conditions.syntax import (
     walk,
 )
 
-__all__ = ["UnknownName", "compared", "paths", "unknown_names"]
+__all__ = ["Comparison", "UnknownName", "compared", "paths", "unknown_names"]
 
 
 def paths(node: Node, roots: Collection[str]) -> tuple[str, ...]:
@@ -49,31 +49,48 @@ def paths(node: Node, roots: Collection[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def compared(node: Node, variables: Collection[str]) -> Iterator[tuple[str, Constant]]:
-    """Yield each variable with each text that it is compared with by `==`, `!=` or `in [...]`.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A value of the event that is compared with a constant."""
 
-    Other comparisons (`startsWith`, `matches`) say nothing about which names there are.
+    path: str
+    """The value, such as `source` or `conversation.status`."""
+    operator: str
+    """`==`, `!=`, `<`, `<=`, `>`, `>=`, or `in` for an element of a list that is written out."""
+    constant: Constant
+    """What it is compared with."""
+
+
+def compared(node: Node, roots: Collection[str]) -> Iterator[Comparison]:
+    """Yield each value of the event with each constant that it is compared with.
+
+    `roots` are the names at which a value's path begins. Methods (`startsWith`, `matches`) say
+    nothing about which values there are.
     """
     for one, bound in walk(node):
-        if not isinstance(one, Operation) or len(one.operands) != 2:
+        if not isinstance(one, Operation):
             continue
-        left, right = map(bare, one.operands)
-        operator = one.operators[0].text
-        if operator in ("==", "!="):
+        # In `a == b == c` the second comparison is with the first one's result.
+        left, right, operator = *map(bare, one.operands[:2]), one.operators[0].text
+        if operator in ("==", "!=", "<", "<=", ">", ">="):
             pairs = [(left, right), (right, left)]
         elif operator == "in" and isinstance(right, ListOf):
             pairs = [(left, bare(element)) for element in right.elements]
         else:
             continue
-        for name, constant in pairs:
-            if (
-                isinstance(name, Name)
-                and name.text in variables
-                and name.text not in bound
-                and isinstance(constant, Constant)
-                and constant.value is not None
-            ):
-                yield name.text, constant
+        for value, constant in pairs:
+            path = _path(value, roots, bound)
+            if path and isinstance(constant, Constant):
+                yield Comparison(path, operator, constant)
+
+
+def _path(node: Node, roots: Collection[str], bound: Collection[str]) -> str:
+    """Return the path that a node spells, empty if it is not one."""
+    base, steps = (node.base, node.steps) if isinstance(node, Chain) else (node, ())
+    if not isinstance(base, Name) or base.text not in roots or base.text in bound:
+        return ""
+    names = [step.name for step in steps if isinstance(step, Field)]
+    return ".".join((base.text, *names)) if len(names) == len(steps) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,9 @@ def unknown_names(tree: Tree, known: Mapping[str, Collection[str]]) -> tuple[Unk
     their names: a silence with such a comparison stops nothing, or too much.
     """
     return tuple(
-        UnknownName(kind, constant.value, constant.start)
-        for kind, constant in compared(tree.root, known)
-        if constant.value is not None and constant.value not in known[kind]
+        UnknownName(one.path, one.constant.value, one.constant.start)
+        for one in compared(tree.root, known)
+        if one.operator in ("==", "!=", "in")
+        and one.constant.value is not None
+        and one.constant.value not in known.get(one.path, (one.constant.value,))
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from watcher.suggest import nearest
+from watcher.suggest import listing, nearest, short
 from watcher.vocabulary import ANY, BOOL, STRING, Kind, Shape
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "either",
     "index",
     "member",
+    "never_equal",
     "never_in",
     "walked",
 ]
@@ -108,6 +109,33 @@ def combine(operator: str, left: Term, right: Term) -> tuple[Term, Problem | Non
     if differ or one.kind not in joinable or other.kind not in joinable:
         return Term(ANY), (f"{operator!r} cannot join {words}", None)
     return Term(one), None
+
+
+_SYNONYMS = {
+    "incoming": "inbound", "in": "inbound", "received": "inbound", "customer": "inbound",
+    "outgoing": "outbound", "out": "outbound", "sent": "outbound", "agent": "outbound",
+    "private": "internal", "note": "internal",
+}  # fmt: skip
+"""Words of providers and people, and ours."""
+
+_FEW = 6
+"""A set of more values is listed only where none of them is near."""
+
+
+def never_equal(left: Term, right: Term) -> Problem | None:
+    """Return a problem if a value that has a closed set of texts is compared with another text."""
+    allowed, text = left.shape.values, right.literal
+    if not allowed or text is None or text in allowed:
+        return None
+    synonym = _SYNONYMS.get(text.casefold())
+    near = synonym if synonym in allowed else nearest(text, allowed)
+    if near is None:
+        ends = {one.rpartition(".")[2]: one for one in reversed(allowed)}
+        near = ends.get(text.casefold())
+    what = f"{left.path or 'this'} is never {short(text)!r}"
+    # Nothing that is compared with the empty text means one of the others.
+    known = "" if near and len(allowed) > _FEW else f"; it is one of {listing(allowed)}"
+    return what + known, f'"{near}"' if near else None
 
 
 def never_in(left: Term, right: Term) -> Problem | None:

@@ -8,7 +8,7 @@ place, and what names it is checked all the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from watcher.config.files import Document
 from watcher.config.tree import Entries, Entry, Node, Scalar
 from watcher.config.validate import Validation, validate
 from watcher.rules import Rule, Silence, Template
+from watcher.rules.where import Names, check_names
 from watcher.settings.base import Context, Mistake, wrong
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 from watcher.suggest import did_you_mean, listing, short
@@ -46,8 +47,8 @@ class References(Context):
         self, document: Document, timezone: ZoneInfo | None, validation: Validation
     ) -> None:
         self.timezone = timezone
-        self.conditions = _conditions(document, validation)
         self.names = _names(document)
+        self.conditions = _conditions(document, self.names, validation)
         self.used_templates: set[tuple[str, bool]] = set()
         self._templates = _templates(document, validation)
 
@@ -93,20 +94,27 @@ def _offset(text: str, line: int, column: int | None) -> int:
     return sum(len(one) + 1 for one in lines[:index]) + (indent if column is None else column - 1)
 
 
-def _names(document: Document) -> Mapping[str, Collection[str]] | None:
+def _names(document: Document) -> Names | None:
     # Where a part of the files is missing, any name may stand there.
     if not document.complete:
         return None
     rules = (rule.get("name") for rule in document.rules if isinstance(rule, Entries))
+    tables = (one.value for one in document.sources.values() if isinstance(one.value, Entries))
+    providers = (table.get("provider") for table in tables)
     return {
         "source": tuple(document.sources),
+        "provider": tuple(
+            {one.value.raw: 0 for one in providers if one and isinstance(one.value, Scalar)}
+        ),
         "receiver": tuple(document.receivers),
         "template": tuple(document.templates),
         "rule": tuple(one.value.raw for one in rules if one and isinstance(one.value, Scalar)),
     }
 
 
-def _conditions(document: Document, validation: Validation) -> Mapping[str, Condition]:
+def _conditions(
+    document: Document, names: Names | None, validation: Validation
+) -> Mapping[str, Condition]:
     texts: dict[str, Scalar] = {}
     for entry in document.conditions.values():
         name, value = entry.name, entry.value
@@ -124,6 +132,12 @@ def _conditions(document: Document, validation: Validation) -> Mapping[str, Cond
     done, wrong_ones = compile_conditions({name: node.raw for name, node in texts.items()})
     for name, error in wrong_ones.items():
         _report_expression(error, name, texts[name], validation)
+    for name, node in texts.items() if names is not None else ():
+        for mistake in check_names(done[name].tree, names or {}):
+            place = node.at(mistake.offset or 0)
+            validation.problems.append(
+                place.problem(f"`{name}`: {mistake.message}", mistake.remedy)
+            )
     # One that cannot be compiled is true, so that those that name it can be checked.
     missing = compile_conditions(dict.fromkeys(document.conditions.keys() - done.keys(), "true"))[0]
     return {**done, **missing}

@@ -19,8 +19,8 @@ __all__ = ["By"]
 def _expression(value: Any, info: ValidationInfo) -> Expression:
     if isinstance(value, Expression):
         return value
-    named = context_of(info).conditions
-    return compiled(value, lambda text: compile_expression(text, named))
+    context = context_of(info)
+    return compiled(value, context, lambda text: compile_expression(text, context.conditions))
 
 
 By = Annotated[

@@ -6,7 +6,7 @@ for callers that have a clock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,48 +18,26 @@ from watcher.conditions import (
     Context,
     EvaluationError,
     compile_condition,
-    unknown_names,
 )
 from watcher.records import StoredSilence
 from watcher.rules.hours import Hours
 from watcher.rules.wall_clock import UTC_ZONE, OwnZone, own_zone, warn_of_utc
 from watcher.rules.where import compiled, one_line
 from watcher.settings.base import Context as SettingsContext
-from watcher.settings.base import FilledSettings, Mistake, context_of, mistakes, wrong
+from watcher.settings.base import FilledSettings, Mistake, context_of, wrong
 from watcher.settings.calendar import parse_moment
 from watcher.settings.values import Title
-from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["Names", "Silence", "added_silence", "check_names", "silenced"]
-
-Names = Mapping[str, Collection[str]]
-"""The names that the configuration gives, by the variable of a `match` that may have them."""
+__all__ = ["Silence", "added_silence", "silenced"]
 
 
 def _match(value: Any, info: ValidationInfo) -> Condition:
     if isinstance(value, Condition):
         return value
     context = context_of(info)
-    match = compiled(value, lambda text: compile_condition(text, context.conditions, silence=True))
-    if context.names is not None and (found := tuple(check_names(match, context.names))):
-        raise mistakes(found)
-    return match
-
-
-def check_names(match: Condition, names: Names) -> Iterator[Mistake]:
-    """Yield a mistake for each name in a `match` that is not configured.
-
-    A silence with such a name does nothing, or too much.
-    """
-    # The source of `receiver.*` events is the receiver's name, and that of `watcher.*` is empty.
-    sources = ("", *names["source"], *names["receiver"])
-    known = {"source": sources, "rule": names["rule"], "receiver": names["receiver"]}
-    for unknown in unknown_names(match.tree, known):
-        kind, there = unknown.kind, names[unknown.kind]
-        near = did_you_mean(unknown.name, there)
-        remedy = f"{near}{kind}s: {listing(there)}" if there else f"there is no {kind}"
-        message = f"no {kind} is named `{short(unknown.name)}`"
-        yield Mistake(message, remedy, offset=unknown.offset)
+    return compiled(
+        value, context, lambda text: compile_condition(text, context.conditions, silence=True)
+    )
 
 
 def _moment(value: Any, info: ValidationInfo, *, last: bool = False) -> datetime | None:

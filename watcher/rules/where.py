@@ -5,7 +5,7 @@ Rules: pure. A condition that cannot be evaluated matches nothing, in `unless` a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
@@ -15,17 +15,25 @@ from watcher.conditions import (
     Condition,
     Context,
     EvaluationError,
+    Expression,
     ExpressionError,
     Outcome,
+    Tree,
     compile_condition,
+    unknown_names,
 )
+from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import Mistake, context_of, mistakes
+from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["Where", "admits", "compiled", "describe", "lapsed", "one_line"]
+__all__ = ["Names", "Where", "admits", "check_names", "compiled", "describe", "lapsed", "one_line"]
 
 Key = Literal["where", "unless"]
 
-C = TypeVar("C")
+C = TypeVar("C", bound=Condition | Expression)
+
+Names = Mapping[str, Collection[str]]
+"""The names that the configuration gives, by the variable of an expression that may have them."""
 
 
 def admits(key: Key, condition: Condition, known: Context) -> Outcome:
@@ -68,14 +76,37 @@ def one_line(source: str) -> str:
     return " ".join(source.split())
 
 
-def compiled(value: Any, compile_: Callable[[str], C]) -> C:
+def compiled(value: Any, context: SettingsContext, compile_: Callable[[str], C]) -> C:
     """Compile the text of a setting; raise a mistake for each that the expression has."""
     if not isinstance(value, str):
         raise PydanticKnownError("string_type")
     try:
-        return compile_(value)
+        expression = compile_(value)
     except ExpressionError as error:
         raise mistakes(map(_mistake, (error, *error.others))) from None
+    if context.names is not None and (found := tuple(check_names(expression.tree, context.names))):
+        raise mistakes(found)
+    return expression
+
+
+def check_names(tree: Tree, names: Names) -> Iterator[Mistake]:
+    """Yield a mistake for each name in an expression that is not configured.
+
+    A rule with such a name never matches; a silence stops nothing, or too much.
+    """
+    # The source of `receiver.*` events is the receiver's name, and that of `watcher.*` is empty.
+    sources = ("", *names["source"], *names["receiver"])
+    known = {kind: names[kind] for kind in ("provider", "rule", "receiver")} | {"source": sources}
+    for unknown in unknown_names(tree, known):
+        kind, there = unknown.kind, names[unknown.kind]
+        near = did_you_mean(unknown.name, there)
+        remedy = f"{near}{kind}s: {listing(there)}" if there else f"there is no {kind}"
+        message = (
+            f"no source has the provider `{short(unknown.name)}`"
+            if kind == "provider"
+            else f"no {kind} is named `{short(unknown.name)}`"
+        )
+        yield Mistake(message, remedy, offset=unknown.offset)
 
 
 def _mistake(error: ExpressionError) -> Mistake:
@@ -86,8 +117,8 @@ def _mistake(error: ExpressionError) -> Mistake:
 def _condition(value: Any, info: ValidationInfo) -> Condition:
     if isinstance(value, Condition):
         return value
-    named = context_of(info).conditions
-    return compiled(value, lambda text: compile_condition(text, named))
+    context = context_of(info)
+    return compiled(value, context, lambda text: compile_condition(text, context.conditions))
 
 
 Where = Annotated[Condition, PlainValidator(_condition), WithJsonSchema({"type": "string"})]
