@@ -54,7 +54,7 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class StateUpdate:
-    """A change of a source's state that nobody is told about."""
+    """A change of a source's state without an event."""
 
     changes: Mapping[str, Any]
     """Fields of `SourceState` with their new values."""

@@ -45,8 +45,8 @@ PAGES_PAST = 2
 """Pages that a poll tries behind a failing one: a provider that is down is not asked for them all."""
 
 CLOCK_OFF = timedelta(seconds=30)
-"""By how much the provider's clock may turn out later than it was taken to be: what every provider's
-overlap makes good.
+"""How much later than estimated the provider's clock may turn out to be: the overlap of every
+provider's polls covers that.
 """
 
 

@@ -44,7 +44,7 @@ LOOK_BEHIND = 100
 """Rows behind a hole that are looked up one by one after each sweep."""
 
 Removal = Literal["deleted", "access_lost", "unknown"]
-"""Why a conversation is taken to be gone."""
+"""Why a conversation counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +308,7 @@ def _judge_absences(
     lacked = present - sweep.seen
     hold = state.hold
     held = frozenset(hold.ids) if hold is not None and hold.kind == "absences" else frozenset()
-    # The second sweep agrees with the held one, or with the suspicion that nobody could decide.
+    # The second sweep agrees with the held one, or with an earlier suspicion that no look-up could decide.
     agreed = lacked & held
     twice = (lacked & frozenset(state.suspects)) - agreed
     # Look-ups have found these before: they are asked for again, and are no news to hold.
@@ -375,7 +375,7 @@ def _judge_arrivals(
         since=now,
         ids=tuple(sorted(arrivals)),
         known=known,
-        reason=f"{len(arrivals)} unknown conversations came at once beside {known} known ones",
+        reason=f"{len(arrivals)} unknown conversations appeared at once; {known} were known",
         remedy=_decide_now(policy),
     )
     return False, new_hold, released
@@ -443,7 +443,7 @@ def _hole(sweep: SweepSummary, now: datetime) -> SourceReport:
             ids=(),
             known=len(sweep.seen),
             reason=f"{what}; what is hidden there is watched less closely",
-            remedy="ask the provider's administrator to mend the records that the listing fails on",
+            remedy="ask the provider's administrator to repair the records that the listing fails on",
         )
     )
 
