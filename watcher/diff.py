@@ -146,6 +146,9 @@ def _message_change(old: Known, new: Known) -> str:
     # Without ids, time and text identify a message.
     if _before(b, a) or (a.at, a.text) == (b.at, b.text):
         return "edited"
+    # The same words with a time that was not known before are the same message.
+    if a.at is None and a.text is not None and a.text == b.text:
+        return "edited"
     if _is_other_activity(old.conversation, new.conversation, a, b):
         return "same"
     return "new"

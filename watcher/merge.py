@@ -104,8 +104,11 @@ def _overlay(
         # Rows of one provider differ in what they have of a message: a list row may lack its
         # direction. Parts of the same message complete each other; those of two messages must not.
         if same_id and base.last_message is not None and shown_message is not None:
-            direct["last_message"] = _fill(base.last_message, shown_message, "at", "text")
-            message_id = seen.message_id or message_id
+            filled = _fill(base.last_message, shown_message, "at", "text")
+            direct["last_message"] = filled
+            # A row that shows another message without its id must not lend it the former one's.
+            same = filled is not shown_message
+            message_id = seen.message_id or (message_id if same else None)
         else:
             message_id = seen.message_id
     if base.disposition is not None and direct.get("disposition") is not None:

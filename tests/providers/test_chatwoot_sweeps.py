@@ -106,10 +106,10 @@ def test_a_server_that_ignores_the_page_but_shows_everything_is_swept() -> None:
     assert not walked.last.complaints
 
 
-def test_unreadable_rows_are_rows_for_the_walk() -> None:
+def test_rows_without_an_id_are_rows_for_the_walk() -> None:
     provider = chatwoot()
     position = provider.start(SWEEP)
-    bad = [{"id": 1, "labels": 5}, {"id": 2, "labels": 5}]
+    bad = [{"id": {}, "labels": 5}, {"id": None, "labels": 5}]
     page = provider.parse(position, answer(envelope(bad, total=3)))
     assert page.unusable == 2
     page = provider.parse(page.next, answer(envelope([{"id": 3}], total=3)))

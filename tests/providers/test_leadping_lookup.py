@@ -45,7 +45,7 @@ FORBIDDEN = answer(status=403)
 NO_SUCH = answer({"title": "The specified lead was not found"}, 404)
 BAD = answer(status=400)
 DEAD = answer({"title": "Unauthorized"}, 401, CHALLENGE)
-BLURRED = answer(page({"id": 0, "isUnread": []}))
+BLURRED = answer(page({"id": {}, "isUnread": False}))
 
 
 @pytest.mark.parametrize(

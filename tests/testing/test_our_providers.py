@@ -10,7 +10,9 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import pytest
 
 from watcher.providers import Provider, Request, Response
 from watcher.providers.chatwoot import Chatwoot, ChatwootSettings
@@ -37,6 +39,7 @@ class TestChatwoot(ProviderSuite):
     # `_conversation.json.jbuilder` leaves both out where there is none.
     empty_when_absent = frozenset({"assignee", "team"})
     free_objects = frozenset({"custom_attributes", "meta.sender.custom_attributes"})
+    read_with: ClassVar = {"meta.assignee_type": frozenset({"assignee"})}
 
     def provider(self, *, raw: bool = False) -> Provider:
         settings = ChatwootSettings(base_url="https://chat.example", account_id=3, token=TOKEN)
@@ -166,6 +169,56 @@ class TestLeadping(ProviderSuite):
                 "continuationToken": str(after) if after < len(chosen) else None,
             }
         )
+
+
+class ChatwootOfAllVersions(TestChatwoot):
+    """Rows as servers since v2.9 and the enterprise edition wrote them."""
+
+    def rows(self) -> Sequence[Any]:
+        names = ("list_enterprise", "list_v2_9", "list_v3_5", "list_v4_15")
+        lists = [recorded(f"chatwoot/{name}.json")["data"]["payload"] for name in names]
+        return _renumbered([*lists[0], *super().rows()[:1], *lists[1], *lists[2], *lists[3]])
+
+
+def _renumbered(rows: list[Any]) -> list[Any]:
+    return [
+        row | {"id": number, "created_at": 1_700_000_000 + number}
+        for number, row in enumerate([rows[-1], *rows, rows[0]], 1)
+    ]
+
+
+class HighLevelOfAllShapes(TestHighLevel):
+    """Rows as documented, as observed, and with numbers as text."""
+
+    def rows(self) -> Sequence[Any]:
+        names = ("real", "documented", "as_text")
+        rows = [
+            row for name in names for row in recorded(f"leadconnector/{name}.json")["conversations"]
+        ]
+        sorts = enumerate([rows[-1], *rows, rows[0]], 1_790_000_000_000)
+        return [row | {"id": f"c{at}", "sort": [at]} for at, row in sorts]
+
+    def answer(self, request: Request, rows: Sequence[Any], size: int) -> Response:
+        return self.respond({"conversations": list(rows), "total": len(rows)})
+
+
+class LeadpingOfAllMonths(TestLeadping):
+    """Rows as Leadping wrote them from May to September 2026."""
+
+    def rows(self) -> Sequence[Any]:
+        names = ("seed", "june", "august", "september")
+        rows = [row for name in names for row in recorded(f"leadping/{name}.json")["items"]]
+        return [row | {"id": f"c{n}"} for n, row in enumerate([rows[-1], *rows, rows[0]])]
+
+    def answer(self, request: Request, rows: Sequence[Any], size: int) -> Response:
+        return self.respond({"items": list(rows), "continuationToken": None})
+
+
+@pytest.mark.parametrize(
+    "suite", [ChatwootOfAllVersions, HighLevelOfAllShapes, LeadpingOfAllMonths]
+)
+def test_an_odd_value_costs_itself_alone_in_every_recorded_row(suite: type[ProviderSuite]) -> None:
+    suite().test_an_odd_value_costs_itself_alone()
 
 
 def _event(row: dict[str, Any]) -> datetime:

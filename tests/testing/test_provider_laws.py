@@ -125,11 +125,10 @@ class AtOnce(Acme):
     """Reads all rows of a page at once, as few pages would suggest."""
 
     def _read(self, threads: list[Any]) -> Page:
-        try:
-            rows = tuple(module._observe(thread, raw=self.raw) for thread in threads)
-        except (LookupError, TypeError, ValueError, OverflowError):
-            raise SourceChanged("Acme's answer is not a list of threads") from None
-        return Page(rows)
+        page = super()._read(threads)
+        if page.complaints:
+            raise SourceChanged("Acme's answer is not a list of threads")
+        return page
 
 
 breaks("an_odd_row_costs_itself_alone")(AtOnce)
@@ -148,7 +147,52 @@ class Breaks(Acme):
     """Raises what is not declared."""
 
     def _read(self, threads: list[Any]) -> Page:
-        return Page(tuple(module._observe(thread, raw=self.raw) for thread in threads))
+        return Page(super()._read([{**thread} for thread in threads]).rows)
+
+
+@breaks("an_odd_value_costs_itself_alone")
+class Strict(Acme):
+    """Reads a row as a whole: one odd value costs all of it."""
+
+    def _read(self, threads: list[Any]) -> Page:
+        pages = [super(Strict, self)._read([thread]) for thread in threads]
+        rows = tuple(row for page in pages if not page.complaints for row in page.rows)
+        complaints = tuple(line for page in pages for line in page.complaints)
+        return Page(rows, unusable=len(threads) - len(rows), complaints=complaints)
+
+
+@breaks("an_odd_value_costs_itself_alone")
+class Couples(Acme):
+    """Leaves out the customer's name where anything else cannot be read."""
+
+    def _read(self, threads: list[Any]) -> Page:
+        page = super()._read(threads)
+        if not page.complaints:
+            return page
+        rows = [
+            replace(row, fields={k: v for k, v in row.fields.items() if k != "contact.name"})
+            for row in page.rows
+        ]
+        return replace(page, rows=tuple(rows))
+
+
+@breaks("an_odd_value_costs_itself_alone")
+class Empties(Acme):
+    """Takes a value that cannot be read for nothing."""
+
+    def _read(self, threads: list[Any]) -> Page:
+        page = super()._read(threads)
+        rows = [replace(row, fields={"contact.name": None, **row.fields}) for row in page.rows]
+        return replace(page, rows=tuple(rows))
+
+
+@breaks("an_odd_value_costs_itself_alone")
+class Mumbles(Acme):
+    """Does not name what cannot be read."""
+
+    def _read(self, threads: list[Any]) -> Page:
+        page = super()._read(threads)
+        return replace(page, complaints=tuple("something is odd" for _ in page.complaints))
 
 
 @breaks("an_absent_key_is_not_a_value")

@@ -68,6 +68,7 @@ def test_the_suites_laws_keep_their_names() -> None:
         "an_account_is_known_without_its_token",
         "an_answer_without_the_promised_shape_is_refused",
         "an_odd_row_costs_itself_alone",
+        "an_odd_value_costs_itself_alone",
         "capabilities_survive_the_store",
         "costs_are_whole_requests",
         "every_row_is_shown_wherever_pages_are_cut",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal, NoReturn, get_args
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, get_args
 
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
 from watcher.merge import merge
@@ -50,6 +50,23 @@ HOSTILE: tuple[Any, ...] = (
 """Values that no key of a row should have, or that are unusual where a text is right."""
 
 GAP = '"@gap@"'
+
+PROBES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    1_700_000_000,
+    "x",
+    "2026-01-02T03:04:05Z",
+    [],
+    {},
+)
+"""Values that show which paths of an observation follow from a key."""
+
+_Path: TypeAlias = tuple[str | int, ...]
+"""Keys, and 0 for the first of a list, from a row down to a value."""
 
 TOKENS = ("NaN", "-Infinity", "1e999", "9" * 5_000, "[" * 300 + "]" * 300, "tru", '"\\ud83d"', "")
 """Pieces of text that are not JSON, or hardly, in the place of a value."""
@@ -92,6 +109,11 @@ class ProviderSuite:
 
     free_objects: ClassVar[frozenset[str]] = frozenset()
     """Keys of a row (`meta.custom`) whose value is an object with keys that users choose."""
+
+    read_with: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Paths of observations that a key (`meta.assignee_type`) has a say in with some values alone, so
+    that they are not shown where it cannot be read.
+    """
 
     now: ClassVar[datetime] = datetime(2026, 11, 20, 10, tzinfo=UTC)
     """The time at which everything here happens."""
@@ -221,6 +243,21 @@ class ProviderSuite:
                     _break(f"{what} in one row changes or loses its neighbours {lost}")
             for text in self._torn(body):
                 self._parse(provider, position, self.respond(text))
+
+    def test_an_odd_value_costs_itself_alone(self) -> None:
+        """A value that cannot be read is not shown, and a complaint names it; all else of its row is
+        read as before. Only a row without a usable id is unusable.
+        """
+        provider = self.provider()
+        position = provider.start(Sweep(self.now))
+        for body in self._shapes(provider, position):
+            vital = self._vital_keys(provider, position, body)
+            if len(vital) > 1:
+                _break(f"a row is lost without {' or '.join(map(_dotted, vital))}; an id is enough")
+            sound = self._sound(provider, position, body)
+            for path in _value_paths(self._list(body)[1]):
+                if path not in vital:
+                    self._check_odd_values(provider, position, body, sound, path)
 
     def test_an_absent_key_is_not_a_value(self) -> None:
         """A key that vanishes from all rows leaves its paths out; it does not make them empty."""
@@ -550,6 +587,92 @@ class ProviderSuite:
             _remove(self._list(lacking)[1], path)
             yield f"a missing {'.'.join(path)}", json.dumps(lacking).encode()
 
+    def _shapes(self, provider: Provider, position: Position) -> Iterator[Any]:
+        """Yield pages of three rows; each row whose keys are like no other's is once in the middle."""
+        response = self.answer(provider.request(position), self.rows(), len(self.rows()))
+        rows = self._list(json.loads(response.body))
+        seen: set[frozenset[tuple[str | int, ...]]] = set()
+        for number in range(1, len(rows) - 1):
+            shape = frozenset(_value_paths(rows[number]))
+            if shape in seen:
+                continue
+            seen.add(shape)
+            body = json.loads(response.body)
+            self._list(body)[:] = rows[number - 1 : number + 2]
+            yield body
+
+    def _vital_keys(self, provider: Provider, position: Position, body: Any) -> list[_Path]:
+        """Return the keys without which a row is not shown."""
+        vital: list[_Path] = []
+        for path in _value_paths(self._list(body)[1]):
+            lacking = deepcopy(body)
+            _remove(self._list(lacking)[1], path)
+            page = self._parse(provider, position, self.respond(lacking))
+            if isinstance(page, SourceError):
+                _break(f"a missing {_dotted(path)} in one row costs the whole page: {page}")
+            if not page.fallback and len(page.rows) < FEWEST:
+                vital.append(path)
+        return vital
+
+    def _check_odd_values(
+        self,
+        provider: Provider,
+        position: Position,
+        body: Any,
+        sound: Mapping[str, Observation],
+        path: _Path,
+    ) -> None:
+        """Check what odd values of one key of the middle row cost; `sound` is how the page is read."""
+        id_ = list(sound)[1]
+        before, known = sound[id_], merge(None, sound[id_])
+        usual = _value_at(self._list(body)[1], path)
+        name = _dotted(path)
+        free = any(_dotted(path[:end]) in self.free_objects for end in range(1, len(path) + 1))
+        own = set(self.read_with.get(name, ()))
+        for changed in self._probes(body, path):
+            page = self._parse(provider, position, self.respond(changed))
+            # Only what can be read shows which paths follow from the key.
+            if not isinstance(page, SourceError) and not page.complaints:
+                own |= _differing(before, self._shown([page]).get(id_, before))
+        if "last_message" in own:
+            own.add("message_id")
+        template = self._with_gap(body, path)
+        for value in HOSTILE:
+            what = f"{name} = {value!r:.40}"
+            text = template.replace(GAP, json.dumps(value), 1)
+            page = self._parse(provider, position, self.respond(text.encode()))
+            if isinstance(page, SourceError):
+                _break(f"{what} in one row costs the whole page: {page}")
+            if page.fallback:
+                continue
+            after = self._shown([page]).get(id_)
+            if after is None:
+                _break(f"{what} costs the whole row {id_}")
+            if lost := sorted(_differing(before, after) - own):
+                _break(f"{what} changes or loses {', '.join(lost)} as well")
+            if free or not _of_another_kind(value, usual):
+                continue
+            for one, read in after.fields.items():
+                alone = replace(after, fields={one: read})
+                if merge(known, alone).conversation != known.conversation:
+                    _break(
+                        f"{what} turns {one} into {read!r:.40}; what cannot be read is not shown"
+                    )
+            gone = sorted((before.fields.keys() - after.fields.keys()) & own)
+            key = next(part for part in reversed(path) if isinstance(part, str))
+            if gone and not any(id_ in line and key in line for line in page.complaints):
+                _break(f"no complaint names {id_} and {name} where {what}: {page.complaints}")
+
+    def _probes(self, body: Any, path: _Path) -> Iterator[Any]:
+        """Yield pages in which a key has other values, to see which paths follow from it."""
+        lacking = deepcopy(body)
+        _remove(self._list(lacking)[1], path)
+        yield lacking
+        for value in PROBES:
+            changed = deepcopy(body)
+            _put(self._list(changed)[1], path, value)
+            yield changed
+
     def _torn(self, body: Any) -> Iterator[bytes]:
         """Yield bodies in which one value is not JSON, or hardly."""
         for path in _key_paths(self._list(body)[1]):
@@ -557,7 +680,7 @@ class ProviderSuite:
             for token in TOKENS:
                 yield text.replace(GAP, token, 1).encode()
 
-    def _with_gap(self, body: Any, path: tuple[str, ...]) -> str:
+    def _with_gap(self, body: Any, path: _Path) -> str:
         """Return the page's text with a gap in the place of a value of the middle row."""
         changed = deepcopy(body)
         if path:
@@ -636,14 +759,58 @@ def _key_paths(value: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, .
             yield from _key_paths(inner, (*above, key))
 
 
-def _put(row: Any, path: tuple[str, ...], value: Any) -> None:
+def _value_paths(value: Any, above: _Path = ()) -> Iterator[_Path]:
+    """Yield the paths of the values in an object, three deep; of a list of objects, in its first."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from _value_paths(value[0], (*above, 0))
+    elif isinstance(value, dict) and len(above) < 4:
+        for key, inner in value.items():
+            yield (*above, key)
+            yield from _value_paths(inner, (*above, key))
+
+
+def _value_at(row: Any, path: _Path) -> Any:
+    for key in path:
+        row = row[key]
+    return row
+
+
+def _dotted(path: _Path) -> str:
+    return ".".join(map(str, path))
+
+
+def _differing(before: Observation, after: Observation) -> set[str]:
+    """Return the paths (and the message's id) that two observations show differently."""
+    nothing = object()
+    paths = before.fields.keys() | after.fields.keys()
+    found = {
+        path
+        for path in paths
+        if before.fields.get(path, nothing) != after.fields.get(path, nothing)
+    }
+    return found | ({"message_id"} if before.message_id != after.message_id else set())
+
+
+def _of_another_kind(value: Any, usual: Any) -> bool:
+    """Return whether a value cannot be a way to write something like the usual one."""
+    if isinstance(usual, dict):
+        return value is not None and value != "" and not isinstance(value, dict)
+    if isinstance(usual, list):
+        return value == [None] or isinstance(value, bool | int | float | dict)
+    return usual is not None and isinstance(value, list | dict)
+
+
+def _put(row: Any, path: _Path, value: Any) -> None:
     for key in path[:-1]:
         row = row[key]
     row[path[-1]] = value
 
 
-def _remove(row: Any, path: tuple[str, ...]) -> None:
+def _remove(row: Any, path: _Path) -> None:
     for key in path[:-1]:
-        row = row.get(key) if isinstance(row, dict) else None
+        if isinstance(row, list) and isinstance(key, int):
+            row = row[key] if key < len(row) else None
+        else:
+            row = row.get(key) if isinstance(row, dict) else None
     if isinstance(row, dict):
         row.pop(path[-1], None)

@@ -233,10 +233,10 @@ class Chatwoot(Provider):
         if response.status == 401 and said(response, "error").rstrip(".") == NOT_FOR_YOU:
             return Page(verdict="access_lost")
         self._judge(response)
-        row = read_conversation(response, links=self._links, raw=self.raw)
+        row, complaints = read_conversation(response, links=self._links, raw=self.raw)
         if row.observation.id != position.id:
             raise SourceChanged("Chatwoot answers a look-up with another conversation")
-        return Page(rows=(row.observation,), verdict="found")
+        return Page(rows=(row.observation,), complaints=complaints, verdict="found")
 
 
 def _page(listing: Listing, step: Step, *, partial: bool, capabilities: Mapping[str, Any]) -> Page:

@@ -13,28 +13,36 @@ would call a change, so no observation holds them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 from urllib.parse import quote
-
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    FailFast,
-    Field,
-    ValidationError,
-)
 
 from watcher.errors import SourceChanged
 from watcher.model import Direction, Message, Observation, Reference, derive_id, rfc3339
 from watcher.providers import Response
-from watcher.providers.answers import MOST_ROWS, check_size, json_body
+from watcher.providers.answers import MOST_ROWS, json_body
+from watcher.providers.rows import (
+    UNSHOWN,
+    Row,
+    Shown,
+    Unreadable,
+    epoch_seconds,
+    flag,
+    identifier,
+    json_object,
+    known,
+    missing,
+    nowhere_readable,
+    read_rows,
+    shown,
+    text,
+    texts,
+    whole_number,
+)
 
-__all__ = ["Listing", "Row", "read_conversation", "read_listing"]
+__all__ = ["Listing", "SeenRow", "read_conversation", "read_listing"]
 
 CHANNELS: Mapping[str, str] = {
     "WebWidget": "webchat",
@@ -45,120 +53,27 @@ CHANNELS: Mapping[str, str] = {
 }
 """Where our word is not just the class name in lower case (`Channel::Email` is `email`)."""
 
-DIRECTIONS: Mapping[int | str, Direction] = {
-    0: "inbound", 1: "outbound", 3: "outbound",
+DIRECTIONS: Mapping[str, Direction] = {
+    "0": "inbound", "1": "outbound", "3": "outbound",
     "incoming": "inbound", "outgoing": "outbound", "template": "outbound",
 }  # fmt: skip
-ACTIVITY = (2, "activity")
+ACTIVITY = ("2", "activity")
 PLAIN_TEXT = (None, "text", "incoming_email")
 """Content types that say no more about a message than its channel does."""
 
-CONTACT_PATHS: Mapping[str, str] = {
-    "id": "contact.id",
-    "name": "contact.name",
-    "email": "contact.email",
-    "phone_number": "contact.phone",
-    "identifier": "attributes.contact_identifier",
-    "custom_attributes": "attributes.contact_custom_attributes",
+CONTACT: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "id": ("contact.id", identifier),
+    "name": ("contact.name", text),
+    "email": ("contact.email", text),
+    "phone_number": ("contact.phone", text),
+    "identifier": ("attributes.contact_identifier", text),
+    "custom_attributes": ("attributes.contact_custom_attributes", json_object),
 }
-
-
-def _id(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str) and value:
-        return value
-    raise ValueError("not an id")
-
-
-def _time(value: Any) -> datetime | None:
-    """Return a time from epoch seconds (0 means never) or ISO 8601; one row has both forms."""
-    if isinstance(value, bool):
-        raise ValueError("not a time")
-    if value is None or value in (0, "", "0"):
-        return None
-    try:
-        if isinstance(value, str):
-            if not value.replace(".", "", 1).isdecimal():
-                at = datetime.fromisoformat(value)
-                return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-            value = float(value)
-        return datetime.fromtimestamp(value, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise ValueError("not a time") from None
-
-
-def _filled(text: str | None) -> str | None:
-    return text if text and text.strip() else None
-
-
-Id = Annotated[str, BeforeValidator(_id)]
-Time = Annotated[datetime | None, BeforeValidator(_time)]
-Text = Annotated[str | None, AfterValidator(_filled)]
-
-
-class Wire(BaseModel):
-    """All keys but ids are optional: a key that is not in `model_fields_set` was not shown."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Message(Wire):
-    id: Id
-    content: Text = None
-    content_type: str | None = None
-    message_type: int | str | None = None
-    private: bool | None = None
-    created_at: Time = None
-
-
-class _Contact(Wire):
-    id: Id | None = None
-    name: Text = None
-    email: Text = None
-    phone_number: Text = None
-    identifier: Text = None
-    custom_attributes: dict[str, Any] | None = None
-
-
-class _Named(Wire):
-    id: Id
-    name: Text = None
-
-
-class _Meta(Wire):
-    sender: _Contact | None = None
-    channel: Text = None
-    assignee: _Named | None = None
-    assignee_type: str | None = None
-    team: _Named | None = None
-
-
-class _Sla(Wire):
-    sla_status: Text = None
-
-
-class WireRow(Wire):
-    id: Id
-    inbox_id: Id | None = None
-    status: Text = None
-    unread_count: Annotated[int, Field(ge=0)] | None = None
-    labels: Annotated[list[str] | None, FailFast()] = None
-    priority: Text = None
-    muted: bool | None = None
-    custom_attributes: dict[str, Any] | None = None
-    snoozed_until: Time = None
-    created_at: Time = None
-    updated_at: Time = None
-    last_activity_at: Time = None
-    applied_sla: _Sla | None = None
-    last_non_activity_message: _Message | None = None
-    messages: Annotated[list[_Message] | None, FailFast()] = None
-    meta: _Meta | None = None
+"""What is read of `meta.sender`: path and reader by key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SeenRow:
     """An observation with the stamps that steer a walk; each None where the row shows none."""
 
     observation: Observation
@@ -167,60 +82,71 @@ class Row:
     last_activity_at: datetime | None
 
 
-def observe(wire: WireRow, links: str, raw: Mapping[str, Any] | None) -> Row:
+def observe(row: Row, id_: str, links: str, *, raw: bool) -> SeenRow:
     """Return the observation of a row; `links` is the address before its id in Chatwoot's own app."""
-    fields: dict[str, Any] = {"url": f"{links}/{quote(wire.id, safe='')}"}
-    shown = wire.model_fields_set
-    channel = _channel(wire.meta.channel) if wire.meta else None
-    if wire.status is not None:
-        fields |= {"status": wire.status, "archived": wire.status == "resolved"}
-    if wire.unread_count is not None:
-        fields |= {"unread": wire.unread_count > 0, "unread_count": wire.unread_count}
-    if "labels" in shown:
-        fields["labels"] = tuple(sorted(set(wire.labels or ())))
-    for key in ("priority", "created_at", "last_activity_at"):
-        if key in shown:
-            fields[key] = getattr(wire, key)
-    for key in ("custom_attributes", "inbox_id", "muted"):
-        if key in shown:
-            fields[f"attributes.{key}"] = getattr(wire, key)
-    if "snoozed_until" in shown:
-        until = wire.snoozed_until
-        fields["attributes.snoozed_until"] = rfc3339(until) if until else None
-    if "applied_sla" in shown:
-        fields["attributes.sla_status"] = wire.applied_sla.sla_status if wire.applied_sla else None
-    if wire.meta is not None:
-        fields |= _around(wire.meta, channel)
-    newest = _newest_message(wire)
-    if newest is not None:
-        fields["last_message"] = _message(newest, channel)
-    elif wire.last_non_activity_message is None and (
-        "last_non_activity_message" in shown or wire.messages == []
-    ):
-        fields["last_message"] = None
-    message_id = newest.id if newest is not None else None
-    seen = Observation(wire.id, fields, message_id=message_id, raw=raw)
-    return Row(seen, wire.created_at, wire.updated_at, wire.last_activity_at)
+    status, unread = row.text("status"), row.read("unread_count", whole_number)
+    created = row.read("created_at", epoch_seconds)
+    updated = row.read("updated_at", epoch_seconds)
+    active = row.read("last_activity_at", epoch_seconds)
+    labels, sla = row.read("labels", texts), row.object("applied_sla")
+    snoozed = row.read("snoozed_until", epoch_seconds)
+    fields: dict[str, Any] = {
+        "url": f"{links}/{quote(id_, safe='')}",
+        "labels": () if labels is None else labels,
+        "priority": row.text("priority"),
+        "created_at": created,
+        "last_activity_at": active,
+        "attributes.custom_attributes": row.read("custom_attributes", json_object),
+        "attributes.inbox_id": row.read("inbox_id", identifier),
+        "attributes.muted": row.read("muted", flag),
+        "attributes.snoozed_until": rfc3339(snoozed) if isinstance(snoozed, datetime) else snoozed,
+        "attributes.sla_status": (
+            sla.read("sla_status", text, absent=None) if isinstance(sla, Row) else sla
+        ),
+    }
+    # No row is without status and count: null shows nothing.
+    if isinstance(status, str):
+        fields |= {"status": status, "archived": status == "resolved"}
+    if isinstance(unread, int):
+        fields |= {"unread": unread > 0, "unread_count": unread}
+    meta, channel = row.object("meta"), None
+    if isinstance(meta, Row):
+        name = meta.text("channel")
+        channel = _channel(known(name))
+        fields |= _around(meta)
+        fields["channel"] = UNSHOWN if name is UNSHOWN else channel
+    fields["last_message"], message_id = _newest_message(row, channel)
+    seen = Observation(id_, shown(fields), message_id=message_id, raw=row.plain if raw else None)
+    return SeenRow(seen, known(created), known(updated), known(active))
 
 
-def _around(meta: _Meta, channel: str | None) -> dict[str, Any]:
+def _around(meta: Row) -> dict[str, Any]:
     """Return the fields of `meta`, which leaves out `assignee` and `team` when there is none."""
-    fields: dict[str, Any] = {"assignee": None, "team": None}
-    if meta.assignee is not None:
-        # Bots and users are numbered separately. Before v4.8 there is no type, and only users.
-        bot = "bot:" if meta.assignee_type == "AgentBot" else ""
-        fields["assignee"] = Reference(f"{bot}{meta.assignee.id}", meta.assignee.name)
-    if meta.team is not None:
-        fields["team"] = Reference(meta.team.id, meta.team.name)
-    if "channel" in meta.model_fields_set:
-        fields["channel"] = channel
-    if "sender" in meta.model_fields_set:
-        sender = meta.sender or _Contact()
-        keys = sender.model_fields_set if meta.sender else frozenset(_Contact.model_fields)
-        for key, path in CONTACT_PATHS.items():
-            if key in keys:
-                fields[path] = getattr(sender, key)
+    fields: dict[str, Any] = {}
+    # Bots and users are numbered separately. Before v4.8 there is no type, and only users.
+    kind = meta.text("assignee_type")
+    bot = "bot:" if kind == "AgentBot" else ""
+    fields["assignee"] = _reference(meta, "assignee", bot)
+    if meta.failed("assignee_type"):
+        fields["assignee"] = UNSHOWN  # a bot's number may be a user's as well
+    fields["team"] = _reference(meta, "team")
+    sender = meta.object("sender")
+    for key, (path, reader) in CONTACT.items():
+        fields[path] = sender.read(key, reader) if isinstance(sender, Row) else sender
     return fields
+
+
+def _reference(meta: Row, key: str, prefix: str = "") -> Shown[Reference]:
+    if not meta.has(key):
+        return None
+    inner = meta.object(key)
+    if not isinstance(inner, Row):
+        return inner
+    id_ = inner.read("id", identifier)
+    if not isinstance(id_, str):
+        inner.refuse("id")
+        return UNSHOWN
+    return Reference(f"{prefix}{id_}", known(inner.text("name")))
 
 
 def _channel(name: str | None) -> str | None:
@@ -228,55 +154,61 @@ def _channel(name: str | None) -> str | None:
     return CHANNELS.get(last, last.lower()) or None
 
 
-def _newest_message(wire: WireRow) -> _Message | None:
-    """Return the newest message that is not an activity line, as far as the row shows one."""
-    newest = wire.last_non_activity_message
-    if "last_non_activity_message" not in wire.model_fields_set and wire.messages:
-        newest = wire.messages[0]  # old versions: the newest line of any kind, none or one
-    return newest if newest is not None and newest.message_type not in ACTIVITY else None
+def _newest_message(row: Row, channel: str | None) -> tuple[Shown[Message], str | None]:
+    """Return the newest message that is not an activity line, as far as the row shows one, and its id."""
+    key, inner = "last_non_activity_message", row.object("last_non_activity_message")
+    if not row.has(key):
+        key = "messages"  # old versions: the newest line of any kind, none or one
+        lines = row.read(key, _lines)
+        if not isinstance(lines, list):
+            return UNSHOWN, None
+        inner = row.inside(key, lines[0]) if lines else None
+    if not isinstance(inner, Row):
+        return inner, None
+    kind = inner.text("message_type")
+    # Only the old key may hold an activity line, and one whose type cannot be read might be one.
+    if kind in ACTIVITY or (key == "messages" and inner.failed("message_type")):
+        return UNSHOWN, None
+    id_ = inner.read("id", identifier)
+    if not isinstance(id_, str):
+        inner.refuse("id")
+    return _message(inner, known(kind), channel), known(id_)
 
 
-def _message(wire: _Message, channel: str | None) -> Message:
-    kind = wire.message_type
-    shown = DIRECTIONS.get(kind) if kind is not None else None
-    return Message(
-        text=wire.content,
-        direction="internal" if wire.private else shown,
-        type=channel if wire.content_type in PLAIN_TEXT else wire.content_type,
-        at=wire.created_at,
-    )
+def _lines(value: Any) -> list[Any]:
+    if not isinstance(value, list) or (value and not isinstance(value[0], Mapping)):
+        raise Unreadable
+    return value
+
+
+def _message(line: Row, kind: str | None, channel: str | None) -> Shown[Message]:
+    content, at = known(line.text("content")), known(line.read("created_at", epoch_seconds))
+    private, form = line.read("private", flag), line.text("content_type")
+    # Nothing that could be read tells it from the one before.
+    if content is None and at is None and line.failed("content", "created_at"):
+        return UNSHOWN
+    direction = DIRECTIONS.get(kind or "")
+    if private is True:
+        direction = "internal"
+    elif private is UNSHOWN and line.failed("private"):
+        direction = None  # it may be a note
+    plain = form in PLAIN_TEXT
+    return Message(text=content, direction=direction, type=channel if plain else known(form), at=at)
 
 
 EXPECTED = ("status", "unread_count", "labels", "meta")
 """Keys that every row has had in every version since v2."""
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-class _Counts(Wire):
-    all_count: Annotated[int | None, BeforeValidator(_count)] = None
-
-
-class _Inner(Wire):
-    meta: _Counts
-    payload: Annotated[list[WireRow], FailFast(), Field(max_length=MOST_ROWS)]
-
-
-class _Envelope(Wire):
-    data: _Inner
-
-
 @dataclass(frozen=True, slots=True)
 class Listing:
     """One page of the list."""
 
-    rows: tuple[Row, ...]
-    """The rows that could be read."""
+    rows: tuple[SeenRow, ...]
+    """The rows with a usable id."""
 
     ids: tuple[str, ...]
-    """One id for each row, in the page's order; an unreadable row has a stand-in derived from its
+    """One id for each row, in the page's order; a row without one has a stand-in derived from its
     content, so that a page that repeats is recognised.
     """
 
@@ -284,7 +216,7 @@ class Listing:
     """`all_count`, None without it."""
 
     complaints: tuple[str, ...] = ()
-    """A line on each unreadable row."""
+    """A line on each row with something that cannot be read."""
 
     missing: tuple[str, ...] = ()
     """The expected keys that no row has."""
@@ -304,31 +236,46 @@ def read_listing(response: Response, *, links: str, raw: bool) -> Listing:
     `links` is the address in Chatwoot's own app under which conversations stand. With `raw`
     each observation carries its decoded row.
     """
-    check_size(response.body)
-    if not raw:
-        try:
-            inner = _Envelope.model_validate_json(response.body).data
-        except ValidationError:
-            pass  # row by row, to keep the good ones and to name the bad ones
-        else:
-            rows = tuple(observe(wire, links, None) for wire in inner.payload)
-            ids = tuple(wire.id for wire in inner.payload)
-            missing = _missing(inner.payload)
-            return Listing(rows, ids, inner.meta.all_count, (), missing)
-    return _row_by_row(_decode(response), links, raw)
-
-
-def read_conversation(response: Response, *, links: str, raw: bool) -> Row:
-    """Return a single conversation, which comes unwrapped; raise SourceChanged for anything else."""
     plain = _decode(response)
-    try:
-        wire = WireRow.model_validate(plain)
-    except ValidationError as error:
+    inner = plain.get("data") if isinstance(plain, dict) else None
+    meta, payload = (inner.get("meta"), inner.get("payload")) if isinstance(inner, dict) else (0, 0)
+    if not isinstance(meta, dict) or not isinstance(payload, list):
         raise SourceChanged(
-            f"Chatwoot's answer is not a conversation ({_fault(error)})",
+            "Chatwoot's answer has no data.meta and data.payload",
+            "check that base_url and account_id lead to Chatwoot's API",
+        )
+    if len(payload) > MOST_ROWS:
+        raise SourceChanged(f"Chatwoot's answer has {len(payload)} rows, which no page has")
+    read = read_rows(payload, lambda row, id_: observe(row, id_, links, raw=raw))
+    gone = (*missing(read.readers, EXPECTED), *nowhere_readable(read.readers))
+    return Listing(
+        rows=read.seen,
+        ids=tuple(_id(row) for row in payload),
+        total=known(Row(meta).read("all_count", whole_number)),
+        complaints=read.complaints,
+        missing=tuple(dict.fromkeys(gone)),
+    )
+
+
+def _id(plain: Any) -> str:
+    id_ = Row(plain).id() if isinstance(plain, dict) else None
+    return derive_id(repr(plain)) if id_ is None else id_
+
+
+def read_conversation(
+    response: Response, *, links: str, raw: bool
+) -> tuple[SeenRow, tuple[str, ...]]:
+    """Return a single conversation, which comes unwrapped, and what of it cannot be read.
+
+    Raise SourceChanged for anything else.
+    """
+    read = read_rows([_decode(response)], lambda row, id_: observe(row, id_, links, raw=raw))
+    if read.unusable:
+        raise SourceChanged(
+            "Chatwoot's answer is not a conversation (it has no usable id)",
             "check that base_url is the address of Chatwoot itself",
-        ) from None
-    return observe(wire, links, plain if raw else None)
+        )
+    return read.seen[0], read.complaints
 
 
 def _decode(response: Response) -> Any:
@@ -339,45 +286,3 @@ def _decode(response: Response) -> Any:
             "check base_url: a sign-in page or a proxy may answer in its place",
         )
     return plain
-
-
-def _row_by_row(plain: Any, links: str, raw: bool) -> Listing:
-    inner = plain.get("data") if isinstance(plain, dict) else None
-    meta, payload = (inner.get("meta"), inner.get("payload")) if isinstance(inner, dict) else (0, 0)
-    if not isinstance(meta, dict) or not isinstance(payload, list):
-        raise SourceChanged(
-            "Chatwoot's answer has no data.meta and data.payload",
-            "check that base_url and account_id lead to Chatwoot's API",
-        )
-    if len(payload) > MOST_ROWS:
-        raise SourceChanged(f"Chatwoot's answer has {len(payload)} rows, which no page has")
-    wires: list[WireRow] = []
-    rows: list[Row] = []
-    ids: list[str] = []
-    complaints: list[str] = []
-    for row in payload:
-        try:
-            wire = WireRow.model_validate(row)
-        except ValidationError as error:
-            ids.append(derive_id(repr(row)))
-            named = row.get("id") if isinstance(row, dict) else None
-            name = str(named)[:20] if isinstance(named, int) else f"number {len(ids)} of the page"
-            complaints.append(f"conversation {name} cannot be read: {_fault(error)}")
-        else:
-            wires.append(wire)
-            ids.append(wire.id)
-            rows.append(observe(wire, links, row if raw else None))
-    total = _count(meta.get("all_count"))
-    return Listing(tuple(rows), tuple(ids), total, tuple(complaints), _missing(wires))
-
-
-def _fault(error: ValidationError) -> str:
-    """Name the first fault by place and kind; never the value, which may be a customer's words."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the whole"
-    return f"{place}: {first['type'].replace('_', ' ')}"
-
-
-def _missing(wires: list[WireRow]) -> tuple[str, ...]:
-    shown: set[str] = set().union(*(wire.model_fields_set for wire in wires))
-    return tuple(key for key in EXPECTED if wires and key not in shown)

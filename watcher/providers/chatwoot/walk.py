@@ -23,7 +23,7 @@ from math import ceil
 from typing import NamedTuple
 
 from watcher.providers import Poll
-from watcher.providers.chatwoot.listing import Listing, Row
+from watcher.providers.chatwoot.listing import Listing, SeenRow
 
 __all__ = [
     "CheckAt",
@@ -319,15 +319,15 @@ def _fresh(previous: tuple[str, ...], listing: Listing) -> int:
     return len(set(listing.ids).difference(previous))
 
 
-def _created(rows: Iterable[Row]) -> list[datetime]:
+def _created(rows: Iterable[SeenRow]) -> list[datetime]:
     return [row.created_at for row in rows if row.created_at is not None]
 
 
-def _ascending(last: datetime | None, rows: tuple[Row, ...]) -> bool:
+def _ascending(last: datetime | None, rows: tuple[SeenRow, ...]) -> bool:
     times = ([last] if last is not None else []) + _created(rows)
     return all(a <= b for a, b in pairwise(times))
 
 
-def _latest(last: datetime | None, rows: tuple[Row, ...]) -> datetime | None:
+def _latest(last: datetime | None, rows: tuple[SeenRow, ...]) -> datetime | None:
     times = _created(rows)
     return times[-1] if times else last

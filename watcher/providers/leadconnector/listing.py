@@ -11,13 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
+from watcher.blank import is_blank
 from watcher.errors import SourceChanged
 from watcher.model import Direction, Message, Observation, Reference
-from watcher.providers import Response
+from watcher.providers import Response, rows
 from watcher.providers.answers import MOST_ROWS, json_body
 from watcher.providers.leadconnector.walk import Mark
+from watcher.providers.rows import (
+    UNSHOWN,
+    Row,
+    Shown,
+    Unreadable,
+    flag,
+    identifier,
+    known,
+    shown,
+    text,
+    texts,
+)
+from watcher.providers.rows import whole_number as count
 
 __all__ = ["Listing", "SearchAnswer", "millis", "read_answer", "read_rows", "whole_number"]
 
@@ -45,8 +59,6 @@ KINDS = {
 """A conversation's own `type`: text in the list, a number in GET by id (documented)."""
 
 DIRECTIONS: dict[str, Direction] = {"inbound": "inbound", "outbound": "outbound"}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,35 +101,30 @@ def read_rows(
     `link` returns a conversation's address in the provider's app. `unassigned` states that the
     page was filtered for conversations without an assignee, which proves that one is missing.
     """
-    marks, rows, complaints = [], [], []
-    for number, row in enumerate(answer.rows, 1):
-        id_ = _id(row)
-        marks.append(_mark(row, id_ or f"?{number}"))
-        if id_ is None:
-            complaints.append(f"row {number}: no readable id")
-            continue
-        reader = _Reader(row)
-        fields, absent = _observe(reader)
+
+    def observe(row: Row, id_: str) -> Observation:
+        fields, absent = _observe(row)
         fields["url"] = link(id_)
-        if unassigned:
-            absent -= {"assignee"}
-        complaints += [f"{id_[:60]}: {key} cannot be read" for key in reader.bad]
-        kept = row if raw else None
-        rows.append(Observation(id_, fields, frozenset(absent), raw=kept))
-    objects = [row for row in answer.rows if isinstance(row, dict)]
-    missing = [key for key in EXPECTED if objects and not any(key in row for row in objects)]
-    unusable = len(answer.rows) - len(rows)
-    return Listing(tuple(marks), tuple(rows), unusable, tuple(complaints), tuple(missing))
+        proven = {"assignee"} if unassigned else set()
+        return Observation(id_, fields, frozenset(absent - proven), raw=row.plain if raw else None)
+
+    read = rows.read_rows(answer.rows, observe)
+    gone = (*rows.missing(read.readers, EXPECTED), *rows.nowhere_readable(read.readers))
+    return Listing(
+        marks=tuple(_mark(plain, number) for number, plain in enumerate(answer.rows, 1)),
+        rows=read.seen,
+        unusable=read.unusable,
+        complaints=read.complaints,
+        missing=tuple(dict.fromkeys(gone)),
+    )
 
 
 def whole_number(value: Any) -> int | None:
     """Read a count that may be a number or its text; None for anything else."""
-    if isinstance(value, str):
-        value = value.strip()
-        return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e18:
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    try:
+        return count(value)
+    except Unreadable:
+        return None
 
 
 def millis(value: Any) -> int | None:
@@ -135,165 +142,141 @@ def millis(value: Any) -> int | None:
     return at if at is not None and EARLIEST <= at <= LATEST else None
 
 
-def _id(row: Any) -> str | None:
-    value = row.get("id") if isinstance(row, dict) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and value.strip() else None
+def _mark(plain: Any, number: int) -> Mark:
+    row = Row(plain if isinstance(plain, dict) else {})
+    added, owner = known(row.read("dateAdded", _time)), known(row.read("assignedTo", _word))
+    return Mark(row.id() or f"?{number}", _sort_value(row.plain), _ms(added), owner)
 
 
-def _mark(row: Any, id_: str) -> Mark:
-    reader = _Reader(row if isinstance(row, dict) else {})
-    added = millis(reader.row.get("dateAdded"))
-    return Mark(id_, _sort_value(row), added, reader.word("assignedTo"))
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else (at - EPOCH) // timedelta(milliseconds=1)
 
 
-def _sort_value(row: Any) -> int | None:
+def _sort_value(plain: Mapping[str, Any]) -> int | None:
     """Return the value that the list is sorted by: `sort[0]`, observed to equal lastMessageDate."""
-    if not isinstance(row, dict):
-        return None
-    sort = row.get("sort")
+    sort = plain.get("sort")
     first = millis(sort[0]) if isinstance(sort, list) and sort else None
-    return first if first is not None else millis(row.get("lastMessageDate"))
+    return first if first is not None else millis(plain.get("lastMessageDate"))
 
 
-class _Reader:
-    """Reads one row's keys; `bad` collects those whose values could not be read."""
-
-    def __init__(self, row: Mapping[str, Any]) -> None:
-        self.row = row
-        self.bad: list[str] = []
-
-    def has(self, *keys: str) -> bool:
-        return any(key in self.row for key in keys)
-
-    def _read(self, key: str, convert: Callable[[Any], T | None]) -> T | None:
-        value = self.row.get(key)
-        if value is None or value == "":
-            return None
-        converted = convert(value)
-        if converted is None and key not in self.bad:
-            self.bad.append(key)
-        return converted
-
-    def text(self, key: str) -> str | None:
-        return self._read(key, lambda value: value if isinstance(value, str) else None)
-
-    def word(self, key: str) -> str | None:
-        """Read an id or a type, which may be a number."""
-        return self._read(
-            key,
-            lambda value: str(value) if type(value) in (int, str) else None,
-        )
-
-    def flag(self, key: str) -> bool | None:
-        return self._read(key, lambda value: value if isinstance(value, bool) else None)
-
-    def count(self, key: str) -> int | None:
-        return self._read(key, whole_number)
-
-    def moment(self, key: str) -> datetime | None:
-        at = self._read(key, millis)
-        return None if at is None else EPOCH + timedelta(milliseconds=at)
-
-    def words(self, key: str) -> list[str] | None:
-        return self._read(key, _sorted_words)
-
-
-def _sorted_words(value: Any) -> list[str] | None:
-    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+def _time(value: Any) -> datetime | None:
+    if isinstance(value, str) and is_blank(value):
         return None
-    return sorted(set(value))
+    at = millis(value)
+    if at is None:
+        raise Unreadable
+    return EPOCH + timedelta(milliseconds=at)
 
 
-def _observe(row: _Reader) -> tuple[dict[str, Any], set[str]]:
+def _word(value: Any) -> str | None:
+    """Read an id or a type, which may be a number; blank is nothing."""
+    return None if isinstance(value, str) and is_blank(value) else identifier(value)
+
+
+def _count(value: Any) -> int | None:
+    return None if isinstance(value, str) and is_blank(value) else count(value)
+
+
+def _observe(row: Row) -> tuple[dict[str, Any], set[str]]:
     """Return the fields that a row shows, and the paths whose own key the row lacks.
 
     Those are None, or read from a key that takes its place.
     """
-    shown: dict[str, Any] = {}
-    absent = set()
-    owner = row.word("assignedTo")
-    optional: dict[str, tuple[Any, tuple[str, ...]]] = {
-        "assignee": (Reference(owner) if owner else None, ("assignedTo",)),
-        "contact.name": (
-            row.text("fullName") or row.text("contactName"), ("fullName", "contactName"),
-        ),
-        "contact.email": (row.text("email"), ("email",)),
-        "contact.phone": (row.word("phone"), ("phone",)),
-    }  # fmt: skip
-    for path, (value, keys) in optional.items():
-        if value is None and any(key in row.bad for key in keys):
-            continue
-        shown[path] = value
-        if not row.has(keys[0]):
-            absent.add(path)
-    given = {
-        "contact.id": (row.word("contactId"), "contactId"),
-        "unread_count": (row.count("unreadCount"), "unreadCount"),
-        "last_activity_at": (row.moment("lastMessageDate"), "lastMessageDate"),
-        "created_at": (row.moment("dateAdded"), "dateAdded"),
+    owner = row.read("assignedTo", _word, absent=None)
+    fields: dict[str, Any] = {
+        "assignee": Reference(owner) if isinstance(owner, str) else owner,
+        "contact.id": row.read("contactId", _word),
+        "contact.name": _name(row),
+        "contact.email": row.read("email", text, absent=None),
+        "contact.phone": row.read("phone", text, absent=None),
+        "last_activity_at": row.read("lastMessageDate", _time),
+        "created_at": row.read("dateAdded", _time),
     }
-    shown |= {
-        path: value for path, (value, key) in given.items() if row.has(key) and key not in row.bad
+    unread = row.read("unreadCount", _count)
+    if unread is not UNSHOWN:
+        fields |= {"unread_count": unread or 0, "unread": (unread or 0) > 0}
+    optional = {
+        "assignee": "assignedTo",
+        "contact.name": "fullName",
+        "contact.email": "email",
+        "contact.phone": "phone",
     }
-    if "unread_count" in shown:
-        shown["unread_count"] = shown["unread_count"] or 0
-        shown["unread"] = shown["unread_count"] > 0
-    if (tags := row.words("tags")) is not None:
-        shown["labels"] = tuple(tags)
-    if (starred := row.flag("starred")) is not None:
-        shown["attributes.starred"] = starred
-    if (followers := row.words("followers")) is not None:
-        shown["attributes.followers"] = followers
-    deleted, inbox = row.flag("deleted"), row.flag("inbox")
-    complete = row.has("deleted") and row.has("inbox") and not {"deleted", "inbox"} & set(row.bad)
-    if complete or deleted is True or inbox is False:
-        shown["archived"] = deleted is True or inbox is False
-    return shown, absent | _observe_message(row, shown)
+    # Null shows nothing of these.
+    for path, value in (
+        ("labels", row.read("tags", texts)),
+        ("attributes.starred", row.read("starred", flag)),
+        ("attributes.followers", _listed(row.read("followers", texts))),
+    ):
+        fields[path] = UNSHOWN if value is None else value
+    deleted, inbox = row.read("deleted", flag), row.read("inbox", flag)
+    told = row.has("deleted") and row.has("inbox") and not row.failed("deleted", "inbox")
+    if told or deleted is True or inbox is False:
+        fields["archived"] = deleted is True or inbox is False
+    absent = {path for path, key in optional.items() if not row.has(key)}
+    seen = shown(fields)
+    absent &= seen.keys()
+    return seen, absent | _observe_message(row, seen)
 
 
-def _observe_message(row: _Reader, shown: dict[str, Any]) -> set[str]:
+def _name(row: Row) -> Shown[str]:
+    full = row.read("fullName", text, absent=None)
+    return row.read("contactName", text, absent=None) if full is None else full
+
+
+def _listed(value: Shown[tuple[str, ...]]) -> Shown[list[str]]:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _observe_message(row: Row, fields: dict[str, Any]) -> set[str]:
     """Add `last_message` and `channel`; return which of them the row shows without their own key.
 
     Activity lines (`TYPE_ACTIVITY_OPPORTUNITY`, …) become a row's last message too; they say
     nothing of the last real one, nor, like internal comments, of the channel.
     """
-    kind = row.text("lastMessageType")
+    kind = known(row.text("lastMessageType"))
     if kind and (kind.startswith("TYPE_ACTIVITY") or kind == "TYPE_LIVE_CHAT_INFO_MESSAGE"):
         return set()
-    text, at = row.text("lastMessageBody"), row.moment("lastMessageDate")
-    if not {"lastMessageType", "lastMessageBody", "lastMessageDate"}.isdisjoint(row.bad):
-        return set()  # better the old message than half of the new one
+    # A type that cannot be read may be an activity line's.
+    if row.failed("lastMessageType"):
+        return set()
+    content = known(row.text("lastMessageBody"))
+    at = known(row.read("lastMessageDate", _time))
+    # Nothing that could be read tells it from the one before.
+    lost = content is None and at is None and row.failed("lastMessageBody", "lastMessageDate")
+    if lost and kind != "TYPE_NO_SHOW":
+        return _observe_channel(row, fields, kind)
     half = row.has("lastMessageBody") != row.has("lastMessageDate")  # a key vanished, no message
-    if kind == "TYPE_NO_SHOW" or (text is None and at is None and not (kind and half)):
+    if kind == "TYPE_NO_SHOW" or (content is None and at is None and not (kind and half)):
         # Observed on empty conversations that an import made.
-        shown["last_message"] = None
+        fields["last_message"] = None
         gone = not row.has("lastMessageType", "lastMessageBody", "lastMessageDate")
-        return _observe_channel(row, shown, None) | ({"last_message"} if gone else set())
-    internal = kind == "TYPE_INTERNAL_COMMENT" or row.flag("isLastMessageInternalComment") is True
-    shown_direction = DIRECTIONS.get(row.text("lastMessageDirection") or "")
-    direction = "internal" if internal else shown_direction
-    word = _channel(kind)
-    shown["last_message"] = Message(text=text, direction=direction, type=word, at=at)
-    return set() if internal else _observe_channel(row, shown, kind)
+        return _observe_channel(row, fields, None) | ({"last_message"} if gone else set())
+    comment = row.read("isLastMessageInternalComment", flag)
+    internal = kind == "TYPE_INTERNAL_COMMENT" or comment is True
+    direction = DIRECTIONS.get(known(row.text("lastMessageDirection")) or "")
+    if internal:
+        direction = "internal"
+    elif row.failed("isLastMessageInternalComment"):
+        direction = None  # it may be a comment
+    fields["last_message"] = Message(text=content, direction=direction, type=_channel(kind), at=at)
+    return set() if internal else _observe_channel(row, fields, kind)
 
 
-def _observe_channel(row: _Reader, shown: dict[str, Any], kind: str | None) -> set[str]:
+def _observe_channel(row: Row, fields: dict[str, Any], kind: str | None) -> set[str]:
     """Add `channel`, by the message's type or else by the conversation's own.
 
     Return it where the row has no `lastMessageType`. Without that key, TYPE_PHONE proves nothing: it
     stands on conversations of any channel.
     """
-    own = row.word("type")
+    own = known(row.read("type", _word))
     named = KINDS.get(own or "")
     if kind:
-        shown["channel"] = _channel(kind) or named
+        fields["channel"] = _channel(kind) or named
     elif row.has("lastMessageType"):
-        if row.has("type") and "type" not in row.bad:
-            shown["channel"] = named
+        if row.has("type") and not row.failed("type"):
+            fields["channel"] = named
     elif named is not None and own not in ("TYPE_PHONE", "1"):
-        shown["channel"] = named
+        fields["channel"] = named
         return {"channel"}
     return set()
 

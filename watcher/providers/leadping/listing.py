@@ -12,185 +12,139 @@ whose pages may be short or even empty while more follow: only the continuation 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    FailFast,
-    Field,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from watcher.errors import SourceChanged, SourceRefused, WalkExpired
 from watcher.model import Disposition, Message, Observation, rfc3339
 from watcher.providers import Request, Response
-from watcher.providers.answers import MOST_ROWS, check_size, describe, json_body, judge
+from watcher.providers.answers import MOST_ROWS, describe, json_body, judge
+from watcher.providers.rows import (
+    UNSHOWN,
+    Row,
+    Shown,
+    flag,
+    iso_time,
+    known,
+    missing,
+    nowhere_readable,
+    read_rows,
+    shown,
+    text,
+    whole_number,
+)
 
 __all__ = ["ACCEPT", "INBOX", "Ask", "Lead", "Listing", "hear", "read_lead", "refused", "words"]
 
 
-def number(value: Any) -> Any:
-    """Return a whole number that stands in quotes: .NET's contract has "integer or string" everywhere."""
-    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
+def reason(value: Any) -> Any:
+    """Read a code that may be a number, a number in quotes or a word.
+
+    .NET's contract has "integer or string" everywhere.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    word = text(value)
+    return int(word) if word is not None and re.fullmatch("[0-9]{1,9}", word) else word
 
 
-def _filled(text: str | None) -> str | None:
-    return text if text and text.strip() else None
+def time(value: Any) -> datetime | None:
+    """Read an ISO 8601 time; year 1 is how .NET writes one that was never set."""
+    return None if isinstance(value, str) and value.strip().startswith("0001-") else iso_time(value)
 
 
-def _in_utc(at: datetime | None) -> datetime | None:
-    # Year 1 is how .NET writes a DateTime that was never set.
-    if at is None or at.year == 1:
-        return None
-    if at.tzinfo is None:
-        return at.replace(tzinfo=UTC)
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("a time outside of the calendar") from None
+STATUS = ("currentLeadStatus", "currentDisposition")
+"""The disposition's key since 4 August 2026 and until then; the shape stayed the same."""
 
-
-Text = Annotated[str | None, AfterValidator(_filled)]
-"""An optional text; blank is the same as null, nothing."""
-
-Time = Annotated[
-    datetime | None,
-    BeforeValidator(lambda value: None if value == "" else value),
-    AfterValidator(_in_utc),
-]
-"""An optional ISO 8601 time with up to seven fractional digits; without a zone it is UTC."""
-
-
-class Wire(BaseModel):
-    """Leadping's JSON: keys in camel case, unknown ones ignored, ids sometimes numbers."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="ignore", frozen=True, coerce_numbers_to_str=True
-    )
-
-
-class LeadStatus(Wire):
-    """`currentLeadStatus`, until 4 August 2026 `currentDisposition`; the shape stayed the same."""
-
-    id: Text = None
-    outcome: Text = None
-    display_name: Text = None
-    changed_at: Time = None
-    changed_by_user_id: Text = None
-    changed_by_automation_id: Text = None
-
-
-class PhoneNumber(Wire):
-    """One of the organization's own numbers, the one that sends."""
-
-    id: Text = None
-    name: Text = None
-    value: Text = None
-
-
-class Row(Wire):
-    """The wanted part of a row. `nextStep`, `statusReason` and `avatarUrl` are noise."""
-
-    id: Annotated[str, Field(min_length=1)]
-    lead_id: Text = None
-    first_name: Text = None
-    last_name: Text = None
-    email: Text = None
-    lead_phone_number: Text = None
-    last_snippet: Text = None
-    last_event_at: Time = None
-    last_event_is_internal_note: bool | None = None
-    status: Text = None
-    is_unread: bool | None = None
-    is_archived: bool | None = None
-    archived_at: Time = None
-    archive_reason: Annotated[int | str | None, BeforeValidator(number)] = None
-    current_lead_status: LeadStatus | None = None
-    current_disposition: LeadStatus | None = None
-    phone_number: PhoneNumber | None = None
-    outbound_phone_number_override_id: Text = None
-    active_outbound_phone_number_id: Text = None
-
-
-SAME = {
-    "lead_id": "contact.id",
-    "email": "contact.email",
-    "lead_phone_number": "contact.phone",
-    "status": "status",
-    "last_event_at": "last_activity_at",
-    "archive_reason": "attributes.archive_reason",
-    "outbound_phone_number_override_id": "attributes.outbound_phone_number_override_id",
-    "active_outbound_phone_number_id": "attributes.active_outbound_phone_number_id",
+SAME: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "leadId": ("contact.id", text),
+    "email": ("contact.email", text),
+    "leadPhoneNumber": ("contact.phone", text),
+    "status": ("status", text),
+    "lastEventAt": ("last_activity_at", time),
+    "archiveReason": ("attributes.archive_reason", reason),
+    "outboundPhoneNumberOverrideId": ("attributes.outbound_phone_number_override_id", text),
+    "activeOutboundPhoneNumberId": ("attributes.active_outbound_phone_number_id", text),
 }
-"""Fields that are taken over as they are, with their paths in `Observation.fields`."""
+"""Keys that are taken over as they are: path in `Observation.fields` and reader.
+
+`nextStep`, `statusReason` and `avatarUrl` are noise.
+"""
 
 
-def observe(row: Row, raw: Mapping[str, Any] | None = None) -> Observation:
+def observe(row: Row, id_: str, *, raw: bool = False) -> Observation:
     """Return what a row shows of its conversation; a path whose key the row lacks is left out."""
-    return Observation(id=row.id, fields=dict(_shown(row)), raw=raw)
-
-
-def _shown(row: Row) -> Iterator[tuple[str, Any]]:
-    keys = row.model_fields_set
-    for name, path in SAME.items():
-        if name in keys:
-            yield path, getattr(row, name)
-    if keys >= {"first_name", "last_name"}:  # one alone would be half a name
-        words = [name.strip() for name in (row.first_name, row.last_name) if name]
-        yield "contact.name", " ".join(words) or None
-    if row.is_unread is not None:  # no bool of a row is nullable: null shows nothing
-        yield "unread", row.is_unread
-        yield "unread_count", None
-    if row.is_archived is not None:
-        yield "archived", row.is_archived
-    if keys >= {"last_snippet", "last_event_at"}:
-        yield "last_message", _message(row)
-    if keys & {"current_lead_status", "current_disposition"}:
-        yield "disposition", _disposition(row.current_lead_status or row.current_disposition)
+    fields: dict[str, Any] = {path: row.read(key, reader) for key, (path, reader) in SAME.items()}
+    first, last = row.text("firstName"), row.text("lastName")
+    if first is not UNSHOWN and last is not UNSHOWN:  # one alone would be half a name
+        words = [name.strip() for name in (first, last) if name]
+        fields["contact.name"] = " ".join(words) or None
+    unread, archived = row.read("isUnread", flag), row.read("isArchived", flag)
+    if isinstance(unread, bool):  # no flag of a row is nullable: null shows nothing
+        fields |= {"unread": unread, "unread_count": None}
+    if isinstance(archived, bool):
+        fields["archived"] = archived
+    fields["last_message"] = _message(row)
+    fields["disposition"] = _disposition(row)
     # What is in `attributes` must read from the store as it was written: plain JSON.
-    if "archived_at" in keys:
-        yield "attributes.archived_at", rfc3339(row.archived_at) if row.archived_at else None
-    if "phone_number" in keys:
-        own = row.phone_number
-        if own is None:
-            yield "attributes.phone_number", None
-        elif own.model_fields_set >= PhoneNumber.model_fields.keys():  # else a part was not shown
-            yield "attributes.phone_number", own.model_dump()
+    at = row.read("archivedAt", time)
+    fields["attributes.archived_at"] = rfc3339(at) if isinstance(at, datetime) else at
+    fields["attributes.phone_number"] = _own_number(row)
+    return Observation(id_, shown(fields), raw=row.plain if raw else None)
 
 
-def _message(row: Row) -> Message | None:
+def _message(row: Row) -> Shown[Message]:
     """Return the last message. Leadping shows no direction, only whether the last event was a note."""
-    if row.last_snippet is None and row.last_event_at is None:
-        return None
+    snippet, at = row.text("lastSnippet"), row.read("lastEventAt", time)
+    note = row.read("lastEventIsInternalNote", flag)
+    if not (row.has("lastSnippet") and row.has("lastEventAt")):
+        return UNSHOWN
+    if not (known(snippet) or known(at)):
+        # Null twice is no message; what cannot be read may be one.
+        return UNSHOWN if UNSHOWN in (snippet, at) else None
     return Message(
-        text=row.last_snippet,
-        direction="internal" if row.last_event_is_internal_note else None,
-        at=row.last_event_at,
+        text=known(snippet), direction="internal" if note is True else None, at=known(at)
     )
 
 
-def _disposition(status: LeadStatus | None) -> Disposition | None:
-    if status is None:
-        return None
+def _disposition(row: Row) -> Shown[Disposition]:
+    current, former = (row.object(key) for key in STATUS)
+    if not isinstance(current, Row) and not row.failed(STATUS[0]) and isinstance(former, Row):
+        current = former
+    if not isinstance(current, Row):
+        # Null and absent: the one that is there shows that there is none.
+        return UNSHOWN if row.failed(*STATUS) or not row.has(*STATUS) else None
+    before = row.unreadable
+    person, machine = (known(current.text(f"changedBy{who}Id")) for who in ("User", "Automation"))
     disposition = Disposition(
-        id=status.id,
-        label=status.display_name,
-        outcome=status.outcome,
-        changed_at=status.changed_at,
-        changed_by=status.changed_by_user_id or status.changed_by_automation_id,
+        id=known(current.text("id")),
+        label=known(current.text("displayName")),
+        outcome=known(current.text("outcome")),
+        changed_at=known(current.read("changedAt", time)),
+        changed_by=person or machine,
     )
-    return None if disposition == Disposition() else disposition
+    if disposition != Disposition():
+        return disposition
+    return UNSHOWN if row.unreadable != before else None
 
 
-def missing(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Name the raw keys that every row should have and that none of these has.
+def _own_number(row: Row) -> Any:
+    """Return the organization's own number, the one that sends, as plain JSON."""
+    own = row.object("phoneNumber")
+    if not isinstance(own, Row):
+        return own
+    parts = {key: own.text(key) for key in ("id", "name", "value")}
+    return UNSHOWN if UNSHOWN in parts.values() else parts  # a part was not shown
+
+
+def gone(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Name the raw keys that every row should have and that none of these shows.
 
     `isUnread`, `isArchived` and `lastEventAt` are demanded always. Snippet and disposition may be
     null, and a server that leaves nulls out would show a young inbox without them: they are
@@ -198,20 +152,20 @@ def missing(rows: Sequence[Row]) -> tuple[str, ...]:
     """
     if not rows:
         return ()
-    shown = frozenset[str]().union(*(row.model_fields_set for row in rows))
     lacking = [
-        to_camel(name)
-        for name in ("is_unread", "is_archived")
-        if all(getattr(row, name) is None for row in rows)
+        *missing(rows, ("isUnread", "isArchived"), nullable=False),
+        *missing(rows, ("lastEventAt",)),
     ]
-    if "last_event_at" not in shown:
-        lacking.append("lastEventAt")
-    if any(getattr(row, name) is None for row in rows for name in row.model_fields_set):
-        if "last_snippet" not in shown:
-            lacking.append("lastSnippet")
-        if not shown & {"current_lead_status", "current_disposition"}:
+    if any(row.plain.get(key, "") is None for row in rows for key in KEYS):
+        lacking += missing(rows, ("lastSnippet",))
+        if not any(row.has(*STATUS) for row in rows):
             lacking.append("currentLeadStatus")
-    return tuple(lacking)
+    return tuple(dict.fromkeys((*lacking, *nowhere_readable(rows))))
+
+
+KEYS = (*SAME, *STATUS, "firstName", "lastName", "lastSnippet", "lastEventIsInternalNote", "isUnread",
+        "isArchived", "archivedAt", "phoneNumber")  # fmt: skip
+"""The keys of a row that are read."""
 
 
 INBOX = "/conversations/my"
@@ -297,30 +251,34 @@ class Listing:
         return tuple(at for at in found if at is not None)
 
 
+class Wire(BaseModel):
+    """The frame of an answer: keys in camel case, unknown ones ignored, ids sometimes numbers."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="ignore", frozen=True, coerce_numbers_to_str=True
+    )
+
+
 Token = Annotated[str, Field(max_length=LONGEST_TOKEN)] | None
 
 
-class Envelope(Wire):
-    """One page as it should be; `continuationToken` null, absent or empty ends the walk."""
-
-    items: Annotated[list[Row], FailFast(), Field(max_length=MOST_ROWS)]
-    continuation_token: Token = None
-    total_count: Annotated[int, Field(ge=0)] | None = None
-
-
 class Head(Wire):
-    """An envelope whose rows are read one by one."""
+    """One page; `continuationToken` null, absent or empty ends the walk."""
 
     items: Annotated[list[Any], Field(max_length=MOST_ROWS)]
     continuation_token: Token = None
     total_count: Any = None
 
 
+def _optional_time(value: Any) -> datetime | None:
+    return None if value is None else time(value)
+
+
 class Lead(Wire):
     """The part of a lead that shows whether it was deleted (softly: records stay)."""
 
     id: str = Field(min_length=1)
-    deleted_at: Time = None
+    deleted_at: Annotated[datetime | None, BeforeValidator(_optional_time)] = None
 
 
 def hear(ask: Ask, response: Response, *, raw: bool = False) -> Listing:
@@ -331,51 +289,19 @@ def hear(ask: Ask, response: Response, *, raw: bool = False) -> Listing:
     if response.status == 400 and ask.token is not None:
         raise WalkExpired(f"the continuation token is refused ({words(response)})")
     judge(response, refused=refused)
-    check_size(response.body)
-    if not raw:
-        try:
-            page = Envelope.model_validate_json(response.body)
-        except ValidationError:
-            pass  # the slow way names what is wrong, and saves the other rows
-        else:
-            rows = tuple(observe(row) for row in page.items)
-            token = page.continuation_token or None
-            return Listing(rows, token, page.total_count, missing=missing(page.items))
     try:
         head = Head.model_validate(json_body(response))
     except ValidationError as error:
         raise _no("page of conversations", error) from None
-    return _row_by_row(head, raw=raw)
-
-
-def _row_by_row(head: Head, *, raw: bool) -> Listing:
-    rows: list[Row] = []
-    observations: list[Observation] = []
-    complaints: list[str] = []
-    for place, plain in enumerate(head.items, start=1):
-        try:
-            row = Row.model_validate(plain)
-        except ValidationError as error:
-            complaints.append(_complaint(place, plain, error))
-        else:
-            rows.append(row)
-            observations.append(observe(row, plain if raw else None))
-    total = number(head.total_count)
+    read = read_rows(head.items, lambda row, id_: observe(row, id_, raw=raw))
     return Listing(
-        rows=tuple(observations),
+        rows=read.seen,
         token=head.continuation_token or None,
-        total=total if type(total) is int and total >= 0 else None,
-        unusable=len(complaints),
-        complaints=tuple(complaints),
-        missing=missing(rows),
+        total=known(Row({"n": head.total_count}).read("n", whole_number)),
+        unusable=read.unusable,
+        complaints=read.complaints,
+        missing=gone(read.readers),
     )
-
-
-def _complaint(place: int, plain: Any, error: ValidationError) -> str:
-    """Name the row and its unreadable fields, never their values: those may be people's words."""
-    known = plain.get("id") if isinstance(plain, Mapping) else None
-    name = f"id {str(known)[:60]!r}" if isinstance(known, str | int) and known else "no id"
-    return f"row {place} ({name}) cannot be read: {_fields(error) or 'it is not an object'}"
 
 
 def _fields(error: ValidationError) -> str:
