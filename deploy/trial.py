@@ -9,7 +9,7 @@ arrived, and is absent until every source has its baseline. SIGTERM ends it: sta
 change arrived once, and nothing else did.
 
 Law: for deploy/try-image.sh, which runs it in the image as well. Knows the demonstration's scenes
-and reckoning, nothing of the daemon.
+and scorecard, nothing of the daemon.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from watcher import web
 from watcher.clock import wall_clock
 from watcher.demo.receiver import Arrival, Inbound
 from watcher.demo.scenes import Scene, open_scenes
+from watcher.demo.scorecard import Change, Scorecard, score
 
 HOST = "127.0.0.1"
 
@@ -99,17 +100,17 @@ class Trial:
         file, new = self.folder / "owed", self.folder / "owed.new"
         while True:
             if len(set(self.baselines)) == len(self.scenes):
-                reckoning = self._reckon()
-                new.write_text(f"{len(reckoning.missed) + len(reckoning.under_way)}\n")
+                scorecard = self._score()
+                new.write_text(f"{len(scorecard.missed) + len(scorecard.under_way)}\n")
                 new.replace(file)
             await anyio.sleep(0.2)
 
-    def _reckon(self) -> Reckoning:
+    def _score(self) -> Scorecard:
         changes = [Change(scene.name, entry) for scene in self.scenes for entry in scene.changes]
-        return reckon(changes, self.inbound.arrivals, wall_clock())
+        return score(changes, self.inbound.arrivals, wall_clock())
 
     def _sum_up(self) -> bool:
-        found = self._reckon()
+        found = self._score()
         lacking = (*found.missed, *found.under_way)
         for change in lacking:
             say(f"did not arrive: {change.source} {change.entry.type} {change.entry.conversation}")

@@ -235,5 +235,5 @@ for file in "$trial"/secrets/*; do
 done
 "${client[@]}" stop --time 10 watcher-trial >/dev/null
 "${client[@]}" stop --time 10 simulators-trial >/dev/null
-[[ $(field simulators-trial .State.ExitCode) == 0 ]] || fail "the reckoning"
+[[ $(field simulators-trial .State.ExitCode) == 0 ]] || fail "the scorecard"
 step "$("${client[@]}" logs simulators-trial 2>&1 | tail -n 1)"
