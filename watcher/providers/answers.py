@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
@@ -19,6 +20,8 @@ __all__ = [
     "MOST_ROWS",
     "check_size",
     "describe",
+    "foreign_refusal",
+    "is_foreign",
     "json_body",
     "judge",
     "said",
@@ -101,6 +104,41 @@ def describe(response: Response, *keys: str) -> str:
     return f"HTTP {response.status}" + (f": {text}" if text else "")
 
 
+def is_foreign(response: Response) -> bool:
+    """Return whether a refusal is not the provider's own, but that of a proxy or a firewall.
+
+    APIs refuse with a JSON object, or without a word. What a foreign answer says is no reason to
+    call a token bad or a conversation gone.
+    """
+    if not response.body.strip():
+        return False
+    readable = len(response.body) <= LONGEST_REFUSAL
+    return not (readable and isinstance(json_body(response), dict))
+
+
+def foreign_refusal(response: Response) -> SourceRefused:
+    """Return the error for a 401 or 403 that is hardly the provider's own."""
+    what = "that is not JSON" if response.body.strip() else "without content"
+    return SourceRefused(
+        "something in front of the provider, a proxy or a firewall, seems to refuse the request"
+        f" (HTTP {response.status} with an answer {what})",
+        "check base_url, and whether a proxy, a firewall or a list of allowed addresses is in the way;"
+        " the token may be right",
+    )
+
+
+def _redirect_host(response: Response) -> str:
+    """Return ` to HOST` for the host that a redirect leads to, nothing where it names none."""
+    try:
+        parts = urlsplit(response.headers.get("location", ""))
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host):
+        return ""
+    return f" to {host}" + (f":{port}" if port else "")
+
+
 def judge(
     response: Response,
     *,
@@ -110,8 +148,8 @@ def judge(
 ) -> None:
     """Raise the error whose class stands for the recovery, unless the answer is a success (2xx).
 
-    `refused` explains 401 and 403 in the provider's terms. `patience` is how many seconds to
-    wait after a 429 without `Retry-After`.
+    `refused` explains 401 and 403 in the provider's terms, where the refusal is its own. `patience`
+    is how many seconds to wait after a 429 without `Retry-After`.
     """
     status = response.status
     if 200 <= status < 300:
@@ -125,13 +163,15 @@ def judge(
             retry_after=wish if wish is not None else patience,
         )
     if status in (401, 403):
+        if is_foreign(response):
+            raise foreign_refusal(response)
         raise refused(response)
     if status >= 500 or status in (408, 425):
         raise SourceUnavailable(f"the provider has trouble ({cause})", retry_after=wish)
     if 300 <= status < 400:
         raise SourceChanged(
-            f"the provider answers with a redirect ({cause})",
-            "check base_url: it must be the API's final address",
+            f"the provider answers with a redirect{_redirect_host(response)} ({cause})",
+            "check base_url: it must be the API's final address, and no sign-in page may be in front",
         )
     if status in (404, 405, 410):
         raise SourceRefused(

@@ -31,7 +31,6 @@ __all__ = [
     "Row",
     "Shown",
     "Unreadable",
-    "Unshown",
     "epoch_seconds",
     "flag",
     "identifier",
@@ -63,18 +62,18 @@ _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
 
-class Unshown(Enum):
+class _Unshown(Enum):
     """The type of `UNSHOWN`."""
 
     UNSHOWN = "unshown"
 
 
-UNSHOWN: Final = Unshown.UNSHOWN
+UNSHOWN: Final = _Unshown.UNSHOWN
 """Stands for what a row does not show: its key is absent, or its value cannot be read."""
 
 T = TypeVar("T")
 
-Shown: TypeAlias = T | Literal[Unshown.UNSHOWN] | None
+Shown: TypeAlias = T | Literal[_Unshown.UNSHOWN] | None
 """A value as a row shows it: None is nothing."""
 
 

@@ -38,7 +38,7 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers.answers import describe, json_body, judge, said
+from watcher.providers.answers import describe, foreign_refusal, is_foreign, json_body, judge, said
 from watcher.providers.leadconnector.listing import EPOCH, read_answer, read_rows, whole_number
 from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, WalkAt, advance, detour
 
@@ -247,6 +247,10 @@ class HighLevel(Provider):
         deleted conversation gets.
         """
         words = said(response, "message", "error")
+        # What a proxy says proves nothing about a conversation.
+        silent = response.status in (401, 403) and not response.body.strip()
+        if response.status >= 300 and (silent or is_foreign(response)):
+            judge(response, refused=_refused)
         about_id = response.status == 400 and not DOUBTFUL.search(words)
         if response.status == 404 or about_id:
             return Page(verdict="deleted")
@@ -361,6 +365,8 @@ def limit_in(words: str, asked: int) -> int:
 
 
 def _refused(response: Response) -> SourceError:
+    if not response.body.strip():  # HighLevel itself always says why
+        return foreign_refusal(response)
     words = said(response, "message", "error")
     reason, remedy = known_refusal(words) or (
         "the provider refuses the token",

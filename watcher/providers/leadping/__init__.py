@@ -33,7 +33,7 @@ from watcher.providers import (
     Response,
     Sweep,
 )
-from watcher.providers.answers import judge
+from watcher.providers.answers import is_foreign, judge
 from watcher.providers.leadping.archive_check import (
     AllAt,
     ConfirmAt,
@@ -254,6 +254,9 @@ class Leadping(Provider):
         challenge, so the inbox and the lead are asked once more before it counts. Deletion is soft
         (`deletedAt`); whether a deleted lead is still answered is not published: both are understood.
         """
+        # What a proxy says proves nothing about a lead.
+        if response.status >= 300 and is_foreign(response):
+            judge(response, refused=refused)
         if response.status in (404, 410):
             return Page(verdict="deleted")
         if response.status in (401, 403):
