@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
-from watcher.demo.reckoning import Change, Reckoning, reckon
 
 from watcher import web
 from watcher.clock import wall_clock

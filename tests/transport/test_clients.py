@@ -1,8 +1,9 @@
-"""One client for each source and receiver: its connections, what stands in for a server, and proxies."""
+"""HTTP clients: who shares connections, what stands in for a server, and proxies."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from watcher.config import load
 from watcher.daemon import Daemon
 from watcher.errors import SourceUnavailable
 from watcher.notify import Notice
-from watcher.settings.link import Link
+from watcher.settings.link import USUAL, Link
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
 from watcher.transport.failures import place
@@ -48,12 +49,34 @@ class App:
         await send({"type": "http.response.body", "body": self._name.encode()})
 
 
-async def test_sources_do_not_share_connections() -> None:
+async def test_sources_of_one_host_share_connections() -> None:
     async with serving(answer(b"a")) as served, Transport(Clock()) as transport:
-        for source in [transport.source(connection(served.url)) for _ in range(2)]:
+        for source in [transport.source(connection(served.url + path)) for path in ("", "/api")]:
             for _ in range(2):
                 assert (await source.send(LISTING, urgent=True)).body == b"a"
-    assert (served.connections, len(served.requests)) == (2, 4)
+    assert (served.connections, len(served.requests)) == (1, 4)
+
+
+async def test_a_source_with_a_link_of_its_own_shares_nothing() -> None:
+    async with serving(answer(b"a")) as served, Transport(Clock()) as transport:
+        links = Link(), Link(), USUAL
+        for link in links:
+            asked = dataclasses.replace(connection(served.url), link=link)
+            assert (await transport.source(asked).send(LISTING, urgent=True)).body == b"a"
+    assert (served.connections, len(served.requests)) == (3, 3)
+
+
+async def test_many_accounts_of_one_host_are_a_few_connections() -> None:
+    async def slow(_served: Served, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.005)
+        writer.write(answer())
+
+    async with serving(slow) as served, Transport(Clock()) as transport:
+        sources = [transport.source(connection(served.url)) for _ in range(50)]
+        answers = await asyncio.gather(*(one.send(LISTING, urgent=True) for one in sources))
+        assert {got.status for got in answers} == {200}
+    assert served.connections <= USUAL.connections
+    assert len(served.requests) == 50
 
 
 async def test_a_receiver_gets_no_more_connections_than_its_link_allows() -> None:
@@ -94,13 +117,18 @@ async def test_a_client_that_is_closed_leaves_no_connection_and_the_others_their
             for source in sources:
                 await source.send(LISTING, urgent=True)
             await post(served.url, content=b"", headers={}, timeout=5.0)
-            assert served.open == 3
+            assert served.open == 2
             await sources[0].aclose()
-            await served.wait(lambda: served.open == 2)
+            await sources[1].send(LISTING, urgent=True)
             await post.aclose()
             await served.wait(lambda: served.open == 1)
             await sources[1].send(LISTING, urgent=True)
-            assert served.connections == 3
+            assert served.connections == 2
+            await sources[1].aclose()
+            await served.wait(lambda: not served.open)
+            again = transport.source(connection(served.url))  # the host is watched again
+            await again.send(LISTING, urgent=True)
+            assert served.open == 1
         await served.wait(lambda: not served.open)
 
 
@@ -141,11 +169,13 @@ async def test_what_is_configured_no_longer_keeps_no_connection(tmp_path: Path) 
             await poller.plan.send(LISTING, urgent=True)
         notice = Notice(sample("one", "chatwoot", wall_clock(), "x"), "", "", wall_clock())
         await daemon.dispatchers["crm"].plan.notifier.send(notice)
-        assert served.open == 3
+        assert served.open == 2
         await daemon.remove_source("one")
-        await served.wait(lambda: served.open == 2)
+        await daemon.pollers["two"].plan.send(LISTING, urgent=True)
         await daemon.remove_receiver("crm")
         await served.wait(lambda: served.open == 1)
+        await daemon.remove_source("two")
+        await served.wait(lambda: not served.open)
         await daemon.close()
         await served.wait(lambda: not served.open)
 

@@ -1,7 +1,7 @@
 """The network: the only code that speaks HTTP to the outside, and the one import point of httpx.
 
-Rules: one HTTP client for each source and each webhook receiver; request budgets are shared. What an
-answer *means* is decided by providers and notifiers.
+Rules: one HTTP client for each host that sources watch and for each webhook receiver; request budgets are
+shared. What an answer *means* is decided by providers and notifiers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Transport:
 
     def source(self, connection: Connection) -> SourceClient:
         """Return a client for one source."""
-        client = self._clients.open(connection.link)
+        client = self._clients.share(connection.link, connection.base_url)
         return SourceClient(connection, client, self._budgets, self._clock)
 
     def webhook(

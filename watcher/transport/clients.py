@@ -1,11 +1,12 @@
-"""HTTP clients: how httpx is set up here, and one client for each source and each receiver.
+"""HTTP clients: how httpx is set up here, and who shares one.
 
 Rules: moves requests and answers, judges neither. Nothing of the environment but proxies and
 certificate authorities counts, nothing is remembered between requests, and httpx logs no addresses.
 
-A client belongs to one source or receiver, so what one holds up does not hold up another. (One client
-for many hosts would also be slow: httpcore walks all of its connections on each request,
-encode/httpcore#1035.)
+A client talks to one host: one for many would be slow, because httpcore walks all of its connections
+on each request (encode/httpcore#1035). Each receiver has its own, so that one that hangs does not hold up
+another. Sources of one host that connect in the usual way share theirs: a thousand accounts of one service
+are a few connections, not a thousand.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher import __version__
 from watcher.records import HttpReply
-from watcher.settings.link import Link
+from watcher.settings.link import USUAL, Link
 from watcher.transport.failures import NETWORK_ERRORS, explain
 from watcher.transport.links import (
     Origin,
@@ -65,6 +66,7 @@ class Clients:
         }
         self._tls: ssl.SSLContext | None = None
         self._open: set[LinkClient] = set()
+        self._shared: dict[str, LinkClient] = {}
 
     def open(self, link: Link) -> LinkClient:
         """Return a client that connects as `link` says."""
@@ -72,9 +74,23 @@ class Clients:
         self._open.add(client)
         return client
 
+    def share(self, link: Link, address: str) -> LinkClient:
+        """Return the client that all share which connect as `link` says to the host of `address`."""
+        if link is not USUAL:  # certificates and proxies of its own may be read again at any time
+            return self.open(link)
+        scheme, _, rest = address.partition("://")
+        host = f"{scheme}://{rest.partition('/')[0]}"
+        client = self._shared.get(host)
+        if client is None or client not in self._open:
+            client = self._shared[host] = self.open(link)
+        else:
+            client.owners += 1
+        return client
+
     async def aclose(self) -> None:
         """Close every client."""
         for client in tuple(self._open):
+            client.owners = 1
             await client.aclose()
 
     def _connect(self, origin: Origin, link: Link) -> httpx.AsyncBaseTransport:
@@ -119,7 +135,10 @@ class _Generation:
 
 
 class LinkClient:
-    """The client of one source or receiver, replaced when its origin or a file of its link changes."""
+    """The client of a receiver, of a source or of the sources of one host.
+
+    It is replaced when its origin or a file of its link changes.
+    """
 
     def __init__(
         self,
@@ -128,6 +147,7 @@ class LinkClient:
         closed: Callable[[LinkClient], None],
     ) -> None:
         self.link = link
+        self.owners = 1
         self._connect = connect
         self._closed = closed
         self._current: _Generation | None = None
@@ -156,7 +176,10 @@ class LinkClient:
         return self._current
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, once its last owner asks for it."""
+        self.owners -= 1
+        if self.owners > 0:
+            return
         self._closed(self)
         current, self._current = self._current, None
         if current is not None:
