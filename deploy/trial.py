@@ -8,7 +8,7 @@ SIGUSR1 lets one thing happen in every account; `FOLDER/owed` says how many chan
 arrived, and is absent until every source has its baseline. SIGTERM ends it: status 0 only if every
 change arrived once, and nothing else did.
 
-Law: for deploy/try-image.sh, which runs it in the image as well. Knows the demonstration's scenes
+Rules: for deploy/try-image.sh, which runs it in the image as well. Knows the demonstration's scenes
 and scorecard, nothing of the daemon.
 """
 

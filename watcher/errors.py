@@ -1,6 +1,6 @@
 """Errors, named after what the caller does next.
 
-Law: nothing here imports anything of the project, and no message ever carries a secret.
+Rules: nothing here imports anything of the project, and no message ever carries a secret.
 
     WatcherError
     ├── ConfigError              refuse to start: every problem with file, line and column

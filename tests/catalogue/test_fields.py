@@ -31,7 +31,7 @@ OTHER: dict[Kind, Any] = {
 
 
 def other(field: Field) -> Any:
-    """Give a plain value of the field's kind that is not its sample."""
+    """Return a plain value of the field's kind that is not its sample."""
     if field.name == "contact":
         return {**field.sample, "name": "another"}
     if field.name == "attributes":

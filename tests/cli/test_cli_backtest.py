@@ -15,7 +15,7 @@ THROTTLED = """  - name: At most one an hour
 
 @pytest.fixture
 def past(harness: Harness) -> Harness:
-    """Give a harness in which three messages came, each told by the rule for everything."""
+    """Return a harness in which three messages came, each told by the rule for everything."""
     assert harness.run("run", "--once").exit_code == 0
     for text in ("The first", "The second", "The third"):
         harness.world.message(harness.account.conversations["1"], text)

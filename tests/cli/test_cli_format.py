@@ -21,7 +21,7 @@ SAMPLE = sample("sales", "highlevel", NOW, "mark")
 
 
 def changed(**changes: Any) -> Event:
-    """Give the sample event with these changes, each a pair."""
+    """Return the sample event with these changes, each a pair."""
     pairs = {name: {"before": one, "after": two} for name, (one, two) in changes.items()}
     return dataclasses.replace(SAMPLE, data={**SAMPLE.data, "changes": pairs})
 

@@ -87,7 +87,7 @@ def test_schema_prints_a_valid_json_schema_that_knows_the_providers() -> None:
 
 
 def loaded_by(module: str) -> set[str]:
-    """Give the modules that a process has loaded once it has imported one of ours."""
+    """Return the modules that a process has loaded once it has imported one of ours."""
     question = f"import sys, {module}; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", question], capture_output=True, text=True, check=True

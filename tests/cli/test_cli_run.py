@@ -16,7 +16,7 @@ from watcher.store.sqlite import read_lock
 
 
 def one(harness: Harness) -> Conversation:
-    """Give one of the account's conversations."""
+    """Return one of the account's conversations."""
     return harness.account.conversations["1"]
 
 

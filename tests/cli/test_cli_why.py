@@ -21,7 +21,7 @@ RULES = """  - name: Only VIPs
 
 @pytest.fixture
 def told(harness: Harness) -> Harness:
-    """Give a harness whose store has two messages of one conversation, one sent, one throttled."""
+    """Return a harness whose store has two messages of one conversation, one sent, one throttled."""
     text = harness.config.read_text()
     harness.config.write_text(text[: text.index("rules:")] + "rules:\n" + RULES)
     assert harness.run("run", "--once").exit_code == 0

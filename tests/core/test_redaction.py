@@ -45,7 +45,7 @@ PATHS = [
 
 
 def leaves(value: Any) -> list[str]:
-    """Give all texts in a value."""
+    """Return all texts in a value."""
     if isinstance(value, dict):
         return [leaf for one in value.values() for leaf in leaves(one)]
     if isinstance(value, list):

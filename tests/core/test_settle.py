@@ -127,7 +127,7 @@ def test_a_window_never_holds_more_messages_than_the_limit(
 
 
 def after(*results: tuple[float, Result], state: ReceiverState | None = None) -> ReceiverState:
-    """Give the state after results so many seconds after T0."""
+    """Return the state after results so many seconds after T0."""
     state = state or ReceiverState("crm")
     for seconds, result in results:
         state, _ = judge_receiver(state, result, T0 + timedelta(seconds=seconds))

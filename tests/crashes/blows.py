@@ -1,6 +1,6 @@
 """When to kill: the moments of a life that a crash may fall into, and how each is waited for.
 
-Law: watches from outside (the wire, the files); each wait is bounded, and a moment that does not
+Rules: watches from outside (the wire, the files); each wait is bounded, and a moment that does not
 come is a blow at any time, and counted as that.
 """
 

@@ -1,7 +1,7 @@
 """The other ends of the program under fire: four simulated inboxes and three receivers on real
 sockets, and a load of changes that never asks more than the watcher promises.
 
-Law: knows nothing of the watcher's insides. A conversation changes again only when what changed
+Rules: knows nothing of the watcher's insides. A conversation changes again only when what changed
 before was reported, so that every change stands for as long as the watcher needs.
 """
 
@@ -191,7 +191,7 @@ class Harness:
             self.ledger.taken += 1
 
     def _genuine(self, headers: dict[str, str], body: bytes) -> bool:
-        """Tell whether a webhook is signed, and a CloudEvent under the id in its header."""
+        """Return whether a webhook is signed, and a CloudEvent under the id in its header."""
         try:
             self._webhook.verify(body.decode(), headers)
         except WebhookVerificationError:
@@ -222,7 +222,7 @@ class Harness:
                 self._change()
 
     def owed(self) -> set[tuple[str, str]]:
-        """Give the conversations, each with its source, whose changes are not all reported."""
+        """Return the conversations, each with its source, whose changes are not all reported."""
         entries = self.world.truth.entries
         for entry in entries[self._told :]:
             about = self.source_of(entry), entry.conversation
@@ -234,7 +234,7 @@ class Harness:
         return self._open
 
     def source_of(self, entry: TruthEntry) -> str:
-        """Give the configured name of the source that should report an entry."""
+        """Return the configured name of the source that should report an entry."""
         return next(name for name, one in self.sources.items() if one.key == entry.account)
 
     def _change(self) -> None:

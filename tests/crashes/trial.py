@@ -1,6 +1,6 @@
 """A trial: start the program, kill it, look at what it left, start it again; then the account.
 
-Law: the program is the real one, `python -m watcher run`, and nothing of it is replaced.
+Rules: the program is the real one, `python -m watcher run`, and nothing of it is replaced.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Account:
     wrong: list[str] = field(default_factory=list)
 
     def tell(self) -> str:
-        """Say it in lines for people."""
+        """Format it in lines for people."""
         facts, kills = self.facts, sum(self.kills.values())
         lines = [
             f"{kills} kills in {self.starts} starts, {self.seconds:.0f} s",

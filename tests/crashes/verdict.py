@@ -1,6 +1,6 @@
 """What must hold after each blow and at the end, read from the files and the wire alone.
 
-Law: judges, changes nothing; the store is examined in a copy, so that nobody but the program ever
+Rules: judges, changes nothing; the store is examined in a copy, so that nobody but the program ever
 recovers the original.
 """
 

@@ -33,13 +33,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def read_lock(name: str) -> list[str]:
-    """Give the requirements of a lock, each on one line."""
+    """Return the requirements of a lock, each on one line."""
     text = (DEPLOY / name).read_text().replace("\\\n", " ")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def read_pins(name: str) -> dict[str, str]:
-    """Give the version of each distribution in a lock."""
+    """Return the version of each distribution in a lock."""
     pins: dict[str, str] = {}
     for line in read_lock(name):
         requirement = Requirement(line.split(" --hash", 1)[0])
@@ -50,7 +50,7 @@ def read_pins(name: str) -> dict[str, str]:
 
 
 def read_dockerfile() -> list[tuple[str, str]]:
-    """Give the Dockerfile's instructions with their arguments, each on one line."""
+    """Return the Dockerfile's instructions with their arguments, each on one line."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     text = "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", " ")
     split = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
@@ -58,7 +58,7 @@ def read_dockerfile() -> list[tuple[str, str]]:
 
 
 def of_image(name: str) -> list[str]:
-    """Give the arguments of one instruction of the final stage."""
+    """Return the arguments of one instruction of the final stage."""
     instructions = read_dockerfile()
     last = max(index for index, (one, _) in enumerate(instructions) if one == "FROM")
     return [argument for one, argument in instructions[last:] if one == name]

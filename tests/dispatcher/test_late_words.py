@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 def text(
     kind: str, *, looked: timedelta, written: timedelta, sent: timedelta, timer: bool = False
 ) -> str:
-    """Give the text of a message: the last look before, the message and the sending relative to T0."""
+    """Return the text of a message: the last look before, the message and the sending relative to T0."""
     shown = to_plain(MARIA)
     shown["last_message"]["at"] = rfc3339(T0 + written)
     observed = {"after": rfc3339(T0 + looked), "before": rfc3339(T0)}

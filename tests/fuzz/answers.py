@@ -1,6 +1,6 @@
 """Hostile answers, each the same for the same seed.
 
-Law: knows the shapes of real answers and how to spoil them, and nothing of how they are read.
+Rules: knows the shapes of real answers and how to spoil them, and nothing of how they are read.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Maker:
         self.done: list[str] = []
 
     def response(self, benign: bool = False) -> Response:
-        """Give an answer; a `benign` one is a real page, so that walks go on."""
+        """Return an answer; a `benign` one is a real page, so that walks go on."""
         rng = self.rng
         plain = json.loads(rng.choice(self.shapes))
         if benign:
@@ -180,7 +180,7 @@ class Maker:
         return bytes(body)
 
     def junk(self, plain: Any) -> bytes:
-        """Give a body that has nothing of a page."""
+        """Return a body that has nothing of a page."""
         rng = self.rng
         self.done.append("junk")
         whole = self._encode(plain)
@@ -202,7 +202,7 @@ class Maker:
         return rng.choice(makers)()
 
     def headers(self) -> dict[str, str]:
-        """Give headers, half of the time nonsense."""
+        """Return headers, half of the time nonsense."""
         rng = self.rng
         if rng.random() < 0.5:
             return {"content-type": "application/json"}
@@ -299,7 +299,7 @@ def _respond(status: int, body: bytes, headers: dict[str, str]) -> Response:
 
 
 def _nodes(holder: Any) -> list[Any]:
-    """Give every list and object within, at most some thousands, the outermost first."""
+    """Return every list and object within, at most some thousands, the outermost first."""
     found: list[Any] = []
     waiting = [holder]
     while waiting and len(found) < 3_000:
@@ -311,7 +311,7 @@ def _nodes(holder: Any) -> list[Any]:
 
 
 def _turned(value: Any) -> Any:
-    """Give a value as another type."""
+    """Return a value as another type."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

@@ -1,6 +1,6 @@
 """What is fuzzed: every provider with and without a mapping, at every kind of request.
 
-Law: a subject is built from nothing but its name, so that a page can be made again.
+Rules: a subject is built from nothing but its name, so that a page can be made again.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Subject:
 
 
 def _read(folder: str) -> tuple[str, ...]:
-    """Give the recorded bodies, lists of conversations more often than what else is answered."""
+    """Return the recorded bodies, lists of conversations more often than what else is answered."""
     files = [path.read_text() for path in sorted((SHAPES / folder).glob("*.json"))]
     if folder == "leadconnector":
         refusals = json.loads((SHAPES / folder / "refusals.json").read_text())
@@ -103,7 +103,7 @@ def _read(folder: str) -> tuple[str, ...]:
 
 
 def tied_page(count: int) -> str:
-    """Give a page of HighLevel's whose rows all have one millisecond."""
+    """Return a page of HighLevel's whose rows all have one millisecond."""
     at = 1_786_082_787_710
     rows = [
         {

@@ -1,6 +1,6 @@
 """One hostile answer's way: through parse, mapping, border, decision, words and store.
 
-Law: one page is one function of (provider, seed, number). Whatever is not declared is a failure:
+Rules: one page is one function of (provider, seed, number). Whatever is not declared is a failure:
 an exception, a page that costs too much, a value that reads back otherwise than it was written.
 """
 
@@ -116,7 +116,7 @@ class Trial:
         self._plain = self._known_row()
 
     def _known_row(self) -> Observation:
-        """Give what a real row of this provider shows: the state that hostile rows turn into."""
+        """Return what a real row of this provider shows: the state that hostile rows turn into."""
         provider = self.subject.make(False, {})
         for shape in self.subject.shapes:
             response = Response(200, shape.encode(), {}, NOW, NOW)

@@ -71,7 +71,7 @@ async def result_of(process: asyncio.subprocess.Process) -> dict[str, object]:
 
 
 def children(pid: int) -> set[int]:
-    """Give the processes that `pid` has started and that still run."""
+    """Return the processes that `pid` has started and that still run."""
     found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -39,7 +39,7 @@ async def run(folder: Path, *arguments: str) -> bytes:
 
 
 def shown(pid: int) -> list[bytes]:
-    """Give what others may see of a process: its arguments and its environment."""
+    """Return what others may see of a process: its arguments and its environment."""
     found: list[bytes] = []
     for name in ("cmdline", "environ"):
         with contextlib.suppress(OSError):  # it has ended

@@ -65,7 +65,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def told(request: bytes) -> list[str]:
-    """Give the texts of a request that hold what the stranger wrote."""
+    """Return the texts of a request that hold what the stranger wrote."""
     head, _, body = request.partition(b"\r\n\r\n")
     decoded = body.decode()
     if b"x-www-form-urlencoded" in head.lower():

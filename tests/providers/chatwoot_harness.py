@@ -53,7 +53,7 @@ def parse(body: Any, motion: Any = LIST, *, raw: bool = False) -> Page:
 
 
 def one(**over: Any) -> Observation:
-    """Give what is seen of today's row 101 with some keys replaced."""
+    """Return what is seen of today's row 101 with some keys replaced."""
     (seen,) = parse(envelope([{**shape("show_v4_15"), **over}])).rows
     return seen
 
@@ -160,7 +160,7 @@ def walk(provider: Chatwoot, account: Account, motion: Any, *, limit: int = 200)
 
 
 def account(count: int, **more: Any) -> Account:
-    """Give an account whose conversations are the more active the younger they are."""
+    """Return an account whose conversations are the more active the younger they are."""
     made = Account(**more)
     for number in range(1, count + 1):
         made.add(number, age=86400 - 60 * number)

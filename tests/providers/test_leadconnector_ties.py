@@ -28,7 +28,7 @@ ends = st.tuples(st.booleans(), st.booleans())
 
 
 def tied(*added: int | None, at: int = 5, owner: str | None = None, name: str = "c") -> list[Row]:
-    """Give rows of one millisecond that were created at these times after `ADDED`."""
+    """Return rows of one millisecond that were created at these times after `ADDED`."""
     return [
         Row(f"{name}{n}", START + at, owner=owner, added=None if ms is None else ADDED + ms)
         for n, ms in enumerate(added)

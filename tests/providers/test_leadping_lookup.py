@@ -180,7 +180,7 @@ class Inbox:
 
 
 def mixed(active: int, archived: int, gap: int = 0) -> list[dict[str, Any]]:
-    """Give active rows, newest first, and archived ones that are `gap` minutes older."""
+    """Return active rows, newest first, and archived ones that are `gap` minutes older."""
     return [row(f"a-{at}", -at) for at in range(active)] + [
         row(f"z-{at}", -at - gap, isArchived=True) for at in range(archived)
     ]

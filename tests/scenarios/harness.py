@@ -65,21 +65,21 @@ class Inbox:
         await response(scope, receive, send)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """Give the accepted events of a type."""
+        """Return the accepted events of a type."""
         return [body for body in self.bodies if body["type"] == kind]
 
     def minutes(self, since: datetime) -> list[int]:
-        """Give how many whole minutes after `since` each message was accepted."""
+        """Return how many whole minutes after `since` each message was accepted."""
         return [int((at - since).total_seconds() // 60) for at in self.times]
 
     @property
     def conversations(self) -> list[dict[str, Any]]:
-        """Give the accepted events about conversations."""
+        """Return the accepted events about conversations."""
         return [body for body in self.bodies if body["type"].startswith("conversation.")]
 
     @property
     def own(self) -> list[str]:
-        """Give the types of the accepted events about the watcher itself."""
+        """Return the types of the accepted events about the watcher itself."""
         kinds = [body["type"] for body in self.bodies]
         return [kind for kind in kinds if not kind.startswith("conversation.")]
 
@@ -139,7 +139,7 @@ class Harness:
         self._sources.clear()
 
     def serve(self) -> dict[str, Any]:
-        """Give the origins and the applications that answer for them."""
+        """Return the origins and the applications that answer for them."""
         apps = {"chatwoot": chatwoot.app, "highlevel": leadconnector.app, "leadping": leadping.app}
         for kind, build in apps.items():
             if kind not in self.faults:
@@ -151,7 +151,7 @@ class Harness:
         return {**mounted, **heard, "http://crm.example": self.inbox}
 
     def configure(self) -> str:
-        """Give the configuration's text."""
+        """Return the configuration's text."""
         sources = "".join(self._sources)
         return (
             f"store: {self.folder}/watcher.db\nserver: false\nsources:\n{sources}"
@@ -183,11 +183,11 @@ class Harness:
         await anyio.sleep(1)
 
     def expect(self, since: datetime | None = None) -> list[tuple[Any, ...]]:
-        """Give the truth in a form to compare: what an ideal watcher reports."""
+        """Return the truth in a form to compare: what an ideal watcher reports."""
         return sorted(_from_truth(entry) for entry in self.world.truth.find(since=since))
 
     def got(self) -> list[tuple[Any, ...]]:
-        """Give what the receiver accepted, in the same form."""
+        """Return what the receiver accepted, in the same form."""
         return sorted(map(_from_event, self.inbox.conversations))
 
 

@@ -15,7 +15,7 @@ ANOTHER = "another account is watched under this name"
 
 
 def told(harness: Harness, *without: str) -> list[tuple[str, Any]]:
-    """Give type and reason of what the receiver heard about sources."""
+    """Return type and reason of what the receiver heard about sources."""
     return [
         (body["type"], body["data"]["reason"])
         for body in harness.inbox.bodies

@@ -19,7 +19,7 @@ async def hang(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 async def watch(folder: Path, *, hanging: bool) -> tuple[list[float], list[float]]:
-    """Give how late each event came to the other receiver, and the polls' times from the start."""
+    """Return how late each event came to the other receiver, and the polls' times from the start."""
     harness = Harness(folder)
     account = harness.watch("chatwoot", "sales", "1", conversations=12)
     # As patient as the watcher may be told to be, so that all connections hang together.

@@ -14,7 +14,7 @@ from watcher.simulator.state import Viewer
 
 
 def see(account: Account, **changed: Any) -> None:
-    """Give the account's token other eyes, behind the truth's back."""
+    """Return the account's token other eyes, behind the truth's back."""
     account.viewer = replace(account.viewer, **changed)
     account.tokens[account.token] = account.viewer
 

@@ -82,7 +82,7 @@ def prepare(tmp_path: Path) -> Harness:
 
 
 async def told(tmp_path: Path, call: int, *, after: bool) -> tuple[Told, bool, MemoryStore]:
-    """Give what was told with a daemon that dies at a call of the store, and whether it did."""
+    """Return what was told with a daemon that dies at a call of the store, and whether it did."""
     day = (VirtualClock()() - START) // timedelta(days=1) + 1
     await anyio.sleep((START + timedelta(days=day) - VirtualClock()()).total_seconds())
     harness, kept = prepare(tmp_path), MemoryStore()  # at ten o'clock, for hours and digests

@@ -3,7 +3,7 @@
     python -m tests.simulation --days 1000 --seeds 200 --seed 1 --jobs 2
     python -m tests.simulation --seed 17 --trace        (one seed again, with its timeline)
 
-Law: a run is a function of its seed. All chance is drawn from it (`plan`), time is virtual and
+Rules: a run is a function of its seed. All chance is drawn from it (`plan`), time is virtual and
 waits for threads (`loop`); the same seed gives the same event log.
 
 `world` lets things happen at the providers, `weather` fails their answers, `inbox` fails as a

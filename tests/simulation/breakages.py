@@ -1,6 +1,6 @@
 """Ways to break the watcher on purpose: which there are, what they need, and who finds them.
 
-Law: `broken(name)` undoes what it did. A simulation that does not notice is no proof of anything:
+Rules: `broken(name)` undoes what it did. A simulation that does not notice is no proof of anything:
 `BREAKAGES` names a seed that finds each one, and
 
     python -m tests.simulation --breakages [--only NAME] [--seed S] [--seeds N]
@@ -147,7 +147,7 @@ def broken(name: str) -> Iterator[None]:
 
 
 def noticed(verdict: Verdict) -> list[str]:
-    """Give what the oracle says; a watcher that merely crashes is no subtle breakage."""
+    """Return what the oracle says; a watcher that merely crashes is no subtle breakage."""
     crashed = any("the daemon crashed" in text for text in verdict.wrong)
     return [] if crashed else verdict.wrong
 

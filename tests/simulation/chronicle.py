@@ -1,6 +1,6 @@
 """What was told of one account, look by look: did it stand, and is it called by its name?
 
-Law: reads a finished run. Each look (what one commit told of one conversation) must show a moment
+Rules: reads a finished run. Each look (what one commit told of one conversation) must show a moment
 that really was, not before the one that the last look showed; its events are the difference.
 """
 
@@ -97,7 +97,7 @@ class Chronicle:
             believed, there = {**told, **dict.fromkeys(unseen, ...)}, True
 
     def unseen(self, look: Look, before: set[str]) -> set[str]:
-        """Give the fields that no row has shown since the conversation was told as created: their
+        """Return the fields that no row has shown since the conversation was told as created: their
         first value is taken over silently.
         """
         low = look.seen - self.reign.slack(look.seen)
@@ -174,7 +174,7 @@ class Chronicle:
         return old
 
     def _left_out(self, plain: Plain) -> frozenset[str]:
-        """Give what the row of a state leaves out and may be doubted of: HighLevel's rows have no
+        """Return what the row of a state leaves out and may be doubted of: HighLevel's rows have no
         assignee when there is none. Where no row of a page has one, the old one stands until the
         rest of the walk has been read.
         """
@@ -185,11 +185,11 @@ class Chronicle:
         return any(value == shown for _, _, shown in past.runs(field))
 
     def _since(self, past: Past, field: str, value: object) -> bool:
-        """Tell whether a value stood after the baseline began: what it found is the first belief."""
+        """Return whether a value stood after the baseline began: what it found is the first belief."""
         return any(value == shown and end >= self.since for _, end, shown in past.runs(field))
 
     def _hidden(self, past: Past, field: str, until: float) -> bool:
-        """Tell whether no row may have shown a field since the baseline began."""
+        """Return whether no row may have shown a field since the baseline began."""
         indices = range(max(past.at(self.since), 0), past.at(until) + 1)
         return any(field in past.moments[index].hidden for index in indices)
 
@@ -247,7 +247,7 @@ class Chronicle:
 
 
 def _but_for_email(old: Plain, told: Plain, plain: Plain) -> bool:
-    """Tell whether a contact is the true one, with the address that was known when rows had one."""
+    """Return whether a contact is the true one, with the address that was known when rows had one."""
     shown, true = dict(told["contact"] or {}), dict(plain["contact"] or {})
     kept = shown.pop("email", None) == (old["contact"] or {}).get("email")
     true.pop("email", None)

@@ -1,6 +1,6 @@
 """What a source says of itself: is a baseline whole, and has a hold a reason?
 
-Law: reads a finished run.
+Rules: reads a finished run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _baseline(chronicle: Chronicle) -> None:
 
 
 def _holed(chronicle: Chronicle) -> bool:
-    """Tell whether a hole was told with the baseline, or would have been but for a death."""
+    """Return whether a hole was told with the baseline, or would have been but for a death."""
     at = chronicle.baselined
     return any(at <= when <= at + 1 for when in chronicle.run.deaths) or any(
         at <= entry.at <= at + 1 and any(word in entry.event.data["reason"] for word in HOLE)

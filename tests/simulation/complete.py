@@ -1,6 +1,6 @@
 """What stood long enough: was it told, and does the watcher know it at the end?
 
-Law: reads a finished run. "Long enough" is through an undisturbed stretch of one sweep interval and
+Rules: reads a finished run. "Long enough" is through an undisturbed stretch of one sweep interval and
 the time of a sweep (`Reign.stands`); a removal needs one sweep more.
 """
 
@@ -125,7 +125,7 @@ class Completeness:
         return found
 
     def _told(self, subject: str, looks: list[Look]) -> Story:
-        """Give what was believed from when on: (from, there, state)."""
+        """Return what was believed from when on: (from, there, state)."""
         past = self.reign.past(subject, mapped=False)
         assert past is not None
         like = next((m.plain for m in past.moments if m.plain is not None), None)
@@ -157,7 +157,7 @@ class Completeness:
         return story
 
     def _found(self, subject: str, past: Past) -> Plain | None:
-        """Give what the baseline found of a conversation, None where that may be several things."""
+        """Return what the baseline found of a conversation, None where that may be several things."""
         moments = past.moments[max(past.at(self.chronicle.since), 0) : past.at(self.baselined) + 1]
         if subject not in self.chronicle.known or len(moments) != 1 or moments[0].plain is None:
             return None
@@ -186,6 +186,6 @@ class Completeness:
 
 
 def _within(story: Story, start: float, end: float) -> Story:
-    """Give what was believed at any time between two times."""
+    """Return what was believed at any time between two times."""
     before = [one for one in story if one[0] <= start]
     return [*before[-1:], *(one for one in story if start < one[0] <= end)]

@@ -1,6 +1,6 @@
 """Was everything delivered, in order, and nothing twice without need?
 
-Law: reads a finished run.
+Rules: reads a finished run.
 """
 
 from __future__ import annotations

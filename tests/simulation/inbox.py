@@ -1,6 +1,6 @@
 """The receivers: they take what is posted, or fail in every way, and write everything down.
 
-Law: an ASGI application; what it accepted is what the oracle reads. An attempt that it accepted and
+Rules: an ASGI application; what it accepted is what the oracle reads. An attempt that it accepted and
 did not say so is one that may come again.
 """
 

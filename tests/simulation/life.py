@@ -1,6 +1,6 @@
 """The process's life: it may end before or after any call of the store, or at any other moment.
 
-Law: who is dead does nothing any more. Every call of a dead process waits for ever, and the
+Rules: who is dead does nothing any more. Every call of a dead process waits for ever, and the
 cancellation that follows finds nothing to write.
 """
 

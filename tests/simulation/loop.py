@@ -1,6 +1,6 @@
 """A loop in virtual time on which threads answer at the same place in every run.
 
-Law: no callback runs while a thread still owes an answer; so a call that crosses to the store's
+Rules: no callback runs while a thread still owes an answer; so a call that crosses to the store's
 threads takes one turn of the loop, however busy the machine is.
 """
 

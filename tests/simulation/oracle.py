@@ -1,6 +1,6 @@
 """The judge: is what the watcher told what happened?
 
-Law: reads a finished run, changes nothing. A report is right when it tells states that really
+Rules: reads a finished run, changes nothing. A report is right when it tells states that really
 stood, one after the other; a run is complete when every state that stood long enough was told.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["judge"]
 
 
 def judge(run: Run) -> list[Discrepancy]:
-    """Give everything that is wrong with a run, the earliest first."""
+    """Return everything that is wrong with a run, the earliest first."""
     found = [Discrepancy(0.0, f"the daemon crashed:\n{crash}") for crash in run.crashes]
     _log(run, found)
     for reign in reigns(run):

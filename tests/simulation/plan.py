@@ -1,6 +1,6 @@
 """Everything that a seed decides: sources, intervals, weather, deaths, clocks, receivers.
 
-Law: pure. Each topic has a chance of its own (`chance`), so that one more draw in one place changes
+Rules: pure. Each topic has a chance of its own (`chance`), so that one more draw in one place changes
 nothing elsewhere. Times are seconds from the beginning of the run.
 """
 
@@ -126,7 +126,7 @@ class Plan:
 
 
 def chance(seed: int, topic: str) -> Random:
-    """Give the chance of one topic."""
+    """Return the chance of one topic."""
     return Random(f"{seed}/{topic}")
 
 

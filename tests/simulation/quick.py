@@ -1,6 +1,6 @@
 """The real SQLite store without its threads, and loops that look around less often: for speed.
 
-Law: the same statements in the same transactions on the same file; only who runs them differs.
+Rules: the same statements in the same transactions on the same file; only who runs them differs.
 `--threads` runs a seed with them: slower, and as reproducible.
 """
 

@@ -1,6 +1,6 @@
 """A source's time under one account: the log of that time in the form in which it is judged.
 
-Law: reads a finished run. True times are seconds of the run; our clock's are brought to them.
+Rules: reads a finished run. True times are seconds of the run; our clock's are brought to them.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class Reign:
     # -- the log ------------------------------------------------------------------------------
 
     def of(self, kind: str) -> list[Entry]:
-        """Give the events of a type."""
+        """Return the events of a type."""
         return [entry for entry in self.entries if entry.event.type == kind]
 
     def looks(self) -> dict[str, list[Look]]:
-        """Give the looks at each conversation, in the log's order."""
+        """Return the looks at each conversation, in the log's order."""
         found: dict[str, dict[int, Look]] = defaultdict(dict)
         for entry in self.entries:
             event = entry.event
@@ -80,7 +80,7 @@ class Reign:
     # -- the truth ----------------------------------------------------------------------------
 
     def mapped(self, at: float) -> bool:
-        """Tell whether a mapping held at a time."""
+        """Return whether a mapping held at a time."""
         return [mapped for start, mapped in self.maps if start <= at][-1]
 
     @property
@@ -89,7 +89,7 @@ class Reign:
         return any(mapped for _, mapped in self.maps)
 
     def past(self, subject: str, *, mapped: bool) -> Past | None:
-        """Give what stood of a conversation; None where it never existed."""
+        """Return what stood of a conversation; None where it never existed."""
         key = (subject, mapped)
         if key not in self._pasts:
             conversation = self.account.conversations.get(subject)
@@ -116,16 +116,16 @@ class Reign:
         return self._unclean
 
     def disturbed(self, start: float, end: float) -> bool:
-        """Tell whether anything failed between two times."""
+        """Return whether anything failed between two times."""
         return any(a <= end and start <= b for a, b in self.unclean)
 
     def slack(self, seen: float) -> float:
-        """Give how much older than its answer a shown state may be."""
+        """Return how much older than its answer a shown state may be."""
         usual = self.source.latency[1] + self.source.index_delay + 0.01
         return usual + SLOWEST if self.disturbed(seen - SLOWEST, seen) else usual
 
     def doubtful_fields(self, start: float, end: float) -> set[str]:
-        """Give the fields whose raw keys were gone from all rows for some of the time."""
+        """Return the fields whose raw keys were gone from all rows for some of the time."""
         fields: set[str] = set()
         for window in self.run.plan.windows:
             if window.kind == "keys" and window.source == self.source.name and _overlap(
@@ -142,7 +142,7 @@ class Reign:
         return 60 + 3 * pages * self.source.latency[1]
 
     def stands(self, start: float, end: float, *, sweeps: int = 1) -> bool:
-        """Tell whether what stood from `start` to `end` had to be seen: through an undisturbed
+        """Return whether what stood from `start` to `end` had to be seen: through an undisturbed
         stretch of so many sweep intervals, each with the time that a sweep takes, and one begun.
         """
         need = sweeps * (self.source.sweep_every + self.sweep_takes)
@@ -150,7 +150,7 @@ class Reign:
         return clean_stretch(self.unclean, max(start, self.start), min(end, self.end)) > need
 
     def prompt(self, start: float, end: float) -> float | None:
-        """Give when a poll must have shown what happened at `start`; None where it did not stand so
+        """Return when a poll must have shown what happened at `start`; None where it did not stand so
         long, or where a listing lied meanwhile: that misleads polls.
         """
         limit = self._prompt(start, end)
@@ -180,7 +180,7 @@ def _overlap(window: Window, start: float, end: float) -> bool:
 
 
 def clean_stretch(unclean: list[tuple[float, float]], start: float, end: float) -> float:
-    """Give the longest stretch between two times that touches no unclean one."""
+    """Return the longest stretch between two times that touches no unclean one."""
     longest, at = 0.0, start
     for begin, over in unclean:
         if over <= at:

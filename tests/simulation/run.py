@@ -1,6 +1,6 @@
 """One run: the daemon's lives from the first start to the quiet end, by a plan.
 
-Law: nothing here judges. It keeps what the oracle needs: what was committed and when, by true
+Rules: nothing here judges. It keeps what the oracle needs: what was committed and when, by true
 time; what failed and when; what every receiver took.
 """
 
@@ -238,7 +238,7 @@ class Run(Scene):
             (known.add if snapshot.present else known.discard)(snapshot.conversation.id)
 
     def taken_up(self, source: str) -> list[Epoch]:
-        """Give what a source watched, without what no process lived to take up."""
+        """Return what a source watched, without what no process lived to take up."""
         epochs = self.epochs.get(source, [])
         ends = [epoch.start for epoch in epochs[1:]]
         return [

@@ -1,6 +1,6 @@
 """What each breakage puts in the place of production code: a few lines, and where they go.
 
-Law: nothing is replaced here; `breakages` does that, and undoes it.
+Rules: nothing is replaced here; `breakages` does that, and undoes it.
 """
 
 from __future__ import annotations

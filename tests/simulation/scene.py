@@ -1,6 +1,6 @@
 """The stage of a run: time, the world, its accounts, the way to them, the receivers, the configuration.
 
-Law: what happens here happens by the plan, at its time; the daemon's lives are `run`'s.
+Rules: what happens here happens by the plan, at its time; the daemon's lives are `run`'s.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Scene:
 
     @staticmethod
     def now() -> float:
-        """Give the true time, in seconds since the beginning."""
+        """Return the true time, in seconds since the beginning."""
         return asyncio.get_running_loop().time()
 
     def true_clock(self) -> datetime:
@@ -95,7 +95,7 @@ class Scene:
         return START + timedelta(seconds=self.now())
 
     def offset(self, at: float) -> float:
-        """Give by how many seconds our wall clock is ahead at a true time."""
+        """Return by how many seconds our wall clock is ahead at a true time."""
         return self.plan.skew + sum(size for when, size in self.plan.jumps if when <= at)
 
     def wall_clock(self) -> datetime:
@@ -148,7 +148,7 @@ class Scene:
         return poller is not None and poller.session.state.baselined is not None
 
     def _configure(self) -> str:
-        """Give the configuration's text as it is now."""
+        """Return the configuration's text as it is now."""
         sources = ""
         for source in self.plan.sources:
             epoch = self.epochs[source.name][-1]

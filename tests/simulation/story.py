@@ -1,6 +1,6 @@
 """What happens at the providers: every mutation that the simulated world knows, now and then.
 
-Law: no clock, no waiting. Texts are numbered, so that no two messages look alike. Some changes are
+Rules: no clock, no waiting. Texts are numbered, so that no two messages look alike. Some changes are
 taken back at once, some come in a burst: the watcher may miss those, but may not tell them wrongly.
 """
 
@@ -47,7 +47,7 @@ class Story:
         return f"{name} {subject.id if subject is not None else ''}"
 
     def text(self) -> str:
-        """Give a text that was never written before."""
+        """Return a text that was never written before."""
         self._texts += 1
         return f"{self.rng.choice(people.INBOUND)} ({self._texts})"
 

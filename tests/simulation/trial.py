@@ -1,6 +1,6 @@
 """A seed tried: played, judged, and what it covered.
 
-Law: a function of the seed, but for the seconds that it took.
+Rules: a function of the seed, but for the seconds that it took.
 """
 
 from __future__ import annotations

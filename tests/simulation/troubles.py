@@ -1,6 +1,6 @@
 """Failure is an event: was every lasting trouble told, once, for a reason, and its end?
 
-Law: reads a finished run.
+Rules: reads a finished run.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def judge_troubles(run: Run, found: list[Discrepancy]) -> None:
 
 
 def _alternate(run: Run, found: list[Discrepancy]) -> dict[tuple[str, str], Spans]:
-    """Give from when to when each trouble was told to last, by its type and whose it is."""
+    """Return from when to when each trouble was told to last, by its type and whose it is."""
     lasting: dict[tuple[str, str], Spans] = defaultdict(list)
     for begin, end in ALTERNATE:
         last: dict[str, str] = {}
@@ -123,7 +123,7 @@ def _told(
 
 
 def _lives(run: Run, start: float, end: float) -> Spans:
-    """Give the parts of a time in which one process lived under one configuration: a failure is
+    """Return the parts of a time in which one process lived under one configuration: a failure is
     counted by it.
     """
     parts, at = [], start

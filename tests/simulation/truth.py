@@ -1,6 +1,6 @@
 """What really stood at the providers, and what two states next to each other are called.
 
-Law: pure. States come from the simulated world's own history in the simulator's own words
+Rules: pure. States come from the simulated world's own history in the simulator's own words
 (`watcher.simulator.contract`); the table of event types is written here once more, over plain values,
 and shares nothing with the watcher's.
 """
@@ -70,16 +70,16 @@ class Past:
         self._starts = [moment.start for moment in self.moments]
 
     def at(self, time: float) -> int:
-        """Give the index of the moment at a time; -1 before the first."""
+        """Return the index of the moment at a time; -1 before the first."""
         return bisect_right(self._starts, time) - 1
 
     def end(self, index: int) -> float:
-        """Give when a moment ended."""
+        """Return when a moment ended."""
         after = index + 1
         return self.moments[after].start if after < len(self.moments) else float("inf")
 
     def runs(self, field: str) -> Iterator[tuple[float, float, Any]]:
-        """Give the stretches in which a field showed one value, as (from, until, value); what is
+        """Return the stretches in which a field showed one value, as (from, until, value); what is
         hidden continues what was shown.
         """
         start, value, shown = 0.0, None, False
@@ -103,7 +103,7 @@ class Past:
             yield start, float("inf"), value
 
     def presence(self) -> Iterator[tuple[float, float, bool, str]]:
-        """Give the stretches in which it could be seen, or could not, with the reason."""
+        """Return the stretches in which it could be seen, or could not, with the reason."""
         for index, moment in enumerate(self.moments):
             there = moment.plain is not None
             if index and (self.moments[index - 1].plain is not None) == there:
@@ -153,7 +153,7 @@ def seen_as(kind: str, told: Mapping[str, Any], like: Plain) -> Plain:
 
 
 def known_attributes(told: Mapping[str, Any], like: Plain) -> Plain:
-    """Give the attributes that the simulator knows; an empty object may be told as nothing."""
+    """Return the attributes that the simulator knows; an empty object may be told as nothing."""
     known = {key: told.get(key) for key in like["attributes"]}
     if known.get("custom_attributes", ...) is None:
         known["custom_attributes"] = {}
@@ -161,7 +161,7 @@ def known_attributes(told: Mapping[str, Any], like: Plain) -> Plain:
 
 
 def silently_equal(kind: str, field: str, old: Plain, new: Plain) -> bool:
-    """Tell whether a field is the same, or changed in a way that is no event."""
+    """Return whether a field is the same, or changed in a way that is no event."""
     a, b = old[field], new[field]
     if a == b:
         return True
@@ -176,7 +176,7 @@ def silently_equal(kind: str, field: str, old: Plain, new: Plain) -> bool:
 
 
 def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset[str]]]:
-    """Give the events between two states, each as (type, its fields), by the contract's table."""
+    """Return the events between two states, each as (type, its fields), by the contract's table."""
     found: list[tuple[str, tuple[str, ...]]] = []
     changed = {
         field for field in (*FIELDS, "channel") if old[field] != new[field]
@@ -221,7 +221,7 @@ def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset
 
 
 def _edited(old: Plain, new: Plain) -> bool:
-    """Tell whether it is the same message in other words: an edit only adds to them (`EDITED`)."""
+    """Return whether it is the same message in other words: an edit only adds to them (`EDITED`)."""
     a, b = old["last_message"], new["last_message"]
     if a is None or b is None or a["at"] != b["at"]:
         return False
@@ -230,7 +230,7 @@ def _edited(old: Plain, new: Plain) -> bool:
 
 
 def _more(kind: str, old: Plain, new: Plain) -> bool:
-    """Tell whether something new is unread where something was unread before."""
+    """Return whether something new is unread where something was unread before."""
     a, b = old["unread_count"], new["unread_count"]
     message, before = new["last_message"], old["last_message"]
     later = message is not None and (before is None or message["at"] > before["at"])

@@ -1,6 +1,6 @@
 """What comes of a seed: what it covered, and what was wrong with it.
 
-Law: values that travel between processes.
+Rules: values that travel between processes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What goes wrong on the way to one source's provider and back.
 
-Law: an ASGI application around a fake; it alters answers, never the world. What fails is drawn from
+Rules: an ASGI application around a fake; it alters answers, never the world. What fails is drawn from
 the seed, request by request; what is logged here is what the oracle excuses.
 
 A fault is something that a provider or a network does. Not among them: a look-up that says 404 of a

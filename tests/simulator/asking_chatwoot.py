@@ -26,13 +26,13 @@ async def index(
 
 
 def listed(answer: httpx.Response) -> list[int]:
-    """Give the ids of a list."""
+    """Return the ids of a list."""
     assert answer.status_code == 200, answer.text
     return [row["id"] for row in answer.json()["data"]["payload"]]
 
 
 async def rows(harness: Harness, **params: Any) -> list[int]:
-    """Give the ids of a list with these parameters."""
+    """Return the ids of a list with these parameters."""
     return listed(await index(harness, **params))
 
 

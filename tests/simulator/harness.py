@@ -41,7 +41,7 @@ class Harness:
         return self.world.create(self.account, text, **more)
 
     def told(self) -> list[str]:
-        """Give the truth's types so far without their common prefix, and forget them."""
+        """Return the truth's types so far without their common prefix, and forget them."""
         types = [entry.type.removeprefix("conversation.") for entry in self.world.truth]
         self.world.truth.entries.clear()
         return types

@@ -48,7 +48,7 @@ def _owner(conversation: Conversation) -> Agent:
 
 
 def settled() -> tuple[Harness, Conversation]:
-    """Give a conversation with owner, team and label whose jobs have all run."""
+    """Return a conversation with owner, team and label whose jobs have all run."""
     harness = Harness("chatwoot")
     conversation = harness.create("Hello")
     harness.world.assign(conversation, harness.account.agents[0])
@@ -191,7 +191,7 @@ async def test_a_page_with_an_orphan_is_500_and_its_neighbours_are_not() -> None
 
 
 def roles() -> list[tuple[Viewer, set[int], set[int]]]:
-    """Give viewers with what they list and what they are shown of four conversations:
+    """Return viewers with what they list and what they are shown of four conversations:
     1 theirs in inbox 1, 2 a colleague's in inbox 1, 3 nobody's in inbox 1, 4 in inbox 2, team 1.
     """
     inboxes = frozenset({1})

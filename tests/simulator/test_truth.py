@@ -106,7 +106,7 @@ TABLE = [
 
 
 def quiet(kind: Kind) -> tuple[Harness, Conversation]:
-    """Give a read, open conversation whose past is not in the truth."""
+    """Return a read, open conversation whose past is not in the truth."""
     harness = Harness(kind)
     conversation = harness.create("Hello")
     harness.clock.forward(1)

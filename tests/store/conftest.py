@@ -14,7 +14,7 @@ from watcher.store.sqlite import SqliteStore
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Give an empty store of each kind."""
+    """Return an empty store of each kind."""
     store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "db")
     yield store
     await store.close()

@@ -39,7 +39,7 @@ async def fail(store: Store, seconds: float = 0, *, relaxed: bool = False) -> st
 
 
 async def only(store: Store) -> Delivery:
-    """Give the outbox's only delivery."""
+    """Return the outbox's only delivery."""
     (owed,) = await store.deliveries(DeliveryQuery())
     return owed
 
@@ -124,7 +124,7 @@ async def test_a_later_one_of_the_same_conversation_waits_for_the_earlier(store:
 
 
 async def only_pending(store: Store) -> str:
-    """Give the ids of what is pending."""
+    """Return the ids of what is pending."""
     return " ".join(d.id for d in await store.deliveries(DeliveryQuery(state="pending")))
 
 

@@ -14,7 +14,7 @@ from watcher.store import Store
 
 
 async def states(store: Store) -> Mapping[str, str]:
-    """Give the state of every delivery by key."""
+    """Return the state of every delivery by key."""
     return {owed.key: owed.state for owed in await store.deliveries(DeliveryQuery())}
 
 

@@ -20,14 +20,14 @@ from watcher.store.sqlite.lock import StoreLock
 
 
 def one_line(error: pytest.ExceptionInfo[StoreError]) -> str:
-    """Give an error's text, which must be one line for people."""
+    """Return an error's text, which must be one line for people."""
     text = str(error.value)
     assert "\n" not in text
     return text
 
 
 def names(directory: Path) -> list[str]:
-    """Give the names of all files in a directory."""
+    """Return the names of all files in a directory."""
     return sorted(path.name for path in directory.iterdir())
 
 

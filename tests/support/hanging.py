@@ -85,7 +85,7 @@ def children() -> int:
 
 
 def memory() -> float:
-    """Give this process's resident memory in MB."""
+    """Return this process's resident memory in MB."""
     return int((PROC / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 

@@ -125,7 +125,7 @@ async def proxying(to: Callable[[], int]) -> AsyncIterator[Served]:
 
 
 async def unused_port() -> int:
-    """Give a port where nobody listens."""
+    """Return a port where nobody listens."""
     server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     port: int = server.sockets[0].getsockname()[1]
     server.close()

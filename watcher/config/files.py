@@ -176,7 +176,7 @@ def _read_file(path: Path, document: Document) -> None:
 
 
 def _merge(entry: Entry, document: Document) -> None:
-    """Take over one top-level key of a file."""
+    """Add one top-level key of a file."""
     name, value = entry.name, entry.value
     if name not in _KEYS:
         document.complete = False

@@ -157,7 +157,7 @@ class Daemon:
     # -- running ------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Take over what an earlier run, or another configuration, left in the store."""
+        """Adopt what an earlier run, or another configuration, left in the store."""
         await self.store.unclaim()
         await self._clock_jumps.open()
         await self.retire_unconfigured()

@@ -46,7 +46,7 @@ def send(url: str, written: dict[str, str], lifetime: float) -> Attempt:
 
 
 def examine(urls: tuple[str, ...], lifetime: float) -> tuple[str | None, ...]:
-    """Tell for each Apprise URL what is wrong with it, None where nothing is."""
+    """Return for each Apprise URL what is wrong with it, None where nothing is."""
     _live_at_most(lifetime)
     try:
         return tuple(_load(url)[1] for url in urls)

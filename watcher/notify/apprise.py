@@ -203,7 +203,7 @@ class AppriseNotifier:
 
 
 async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:
-    """Tell for each Apprise URL what is wrong with it (no part of the URL is quoted), None where
+    """Return for each Apprise URL what is wrong with it (no part of the URL is quoted), None where
     nothing is. Nothing is sent.
     """
     if not urls:

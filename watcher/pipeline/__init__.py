@@ -1,7 +1,7 @@
 """The decisions: from a page to a commit, from a finished sweep to a verdict, from a result to a
 settlement.
 
-Law: pure. No I/O, no clock, no randomness: `now` is an argument. Whoever calls these functions
+Rules: pure. No I/O, no clock, no randomness: `now` is an argument. The code that calls these functions
 only carries out what they return.
 """
 

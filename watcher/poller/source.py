@@ -135,7 +135,7 @@ class SourcePoller:
             await self.attempt()
 
     async def open(self) -> None:
-        """Take up what is remembered; compute what is due."""
+        """Load what is remembered; compute what is due."""
         await self.session.open()
         self.network.join(self.plan.name, self.poke)
         now, state = anyio.current_time(), self.session.state

@@ -322,7 +322,7 @@ class Provider(ABC):
         return {"Authorization": f"Bearer {token}"}
 
     def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:  # noqa: B027 - optional
-        """Take over facts about the server (merged from `Page.capabilities`, kept in the store).
+        """Adopt facts about the server (merged from `Page.capabilities`, kept in the store).
 
         This is the only state that a provider has; it is called before a walk starts. Default: ignore
         them.

@@ -81,7 +81,7 @@ class Transport:
 
 
 def prepare_loop() -> None:
-    """Give the running loop enough threads to resolve host names.
+    """Provide the running loop with enough threads to resolve host names.
 
     asyncio resolves in its default executor, which has six threads on two cores: six names that
     hang in DNS would delay every healthy host.
