@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from watcher.catalogue.fields import CONTACT, REFERENCES
 from watcher.model import Conversation, Disposition, Message, Observation, Reference
 
-__all__ = ["Known", "drop_unmapped", "merge", "take_over_new_fields"]
+__all__ = ["Known", "drop_unmapped", "merge", "name_people", "take_over_new_fields"]
 
 _EMPTY: Mapping[str, Any] = {
     one.name: one.default
@@ -52,6 +52,22 @@ def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -
     if first is not None and first.at is not None and known is not None and first.at > known:
         del fresh["last_message"]
     return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
+
+
+def name_people(known: Known, seen: Observation, people: Mapping[str, str]) -> Known:
+    """Return what is known with the names that `people` has for ids which the row shows without one.
+
+    Without an entry the name is unknown again, so that one which was corrected or taken out of the
+    configuration does not stay.
+    """
+    named: dict[str, Any] = {}
+    for name in REFERENCES:
+        shown = seen.fields.get(name)
+        if people and isinstance(shown, Reference) and shown.name is None:
+            named[name] = Reference(shown.id, people.get(shown.id))
+    if not named:
+        return known
+    return dataclasses.replace(known, conversation=dataclasses.replace(known.conversation, **named))
 
 
 def drop_unmapped(known: Known, paths: frozenset[str]) -> Known:

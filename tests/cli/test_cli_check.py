@@ -19,6 +19,19 @@ def test_a_good_configuration_is_counted_and_the_store_named(harness: Harness) -
     assert rule == "rule 1, Everything to the CRM: conversation.*; sent at once to crm"
 
 
+def test_the_people_of_a_source_are_named(harness: Harness) -> None:
+    text = harness.config.read_text()
+    start = text.index("    provider: chatwoot")
+    few = "    people: {u1: Ben, u2: Ana}\n"
+    harness.config.write_text(text[:start] + few + text[start:])
+    shown = harness.run("check").stdout.splitlines()
+    assert shown[1] == "support (chatwoot): names 2 people by id: Ana, Ben"
+    many = "    people: {" + ", ".join(f"u{n}: P{n:02}" for n in range(12)) + "}\n"
+    harness.config.write_text(text[:start] + many + text[start:])
+    assert "names 12 people by id: P00, " in harness.run("check").stdout
+    assert ", P09 and 2 more" in harness.run("check").stdout
+
+
 def test_the_plan_is_for_each_thousand_until_somebody_has_counted(harness: Harness) -> None:
     plan = (
         "about {} of 180,000 requests an hour: {} polls of 1, 4 sweeps of {} for {} conversations"

@@ -38,8 +38,8 @@ PLAIN = st.recursive(
     ),
     max_leaves=8,
 )
-KEYS = ["provider", "token", "base_url", "account_id", "poll_every", "sweep_every", "fields", "hold",
-        "login", "teams", "mode", "either", "type", "url", "urls", "secret", "headers", "timeout",
+KEYS = ["provider", "token", "base_url", "account_id", "poll_every", "sweep_every", "fields", "people",
+        "hold", "login", "teams", "mode", "either", "type", "url", "urls", "secret", "headers", "timeout",
         "retry", "ordering", "limit", "name", "when", "where", "for", "notify", "message",
         "title", "unless", "repeat", "at_most", "throttle", "digest", "hours", "stop", "severity",
         "within", "by", "every", "at", "days", "between", "windows", "timezone", "otherwise",

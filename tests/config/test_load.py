@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.config.harness import ENVIRON, SOURCE, Write, read, refused, warned
 from tests.config.small_providers import Desk, DeskSettings
 from watcher.notify.apprise import AppriseReceiver
@@ -62,6 +64,41 @@ rules:
     message: {title: "{{ conversation.contact.name }} ${TOKEN}"}
   - {name: Later, when: [conversation.unread, conversation.archived], for: 15m, notify: boss}
 """
+
+
+def people(given: str) -> str:
+    return f"sources:\n  sales:\n    provider: plain\n    token: x\n    people: {given}\n"
+
+
+def test_people_are_names_by_id_whatever_yaml_makes_of_the_id(write: Write) -> None:
+    (source,) = read(
+        write(people("{SEnuRk4q: Ana, 17: Ben, 0x1F: Bo, '007': Zoë, true: Tru}"))
+    ).sources
+    assert source.people == {
+        "SEnuRk4q": "Ana", "17": "Ben", "0x1F": "Bo", "007": "Zoë", "true": "Tru",
+    }  # fmt: skip
+    assert read(write(SOURCE)).sources[0].people == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            "[Ana]",
+            "5:13: `people` must be a mapping, found a list (write `key: value` lines, indented)",
+        ),
+        ("{u1: 7}", "5:18: `people.u1` must be text, found `7`"),
+        ("{u1: {name: Ana}}", "5:18: `people.u1` must be text, found a mapping"),
+        ("{u1: null}", "5:18: `people.u1` must be text"),
+        ("{u1: '  '}", "5:18: `people.u1` is not a name of one line without spaces around it"),
+        ("{u1: Ana, u1: Ben}", "5:23: duplicate key `u1`"),
+    ],
+)
+def test_people_that_are_none_are_refused_in_their_place(
+    write: Write, given: str, said: str
+) -> None:
+    (problem,) = refused(write(people(given)))
+    assert said in problem
 
 
 def test_every_setting_arrives(write: Write) -> None:

@@ -44,6 +44,10 @@ DEADLINE = 30.0
 """Seconds that one provider gets to answer all of its check."""
 
 
+MOST_NAMES = 10
+"""Names of a source's people that are listed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a provider answered. `error` is None if the token works; then `measured` is what its first
@@ -88,6 +92,9 @@ def check(
     if problems:
         raise typer.Exit(MISUSED)
     console.write(_summary(loaded))
+    for source in loaded.sources:
+        if source.people:
+            console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
     outcomes = anyio.run(_ask_all, loaded) if online else ()
     for outcome in outcomes:
         _show(console, outcome)
@@ -182,6 +189,15 @@ def _summary(loaded: Config) -> str:
     )
     state = "the store is" if store.exists() else "the store will be"
     return f"ok: {', '.join(counted)}; {state} {store}"
+
+
+def _named(people: Mapping[str, str]) -> str:
+    """Return the names that a source's `people` has, up to a number."""
+    names = sorted(people.values())
+    more = len(names) - MOST_NAMES
+    rest = f" and {more} more" if more > 0 else ""
+    counted = "1 person" if len(names) == 1 else f"{len(names)} people"
+    return f"names {counted} by id: {', '.join(names[:MOST_NAMES])}{rest}"
 
 
 def _over(loaded: Config) -> tuple[Problem, ...]:

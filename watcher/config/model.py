@@ -39,6 +39,7 @@ from watcher.settings.values import (
     Duration,
     ListenAddress,
     Size,
+    Title,
     default_duration,
     format_duration,
     secret,
@@ -198,6 +199,10 @@ class Source(LinkSettings):
         alias="fields",
         description="Canonical fields taken from the provider's raw row with JMESPath,"
         " for instance `disposition: custom_attributes.outcome`.",
+    )
+    people: Mapping[str, Title] = Field(
+        default_factory=dict,
+        description="Names for user ids that the provider shows without one, by id.",
     )
     hold: Hold = Field(default_factory=Hold, description="When a sweep is implausible.")
     proxy: Proxy = proxy("environment")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from watcher import rules as routing
 from watcher.diff import Change, appearance, diff
-from watcher.merge import Known, drop_unmapped, merge, take_over_new_fields
+from watcher.merge import Known, drop_unmapped, merge, name_people, take_over_new_fields
 from watcher.model import (
     Conversation,
     Delivery,
@@ -50,6 +50,9 @@ class SourcePolicy:
 
     unread_cap: int | None = None
     """The number at which the provider's unread count stops counting; None where it counts on."""
+
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Names for ids of people and teams that the provider shows without one."""
 
     hold_rows: int = 20
     """How many rows may vanish or arrive in one sweep, whatever their share."""
@@ -202,7 +205,7 @@ class _Builder:
 
     def add(self, row: Observation, snapshot: Snapshot | None) -> None:
         old = _known(snapshot) if snapshot is not None else None
-        new = merge(old, row)
+        new = name_people(merge(old, row), row, self.policy.people)
         seen = (snapshot.seen if snapshot is not None else frozenset()) | row.fields.keys()
         returned = snapshot is not None and not snapshot.present
         changes: tuple[Change, ...] = ()

@@ -5,8 +5,8 @@ Rules: values and protocols only.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from watcher.mapping import FieldMapping
@@ -48,6 +48,9 @@ class SourcePlan:
 
     mapping: FieldMapping | None = None
     """The setting `fields`."""
+
+    people: Mapping[str, str] = field(default_factory=dict)
+    """The setting `people`: names by user id."""
 
     hold_rows: int = 20
     hold_share: float = 0.1

@@ -115,6 +115,7 @@ class SourceSession:
             account=self.plan.provider.account,
             rules=self._rules(),
             unread_cap=self.plan.provider.unread_cap,
+            people=self.plan.people,
             hold_rows=self.plan.hold_rows,
             hold_share=self.plan.hold_share,
         )
