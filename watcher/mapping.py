@@ -1,9 +1,9 @@
 """Mapping: fields of the conversation read from the provider's raw row, by a source's `fields:`.
 
 Rules: pure. Expressions are JMESPath, compiled once. A row from which an expression cannot be read
-never stops a page: the field is empty (or, where a conversation always has it, stays as it was), and
-the problem is reported without the row's values. Which fields can be mapped stands in
-`watcher.catalogue.fields`.
+never stops a page: a value of the wrong type was not shown, so that the field stays as it was, and an
+expression that fails leaves it empty. The problem is reported without the row's values. Which fields
+can be mapped stands in `watcher.catalogue.fields`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError, LexerError
 from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 
+from watcher.blank import is_blank
 from watcher.catalogue.fields import ATTRIBUTE, PATHS, Kind
 from watcher.errors import WatcherError
 from watcher.model import Disposition, Observation, Reference
@@ -142,9 +143,13 @@ def apply(mapping: FieldMapping, observation: Observation) -> tuple[Observation,
             fields[one.target] = _read(one, observation.raw)
         except _Unreadable as failure:
             problems.append(f"fields.{one.target}: {failure}")
+            fields.pop(one.target, None)  # as if the row did not show it: the old value stays
+        except _Failed as failure:
+            problems.append(f"fields.{one.target}: {failure}")
+            # Functions fail on what is gone (null), too: the field may well be empty now.
             fields[one.target] = None
             if one.target in _REQUIRED:
-                del fields[one.target]  # as if the row did not show it: the old value stays
+                del fields[one.target]
     missing = {
         one.target for one in mapping.fields if one.chain and one.chain[0] not in observation.raw
     }
@@ -258,7 +263,11 @@ def _restore(written: str) -> tuple[MappedField, ...]:
 
 
 class _Unreadable(Exception):
-    """A mapped field cannot be read from a row. The text says why, without the row's values."""
+    """A mapped value is of the wrong type. The text says why, without the row's values."""
+
+
+class _Failed(Exception):
+    """An expression cannot be evaluated on a row. The text says why, without the row's values."""
 
 
 def _read(one: MappedField, raw: Mapping[str, Any]) -> Any:
@@ -266,7 +275,7 @@ def _read(one: MappedField, raw: Mapping[str, Any]) -> Any:
         value = one.compiled.search(raw)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as failure:
         name = type(failure).__name__  # JMESPath's own errors are ValueErrors
-        raise _Unreadable(f"{one.expression!r} cannot be evaluated on a row ({name})") from None
+        raise _Failed(f"{one.expression!r} cannot be evaluated on a row ({name})") from None
     try:
         return _READERS.get(one.target, _READERS[ATTRIBUTE])(value)
     except _WrongType as wrong:
@@ -331,7 +340,7 @@ def _scalar(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return value.strip()
+        return "" if is_blank(value) else value.strip()
     if isinstance(value, int | float):
         whole = isinstance(value, float) and value.is_integer()
         return str(int(value)) if whole else str(value)

@@ -65,9 +65,9 @@ class Warnings:
         self._log = log
         self._counts: dict[str, int] = {}
 
-    def row(self, complaint: str) -> None:
-        """Warn that a row could not be read as the provider promises."""
-        if self._is_news(complaint):
+    def row(self, complaint: str, like: str = "") -> None:
+        """Warn that a row could not be read as the provider promises; those `like` it count as one."""
+        if self._is_news(like or complaint):
             self._log.warning("a row could not be read as promised", complaint=complaint)
 
     def rules(self, failed: Sequence[tuple[str, str]]) -> None:
@@ -211,7 +211,8 @@ class SourceSession:
             mapped, problems = fields.apply(self.plan.mapping, row)
             rows.append(mapped)
             for problem in problems:
-                self.warnings.row(problem)
+                name = "".join(filter(str.isprintable, row.id[:60]))
+                self.warnings.row(f"conversation {name}: {problem}", like=problem)
         return dataclasses.replace(page, rows=tuple(rows))
 
     async def absorb(
