@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from watcher.config.coverage import Shown
 from watcher.config.discovery import (
     ProviderLoader,
     ReceiverLoader,
@@ -21,7 +22,13 @@ from watcher.config.discovery import (
 from watcher.config.files import Document, Places, find_paths, read
 from watcher.config.model import Config, General, Retention, Server
 from watcher.config.plugins import build_receivers, build_sources
-from watcher.config.references import References, build_rules, build_silences, check_uses
+from watcher.config.references import (
+    References,
+    build_rules,
+    build_silences,
+    check_coverage,
+    check_uses,
+)
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Validation, found, validate
@@ -124,6 +131,9 @@ def inspect_files(
     silences = build_silences(document, among)
     _check_whole(document, validation)
     check_uses(document, references, rules, silences, validation)
+    # Where a source is wrong, or a file is missing, it may be the one that shows what is asked for.
+    if document.complete and len(sources) == len(document.sources):
+        check_coverage(document, references, rules, Shown(sources), validation)
     places = Places(document)
     problems = _tidy((*validation.problems, *texts.problems), places, redactor)
     config = Config(

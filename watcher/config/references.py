@@ -13,8 +13,9 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from watcher.conditions import Condition, ExpressionError, compile_conditions
+from watcher.config.coverage import Shown
 from watcher.config.files import Document
-from watcher.config.tree import Entries, Entry, Node, Scalar
+from watcher.config.tree import Entries, Entry, Items, Node, Scalar
 from watcher.config.validate import Validation, validate
 from watcher.rules import Rule, Silence, Template
 from watcher.rules.where import Names, check_names
@@ -23,7 +24,7 @@ from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 from watcher.suggest import did_you_mean, listing, short
 from watcher.templates import TemplateError, compile_template
 
-__all__ = ["References", "build_rules", "build_silences", "check_uses"]
+__all__ = ["References", "build_rules", "build_silences", "check_coverage", "check_uses"]
 
 S = TypeVar("S", Rule, Silence)
 
@@ -297,6 +298,49 @@ def check_uses(
                     f"no rule notifies the receiver `{name}`", "name it in a rule, or remove it"
                 )
             )
+
+
+def check_coverage(
+    document: Document,
+    references: References,
+    rules: Sequence[Rule],
+    shown: Shown,
+    validation: Validation,
+) -> None:
+    """Warn of what rules and named conditions ask for and no configured source can show."""
+    tables = {
+        name.value.raw: node
+        for node in document.rules
+        if isinstance(node, Entries)
+        and (name := node.get("name")) is not None
+        and isinstance(name.value, Scalar)
+    }
+    for rule in rules:
+        table = tables[rule.name]
+        entry = table.get("when")
+        for number, mistake in shown.unseen_types(rule.when):
+            node = entry.value if entry is not None else table
+            if isinstance(node, Items):
+                node = node.items[number]
+            validation.warnings.append(
+                node.place.problem(f"`when`: {mistake.message}", mistake.remedy)
+            )
+        for key, condition in (("where", rule.where), ("unless", rule.unless)):
+            text = table.get(key)
+            if condition is not None and text is not None and isinstance(text.value, Scalar):
+                _warn_of_unseen(key, text.value, condition, shown, validation)
+    for entry in document.conditions.values():
+        known = references.conditions.get(entry.name)
+        if known is not None and isinstance(entry.value, Scalar):
+            _warn_of_unseen(entry.name, entry.value, known, shown, validation)
+
+
+def _warn_of_unseen(
+    name: str, node: Scalar, condition: Condition, shown: Shown, validation: Validation
+) -> None:
+    for mistake in shown.unseen_in(condition.tree):
+        place = node.at(mistake.offset or 0)
+        validation.warnings.append(place.problem(f"`{name}`: {mistake.message}", mistake.remedy))
 
 
 def _check_template(

@@ -36,6 +36,7 @@ from watcher.settings.base import Settings
 __all__ = [
     "Budget",
     "Check",
+    "Coverage",
     "IdSet",
     "LookUp",
     "Members",
@@ -276,6 +277,26 @@ class Quota:
         return None if resets is None else cls(0, resets)
 
 
+AttributeKind: TypeAlias = Literal["string", "number", "bool", "list", "map", "any"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a provider can ever show, so that `check` finds rules that can never match.
+
+    What a source maps with `fields:` is shown in addition.
+    """
+
+    never: frozenset[str] = frozenset()
+    """Fields of `conversation` that no row shows, such as `assignee` or `last_message.direction`."""
+
+    words: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """All texts that a field can have, by its path, where the provider has a closed set of them."""
+
+    attributes: Mapping[str, AttributeKind] | None = None
+    """The keys of `attributes`, with the type of their values; None where they are not known."""
+
+
 class Provider(ABC):
     """One configured account.
 
@@ -286,6 +307,9 @@ class Provider(ABC):
 
     settings_model: ClassVar[type[ProviderSettings]]
     """The settings that this provider takes in the configuration."""
+
+    coverage: ClassVar[Coverage] = Coverage()
+    """What its rows can show. Default: it may be anything."""
 
     sets: tuple[IdSet, ...] = ()
     """The id sets that the provider can list cheaply; they find changes that move no order."""

@@ -20,6 +20,7 @@ from watcher.errors import SourceChanged, SourceRefused
 from watcher.providers import (
     Budget,
     Check,
+    Coverage,
     LookUp,
     Motion,
     Page,
@@ -107,6 +108,23 @@ class Chatwoot(Provider):
     """One account of a Chatwoot installation, seen through one user's token."""
 
     settings_model: ClassVar[type[ProviderSettings]] = ChatwootSettings
+    coverage: ClassVar[Coverage] = Coverage(
+        never=frozenset({"disposition"}),
+        words={
+            # `conversation.rb`, enums of the same names
+            "status": frozenset({"open", "resolved", "pending", "snoozed"}),
+            "priority": frozenset({"low", "medium", "high", "urgent"}),
+        },
+        attributes={
+            "custom_attributes": "map",
+            "inbox_id": "string",
+            "muted": "bool",
+            "snoozed_until": "string",
+            "sla_status": "string",
+            "contact_identifier": "string",
+            "contact_custom_attributes": "map",
+        },
+    )
     unread_cap: int | None = 10
     """`unread_count` counts no further than this (`conversation.rb`, since v3.0.0)."""
 

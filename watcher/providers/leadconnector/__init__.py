@@ -24,6 +24,7 @@ from watcher.errors import SourceChanged, SourceError, SourceRefused
 from watcher.providers import (
     Budget,
     Check,
+    Coverage,
     IdSet,
     LookUp,
     Members,
@@ -91,6 +92,10 @@ class HighLevel(Provider):
     """One location at HighLevel. See `watcher.providers.Provider` for what the methods promise."""
 
     settings_model: ClassVar[type[ProviderSettings]] = HighLevelSettings
+    coverage: ClassVar[Coverage] = Coverage(
+        never=frozenset({"team", "priority", "status", "disposition"}),
+        attributes={"starred": "bool", "followers": "list"},
+    )
     settings: HighLevelSettings
     sets: tuple[IdSet, ...] = ("unread", "unassigned")
 

@@ -22,6 +22,7 @@ from watcher.model import derive_id
 from watcher.providers import (
     Budget,
     Check,
+    Coverage,
     LookUp,
     Motion,
     Page,
@@ -141,6 +142,20 @@ class Leadping(Provider):
     """A Leadping organization as a provider."""
 
     settings_model: ClassVar[type[ProviderSettings]] = LeadpingSettings
+    coverage: ClassVar[Coverage] = Coverage(
+        never=frozenset(
+            {"assignee", "team", "priority", "labels", "channel", "unread_count", "created_at"}
+        ),
+        # Only whether the last event was a note.
+        words={"last_message.direction": frozenset({"internal"})},
+        attributes={
+            "archive_reason": "string",
+            "archived_at": "string",
+            "phone_number": "map",
+            "active_outbound_phone_number_id": "string",
+            "outbound_phone_number_override_id": "string",
+        },
+    )
     settings: LeadpingSettings
 
     def __init__(self, settings: LeadpingSettings, *, raw: bool = False) -> None:

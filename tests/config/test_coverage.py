@@ -1,0 +1,108 @@
+"""What no configured source can ever show is a warning, with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watcher.config import load
+
+LEADS = "leads: {provider: leadping, token: not-a-real-token}"
+DESK = "desk: {provider: chatwoot, account_id: 3, token: not-a-real-token}"
+INBOX = "inbox: {provider: highlevel, location_id: abc, token: not-a-real-token}"
+
+
+def warned(
+    tmp_path: Path,
+    sources: str,
+    *,
+    when: str = "conversation.*",
+    where: str = "conversation.unread",
+) -> list[str]:
+    file = tmp_path / "inbox.yaml"
+    file.write_text(
+        "sources:\n  "
+        + sources.replace("\n", "\n  ")
+        + "\nreceivers: {crm: {type: webhook, url: 'http://127.0.0.1/'}}\nrules:\n"
+        + f"  - name: A\n    when: {when}\n    where: {where}\n    notify: crm\n"
+        + "  - name: Trouble\n    when: source.*\n    notify: crm\n"
+    )
+    found = [str(one) for one in load([file], environ={}).warnings]
+    return [one.removeprefix(f"{file}:") for one in found]
+
+
+@pytest.mark.parametrize(
+    ("where", "beginning"),
+    [
+        (
+            "conversation.attributes.inbox_id == 4",
+            "7:48: `where`: conversation.attributes.inbox_id is a text (chatwoot), and is compared"
+            ' with a number: this is never true (write "4")',
+        ),
+        (
+            "conversation.attributes.inbox_id in [4]",
+            "7:49: `where`: conversation.attributes.inbox_id is a text",
+        ),
+        (
+            "conversation.attributes.muted == 'yes'",
+            "7:45: `where`: conversation.attributes.muted is true or false",
+        ),
+        (
+            "conversation.attributes.inbox == '4'",
+            "7:12: `where`: no configured source shows conversation.attributes.inbox (did you mean",
+        ),
+        (
+            "conversation.status == 'opened'",
+            "7:35: `where`: conversation.status is never 'opened'; chatwoot has open, pending,"
+            ' resolved, snoozed (did you mean `"open"`?)',
+        ),
+        (
+            "conversation.disposition.label == 'won'",
+            "7:12: `where`: no configured source shows conversation.disposition.label (chatwoot)",
+        ),
+    ],
+)
+def test_what_chatwoot_never_shows(tmp_path: Path, where: str, beginning: str) -> None:
+    (one,) = warned(tmp_path, DESK, where=where)
+    assert one.startswith(beginning), one
+
+
+@pytest.mark.parametrize(
+    ("sources", "when", "count"),
+    [
+        (LEADS, "conversation.assigned", 1),
+        (LEADS, "[conversation.unread, conversation.team_changed]", 1),
+        (LEADS, "conversation.labels_changed", 1),
+        (LEADS, "conversation.*assigned", 1),
+        (INBOX, "conversation.status_changed", 1),
+        (f"{LEADS}\n{DESK}", "conversation.assigned", 0),
+        (LEADS, "conversation.*", 0),
+        (LEADS, "conversation.disposition_changed", 0),
+        (DESK, "conversation.disposition_changed", 1),
+        (DESK.replace("}", ", fields: {disposition: x}}"), "conversation.disposition_changed", 0),
+        (LEADS.replace("}", ", fields: {assignee: x}}"), "conversation.assigned", 0),
+    ],
+)
+def test_an_event_that_no_source_has(tmp_path: Path, sources: str, when: str, count: int) -> None:
+    assert len(warned(tmp_path, sources, when=when)) == count
+
+
+@pytest.mark.parametrize(
+    ("sources", "where", "count"),
+    [
+        (LEADS, "conversation.last_message.direction == 'inbound'", 1),
+        (LEADS, "conversation.last_message.direction == 'internal'", 0),
+        (LEADS, "conversation.assignee == null", 1),
+        (f"{LEADS}\n{DESK}", "conversation.assignee == null", 0),
+        (f"{INBOX}\n{DESK}", "conversation.status == 'opened'", 1),
+        (f"{LEADS}\n{DESK}", "conversation.status == 'opened'", 0),
+        (DESK, "conversation.attributes.custom_attributes.tier == 1", 0),
+        (DESK.replace("}", ", fields: {attributes.x: x}}"), "conversation.attributes.x == 1", 0),
+        (DESK, "has(changes.assignee) && conversation.unread_count > 3", 0),
+    ],
+)
+def test_what_some_source_may_show_passes(
+    tmp_path: Path, sources: str, where: str, count: int
+) -> None:
+    assert len(warned(tmp_path, sources, where=where)) == count
