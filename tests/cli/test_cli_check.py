@@ -43,6 +43,13 @@ def test_the_plan_is_for_each_thousand_until_somebody_has_counted(harness: Harne
     assert plan.format("3,604", "3,600", 1, "4") in harness.run("check").stdout
 
 
+def others(stderr: str) -> list[str]:
+    """Return the lines but for the warning that every rule of these tests is about conversations."""
+    lines = [line for line in stderr.splitlines() if "no rule tells of source.failing" not in line]
+    assert len(lines) == len(stderr.splitlines()) - 1
+    return lines
+
+
 def test_an_interval_that_cannot_be_met_is_warned_of_with_one_that_fits(harness: Harness) -> None:
     harness.write_sources(
         "  support:\n    provider: leadping\n    token: ${CHAT_TOKEN}\n    page_size: 2\n"
@@ -50,7 +57,7 @@ def test_an_interval_that_cannot_be_met_is_warned_of_with_one_that_fits(harness:
     )
     result = harness.run("check")
     assert result.exit_code == 0, result.output
-    line = " ".join(result.stderr.split())
+    line = " ".join(others(result.stderr))
     assert line.startswith(
         f"warning: {harness.config}:8:18: the source `support`: polls and sweeps ask"
     )
@@ -59,7 +66,7 @@ def test_an_interval_that_cannot_be_met_is_warned_of_with_one_that_fits(harness:
     assert "`sweep_every: 5m` for `support` would fit" in line
     again = harness.config.read_text().replace("sweep_every: 1m", "sweep_every: 5m")
     harness.config.write_text(again)
-    assert harness.run("check").stderr == ""
+    assert others(harness.run("check").stderr) == []
 
 
 def test_sources_that_share_a_limit_are_added_up(harness: Harness) -> None:
@@ -99,7 +106,7 @@ timezone: Europe/Berlin
         "silence, Old: no messages where true; from 2019-12-31 23:00 UTC;"
         " until 2020-01-02 23:00 UTC; because: the move",
     ]
-    (warning,) = result.stderr.splitlines()
+    (warning,) = others(result.stderr)
     assert warning.startswith(f"warning: {harness.config}:")
     assert "the silence `Old` ended on 2020-01-02 23:00 UTC" in warning
 
@@ -133,6 +140,14 @@ def test_warnings_are_told_and_change_nothing(harness: Harness) -> None:
     assert result.exit_code == 0
     assert "warning: " in result.stderr
     assert "spare" in result.stderr
+
+
+def test_a_configuration_that_tells_nobody_of_trouble_is_warned_of(harness: Harness) -> None:
+    said = harness.run("check").stderr
+    assert f"warning: {harness.config}:1:1: no rule tells of source.failing: " in said
+    assert "add a rule with `when: [source.failing, source.recovered]`" in said
+    harness.write(more="  - {name: Trouble, when: [source.*], notify: crm}\n")
+    assert harness.run("check").stderr == ""
 
 
 def test_apprise_looks_at_its_urls_and_none_is_shown(harness: Harness) -> None:

@@ -197,7 +197,8 @@ rules:
     )  # fmt: skip
     assert silence.lasts(datetime(2026, 11, 20, 2, 30, tzinfo=UTC))
     assert not silence.lasts(datetime(2026, 11, 20, 3, 0, tzinfo=UTC))
-    assert loaded.warnings == ()
+    (warning,) = loaded.warnings
+    assert "no rule tells of source.failing" in warning.message
 
 
 def test_words_say_what_they_are_written_in(write: Write) -> None:

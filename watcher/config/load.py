@@ -34,6 +34,7 @@ from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Validation, found, validate
 from watcher.errors import ConfigError, Problem
 from watcher.notify.receivers import Receiver
+from watcher.rules import Rule
 from watcher.secrets import Redactor
 from watcher.settings.base import Mistake
 from watcher.settings.link import Link, LinkSettings
@@ -42,6 +43,9 @@ from watcher.transport.links import LinkUnusable, context_for, marks
 __all__ = ["Inspection", "inspect_files", "load"]
 
 M = TypeVar("M", bound=BaseModel)
+
+TROUBLE = "source.failing"
+"""The event without which a source that fails looks like a quiet one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ def inspect_files(
     among = replace(validation, context=references)
     rules = build_rules(document, among)
     silences = build_silences(document, among)
-    _check_whole(document, validation)
+    _check_whole(document, rules, validation)
     check_uses(document, references, rules, silences, validation)
     # Where a source is wrong, or a file is missing, it may be the one that shows what is asked for.
     if document.complete and len(sources) == len(document.sources):
@@ -217,7 +221,7 @@ def _section(
     return form()
 
 
-def _check_whole(document: Document, validation: Validation) -> None:
+def _check_whole(document: Document, rules: Sequence[Rule], validation: Validation) -> None:
     """Check that there is something to watch and to send; not when a part is missing that may
     hold it.
     """
@@ -231,6 +235,17 @@ def _check_whole(document: Document, validation: Validation) -> None:
     if not document.rules:
         validation.warnings.append(
             Problem(first, 1, 1, "no rule is configured, so nothing is sent", "add `rules:`")
+        )
+    # A rule with a mistake may be the one.
+    elif len(rules) == len(document.rules) and not any(TROUBLE in one.types for one in rules):
+        validation.warnings.append(
+            Problem(
+                first,
+                1,
+                1,
+                f"no rule tells of {TROUBLE}: a token that expires would look like a quiet inbox",
+                f"add a rule with `when: [{TROUBLE}, source.recovered]`",
+            )
         )
 
 
