@@ -238,3 +238,41 @@ async def test_leadpings_rename_is_no_change(harness: Harness) -> None:
         await anyio.sleep(900)
     assert harness.got() == harness.expect(began)
     assert harness.inbox.own == ["source.baselined"]
+
+
+# -- values that cannot be read
+
+SPOILS: Mapping[str, tuple[str, Any]] = {
+    "highlevel": ("email", {}),
+    "leadping": ("archiveReason", {"code": 3}),
+    "chatwoot": ("meta", {"assignee": {}}),
+}
+"""What is odd about the rows of one conversation: key and value, or keys of the object under it."""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_customer_beside_an_odd_value_is_heard_from_the_baseline_on(
+    harness: Harness, provider: str
+) -> None:
+    """The odd value stays: the conversation is known, its messages are told, no sweep is held."""
+    harness.poll_every, harness.sweep_every = "1m", "2m"
+    account = harness.watch(provider, "sales", "1", conversations=30)
+    odd, other = account.living()[3:5]
+    key, value = SPOILS[provider]
+
+    def spoil(rows: list[Any]) -> list[Any]:
+        for row in rows:
+            if str(row["id"]) == odd.id:
+                row[key] = {**row[key], **value} if key == "meta" else value
+        return rows
+
+    async with harness.running():
+        harness.faults[provider].plan(edit(provider, spoil), _lists)
+        await harness.baseline()
+        for conversation in (odd, other):
+            harness.world.message(conversation, "Is anybody there?")
+            await anyio.sleep(300)
+    assert harness.got() == harness.expect()
+    assert harness.inbox.own == ["source.baselined"]
+    told = {body["subject"] for body in harness.inbox.of("conversation.message")}
+    assert told == {odd.id, other.id}
