@@ -32,7 +32,7 @@ class Metrics:
         self.polls = counter("polls", "Polls that went through.", "source")
         self.sweeps = counter("sweeps", "Sweeps that ended.", "source", "outcome")
         self.rows = counter("rows", "Rows read from providers.", "source")
-        self.unusable = counter("unusable_rows", "Rows that could not be read.", "source")
+        self.unusable = counter("unusable_rows", "Rows without a usable ID.", "source")
         self.events = counter("events", "Events recorded.", "source", "type")
         self.failing = gauge("source_failing", "1 while a source fails.", "source")
         self.held = gauge("source_held", "1 while a sweep of the source is held.", "source")

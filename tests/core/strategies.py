@@ -11,7 +11,7 @@ from watcher.model import Contact, Disposition, Message, Observation, Reference
 
 T0 = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
-texts = st.sampled_from(["", "hi", "is it in stock?", "ok", "ünï © 漢字"])
+texts = st.sampled_from([".", "hi", "is it in stock?", "ok", "ünï © 漢字"])
 ids = st.sampled_from([f"c{number}" for number in range(6)])
 names = st.one_of(st.none(), st.sampled_from(["Ana", "Ben", "Maria Lopez"]))
 times = st.integers(0, 500).map(lambda seconds: T0 + timedelta(seconds=seconds))

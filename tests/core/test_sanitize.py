@@ -61,6 +61,32 @@ def test_whatever_comes_in_can_be_written_as_json_and_is_admitted_again(
     assert again.unusable == page.unusable
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\u200b\ufeff", "\r\n", "\u3164"])
+def test_blank_is_nothing_whatever_a_plug_in_shows(blank: str) -> None:
+    shown = {
+        "status": blank,
+        "contact.email": blank,
+        "labels": (blank, "vip"),
+        "last_message": Message(blank, "inbound", blank),
+        "assignee": Reference("u1", blank),
+        "disposition": Disposition(label=blank),
+        "attributes.note": blank,
+    }
+    (row,) = sanitize(Page(rows=(Observation("c1", shown),))).rows
+    assert row.fields == {
+        "status": None,
+        "contact.email": None,
+        "labels": ("vip",),
+        "last_message": Message(None, "inbound"),
+        "assignee": Reference("u1"),
+        "disposition": None,
+        "attributes.note": blank.replace("\0", ""),  # the provider's own JSON stays as it is
+    }
+    page = sanitize(Page(rows=(Observation("c1", {"team": Reference(blank)}),)))
+    assert page.rows[0].fields == {}
+    assert page.complaints == ("conversation c1: team has no id",)
+
+
 @given(st.lists(observations(), max_size=5))
 def test_what_real_rows_show_comes_in_untouched(seen: list[Observation]) -> None:
     page = sanitize(Page(rows=tuple(seen), total=7, complaints=("row 1: odd",)))
@@ -118,7 +144,7 @@ def test_what_cannot_come_in_leaves_the_old_value_and_a_complaint(path: str, val
     page = sanitize(Page(rows=(row,)))
     assert page.rows == (Observation("c1", {"channel": "sms"}),)
     (complaint,) = page.complaints
-    assert complaint.startswith(f"c1: {path} ")
+    assert complaint.startswith(f"conversation c1: {path} ")
     assert page.unusable == 0
 
 

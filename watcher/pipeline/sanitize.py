@@ -2,8 +2,9 @@
 
 Rules: pure, and never raises. Whatever a plug-in reads and a mapping returns, only values of the
 model's own types come in, and only those that can be compared, stored and sent: finite numbers,
-Unicode text of bounded length, JSON of bounded depth, times of this era. Anything else is left out,
-so that the old value stays, with a complaint that names row and field, never the value.
+Unicode text of bounded length (None where it is blank), JSON of bounded depth, times of this era.
+Anything else is left out, so that the old value stays, with a complaint that names row and field,
+never the value.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from watcher.blank import is_blank
 from watcher.catalogue.fields import ATTRIBUTE, PATHS, Kind
 from watcher.model import Disposition, Message, Observation, Reference
 from watcher.providers import Page
@@ -78,7 +80,7 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
             clean = _reader(path)(value)
         except _Refused as failure:
             refused.add(path)
-            complaints.append(f"{row.id[:60]}: {path[:60]} {failure}")
+            complaints.append(f"conversation {row.id[:60]}: {path[:60]} {failure}")
         else:
             if clean is not value:
                 changed[path] = clean
@@ -139,8 +141,16 @@ def _string(value: Any, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def _text(value: Any, most: int) -> str | None:
+    """Read an optional text: blank is nothing."""
+    if value is None:
+        return None
+    text = _string(value, most)
+    return None if is_blank(text) else text
+
+
 def _word(value: Any) -> str | None:
-    return None if value is None else _string(value, LONGEST_WORD)
+    return _text(value, LONGEST_WORD)
 
 
 def _flag(value: Any) -> bool:
@@ -169,7 +179,8 @@ def _time(value: Any) -> datetime | None:
 def _labels(value: Any) -> tuple[str, ...]:
     if not isinstance(value, tuple) or len(value) > MOST_LABELS:
         raise _Refused(f"is not a list of at most {MOST_LABELS} texts")
-    labels = tuple(_string(one, LONGEST_WORD) for one in value)
+    texts = (_string(one, LONGEST_WORD) for one in value)
+    labels = tuple(one for one in texts if not is_blank(one))
     return value if labels == value else tuple(sorted(set(labels)))
 
 
@@ -178,7 +189,9 @@ def _reference(value: Any) -> Reference | None:
         return None
     if not isinstance(value, Reference):
         raise _Refused("is not a reference to a person or team")
-    id_, name = _string(value.id, LONGEST_WORD), _word(value.name)
+    id_, name = _word(value.id), _word(value.name)
+    if id_ is None:
+        raise _Refused("has no id")
     return value if id_ is value.id and name is value.name else Reference(id_, name)
 
 
@@ -187,7 +200,7 @@ def _message(value: Any) -> Message | None:
         return None
     if not isinstance(value, Message) or value.direction not in DIRECTIONS:
         raise _Refused("is not a message")
-    text = None if value.text is None else _string(value.text, LONGEST_TEXT)
+    text = _text(value.text, LONGEST_TEXT)
     kind, at = _word(value.type), _time(value.at)
     if text is value.text and kind is value.type and at is value.at:
         return value
@@ -206,7 +219,9 @@ def _disposition(value: Any) -> Disposition | None:
         _time(value.changed_at),
         _word(value.changed_by),
     )
-    return value if read == value else read
+    if read == value:
+        return value
+    return None if read == Disposition() else read
 
 
 class _Room:

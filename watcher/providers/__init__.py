@@ -16,7 +16,8 @@ A walk goes like this:
 
 To write a provider, subclass `Provider` and `ProviderSettings`, and register the class under the
 entry-point group `watcher.providers` (docs/writing-a-provider.md). `watcher.providers.answers` reads
-statuses and bodies, `watcher.testing.provider_suite` checks what is promised here.
+statuses and bodies, `watcher.providers.rows` rows value by value, and `watcher.testing.provider_suite`
+checks what is promised here.
 """
 
 from __future__ import annotations
@@ -203,13 +204,16 @@ class Page:
     """
 
     unusable: int = 0
-    """How many rows could not be read; a sweep with any proves no absence."""
+    """How many rows have no usable id; a sweep with any proves no absence."""
 
     complaints: tuple[str, ...] = ()
-    """A line for the operator on each unusable row or value, without message text."""
+    """A line for the operator on each row with values that cannot be read, which names conversation and
+    keys, never a value; and on each unusable row.
+    """
 
     missing: tuple[str, ...] = ()
-    """Raw keys that the provider expects in every row and that no row had, the sign of a changed API:
+    """Raw keys that the provider expects in every row and that no row shows (what cannot be read is not
+    shown), the sign of a changed API:
     reported by name, and the old values are kept.
     """
 
