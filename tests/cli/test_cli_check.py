@@ -156,7 +156,7 @@ def test_apprise_looks_at_its_urls_and_none_is_shown(harness: Harness) -> None:
     result = harness.run("check")
     assert result.exit_code == 2, result.output
     (line,) = [line for line in result.stderr.splitlines() if "warning" not in line]
-    assert line.startswith(f"{harness.config}:12:3: ")
+    assert line.startswith(f"{harness.config}:12:53: ")
     assert "2. URL of the receiver `team`" in line
     assert "short-secret" not in result.output
 
@@ -171,7 +171,7 @@ def test_apprise_looks_at_its_urls_beside_other_mistakes(harness: Harness) -> No
     result = harness.run("check")
     assert (result.exit_code, result.stdout) == (2, "")
     lines = [line.removeprefix(f"{harness.config}:") for line in result.stderr.splitlines()]
-    assert [line.split(": ")[0] for line in lines] == ["12:3", "13:57", "14:32", "19:23"], lines
+    assert [line.split(": ")[0] for line in lines] == ["12:30", "13:57", "14:32", "19:23"], lines
     assert "the URL of the receiver `team` is not usable" in lines[0]
     assert "short-secret" not in result.stderr
     assert "another-secret" not in result.stderr

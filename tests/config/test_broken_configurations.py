@@ -17,7 +17,16 @@ from watcher.config import load
 from watcher.errors import ConfigError
 
 BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
-ENVIRON = {"TOKEN": "hush-not-a-real-token", "EMPTY": "", "PROVIDER": "plain"}
+ENVIRON = {
+    "TOKEN": "hush-not-a-real-token",
+    "EMPTY": "",
+    "PROVIDER": "plain",
+    "ODD_QUOTED": '"hush-quoted"',
+    "ODD_RETURN": "hush-returned\r",
+    "ODD_TWO": "json://hush/a, json://hush/b",
+    "ODD_PASSWORD": "mailto://user:hush@hush@localhost?from=a@b.example",
+    "ODD_SPACE": "Bearer hush ",
+}
 
 
 def problems_of(file: Path) -> list[str]:

@@ -131,7 +131,7 @@ async def _probe(receivers: Sequence[Receiver], places: Places) -> tuple[Problem
         by_kind.setdefault(type(one), []).append(one)
     found = [each for kind, ones in by_kind.items() for each in await kind.probe(ones)]
     return places.in_order(
-        places.of("receivers", receiver.name).problem(
+        places.of_receiver(receiver.name, mistake.loc).problem(
             mistake.message.replace("{what}", f"the receiver `{receiver.name}`"), mistake.remedy
         )
         for receiver, mistake in found

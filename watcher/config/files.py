@@ -59,6 +59,22 @@ class Places:
         own = entry.value.get(key) if isinstance(entry.value, Entries) else None
         return entry.key.place if own is None else own.value.place
 
+    def of_receiver(self, name: str, loc: Sequence[str | int]) -> Place:
+        """Return where the value at `loc` of a receiver stands, or the deepest part there is."""
+        entry: Entry = self._document.receivers[name]
+        place, node = entry.key.place, entry.value
+        for step in loc:
+            inner: Node | None = None
+            if isinstance(node, Entries) and isinstance(step, str):
+                found = node.get(step)
+                inner = found.value if found is not None else None
+            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+                inner = node.items[step]
+            if inner is None:
+                break
+            place, node = inner.place, inner
+        return place
+
     def of_silence(self, name: str) -> Place:
         """Return where a silence stands."""
         return next(

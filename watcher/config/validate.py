@@ -18,6 +18,7 @@ from watcher.config.tree import Entries, Items, Node, Place, Scalar
 from watcher.errors import Problem
 from watcher.secrets import SecretText, is_sensitive
 from watcher.settings.base import Context, Mistake, Settings
+from watcher.settings.oddities import EXAMINED, oddity
 from watcher.settings.values import suggest_duration
 from watcher.suggest import did_you_mean, listing, short
 
@@ -74,12 +75,21 @@ def validate(
     owner = _Owner(model, table, texts, parent, what, tuple(beside), frozenset(more))
     reserved = [entry.key for entry in table if entry.name in more]
     validation.problems.extend(_unknown_key(owner, key, (key.raw,)) for key in reserved)
+    odd = _oddities(table, texts) if resolve else {}
+    validation.problems.extend(odd.values())
     try:
         value = model.model_validate(
             plain | more, context=validation.context, by_alias=True, by_name=False
         )
     except ValidationError as error:
-        validation.problems.extend(_problems(owner, error))
+        validation.problems.extend(
+            # What is obviously not meant is a mistake once.
+            one
+            for one in _problems(owner, error)
+            if not any((one.line, one.column) == (each.line, each.column) for each in odd.values())
+        )
+        return None
+    if odd:
         return None
     seen = [
         one for one in validation.examine(value) if not texts.left_out(_locate(table, one.loc).node)
@@ -92,6 +102,33 @@ def validate(
             _of_mistake(owner, one) for one in value.warnings(validation.context)
         )
     return value
+
+
+def _oddities(table: Entries, texts: Texts) -> Mapping[Scalar, Problem]:
+    """Return a problem for each secret or address whose value is obviously not what was meant."""
+    found = {}
+    for entry in table:
+        for name, node in _scalars(entry.name, entry.value) if entry.name in EXAMINED else ():
+            if not isinstance(node.value, str) or texts.left_out(node):
+                continue
+            odd = oddity(entry.name, str(texts.plain(node)))
+            if odd is not None:
+                references = texts.text(node).names
+                of = f": the value of {listing(references)}" if references else ""
+                found[node] = node.place.problem(f"`{name}`{of} {odd[0]}", odd[1])
+    return found
+
+
+def _scalars(name: str, node: Node) -> Iterable[tuple[str, Scalar]]:
+    match node:
+        case Scalar():
+            yield name, node
+        case Entries():
+            for entry in node:
+                yield from _scalars(f"{name}.{entry.name}", entry.value)
+        case Items():
+            for number, item in enumerate(node.items, 1):
+                yield from _scalars(f"{number}. of {name}", item)
 
 
 def _of_mistake(owner: _Owner, mistake: Mistake) -> Problem:

@@ -123,6 +123,7 @@ class AppriseReceiver(Receiver):
                     f"the {f'{number + 1}. ' if len(one.addresses) > 1 else ''}URL of {{what}} is"
                     f" not usable: {verdict}",
                     "see the service's page in Apprise's documentation",
+                    ("url",) if one.url is not None else ("urls", number),
                     whole=True,
                 ),
             )
