@@ -231,14 +231,14 @@ def nowhere_readable(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def text(value: Any) -> str | None:
-    """Read a text, or a number as one (a phone number without quotes); blank is nothing."""
+    """Read a text, or a number as one (a phone number without quotes, an id); blank is nothing."""
     if isinstance(value, str):
         return filled(value)
     return _number_as_text(value)
 
 
 def identifier(value: Any) -> str:
-    """Read an id, which some services write as a number."""
+    """Read an id that must be there, which some services write as a number."""
     if isinstance(value, str) and not is_blank(value):
         return value
     if isinstance(value, str):

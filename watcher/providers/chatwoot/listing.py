@@ -62,7 +62,7 @@ PLAIN_TEXT = (None, "text", "incoming_email")
 """Content types that say no more about a message than its channel does."""
 
 CONTACT: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "id": ("contact.id", identifier),
+    "id": ("contact.id", text),
     "name": ("contact.name", text),
     "email": ("contact.email", text),
     "phone_number": ("contact.phone", text),
@@ -97,7 +97,7 @@ def observe(row: Row, id_: str, links: str, *, raw: bool) -> SeenRow:
         "created_at": created,
         "last_activity_at": active,
         "attributes.custom_attributes": row.read("custom_attributes", json_object),
-        "attributes.inbox_id": row.read("inbox_id", identifier),
+        "attributes.inbox_id": row.text("inbox_id"),
         "attributes.muted": row.read("muted", flag),
         "attributes.snoozed_until": rfc3339(snoozed) if isinstance(snoozed, datetime) else snoozed,
         "attributes.sla_status": (

@@ -25,7 +25,6 @@ from watcher.providers.rows import (
     Shown,
     Unreadable,
     flag,
-    identifier,
     known,
     shown,
     text,
@@ -144,7 +143,7 @@ def millis(value: Any) -> int | None:
 
 def _mark(plain: Any, number: int) -> Mark:
     row = Row(plain if isinstance(plain, dict) else {})
-    added, owner = known(row.read("dateAdded", _time)), known(row.read("assignedTo", _word))
+    added, owner = known(row.read("dateAdded", _time)), known(row.read("assignedTo", text))
     return Mark(row.id() or f"?{number}", _sort_value(row.plain), _ms(added), owner)
 
 
@@ -168,11 +167,6 @@ def _time(value: Any) -> datetime | None:
     return EPOCH + timedelta(milliseconds=at)
 
 
-def _word(value: Any) -> str | None:
-    """Read an id or a type, which may be a number; blank is nothing."""
-    return None if isinstance(value, str) and is_blank(value) else identifier(value)
-
-
 def _count(value: Any) -> int | None:
     return None if isinstance(value, str) and is_blank(value) else count(value)
 
@@ -182,10 +176,10 @@ def _observe(row: Row) -> tuple[dict[str, Any], set[str]]:
 
     Those are None, or read from a key that takes its place.
     """
-    owner = row.read("assignedTo", _word, absent=None)
+    owner = row.read("assignedTo", text, absent=None)
     fields: dict[str, Any] = {
         "assignee": Reference(owner) if isinstance(owner, str) else owner,
-        "contact.id": row.read("contactId", _word),
+        "contact.id": row.read("contactId", text),
         "contact.name": _name(row),
         "contact.email": row.read("email", text, absent=None),
         "contact.phone": row.read("phone", text, absent=None),
@@ -268,7 +262,7 @@ def _observe_channel(row: Row, fields: dict[str, Any], kind: str | None) -> set[
     Return it where the row has no `lastMessageType`. Without that key, TYPE_PHONE proves nothing: it
     stands on conversations of any channel.
     """
-    own = known(row.read("type", _word))
+    own = known(row.read("type", text))
     named = KINDS.get(own or "")
     if kind:
         fields["channel"] = _channel(kind) or named
