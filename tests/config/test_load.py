@@ -8,6 +8,7 @@ import pytest
 
 from tests.config.harness import ENVIRON, SOURCE, Write, read, refused, warned
 from tests.config.small_providers import Desk, DeskSettings
+from watcher.config.compare import compare
 from watcher.notify.apprise import AppriseReceiver
 from watcher.notify.webhook import WebhookReceiver
 from watcher.settings.values import Address
@@ -99,6 +100,12 @@ def test_people_that_are_none_are_refused_in_their_place(
 ) -> None:
     (problem,) = refused(write(people(given)))
     assert said in problem
+
+
+def test_another_name_is_another_source_for_a_reload(write: Write) -> None:
+    old = read(write(people("{u1: Ana}"))).sources
+    assert compare(old, read(write(people("{u1: Ana}"))).sources).changed == ()
+    assert compare(old, read(write(people("{u1: Eve}"))).sources).changed == ("sales",)
 
 
 def test_every_setting_arrives(write: Write) -> None:

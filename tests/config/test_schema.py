@@ -77,6 +77,13 @@ def test_the_contracts_example_is_valid() -> None:
     assert judge(CONTRACT) == []
 
 
+def test_people_are_texts_by_id() -> None:
+    people = "poll_every: 30s\n    people: {u1: Ana}"
+    assert judge(CONTRACT.replace("poll_every: 30s", people)) == []
+    for wrong in ("[Ana]", "{u1: [Ana]}", "Ana"):
+        assert judge(CONTRACT.replace("poll_every: 30s", people.replace("{u1: Ana}", wrong)))
+
+
 @pytest.mark.parametrize("name", ["store", "retention", "sources", "receivers", "rules"])
 def test_a_misspelt_section_is_not(name: str) -> None:
     assert judge(CONTRACT.replace(f"\n{name}:", f"\n{name}x:"))
