@@ -22,6 +22,7 @@ __all__ = ["MissingSecret", "Redactor", "SecretText", "is_sensitive", "parse_tex
 
 _STRUCK = "***"
 _SHORTEST = 4  # a shorter value stands in too many innocent words to be struck out
+_DISTINCT = 8  # a shorter value is struck out only where it is a word of its own
 _FILE_LIMIT = 64 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -45,11 +46,19 @@ def spellings(value: str) -> set[str]:
     )
 
 
+def _search(value: str) -> str:
+    """Return the pattern of a secret: a short one only as a word of its own, so that it hides no
+    part of ours.
+    """
+    found = re.escape(value)
+    return found if len(value) >= _DISTINCT else rf"(?<![^\W_]){found}(?![^\W_])"
+
+
 class Redactor:
     """Knows the values of secrets and strikes them out of texts for logs, errors and people.
 
-    Values under four characters are not struck out. A value that was replaced (a renewed token)
-    stays known.
+    Values under four characters are not struck out, those under eight only as words of their own.
+    A value that was replaced (a renewed token) stays known.
     """
 
     def __init__(self) -> None:
@@ -63,7 +72,7 @@ class Redactor:
         if new:
             self._values |= new
             longest_first = sorted(self._values, key=lambda text: (-len(text), text))
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            self._pattern = re.compile("|".join(map(_search, longest_first)))
 
     def add_url(self, url: str) -> None:
         """Learn a URL that is a secret as a whole, and the user and password in it."""

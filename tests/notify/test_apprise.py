@@ -260,3 +260,10 @@ def test_it_sends_the_text_and_names_itself_without_addresses() -> None:
 )
 def test_no_part_of_an_address_is_told(text: str, url: str, scrubbed: str) -> None:
     assert scrub(text, url) == scrubbed
+
+
+def test_a_mask_hides_no_word_of_ours_and_no_end_of_a_password() -> None:
+    url = "mailto://user:hunter@ss@localhost?from=a@b.example&to=c@d.example"
+    assert scrub("Invalid ~From~ email", url) == "Invalid ~From~ email"
+    for text in ("login user:hunter@ss@localhost", "password hunter@ss refused"):
+        assert "ss" not in scrub(text, url).replace("password", "").replace("passwd", ""), text

@@ -80,6 +80,16 @@ _ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNEXPECTED = re.compile(
     r"(?:mismatched|extraneous|no viable alternative at) input '(.*?)'(?: exp|$)"
 )
+_UNKNOWN_ESCAPE = re.compile(
+    r"""(?P<quote>["'])(?=(?P<rest>(?:\\.|(?!(?P=quote))[^\\\n])*(?P=quote))?)"""
+    r"""(?:\\[abfnrtv\\?"'`xXuU0-3]|(?!(?P=quote))[^\\\n])*(?P<escape>\\[^abfnrtv\\?"'`xXuU0-3\n])"""
+)
+"""A text up to its first escape that CEL does not have; `rest` is all of it behind the quote."""
+
+_UNCLOSED = (
+    "this text has no closing quote (in YAML ` #` begins a comment, unless the whole value is in"
+    " quotes)"
+)
 _FOREIGN = {"and": "&&", "or": "||", "not": "!", "is": "==", "eq": "==", "ne": "!=", "=": "=="}
 """Operators of other languages, and CEL's."""
 
@@ -98,7 +108,16 @@ def _syntax_error(source: str, report: str) -> ExpressionError:
     text = text.removeprefix("Syntax error: ")
     if text.startswith("token recognition error"):
         found = source[offset : offset + 1]
-        what = "this text has no closing quote" if found in ("'", '"') else f"unexpected {found!r}"
+        if found in ("'", '"') and (escape := _UNKNOWN_ESCAPE.match(source, offset)):
+            meant = f"r{found}{escape.group('rest')}" if escape.group("rest") else None
+            at = escape.start("escape")
+            return ExpressionError(
+                f"unknown escape {escape.group('escape')} in a text; a text with backslashes"
+                f" begins with r: r{found}…{found}",
+                at,
+                meant,
+            )
+        what = _UNCLOSED if found in ("'", '"') else f"unexpected {found!r}"
         return ExpressionError(what, offset, _FOREIGN.get(found))
     if match := _UNEXPECTED.search(text):
         found = match.group(1)

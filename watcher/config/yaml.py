@@ -177,7 +177,10 @@ class _Builder:
         name: str = event.tag.removeprefix(_TAG)
         if name not in allowed or name == event.tag:
             self.problems.append(
-                self._at(event).problem("tags (`!…`) are not supported here", "remove the tag")
+                self._at(event).problem(
+                    "tags (`!…`) are not supported here",
+                    "remove the tag; text that begins with ! needs quotes",
+                )
             )
             return ""
         return name
@@ -265,6 +268,16 @@ def _place(file: str, before: str) -> Place:
     return Place(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
+_LEADING = re.compile(r"""\s*(?:- +)*(?:[\w.-]+: +)?(["'!*&])""")
+
+
+def _unquoted(message: str, lead: str) -> bool:
+    """Return whether YAML's complaint comes from how a value begins."""
+    if lead in ("!", "*", "&"):
+        return any(words in message for words in ("expected whitespace", "expected alphabetic"))
+    return "<block end>" in message or "expected key" in message
+
+
 def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
     """Return the parser's message at its place, with a remedy where its words are known."""
     marks = [getattr(error, "problem_mark", None), getattr(error, "context_mark", None)]
@@ -280,6 +293,14 @@ def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
         if at == "\t":
             return place.problem("a tab where YAML wants spaces", "indent with spaces")
         return place.problem(f"a value cannot begin with {at}", "put the text in quotes")
+    line = text[: mark.index].rpartition("\n")[2] + text[mark.index :].partition("\n")[0]
+    if (lead := _LEADING.match(line)) and _unquoted(message, lead.group(1)):
+        begun = Place(file, mark.line + 1, lead.start(1) + 1)
+        other = "'" if lead.group(1) == '"' else '"'
+        return begun.problem(
+            f"a value that begins with {lead.group(1)} needs quotes around the whole",
+            f"write {other} before it and at its end",
+        )
     if text[max(mark.index - 1, 0) : mark.index + 1] == "${":
         return place.problem("`${…}` without quotes in braces or brackets", 'write "${NAME}"')
     remedy = next((text for words, text in _REMEDIES if words in message), "check this line")

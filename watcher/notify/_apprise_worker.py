@@ -175,6 +175,15 @@ def scrub(text: str, url: str) -> str:
     parts = {part for part in re.split(r"[/:@?&=#+,;\s]", beyond) if part}
     parts |= {part for part in re.split(r"[/:@?&=#+,;\s]", unquote(beyond)) if part}
     parts |= {unquote(part) for part in parts} | {quote(part, safe="") for part in parts}
+    # The names of parameters are words of the service's documentation, and stand in its errors.
+    parts -= set(re.findall(r"[?&]([a-z]+)=", beyond))
+    login, at, _ = re.split(r"[/?#]", beyond.lstrip("/"), maxsplit=1)[0].rpartition("@")
+    if at:
+        # What follows an @ of a password is a part of it, however short.
+        text = re.sub(rf"{re.escape(login)}@?", "…", text, flags=re.IGNORECASE)
+        short = {one for one in re.split(r"[:@]", login) if 0 < len(one) < SHORTEST_SECRET}
+        for one in short:
+            text = re.sub(rf"(?<=[@:…]){re.escape(one)}(?!\w)", "…", text, flags=re.IGNORECASE)
     for part in sorted(parts, key=len, reverse=True):
         if len(part) >= SHORTEST_SECRET:
             text = re.sub(re.escape(part), "…", text, flags=re.IGNORECASE)
