@@ -77,6 +77,21 @@ def test_a_store_that_cannot_be_is_a_failure_in_words(harness: Harness) -> None:
     assert "help: create it or change `store`" in result.stderr
 
 
+def test_a_port_in_use_says_by_whom_and_what_to_change(harness: Harness, running: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = harness.config.read_text()
+        harness.config.write_text(
+            text.replace("server: false", f"server: {{listen: '127.0.0.1:{port}'}}")
+        )
+        with running("run") as daemon:
+            assert daemon.end() == 1
+    said = "".join(daemon.err)
+    assert f"127.0.0.1:{port} cannot be listened on" in said
+    assert "another process listens there, perhaps another inbox-watcher" in said
+    assert "choose `server.listen`" in said
+
+
 def test_warnings_are_logged_once(harness: Harness) -> None:
     harness.write(receivers=f"  spare: {{type: webhook, url: '{harness.hook}'}}\n")
     result = harness.run("run", "--once")

@@ -7,7 +7,9 @@ has is decided here, once.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,6 +105,9 @@ def reporting_errors(console: Console) -> Iterator[None]:
         raise typer.Exit(_report(console, error)) from None
 
 
+_TAKEN = "another process listens there, perhaps another inbox-watcher: choose `server.listen`"
+
+
 def _report(console: Console, error: Exception) -> int:
     """Report an error; return the exit status."""
     match _cause(error):
@@ -118,7 +123,9 @@ def _report(console: Console, error: Exception) -> int:
         case SourceError() as source:
             console.error(source.reason, source.remedy)
         case OSError() as refused:
-            console.error(str(refused), "check the address or path, and its permissions")
+            taken = os.strerror(errno.EADDRINUSE) in str(refused)
+            remedy = _TAKEN if taken else "check the address or path, and its permissions"
+            console.error(str(refused), remedy)
         case bug:
             if console.level == LogLevel.debug:
                 console.note("".join(traceback.format_exception(error)).rstrip())
