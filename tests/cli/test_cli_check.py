@@ -142,6 +142,19 @@ def test_warnings_are_told_and_change_nothing(harness: Harness) -> None:
     assert "spare" in result.stderr
 
 
+def test_a_store_that_run_could_not_write_is_warned_of(harness: Harness) -> None:
+    assert "the store" not in harness.run("check").stderr
+    harness.store = Path("/nowhere/at/all.db")
+    harness.write()
+    result = harness.run("check")
+    assert result.exit_code == 0
+    assert "warning: the store's folder /nowhere/at does not exist" in result.stderr
+    harness.store = harness.folder / "taken"
+    harness.store.mkdir()
+    harness.write()
+    assert f"warning: the store {harness.store} is not a file" in harness.run("check").stderr
+
+
 def test_a_configuration_that_tells_nobody_of_trouble_is_warned_of(harness: Harness) -> None:
     said = harness.run("check").stderr
     assert f"warning: {harness.config}:1:1: no rule tells of source.failing: " in said

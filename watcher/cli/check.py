@@ -89,6 +89,8 @@ def check(
         console.note(str(problem))
     for warning in (*loaded.warnings, *_over(loaded)):
         console.note(f"warning: {warning}")
+    if (unusable := _unusable_store(loaded)) is not None:
+        console.note(f"warning: {unusable}")
     if problems:
         raise typer.Exit(MISUSED)
     console.write(_summary(loaded))
@@ -198,6 +200,21 @@ def _named(people: Mapping[str, str]) -> str:
     rest = f" and {more} more" if more > 0 else ""
     counted = "1 person" if len(names) == 1 else f"{len(names)} people"
     return f"names {counted} by id: {', '.join(names[:MOST_NAMES])}{rest}"
+
+
+def _unusable_store(loaded: Config) -> str | None:
+    """Return why `run` could not write the store here and as this user; None where it could."""
+    store = loaded.store.absolute().path
+    user = f"user {os.geteuid()}"
+    if not store.parent.is_dir():
+        return f"the store's folder {store.parent} does not exist (create it, or change `store`)"
+    if not os.access(store.parent, os.W_OK | os.X_OK):
+        return f"{user} cannot write to the store's folder {store.parent} (change its owner)"
+    if store.exists() and not store.is_file():
+        return f"the store {store} is not a file (change `store`)"
+    if store.exists() and not os.access(store, os.R_OK | os.W_OK):
+        return f"{user} cannot write the store {store} (change its owner)"
+    return None
 
 
 def _over(loaded: Config) -> tuple[Problem, ...]:
