@@ -81,6 +81,9 @@ class Unreadable(ValueError):
     """A value cannot be read."""
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 class Row:
     """One JSON object of a row, read key by key; remembers what could not be read."""
 
@@ -99,7 +102,7 @@ class Row:
     @property
     def unreadable(self) -> frozenset[str]:
         """The paths of the values that could not be read so far."""
-        return frozenset(self._unreadable)
+        return frozenset(self._unreadable) if self._unreadable else _NOTHING
 
     def has(self, *keys: str) -> bool:
         """Return whether one of the keys is there, whatever its value."""
@@ -116,11 +119,11 @@ class Row:
 
         `absent` is what it means that the row lacks the key.
         """
-        if key not in self.plain:
-            return absent
-        value = self.plain[key]
+        value = self.plain.get(key, UNSHOWN)
         if value is None:
             return None
+        if value is UNSHOWN:
+            return absent
         try:
             return reader(value)
         except Unreadable:
@@ -129,12 +132,16 @@ class Row:
 
     def text(self, key: str) -> Shown[str]:
         """Return a text; a number is one, too."""
-        return self.read(key, text)
+        value = self.plain.get(key, UNSHOWN)
+        # Most values are texts, or not there: they need no reader.
+        if value is None or value is UNSHOWN:
+            return value
+        return filled(value) if type(value) is str else self.read(key, text)
 
     def object(self, key: str) -> Shown[Row]:
         """Return the object under a key, to be read like the row itself."""
         plain = self.read(key, json_object)
-        return self.inside(key, plain) if isinstance(plain, Mapping) else plain
+        return plain if plain is None or plain is UNSHOWN else self.inside(key, plain)
 
     def inside(self, key: str, plain: Mapping[str, Any]) -> Row:
         """Return the reader of an object that stands somewhere under a key."""
@@ -222,7 +229,7 @@ def missing(
 
 def nowhere_readable(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the paths that cannot be read in any of several rows: the sign of a changed API."""
-    if len(rows) < 2:
+    if len(rows) < 2 or not all(row.unreadable for row in rows):
         return ()
     return tuple(sorted(frozenset.intersection(*(row.unreadable for row in rows))))
 
@@ -239,11 +246,11 @@ def text(value: Any) -> str | None:
 
 def identifier(value: Any) -> str:
     """Read an id that must be there, which some services write as a number."""
-    if isinstance(value, str) and not is_blank(value):
-        return value
-    if isinstance(value, str):
+    if not isinstance(value, str):
+        return _number_as_text(value)
+    if is_blank(value):
         raise Unreadable
-    return _number_as_text(value)
+    return value
 
 
 def whole_number(value: Any) -> int:
@@ -273,9 +280,9 @@ def flag(value: Any) -> bool:
 
 def json_object(value: Any) -> Mapping[str, Any]:
     """Read an object as it is."""
-    if not isinstance(value, Mapping):
-        raise Unreadable
-    return value
+    if type(value) is dict or isinstance(value, Mapping):  # the second look is slow
+        return value
+    raise Unreadable
 
 
 def texts(value: Any) -> tuple[str, ...]:
@@ -311,7 +318,7 @@ def epoch_seconds(value: Any) -> datetime | None:
         if not _NUMBER.match(value.strip()):
             return iso_time(value)
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) not in (int, float):  # a bool is no number of seconds
         raise Unreadable
     if value == 0:
         return None
@@ -328,6 +335,8 @@ def _of_this_era(at: datetime) -> datetime:
 
 
 def _number_as_text(value: Any) -> str:
+    if type(value) is int:  # nearly every number
+        return str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_NUMBER:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
