@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from watcher.config.coverage import Shown
 from watcher.config.discovery import (
     ProviderLoader,
     ReceiverLoader,
@@ -32,6 +31,7 @@ from watcher.config.references import (
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
 from watcher.config.validate import Validation, found, validate
+from watcher.coverage import Shown
 from watcher.errors import ConfigError, Problem
 from watcher.notify.receivers import Receiver
 from watcher.rules import Rule

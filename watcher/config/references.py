@@ -13,10 +13,10 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from watcher.conditions import Condition, ExpressionError, compile_conditions
-from watcher.config.coverage import Shown
 from watcher.config.files import Document
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
 from watcher.config.validate import Validation, validate
+from watcher.coverage import Shown
 from watcher.rules import Rule, Silence, Template
 from watcher.rules.where import Names, check_names
 from watcher.settings.base import Context, Mistake, wrong

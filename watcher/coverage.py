@@ -8,22 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from watcher.catalogue.events import EVENTS
 from watcher.catalogue.fields import FIELDS
 from watcher.conditions import Tree
 from watcher.conditions.names import Comparison, compared, paths
-from watcher.config.model import Source
-from watcher.mapping import targets
+from watcher.mapping import FieldMapping, targets
+from watcher.providers import Provider
 from watcher.rules.when import covered
 from watcher.settings.base import Mistake
 from watcher.suggest import did_you_mean, listing, nearest, short
 
-__all__ = ["Shown"]
+__all__ = ["Shown", "Source"]
 
 _CONVERSATION, _ATTRIBUTES = "conversation.", "attributes."
 _CONSTANTS = {"string": "a text", "number": "a number", "bool": "true or false"}
 _KINDS = {**_CONSTANTS, "list": "a list", "map": "an object"}
+
+
+class Source(Protocol):
+    """What must be known of a configured source."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def provider_class(self) -> type[Provider]: ...
+    @property
+    def mapping(self) -> FieldMapping | None: ...
 
 
 class Shown:
