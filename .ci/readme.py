@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-DELIVERED = 8
+DELIVERED = 20
 """Verified webhooks after which the demo has shown enough."""
 PATIENCE = 600.0
 """Seconds that installing and the demo may take together."""

@@ -41,7 +41,7 @@ REFUSALS: list[tuple[str, int, Any, str, str]] = [
      "refuses the request", "must be an administrator's"),
     (CHATWOOT, 403, "<html><h1>403 Forbidden</h1>nginx</html>",
      "a proxy or a firewall, seems to refuse the request (HTTP 403 with an answer that is not JSON)",
-     "check base_url, and whether a proxy"),
+     "check base_url,"),
     (CHATWOOT, 404, {"error": "Resource could not be found"},
      "does not know this address", "check base_url and the account"),
     (HIGHLEVEL, 401, {"statusCode": 401, "message": "version header was not found."},
