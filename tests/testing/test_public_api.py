@@ -8,14 +8,20 @@ from types import ModuleType
 import pytest
 
 from watcher import providers, simulator, testing
-from watcher.providers import Provider, answers
+from watcher.providers import Provider, answers, rows
 
 EXPORTED: dict[ModuleType, str] = {
     providers: """
-        Budget Check IdSet LookUp Members Motion Page Poll Position Provider ProviderSettings Quota
+        Budget Check Coverage IdSet LookUp Members Motion Page Poll Position Provider ProviderSettings Quota
         Request Response Sweep
     """,
-    answers: "MOST_ROWS check_size describe json_body judge said",
+    answers: """
+        MOST_ROWS check_size describe foreign_refusal is_foreign json_body judge said
+    """,
+    rows: """
+        ReadRows Row Shown UNSHOWN Unreadable epoch_seconds flag identifier iso_time json_object known
+        missing nowhere_readable read_rows shown text texts whole_number
+    """,
     testing: "BrokenLaw ProviderSuite ReceiverSuite SeenRequest real_network watch_purity",
     simulator: """
         Account Agent Contact Conversation Dated Disposition Fault Faults Impossible Inbox Message
@@ -26,7 +32,7 @@ EXPORTED: dict[ModuleType, str] = {
 
 COMPULSORY = {"account", "parse", "request", "start"}
 OPTIONAL = {
-    "authorization", "budget", "cost", "quota", "set_capabilities", "sets", "skip", "unread_cap",
+    "authorization", "budget", "cost", "coverage", "quota", "set_capabilities", "sets", "skip", "unread_cap",
 }  # fmt: skip
 
 
