@@ -177,7 +177,7 @@ def test_the_commands_on_the_page_steer_the_fake(
     assert found is not None
     lines = [line for block in blocks("sh") for line in block.text.splitlines()]
     commands = [line for line in lines if line.startswith("curl") and "/_simulator/" in line]
-    assert len(commands) == 7
+    assert len(commands) == 11
     answers = []
     for line in commands:
         words = shlex.split(line.replace(":8901", f":{found[1]}"))[1:]

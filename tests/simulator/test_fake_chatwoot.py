@@ -183,7 +183,8 @@ async def test_a_row_has_all_keys_and_none_for_what_is_absent() -> None:
         "sla_policy_id",
     }  # fmt: skip
     assert set(row["meta"]) == {"sender", "channel", "hmac_verified"}
-    never = ("first_reply_created_at", "waiting_since", "agent_last_seen_at")
+    assert row["waiting_since"] == row["created_at"]  # though nobody has written
+    never = ("first_reply_created_at", "contact_last_seen_at", "agent_last_seen_at")
     assert [row[key] for key in never] == [0, 0, 0]
     assert (row["messages"], row["last_non_activity_message"]) == ([], None)
     assert isinstance(row["id"], int)

@@ -97,6 +97,38 @@ async def test_an_action_changes_the_conversation(
     assert (shown[field]["name"] == "Ada") if field == "contact" else (shown[field] == value)
 
 
+@pytest.mark.parametrize(
+    ("action", "given", "shown"),
+    [
+        ("greet", {}, {"message_type": 3, "sender_type": None}),
+        ("answer", {}, {"message_type": 1, "sender_type": "User"}),
+        ("answer", {"by": "bot"}, {"message_type": 1, "sender_type": "AgentBot"}),
+        ("answer", {"by": "phone"}, {"content_attributes": {"external_echo": True}}),
+        ("attach", {"attachments": ["image"]}, {"message_type": 0, "content": None}),
+        ("message", {"text": "x", "subject": "Order 4"}, {"content_type": "incoming_email"}),
+        ("retract", {}, {"content_attributes": {"deleted": True}}),
+    ],
+)
+async def test_who_answers_and_what_a_message_holds_can_be_said(
+    action: str, given: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    steered = opened("chatwoot", "--conversations", "1")
+    assert "error" not in await do(steered, action, conversation="1", **given)
+    headers = {"Api-Access-Token": steered.account.token}
+    path = "/api/v1/accounts/3/conversations/1"
+    line = (await ask(steered, "GET", path, headers=headers)).json()["last_non_activity_message"]
+    assert {key: line[key] for key in shown} == shown
+
+
+async def test_an_old_conversation_comes_into_view() -> None:
+    steered = opened("chatwoot", "--conversations", "1")
+    told = await do(steered, "appear", text="Still there?", days=40)
+    assert [entry["type"] for entry in told["truth"]] == [
+        "conversation.message",
+        "conversation.unread",
+    ]
+
+
 async def test_conversations_begin_and_stories_go_on() -> None:
     steered = opened("leadping", "--conversations", "2")
     assert (await do(steered, "create", text="Hello"))["truth"][0]["type"] == "conversation.created"
@@ -105,7 +137,8 @@ async def test_conversations_begin_and_stories_go_on() -> None:
     assert told["truth"]
     about = (await ask(steered, "GET", "/_simulator/")).json()
     assert about["conversations"] >= 3
-    assert about["actions"]["message"] == ["conversation", "text", "direction"]
+    assert about["actions"]["message"][:4] == ["conversation", "text", "direction", "sender"]
+    assert about["actions"]["appear"] == ["text", "days"]
 
 
 @pytest.mark.parametrize(

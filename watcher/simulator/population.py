@@ -24,6 +24,7 @@ from watcher.simulator.state import (
     Team,
     Viewer,
 )
+from watcher.simulator.waiting import NO_STAMPS, cleared, stamped
 
 __all__ = ["FIRST_STATUS", "new_account", "new_contact", "opaque", "past_state"]
 
@@ -47,7 +48,12 @@ def opaque(rng: Random) -> str:
 
 
 def new_account(
-    rng: Random, kind: Kind, account_id: str, token: str | None, viewer: Viewer | None
+    rng: Random,
+    kind: Kind,
+    account_id: str,
+    token: str | None,
+    viewer: Viewer | None,
+    now: datetime,
 ) -> Account:
     """Make an empty account with agents, and with teams, labels and inboxes where there are any."""
     numbered = kind == "chatwoot"
@@ -65,6 +71,7 @@ def new_account(
         teams=[Team(str(n), name) for n, name in enumerate(people.TEAMS, start=1) if numbered],
         labels=[] if kind == "leadping" else list(people.LABELS),
         inboxes=[Inbox(number, channel) for number, channel in enumerate(channels, start=1)],
+        opened_at=now,
     )
     account.tokens[account.token] = account.viewer
     return account
@@ -107,7 +114,10 @@ def past_state(
         seen_line=0 if unread else message_id,
         status=FIRST_STATUS[account.kind],
         waiting_since=at if inbound else None,
+        stamps=stamped(NO_STAMPS, at) if inbound else NO_STAMPS,
         first_reply_at=None if inbound else at,
+        outbound_by=None if inbound else "person",
+        manual_at=at,
     )
     return _furnished(rng, account, state, at)
 
@@ -135,6 +145,7 @@ def _furnished(rng: Random, account: Account, state: State, at: datetime) -> Sta
         archived=done,
         status="resolved" if done else "open",
         waiting_since=None if done else state.waiting_since,
+        stamps=cleared(state.stamps, "resolved") if done else state.stamps,
         team=rng.choice(account.teams) if rng.random() < 0.4 else None,
         priority=rng.choice((None, None, "low", "medium", "high", "urgent")),
     )

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from watcher.simulator.waiting import NO_STAMPS, Sender, Stamps
+
 __all__ = [
     "Account",
     "Activity",
     "Agent",
+    "Attachment",
     "Contact",
     "Conversation",
     "Direction",
@@ -31,6 +34,11 @@ __all__ = [
 
 Kind = Literal["leadping", "highlevel", "chatwoot"]
 Direction = Literal["inbound", "outbound", "internal"]
+Attachment = Literal[
+    "image", "audio", "video", "file", "location", "contact", "call", "voicemail", "sticker"
+]  # fmt: skip
+"""What a message may have besides words."""
+
 Role = Literal[
     "administrator",
     "agent",
@@ -85,9 +93,21 @@ class Message:
     """A message, an answer or a private note; never an activity line."""
 
     id: int
-    text: str
+    text: str | None
     direction: Direction
     at: datetime
+
+    sender: Sender = "person"
+    """Who wrote an outbound one."""
+
+    subject: str | None = None
+    """A mail's subject."""
+
+    attachments: tuple[Attachment, ...] = ()
+    """What it has besides words."""
+
+    deleted: bool = False
+    """Whether it was taken back; Chatwoot puts other words in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +212,22 @@ class State:
     """Ids of the agents who follow it."""
 
     waiting_since: datetime | None = None
-    """When the contact began to wait for an answer."""
+    """When the contact wrote what no person has answered yet."""
+
+    stamps: Stamps = NO_STAMPS
+    """The same as Chatwoot's versions stamp it (`watcher.simulator.waiting`)."""
 
     first_reply_at: datetime | None = None
     """When an agent first answered."""
+
+    outbound_by: Sender | None = None
+    """Who wrote the last outbound message."""
+
+    manual_at: datetime | None = None
+    """When a person last wrote, in either direction."""
+
+    mail_subject: str | None = None
+    """The subject of the first mail."""
 
     gone_at: datetime | None = None
     """When it was deleted."""
@@ -305,6 +337,9 @@ class Account:
 
     inboxes: list[Inbox]
     """The inboxes."""
+
+    opened_at: datetime
+    """When it was opened: what is older and comes into view later joins silently."""
 
     tokens: dict[str, Viewer] = field(default_factory=dict)
     """Every token that is accepted; more may be added."""

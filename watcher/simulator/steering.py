@@ -4,7 +4,7 @@
     GET    /_simulator/conversations  every conversation in the words of the contract
     GET    /_simulator/truth          what an ideal watcher has to report so far
     GET    /_simulator/requests       every request to the faked API
-    POST   /_simulator/ACTION         let something happen: `message`, `assign`, `archive`, …
+    POST   /_simulator/ACTION         let something happen: `message`, `greet`, `answer`, `assign`, …
     POST   /_simulator/faults         let requests fail: {"status": 429, "wait": 7, "after": 20}
     DELETE /_simulator/faults         end that
 
@@ -40,12 +40,15 @@ __all__ = ["ACTIONS", "Steered", "fault_of"]
 PREFIX = "/_simulator"
 
 ACTIONS = (
-    "activity", "archive", "assign", "delete", "edit", "follow", "grant_access", "mark_unread",
-    "message", "orphan", "read", "rename_contact", "revoke_access", "set_attribute",
-    "set_disposition", "set_labels", "set_priority", "set_status", "set_team", "snooze",
-    "snooze_expires", "star", "unarchive",
+    "activity", "answer", "archive", "assign", "attach", "delete", "edit", "follow", "grant_access",
+    "greet", "mark_unread", "message", "orphan", "read", "rename_contact", "retract",
+    "revoke_access", "set_attribute", "set_disposition", "set_labels", "set_priority", "set_status",
+    "set_team", "snooze", "snooze_expires", "star", "unarchive",
 )  # fmt: skip
 """Methods of `World` that take a conversation."""
+
+BEGINNINGS = ("create", "appear")
+"""Methods of `World` that make one."""
 
 
 class _Wrong(Exception):
@@ -87,7 +90,8 @@ class Steered:
 
     async def _describe(self, _request: Request) -> JSONResponse:
         usage = {name: _usage(getattr(self.world, name)) for name in ACTIONS}
-        usage |= {"create": ["text"], "step": []}
+        usage |= {name: list(_wanted(getattr(self.world, name))) for name in BEGINNINGS}
+        usage |= {"step": []}
         return JSONResponse(
             {
                 "account": self.account.key,
@@ -129,8 +133,9 @@ class Steered:
         before, said = len(self.world.truth), ""
         if name == "step":
             said = self.script.step()
-        elif name == "create":
-            self.world.create(self.account, **_arguments(self.world.create, given))
+        elif name in BEGINNINGS:
+            method = getattr(self.world, name)
+            method(self.account, **_arguments(method, given))
         elif name in ACTIONS:
             conversation = self._find(given.pop("conversation", None))
             method = getattr(self.world, name)
@@ -198,14 +203,19 @@ async def _read(request: Request) -> dict[str, Any]:
 
 def _usage(method: Callable[..., Any]) -> list[str]:
     """Return the names of a method's arguments after the conversation."""
-    return ["conversation", *list(inspect.signature(method).parameters)[1:]]
+    return ["conversation", *_wanted(method)]
+
+
+def _wanted(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the arguments after the first that can be written in JSON."""
+    wanted = list(inspect.signature(method).parameters.values())[1:]
+    return {each.name: each for each in wanted if each.name not in ("contact", "inbox", "at")}
 
 
 def _arguments(method: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments for a method of the world, in its own types."""
     hints = get_type_hints(method)
-    wanted = list(inspect.signature(method).parameters.values())[1:]
-    known = {each.name: each for each in wanted if each.name not in ("contact", "inbox", "at")}
+    known = _wanted(method)
     if unknown := sorted(set(given) - set(known)):
         raise _Wrong(f"unknown: {', '.join(unknown)}; known are {', '.join(known) or 'none'}")
     lacking = [

@@ -89,6 +89,8 @@ class Truth:
         if before is not None and seen_before and seen_after:
             for kind, old, new in differences(account.kind, before, after):
                 self.entries.append(TruthEntry(at, *identity, kind, old, new))
+        elif seen_after and identity not in self._removed and _old(account, after):
+            self._late(at, account, after)
         elif seen_after:
             self._created(at, account, after, returned=identity in self._removed)
         elif seen_before:
@@ -96,6 +98,19 @@ class Truth:
             self._removed.add(identity)
             entry = TruthEntry(at, *identity, "conversation.removed", extra={"reason": reason})
             self.entries.append(entry)
+
+    def _late(self, at: datetime, account: Account, state: State) -> None:
+        """Log what is young in a conversation that is older than the account's opening."""
+        new = canonical(account.kind, state)
+        if state.message is None or state.message.at < account.opened_at:
+            return
+        sides: tuple[Fields, Fields] = {"last_message": None}, {"last_message": new["last_message"]}
+        self.entries.append(TruthEntry(at, account.key, state.id, "conversation.message", *sides))
+        if new["unread"]:
+            sides = {"unread": False}, {"unread": True}
+            self.entries.append(
+                TruthEntry(at, account.key, state.id, "conversation.unread", *sides)
+            )
 
     def _created(self, at: datetime, account: Account, state: State, *, returned: bool) -> None:
         identity = (account.key, state.id)
@@ -151,6 +166,11 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
     return found
 
 
+def _old(account: Account, state: State) -> bool:
+    """Return whether a conversation shows that it was there before the account was watched."""
+    return account.kind != "leadping" and state.created_at < account.opened_at
+
+
 def _only_riders(old: Fields, new: Fields) -> bool:
     """Return whether only extras changed that belong to an archive flag or a status."""
     return all(old[key] == new[key] for key in old if key not in RIDERS)
@@ -181,7 +201,7 @@ def _new_message(before: State, after: State) -> bool:
 
 def _edited(before: State, after: State) -> bool:
     a, b = before.message, after.message
-    return a is not None and b is not None and a.id == b.id and a.text != b.text
+    return a is not None and b is not None and a.id == b.id and a != b
 
 
 def _assignment(old: Fields | None, new: Fields | None) -> str:

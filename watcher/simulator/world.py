@@ -22,11 +22,13 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from watcher.simulator import people
 from watcher.simulator.population import FIRST_STATUS, new_account, new_contact, opaque, past_state
 from watcher.simulator.state import (
     Account,
     Activity,
     Agent,
+    Attachment,
     Contact,
     Conversation,
     Direction,
@@ -40,6 +42,7 @@ from watcher.simulator.state import (
     Viewer,
 )
 from watcher.simulator.truth import Truth
+from watcher.simulator.waiting import ANSWERS, NO_STAMPS, Sender, cleared, stamped
 
 __all__ = ["World"]
 
@@ -77,7 +80,7 @@ class World:
 
         Leadway is HighLevel's server: open it as `highlevel`.
         """
-        account = new_account(self.rng, kind, account_id, token, viewer)
+        account = new_account(self.rng, kind, account_id, token, viewer, self.now())
         self.accounts[account.key] = account
         for _ in range(conversations):
             name, line = self._name(account), self._line()
@@ -97,46 +100,108 @@ class World:
         contact: Contact | None = None,
         inbox: Inbox | None = None,
         at: datetime | None = None,
+        greeting: str | None = None,
     ) -> Conversation:
-        """Begin a conversation, with an inbound message or empty; `contact` to share one."""
+        """Begin a conversation, with an inbound message or empty; `contact` to share one.
+
+        With `greeting` the inbox answers at once: nobody can see the customer's message as the last one.
+        """
         at = at or self.now()
-        state = State(
-            id=self._name(account),
-            contact=contact or new_contact(self.rng, account),
-            inbox=inbox or self.rng.choice(account.inboxes),
-            created_at=at,
-            updated_at=at,
-            status=FIRST_STATUS[account.kind],
-        )
+        state = self._begun(account, at, contact, inbox)
         if text is not None:
-            state = replace(
-                state, **self._inbound(state, Message(self._line(), text, "inbound", at))
-            )
-        conversation = Conversation(account, state)
-        account.conversations[state.id] = conversation
-        self.truth.note(self.now(), account, None, state)
-        return conversation
+            written = Message(self._line(), text, "inbound", at)
+            state = replace(state, **self._inbound(state, written))
+            if greeting is not None:
+                state = replace(state, **self._greeted(state, greeting, at))
+        return self._put(account, state)
+
+    def appear(
+        self,
+        account: Account,
+        text: str | None = None,
+        *,
+        days: float = 30.0,
+        contact: Contact | None = None,
+        inbox: Inbox | None = None,
+    ) -> Conversation:
+        """Let a conversation come into view that was made so many days ago, and was read.
+
+        With `text` its last message is of now, and unread; else as old as the conversation.
+        """
+        now = self.now()
+        at = now - timedelta(days=days)
+        state = self._begun(account, at, contact, inbox)
+        old = Message(self._line(), self.rng.choice(people.ANSWERS), "outbound", at)
+        state = replace(state, **self._outbound(state, old))
+        if text is not None:
+            written = Message(self._line(), text, "inbound", now)
+            state = replace(state, updated_at=now, **self._inbound(state, written))
+        return self._put(account, state)
 
     # What customers and administrators do.
 
     def message(
-        self, conversation: Conversation, text: str, direction: Direction = "inbound"
+        self,
+        conversation: Conversation,
+        text: str | None,
+        direction: Direction = "inbound",
+        *,
+        sender: Sender = "person",
+        subject: str | None = None,
+        attachments: tuple[Attachment, ...] = (),
+        greeting: str | None = None,
     ) -> None:
-        """Write a message. An inbound one reopens what Chatwoot had resolved or snoozed."""
-        state = conversation.state
-        message = Message(self._line(), text, direction, self.now())
+        """Write a message. An inbound one reopens what Chatwoot had resolved or snoozed.
+
+        `sender` says who wrote an outbound one; with `greeting` the inbox answers an inbound one in the
+        same moment.
+        """
+        state, now = conversation.state, self.now()
+        message = Message(self._line(), text, direction, now, sender, subject, attachments)
         if direction == "inbound":
-            self._change(conversation, **self._inbound(state, message))
-            return
-        changes: dict[str, Any] = {"message": message}
-        if direction == "outbound":
-            changes |= {"waiting_since": None, "first_reply_at": state.first_reply_at or message.at}
+            changes = self._inbound(state, message)
+            if greeting is not None:
+                changes |= self._greeted(replace(state, **changes), greeting, now)
+        elif direction == "outbound":
+            changes = self._outbound(state, message)
+        else:
+            changes = {"message": message, "manual_at": now}
         self._change(conversation, **changes)
 
+    def greet(
+        self, conversation: Conversation, text: str = "Thank you, we will be with you soon."
+    ) -> None:
+        """Let the inbox write by itself: a greeting, or that nobody is there."""
+        self.message(conversation, text, "outbound", sender="greeting")
+
+    def answer(
+        self, conversation: Conversation, text: str = "Here you are.", by: Sender = "person"
+    ) -> None:
+        """Answer as a person, in the phone's own app, or as one of the machines."""
+        self.message(conversation, text, "outbound", sender=by)
+
+    def attach(
+        self,
+        conversation: Conversation,
+        attachments: tuple[Attachment, ...] = ("image",),
+        text: str | None = None,
+        direction: Direction = "inbound",
+    ) -> None:
+        """Send something besides words, or without any."""
+        self.message(conversation, text, direction, attachments=attachments)
+
+    def retract(self, conversation: Conversation) -> None:
+        """Take the last message back: Chatwoot puts other words in its place."""
+        self._need(conversation, "a deleted message", "chatwoot")
+        message = conversation.state.message
+        if message is None:
+            raise Impossible("there is no message to take back")
+        words = "This message was deleted"
+        gone = replace(message, text=words, attachments=(), deleted=True)
+        self._change(conversation, touch=False, message=gone)
+
     def edit(self, conversation: Conversation, text: str) -> None:
-        """Change the words of the last message, which keeps its id and time. (Chatwoot puts other
-        words in the place of a deleted message, too: message.rb touches the conversation.)
-        """
+        """Change the words of the last message, which keeps its id and time."""
         self._need(conversation, "an edited message", "chatwoot")
         message = conversation.state.message
         if message is None:
@@ -255,6 +320,7 @@ class World:
             return
         default: int | str = 1 if kind == "leadping" else "inbox"
         put: dict[str, Any] = {
+            "waiting_since": None,
             "archived_at": self.now(),
             "archive_reason": default if reason is None else reason,
         }
@@ -281,7 +347,8 @@ class World:
         line = f"Conversation was marked {status} by Grace Hill" if actor else None
         changes: dict[str, Any] = {"status": status, "archived": resolved, "snoozed_until": None}
         if resolved:
-            changes["waiting_since"] = None
+            stamps = cleared(conversation.state.stamps, "resolved")
+            changes |= {"waiting_since": None, "stamps": stamps}
         self._change(conversation, line=line, **changes)
 
     def snooze(self, conversation: Conversation, until: datetime | None = None) -> None:
@@ -387,10 +454,52 @@ class World:
             "inbound": (*state.inbound, (message.at, message.id))[-12:],
             "read_by": frozenset(),
             "waiting_since": state.waiting_since or message.at,
+            "stamps": stamped(state.stamps, message.at),
+            "manual_at": message.at,
+            "mail_subject": state.mail_subject or message.subject,
         }
         if state.status in ("resolved", "snoozed"):
             changes |= {"status": "open", "archived": False, "snoozed_until": None}
         return changes
+
+    @staticmethod
+    def _outbound(state: State, message: Message) -> dict[str, Any]:
+        """Return what an outbound message changes: a person's ends the wait."""
+        changes: dict[str, Any] = {
+            "message": message,
+            "outbound_by": message.sender,
+            "stamps": cleared(state.stamps, message.sender),
+        }
+        if message.sender in ANSWERS:
+            changes |= {
+                "waiting_since": None,
+                "first_reply_at": state.first_reply_at or message.at,
+                "manual_at": message.at,
+            }
+        return changes
+
+    def _greeted(self, state: State, text: str, at: datetime) -> dict[str, Any]:
+        return self._outbound(state, Message(self._line(), text, "outbound", at, "greeting"))
+
+    def _begun(
+        self, account: Account, at: datetime, contact: Contact | None, inbox: Inbox | None
+    ) -> State:
+        """Return a conversation in which nobody has written yet."""
+        return State(
+            id=self._name(account),
+            contact=contact or new_contact(self.rng, account),
+            inbox=inbox or self.rng.choice(account.inboxes),
+            created_at=at,
+            updated_at=at,
+            status=FIRST_STATUS[account.kind],
+            stamps=stamped(NO_STAMPS, at),
+        )
+
+    def _put(self, account: Account, state: State) -> Conversation:
+        conversation = Conversation(account, state)
+        account.conversations[state.id] = conversation
+        self.truth.note(self.now(), account, None, state)
+        return conversation
 
     def _change(
         self,

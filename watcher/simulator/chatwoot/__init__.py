@@ -19,9 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from watcher.simulator.chatwoot.query import NotFound, Query, read_query
-from watcher.simulator.chatwoot.rows import Version, row
+from watcher.simulator.chatwoot.rows import row
 from watcher.simulator.limits import FixedWindows, answer
 from watcher.simulator.state import Account, Conversation, State, Viewer
+from watcher.simulator.waiting import Version
 from watcher.simulator.world import World
 
 __all__ = ["Options", "app", "refusal"]

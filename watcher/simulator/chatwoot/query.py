@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.simulator.chatwoot.rows import Version, last_activity_at, updated_at
+from watcher.simulator.chatwoot.rows import last_activity_at, updated_at
 from watcher.simulator.contract import unread_count
 from watcher.simulator.state import Account, State, Viewer
+from watcher.simulator.waiting import Version, set_in
 
 __all__ = ["NotFound", "Query", "read_query"]
 
@@ -95,7 +96,7 @@ def read_query(
     given = dict(params)
     within = given.get("updated_within")
     return Query(
-        tests=tuple(_tests(params, given, account)),
+        tests=tuple(_tests(params, given, account, version)),
         assignee_type=given.get("assignee_type"),
         updated_within=_to_i(within) if within and version >= UPDATED_WITHIN_SINCE else None,
         sort_by=given.get("sort_by", ""),
@@ -107,12 +108,12 @@ def read_query(
 
 
 def _tests(
-    params: Sequence[tuple[str, str]], given: Mapping[str, str], account: Account
+    params: Sequence[tuple[str, str]], given: Mapping[str, str], account: Account, version: Version
 ) -> list[Callable[[State], bool]]:
     tests: list[Callable[[State], bool]] = []
     status = given.get("status", "open")
     if text := given.get("q"):  # searching turns the status filter off
-        tests.append(lambda s: s.message is not None and text.lower() in s.message.text.lower())
+        tests.append(lambda s: text.lower() in ((s.message and s.message.text) or "").lower())
     elif status != "all":
         tests.append(lambda state: state.status == status)
     if "inbox_id" in given:
@@ -130,7 +131,7 @@ def _tests(
     if labels:
         tests.append(lambda state: bool(labels & set(state.labels)))
     if given.get("conversation_type") == "unattended":
-        tests.append(lambda s: s.first_reply_at is None or s.waiting_since is not None)
+        tests.append(lambda s: s.first_reply_at is None or set_in(s.stamps, version) is not None)
     elif given.get("conversation_type") in ("mention", "participating"):
         tests.append(lambda state: False)  # no conversation mentions the watcher's user here
     return tests
@@ -154,7 +155,8 @@ def _order(name: str, version: Version, now: datetime, delay: float) -> list[tup
         return key, descending
 
     def waiting(state: State) -> float | None:
-        return None if state.waiting_since is None else state.waiting_since.timestamp()
+        stamp = set_in(state.stamps, version)
+        return None if stamp is None else stamp.timestamp()
 
     def priority(state: State) -> int | None:
         return PRIORITIES.get(state.priority or "")

@@ -13,10 +13,9 @@ from typing import Any
 
 from watcher.simulator.contract import unread_count
 from watcher.simulator.state import Account, Activity, Message, State, Viewer
+from watcher.simulator.waiting import Version, set_in
 
-__all__ = ["Version", "last_activity_at", "row", "updated_at"]
-
-Version = tuple[int, int, int]
+__all__ = ["last_activity_at", "row", "updated_at"]
 
 CHANNELS = {
     "sms": "Channel::TwilioSms",
@@ -29,6 +28,14 @@ CHANNELS = {
 }
 DIRECTIONS = {"inbound": 0, "outbound": 1, "internal": 1}
 ACTIVITY = 2
+TEMPLATE = 3
+MACHINES: dict[str, tuple[str, int, str | None]] = {
+    "bot": ("AgentBot", 1, "Bot"),
+    "assistant": ("Captain::Assistant", 1, "Captain"),
+}
+"""Machines that Chatwoot names as senders; rules, the phone's echo and templates have none."""
+FILES = {"voicemail": "audio", "call": "audio", "sticker": "image"}
+"""Chatwoot's word where it is not ours."""
 
 
 def _seconds(at: datetime | None) -> int:
@@ -90,11 +97,14 @@ def row(
         "last_non_activity_message": _last_message(account, state, active),
         "last_activity_at": active,
         "priority": state.priority,
-        "waiting_since": _seconds(state.waiting_since),
+        "waiting_since": _seconds(set_in(state.stamps, version)),
         "sla_policy_id": None,
     }
+    if state.mail_subject is not None:
+        shown["additional_attributes"]["mail_subject"] = state.mail_subject
     for since, key in (
         ((2, 18, 0), "uuid"),
+        ((3, 0, 0), "waiting_since"),
         ((3, 7, 0), "sla_policy_id"),
         ((4, 0, 2), "updated_at"),
     ):
@@ -182,28 +192,27 @@ def _last_message(account: Account, state: State, active: int) -> dict[str, Any]
 def _message(
     account: Account, state: State, line: Message | Activity, at: datetime, active: int
 ) -> dict[str, Any]:
-    activity = isinstance(line, Activity)
-    direction = "outbound" if isinstance(line, Activity) else line.direction
-    inbound = direction == "inbound"
+    author = None if isinstance(line, Activity) else _author(account, state, line)
+    content = line.text if isinstance(line, Activity) else _content(state, line)
     shown: dict[str, Any] = {
         "id": line.id,
-        "content": line.text,
+        "content": content,
         "account_id": int(account.id),
         "inbox_id": state.inbox.id,
         "conversation_id": int(state.id),
-        "message_type": ACTIVITY if activity else DIRECTIONS[direction],
+        "message_type": ACTIVITY if isinstance(line, Activity) else _type(line),
         "created_at": _seconds(at),
         "updated_at": _iso(at),
-        "private": direction == "internal",
+        "private": isinstance(line, Message) and line.direction == "internal",
         "status": "sent",
         "source_id": None,
         "content_type": "text",
         "content_attributes": {},
-        "sender_type": None if activity else "Contact" if inbound else "User",
-        "sender_id": None if activity else int(state.contact.id) if inbound else 2,
+        "sender_type": None if author is None else author[0],
+        "sender_id": None if author is None else author[1],
         "external_source_ids": {},
         "additional_attributes": {},
-        "processed_message_content": line.text,
+        "processed_message_content": content,
         "sentiment": {},
         "conversation": {
             "assignee_id": int(state.assignee.id) if state.assignee else None,
@@ -212,10 +221,75 @@ def _message(
             "contact_inbox": {"source_id": f"source-{state.contact.id}"},
         },
     }
-    if not activity:
-        name = state.contact.name if inbound else account.agents[0].name if account.agents else None
-        shown["sender"] = {"id": shown["sender_id"], "name": name, "thumbnail": ""}
+    if isinstance(line, Message):
+        shown |= _extras(state, line)
+    if author is not None:
+        shown["sender"] = {"id": author[1], "name": author[2], "thumbnail": ""}
     return shown
+
+
+def _type(line: Message) -> int:
+    """Return the message's type; the inbox's own messages are templates."""
+    templated = line.direction == "outbound" and line.sender in ("greeting", "survey")
+    return TEMPLATE if templated else DIRECTIONS[line.direction]
+
+
+def _author(account: Account, state: State, line: Message) -> tuple[str, int, str | None] | None:
+    """Return the sender's type, id and name; None where Chatwoot names nobody."""
+    if line.direction == "inbound":
+        return "Contact", int(state.contact.id), state.contact.name
+    user = account.agents[0].name if account.agents else None
+    if line.direction == "internal" or line.sender in ("person", "campaign"):
+        return "User", 2, user
+    return MACHINES.get(line.sender)
+
+
+def _content(state: State, line: Message) -> str | None:
+    """Return the words; a customer's mail comes with all that was quoted below them."""
+    if line.subject is None or line.direction != "inbound":
+        return line.text
+    return f"{line.text or ''}\n\nOn {state.created_at:%d %B %Y} somebody wrote:\n> Hello"
+
+
+def _extras(state: State, line: Message) -> dict[str, Any]:
+    """Return what marks a message as a machine's, a mail's, or one with more than words."""
+    extras: dict[str, Any] = {}
+    if line.deleted:
+        extras["content_attributes"] = {"deleted": True}
+    elif line.direction == "outbound" and line.sender == "phone":
+        extras["content_attributes"] = {"external_echo": True}
+    elif line.direction == "outbound" and line.sender == "rule":
+        extras["content_attributes"] = {"automation_rule_id": 1}
+    elif line.direction == "outbound" and line.sender == "campaign":
+        extras["additional_attributes"] = {"campaign_id": 1}
+    elif line.direction == "outbound" and line.sender == "survey":
+        extras["content_type"] = "input_csat"
+    elif line.direction == "inbound" and line.subject is not None:
+        extras["content_type"] = "incoming_email"
+        extras["content_attributes"] = {"email": _mail(state, line)}
+    if line.attachments:
+        extras["attachments"] = [
+            {
+                "id": 100 * line.id + number,
+                "message_id": line.id,
+                "file_type": FILES.get(kind, kind),
+            }
+            for number, kind in enumerate(line.attachments)
+        ]
+    return extras
+
+
+def _mail(state: State, line: Message) -> dict[str, Any]:
+    """Return the parsed mail: `reply` is what is new in it."""
+    whole = _content(state, line)
+    return {
+        "subject": line.subject,
+        "from": [state.contact.email],
+        "to": ["support@example.com"],
+        "cc": None,
+        "message_id": f"{line.id}@mail.example.com",
+        "text_content": {"full": whole, "reply": line.text, "quoted": whole},
+    }
 
 
 def _iso(at: datetime) -> str:

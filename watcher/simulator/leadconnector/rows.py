@@ -11,6 +11,7 @@ from typing import Any
 
 from watcher.simulator.contract import newest_event
 from watcher.simulator.state import Activity, Message, State
+from watcher.simulator.waiting import ANSWERS
 
 __all__ = ["by_id", "last_message_date", "manual_message_date", "millis", "row"]
 
@@ -22,6 +23,13 @@ MESSAGE_TYPES = {
     "facebook": "TYPE_FACEBOOK",
     "instagram": "TYPE_INSTAGRAM",
     "call": "TYPE_CALL",
+}
+CALLS = {"call": "TYPE_CALL", "voicemail": "TYPE_CAMPAIGN_VOICEMAIL"}
+"""What is no message of words; a picture or a file shows by nothing but an empty body."""
+CAMPAIGNS = {
+    "sms": "TYPE_CAMPAIGN_SMS",
+    "email": "TYPE_CAMPAIGN_EMAIL",
+    "facebook": "TYPE_CAMPAIGN_FACEBOOK",
 }
 TYPES = {"email": ("TYPE_EMAIL", 2), "facebook": ("TYPE_FB_MESSENGER", 3)}
 """The conversation's own type: text in the list, a number in GET by id; else the phone's."""
@@ -43,7 +51,7 @@ def last_message_date(state: State) -> int:
 
 def manual_message_date(state: State) -> int:
     """Return when a person last wrote, in either direction; 0 without any such line."""
-    return 0 if state.message is None else millis(state.message.at) - STAMP_APART
+    return 0 if state.manual_at is None else millis(state.manual_at) - STAMP_APART
 
 
 def row(state: State, location: str, *, as_strings: bool = False) -> dict[str, Any]:
@@ -81,8 +89,11 @@ def row(state: State, location: str, *, as_strings: bool = False) -> dict[str, A
         shown["fullName"] = contact.name
     if state.assignee is not None:
         shown |= {"assignedTo": state.assignee.id, "userId": state.assignee.id}
-    if state.message is not None:
+    if state.manual_at is not None:
         shown["lastManualMessageDate"] = number(manual_message_date(state))
+    if state.outbound_by is not None:  # of the last outbound one, whatever came after it
+        manual = state.outbound_by in ANSWERS
+        shown["lastOutboundMessageAction"] = "manual" if manual else "automated"
     if "opportunity_status" in state.attributes:
         shown["opportunities"] = [{"status": state.attributes["opportunity_status"]}]
     return shown
@@ -114,15 +125,21 @@ def _last_line(state: State) -> dict[str, Any]:
         return {"lastMessageType": line.type, "lastMessageBody": line.text}
     assert isinstance(line, Message)  # noqa: S101 - the union's other half
     note = line.direction == "internal"
-    shown: dict[str, Any] = {
-        "lastMessageType": "TYPE_INTERNAL_COMMENT" if note else MESSAGE_TYPES[state.inbox.channel],
-        "lastMessageBody": line.text,
+    return {
+        "lastMessageType": message_type(state.inbox.channel, line),
+        "lastMessageBody": line.text or "",
         "lastMessageDirection": "inbound" if line.direction == "inbound" else "outbound",
         "isLastMessageInternalComment": note,
     }
-    if line.direction == "outbound":
-        shown["lastOutboundMessageAction"] = "manual"
-    return shown
+
+
+def message_type(channel: str, line: Message) -> str:
+    """Return the word for a message, the one thing that a row tells of what it is besides words."""
+    if line.direction == "internal":
+        return "TYPE_INTERNAL_COMMENT"
+    if line.sender == "campaign" and channel in CAMPAIGNS:
+        return CAMPAIGNS[channel]
+    return next((CALLS[kind] for kind in line.attachments if kind in CALLS), MESSAGE_TYPES[channel])
 
 
 def _trashed(state: State) -> bool:

@@ -176,7 +176,7 @@ def _open_token(token: str, digest: str) -> dict[str, Any]:
 def _matches(query: Query, state: State, unread: Mapping[str, bool]) -> bool:
     if state.archived not in ARCHIVED[query.archive]:
         return False
-    snippet = "" if state.message is None else state.message.text
+    snippet = (None if state.message is None else state.message.text) or ""
     text = f"{state.contact.name or ''} {snippet}"
     if query.search is not None and query.search.lower() not in text.lower():
         return False

@@ -37,7 +37,7 @@ def row(state: State, unread: bool, era: Era, digits: int = 3) -> dict[str, Any]
         "leadId": contact.id,
         "firstName": first or None,
         "lastName": last or None,
-        "lastSnippet": None if state.message is None else state.message.text[:120],
+        "lastSnippet": _snippet(state.message),
         "lastEventAt": None if event is None else iso(event.at, digits),
         "statusReason": state.attributes.get("statusReason"),
         "isArchived": state.archived,
@@ -57,6 +57,11 @@ def row(state: State, unread: bool, era: Era, digits: int = 3) -> dict[str, Any]
         note = isinstance(event, Message) and event.direction == "internal"
         shown |= {"email": contact.email, "avatarUrl": None, "lastEventIsInternalNote": note}
     return shown
+
+
+def _snippet(message: Message | None) -> str | None:
+    """Return the preview; a call or a picture without words has none."""
+    return None if message is None or message.text is None else message.text[:120]
 
 
 def lead(state: State, digits: int = 3) -> dict[str, Any]:
