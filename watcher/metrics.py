@@ -71,6 +71,7 @@ class Metrics:
         self.store_failing = gauge("store_failing", "1 while the store cannot be read or written.")
         self.deliveries = counter("deliveries", "Attempts to deliver.", "receiver", "outcome")
         self.pending = gauge("deliveries_pending", "Deliveries that wait.", "receiver")
+        self.dead = gauge("deliveries_dead", "Deliveries given up, kept for a person.", "receiver")
         self.receiver_failing = gauge("receiver_failing", "1 while a receiver fails.", "receiver")
         self.receiver_paused = gauge(
             "receiver_paused", "1 while a receiver is paused and probed.", "receiver"

@@ -102,6 +102,17 @@ async def test_pending_counts_by_receiver(store: Store) -> None:
     assert await store.pending() == {"crm": 1}
 
 
+async def test_dead_ones_are_counted_by_receiver_until_they_are_sent_again(store: Store) -> None:
+    await store.commit(commit(delivery(), delivery(receiver="crm"), delivery(event("e2"))))
+    assert await store.dead() == {}
+    for receiver in ("team", "crm"):
+        (out,) = await store.claim(receiver, T0, lease=LEASE, limit=1)
+        await store.settle([settlement(out, "dead")])
+    assert await store.dead() == {"team": 1, "crm": 1}
+    await store.retry(["e1/team"], T0)
+    assert await store.dead() == {"crm": 1}
+
+
 async def test_prune_removes_what_is_older_and_keeps_what_is_not(store: Store) -> None:
     await fill(store)
     assert await store.prune(at(3), at(3)) == 2

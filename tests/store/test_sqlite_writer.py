@@ -169,12 +169,13 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.LEASED, ()),
         (queries.LATER, {"after": 0}),
         (queries.DEAD, ()),
+        (queries.DEAD_COUNTS, ()),
         (queries.RUNNING_OF_SOURCE, ("",)),
         (queries.UNCONFIGURED, configured),
     ):
         found = scans(store, statement, parameters)
         assert found, statement
-        assert all(" USING INDEX deliveries_" in scan for scan in found), statement
+        assert all("INDEX deliveries_" in scan for scan in found), statement
     await store.close()
 
 

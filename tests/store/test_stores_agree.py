@@ -278,6 +278,7 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.sources())
     await pair.both(lambda store: store.receivers())
     await pair.both(lambda store: store.pending())
+    await pair.both(lambda store: store.dead())
     await pair.both(lambda store: store.silences())
     await pair.both(lambda store: store.suppressed())
     everything = [owed.key for owed in await pair.stores[0].deliveries(DeliveryQuery())]

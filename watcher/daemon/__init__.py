@@ -235,9 +235,10 @@ class Daemon:
             if await self._clock_jumps.look():
                 for dispatcher in self.dispatchers.values():
                     await dispatcher.probe()
-            pending = await self.store.pending()
+            pending, dead = await self.store.pending(), await self.store.dead()
             for name in self.dispatchers:
                 self.metrics.pending.labels(name).set(pending.get(name, 0))
+                self.metrics.dead.labels(name).set(dead.get(name, 0))
             for name, share in self._shares().items():
                 self.metrics.planned.labels(name).set(share.of(name).hourly)
                 self.metrics.allowed.labels(name).set(share.allowed)

@@ -141,6 +141,10 @@ class Outbox(Protocol):
         """Return the number of pending deliveries by receiver."""
         ...
 
+    async def dead(self) -> Mapping[str, int]:
+        """Return the number of dead deliveries by receiver."""
+        ...
+
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         """Make dead deliveries with these ids or keys (None: all dead ones) pending and due at `now`,
         with attempt count zero. Those with these ids that failed and wait for their next attempt

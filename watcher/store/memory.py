@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -288,6 +289,10 @@ class MemoryStore:
 
     async def pending(self) -> Mapping[str, int]:
         return self._outbox.pending()
+
+    async def dead(self) -> Mapping[str, int]:
+        rows = (row.delivery for row in self._outbox.values())
+        return Counter(one.receiver for one in rows if one.state == "dead")
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         rows = repeated(self._outbox.values(), ids, now)

@@ -294,6 +294,9 @@ class SqliteStore:
     async def pending(self) -> Mapping[str, int]:
         return dict(await self._reader.fetch(queries.PENDING))
 
+    async def dead(self) -> Mapping[str, int]:
+        return dict(await self._reader.fetch(queries.DEAD_COUNTS))
+
 
 async def copy_to_memory(path: Path | str) -> MemoryStore:
     """Return a whole store as it is at one moment, with or without a running owner; a store that

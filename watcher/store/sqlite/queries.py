@@ -184,6 +184,7 @@ SENT_SINCE = """
         WHERE receiver = ? AND state = 'delivered' AND settled >= ?)
     ORDER BY settled"""
 PENDING = "SELECT receiver, count(*) FROM deliveries WHERE state = 'pending' GROUP BY receiver"
+DEAD_COUNTS = "SELECT receiver, count(*) FROM deliveries WHERE state = 'dead' GROUP BY receiver"
 
 PRUNE_DELIVERIES = """
     DELETE FROM deliveries
