@@ -402,12 +402,15 @@ class EventQuery:
     since: datetime | None = None
     """The earliest time."""
 
-    type: str | None = None
-    """A glob with `*`."""
+    until: datetime | None = None
+    """The time before which they happened."""
 
-    source: str | None = None
-    conversation: str | None = None
-    """The id of the conversation."""
+    types: tuple[str, ...] = ()
+    """Globs with `*`; with several, one must fit, and so below. Empty: all."""
+
+    sources: tuple[str, ...] = ()
+    conversations: tuple[str, ...] = ()
+    """The ids of the conversations."""
 
     id: str | None = None
     limit: int = 1000
@@ -422,15 +425,21 @@ class DeliveryQuery:
     event: str | None = None
     """The id of its event."""
 
-    conversation: str | None = None
-    """The id of the conversation that its event is about."""
+    conversations: tuple[str, ...] = ()
+    """The ids of the conversations that their events are about; empty: all, and so below."""
+
+    sources: tuple[str, ...] = ()
+    """The sources of their events."""
 
     rule: str | None = None
-    type: str | None = None
-    """A glob with `*` over the type of its event."""
+    types: tuple[str, ...] = ()
+    """Globs with `*` over the types of their events."""
 
     since: datetime | None = None
     """The earliest time of creation."""
+
+    until: datetime | None = None
+    """The time before which they were created."""
 
     id: str | None = None
     """The id of the delivery, or of the digest that it went out with."""

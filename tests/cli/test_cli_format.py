@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -45,8 +46,8 @@ json_values = st.recursive(
     st.sampled_from(EVENT_TYPES), st.dictionaries(st.text(), st.tuples(json_values, json_values))
 )
 def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
-    line = format_event(dataclasses.replace(changed(**changes), type=type_))
-    assert line.startswith(f"2026-11-20 10:00:05Z  {type_}  sales  Inbox Watcher Test")
+    line = format_event(dataclasses.replace(changed(**changes), type=type_), ZoneInfo("Asia/Tokyo"))
+    assert line.startswith(f"2026-11-20 19:00:05+09:00  {type_}  sales  Inbox Watcher Test")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_each_command_has_a_sentence_and_help_for_each_option(command: tuple[str
     ("arguments", "words"),
     [
         (["frobnicate"], "frobnicate"),
-        (["events", "--since", "yesterday"], "15m"),
+        (["events", "--since", "last week"], "yesterday"),
         (["events", "--since", "2 hours"], "2h"),
         (["events", "--type", "conversation.unred"], "conversation.unread"),
         (["events", "--limit", "0"], "--limit"),

@@ -56,7 +56,7 @@ def test_release_without_a_daemon_decides_and_lets_a_sweep_follow(
     assert state.hold is None
     assert state.swept is None
     assert state.suspects == (HOLD.ids if option == "--accept" else ())
-    (event,) = harness.ask(lambda store: store.events(EventQuery(type="source.released")))
+    (event,) = harness.ask(lambda store: store.events(EventQuery(types=("source.released",))))
     assert event.event.data["source"] == "support"
 
 

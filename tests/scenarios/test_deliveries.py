@@ -51,13 +51,13 @@ async def test_given_up_after_the_schedule_and_sent_again_by_hand(harness: Harne
         await anyio.sleep(102 * 3600)
         dead = await harness.store.deliveries(DeliveryQuery(state="dead"))
         assert [delivery.attempt for delivery in dead] == [10]
-        failing = await harness.store.events(EventQuery(type="receiver.*"))
+        failing = await harness.store.events(EventQuery(types=("receiver.*",)))
         assert [item.event.type for item in failing] == ["receiver.failing"]
         harness.inbox.status = 200
         assert await daemon.retry(None) == 1
         await anyio.sleep(5)
         assert [b["type"] for b in harness.inbox.conversations] == ["conversation.priority_changed"]
-        turned = await harness.store.events(EventQuery(type="receiver.*"))
+        turned = await harness.store.events(EventQuery(types=("receiver.*",)))
         assert [item.event.type for item in turned] == ["receiver.failing", "receiver.recovered"]
 
 

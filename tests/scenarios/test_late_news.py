@@ -88,7 +88,7 @@ async def test_a_rule_tells_late_news_from_fresh(
     cast = await outage(harness, account)
     fresh = {body["subject"] for body in harness.inbox.conversations}
     assert fresh == {cast["fresh"].state.id}
-    assert len(await harness.store.events(EventQuery(type="conversation.*"))) == 5
+    assert len(await harness.store.events(EventQuery(types=("conversation.*",)))) == 5
     own = [body["type"] for body in harness.inbox.bodies if body["type"].startswith("source.")]
     assert own == ["source.baselined", "source.failing", "source.recovered"]
 

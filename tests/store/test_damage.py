@@ -180,5 +180,5 @@ async def test_a_transaction_that_a_kill_cut_before_wal_mode_is_taken_back(tmp_p
     writer.close()
     assert b"half done" in copy.read_bytes()
     store = await SqliteStore.open(copy)
-    assert len(await store.events(EventQuery(limit=10_000, source="sales"))) == 800
+    assert len(await store.events(EventQuery(limit=10_000, sources=("sales",)))) == 800
     await store.close()

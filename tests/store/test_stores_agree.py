@@ -285,7 +285,7 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.history(everything))
     await pair.both(lambda store: store.verdicts([str(number) for number in range(16)]))
     await pair.both(lambda store: store.deliveries(DeliveryQuery(id="m1")))
-    await pair.both(lambda store: store.deliveries(DeliveryQuery(conversation="c2")))
+    await pair.both(lambda store: store.deliveries(DeliveryQuery(conversations=("c2",))))
     for name in ("sales", "sales-2"):
         await pair.both(lambda store, name=name: store.known(name, ["c1", "c2"]))
         await pair.both(lambda store, name=name: store.present_ids(name))

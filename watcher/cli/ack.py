@@ -62,5 +62,5 @@ def ack(
 async def _sources(address: StoreAddress, conversation: str) -> set[str]:
     """Return the sources with events about a conversation of this id."""
     async with reading(address) as store:
-        found = await store.events(EventQuery(conversation=conversation))
+        found = await store.events(EventQuery(conversations=(conversation,)))
     return {recorded.event.source for recorded in found}

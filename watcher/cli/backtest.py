@@ -11,8 +11,9 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import structlog
@@ -20,8 +21,9 @@ import typer
 
 from watcher.cli.console import Console, ReportingCommand
 from watcher.cli.daemon_client import load, reading
-from watcher.cli.format import format_time, format_who
-from watcher.cli.options import AsJson, ConfigPaths, read_duration
+from watcher.cli.format import format_who
+from watcher.cli.options import AsJson, ConfigPaths
+from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config
@@ -29,6 +31,8 @@ from watcher.daemon.replay import Replay, Sent, plans_for
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, StoredSilence
 from watcher.rules import Silence, added_silence
+from watcher.rules.wall_clock import UTC_ZONE
+from watcher.settings.calendar import format_moment
 from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
@@ -55,10 +59,8 @@ def register(app: typer.Typer) -> None:
 def backtest(
     ctx: typer.Context,
     config: ConfigPaths = None,
-    since: Annotated[
-        timedelta,
-        typer.Option(parser=read_duration, metavar="DURATION", help="How far back, such as 7d."),
-    ] = timedelta(days=7),
+    since: Since = "7d",
+    until: Until = None,
     messages: Annotated[
         bool, typer.Option("--messages/--counts", help="Show every message, or the counts alone.")
     ] = True,
@@ -68,23 +70,25 @@ def backtest(
     console: Console = ctx.obj
     loaded = load(console, config)
     now = wall_clock()
-    past = anyio.run(_remember, loaded.store, now - since)
+    start, end = read_span(since, until, zone=console.zone, now=now)
+    past = anyio.run(_remember, loaded.store, start, end)
     if not past.events:
         console.note("no events are recorded in that time")
         return
-    sent = anyio.run(_replay, loaded, past, now)
-    really = _really(past.delivered, now - since)
+    sent = anyio.run(_replay, loaded, past, end or now)
+    really = _really(past)
     if as_json:
         _print_json(console, sent, really)
         return
     if messages:
         console.table(
-            ("when", "receiver", "rule", "type", "contact", "title"), [_row(one) for one in sent]
+            ("when", "receiver", "rule", "type", "contact", "title"),
+            [_row(console, one) for one in sent],
         )
         console.write("")
-    counts = _counts(((one.receiver, one.at) for one in sent), really)
+    counts = _counts(((one.receiver, one.at) for one in sent), really, console.zone)
     console.table(
-        ("hour (UTC)", "receiver", "would be sent", "was sent"),
+        ("hour", "receiver", "would be sent", "was sent"),
         [(hour, name, str(would), str(was)) for (hour, name), (would, was) in counts],
     )
     console.write(
@@ -92,15 +96,15 @@ def backtest(
     )
 
 
-async def _remember(address: StoreAddress, since: datetime) -> Past:
+async def _remember(address: StoreAddress, start: datetime | None, end: datetime | None) -> Past:
     async with reading(address) as store:
-        recorded = await store.events(EventQuery(since=since, limit=ALL))
+        recorded = await store.events(EventQuery(since=start, until=end, limit=ALL))
         delivered = await store.deliveries(DeliveryQuery(state="delivered", limit=ALL))
         silences = await store.silences()
     return Past([one.event for one in recorded], delivered, silences)
 
 
-async def _replay(loaded: Config, past: Past, now: datetime) -> list[Sent]:
+async def _replay(loaded: Config, past: Past, end: datetime) -> list[Sent]:
     """Run the events through the rules, those of one moment and conversation together."""
     silences = (*loaded.silences, *_readable(past.silences))
     replay = Replay(loaded, await plans_for(loaded), past.events[0].time, silences)
@@ -111,7 +115,7 @@ async def _replay(loaded: Config, past: Past, now: datetime) -> list[Sent]:
     for (time, *_), events in itertools.groupby(past.events, together):
         await replay.until(time)
         await replay.record_events(list(events))
-    await replay.until(now)
+    await replay.until(end)
     return replay.sent
 
 
@@ -127,32 +131,33 @@ def _readable(stored: Iterable[StoredSilence]) -> Iterable[Silence]:
             )
 
 
-def _really(delivered: Iterable[Delivery], since: datetime) -> list[tuple[str, datetime]]:
-    """Return receiver and time of each message that was sent; a digest counts once."""
+def _really(past: Past) -> list[tuple[str, datetime]]:
+    """Return receiver and time of each message that was sent about the events; a digest counts once."""
+    told = {event.id for event in past.events}
     messages = {
         (one.message or one.id, one.receiver): one.settled
-        for one in delivered
-        if one.settled is not None and one.settled >= since
+        for one in past.delivered
+        if one.settled is not None and one.event.id in told
     }
     return [(receiver, at) for (_, receiver), at in messages.items()]
 
 
 def _counts(
-    would: Iterable[tuple[str, datetime]], really: Iterable[tuple[str, datetime]]
+    would: Iterable[tuple[str, datetime]], really: Iterable[tuple[str, datetime]], zone: ZoneInfo
 ) -> list[tuple[tuple[str, str], tuple[int, int]]]:
     """Count by hour and receiver, in the order of time."""
-    one, other = (Counter((_hour(at), name) for name, at in side) for side in (would, really))
+    one, other = (Counter((_hour(at, zone), name) for name, at in side) for side in (would, really))
     return [(key, (one[key], other[key])) for key in sorted(one.keys() | other.keys())]
 
 
-def _hour(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:00")
+def _hour(at: datetime, zone: ZoneInfo) -> str:
+    return format_moment(at.astimezone(zone).replace(minute=0, second=0), zone)
 
 
-def _row(sent: Sent) -> tuple[str, ...]:
+def _row(console: Console, sent: Sent) -> tuple[str, ...]:
     event = sent.event
     return (
-        format_time(sent.at),
+        console.time(sent.at),
         sent.receiver,
         ", ".join(sent.rules),
         event.type,
@@ -179,7 +184,7 @@ def _print_json(
             }
         )
     pairs = [(one.receiver, one.at) for one in sent]
-    for (hour, receiver), (would, was) in _counts(pairs, really):
+    for (hour, receiver), (would, was) in _counts(pairs, really, UTC_ZONE):
         console.json(
             {"kind": "count", "hour": hour, "receiver": receiver, "would": would, "was": was}
         )

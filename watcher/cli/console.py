@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -23,7 +24,9 @@ from rich.text import Text
 from typer.core import TyperCommand
 
 from watcher.cli.options import LogLevel
+from watcher.cli.times import machine_zone
 from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked
+from watcher.settings.calendar import format_moment
 
 __all__ = ["Console", "ReportingCommand", "plain", "reporting_errors"]
 
@@ -44,13 +47,14 @@ def plain(text: str) -> str:
 class Console:
     """Stdout for results, stderr for everything else; created for each command.
 
-    `scrub` strikes out secrets; it knows none until a configuration was read. `level` is None
-    where nothing was asked for.
+    `scrub` strikes out secrets, and `zone` is that of the times that are shown; a configuration
+    that was read sets both. `level` is None where nothing was asked for.
     """
 
     def __init__(self, level: LogLevel | None = None) -> None:
         self.level = level
         self.scrub: Callable[[str], str] = lambda text: text
+        self.zone = machine_zone()
         width = None if sys.stdout.isatty() else PIPED_WIDTH
         self._out = RichConsole(highlight=False, width=width)
         self._err = RichConsole(highlight=False, stderr=True)
@@ -68,6 +72,12 @@ class Console:
         self.note("error: " + " ".join(cause.split()), "red")
         if remedy:
             self.note("help: " + " ".join(remedy.split()))
+
+    def time(self, at: datetime | str | None) -> str:
+        """Return a time (or its RFC 3339 form) as people here read it; None as nothing."""
+        if at is None:
+            return ""
+        return format_moment(datetime.fromisoformat(at) if isinstance(at, str) else at, self.zone)
 
     def json(self, value: Mapping[str, Any]) -> None:
         """Print one JSON object on a line of its own, exactly as it is."""

@@ -50,6 +50,7 @@ def load(
     """
     loaded = config.load(paths, environ=os.environ, secrets=secrets)
     console.scrub = loaded.redactor.scrub
+    console.zone = loaded.timezone or console.zone
     logs.configure(level=console.level or level, scrub=loaded.redactor.scrub)
     return loaded
 

@@ -6,7 +6,7 @@ Rules: listing only reads; the daemon carries out a retry, because it must wake 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,8 +16,9 @@ import typer
 from watcher.cli.console import FAILED, Console, ReportingCommand, reporting_errors
 from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.deliveries_show import plain_delivery, show
-from watcher.cli.format import format_time, format_who
-from watcher.cli.options import AsJson, ConfigPaths, Limit, read_duration
+from watcher.cli.format import format_who
+from watcher.cli.options import AsJson, ConfigPaths, Limit
+from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.model import Delivery
@@ -52,16 +53,8 @@ ByRule = Annotated[
     str | None, typer.Option("--rule", metavar="NAME", help="Only those that this rule sends.")
 ]
 OfType = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--type", metavar="GLOB", help="Only of these events, such as conversation.*."),
-]
-Since = Annotated[
-    timedelta | None,
-    typer.Option(
-        parser=read_duration,
-        metavar="DURATION",
-        help="Only those made within the last 30s, 15m, 1h30m, 7d, …",
-    ),
 ]
 
 
@@ -94,6 +87,7 @@ def deliveries(
     rule: ByRule = None,
     type_: OfType = None,
     since: Since = None,
+    until: Until = None,
     as_json: AsJson = False,
     limit: Limit = 1000,
 ) -> None:
@@ -105,7 +99,8 @@ def deliveries(
     console: Console = ctx.obj
     with reporting_errors(console):
         loaded = load(console, config)
-        query = _query(state, receiver, rule, type_, since, limit=limit)
+        span = read_span(since, until, zone=console.zone, now=wall_clock())
+        query = _query(state, receiver, rule, type_, span, limit=limit)
         found = anyio.run(_find, loaded.store, [query])
         if as_json:
             for delivery in found:
@@ -113,7 +108,7 @@ def deliveries(
         elif found:
             console.table(
                 ("state", "when", "receiver", "rule", "type", "contact", "tries", "note", "id"),
-                [_row(delivery) for delivery in found],
+                [_row(console, delivery) for delivery in found],
             )
         else:
             console.note("no deliveries")
@@ -140,20 +135,22 @@ def retry(
     rule: ByRule = None,
     type_: OfType = None,
     since: Since = None,
+    until: Until = None,
     config: ConfigPaths = None,
 ) -> None:
     """Send again: dead deliveries from the first attempt of their schedule, failed ones at once.
 
     Name ids, or --all-dead, or filters, all of which must fit.
     """
-    filtered = any((state, receiver, rule, type_, since))
+    filtered = any((state, receiver, rule, type_, since, until))
     if [bool(ids), all_dead, filtered].count(True) != 1:
         raise typer.BadParameter("name ids, or --all-dead, or filters; one of the three")
     console: Console = ctx.obj
     loaded = load(console, config or ctx.meta.get("deliveries"))
     query = None
     if filtered:
-        query = _query(state or Again.dead, receiver, rule, type_, since, limit=ALL)
+        span = read_span(since, until, zone=console.zone, now=wall_clock())
+        query = _query(state or Again.dead, receiver, rule, type_, span, limit=ALL)
     count, due = anyio.run(_retry, console, loaded, ids, query)
     if count:
         console.write(f"{_deliveries(count)} to be sent again")
@@ -171,8 +168,8 @@ def _query(
     state: State | Again | None,
     receiver: str | None,
     rule: str | None,
-    type_: str | None,
-    since: timedelta | None,
+    type_: list[str] | None,
+    span: tuple[datetime | None, datetime | None],
     *,
     limit: int,
 ) -> DeliveryQuery:
@@ -181,8 +178,9 @@ def _query(
         state=standing.value if standing else None,
         receiver=receiver,
         rule=rule,
-        type=type_,
-        since=wall_clock() - since if since is not None else None,
+        types=tuple(type_ or ()),
+        since=span[0],
+        until=span[1],
         limit=limit,
     )
 
@@ -229,10 +227,10 @@ def _names(delivery: Delivery) -> set[str]:
     return {delivery.id, delivery.event.id, delivery.key, delivery.message} - {""}
 
 
-def _row(delivery: Delivery) -> tuple[str, ...]:
+def _row(console: Console, delivery: Delivery) -> tuple[str, ...]:
     return (
         delivery.state,
-        format_time(delivery.settled or delivery.due),
+        console.time(delivery.settled or delivery.due),
         delivery.receiver,
         delivery.rule,
         delivery.event.type,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import structlog
@@ -16,7 +17,7 @@ import typer
 
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, reading
-from watcher.cli.format import format_time, format_who
+from watcher.cli.format import format_who
 from watcher.cli.options import AsJson, ConfigPaths
 from watcher.clock import wall_clock
 from watcher.config import Config
@@ -25,6 +26,7 @@ from watcher.metrics import Metrics
 from watcher.model import Delivery, rfc3339
 from watcher.notify.receivers import Receiver
 from watcher.records import DeliveryQuery, HistoryEntry
+from watcher.settings.calendar import format_moment
 from watcher.store.address import StoreAddress
 
 __all__ = ["format_entry", "plain_delivery", "plain_entry", "show"]
@@ -155,7 +157,9 @@ def _print(
     first = message[0]
     console.write(f"delivery {first.id} to {first.receiver}", "bold")
     when = (
-        f"since {format_time(first.settled)}" if first.settled else f"due {format_time(first.due)}"
+        f"since {console.time(first.settled)}"
+        if first.settled
+        else f"due {console.time(first.due)}"
     )
     tries = f"{first.attempt} attempt{'' if first.attempt == 1 else 's'}"
     said = f": {first.note}" if first.note else ""
@@ -165,7 +169,7 @@ def _print(
         ("state", f"{first.state} {when}, {tries}{said}"),
         ("rule", first.rule + ("" if first.kind == "event" else f" ({first.kind} {first.number})")),
     ]
-    rows += [("event", f"{_about(one)}") for one in message]
+    rows += [("event", f"{_about(console, one)}") for one in message]
     for name, value in rows:
         console.write(f"  {name:<7}{value}")
     console.write("")
@@ -184,18 +188,18 @@ def _print(
     nothing = "no history was kept" if first.attempt else "nothing has been tried or decided yet"
     console.write("history" if history else nothing, "bold")
     for entry in history:
-        _indent(console, format_entry(entry))
+        _indent(console, format_entry(entry, console.zone))
 
 
-def _about(delivery: Delivery) -> str:
+def _about(console: Console, delivery: Delivery) -> str:
     event = delivery.event
     about = " ".join(word for word in (event.type, event.source, format_who(event)) if word)
-    return f"{about} at {format_time(event.time)} (id {event.id})"
+    return f"{about} at {console.time(event.time)} (id {event.id})"
 
 
-def format_entry(entry: HistoryEntry) -> list[str]:
+def format_entry(entry: HistoryEntry, zone: ZoneInfo) -> list[str]:
     """Format one attempt or decision: time, kind, reason, and the beginning of an answer."""
-    when = format_time(entry.at) if entry.at else "at an unknown time"
+    when = format_moment(entry.at, zone) if entry.at else "at an unknown time"
     what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
     took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""
     said = entry.note if entry.note.startswith(what) else f"{what}{took}: {entry.note}"

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import fnmatch
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated
 
 import anyio
@@ -19,7 +18,8 @@ from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.console import Console, ReportingCommand
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.format import format_event
-from watcher.cli.options import AsJson, ConfigPaths, Limit, choose, read_duration
+from watcher.cli.options import AsJson, ConfigPaths, Limit, choose
+from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.records import EventQuery, Recorded
 
@@ -48,34 +48,35 @@ def events(
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
     ] = False,
     as_json: AsJson = False,
-    since: Annotated[
-        timedelta | None,
-        typer.Option(
-            parser=read_duration, metavar="DURATION", help="Only those so recent, such as 1h."
-        ),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     type_: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--type", metavar="GLOB", help="Only this type, or such as 'source.*'."),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those of this source.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only those of this source.")
     ] = None,
     conversation: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only those of this conversation.")
+        list[str] | None, typer.Option(metavar="ID", help="Only those of this conversation.")
     ] = None,
     limit: Limit = 1000,
 ) -> None:
-    """Print the recorded events, oldest first."""
-    if type_ is not None and not fnmatch.filter(EVENT_TYPES, type_):
-        choose("event type", type_, EVENT_TYPES)
+    """Print the recorded events, oldest first; --type, --source, --conversation repeat."""
+    for glob in type_ or ():
+        if not fnmatch.filter(EVENT_TYPES, glob):
+            choose("event type", glob, EVENT_TYPES)
+    if follow and until is not None:
+        raise typer.BadParameter("--follow goes on without end; leave --until out")
     console: Console = ctx.obj
     loaded = load(console, config)
+    start, end = read_span(since, until, zone=console.zone, now=wall_clock())
     query = EventQuery(
-        since=None if since is None else wall_clock() - since,
-        type=type_,
-        source=source,
-        conversation=conversation,
+        since=start,
+        until=end,
+        types=tuple(type_ or ()),
+        sources=tuple(source or ()),
+        conversations=tuple(conversation or ()),
         limit=limit,
     )
 
@@ -84,7 +85,7 @@ def events(
             if as_json:
                 console.json(recorded.event.to_plain())
             else:
-                console.write(format_event(recorded.event))
+                console.write(format_event(recorded.event, console.zone))
 
     async def tell() -> None:
         async with reading(loaded.store) as store:

@@ -6,17 +6,18 @@ Rules: pure; values in, text out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from watcher.model import Event
+from watcher.settings.calendar import format_moment
 from watcher.settings.values import format_duration
 
 __all__ = [
     "format_age",
     "format_changes",
     "format_event",
-    "format_time",
     "format_what",
     "format_who",
 ]
@@ -26,11 +27,6 @@ LONGEST = 60
 
 HEADLINES = ("name", "label", "text", "outcome", "id")
 """Keys that identify an object, the most specific first."""
-
-
-def format_time(at: datetime) -> str:
-    """Format a time to the second, in UTC."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def format_age(seconds: float | None) -> str:
@@ -45,10 +41,10 @@ def format_age(seconds: float | None) -> str:
     return format_duration(whole)
 
 
-def format_event(event: Event) -> str:
+def format_event(event: Event, zone: ZoneInfo) -> str:
     """Format an event in one line: time, type, source, contact and changes."""
     words = (
-        format_time(event.time),
+        format_moment(event.time, zone),
         event.type,
         event.source,
         format_who(event),

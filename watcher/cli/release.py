@@ -12,7 +12,6 @@ import typer
 
 from watcher.cli.console import FAILED, Console, ReportingCommand
 from watcher.cli.daemon_client import load, perform, reading
-from watcher.cli.format import format_time
 from watcher.cli.options import ConfigPaths, choose
 from watcher.records import Hold
 from watcher.store.address import StoreAddress
@@ -85,7 +84,7 @@ async def _show(console: Console, address: StoreAddress, source: str, hold: Hold
     shown = hold.ids[:SHOWN]
     async with reading(address) as store:
         known = await store.known(source, shown)
-    console.write(f"{source}: a sweep is held since {format_time(hold.since)} ({hold.kind})")
+    console.write(f"{source}: a sweep is held since {console.time(hold.since)} ({hold.kind})")
     console.write(hold.reason)
     console.write(f"it concerns {len(hold.ids)} conversations; {hold.known} were known then")
     console.write(hold.remedy)

@@ -98,7 +98,7 @@ def run(
 
 def _show_events(console: Console, recorded: Sequence[Recorded]) -> None:
     for one in recorded:
-        console.write(format_event(one.event))
+        console.write(format_event(one.event, console.zone))
 
 
 def _show_message(console: Console, rehearsed: Rehearsed) -> None:

@@ -6,7 +6,7 @@ Rules: calls the daemon, which applies a silence at once, or writes to the store
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 import anyio
@@ -14,7 +14,6 @@ import typer
 
 from watcher.cli.console import FAILED, Console, ReportingCommand
 from watcher.cli.daemon_client import load, perform, reading
-from watcher.cli.format import format_time
 from watcher.cli.options import AsJson, ConfigPaths, read_duration
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
@@ -97,7 +96,7 @@ def add(
     )
     console.write(silence)
     console.note(
-        f"silenced until {format_time(ends)}; `inbox-watcher silence expire {silence}` ends it"
+        f"silenced until {console.time(ends)}; `inbox-watcher silence expire {silence}` ends it"
     )
 
 
@@ -119,7 +118,7 @@ def list_(
     elif silences:
         console.table(
             ("silence", "state", "until", "stopped", "last", "reason", "match"),
-            [_row(one) for one in silences],
+            [_row(console, one) for one in silences],
         )
     else:
         console.note("nothing is silenced")
@@ -130,20 +129,16 @@ async def _listing(loaded: Config) -> Sequence[Mapping[str, Any]]:
         return await OfflineControl(loaded, store).silences()
 
 
-def _row(silence: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(console: Console, silence: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         silence["silence"],
         "in force" if silence["active"] else "not in force",
-        _time(silence["ends"]) or "indefinitely",
+        console.time(silence["ends"]) or "indefinitely",
         str(silence["stopped"]),
-        _time(silence["last"]),
+        console.time(silence["last"]),
         silence["reason"],
         silence["match"],
     )
-
-
-def _time(text: str | None) -> str:
-    return format_time(datetime.fromisoformat(text)) if text else ""
 
 
 def expire(

@@ -6,7 +6,6 @@ Rules: reads and formats; the daemon and the store know.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import anyio
@@ -14,7 +13,7 @@ import typer
 
 from watcher.cli.console import Console, ReportingCommand
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
-from watcher.cli.format import format_age, format_time
+from watcher.cli.format import format_age
 from watcher.cli.options import AsJson, ConfigPaths
 from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
@@ -100,7 +99,9 @@ def _print_json(
 
 def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None:
     if state["store_failing"]:
-        console.write(f"Everything waits for the store {_why(state['store_failing'])}", "red")
+        console.write(
+            f"Everything waits for the store {_why(console, state['store_failing'])}", "red"
+        )
     for one in state["stuck"]:
         console.write(
             f"Stuck: {one['what']} has not moved for {format_age(one['seconds'])}"
@@ -111,37 +112,37 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None
         console.write("No source can be reached: this machine's network is down.", "red")
     console.table(
         ("source", "provider", "conversations", "last look", "lag", "state"),
-        [_source_row(one, running=running) for one in state["sources"]],
+        [_source_row(console, one, running=running) for one in state["sources"]],
     )
     if state["receivers"]:
         console.write("")
         console.table(
             ("receiver", "pending", "state"),
             [
-                (str(one["receiver"]), str(one["pending"]), _receiver_state(one))
+                (str(one["receiver"]), str(one["pending"]), _receiver_state(console, one))
                 for one in state["receivers"]
             ],
         )
 
 
-def _source_row(source: Mapping[str, Any], *, running: bool) -> tuple[str, ...]:
+def _source_row(console: Console, source: Mapping[str, Any], *, running: bool) -> tuple[str, ...]:
     return (
         str(source["source"]),
         str(source["provider"]),
         str(source["conversations"]),
-        _format_stamp(source["last_look"]),
+        console.time(source["last_look"]),
         format_age(source["lag"]),
-        _source_state(source, running=running),
+        _source_state(console, source, running=running),
     )
 
 
-def _source_state(source: Mapping[str, Any], *, running: bool) -> str:
+def _source_state(console: Console, source: Mapping[str, Any], *, running: bool) -> str:
     """Format the state of a source; what needs action comes first."""
     parts = []
     if source["failing"]:
-        parts.append(f"failing {_why(source['failing'])}")
+        parts.append(f"failing {_why(console, source['failing'])}")
     if source["hold"]:
-        parts.append(f"held {_why(source['hold'])}")
+        parts.append(f"held {_why(console, source['hold'])}")
     if source["baselined"] is None:
         if sweeping := source["sweeping"]:
             total = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
@@ -155,24 +156,18 @@ def _source_state(source: Mapping[str, Any], *, running: bool) -> str:
     return "; ".join(parts) or "ok"
 
 
-def _receiver_state(receiver: Mapping[str, Any]) -> str:
+def _receiver_state(console: Console, receiver: Mapping[str, Any]) -> str:
     parts = []
     if receiver["off"]:
         turn_on = f"inbox-watcher send-test {receiver['receiver']}"
         parts.append(f"off: {receiver['off']} (`{turn_on}` turns it on again if it works)")
     if receiver["failing"]:
-        parts.append(f"failing {_why(receiver['failing'])}")
+        parts.append(f"failing {_why(console, receiver['failing'])}")
     if receiver.get("paused_until"):
-        parts.append(f"paused until {_format_stamp(receiver['paused_until'])}, then probed")
+        parts.append(f"paused until {console.time(receiver['paused_until'])}, then probed")
     return "; ".join(parts) or "ok"
 
 
-def _why(trouble: Mapping[str, Any]) -> str:
+def _why(console: Console, trouble: Mapping[str, Any]) -> str:
     remedy = f" ({trouble['remedy']})" if trouble["remedy"] else ""
-    return f"since {_format_stamp(trouble['since'])}: {trouble['reason']}{remedy}"
-
-
-def _format_stamp(stamp: str | None) -> str:
-    if stamp is None:
-        return ""
-    return format_time(datetime.fromisoformat(stamp.replace("Z", "+00:00")))
+    return f"since {console.time(trouble['since'])}: {trouble['reason']}{remedy}"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import typer
@@ -16,10 +16,12 @@ import typer
 from watcher.cli.console import FAILED, Console, ReportingCommand
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.deliveries_show import format_entry, plain_entry
-from watcher.cli.format import format_changes, format_time, format_who
+from watcher.cli.format import format_changes, format_who
 from watcher.cli.options import AsJson, ConfigPaths, Limit
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, HistoryEntry, RuleResult
+from watcher.rules.wall_clock import UTC_ZONE
+from watcher.settings.calendar import format_moment
 from watcher.store import Store
 from watcher.store.address import StoreAddress
 
@@ -62,7 +64,7 @@ def why(
     """Explain what was sent and what was not: changes, rules, deliveries and their attempts."""
     console: Console = ctx.obj
     loaded = load(console, config)
-    stories = anyio.run(_find, loaded.store, id_, limit)
+    stories = anyio.run(_find, loaded.store, id_, limit, UTC_ZONE if as_json else console.zone)
     if not stories:
         console.error(
             f"no event, delivery or conversation has the id {id_}",
@@ -78,7 +80,7 @@ def why(
         _print(console, story)
 
 
-async def _find(address: StoreAddress, id_: str, limit: int) -> list[Story]:
+async def _find(address: StoreAddress, id_: str, limit: int, zone: ZoneInfo) -> list[Story]:
     """Find the events meant: the id may be an event's, a delivery's or a conversation's."""
     async with reading(address) as store:
         found = [one.event for one in await store.events(EventQuery(id=id_))]
@@ -88,32 +90,34 @@ async def _find(address: StoreAddress, id_: str, limit: int) -> list[Story]:
             owed = {one.event.id: one.event for one in await store.deliveries(query)}
             found = list(owed.values())
         if not found:
-            query_all = EventQuery(conversation=id_, limit=limit)
+            query_all = EventQuery(conversations=(id_,), limit=limit)
             found = [one.event for one in await store.events(query_all)]
-        return [await _story(store, event) for event in found]
+        return [await _story(store, event, zone) for event in found]
 
 
-async def _story(store: Store, event: Event) -> Story:
+async def _story(store: Store, event: Event, zone: ZoneInfo) -> Story:
     verdicts = await store.verdicts([event.id])
     deliveries = await store.deliveries(DeliveryQuery(event=event.id))
     history: dict[str, list[HistoryEntry]] = {one.key: [] for one in deliveries}
     for entry in await store.history(list(history)):
         history[entry.key].append(entry)
-    waits = {one.key: await _waits_for(store, one) for one in deliveries if one.state == "pending"}
+    waits = {
+        one.key: await _waits_for(store, one, zone) for one in deliveries if one.state == "pending"
+    }
     return Story(event, verdicts.get(event.id), deliveries, history, waits)
 
 
-async def _waits_for(store: Store, delivery: Delivery) -> str:
+async def _waits_for(store: Store, delivery: Delivery, zone: ZoneInfo) -> str:
     """Return what a pending delivery waits for in addition to its due time; empty if nothing."""
     state = (await store.receivers()).get(delivery.receiver)
     if state is not None and state.off:
         return f"the receiver is off: {state.off}"
     if state is not None and state.paused is not None:
-        return f"the receiver is paused until {format_time(state.paused)}"
+        return f"the receiver is paused until {format_moment(state.paused, zone)}"
     if not delivery.ordered or delivery.event.subject is None:
         return ""
     query = DeliveryQuery(
-        state="pending", receiver=delivery.receiver, conversation=delivery.event.subject
+        state="pending", receiver=delivery.receiver, conversations=(delivery.event.subject,)
     )
     for other in await store.deliveries(query):  # in the order of the outbox
         if other.key == delivery.key:
@@ -125,13 +129,11 @@ async def _waits_for(store: Store, delivery: Delivery) -> str:
 
 def _print(console: Console, story: Story) -> None:
     event = story.event
-    head = (format_time(event.time), event.type, event.source, format_who(event))
+    head = (console.time(event.time), event.type, event.source, format_who(event))
     console.write("  ".join(word for word in head if word), "bold")
     console.write(f"  event {event.id}")
     if observed := event.data.get("observed"):
-        after, before = (
-            format_time(datetime.fromisoformat(observed[side])) for side in ("after", "before")
-        )
+        after, before = (console.time(observed[side]) for side in ("after", "before"))
         console.write(f"  happened between {after} and {before}")
     for line in format_changes(event):
         console.write(f"  {line}")
@@ -151,7 +153,7 @@ def _print(console: Console, story: Story) -> None:
 
 def _print_delivery(console: Console, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
     kind = "" if delivery.kind == "event" else f" ({delivery.kind} {delivery.number})"
-    due = f", due {format_time(delivery.due)}" if delivery.state == "pending" else ""
+    due = f", due {console.time(delivery.due)}" if delivery.state == "pending" else ""
     console.write(
         f"  {delivery.receiver}: {delivery.state}{due}, by the rule {delivery.rule!r}{kind},"
         f" delivery {delivery.id}"
@@ -159,7 +161,7 @@ def _print_delivery(console: Console, delivery: Delivery, history: Sequence[Hist
     if delivery.message:
         console.write(f"    sent with the digest {delivery.message}")
     for entry in history:
-        for line in format_entry(entry):
+        for line in format_entry(entry, console.zone):
             console.write(f"    {line}")
     if not history and delivery.note:
         console.write(f"    {delivery.note}")

@@ -148,6 +148,7 @@ def inspect_files(
         receivers=notified,
         rules=rules,
         silences=silences,
+        timezone=general.timezone,
         files=tuple(document.files),
         warnings=_tidy(validation.warnings, places, redactor),
         redactor=redactor,

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     Field,
@@ -79,7 +80,8 @@ class General(Settings):
     )
     timezone: Zone | None = Field(
         default=None,
-        description="Time zone of hours, digests and silences without one of their own.",
+        description="Time zone of hours, digests and silences without one of their own, and of the"
+        " times that people read.",
     )
 
 
@@ -249,6 +251,9 @@ class Config:
 
     silences: tuple[Silence, ...]
     """What is not reported for a while."""
+
+    timezone: ZoneInfo | None
+    """The zone of times without one of their own, None where none is configured."""
 
     files: tuple[Path, ...]
     """The files that were read."""

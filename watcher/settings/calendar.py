@@ -25,6 +25,7 @@ __all__ = [
     "Times",
     "Zone",
     "format_days",
+    "format_moment",
     "parse_between",
     "parse_days",
     "parse_moment",
@@ -147,6 +148,13 @@ def parse_moment(text: str, zone: ZoneInfo, *, last: bool = False) -> datetime:
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is not a date, or a date and a time") from None
+
+
+def format_moment(at: datetime, zone: ZoneInfo) -> str:
+    """Write a time to the second as the wall clock of `zone` shows it, with its offset (`Z`: none):
+    `2026-12-24 18:00:05+01:00`. `parse_moment` reads it.
+    """
+    return at.astimezone(zone).replace(microsecond=0).isoformat(" ").replace("+00:00", "Z")
 
 
 def _zone(value: Any) -> ZoneInfo:

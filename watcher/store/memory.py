@@ -503,9 +503,10 @@ def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
     return (
         (query.after is None or recorded.seq > query.after)
         and (query.since is None or event.time >= query.since)
-        and (query.type is None or _glob(query.type, event.type))
-        and query.source in (None, event.source)
-        and (query.conversation is None or event.subject == query.conversation)
+        and (query.until is None or event.time < query.until)
+        and _fits_a_glob(query.types, event.type)
+        and _is_among(query.sources, event.source)
+        and _is_among(query.conversations, event.subject)
         and query.id in (None, event.id)
     )
 
@@ -515,12 +516,22 @@ def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:
         query.state in (None, delivery.state)
         and query.receiver in (None, delivery.receiver)
         and query.event in (None, delivery.event.id)
-        and query.conversation in (None, delivery.event.subject)
+        and _is_among(query.conversations, delivery.event.subject)
+        and _is_among(query.sources, delivery.event.source)
         and query.rule in (None, delivery.rule)
-        and (query.type is None or _glob(query.type, delivery.event.type))
+        and _fits_a_glob(query.types, delivery.event.type)
         and (query.since is None or delivery.created >= query.since)
+        and (query.until is None or delivery.created < query.until)
         and (query.id is None or query.id in (delivery.id, delivery.message or delivery.id))
     )
+
+
+def _is_among(wanted: Collection[str], value: str | None) -> bool:
+    return not wanted or value in wanted
+
+
+def _fits_a_glob(globs: Collection[str], text: str) -> bool:
+    return not globs or any(_glob(pattern, text) for pattern in globs)
 
 
 def _glob(pattern: str, text: str) -> bool:

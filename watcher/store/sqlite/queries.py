@@ -254,9 +254,10 @@ def events(query: EventQuery) -> tuple[str, list[Any]]:
         [
             ("seq > ?", query.after),
             ("time >= ?", rows.maybe_micros(query.since)),
-            (r"type LIKE ? ESCAPE '\'", None if query.type is None else rows.like(query.type)),
-            ("source = ?", query.source),
-            ("subject = ?", query.conversation),
+            ("time < ?", rows.maybe_micros(query.until)),
+            _globs("type", query.types),
+            _among("source", query.sources),
+            _among("subject", query.conversations),
             ("id = ?", query.id),
         ],
         query.limit,
@@ -273,13 +274,29 @@ def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
             ("d.receiver = ?", query.receiver),
             ("d.event = ?", query.event),
             ("(d.id = ? OR d.message = ?)", None if query.id is None else [query.id, query.id]),
-            ("e.subject = ?", query.conversation),
+            _among("e.subject", query.conversations),
+            _among("e.source", query.sources),
             ("d.rule = ?", query.rule),
-            (r"e.type LIKE ? ESCAPE '\'", None if query.type is None else rows.like(query.type)),
+            _globs("e.type", query.types),
             ("d.created >= ?", rows.maybe_micros(query.since)),
+            ("d.created < ?", rows.maybe_micros(query.until)),
         ],
         query.limit,
     )
+
+
+def _among(column: str, values: tuple[str, ...]) -> tuple[str, Any]:
+    """Return a condition with its values (None: no condition): one of them."""
+    if len(values) == 1:
+        return f"{column} = ?", values[0]
+    marks = ", ".join("?" * len(values))
+    return f"{column} IN ({marks})", list(values) or None
+
+
+def _globs(column: str, globs: tuple[str, ...]) -> tuple[str, Any]:
+    """Return a condition with its values (None: no condition): one of these globs fits."""
+    fits = " OR ".join([rf"{column} LIKE ? ESCAPE '\'"] * len(globs))
+    return f"({fits})", [rows.like(glob) for glob in globs] or None
 
 
 def _newest(
