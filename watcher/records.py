@@ -202,6 +202,9 @@ class End:
     rule: str | None = None
     note: str = ""
 
+    types: frozenset[str] | None = None
+    """Only timers that an event of one of these types began; None for all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:
@@ -224,8 +227,8 @@ class Commit:
     """
 
     deliveries: tuple[Delivery, ...] = ()
-    """Deliveries to add. One with `timer` is skipped while a timer of the same rule and receiver about
-    the same conversation has not ended.
+    """Deliveries to add. One with `timer` is skipped while a timer of the same rule, receiver and type
+    of event about the same conversation has not ended.
     """
 
     ends: tuple[End, ...] = ()

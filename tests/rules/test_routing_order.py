@@ -297,7 +297,8 @@ def test_what_repeats_ends_like_what_waits_and_unless_ends_it_too() -> None:
     read = dataclasses.replace(MARIA, unread=False)
 
     def over(after: Any) -> list[tuple[str, str]]:
-        return list(state_ends(rules, MARIA, after, source="sales", provider="highlevel"))
+        ends = state_ends(rules, MARIA, after, source="sales", provider="highlevel")
+        return [(str(one.rule), one.note) for one in ends]
 
     assert over(archived) == [("unless", "`unless` holds now")]
     assert over(read) == [("repeats", "it was read"), ("unless", "it was read")]

@@ -25,6 +25,7 @@ ENDS: Mapping[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "conversation.unread": ({"unread": True}, {"unread": False}, {"unread_count": 9}),
     "conversation.archived": ({"archived": True}, {"archived": False}, {"status": "x"}),
     "conversation.assigned": ({}, {"assignee": Reference("u2")}, {"labels": ()}),
+    "conversation.reassigned": ({}, {"assignee": None}, {"labels": ()}),
     "conversation.unassigned": (
         {"assignee": None}, {"assignee": Reference("u2")}, {"unread": False},
     ),
@@ -77,10 +78,31 @@ def test_an_answer_behind_an_internal_note_ends_the_wait_and_an_unknown_directio
     assert over(waits, MARIA, dataclasses.replace(MARIA, last_message=None))
 
 
-def test_a_rule_of_several_types_waits_on_though_another_of_its_states_never_began() -> None:
-    waits = rule("conversation.unread", "conversation.archived", hold_for=timedelta(minutes=15))
-    assert not over(waits, MARIA, dataclasses.replace(MARIA, labels=()))
-    assert over(waits, MARIA, dataclasses.replace(MARIA, unread=False))
+@pytest.mark.parametrize(
+    ("after", "ended"),
+    [
+        ({"unread": False}, {"conversation.unread"}),
+        ({"assignee": Reference("u2")}, {"conversation.assigned", "conversation.reassigned"}),
+        ({"labels": ()}, set()),
+    ],
+)
+def test_a_rule_of_several_types_waits_on_each_of_their_states_by_itself(
+    after: dict[str, Any], ended: set[str]
+) -> None:
+    kinds = "conversation.unread", "conversation.assigned", "conversation.reassigned"
+    waits = rule(*kinds, hold_for=timedelta(minutes=15))
+    then = dataclasses.replace(MARIA, **after)
+    ends = state_ends((waits,), MARIA, then, source="sales", provider="highlevel")
+    assert {kind for one in ends for kind in one.types or ()} == ended
+    assert all(one.types is not None for one in ends)
+
+
+def test_what_all_states_of_a_rule_need_ends_all_its_waits() -> None:
+    kinds = "conversation.unread", "conversation.assigned"
+    waits = rule(*kinds, where="conversation.unread", hold_for=timedelta(minutes=15))
+    then = dataclasses.replace(MARIA, unread=False)
+    ends = state_ends((waits,), MARIA, then, source="sales", provider="highlevel")
+    assert None in {one.types for one in ends}
 
 
 def test_a_state_whose_end_was_taken_over_silently_is_over_all_the_same() -> None:

@@ -82,6 +82,25 @@ async def test_timers_differ_by_rule_receiver_source_and_conversation(store: Sto
     assert await store.pending() == {"team": 5, "crm": 1}
 
 
+async def test_timers_of_one_rule_about_different_states_run_side_by_side(store: Store) -> None:
+    unread, assigned = (
+        delivery(event(kind, type=f"conversation.{kind}"), timer="Slow")
+        for kind in ("unread", "assigned")
+    )
+    await start(store, unread, assigned)
+    await store.commit(
+        Commit(
+            "sales",
+            events=(event("read", seconds=30, type="conversation.read"),),
+            ends=(End("sales", "c1", "Slow", "it was read", frozenset({"conversation.unread"})),),
+        )
+    )
+    assert await states(store) == {
+        "unread.Slow/team": "cancelled",
+        "assigned.Slow/team": "pending",
+    }
+
+
 async def test_an_immediate_delivery_is_kept_away_by_no_timer(store: Store) -> None:
     await start(store, timer("1"), delivery(event("2"), rule="Slow"))
     assert await states(store) == {"1.Slow/team": "pending", "2/team": "pending"}

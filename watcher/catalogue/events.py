@@ -140,6 +140,7 @@ EVENTS: Mapping[str, EventType] = {
             name="conversation.reassigned",
             title="Reassigned: {who}, from {before} to {after}",
             sides_of="assignee",
+            state=State(note="the assignee changed", ended=partial(differs, "assignee")),
         ),
         EventType(
             name="conversation.unassigned",

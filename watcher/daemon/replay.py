@@ -237,11 +237,10 @@ def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
         changes = event.data.get("changes") or {}
         before = {**plain, **{name: one["before"] for name, one in changes.items()}}
         gone = event.type == "conversation.removed"
-        for rule, note in state_ends(
+        yield from state_ends(
             config.rules,
             from_plain(before),
             None if gone else from_plain(plain),
             source=event.source,
             provider=str(event.data.get("provider")),
-        ):
-            yield End(event.source, event.subject, rule, note)
+        )

@@ -320,10 +320,11 @@ class _Builder:
 
     def _end(self, old: Conversation, new: Conversation) -> None:
         policy = self.policy
-        ended = routing.state_ends(
-            policy.rules, old, new, source=policy.source, provider=policy.provider
+        self._ends.extend(
+            routing.state_ends(
+                policy.rules, old, new, source=policy.source, provider=policy.provider
+            )
         )
-        self._ends.extend(End(policy.source, new.id, rule, note) for rule, note in ended)
 
 
 def _stored(snapshot: Snapshot) -> Known:

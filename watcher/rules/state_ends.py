@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from watcher.catalogue.events import STATES
 from watcher.conditions import Context, context
 from watcher.model import Conversation, Event, to_plain
+from watcher.records import End
 from watcher.rules.rule import Rule
 from watcher.rules.where import lapsed
 
@@ -29,14 +30,14 @@ def state_ends(
     *,
     source: str,
     provider: str,
-) -> tuple[tuple[str, str], ...]:
-    """Return the names of the rules whose wait about this conversation is over, each with a note.
+) -> tuple[End, ...]:
+    """Return which rules' waits about this conversation are over, and why.
 
-    `after` is None when the conversation was removed. A wait is over when its state has ended, or
-    when `where` or `unless`, as far as they speak of the conversation itself, no longer let it
-    match.
+    `after` is None when the conversation was removed. A wait is over when the state that it is
+    about has ended, or when `where` or `unless`, as far as they speak of the conversation itself,
+    no longer let it match.
     """
-    over: list[tuple[str, str]] = []
+    over: list[End] = []
     now: Context | None = None
     for rule in rules:
         # Waits about a source end with an event of the source (`ENDING_EVENTS`), whatever the rule.
@@ -44,27 +45,29 @@ def state_ends(
             continue
         # Nothing of a conversation lasts when it is gone.
         if after is None:
-            over.append((rule.name, "the conversation was removed"))
+            over.append(End(source, before.id, rule.name, "the conversation was removed"))
             continue
-        if note := _ended(rule, before, after):
-            over.append((rule.name, note))
-        elif rule.where is not None or rule.unless is not None:
+        # A rule for several types waits on each of their states by itself.
+        for note, types in _ended(rule, before, after).items():
+            over.append(End(source, before.id, rule.name, note, frozenset(types)))
+        if rule.where is not None or rule.unless is not None:
             now = now or _still(to_plain(after), source, provider)
             if note := _lapsed(rule, now):
-                over.append((rule.name, note))
+                over.append(End(source, before.id, rule.name, note))
     return tuple(over)
 
 
-def _ended(rule: Rule, before: Conversation, after: Conversation) -> str:
-    # A timer does not say which of several states it waits on: the first that ends counts.
+def _ended(rule: Rule, before: Conversation, after: Conversation) -> Mapping[str, Sequence[str]]:
+    """Return the types of the states that are over, by the note for their waits."""
+    over: dict[str, list[str]] = {}
     for kind, state in STATES.items():
         if kind not in rule.types or state.ended is None:
             continue
         # Taken over silently (a field that is newly mapped), an end has no change that shows it.
-        gone = rule.types == {kind} and state.holds is not None and not state.holds(after)
+        gone = state.holds is not None and not state.holds(after)
         if gone or state.ended(before, after):
-            return state.note
-    return ""
+            over.setdefault(state.note, []).append(kind)
+    return over
 
 
 def _still(plain: Mapping[str, object], source: str, provider: str) -> Context:

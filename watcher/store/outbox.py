@@ -89,18 +89,20 @@ class OutboxRow:
         return self.lease is not None and self.lease > now
 
     def keeps_away(self, other: Delivery) -> bool:
-        """Return whether it is a running timer of the same rule, receiver and topic as `other`."""
+        """Return whether it is a running timer of the same rule, receiver, topic and state as `other`."""
         return (
             self.runs
             and self.delivery.timer == other.timer
             and self.delivery.receiver == other.receiver
+            and self.delivery.event.type == other.event.type
             and self.topic == (other.event.source, other.event.subject)
         )
 
     def is_ended_by(self, end: End) -> bool:
         """Return whether it is a running timer that `end` is about."""
         rule = end.rule in (None, self.delivery.timer)
-        return self.runs and rule and self.topic == (end.source, end.subject)
+        state = end.types is None or self.delivery.event.type in end.types
+        return self.runs and rule and state and self.topic == (end.source, end.subject)
 
     def outlived(self, before: datetime) -> bool:
         """Return whether it was settled before then and may be removed."""
