@@ -52,7 +52,7 @@ ENV PATH=/opt/inbox-watcher/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     INBOX_WATCHER_CONFIG=/etc/inbox-watcher
 
-# Without `store` in the configuration, the database is in the working directory: also on the volume.
+# `store` must be on the volume: a relative one would start at /etc/inbox-watcher, which is read only.
 WORKDIR /var/lib/inbox-watcher
 VOLUME /var/lib/inbox-watcher
 USER 10001:10001

@@ -28,13 +28,16 @@ from watcher.errors import StoreError, StoreUnavailable
 from watcher.model import rfc3339
 from watcher.transport import call_unix
 
-__all__ = ["Control", "bind_control", "connect", "create_app", "request_reload"]
+__all__ = ["Control", "DaemonControl", "bind_control", "connect", "create_app", "request_reload"]
 
 LONGEST_PATH = 100
 """Bytes of a socket's path that every Unix accepts (Linux 107, macOS 103)."""
 
 ANSWERED_WITHIN, EXPLAINED_WITHIN = 30.0, 5.0
 """Seconds within which the daemon carries out a call, and within which it reports its status."""
+
+SENT_WITHIN = {"send_test": 3600.0}
+"""Seconds for calls that wait for somebody else, who has a timeout of his own."""
 
 
 class Control(Protocol):
@@ -79,7 +82,20 @@ class Control(Protocol):
         ...
 
 
-CALLS = tuple(name for name in vars(Control) if not name.startswith("_"))
+class DaemonControl(Control, Protocol):
+    """What only a running daemon can do, because it has the secrets."""
+
+    async def send_test(self, receiver: str) -> Mapping[str, Any]:
+        """Send a sample to a receiver, and turn it on if it was off and takes it. Return the
+        attempt's `outcome`, `note`, `excerpt` and `seconds`, and whether it was `turned_on`. Raise
+        KeyError for an unknown receiver.
+        """
+        ...
+
+
+CALLS = tuple(
+    name for part in (Control, DaemonControl) for name in vars(part) if not name.startswith("_")
+)
 
 Reload = Callable[[], Awaitable[Mapping[str, Any]]]
 """Applies the present configuration; returns what changed, or `problems` if it was refused."""
@@ -112,7 +128,7 @@ def bind_control(path: Path) -> tuple[socket.socket, Path]:
 # -- the daemon's side ------------------------------------------------------------------------
 
 
-def create_app(control: Control, reload: Reload) -> Starlette:
+def create_app(control: DaemonControl, reload: Reload) -> Starlette:
     """Return the application behind the control socket: POST /<call> with the arguments as JSON."""
 
     def endpoint(method: Callable[..., Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
@@ -145,7 +161,7 @@ class _Proxy:
         self._path = path
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        signature = inspect.signature(getattr(Control, name))
+        signature = inspect.signature(getattr(DaemonControl, name))
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             arguments = dict(signature.bind(self, *args, **kwargs).arguments)
@@ -155,13 +171,13 @@ class _Proxy:
         return call
 
 
-def connect(path: Path) -> Control:
+def connect(path: Path) -> DaemonControl:
     """Return the daemon behind a control socket.
 
     Its methods raise StoreError with one line if it refuses or does not answer: StoreUnavailable if
     it has accepted the call and is waiting for its store.
     """
-    return cast("Control", _Proxy(path))
+    return cast("DaemonControl", _Proxy(path))
 
 
 async def request_reload(path: Path) -> Mapping[str, Any]:
@@ -177,7 +193,8 @@ async def _call(path: Path, name: str, arguments: Mapping[str, Any]) -> Any:
         key: rfc3339(value) if isinstance(value, datetime) else value
         for key, value in arguments.items()
     }
-    answer = await call_unix(path, "POST", f"/{name}", json=plain, timeout=ANSWERED_WITHIN)
+    patience = SENT_WITHIN.get(name, ANSWERED_WITHIN)
+    answer = await call_unix(path, "POST", f"/{name}", json=plain, timeout=patience)
     if answer.status == 0:
         if trouble := await _store_failing(path):
             waiting = "the daemon accepted the command but is waiting for its store: "

@@ -24,8 +24,8 @@ from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
 from watcher.cli import app
-from watcher.cli.send_test import sample
 from watcher.clock import wall_clock
+from watcher.daemon.sample import sample
 from watcher.model import Delivery
 from watcher.records import Commit, SourceState
 from watcher.simulator import World, chatwoot

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.harness import NOW, Harness, json_lines
-from watcher.cli.send_test import sample
+from watcher.daemon.sample import sample
 from watcher.model import Event
 from watcher.records import Commit
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.console import plain
 from watcher.cli.format import format_age, format_event, format_what
-from watcher.cli.send_test import sample
+from watcher.daemon.sample import sample
 from watcher.model import Event
 
 NOW = datetime(2026, 11, 20, 10, 0, 5, 123000, tzinfo=UTC)

@@ -90,3 +90,47 @@ def test_send_test_turns_on_in_the_store_when_no_daemon_runs(harness: Harness) -
     harness.receiver.status = 200
     assert "turned on again" in harness.run("send-test", "crm").stdout
     assert harness.ask(lambda store: store.receivers())["crm"].off == ""
+
+
+def test_send_test_without_a_daemon_needs_the_secrets_of_the_receiver_alone(
+    harness: Harness,
+) -> None:
+    harness.write(
+        receivers=f"  web: {{type: webhook, url: '{harness.hook}', headers: {{X-Key: '${{WEB_KEY}}'}}}}\n"
+    )
+    assert harness.run("send-test", "crm", secrets=False).exit_code == 0
+    assert len(harness.receiver.got) == 1
+    refused = harness.run("send-test", "web", secrets=False)
+    assert refused.exit_code == 2
+    assert "WEB_KEY is not set" in refused.stderr
+    assert "CHAT_TOKEN" not in refused.stderr
+
+
+def test_send_test_goes_through_the_daemon_and_needs_no_secrets_then(
+    harness: Harness, running: Any
+) -> None:
+    harness.environ["WEB_KEY"] = "known-to-the-daemon-only"
+    web = f"  web: {{type: webhook, url: '{harness.hook}', headers: {{X-Key: '${{WEB_KEY}}'}}}}\n"
+    harness.write(receivers=web)
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        result = harness.run("send-test", "web", secrets=False)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.startswith("web: ok by the daemon, after ")
+        assert "HTTP 200: thanks" in result.stdout
+        assert [event["data"]["test"] for event in harness.receiver.got] == [True]
+        wrong = harness.run("send-test", "wep", secrets=False)
+        assert wrong.exit_code == 2
+        assert "did you mean 'web'?" in wrong.stderr
+        # One that the file has, and the daemon not yet, is tried from here before the reload.
+        harness.write(receivers=web + f"  new: {{type: webhook, url: '{harness.hook}'}}\n")
+        assert "new: ok after" in harness.run("send-test", "new", secrets=False).stdout
+        assert daemon.stop(signal.SIGTERM) == 0
+
+
+def test_send_test_sends_although_something_else_in_the_file_is_wrong(harness: Harness) -> None:
+    harness.fill()
+    harness.config.write_text(harness.config.read_text() + "retenton: {events: 7d}\n")
+    result = harness.run("send-test", "crm")
+    assert result.exit_code == 0, result.output
+    assert "warning: the configuration is not valid" in result.stderr

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.harness import Harness, json_lines
-from watcher.cli.send_test import sample
 from watcher.cli.times import machine_zone, read_span
+from watcher.daemon.sample import sample
 from watcher.records import Commit
 from watcher.settings.calendar import format_moment, parse_moment
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.config.harness import ENVIRON, SOURCE, Write, read, refused, warned
 from tests.config.small_providers import Desk, DeskSettings
+from watcher.config import inspect_files
 from watcher.config.compare import compare
 from watcher.notify.apprise import AppriseReceiver
 from watcher.notify.webhook import WebhookReceiver
@@ -16,7 +17,7 @@ from watcher.settings.values import Address
 
 def test_the_least_configuration_has_the_defaults_of_the_contract(write: Write) -> None:
     config = read(write(SOURCE))
-    assert str(config.store) == "inbox-watcher.db"
+    assert config.store.path == config.files[0].parent / "inbox-watcher.db"
     assert config.server is not None
     assert (config.server.listen, config.server.probes) == (Address("127.0.0.1", 8484), None)
     assert config.retention.events == config.retention.deliveries == timedelta(days=30)
@@ -106,6 +107,32 @@ def test_another_name_is_another_source_for_a_reload(write: Write) -> None:
     old = read(write(people("{u1: Ana}"))).sources
     assert compare(old, read(write(people("{u1: Ana}"))).sources).changed == ()
     assert compare(old, read(write(people("{u1: Eve}"))).sources).changed == ("sales",)
+
+
+def test_a_relative_store_starts_at_the_folder_of_the_file_that_names_it(write: Write) -> None:
+    first, second = write(SOURCE, name="a.yaml"), write("store: state/w.db\n", name="b/b.yaml")
+    assert read(first, second).store.path == second.parent / "state" / "w.db"
+    assert read(first).store.path == first.parent / "inbox-watcher.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("store: w.db\nsources: [oh, dear\n", "w.db"),
+        ("sources: {a: [}\nstore:  'my w.db' # here\n", "my w.db"),
+        ("store: w.db\ntimezone: Nowhere/None\n", "w.db"),
+        ("store: w.db\nsources: {sales: 7}\nrules: nothing\n", "w.db"),
+        ("sources: [oh, dear\n", "inbox-watcher.db"),
+        ("sources: {sales: {provider: plain, store: w.db}}\n", "inbox-watcher.db"),
+    ],
+)
+def test_the_store_is_found_whatever_else_is_wrong(write: Write, text: str, found: str) -> None:
+    file = write(text)
+    inspection = inspect_files([file], environ={}, secrets=False)
+    assert inspection.problems
+    assert inspection.unresolved == ()
+    assert inspection.config.store.path == file.parent / found
+    assert not inspection.config.sound
 
 
 def test_every_setting_arrives(write: Write) -> None:

@@ -21,8 +21,8 @@ import anyio
 import pytest
 
 from tests.docs.pages import ROOT
-from watcher.cli.send_test import sample
 from watcher.clock import wall_clock
+from watcher.daemon.sample import sample
 from watcher.model import Event
 from watcher.notify import Notice
 from watcher.notify.webhook import WebhookNotifier

@@ -14,10 +14,10 @@ import pytest
 from tests.support.asking import LISTING, Clock, ask, connection
 from tests.support.loopback import Served, answer, serving, unused_port
 from tests.support.virtual_time import JumpLoop, VirtualClock
-from watcher.cli.send_test import sample
 from watcher.clock import wall_clock
 from watcher.config import load
 from watcher.daemon import Daemon
+from watcher.daemon.sample import sample
 from watcher.errors import SourceUnavailable
 from watcher.notify import Notice
 from watcher.settings.link import USUAL, Link

@@ -10,9 +10,10 @@ from typing import Annotated
 import anyio
 import typer
 
-from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import load, perform, reading
-from watcher.cli.options import ConfigPaths, choose
+from watcher.cli.commands import StoreCommand
+from watcher.cli.console import FAILED, Console
+from watcher.cli.daemon_client import load, perform, reading, source_names
+from watcher.cli.options import choose
 from watcher.records import EventQuery
 from watcher.store.address import StoreAddress
 
@@ -21,9 +22,9 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(
-        "ack", cls=ReportingCommand, epilog="Example: inbox-watcher ack 4711 --source support"
-    )(ack)
+    app.command("ack", cls=StoreCommand, epilog="Example: inbox-watcher ack 4711 --source support")(
+        ack
+    )
 
 
 def ack(
@@ -33,13 +34,12 @@ def ack(
         str | None,
         typer.Option(metavar="NAME", help="The source, where several have such a conversation."),
     ] = None,
-    config: ConfigPaths = None,
 ) -> None:
     """End `for` and `repeat` for a conversation until its state changes again."""
     console: Console = ctx.obj
-    loaded = load(console, config)
+    loaded = load(console)
     if source is not None:
-        choose("source", source, (one.name for one in loaded.sources))
+        choose("source", source, anyio.run(source_names, loaded))
     sources = anyio.run(_sources, loaded.store, conversation)
     if not sources & {source or one for one in sources}:
         where = f" of {source}" if source else ""

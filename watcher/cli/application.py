@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from watcher import __version__
+from watcher.cli.commands import CommandGroup
 from watcher.cli.console import Console
-from watcher.cli.options import LogLevel
+from watcher.cli.options import invocation
 
 __all__ = ["app"]
 
@@ -37,6 +38,7 @@ COMMANDS = (
 
 app = typer.Typer(
     name="inbox-watcher",
+    cls=CommandGroup,
     help="Watches shared inboxes from outside and reports changes at once.",
     epilog="Exit status: 0 done, 1 something failed, 2 wrong usage or configuration.",
     no_args_is_help=True,
@@ -57,14 +59,6 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def begin(
     ctx: typer.Context,
-    log_level: Annotated[
-        LogLevel | None,
-        typer.Option(
-            "--log-level",
-            show_default=False,
-            help="How much is logged on stderr; debug also shows the traceback of an internal error.",
-        ),
-    ] = None,
     _version: Annotated[
         bool,
         typer.Option(
@@ -73,4 +67,4 @@ def begin(
     ] = False,
 ) -> None:
     """Watches shared inboxes from outside and reports changes at once."""
-    ctx.obj = Console(log_level)
+    ctx.obj = Console(invocation(ctx))

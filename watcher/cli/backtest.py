@@ -19,10 +19,11 @@ import anyio
 import structlog
 import typer
 
-from watcher.cli.console import Console, ReportingCommand
-from watcher.cli.daemon_client import load, reading
+from watcher.cli.commands import ConfiguredCommand
+from watcher.cli.console import Console
+from watcher.cli.daemon_client import load_valid, reading
 from watcher.cli.format import format_who
-from watcher.cli.options import AsJson, ConfigPaths
+from watcher.cli.options import AsJson
 from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError
@@ -52,13 +53,12 @@ class Past:
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        "backtest", cls=ReportingCommand, epilog="Example: inbox-watcher backtest --since 7d"
+        "backtest", cls=ConfiguredCommand, epilog="Example: inbox-watcher backtest --since 7d"
     )(backtest)
 
 
 def backtest(
     ctx: typer.Context,
-    config: ConfigPaths = None,
     since: Since = "7d",
     until: Until = None,
     messages: Annotated[
@@ -68,7 +68,7 @@ def backtest(
 ) -> None:
     """Show what today's rules would have sent for the recorded events; send nothing."""
     console: Console = ctx.obj
-    loaded = load(console, config)
+    loaded = load_valid(console)
     now = wall_clock()
     start, end = read_span(since, until, zone=console.zone, now=now)
     past = anyio.run(_remember, loaded.store, start, end)

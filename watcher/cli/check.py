@@ -10,16 +10,16 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import typer
 
 from watcher import logs
-from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
+from watcher.cli.commands import ConfiguredCommand
+from watcher.cli.console import FAILED, MISUSED, Console
 from watcher.cli.daemon_client import reading
-from watcher.cli.options import ConfigPaths, LogLevel
+from watcher.cli.options import LogLevel
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
 from watcher.config.files import Places
@@ -65,14 +65,13 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "check",
-        cls=ReportingCommand,
+        cls=ConfiguredCommand,
         epilog="Example, for CI: inbox-watcher check --no-secrets --config rules/",
     )(check)
 
 
 def check(
     ctx: typer.Context,
-    config: ConfigPaths = None,
     online: Annotated[
         bool, typer.Option("--online", help="Also ask each provider whether the token works.")
     ] = False,
@@ -84,7 +83,7 @@ def check(
     if online and no_secrets:
         raise typer.BadParameter("--online needs the secrets that --no-secrets leaves out")
     console: Console = ctx.obj
-    loaded, problems = _inspect(console, config, secrets=not no_secrets)
+    loaded, problems = _inspect(console, secrets=not no_secrets)
     for problem in problems:
         console.note(str(problem))
     for warning in (*loaded.warnings, *_over(loaded)):
@@ -109,19 +108,17 @@ def check(
         raise typer.Exit(FAILED)
 
 
-def _inspect(
-    console: Console, paths: Sequence[Path] | None, *, secrets: bool
-) -> tuple[Config, tuple[Problem, ...]]:
+def _inspect(console: Console, *, secrets: bool) -> tuple[Config, tuple[Problem, ...]]:
     """Return the configuration, and what is wrong with receivers that only their kind can see.
 
     Raise ConfigError where anything else is wrong, with both. Without `secrets` no receiver is
     looked at so closely, since its address may be left out.
     """
-    inspection = inspect_files(paths, environ=os.environ, secrets=secrets)
+    inspection = inspect_files(console.asked.config, environ=os.environ, secrets=secrets)
     console.scrub = inspection.redactor.scrub
-    logs.configure(level=console.level or LogLevel.warning, scrub=console.scrub)
+    logs.configure(level=console.asked.log_level or LogLevel.warning, scrub=console.scrub)
     bad = anyio.run(_probe, inspection.receivers, inspection.places) if secrets else ()
-    if inspection.config is None:
+    if inspection.problems:
         raise ConfigError(inspection.places.in_order((*inspection.problems, *bad)))
     return inspection.config, bad
 

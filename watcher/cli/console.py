@@ -21,14 +21,13 @@ import typer
 from rich.console import Console as RichConsole
 from rich.table import Table
 from rich.text import Text
-from typer.core import TyperCommand
 
-from watcher.cli.options import LogLevel
+from watcher.cli.options import Invocation, LogLevel
 from watcher.cli.times import machine_zone
 from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked
 from watcher.settings.calendar import format_moment
 
-__all__ = ["Console", "ReportingCommand", "plain", "reporting_errors"]
+__all__ = ["Console", "plain", "reporting_errors"]
 
 FAILED = 1
 MISUSED = 2
@@ -48,11 +47,12 @@ class Console:
     """Stdout for results, stderr for everything else; created for each command.
 
     `scrub` strikes out secrets, and `zone` is that of the times that are shown; a configuration
-    that was read sets both. `level` is None where nothing was asked for.
+    that was read sets both. `asked` is what the options say that every
+    command takes.
     """
 
-    def __init__(self, level: LogLevel | None = None) -> None:
-        self.level = level
+    def __init__(self, asked: Invocation) -> None:
+        self.asked = asked
         self.scrub: Callable[[str], str] = lambda text: text
         self.zone = machine_zone()
         width = None if sys.stdout.isatty() else PIPED_WIDTH
@@ -94,14 +94,6 @@ class Console:
         target.print(Text(plain(self.scrub(text)), style), soft_wrap=True)
 
 
-class ReportingCommand(TyperCommand):
-    """A command whose failures are reported in plain text, with an exit status."""
-
-    def invoke(self, ctx: Any) -> Any:
-        with reporting_errors(ctx.obj):
-            return super().invoke(ctx)
-
-
 @contextmanager
 def reporting_errors(console: Console) -> Iterator[None]:
     """Report what is raised inside, and exit with a status."""
@@ -137,7 +129,7 @@ def _report(console: Console, error: Exception) -> int:
             remedy = _TAKEN if taken else "check the address or path, and its permissions"
             console.error(str(refused), remedy)
         case bug:
-            if console.level == LogLevel.debug:
+            if console.asked.log_level == LogLevel.debug:
                 console.note("".join(traceback.format_exception(error)).rstrip())
             console.error(
                 f"internal error: {type(bug).__name__}",

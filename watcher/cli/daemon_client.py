@@ -1,7 +1,8 @@
 """How commands reach the configuration, the store and the running daemon.
 
 Rules: a command that changes something calls the daemon that owns the store. Only if no daemon is
-running does it open the store itself, under the lock. Reading needs neither.
+running does it open the store itself, under the lock. Reading needs neither. A valid configuration
+is demanded only where it is used.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,13 +20,24 @@ from watcher import config, logs
 from watcher.cli.console import Console
 from watcher.cli.options import LogLevel
 from watcher.config import Config
-from watcher.control import Control, connect
+from watcher.config.files import VARIABLE
+from watcher.control import Control, DaemonControl, connect
 from watcher.daemon.offline import OfflineControl
-from watcher.errors import StoreError, StoreLocked
+from watcher.errors import ConfigError, StoreError, StoreLocked
 from watcher.store import Store
 from watcher.store.address import LockHolder, StoreAddress
 
-__all__ = ["NoDaemon", "call_daemon", "daemon_socket", "load", "perform", "reading"]
+__all__ = [
+    "NoDaemon",
+    "call_daemon",
+    "daemon_socket",
+    "load",
+    "load_valid",
+    "perform",
+    "reading",
+    "receiver_names",
+    "source_names",
+]
 
 STARTING = 1.0
 """Seconds that a daemon may take from the lock to its control socket."""
@@ -36,23 +49,79 @@ class NoDaemon(StoreError):
     """No daemon is running on the store."""
 
 
-def load(
+def load(console: Console) -> Config:
+    """Load what is known of the watcher that a command is about: its store, and what is right in
+    its configuration. Secrets need not exist.
+
+    Whatever is wrong in the files is one warning, as long as they say where the store is, and there
+    is one; else raise ConfigError. With `--store` only a configuration that was named is read.
+    """
+    asked = console.asked
+    named = asked.config or os.environ.get(VARIABLE)
+    inspection = config.inspect_files(asked.config, environ=os.environ, secrets=False)
+    loaded, problems = inspection.config, inspection.problems
+    if asked.store is not None:
+        store = StoreAddress(asked.store)
+        loaded = replace(loaded, store=store) if named else Config.unread(store)
+    elif inspection.unresolved:
+        raise ConfigError(inspection.unresolved)
+    elif problems and not _in_use(loaded.store):
+        raise ConfigError(problems)
+    _begin(console, loaded, LogLevel.warning)
+    if problems and (named or asked.store is None):
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        console.note(
+            f"warning: the configuration is not valid (`inbox-watcher check` says more): {problems[0]}"
+            f"{more}; this is what is known without it",
+            "yellow",
+        )
+    return loaded
+
+
+def _in_use(store: StoreAddress) -> bool:
+    return store.exists() or store.holder() is not None
+
+
+def load_valid(
     console: Console,
-    paths: Sequence[Path] | None,
+    paths: Sequence[Path] | None = None,
     *,
     secrets: bool = False,
     level: LogLevel = LogLevel.warning,
 ) -> Config:
-    """Load the configuration, and redact its secrets from the console and the log.
+    """Load the configuration at `paths`, by default the one that was asked for, and redact its
+    secrets from the console and the log; raise ConfigError.
 
-    Without `secrets`, variables and secret files need not exist: enough for a command that only
-    needs the store. Raise ConfigError.
+    Without `secrets`, variables and secret files need not exist.
     """
+    paths = paths or console.asked.config
     loaded = config.load(paths, environ=os.environ, secrets=secrets)
+    _begin(console, loaded, level)
+    return loaded
+
+
+def _begin(console: Console, loaded: Config, level: LogLevel) -> None:
     console.scrub = loaded.redactor.scrub
     console.zone = loaded.timezone or console.zone
-    logs.configure(level=console.level or level, scrub=loaded.redactor.scrub)
-    return loaded
+    logs.configure(level=console.asked.log_level or level, scrub=loaded.redactor.scrub)
+
+
+async def source_names(loaded: Config) -> list[str]:
+    """Return the sources that the configuration or the store knows."""
+    names = dict.fromkeys(one.name for one in loaded.sources)
+    with contextlib.suppress(StoreError):
+        async with reading(loaded.store) as store:
+            names |= dict.fromkeys(one.name for one in await store.sources() if one.name)
+    return list(names)
+
+
+async def receiver_names(loaded: Config) -> list[str]:
+    """Return the receivers that the configuration or the store knows."""
+    names = dict.fromkeys(one.name for one in loaded.receivers)
+    with contextlib.suppress(StoreError):
+        async with reading(loaded.store) as store:
+            names |= dict.fromkeys((*await store.receivers(), *await store.pending()))
+    return list(names)
 
 
 async def perform(loaded: Config, command: str, action: Callable[[Control], Awaitable[T]]) -> T:
@@ -70,7 +139,7 @@ async def perform(loaded: Config, command: str, action: Callable[[Control], Awai
             await owner.close()
 
 
-async def call_daemon(store: StoreAddress, action: Callable[[Control], Awaitable[T]]) -> T:
+async def call_daemon(store: StoreAddress, action: Callable[[DaemonControl], Awaitable[T]]) -> T:
     """Run `action` on the daemon that owns the store.
 
     Raise NoDaemon if the store has no owner, StoreLocked if its owner has no control socket

@@ -13,11 +13,12 @@ from typing import Annotated
 import anyio
 import typer
 
-from watcher.cli.console import FAILED, Console, ReportingCommand, reporting_errors
+from watcher.cli.commands import CommandGroup, StoreCommand
+from watcher.cli.console import FAILED, Console, reporting_errors
 from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.deliveries_show import plain_delivery, show
 from watcher.cli.format import format_who
-from watcher.cli.options import AsJson, ConfigPaths, Limit
+from watcher.cli.options import AsJson, Limit
 from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.config import Config
@@ -60,19 +61,19 @@ OfType = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command and its sub-commands."""
-    group = typer.Typer(rich_markup_mode="rich")
+    group = typer.Typer(cls=CommandGroup, rich_markup_mode="rich")
     group.callback(
         invoke_without_command=True,
         epilog="Example: inbox-watcher deliveries --state dead --json",
     )(deliveries)
     group.command(
         "show",
-        cls=ReportingCommand,
+        cls=StoreCommand,
         epilog="Example: inbox-watcher deliveries show 3f2a9c41d5e6b708",
     )(show)
     group.command(
         "retry",
-        cls=ReportingCommand,
+        cls=StoreCommand,
         epilog="Examples: inbox-watcher deliveries retry --all-dead;"
         " inbox-watcher deliveries retry --receiver crm --since 2h",
     )(retry)
@@ -81,7 +82,6 @@ def register(app: typer.Typer) -> None:
 
 def deliveries(
     ctx: typer.Context,
-    config: ConfigPaths = None,
     state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
     receiver: ToReceiver = None,
     rule: ByRule = None,
@@ -93,12 +93,10 @@ def deliveries(
 ) -> None:
     """List deliveries, oldest first; `show` prints one in full, `retry` sends again."""
     if ctx.invoked_subcommand is not None:
-        if config:
-            ctx.meta["deliveries"] = config
         return
     console: Console = ctx.obj
     with reporting_errors(console):
-        loaded = load(console, config)
+        loaded = load(console)
         span = read_span(since, until, zone=console.zone, now=wall_clock())
         query = _query(state, receiver, rule, type_, span, limit=limit)
         found = anyio.run(_find, loaded.store, [query])
@@ -136,7 +134,6 @@ def retry(
     type_: OfType = None,
     since: Since = None,
     until: Until = None,
-    config: ConfigPaths = None,
 ) -> None:
     """Send again: dead deliveries from the first attempt of their schedule, failed ones at once.
 
@@ -146,7 +143,7 @@ def retry(
     if [bool(ids), all_dead, filtered].count(True) != 1:
         raise typer.BadParameter("name ids, or --all-dead, or filters; one of the three")
     console: Console = ctx.obj
-    loaded = load(console, config or ctx.meta.get("deliveries"))
+    loaded = load(console)
     query = None
     if filtered:
         span = read_span(since, until, zone=console.zone, now=wall_clock())

@@ -18,7 +18,7 @@ import typer
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.format import format_who
-from watcher.cli.options import AsJson, ConfigPaths
+from watcher.cli.options import AsJson
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.dispatcher.render import Renderer
@@ -42,12 +42,11 @@ def show(
             metavar="ID", show_default=False, help="Of a delivery, or of the event that it carries."
         ),
     ],
-    config: ConfigPaths = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the request, the answers, and each attempt and decision."""
     console: Console = ctx.obj
-    loaded = load(console, config or ctx.meta.get("deliveries"))
+    loaded = load(console)
     found, history = anyio.run(_find, loaded.store, id_)
     if not found:
         console.error(

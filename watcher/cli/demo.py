@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from watcher.cli.console import ReportingCommand
+from watcher.cli.commands import ReportingCommand
 from watcher.cli.options import read_duration
 
 __all__ = ["register"]

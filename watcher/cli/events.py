@@ -15,10 +15,11 @@ import anyio
 import typer
 
 from watcher.catalogue.events import EVENT_TYPES
-from watcher.cli.console import Console, ReportingCommand
+from watcher.cli.commands import StoreCommand
+from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.format import format_event
-from watcher.cli.options import AsJson, ConfigPaths, Limit, choose
+from watcher.cli.options import AsJson, Limit, choose
 from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.records import EventQuery, Recorded
@@ -36,14 +37,13 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "events",
-        cls=ReportingCommand,
+        cls=StoreCommand,
         epilog="Example: inbox-watcher events --since 1h --type 'conversation.*' --json",
     )(events)
 
 
 def events(
     ctx: typer.Context,
-    config: ConfigPaths = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
     ] = False,
@@ -69,7 +69,7 @@ def events(
     if follow and until is not None:
         raise typer.BadParameter("--follow goes on without end; leave --until out")
     console: Console = ctx.obj
-    loaded = load(console, config)
+    loaded = load(console)
     start, end = read_span(since, until, zone=console.zone, now=wall_clock())
     query = EventQuery(
         since=start,

@@ -6,6 +6,7 @@ Rules: syntax only; opens nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,7 @@ import typer
 from watcher.settings.values import parse_duration, suggest_duration
 from watcher.suggest import nearest
 
-__all__ = ["AsJson", "ConfigPaths", "Limit", "LogLevel", "choose", "read_duration"]
+__all__ = ["AsJson", "Invocation", "Limit", "LogLevel", "choose", "invocation", "read_duration"]
 
 
 class LogLevel(StrEnum):
@@ -28,17 +29,20 @@ class LogLevel(StrEnum):
     error = "error"
 
 
-ConfigPaths = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="PATH",
-        show_default=False,
-        help="A configuration file or directory; repeatable. Without it:"
-        " $INBOX_WATCHER_CONFIG, else ./rules.",
-    ),
-]
+@dataclass(slots=True)
+class Invocation:
+    """What was asked for with options that every command takes."""
+
+    config: list[Path] = field(default_factory=list)
+    store: Path | None = None
+    log_level: LogLevel | None = None
+
+
+def invocation(ctx: typer.Context) -> Invocation:
+    """Return what the shared options say, wherever they stand."""
+    asked: Invocation = ctx.meta.setdefault("inbox-watcher", Invocation())
+    return asked
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines, for programs.")]
 

@@ -10,9 +10,10 @@ from typing import Annotated
 import anyio
 import typer
 
-from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import load, perform, reading
-from watcher.cli.options import ConfigPaths, choose
+from watcher.cli.commands import StoreCommand
+from watcher.cli.console import FAILED, Console
+from watcher.cli.daemon_client import load, perform, reading, source_names
+from watcher.cli.options import choose
 from watcher.records import Hold
 from watcher.store.address import StoreAddress
 
@@ -34,7 +35,7 @@ MEANING = {
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        "release", cls=ReportingCommand, epilog="Example: inbox-watcher release sales --accept"
+        "release", cls=StoreCommand, epilog="Example: inbox-watcher release sales --accept"
     )(release)
 
 
@@ -47,14 +48,13 @@ def release(
     discard: Annotated[
         bool, typer.Option("--discard", help="The sweep was wrong: nothing happened.")
     ] = False,
-    config: ConfigPaths = None,
 ) -> None:
     """Decide about a held sweep; with neither option, show the evidence."""
     if accept and discard:
         raise typer.BadParameter("--accept or --discard, not both")
     console: Console = ctx.obj
-    loaded = load(console, config)
-    choose("source", source, (one.name for one in loaded.sources))
+    loaded = load(console)
+    choose("source", source, anyio.run(source_names, loaded))
     hold = anyio.run(_hold, loaded.store, source)
     if hold is None:
         console.note(f"nothing is held for {source}")

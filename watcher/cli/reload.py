@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 import typer
 
-from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
-from watcher.cli.daemon_client import NoDaemon, daemon_socket, load
-from watcher.cli.options import ConfigPaths
+from watcher.cli.commands import ConfiguredCommand
+from watcher.cli.console import FAILED, MISUSED, Console
+from watcher.cli.daemon_client import NoDaemon, daemon_socket, load_valid
 from watcher.control import request_reload
 from watcher.store.address import StoreAddress
 
@@ -24,15 +24,15 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "reload",
-        cls=ReportingCommand,
+        cls=ConfiguredCommand,
         epilog="Example: inbox-watcher check && inbox-watcher reload",
     )(reload)
 
 
-def reload(ctx: typer.Context, config: ConfigPaths = None) -> None:
+def reload(ctx: typer.Context) -> None:
     """Have the running daemon read its configuration again; an invalid one is refused."""
     console: Console = ctx.obj
-    loaded = load(console, config)  # without secrets: only the daemon has them for certain
+    loaded = load_valid(console)  # without secrets: only the daemon has them for certain
     try:
         result = anyio.run(_reload, loaded.store)
     except NoDaemon:

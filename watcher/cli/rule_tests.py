@@ -14,9 +14,9 @@ from typing import Annotated
 import anyio
 import typer
 
-from watcher.cli.console import FAILED, MISUSED, Console, ReportingCommand
-from watcher.cli.daemon_client import load
-from watcher.cli.options import ConfigPaths
+from watcher.cli.commands import ConfiguredCommand
+from watcher.cli.console import FAILED, MISUSED, Console
+from watcher.cli.daemon_client import load_valid
 from watcher.config.files import find_paths
 from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
 from watcher.daemon.replay import plans_for
@@ -31,7 +31,7 @@ PATTERNS = ("*.test.yaml", "*.test.yml")
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("test", cls=ReportingCommand, epilog="Example: inbox-watcher test rules/recipes")(
+    app.command("test", cls=ConfiguredCommand, epilog="Example: inbox-watcher test rules/recipes")(
         run_tests
     )
 
@@ -47,18 +47,17 @@ def run_tests(
             " by default those of the configuration.",
         ),
     ] = None,
-    config: ConfigPaths = None,
 ) -> None:
     """Run rule tests: given what happens, what is sent, when, and to whom?"""
     console: Console = ctx.obj
-    files = _find(paths or [_folder(path) for path in find_paths(config, os.environ)])
+    files = _find(paths or [_folder(path) for path in find_paths(console.asked.config, os.environ)])
     if not files:
         console.error("there are no rule tests", "write one: docs/rule-tests.md, or name its path")
         raise typer.Exit(MISUSED)
     broken, failed, passed = False, 0, 0
     for file in files:
         try:
-            good, bad = anyio.run(_run_file, console, read_rule_tests(file), config)
+            good, bad = anyio.run(_run_file, console, read_rule_tests(file))
         except ConfigError as wrong:
             broken = True
             for problem in wrong.problems:
@@ -87,11 +86,9 @@ def _find(paths: Sequence[Path]) -> list[Path]:
     return list(files)
 
 
-async def _run_file(
-    console: Console, tests: RuleTests, paths: Sequence[Path] | None
-) -> tuple[int, int]:
+async def _run_file(console: Console, tests: RuleTests) -> tuple[int, int]:
     """Run the tests of one file; gives how many passed and failed."""
-    loaded = load(console, tests.rules or paths)
+    loaded = load_valid(console, tests.rules)
     plans = await plans_for(loaded)
     failed = 0
     for test in tests.tests:

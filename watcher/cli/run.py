@@ -17,10 +17,11 @@ import anyio
 import structlog
 import typer
 
-from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import load
+from watcher.cli.commands import ConfiguredCommand
+from watcher.cli.console import FAILED, Console
+from watcher.cli.daemon_client import load_valid
 from watcher.cli.format import format_event
-from watcher.cli.options import ConfigPaths, LogLevel
+from watcher.cli.options import LogLevel
 from watcher.config import Config
 from watcher.config import load as read_config
 from watcher.daemon import serving
@@ -36,14 +37,13 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "run",
-        cls=ReportingCommand,
+        cls=ConfiguredCommand,
         epilog="Example: inbox-watcher run --config /etc/inbox-watcher --log-level warning",
     )(run)
 
 
 def run(
     ctx: typer.Context,
-    config: ConfigPaths = None,
     once: Annotated[
         bool,
         typer.Option("--once", help="Look at every source once, deliver what is due, and exit."),
@@ -55,21 +55,17 @@ def run(
             help="Print what would be sent; send and save nothing. Works alongside a running daemon.",
         ),
     ] = False,
-    log_level: Annotated[
-        LogLevel | None, typer.Option("--log-level", help="How much is logged on stderr.")
-    ] = None,
 ) -> None:
     """Watch the sources and deliver what changes, until SIGTERM or Ctrl-C."""
     console: Console = ctx.obj
-    console.level = log_level or console.level
     went_well = True
     with contextlib.suppress(KeyboardInterrupt):  # stopped before the daemon listens to signals
-        loaded = load(console, config, secrets=True, level=LogLevel.info)
+        loaded = load_valid(console, secrets=True, level=LogLevel.info)
         for warning in (*loaded.warnings, *foreseeable_overloads(loaded)):
             structlog.get_logger().warning("the configuration", problem=str(warning))
 
         def again() -> Config:
-            return read_config(config, environ=os.environ, redactor=loaded.redactor)
+            return read_config(console.asked.config, environ=os.environ, redactor=loaded.redactor)
 
         if rehearse:
             work = functools.partial(

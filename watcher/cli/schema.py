@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from watcher.cli.console import ReportingCommand
+from watcher.cli.commands import ReportingCommand
 from watcher.config import json_schema
 
 __all__ = ["register"]

@@ -1,38 +1,28 @@
 """`send-test`: send a sample event through a receiver's own notifier, and print the answer.
 
-Rules: the sample is marked as a test in every form that it takes, and is not recorded.
+Rules: the running daemon sends, because it has the secrets; without one, those of this receiver are
+enough.
 """
 
 from __future__ import annotations
 
-import time
-import uuid
-from datetime import datetime, timedelta
-from typing import Annotated
+import contextlib
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import anyio
 import typer
 
-from watcher import templates
-from watcher.cli.console import FAILED, Console, ReportingCommand
-from watcher.cli.daemon_client import load, perform, reading
-from watcher.cli.options import ConfigPaths, choose
+from watcher.cli.commands import StoreCommand
+from watcher.cli.console import FAILED, Console
+from watcher.cli.daemon_client import NoDaemon, call_daemon, load, perform, reading
+from watcher.cli.options import choose
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config import Config, Inspection, inspect_files
 from watcher.daemon.plans import plan_receivers
-from watcher.errors import StoreError
-from watcher.model import (
-    Contact,
-    Conversation,
-    Event,
-    Message,
-    Result,
-    derive_id,
-    rfc3339,
-    to_plain,
-)
-from watcher.notify import Notice
-from watcher.redaction import redact
+from watcher.daemon.sample import send_sample
+from watcher.errors import ConfigError, Problem, StoreError, StoreLocked
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -40,91 +30,90 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("send-test", cls=ReportingCommand, epilog="Example: inbox-watcher send-test team")(
+    app.command("send-test", cls=StoreCommand, epilog="Example: inbox-watcher send-test team")(
         send_test
     )
 
 
 def send_test(
     ctx: typer.Context,
-    receiver: Annotated[str, typer.Argument(metavar="RECEIVER", show_default=False)],
-    config: ConfigPaths = None,
+    receiver: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECEIVER", show_default=False, help="Its name in the configuration."
+        ),
+    ],
 ) -> None:
     """Send a sample event and show the answer; if it works, turn on a receiver that was off."""
     console: Console = ctx.obj
-    loaded = load(console, config, secrets=True)
-    choose("receiver", receiver, (one.name for one in loaded.receivers))
-    started = time.monotonic()
-    result = anyio.run(_send, loaded, receiver)
-    took = time.monotonic() - started
-    answer = f": {result.note}" if result.note else ""
-    console.write(f"{receiver}: {result.outcome} after {took:.1f} s{answer}")
-    if result.excerpt and not result.note.endswith(f": {result.excerpt}"):
-        console.write("\n".join(f"    {line}" for line in result.excerpt.splitlines()))
-    if result.outcome != "ok":
+    loaded = load(console)
+    result = anyio.run(_ask, loaded, receiver)
+    if result is None:
+        result = anyio.run(_send, console, loaded, receiver)
+    answer = f": {result['note']}" if result["note"] else ""
+    by = "by the daemon, " if result["daemon"] else ""
+    console.write(f"{receiver}: {result['outcome']} {by}after {result['seconds']:.1f} s{answer}")
+    if result["excerpt"] and not result["note"].endswith(f": {result['excerpt']}"):
+        console.write("\n".join(f"    {line}" for line in result["excerpt"].splitlines()))
+    if result["outcome"] != "ok":
         raise typer.Exit(FAILED)
-    if anyio.run(_turn_on, loaded, receiver):
+    if result["turned_on"]:
         console.write(f"{receiver} was off and is turned on again")
 
 
-async def _send(loaded: Config, receiver: str) -> Result:
+async def _ask(loaded: Config, receiver: str) -> Mapping[str, Any] | None:
+    """Have the daemon send; return None where none runs, or it does not have this receiver while the
+    configuration does.
+    """
+    try:
+        status = await call_daemon(loaded.store, lambda control: control.status())
+    except (NoDaemon, StoreLocked):
+        choose("receiver", receiver, _configured(loaded))
+        return None
+    running = [one["receiver"] for one in status["receivers"]]
+    if receiver not in running:
+        choose("receiver", receiver, [*running, *_configured(loaded)])
+        return None
+    answer = await call_daemon(loaded.store, lambda control: control.send_test(receiver))
+    return {**answer, "daemon": True}
+
+
+def _configured(loaded: Config) -> list[str]:
+    """Return the receivers in the files, also those with mistakes."""
+    return list(loaded.places.names("receivers"))
+
+
+async def _send(console: Console, loaded: Config, receiver: str) -> Mapping[str, Any]:
+    """Send from here; raise ConfigError if this receiver is not right or lacks a secret."""
     prepare_loop()
-    now = wall_clock()
-    source = loaded.sources[0]
-    whole = sample(source.name, source.provider, now, uuid.uuid4().hex)
-    configured = [one for one in loaded.receivers if one.name == receiver]
+    inspection = inspect_files(console.asked.config, environ=os.environ)
+    console.scrub = inspection.redactor.scrub
+    configured = [one for one in inspection.receivers if one.name == receiver]
+    if not configured:
+        raise ConfigError(_about(receiver, inspection))
     async with Transport(wall_clock) as transport:
-        (plan,) = plan_receivers(configured, transport, loaded.redactor.scrub)
-        event = redact(whole, plan.visibility)
-        text = templates.render(None, None, event)
+        (plan,) = plan_receivers(configured, transport, inspection.redactor.scrub)
         try:
-            return await plan.notifier.send(Notice(event, f"Test: {text.title}", text.body, now))
+            answer = await send_sample(plan, loaded, wall_clock)
         finally:
             await plan.notifier.close()
+    turned_on = answer["outcome"] == "ok" and await _turn_on(loaded, receiver)
+    return {**answer, "turned_on": turned_on, "daemon": False}
 
 
-def sample(source: str, provider: str, now: datetime, mark: str) -> Event:
-    """Return a valid `conversation.unread` about a fictitious contact; `mark` makes its id unique,
-    since receivers drop repeats.
-    """
-    conversation = Conversation(
-        id="inbox-watcher-test",
-        contact=Contact(id="inbox-watcher-test", name="Inbox Watcher Test"),
-        unread=True,
-        unread_count=1,
-        status="open",
-        last_message=Message("This is a test message from inbox-watcher.", "inbound", None, now),
-        last_activity_at=now,
-        created_at=now,
-    )
-    return Event(
-        id=derive_id("send-test", mark),
-        type="conversation.unread",
-        source=source,
-        subject=conversation.id,
-        time=now,
-        data={
-            "source": source,
-            "provider": provider,
-            "test": True,
-            "conversation": to_plain(conversation),
-            "changes": {
-                "unread": {"before": False, "after": True},
-                "unread_count": {"before": 0, "after": 1},
-            },
-            "observed": {"after": rfc3339(now - timedelta(seconds=30)), "before": rfc3339(now)},
-        },
-    )
+def _about(receiver: str, inspection: Inspection) -> tuple[Problem, ...]:
+    """Return the problems of one receiver, or all where none is placed in it."""
+    places = inspection.places
+    own = tuple(one for one in inspection.problems if places.holds("receivers", receiver, one))
+    return own or inspection.problems
 
 
 async def _turn_on(loaded: Config, receiver: str) -> bool:
     """Turn a receiver on that once answered 410; return False if it was not off."""
-    try:
+    with contextlib.suppress(StoreError):  # without a store, no receiver was turned off
         async with reading(loaded.store) as store:
             state = (await store.receivers()).get(receiver)
-    except StoreError:
-        return False  # without a store, no receiver was turned off
-    if state is None or not state.off:
-        return False
-    await perform(loaded, "send-test", lambda control: control.turn_on(receiver))
-    return True
+        if state is not None and state.off:
+            await perform(loaded, "send-test", lambda control: control.turn_on(receiver))
+            return True
+    return False

@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 import typer
 
-from watcher.cli.console import Console, ReportingCommand
+from watcher.cli.commands import StoreCommand
+from watcher.cli.console import Console
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
 from watcher.cli.format import format_age
-from watcher.cli.options import AsJson, ConfigPaths
+from watcher.cli.options import AsJson
 from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
 from watcher.errors import StoreError, StoreLocked
@@ -24,15 +25,13 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("status", cls=ReportingCommand, epilog="Example: inbox-watcher status --json")(
-        status
-    )
+    app.command("status", cls=StoreCommand, epilog="Example: inbox-watcher status --json")(status)
 
 
-def status(ctx: typer.Context, config: ConfigPaths = None, as_json: AsJson = False) -> None:
+def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Show sources with their lag and failures, and what is pending for each receiver."""
     console: Console = ctx.obj
-    loaded = load(console, config)
+    loaded = load(console)
     answers, state = anyio.run(_read, loaded)
     holder = loaded.store.holder()
     owner = f"{holder['owner']}, process {holder['pid']}" if holder else None

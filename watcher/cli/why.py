@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 import anyio
 import typer
 
-from watcher.cli.console import FAILED, Console, ReportingCommand
+from watcher.cli.commands import StoreCommand
+from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.deliveries_show import format_entry, plain_entry
 from watcher.cli.format import format_changes, format_who
-from watcher.cli.options import AsJson, ConfigPaths, Limit
+from watcher.cli.options import AsJson, Limit
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, HistoryEntry, RuleResult
 from watcher.rules.wall_clock import UTC_ZONE
@@ -44,9 +45,7 @@ class Story:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("why", cls=ReportingCommand, epilog="Example: inbox-watcher why 4711 --limit 3")(
-        why
-    )
+    app.command("why", cls=StoreCommand, epilog="Example: inbox-watcher why 4711 --limit 3")(why)
 
 
 def why(
@@ -57,13 +56,12 @@ def why(
             metavar="ID", show_default=False, help="Of an event, a delivery or a conversation."
         ),
     ],
-    config: ConfigPaths = None,
     as_json: AsJson = False,
     limit: Limit = 5,
 ) -> None:
     """Explain what was sent and what was not: changes, rules, deliveries and their attempts."""
     console: Console = ctx.obj
-    loaded = load(console, config)
+    loaded = load(console)
     stories = anyio.run(_find, loaded.store, id_, limit, UTC_ZONE if as_json else console.zone)
     if not stories:
         console.error(

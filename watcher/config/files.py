@@ -7,6 +7,7 @@ read is a problem; the rest is read all the same.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +18,16 @@ from watcher.config.yaml import LIMIT, parse
 from watcher.errors import Problem
 from watcher.suggest import did_you_mean
 
-__all__ = ["Document", "Places", "find_paths", "read"]
+__all__ = ["VARIABLE", "Document", "Places", "find_paths", "read"]
 
-_VARIABLE = "INBOX_WATCHER_CONFIG"
+VARIABLE = "INBOX_WATCHER_CONFIG"
 _DEFAULT = "rules"
 _ENDINGS = (".yaml", ".yml")
 _SINGLE = ("store", "server", "retention", "timezone")
 _NAMED = ("sources", "receivers", "templates", "conditions")
 _LISTED = ("rules", "silences")
 _KEYS = (*_SINGLE, *_NAMED, *_LISTED)
+_STORE = re.compile(rb"^store:[ \t]+[^\r\n]*", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -45,6 +47,10 @@ class Document:
     order: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     complete: bool = True
+
+    def folders(self) -> dict[str, Path]:
+        """Return the folder of each file, where its relative paths start."""
+        return {file: Path(file).parent for file in self.order}
 
 
 class Places:
@@ -75,6 +81,17 @@ class Places:
             place, node = inner.place, inner
         return place
 
+    def names(self, part: Literal["sources", "receivers"]) -> tuple[str, ...]:
+        """Return the names in a part, also of those with mistakes."""
+        return tuple(getattr(self._document, part))
+
+    def holds(self, part: Literal["sources", "receivers"], name: str, problem: Problem) -> bool:
+        """Return whether a problem stands in a source or a receiver."""
+        entry: Entry | None = getattr(self._document, part).get(name)
+        if entry is None or problem.file != entry.key.place.file:
+            return False
+        return entry.key.place.line <= problem.line <= _last_line(entry.value)
+
     def of_silence(self, name: str) -> Place:
         """Return where a silence stands."""
         return next(
@@ -94,6 +111,17 @@ class Places:
         )
 
 
+def _last_line(node: Node) -> int:
+    """Return the last line that belongs to a node."""
+    inner: Iterable[Node] = ()
+    if isinstance(node, Entries):
+        inner = (entry.value for entry in node)
+    elif isinstance(node, Items):
+        inner = node.items
+    own = node.written.count("\n") if isinstance(node, Scalar) else 0
+    return max((node.place.line + own, *map(_last_line, inner)))
+
+
 def find_paths(paths: Sequence[Path] | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return what was named, else what `$INBOX_WATCHER_CONFIG` names, else `rules`.
 
@@ -101,7 +129,7 @@ def find_paths(paths: Sequence[Path] | None, environ: Mapping[str, str]) -> tupl
     """
     if paths:
         return tuple(paths)
-    named = [Path(part) for part in environ.get(_VARIABLE, "").split(os.pathsep) if part]
+    named = [Path(part) for part in environ.get(VARIABLE, "").split(os.pathsep) if part]
     return tuple(named) or (Path(_DEFAULT),)
 
 
@@ -156,7 +184,7 @@ def _unreadable(path: Path, error: Exception, document: Document) -> None:
     if isinstance(error, FileNotFoundError):
         message, remedy = (
             "no such file or directory",
-            (f"name one with --config or ${_VARIABLE}; without them it is ./{_DEFAULT}"),
+            (f"name one with --config or ${VARIABLE}; without them it is ./{_DEFAULT}"),
         )
     else:
         reason = getattr(error, "strerror", None) or "not a usable path"
@@ -189,6 +217,18 @@ def _read_file(path: Path, document: Document) -> None:
         )
     elif problems:
         document.complete = False
+        _salvage(content, file, document)
+
+
+def _salvage(content: bytes, file: str, document: Document) -> None:
+    """Take the store from the line of a file that is no YAML: commands go on with the old store."""
+    if (line := _STORE.search(content)) is None:
+        return
+    above = b"\n" * content.count(b"\n", 0, line.start())
+    root, _ = parse(above + line[0], file)
+    if isinstance(root, Entries):
+        for entry in root:
+            document.single.setdefault(entry.name, entry)
 
 
 def _merge(entry: Entry, document: Document) -> None:

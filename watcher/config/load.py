@@ -19,7 +19,7 @@ from watcher.config.discovery import (
     installed_receivers,
 )
 from watcher.config.files import Document, Places, find_paths, read
-from watcher.config.model import Config, General, Retention, Server
+from watcher.config.model import STORE, Config, General, Retention, Server
 from watcher.config.plugins import build_receivers, build_sources
 from watcher.config.references import (
     References,
@@ -38,6 +38,7 @@ from watcher.rules import Rule
 from watcher.secrets import Redactor
 from watcher.settings.base import Mistake
 from watcher.settings.link import Link, LinkSettings
+from watcher.store.address import StoreAddress
 from watcher.transport.links import LinkUnusable, context_for, marks
 
 __all__ = ["Inspection", "inspect_files", "load"]
@@ -52,8 +53,8 @@ TROUBLE = "source.failing"
 class Inspection:
     """What is in configuration files, right or wrong."""
 
-    config: Config | None
-    """The configuration, None where there are problems."""
+    config: Config
+    """What is right in them; all of it where there are no problems."""
 
     problems: tuple[Problem, ...]
     """All of them, in the order of files and lines."""
@@ -66,6 +67,9 @@ class Inspection:
 
     redactor: Redactor
     """Knows every secret that was read."""
+
+    unresolved: tuple[Problem, ...]
+    """References in `store` that cannot be resolved: then `config` has another store."""
 
 
 def load(
@@ -89,7 +93,7 @@ def load(
         receivers=receivers,
         redactor=redactor,
     )
-    if inspection.config is None:
+    if inspection.problems:
         raise ConfigError(inspection.problems)
     return inspection.config
 
@@ -106,8 +110,9 @@ def inspect_files(
     """Read each file once and check everything.
 
     `paths` are files and directories; without them `$INBOX_WATCHER_CONFIG` (of `environ`) and
-    then `./rules`. With `secrets=False` references to secrets are left out: everything else is
-    checked, and the settings concerned have their defaults (such a `Config` is not for running).
+    then `./rules`. With `secrets=False` references to secrets are left out, except in `store`:
+    everything else is checked, and the settings concerned have their defaults (such a `Config` is
+    not for running).
     `providers` and `receivers` are loaders of plug-ins by name, by default the installed ones.
     `redactor` is one that knows the secrets of a configuration loaded before, which stay secret.
     """
@@ -115,7 +120,7 @@ def inspect_files(
     redactor = redactor or Redactor()
     texts = Texts(
         environ=environ,
-        folders={file: Path(file).parent for file in document.order},
+        folders=document.folders(),
         redactor=redactor,
         secrets=secrets,
     )
@@ -124,7 +129,7 @@ def inspect_files(
         validation = replace(validation, examine=_unusable_files)
     known = installed_providers() if providers is None else providers
     kinds = installed_receivers() if receivers is None else receivers
-    general = _general(document, validation)
+    general, unresolved = _general(document, validation, environ)
     server = _server(document, validation)
     retention = _section(Retention, document.single.get("retention"), validation)
     sources = build_sources(document.sources, known, validation)
@@ -139,7 +144,8 @@ def inspect_files(
     if document.complete and len(sources) == len(document.sources):
         check_coverage(document, references, rules, Shown(sources), validation)
     places = Places(document)
-    problems = _tidy((*validation.problems, *texts.problems), places, redactor)
+    missing = unresolved if secrets else ()
+    problems = _tidy((*validation.problems, *texts.problems, *missing), places, redactor)
     config = Config(
         store=general.store,
         server=server,
@@ -150,6 +156,7 @@ def inspect_files(
         silences=silences,
         timezone=general.timezone,
         files=tuple(document.files),
+        sound=not problems,
         warnings=_tidy(validation.warnings, places, redactor),
         redactor=redactor,
         places=places,
@@ -159,7 +166,7 @@ def inspect_files(
         for one in notified
         if not (secrets and texts.left_out_within(document.receivers[one.name].value))
     )
-    return Inspection(None if problems else config, problems, tuple(sound), places, redactor)
+    return Inspection(config, problems, tuple(sound), places, redactor, unresolved)
 
 
 def _unusable_files(settings: BaseModel) -> Iterator[Mistake]:
@@ -181,16 +188,33 @@ def _unusable_files(settings: BaseModel) -> Iterator[Mistake]:
             yield Mistake(f": {unusable}", remedy, (key,))
 
 
-def _general(document: Document, validation: Validation) -> General:
-    """Check the single settings; the defaults where one is wrong."""
+def _general(
+    document: Document, validation: Validation, environ: Mapping[str, str]
+) -> tuple[General, tuple[Problem, ...]]:
+    """Check the single settings; the defaults where one is wrong. Return with them what cannot be
+    resolved in them: every command needs the store, also one that needs no secrets.
+    """
+    folder = document.files[0].parent if document.files else Path()
+    usual = General(store=StoreAddress.parse(STORE, folder))
     entries = [document.single[key] for key in General.model_fields if key in document.single]
     if not entries:
-        return General()
-    place = entries[0].key.place
-    table = Entries(place, tuple(entries), 0)
-    what, literal = "the configuration", ("timezone",)
-    form = validate(General, table, validation, parent=place, what=what, literal=literal)
-    return form or General()
+        return usual, ()
+    texts = Texts(environ=environ, folders=document.folders(), redactor=validation.texts.redactor)
+
+    def check(entries: Sequence[Entry], into: Validation) -> General | None:
+        place = entries[0].key.place
+        table = Entries(place, tuple(entries), 0)
+        what, literal = "the configuration", ("timezone",)
+        return validate(General, table, into, parent=place, what=what, literal=literal)
+
+    form = check(entries, replace(validation, texts=texts))
+    store = document.single.get("store")
+    if form is None and store is not None:  # the store is found whatever is wrong beside it
+        form = check([store], replace(validation, texts=texts, problems=[], warnings=[]))
+    if form is None or store is None or texts.left_out(store.value):
+        timezone = form.timezone if form else None
+        form = General(store=usual.store, timezone=timezone)
+    return form, tuple(texts.problems)
 
 
 def _server(document: Document, validation: Validation) -> Server | None:

@@ -32,7 +32,7 @@ from watcher.notify.receivers import Receiver
 from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule, Silence
 from watcher.secrets import Redactor, SecretText
-from watcher.settings.base import Mistake, Settings, mistakes, wrong
+from watcher.settings.base import Mistake, Settings, SettingText, mistakes, wrong
 from watcher.settings.calendar import Zone
 from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
 from watcher.settings.values import (
@@ -47,7 +47,10 @@ from watcher.settings.values import (
 )
 from watcher.store.address import AddressError, StoreAddress
 
-__all__ = ["Config", "General", "Hold", "Retention", "Server", "Source"]
+__all__ = ["STORE", "Config", "General", "Hold", "Retention", "Server", "Source"]
+
+STORE = "inbox-watcher.db"
+"""The store's file, in the folder of the configuration, where `store` names none."""
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
@@ -61,7 +64,7 @@ def _address(value: Any) -> StoreAddress:
     if not value:
         raise PydanticKnownError("string_too_short", {"min_length": 1})
     try:
-        return StoreAddress.parse(value)
+        return StoreAddress.parse(value, value.folder if isinstance(value, SettingText) else None)
     except AddressError as error:
         raise wrong(str(error), error.remedy) from None
 
@@ -74,9 +77,9 @@ class General(Settings):
         PlainValidator(_address),
         WithJsonSchema({"type": "string", "minLength": 1}),
     ] = Field(
-        default_factory=lambda: StoreAddress.parse("inbox-watcher.db"),
-        json_schema_extra={"default": "inbox-watcher.db"},
-        description="Path of the SQLite file; a relative one starts at the working directory.",
+        default_factory=lambda: StoreAddress.parse(STORE),
+        json_schema_extra={"default": STORE},
+        description="Path of the SQLite file; a relative one starts at the folder of this file.",
     )
     timezone: Zone | None = Field(
         default=None,
@@ -258,6 +261,9 @@ class Config:
     files: tuple[Path, ...]
     """The files that were read."""
 
+    sound: bool = True
+    """False where parts with mistakes were left out: not for running."""
+
     warnings: tuple[Problem, ...] = ()
     """Problems that do not stand in the way."""
 
@@ -266,3 +272,19 @@ class Config:
 
     places: Places = field(default_factory=Places, compare=False)
     """Where each part of the configuration stands."""
+
+    @classmethod
+    def unread(cls, store: StoreAddress) -> Config:
+        """Return what is known where no file was read: the store."""
+        return cls(
+            store=store,
+            server=None,
+            retention=Retention(),
+            sources=(),
+            receivers=(),
+            rules=(),
+            silences=(),
+            timezone=None,
+            files=(),
+            sound=False,
+        )

@@ -20,6 +20,7 @@ from watcher.config import Config
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.loops import Loops
 from watcher.daemon.plans import plan_receivers, plan_source
+from watcher.daemon.sample import send_sample
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
@@ -46,7 +47,7 @@ MEASURE_EVERY = 15.0
 
 
 class Daemon:
-    """Everything that runs, over an open store. Implements `control.Control`."""
+    """Everything that runs, over an open store. Implements `control.DaemonControl`."""
 
     def __init__(
         self,
@@ -340,3 +341,16 @@ class Daemon:
         if dispatcher is None:
             raise KeyError(f"receiver {receiver}")
         await dispatcher.turn_on()
+
+    async def send_test(self, receiver: str) -> Mapping[str, Any]:
+        """Send a sample to a receiver, and turn it on if it was off and takes it (see
+        `control.DaemonControl`). Raise KeyError for an unknown receiver.
+        """
+        dispatcher = self.dispatchers.get(receiver)
+        if dispatcher is None:
+            raise KeyError(f"receiver {receiver}")
+        answer = await send_sample(dispatcher.plan, self.config, self._clock)
+        turned_on = answer["outcome"] == "ok" and bool(dispatcher.state.off)
+        if turned_on:
+            await dispatcher.turn_on()
+        return {**answer, "turned_on": turned_on}

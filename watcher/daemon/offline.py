@@ -46,10 +46,17 @@ class OfflineControl:
             plan = describe_plan(each.source, each.share)
             sources.append({**_describe(state, present), "plan": plan})
         stored = await self._store.receivers()
-        receivers = [
-            (stored.get(one.name) or ReceiverState(one.name)).to_plain()
-            for one in self._config.receivers
-        ]
+        names = dict.fromkeys(one.name for one in self._config.receivers)
+        if (
+            not self._config.sound
+        ):  # whatever is wrong in the files, the store knows what was watched
+            known = {one["source"] for one in sources}
+            for state in states.values():
+                if state.name and state.name not in known:
+                    present = len(await self._store.present_ids(state.name))
+                    sources.append({**_describe(state, present), "plan": None})
+            names |= dict.fromkeys((*stored, *await self._store.pending()))
+        receivers = [(stored.get(name) or ReceiverState(name)).to_plain() for name in names]
         network = states.get("")
         return {
             "sources": sources,

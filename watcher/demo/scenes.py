@@ -141,7 +141,7 @@ def write_configuration(
     file = folder / "watcher.yaml"
     file.write_text(
         "# Written by `inbox-watcher demo`: a real configuration against simulated providers.\n"
-        f"store: {_quoted(str(folder / 'watcher.db'))}\n"
+        "store: watcher.db   # beside this file\n"
         f"server: {{listen: 127.0.0.1:{health}}}\n\n"
         "sources:\n" + "\n".join(blocks) + "\n"
         "receivers:\n"
@@ -161,8 +161,3 @@ def _keep(file: Path, secret: str) -> None:
     """Write a secret that only the user can read."""
     file.touch(mode=0o600)
     file.write_text(secret + "\n", encoding="utf-8")
-
-
-def _quoted(text: str) -> str:
-    """Quote for YAML; double dollar signs, which would start a reference."""
-    return "'" + text.replace("'", "''").replace("$", "$$") + "'"

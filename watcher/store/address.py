@@ -27,20 +27,22 @@ class AddressError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StoreAddress:
-    """The address of one store. Relative paths start at the working directory."""
+    """The address of one store."""
 
     path: Path
 
     @classmethod
-    def parse(cls, text: str) -> StoreAddress:
-        """Return the address that a configured text means; raise AddressError."""
+    def parse(cls, text: str, folder: Path | None = None) -> StoreAddress:
+        """Return the address that a text means; a relative path starts at `folder`, by default the
+        working directory. Raise AddressError.
+        """
         if "://" in text:
             raise AddressError(
                 "is a URL; this version keeps its store in SQLite", "write a file's path"
             )
         if "\0" in text:
             raise AddressError("is not a path")
-        return cls(Path(text))
+        return cls(Path(text) if folder is None else folder / text)
 
     def __str__(self) -> str:
         return str(self.path)

@@ -1,0 +1,125 @@
+"""The classes of commands: options that stand on both sides of a name, and how failures end.
+
+Rules: a command's class decides which shared options it takes; its own module declares the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from watcher.cli.console import reporting_errors
+from watcher.cli.options import LogLevel, invocation
+
+__all__ = ["CommandGroup", "ConfiguredCommand", "ReportingCommand", "StoreCommand"]
+
+_PANEL = "Options of every command, before or after its name"
+
+
+def _declared(function: Callable[..., None]) -> tuple[Any, ...]:
+    """Return the options that a function's signature declares."""
+    apart = typer.Typer(add_completion=False)
+    apart.command()(function)
+    return tuple(typer.main.get_command(apart).params)
+
+
+def _take_config(ctx: typer.Context, value: list[Path] | None) -> None:
+    invocation(ctx).config += value or []
+
+
+def _take_store(ctx: typer.Context, value: Path | None) -> None:
+    invocation(ctx).store = value or invocation(ctx).store
+
+
+def _take_level(ctx: typer.Context, value: LogLevel | None) -> None:
+    invocation(ctx).log_level = value or invocation(ctx).log_level
+
+
+def _logged(
+    log_level: Annotated[
+        LogLevel | None,
+        typer.Option(
+            "--log-level",
+            callback=_take_level,
+            expose_value=False,
+            show_default=False,
+            rich_help_panel=_PANEL,
+            help="How much is logged on stderr; debug shows the traceback of an internal error.",
+        ),
+    ] = None,
+) -> None: ...
+
+
+def _configured(
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config",
+            "-c",
+            callback=_take_config,
+            expose_value=False,
+            metavar="PATH",
+            show_default=False,
+            rich_help_panel=_PANEL,
+            help="A configuration file or directory; repeatable. Without it:"
+            " $INBOX_WATCHER_CONFIG, else ./rules.",
+        ),
+    ] = None,
+) -> None: ...
+
+
+def _stored(
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            callback=_take_store,
+            expose_value=False,
+            metavar="PATH",
+            show_default=False,
+            rich_help_panel=_PANEL,
+            help="The store, and with it the daemon, where the configuration cannot be read.",
+        ),
+    ] = None,
+) -> None: ...
+
+
+_LOGGED, _CONFIGURED, _STORED = (_declared(one) for one in (_logged, _configured, _stored))
+
+
+class ReportingCommand(TyperCommand):
+    """A command whose failures are reported in plain text, with an exit status."""
+
+    shared: tuple[Any, ...] = _LOGGED
+
+    def __init__(self, *args: Any, params: list[Any] | None = None, **named: Any) -> None:
+        super().__init__(*args, params=[*(params or ()), *self.shared], **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        if invocation(ctx).store is not None and self.shared[-1:] != _STORED:
+            raise typer.BadParameter(f"--store is not an option of `{ctx.info_name}`")
+        with reporting_errors(ctx.obj):
+            return super().invoke(ctx)
+
+
+class ConfiguredCommand(ReportingCommand):
+    """A command that demands a valid configuration."""
+
+    shared = (*_CONFIGURED, *_LOGGED)
+
+
+class StoreCommand(ReportingCommand):
+    """A command about a running daemon, or its store, whatever the configuration looks like."""
+
+    shared = (*_CONFIGURED, *_LOGGED, *_STORED)
+
+
+class CommandGroup(TyperGroup):
+    """Commands below one name; the shared options may stand before theirs."""
+
+    def __init__(self, *args: Any, params: list[Any] | None = None, **named: Any) -> None:
+        super().__init__(*args, params=[*(params or ()), *StoreCommand.shared], **named)
