@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watcher import templates
+from watcher.markup import joined
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event
 from watcher.notify import Notice
@@ -86,7 +87,7 @@ class Renderer:
         timed = rule if delivery.timer is not None else None
         wait = timed.wait(delivery.number) if timed is not None else timedelta(0)
         note = _late_note(delivery.event, now, wait)
-        body = templates.joined(rendered.body, f"\n\n{note}") if note else rendered.body
+        body = joined(rendered.body, f"\n\n{note}") if note else rendered.body
         return rendered.title, body
 
     def _rule(self, delivery: Delivery) -> Rule | None:

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # a worker process imports this package for Apprise, and needs none of them
+    from watcher.markup import Format
     from watcher.model import Event, Result
     from watcher.records import HttpReply
-    from watcher.settings.values import Format
 
 __all__ = ["Notice", "Notifier", "Post"]
 
@@ -37,7 +37,7 @@ class Notice:
 
     format: Format | None = None
     """What the template's author wrote the text in, None where the receiver's own setting counts.
-    Only the parts that a `watcher.templates.Text` marks as the author's are read as such.
+    Only the parts that a `watcher.markup.Text` marks as the author's are read as such.
     """
 
     reached: tuple[str, ...] = ()

@@ -3,6 +3,10 @@
 Rules: the daemon's own process imports this module too (functions are pickled by name), so Apprise
 is imported inside functions only. What goes back is plain text without any part of a URL.
 
+How much of a message a service takes is asked of its own plug-in: in Apprise's mode that splits, with
+nothing sent, a text that fits remains one piece. So every plug-in's figures count, and count as they
+do when it sends: after conversion, with the title where it goes, in bytes where it counts bytes.
+
 Apprise itself stays out of threads: with `service_timeout=0` and one service it sends in the
 calling thread, so that killing the process ends everything.
 """
@@ -11,10 +15,13 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from watcher import __version__
+from watcher.markup import Draft, Written, fit, service_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,10 +36,11 @@ SHORTEST_SECRET = 4
 """Characters; shorter parts of a URL are left in notes, else every `a` would be blotted out."""
 
 
-def send(url: str, written: dict[str, str], lifetime: float) -> Attempt:
-    """Send one text to one Apprise URL, at once and without retries of Apprise's own.
+def send(url: str, draft: Draft, longest: int | None, lifetime: float) -> Attempt:
+    """Send one message to one Apprise URL, at once and without retries of Apprise's own.
 
-    `written` are the fields of `watcher.templates.Written`, which this process need not import.
+    It is cut to what the service takes, and no value in it is longer than `longest` characters; an
+    `overflow=` in the URL leaves that to Apprise.
 
     The process ends itself `lifetime` seconds later if it still hangs then, so it ends also when
     its parent is gone.
@@ -40,7 +48,7 @@ def send(url: str, written: dict[str, str], lifetime: float) -> Attempt:
     _schemas()  # loads all plugins, once in a process and before the clock starts
     _live_at_most(lifetime)
     try:
-        return _send(url, written)
+        return _send(url, draft, longest)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -63,27 +71,13 @@ def _live_at_most(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _send(url: str, written: dict[str, str]) -> Attempt:
-    import logging
-
-    from apprise import Apprise, AppriseResultStatus
+def _send(url: str, draft: Draft, longest: int | None) -> Attempt:
+    from apprise import AppriseResultStatus
 
     plugin, problem = _load(url)
     if problem is not None:
         return "rejected", problem
-    heading = plugin.title_maxlen <= 0  # Apprise puts the title in front of the body
-    title, body, body_format = _hand(plugin, written, heading=heading)
-    sender = Apprise(asset=plugin.asset)
-    sender.add(plugin)
-    logging.getLogger("apprise").setLevel(logging.DEBUG)  # captured, never printed
-    # A format always: without it, mail carries text as raw HTML and Slack lets `<!channel>` pass.
-    result = sender.notify(
-        body=body,
-        title=title,
-        body_format=body_format,
-        interpret_escapes=False,
-        log_level=logging.DEBUG,  # SMTP's own reasons are logged no higher
-    )
+    result = _notify(plugin, _written(plugin, url, draft, longest))
     name = str(plugin.service_name)
     # The attempt's status, not the result's: `?optional=yes` would call a failure a success.
     if any(
@@ -96,20 +90,100 @@ def _send(url: str, written: dict[str, str]) -> Attempt:
     return "failed", f"{name}: {reason or 'not sent, and the service gives no reason'}"
 
 
-def _hand(plugin: Any, written: dict[str, str], *, heading: bool) -> tuple[str, str, Any]:
+def _notify(plugin: Any, written: Written) -> Any:
+    """Have Apprise hand a message to its plug-in, and return Apprise's result."""
+    import logging
+
+    from apprise import Apprise
+
+    # A title of a service without a field for it, Apprise puts in front of the body.
+    title, body, body_format = _hand(plugin, written, heading=plugin.title_maxlen <= 0)
+    sender = Apprise(asset=plugin.asset)
+    sender.add(plugin)
+    logging.getLogger("apprise").setLevel(logging.DEBUG)  # captured, never printed
+    # A format always: without it, mail carries text as raw HTML and Slack lets `<!channel>` pass.
+    return sender.notify(
+        body=body,
+        title=title,
+        body_format=body_format,
+        interpret_escapes=False,
+        log_level=logging.DEBUG,  # SMTP's own reasons are logged no higher
+    )
+
+
+def _hand(plugin: Any, written: Written, *, heading: bool) -> tuple[str, str, Any]:
     """Return title, body, and the format to pass to Apprise with them."""
     from apprise import NotifyFormat, conversion
 
     convert: Any = conversion.convert_between  # untyped
-    title, body = written["heading" if heading else "title"], written["body"]
-    handing = written["handing"]
-    if handing not in ("native", "html-to-native"):
-        return title, body, NotifyFormat(handing)
-    if handing == "html-to-native":
+    title, body = written.heading if heading else written.title, written.body
+    if written.handing not in ("native", "html-to-native"):
+        return title, body, NotifyFormat(written.handing)
+    if written.handing == "html-to-native":
         body = convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, body)
         title = convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, title) if heading else title
     # What it takes itself, so that Apprise converts nothing.
     return title, body, plugin.resolve_format(NotifyFormat.MARKDOWN)
+
+
+# How much fits
+
+
+def _written(plugin: Any, url: str, draft: Draft, longest: int | None) -> Written:
+    """Return as much of a message as the service takes, as it is passed to Apprise."""
+    service = service_of(url)
+    if "overflow" in dict(parse_qsl(url.partition("?")[2].casefold(), keep_blank_values=True)):
+        return write(service, draft.title, draft.body, draft.format)
+
+    def fits(written: Written) -> bool:
+        widened = written.widened(in_bytes=service.bytes)
+        return _fits(plugin, written) and (widened == written or _fits(plugin, widened))
+
+    return fit(draft, service, fits, longest=None if service.letter else longest)
+
+
+def _fits(plugin: Any, written: Written) -> bool:
+    """Return whether the plug-in would send a message as it is: in one piece, with its whole title."""
+    lines = int(plugin.body_max_line_count)  # beyond these, Apprise drops lines in silence
+    with _nothing_sent(plugin) as pieces:
+        _notify(plugin, written)
+    title = written.title if plugin.title_maxlen > 0 else ""
+    return (
+        len(pieces) == 1
+        and str(pieces[0].get("title") or "") == title.strip()
+        and not 0 < lines < len(str(pieces[0].get("body") or "").splitlines())
+    )
+
+
+@contextmanager
+def _nothing_sent(plugin: Any) -> Iterator[list[dict[str, Any]]]:
+    """Collect the pieces that a plug-in would send, where it splits what does not fit."""
+    from apprise import OverflowMode
+
+    pieces: list[dict[str, Any]] = []
+
+    def send(**piece: Any) -> bool:
+        pieces.append(piece)
+        return True
+
+    instead: dict[str, Any] = {
+        "overflow_mode": OverflowMode.SPLIT,
+        "body_max_line_count": 0,
+        # Apprise calls the one of the text's format, where a plug-in has it.
+        **{
+            name: send
+            for name in ("send", "send_text", "send_markdown", "send_html")
+            if callable(getattr(plugin, name, None))
+        },
+    }
+    before = {name: vars(plugin)[name] for name in instead if name in vars(plugin)}
+    try:
+        vars(plugin).update(instead)
+        yield pieces
+    finally:
+        for name in instead:
+            del vars(plugin)[name]
+        vars(plugin).update(before)
 
 
 def _load(url: str) -> tuple[Any, str | None]:

@@ -18,14 +18,14 @@ import anyio.to_process
 from pydantic import ConfigDict, Field
 
 from watcher.errors import ConfigError
+from watcher.markup import Draft, Format, Part, Text, parts_of
 from watcher.model import Result
 from watcher.notify import Notice, _apprise_worker
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint
 from watcher.pipeline import Policy
 from watcher.secrets import SecretText
 from watcher.settings.base import Mistake, not_both, wrong
-from watcher.settings.values import Format, Limit, secret
-from watcher.templates import Written, service_of, write
+from watcher.settings.values import Limit, secret
 
 __all__ = ["AppriseNotifier", "AppriseReceiver", "validate"]
 
@@ -41,6 +41,9 @@ DEADLINE = 60.0
 START = 30.0
 """Seconds that a worker may take to start, at the very most."""
 
+
+LONGEST = 2_000
+"""Characters of one inserted value: as much of a long mail as people read in a chat."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
 
@@ -81,6 +84,13 @@ class AppriseReceiver(Receiver):
         description="What templates are written in, where the message itself does not say.",
     )
 
+    longest: int = Field(
+        default=LONGEST,
+        ge=100,
+        le=100_000,
+        description="Characters of a customer's message in chats and pushes; mail has it whole.",
+    )
+
     @classmethod
     def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
         """Yield that neither `url` nor `urls` is given, or both."""
@@ -95,6 +105,7 @@ class AppriseReceiver(Receiver):
             name=self.name,
             limiter=anyio.CapacityLimiter(WORKERS),
             format=self.format,
+            longest=self.longest,
         )
         return ReceiverPlan(
             name=self.name,
@@ -136,7 +147,8 @@ class AppriseNotifier:
     """Sends the text to one receiver's Apprise URLs.
 
     Each service gets the text in its own markup: what a template's author wrote counts as `format`
-    unless the notice says otherwise, what was inserted shows as it is.
+    unless the notice says otherwise, what was inserted shows as it is. Each gets as much of it as it
+    takes, and of a single value at most `longest` characters (mail and programs: the whole).
 
     `urls` is asked at each attempt, since the files that it comes from may change; it may raise
     OSError or ConfigError. `limiter` bounds the workers and is shared by all Apprise receivers.
@@ -155,12 +167,14 @@ class AppriseNotifier:
         limiter: anyio.CapacityLimiter,
         *,
         format: Format = "text",  # noqa: A002 - the word of the configuration
+        longest: int | None = LONGEST,
         deadline: float = DEADLINE,
     ) -> None:
         self._urls = urls
         self._name = name
         self._limiter = limiter
-        self._format = format
+        self._format: Format = format
+        self._longest = longest
         self._deadline = deadline
 
     def __repr__(self) -> str:
@@ -175,8 +189,7 @@ class AppriseNotifier:
             return Result("failed", f"the address cannot be read ({why})")
         except ConfigError as error:
             return Result("failed", str(error).partition("\n")[0])
-        body = notice.body if notice.body.strip() else (notice.title or notice.event.type)
-        format_ = notice.format or self._format
+        draft = _draft(notice, self._format)
         if not urls:
             return Result("rejected", "the receiver has no address")
         began = anyio.current_time()
@@ -184,8 +197,7 @@ class AppriseNotifier:
         results: dict[str, Result] = {}
 
         async def send_to(url: str) -> None:
-            written = write(service_of(url), notice.title, body, format_)
-            results[url] = await _send(url, written, self._limiter, self._deadline)
+            results[url] = await _send(url, draft, self._longest, self._limiter, self._deadline)
 
         async with anyio.create_task_group() as group:
             for url in urls:
@@ -220,8 +232,28 @@ async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:
     return (problem + "did not answer in time",) * len(urls)
 
 
+def _draft(notice: Notice, format: Format) -> Draft:  # noqa: A002 - the word of the configuration
+    """Return the message of a notice before it is written for a service."""
+    title, body = Text(parts_of(notice.title)), Text(parts_of(notice.body))
+    if not body.strip():
+        body = title or Text([Part(notice.event.type, False)])
+    conversation = notice.event.data.get("conversation")
+    link = conversation.get("url") if isinstance(conversation, Mapping) else None
+    return Draft(
+        title,
+        body,
+        notice.format or format,
+        link=link if isinstance(link, str) and link in body else None,
+        digest="events" in notice.event.data,
+    )
+
+
 async def _send(
-    url: str, written: Written, limiter: anyio.CapacityLimiter, deadline: float
+    url: str,
+    draft: Draft,
+    longest: int | None,
+    limiter: anyio.CapacityLimiter,
+    deadline: float,
 ) -> Result:
     with anyio.move_on_after(deadline) as wait:
         await limiter.acquire()
@@ -232,7 +264,7 @@ async def _send(
         # The worker ends itself at its deadline. To cancel from here may hit it while it starts,
         # and such a process anyio forgets, so that it lives on; hence much later.
         with anyio.move_on_after(deadline + START):
-            result = await _send_in_worker(url, written, deadline)
+            result = await _send_in_worker(url, draft, longest, deadline)
             if result.outcome != "unknown" or anyio.current_time() - began < deadline:
                 return result
     finally:
@@ -240,12 +272,13 @@ async def _send(
     return Result("unknown", f"no answer within {deadline:g} s")
 
 
-async def _send_in_worker(url: str, written: Written, lifetime: float) -> Result:
+async def _send_in_worker(url: str, draft: Draft, longest: int | None, lifetime: float) -> Result:
     try:
         outcome, note = await anyio.to_process.run_sync(
             _apprise_worker.send,
             url,
-            dataclasses.asdict(written),
+            draft,
+            longest,
             lifetime,
             cancellable=True,
             limiter=anyio.CapacityLimiter(1),  # ours was acquired before the clock started

@@ -18,8 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from watcher.markup import Format
 from watcher.settings.base import Context, FilledSettings, Mistake, context_of, mistakes
-from watcher.settings.values import Format
 from watcher.suggest import did_you_mean, listing, short
 
 if TYPE_CHECKING:

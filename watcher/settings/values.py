@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
@@ -26,7 +26,6 @@ __all__ = [
     "Address",
     "Duration",
     "File",
-    "Format",
     "Limit",
     "ListenAddress",
     "OneOrMore",
@@ -262,9 +261,6 @@ OptionalFile = Annotated[Path | None, BeforeValidator(_file, json_schema_input_t
 
 Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_title)]
 """What people call a rule or a silence."""
-
-Format = Literal["text", "markdown", "html"]
-"""What templates are written in."""
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
 OneOrMore = Annotated[

@@ -17,12 +17,12 @@ import jinja2
 from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
 
 from watcher.errors import WatcherError
+from watcher.markup import Text, capture, parts_of, unmarked
 from watcher.model import Event
 from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import default_message, digest
 from watcher.templates.format import line
 from watcher.templates.sandbox import ENVIRONMENT, NULL
-from watcher.templates.text import Text, capture, parts_of, unmarked
 from watcher.vocabulary import DIGEST_SHAPE, EVENT_SHAPE, SAMPLES, variables
 
 __all__ = ["Rendered", "Template", "TemplateError", "compile_template", "render", "render_digest"]

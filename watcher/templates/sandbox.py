@@ -16,8 +16,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from watcher.markup import capture, mark
 from watcher.templates.format import format_value
-from watcher.templates.text import capture, mark
 
 __all__ = ["ENVIRONMENT", "GLOBALS", "MAPPING_METHODS", "NULL"]
 

@@ -20,22 +20,23 @@ To bring the list up to date with a new release of Apprise (it was made for 2.2)
 
 2. For each new schema, read its plug-in (`apprise/plugins/<name>.py`): `notify_format` (HTML or
    Markdown is `rich`), `title_maxlen` (0: Apprise puts the title in front of the body), and what its
-   `send` does to the body. Whether the service itself reads Markdown or mentions stands in its own
-   documentation only. Add the schema to the row of its kind, or leave it out.
+   `send` does to the body. Whether the service itself reads Markdown or mentions, and whether it counts
+   bytes, stands in its own documentation only. Add the schema to the row of its kind, or leave it out.
+   How long a text may be is asked of the plug-in when a message is sent, and stands nowhere here.
 3. For a schema that is gone, remove it here.
 4. `tests/notify/test_apprise_services.py` sends through Apprise what each kind promises; run it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 from urllib.parse import parse_qsl
 
-from watcher.settings.values import Format
-from watcher.templates.escaping import (
+from watcher.markup.escaping import (
     as_html,
     as_html_to_convert,
     as_markdown,
@@ -45,7 +46,7 @@ from watcher.templates.escaping import (
     clean_line,
     guarded,
 )
-from watcher.templates.text import parts_of
+from watcher.markup.text import Format, parts_of
 
 __all__ = ["FORMATS", "SERVICES", "Service", "Written", "service_of", "write"]
 
@@ -68,6 +69,12 @@ class Service:
     shown: bool = False
     """Whether it reads markup in a title as in a body."""
 
+    letter: bool = False
+    """Whether it is a mail, or a program: there people expect a long text whole."""
+
+    bytes: bool = False
+    """Whether what it takes is counted in bytes of UTF-8, not in characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -88,6 +95,27 @@ class Written:
     becomes Markdown first.
     """
 
+    def widened(self, *, in_bytes: bool) -> Written:
+        """Return the message with as many ASCII characters as a service counts.
+
+        It counts bytes of UTF-8, or as most do an emoji as two characters.
+        """
+        if all(text.isascii() for text in (self.title, self.heading, self.body)):
+            return self
+        wide = _NOT_ASCII if in_bytes else _ASTRAL
+
+        def counted(found: re.Match[str]) -> str:
+            return "x" * (len(found.group().encode(errors="replace")) if in_bytes else 2)
+
+        title, heading, body = (
+            wide.sub(counted, text) for text in (self.title, self.heading, self.body)
+        )
+        return replace(self, title=title, heading=heading, body=body)
+
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
 
 def _named(service: Service, schemas: str) -> dict[str, Service]:
     return dict.fromkeys(schemas.split(), service)
@@ -106,10 +134,11 @@ SERVICES: dict[str, Service] = {
     ),
     # Mail, and programs that are sent the format with the text.
     **_named(
-        Service("rich", guard=False),
+        Service("rich", guard=False, letter=True),
         "mailto mailtos azure o365 brevo groundmail mailersend mailgun pingram postmark resend sendgrid"
-        " sendpulse ses smtp2go sparkpost pover pushplus wecom json jsons xml xmls form forms amqp amqps",
+        " sendpulse ses smtp2go sparkpost json jsons xml xmls form forms amqp amqps",
     ),
+    **_named(Service("rich", guard=False), "pover pushplus wecom"),
     # Chats for which Apprise writes HTML or escaped Markdown.
     **_named(Service("rich"), "tgram matrix matrixs apprise apprises"),
     # Chats that read Markdown in every text.
@@ -131,6 +160,12 @@ SERVICES: dict[str, Service] = {
 }
 """By the schema of the URL."""
 
+_BYTES = {
+    *("ntfy", "ntfys", "sns", "webex", "wxteams", "gorush", "gorushs", "mqtt", "mqtts", "wechat"),
+    *("wecombot", "dingtalk", "feishu", "lark", "irc", "ircs"),
+}
+"""What these take is counted in bytes."""
+
 _UNKNOWN = Service()
 
 
@@ -138,10 +173,10 @@ _UNKNOWN = Service()
 def service_of(url: str) -> Service:
     """Return how the service of an Apprise URL reads a text; a `format=` in the URL counts."""
     schema = url.partition(":")[0].strip().casefold()
-    service = SERVICES.get(schema, _UNKNOWN)
+    service = replace(SERVICES.get(schema, _UNKNOWN), bytes=schema in _BYTES)
     asked = dict(parse_qsl(url.partition("?")[2].casefold())).get("format", "")
     if service.kind == "plain" and asked[:1] in ("m", "h") and asked in FORMATS:
-        return Service("rich", service.guard)
+        return replace(service, kind="rich")
     return service
 
 
@@ -200,12 +235,12 @@ def _escape(
 ) -> str:
     written: list[str] = []
     before = ""
-    for part, authors in parts_of(text):
-        if authors:
-            before = part
-            written.append(own(part))
+    for part in parts_of(text):
+        if part.own:
+            before = part.text
+            written.append(own(part.text))
             continue
-        tidied = _tidied(part, tidy)
+        tidied = _tidied(part.text, tidy)
         written.append(value(guarded(tidied, before) if guard else tidied))
     return "".join(written)
 

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from watcher.templates import Text, joined, service_of, write
-from watcher.templates.escaping import (
+from watcher.markup import Text, joined, service_of, write
+from watcher.markup.escaping import (
     GAP,
     as_html,
     as_markdown,
