@@ -7,15 +7,17 @@ what depends on the values, or on several fields together, is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
 
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.catalogue.fields import FIELDS, differs
 from watcher.merge import Known
-from watcher.model import Conversation, Message, Reference, to_plain
+from watcher.model import Conversation, Message, Reference, rfc3339, to_plain
 
-__all__ = ["Change", "appearance", "diff"]
+__all__ = ["Change", "WaitEnd", "appearance", "diff", "message_change"]
 
 _UPDATED = "conversation.updated"
 
@@ -50,22 +52,44 @@ class Change:
     It identifies the event by itself; all other events are identified by content and number.
     """
 
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the event's `data` holds in addition."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEnd:
+    """How the wait of a customer ended."""
+
+    outcome: Literal["answered", "closed"]
+    """`answered`: a person wrote. `closed`: it was archived without an answer."""
+
+    at: datetime
+    """When, as far as it is known."""
+
 
 def appearance(new: Conversation, *, returned: bool) -> tuple[Change, ...]:
-    """Return the changes of a conversation that was not there: `created`, and `unread` if it is.
+    """Return the changes of a conversation that was not there: `created`, and `unread` and `waiting`
+    if it is.
 
     One that has `returned` makes the same changes; `data.returned` of the event shows the difference.
     """
-    created = Change("conversation.created", {})
-    if not new.unread:
-        return (created,)
-    return (created, Change("conversation.unread", {"unread": {"before": False, "after": True}}))
+    facts = {"returned": True} if returned else {}
+    changes = [Change("conversation.created", {}, facts=facts)]
+    if new.unread:
+        sides = {"unread": {"before": False, "after": True}}
+        changes.append(Change("conversation.unread", sides, facts=facts))
+    if new.waiting_since is not None:
+        changes.append(_began(new.waiting_since, facts))
+    return tuple(changes)
 
 
-def diff(old: Known, new: Known, *, unread_cap: int | None = None) -> tuple[Change, ...]:
+def diff(
+    old: Known, new: Known, *, unread_cap: int | None = None, ended: WaitEnd | None = None
+) -> tuple[Change, ...]:
     """Return what changed from `old` to `new`, in the order of events.
 
-    `unread_cap` is the number at which the provider's unread count stops counting.
+    `unread_cap` is the number at which the provider's unread count stops counting; `ended` is how the
+    wait of the old one ended, where it did.
     """
     if old == new:
         return ()
@@ -79,7 +103,7 @@ def diff(old: Known, new: Known, *, unread_cap: int | None = None) -> tuple[Chan
     changes: list[Change] = []
     updated: list[str] = []  # the fields for which no other event is meant
 
-    message = _message_change(old, new)
+    message = message_change(old, new)
     other_channel = ("channel",) if a.channel != b.channel else ()
     if message == "new":
         # A channel is the last message's: it changes because the customer wrote on another one.
@@ -93,6 +117,7 @@ def diff(old: Known, new: Known, *, unread_cap: int | None = None) -> tuple[Chan
     if unread := _unread_change(old, new, unread_cap):
         kind, names, fact = unread
         changes.append(change(kind, *names, fact=fact))
+    changes += _wait_changes(a, b, ended)
 
     riders = _riders(a, b)
     if a.archived != b.archived:
@@ -123,8 +148,8 @@ def diff(old: Known, new: Known, *, unread_cap: int | None = None) -> tuple[Chan
     return tuple(changes)
 
 
-def _message_change(old: Known, new: Known) -> str:
-    """Return `new`, `edited` or `same`.
+def message_change(old: Known, new: Known) -> Literal["new", "edited", "same"]:
+    """Return what became of the last message.
 
     `edited` is the same message with other content, or an older one that became the last again
     because a later one was deleted.
@@ -206,8 +231,29 @@ def _newer_message(old: Known, new: Known) -> bool:
     if a.at is not None and b.at is not None:
         if old.message_id is not None and old.message_id == new.message_id:
             return False
-        return b.at > a.at or (b.at == a.at and _message_change(old, new) == "new")
-    return _message_change(old, new) == "new"
+        return b.at > a.at or (b.at == a.at and message_change(old, new) == "new")
+    return message_change(old, new) == "new"
+
+
+def _wait_changes(a: Conversation, b: Conversation, ended: WaitEnd | None) -> Iterator[Change]:
+    """Yield that a wait ended, and that one began; both where one took the other's place."""
+    before, after = a.waiting_since, b.waiting_since
+    if before == after:
+        return
+    if before is not None:
+        sides = {"waiting_since": {"before": rfc3339(before), "after": None}}
+        facts: dict[str, object] = {}
+        if ended is not None:
+            waited = max(0, round((ended.at - before).total_seconds()))
+            facts = {"outcome": ended.outcome, "waited": waited}
+        yield Change("conversation.answered", sides, facts=facts)
+    if after is not None:
+        yield _began(after, {})
+
+
+def _began(since: datetime, facts: Mapping[str, object]) -> Change:
+    sides = {"waiting_since": {"before": None, "after": rfc3339(since)}}
+    return Change("conversation.waiting", sides, facts=facts)
 
 
 def _assignment(a: Reference | None, b: Reference | None) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from watcher.catalogue.fields import CONTACT, REFERENCES
+from watcher.catalogue.fields import CONTACT, FIELDS, REFERENCES
 from watcher.model import Conversation, Disposition, Message, Observation, Reference
 
 __all__ = ["Known", "drop_unmapped", "merge", "name_people", "take_over_new_fields"]
@@ -18,7 +18,7 @@ __all__ = ["Known", "drop_unmapped", "merge", "name_people", "take_over_new_fiel
 _EMPTY: Mapping[str, Any] = {
     one.name: one.default
     for one in dataclasses.fields(Conversation)
-    if one.name not in ("id", "contact", "attributes")
+    if one.name not in ("id", "contact", "attributes") and not FIELDS[one.name].derived
 }
 """What a conversation has while no row has shown the field."""
 

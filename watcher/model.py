@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 
 __all__ = [
-    "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState", "Disposition", "Event",
-    "IdSet", "Message", "Observation", "Reference", "Result", "Snapshot", "derive_id", "from_plain",
-    "rfc3339", "to_plain",
+    "NO_EVIDENCE", "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
+    "Disposition", "Event", "Evidence", "IdSet", "Message", "Observation", "Reference", "Result",
+    "Snapshot", "derive_id", "from_plain", "rfc3339", "to_plain",
 ]  # fmt: skip
 
 
@@ -84,6 +84,17 @@ class Message:
 
     type: str | None = None
     at: Time | None = None
+    automated: bool | None = None
+    """Whether a machine sent it: a greeting, an out-of-office text, a bot, a workflow, a campaign.
+
+    None where the provider does not show it.
+    """
+
+    subject: str | None = None
+    """A mail's."""
+
+    attachments: tuple[str, ...] = ()
+    """The kinds of what it holds besides text, each once, sorted: `image`, `audio`, `file`, `call`, …"""
 
 
 @with_config(ConfigDict(ser_json_inf_nan="null"))
@@ -113,6 +124,13 @@ class Conversation:
 
     priority: str | None = None
     last_message: Message | None = None
+    waiting_since: Time | None = None
+    """The time of the first message of the customer that no person has answered.
+
+    None where nobody waits, and where the provider does not show who wrote. `watcher.waiting` derives
+    it: no row shows it.
+    """
+
     last_activity_at: Time | None = None
     created_at: Time | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -131,6 +149,36 @@ def to_plain(conversation: Conversation) -> dict[str, Any]:
 def from_plain(plain: Mapping[str, Any]) -> Conversation:
     """Return the conversation of a JSON form. Raise pydantic.ValidationError for anything else."""
     return CONVERSATION.validate_python(plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a row shows of who waits for whom, beyond its last message; None is not shown."""
+
+    waits_since: datetime | None = None
+    """The provider's own time since which the customer has waited.
+
+    It may have begun or been cleared by what is no event here (a bot's text): it is believed only as
+    far as it agrees with what was known.
+    """
+
+    asked_at: datetime | None = None
+    """When the customer wrote, or about when, where something is unread below a line of ours.
+
+    It is believed of a row that was not known, and where the unread count rose.
+    """
+
+    answered_at: datetime | None = None
+    """When a person on our side wrote, whatever was written later."""
+
+    answered_before: datetime | None = None
+    """Whoever waited since an earlier time has been answered before this one."""
+
+    unclear: bool = False
+    """Whether a value is unreadable that tells a person's message from a machine's."""
+
+
+NO_EVIDENCE = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +210,9 @@ class Observation:
 
     raw: Mapping[str, Any] | None = None
     """The decoded row; only for sources with a `fields:` mapping."""
+
+    evidence: Evidence = NO_EVIDENCE
+    """What else the row shows of who waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,11 @@ def _shape(hint: Any) -> Shape:
     return ANY
 
 
+OUTCOMES = (
+    "answered", "closed", "agreed", "disagreed", "accepted", "discarded", "mended", "replaced",
+)  # fmt: skip
+"""All texts of `data.outcome`: how a wait ended, how a hold was decided, and what became of a trouble."""
+
 _CONVERSATION = _shape(Conversation)
 CHANGING: Mapping[str, Shape] = {
     name: shape for name, shape in (_CONVERSATION.members or {}).items() if FIELDS[name].tracked
@@ -112,6 +117,8 @@ EVENT_SHAPE = Shape(
         "observed": Shape("map", {"after": STRING, "before": STRING}),
         "delay": NUMBER,
         "reason": STRING,
+        "outcome": Shape("string", values=OUTCOMES),
+        "waited": NUMBER,
     },
 )
 """The root names of conditions and templates, and the names below them."""
@@ -137,6 +144,8 @@ def variables(event: Event) -> dict[str, Any]:
         "observed": event.data.get("observed"),
         "delay": max(0, math.ceil(age)),
         "reason": event.data.get("reason"),
+        "outcome": event.data.get("outcome"),
+        "waited": event.data.get("waited"),
     }
 
 
@@ -217,6 +226,8 @@ SAMPLES: tuple[Event, ...] = (
         changes={name: {"before": _BEFORE[name], "after": _FULL[name]} for name in CHANGING},
         observed=_OBSERVED,
         reason="deleted",
+        outcome="answered",
+        waited=900,
     ),
     _sample("conversation.created", conversation=_BARE, changes={}, observed=_OBSERVED),
     _sample(

@@ -24,7 +24,15 @@ OTHER: dict[Kind, Any] = {
     "time": "2026-11-19T10:00:00.000Z",
     "labels": ["another"],
     "reference": {"id": "another", "name": None},
-    "message": {"text": "another", "direction": "inbound", "type": None, "at": None},
+    "message": {
+        "text": "another",
+        "direction": "inbound",
+        "type": None,
+        "at": None,
+        "automated": None,
+        "subject": None,
+        "attachments": [],
+    },
     "disposition": {**dict.fromkeys(FULL["disposition"]), "label": "another"},
     "json": "another",
 }
@@ -38,6 +46,8 @@ def other(field: Field) -> Any:
         return {"custom": "another"}
     if field.name == "id":
         return "another"
+    if field.derived:
+        return field.sample_before
     kind = PATHS[field.name].kind
     return not field.sample if kind == "flag" else OTHER[kind]
 
@@ -77,7 +87,8 @@ def test_a_person_or_team_under_another_name_is_the_same() -> None:
 
 
 def test_what_a_row_shows_of_any_field_arrives_in_the_conversation() -> None:
-    conversation = from_plain(FULL | {"attributes": {"custom": 1}})
+    derived = {field.name: None for field in FIELDS.values() if field.derived}
+    conversation = from_plain(FULL | derived | {"attributes": {"custom": 1}})
     fields: dict[str, Any] = {"attributes.custom": 1}
     for path in PATHS:
         head, _, leaf = path.partition(".")

@@ -14,6 +14,8 @@ from watcher.conditions import ExpressionError, compile_condition
         ('"Outbound" != conversation.last_message.direction', 0, '"outbound"'),
         ('conversation.last_message.direction in ["inbound", ("note")]', 51, '"internal"'),
         ('conversation.last_message.direction == ""', 39, None),
+        ('type == "conversation.answered" && outcome == "answer"', 46, '"answered"'),
+        ('outcome == "resolved"', 11, '"replaced"'),
         ('type == "conversation.massage"', 8, '"conversation.message"'),
         ('type == "archived"', 8, '"conversation.archived"'),
         ('changes.last_message.before.direction == "sent"', 41, '"outbound"'),
@@ -33,6 +35,9 @@ def test_a_constant_outside_a_closed_set_is_a_mistake(
     [
         'conversation.last_message.direction == "inbound"',
         "conversation.last_message.direction != null",
+        'outcome == "closed" && waited > 900',
+        'conversation.waiting_since != null && "image" in conversation.last_message.attachments',
+        'conversation.last_message.automated != true && conversation.last_message.subject != ""',
         'conversation.last_message.direction in ["inbound", conversation.status]',
         'type.startsWith("conversation.un")',
         "type == conversation.status",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.strategies import message, observations, row
-from watcher.diff import Change, appearance, diff
+from tests.core.strategies import T0, message, observations, row
+from watcher.diff import Change, WaitEnd, appearance, diff
 from watcher.merge import Known, drop_unmapped, merge, take_over_new_fields
-from watcher.model import Contact, Conversation, Disposition, Reference, to_plain
+from watcher.model import Contact, Conversation, Disposition, Reference, rfc3339, to_plain
 
 one = observations(st.just("c1"))
 
@@ -209,7 +210,26 @@ def test_a_new_conversation_that_is_unread_tells_both() -> None:
     created, unread = appearance(new, returned=False)
     assert created == Change("conversation.created", {})
     assert unread.changes == {"unread": {"before": False, "after": True}}
-    assert appearance(Conversation("c1"), returned=True) == (created,)
+    assert appearance(Conversation("c1"), returned=True) == (
+        Change("conversation.created", {}, facts={"returned": True}),
+    )
+
+
+def test_a_new_conversation_that_waits_tells_it_beside_created() -> None:
+    new = Conversation("c1", waiting_since=T0)
+    told = [(one.type, dict(one.changes)) for one in appearance(new, returned=False)]
+    since = {"waiting_since": {"before": None, "after": rfc3339(T0)}}
+    assert told == [("conversation.created", {}), ("conversation.waiting", since)]
+
+
+def test_one_wait_in_the_place_of_another_is_an_answer_and_a_wait() -> None:
+    later = T0 + timedelta(minutes=9)
+    old, new = (Known(Conversation("c1", waiting_since=at)) for at in (T0, later))
+    answered, waiting = diff(old, new, ended=WaitEnd("answered", T0 + timedelta(seconds=90.4)))
+    assert (answered.type, waiting.type) == ("conversation.answered", "conversation.waiting")
+    assert answered.changes == {"waiting_since": {"before": rfc3339(T0), "after": None}}
+    assert answered.facts == {"outcome": "answered", "waited": 90}
+    assert waiting.changes == {"waiting_since": {"before": None, "after": rfc3339(later)}}
 
 
 def test_parts_of_a_contact_that_are_not_shown_stay() -> None:

@@ -29,6 +29,9 @@ ENDS: Mapping[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "conversation.unassigned": (
         {"assignee": None}, {"assignee": Reference("u2")}, {"unread": False},
     ),
+    "conversation.waiting": (
+        {"waiting_since": T0}, {"waiting_since": None}, {"last_message": LATER},
+    ),
     "conversation.team_changed": (
         {"team": Reference("t1", "A")}, {"team": None}, {"team": Reference("t1", "B")},
     ),

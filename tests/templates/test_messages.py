@@ -34,6 +34,11 @@ def change(name: str, before: Any, after: Any) -> dict[str, Any]:
           "sales (highlevel), 2026-11-20 10:00 UTC"]),
         ("read", change("unread", True, False), "Read: Maria Lopez", []),
         ("message", {}, "New message from Maria Lopez (sms)", ["Is it still for sale?"]),
+        ("waiting", {}, "Waiting for an answer: Maria Lopez (sms)", ["Is it still for sale?"]),
+        ("answered", {"outcome": "answered", "waited": 3_900},
+         "Answered: Maria Lopez, after 1 hour 5 minutes", []),
+        ("answered", {"outcome": "closed", "waited": 20},
+         "Closed without an answer: Maria Lopez, after less than a minute", []),
         ("assigned", change("assignee", None, BEN), "Assigned: Maria Lopez, to Ben",
          ["Assignee: none → Ben"]),
         ("reassigned", change("assignee", ANA, BEN), "Reassigned: Maria Lopez, from Ana to Ben",
@@ -83,6 +88,29 @@ def test_a_conversation_is_told_in_words(
 def test_a_message_is_told_by_its_direction(direction: Any, title: str) -> None:
     other = dataclasses.replace(MARIA, last_message=Message("text", direction))
     assert default_message(conversation_event("conversation.message", other))[0] == title
+
+
+def test_a_message_of_a_machine_is_no_reply() -> None:
+    other = dataclasses.replace(MARIA, last_message=Message("text", "outbound", automated=True))
+    title, _ = default_message(conversation_event("conversation.message", other))
+    assert title == "Automatic message to Maria Lopez (sms)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "direction", "told"),
+    [
+        ("waiting", "inbound", True),
+        ("waiting", "outbound", False),  # a greeting
+        ("answered", "outbound", True),
+        ("answered", "inbound", False),  # the customer's next words
+    ],
+)
+def test_a_wait_is_told_with_the_words_that_it_is_about(
+    kind: str, direction: Any, told: bool
+) -> None:
+    other = dataclasses.replace(MARIA, last_message=Message("some words", direction))
+    _, body = default_message(conversation_event(f"conversation.{kind}", other))
+    assert ("some words" in body) == told
 
 
 @pytest.mark.parametrize(

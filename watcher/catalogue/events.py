@@ -131,6 +131,23 @@ EVENTS: Mapping[str, EventType] = {
             shown={"last_message": {"text": "Hello", "direction": "inbound"}},
         ),
         EventType(
+            name="conversation.waiting",
+            title="Waiting for an answer: {via}",
+            state=State(
+                note="it was answered or closed",
+                # Another time is another wait: the one before was answered.
+                ended=lambda before, after: before.waiting_since not in (None, after.waiting_since),
+                holds=lambda now: now.waiting_since is not None,
+            ),
+            happened_at=("waiting_since",),
+            shown={"waiting_since": "2026-11-20T10:00:00.000Z"},
+        ),
+        EventType(
+            name="conversation.answered",
+            title="Answered: {who}",
+            shown={"waiting_since": None},
+        ),
+        EventType(
             name="conversation.assigned",
             title="Assigned: {who}, to {after}",
             sides_of="assignee",

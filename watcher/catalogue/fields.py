@@ -50,6 +50,9 @@ class Field:
     None where `watcher.diff` decides, because it depends on the values or on other fields.
     """
 
+    derived: bool = False
+    """Whether it follows from what rows show, so that no row shows it itself."""
+
     mappable: bool = False
     """Whether a source's `fields:` may say where the provider's rows have it."""
 
@@ -162,7 +165,17 @@ FIELDS: Mapping[str, Field] = {
                 "direction": "inbound",
                 "type": "sms",
                 "at": _AT,
+                "automated": False,
+                "subject": "The house",
+                "attachments": ["image"],
             },
+        ),
+        Field(
+            name="waiting_since",
+            event=None,
+            derived=True,
+            sample=_AT,
+            sample_before=None,
         ),
         Field(
             name="last_activity_at",
@@ -217,6 +230,8 @@ _KINDS: Mapping[Any, Kind] = {
 def _paths() -> Iterator[Path]:
     hints = get_type_hints(Conversation)
     for field in FIELDS.values():
+        if field.derived:
+            continue
         match field.name:
             case "id":
                 continue  # what identifies a row is not observed, see `Observation.id`

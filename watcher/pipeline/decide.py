@@ -232,8 +232,7 @@ class _Builder:
         counts = dict(snapshot.counts) if snapshot is not None else {}
         plain = to_plain(new.conversation)
         for change in changes:
-            extra = {"returned": True} if returned else {}
-            self._record(change, plain, counts, row.id, extra)
+            self._record(change, plain, counts, row.id)
         if self.live and snapshot is not None and not returned:
             self._end(snapshot.conversation, new.conversation)
         self._snapshots.append(
@@ -249,10 +248,10 @@ class _Builder:
 
     def remove(self, snapshot: Snapshot, reason: str, *, held: bool) -> None:
         counts = dict(snapshot.counts)
-        extra: dict[str, Any] = {"reason": reason, **({"held": True} if held else {})}
+        facts: dict[str, Any] = {"reason": reason, **({"held": True} if held else {})}
         plain = to_plain(_known(snapshot).conversation)
-        change = Change("conversation.removed", {})
-        self._record(change, plain, counts, snapshot.conversation.id, extra)
+        change = Change("conversation.removed", {}, facts=facts)
+        self._record(change, plain, counts, snapshot.conversation.id)
         self._ends.append(
             End(self.policy.source, snapshot.conversation.id, note="the conversation is gone")
         )
@@ -284,7 +283,6 @@ class _Builder:
         plain: Mapping[str, Any],
         counts: dict[str, int],
         subject: str,
-        extra: Mapping[str, Any],
     ) -> None:
         number = counts.get(change.type, 0)
         counts[change.type] = number + 1
@@ -294,6 +292,9 @@ class _Builder:
             (change.fact,) if change.fact is not None else (change.changes, number)
         )
         after = self.sighting.before.get(subject, self.sighting.previous)
+        # Where one wait took another's place, each event shows its own side.
+        wait = change.changes.get("waiting_since")
+        shown = {**plain, "waiting_since": wait["after"]} if wait else dict(plain)
         event = Event(
             id=derive_id(self.policy.source, self._account, subject, change.type, *what),
             type=change.type,
@@ -303,13 +304,13 @@ class _Builder:
             data={
                 "source": self.policy.source,
                 "provider": self.policy.provider,
-                "conversation": plain,
+                "conversation": shown,
                 "changes": dict(change.changes),
                 "observed": {
                     "after": rfc3339(min(after, self.sighting.received)),
                     "before": rfc3339(self.sighting.received),
                 },
-                **extra,
+                **change.facts,
             },
         )
         self._events.append(event)

@@ -17,7 +17,7 @@ from typing import Any
 
 from watcher.blank import is_blank
 from watcher.catalogue.fields import ATTRIBUTE, PATHS, Kind
-from watcher.model import Disposition, Message, Observation, Reference
+from watcher.model import NO_EVIDENCE, Disposition, Evidence, Message, Observation, Reference
 from watcher.providers import Page
 
 __all__ = ["LONGEST_TEXT", "LONGEST_WORD", "READERS", "sanitize"]
@@ -87,13 +87,33 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
     message_id = row.message_id
     if message_id is not None and not _is_id(message_id):
         message_id = None
+    evidence = _evidence(row.evidence)
     # Nearly every row is clean already; the same object is returned, not a copy.
-    if not (changed or refused) and message_id == row.message_id:
+    if not (changed or refused) and message_id == row.message_id and evidence is row.evidence:
         return row
     kept = {path: value for path, value in row.fields.items() if path not in refused}
     return dataclasses.replace(
-        row, fields=kept | changed, absent=row.absent - refused, message_id=message_id
+        row,
+        fields=kept | changed,
+        absent=row.absent - refused,
+        message_id=message_id,
+        evidence=evidence,
     )
+
+
+def _evidence(value: Evidence) -> Evidence:
+    """Return the evidence without times that cannot be one: they show nothing."""
+    if value is NO_EVIDENCE:
+        return value
+    times: dict[str, Any] = {}
+    for one in dataclasses.fields(Evidence):
+        if one.name != "unclear":
+            try:
+                times[one.name] = _time(getattr(value, one.name))
+            except _Refused:
+                times[one.name] = None
+    read = Evidence(**times, unclear=value.unclear is True)
+    return value if read == value else read
 
 
 def _is_id(value: Any) -> bool:
@@ -201,10 +221,18 @@ def _message(value: Any) -> Message | None:
     if not isinstance(value, Message) or value.direction not in DIRECTIONS:
         raise _Refused("is not a message")
     text = _text(value.text, LONGEST_TEXT)
-    kind, at = _word(value.type), _time(value.at)
-    if text is value.text and kind is value.type and at is value.at:
-        return value
-    return Message(text, value.direction, kind, at)
+    if value.automated is not None:
+        _flag(value.automated)
+    read = Message(
+        text,
+        value.direction,
+        _word(value.type),
+        _time(value.at),
+        value.automated,
+        _word(value.subject),
+        _labels(value.attachments),
+    )
+    return value if read == value else read
 
 
 def _disposition(value: Any) -> Disposition | None:

@@ -53,14 +53,20 @@ def _title(event: Event) -> str:
     changes = part(event.data, "changes")
     channel = conversation.get("channel")
     via = f"{who} ({channel})" if channel else who
-    direction = part(conversation, "last_message").get("direction")
+    last = part(conversation, "last_message")
+    direction = last.get("direction")
     match event.type:
         case "conversation.created" if event.data.get("returned"):
             return f"Conversation is back: {via}"
         case "conversation.unread" if direction == "inbound":
             return f"New message from {via}"
+        case "conversation.message" if direction == "outbound" and last.get("automated"):
+            return f"Automatic message to {via}"
         case "conversation.message" if words := _MESSAGES.get(str(direction)):
             return f"{words} {via}"
+        case "conversation.answered":
+            words = "Closed without an answer" if _closed(event) else "Answered"
+            return f"{words}: {who}{_after(event.data.get('waited'))}"
         case "conversation.labels_changed":
             return f"Labels changed: {who}, {_labels(changes)}"
         case "conversation.updated" if changes:
@@ -92,6 +98,24 @@ _REMOVALS = {
 }
 
 
+_WITH_WORDS = ("created", "unread", "message", "waiting", "answered")
+"""The types whose message holds the words of the last one."""
+
+_WORDS_OF: Mapping[str, str] = {"waiting": "inbound", "answered": "outbound"}
+"""Whose words these types are about."""
+
+
+def _closed(event: Event) -> bool:
+    return event.type == "conversation.answered" and event.data.get("outcome") == "closed"
+
+
+def _after(waited: Any) -> str:
+    """Return how long somebody waited (`, after 1 hour 5 minutes`), nothing where it is not known."""
+    if not isinstance(waited, int):
+        return ""
+    return f", after {_span(timedelta(seconds=waited)) or 'less than a minute'}"
+
+
 def _side(changes: Plain, name: str, side: str, conversation: Plain) -> str:
     """Format one side of a change; the conversation stands in where the event has no such change."""
     sides = part(changes, name) or {side: conversation.get(name)}
@@ -119,10 +143,12 @@ def _about_conversation(event: Event, conversation: Plain) -> list[str]:
     message = part(conversation, "last_message")
     changes = part(event.data, "changes")
     kind = event.type.removeprefix("conversation.")
-    if kind in ("created", "unread", "message") and message.get("text"):
+    # Below a greeting stand other words than the customer's, above an answer others than ours.
+    said = message.get("direction") == _WORDS_OF.get(kind, message.get("direction"))
+    if kind in _WITH_WORDS and message.get("text") and said:
         lines += [cut(str(message["text"]).strip(), LONGEST_TEXT), ""]
-    # What these three change is the message itself, or that it was read: the title says so.
-    if kind not in ("unread", "message", "read"):
+    # What these change is the message itself, or that it was read or answered: the title says so.
+    if kind not in ("unread", "message", "read", "waiting", "answered"):
         lines += [text for name in changes for text in _changed(name, part(changes, name))]
     for name, words in (("assignee", "Assigned to"), ("team", "Team"), ("labels", "Labels")):
         if conversation.get(name) and name not in changes:
@@ -194,7 +220,13 @@ def _day(at: datetime, now: datetime) -> str:
 
 
 def _ago(past: timedelta) -> str:
-    """Format how long ago, in the one or two largest units (`1 hour 5 minutes ago`)."""
+    """Format how long ago (`1 hour 5 minutes ago`)."""
+    span = _span(past)
+    return f"{span} ago" if span else "just now"
+
+
+def _span(past: timedelta) -> str:
+    """Format a time in its one or two largest units; nothing for less than a minute."""
     words: list[str] = []
     for name, unit in _UNITS:
         count, past = divmod(past, unit) if past > timedelta(0) else (0, past)
@@ -202,7 +234,7 @@ def _ago(past: timedelta) -> str:
             words.append(f"{count} {name}{'s' if count > 1 else ''}")
         elif words:
             break  # `1 day 3 minutes` is no more useful than `1 day`
-    return f"{' '.join(words[:2])} ago" if words else "just now"
+    return " ".join(words[:2])
 
 
 def digest(notices: Sequence[tuple[str, str]]) -> tuple[str, str]:
