@@ -12,19 +12,18 @@ from typing import Protocol
 
 from watcher.catalogue.events import EVENTS
 from watcher.catalogue.fields import FIELDS
-from watcher.conditions import Tree
-from watcher.conditions.names import Comparison, compared, paths
+from watcher.conditions import Tree, mistakes_with
+from watcher.conditions.names import paths
 from watcher.mapping import FieldMapping, targets
 from watcher.providers import Provider
 from watcher.rules.when import covered
 from watcher.settings.base import Mistake
-from watcher.suggest import did_you_mean, listing, nearest, short
+from watcher.suggest import did_you_mean, listing, short
+from watcher.vocabulary import ANY, EVENT_SHAPE, Shape
 
 __all__ = ["Shown", "Source"]
 
-_CONVERSATION, _ATTRIBUTES = "conversation.", "attributes."
-_CONSTANTS = {"string": "a text", "number": "a number", "bool": "true or false"}
-_KINDS = {**_CONSTANTS, "list": "a list", "map": "an object"}
+_ATTRIBUTES = "attributes."
 
 
 class Source(Protocol):
@@ -46,6 +45,7 @@ class Shown:
         self._mapped = [targets(one.mapping) for one in sources]
         self._coverage = [one.provider_class.coverage for one in sources]
         self._who = listing(dict.fromkeys(one.provider for one in sources))
+        self._shape = self._narrowed(EVENT_SHAPE, "")
 
     def unseen_types(self, when: Sequence[str]) -> Iterator[tuple[int, Mistake]]:
         """Yield each pattern of `when`, by its number, of which no source makes any event."""
@@ -66,20 +66,20 @@ class Shown:
 
     def unseen_in(self, tree: Tree) -> Iterator[Mistake]:
         """Yield what a condition asks for that no source can show: fields, words, types."""
-        unseen: set[str] = set()
-        for path in paths(tree.root, ("conversation",)):
-            field = path.removeprefix(_CONVERSATION)
-            problem = self._unseen(field)
-            if problem:
-                unseen.add(path)
-                yield Mistake(problem[0], problem[1], offset=tree.source.find(path))
-        for one in compared(tree.root, ("conversation",)):
-            if one.path not in unseen:
-                yield from self._impossible(one)
+        unseen: list[range] = []
+        for path in paths(tree.root, ("conversation", "changes")):
+            if problem := self._unseen(path):
+                start = tree.source.find(path)
+                unseen.append(range(start, start + len(path)))
+                yield Mistake(problem[0], problem[1], offset=start)
+        for one in mistakes_with(self._shape, tree):
+            if not any(one.offset in each for each in unseen):
+                meant = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
+                yield Mistake(f"with {self._who}, {one.message}", meant, offset=one.offset)
 
-    def _unseen(self, field: str) -> tuple[str, str] | None:
-        """Return what is wrong with a field that no source shows, with the remedy."""
-        whole = f"{_CONVERSATION}{field}"
+    def _unseen(self, path: str) -> tuple[str, str] | None:
+        """Return what is wrong with a value that no source shows, with the remedy."""
+        field = _field(path)
         if field.startswith(_ATTRIBUTES):
             key = field.removeprefix(_ATTRIBUTES).partition(".")[0]
             known = self._attributes()
@@ -88,10 +88,28 @@ class Shown:
             remedy = (
                 f"{did_you_mean(key, known)}map it with `fields: {{attributes.{short(key)}: …}}`"
             )
-            return f"no configured source shows {_CONVERSATION}{_ATTRIBUTES}{short(key)}", remedy
+            whole = path[: path.index(_ATTRIBUTES)] + _ATTRIBUTES + short(key)
+            return f"no configured source shows {whole}", remedy
         if not self._never(field):
             return None
-        return f"no configured source shows {whole} ({self._who})", "the condition reads null there"
+        empty = "is absent" if path.startswith("changes.") else "is null"
+        return f"no configured source shows {path} ({self._who})", f"in the condition it {empty}"
+
+    def _narrowed(self, shape: Shape, path: str) -> Shape:
+        """Return a shape with what these sources narrow in it: words, and the keys of attributes."""
+        field = _field(path)
+        if field == "attributes" and shape.members is None:
+            known = self._attributes()
+            keys = None if known is None else {key: self._kind(key) for key in sorted(known)}
+            return Shape("map", keys)
+        if shape.kind == "map" and shape.members is not None:
+            inner = {
+                name: self._narrowed(one, f"{path}.{name}".removeprefix("."))
+                for name, one in shape.members.items()
+            }
+            return Shape("map", inner)
+        words = self._words(field) if shape.kind == "string" and field != path else set()
+        return Shape("string", values=tuple(sorted(words))) if words else shape
 
     def _attributes(self) -> set[str] | None:
         """Return the keys of `attributes` that any source shows; None where they are not known."""
@@ -113,38 +131,12 @@ class Shown:
             for coverage, mapped in zip(self._coverage, self._mapped, strict=True)
         )
 
-    def _impossible(self, one: Comparison) -> Iterator[Mistake]:
-        """Yield why a comparison is never true: of unlike types, or with a word that none has."""
-        field, constant = one.path.removeprefix(_CONVERSATION), one.constant
-        kinds, words = self._kinds(field), self._words(field)
-        if kinds and constant.kind in _CONSTANTS and constant.kind not in kinds:
-            found = " or ".join(sorted(_KINDS[kind] for kind in kinds))
-            message = (
-                f"{one.path} is {found} ({self._who}), and is compared with"
-                f" {_CONSTANTS[constant.kind]}: this is never true"
-            )
-            quoted = f'write "{constant.text}"' if kinds == {"string"} else ""
-            yield Mistake(message, quoted, offset=constant.start)
-        elif words and one.operator in ("==", "!=", "in") and constant.value not in (None, *words):
-            near = nearest(constant.value or "", words)
-            meant = f'did you mean `"{near}"`?' if near else ""
-            message = (
-                f"{one.path} is never {short(constant.value or '')!r}; {self._who} has"
-                f" {listing(sorted(words))}"
-            )
-            yield Mistake(message, meant, offset=constant.start)
-
-    def _kinds(self, field: str) -> set[str]:
-        """Return the types of an attribute; none where one of them is not known."""
-        key = field.removeprefix(_ATTRIBUTES)
-        if not field.startswith(_ATTRIBUTES) or "." in key:
-            return set()
-        kinds: set[str] = set()
-        for coverage, mapped in zip(self._coverage, self._mapped, strict=True):
-            if coverage.attributes is None or any(_beside(field, one) for one in mapped):
-                return set()
-            kinds |= {coverage.attributes[key]} if key in coverage.attributes else set()
-        return set() if "any" in kinds else kinds
+    def _kind(self, key: str) -> Shape:
+        """Return the shape of an attribute; anything where one source does not say."""
+        kinds = {(one.attributes or {}).get(key) for one in self._coverage} - {None}
+        mapped = any(_beside(_ATTRIBUTES + key, one) for each in self._mapped for one in each)
+        kind = kinds.pop() if len(kinds) == 1 and not mapped else None
+        return Shape(kind) if kind is not None else ANY
 
     def _words(self, field: str) -> set[str]:
         """Return all texts that a field can have; none where a source may show others."""
@@ -157,6 +149,15 @@ class Shown:
             elif field not in coverage.never:
                 return set()
         return words
+
+
+def _field(path: str) -> str:
+    """Return the field of the conversation that a path in an event leads to, or the path itself."""
+    if path.startswith("changes."):
+        name, _, inner = path.removeprefix("changes.").partition(".")
+        inner = inner.partition(".")[2]
+        return f"{name}.{inner}" if inner else name
+    return path.removeprefix("conversation.")
 
 
 def _beside(field: str, mapped: str) -> bool:

@@ -37,16 +37,38 @@ def warned(
     [
         (
             "conversation.attributes.inbox_id == 4",
-            "7:48: `where`: conversation.attributes.inbox_id is a text (chatwoot), and is compared"
-            ' with a number: this is never true (write "4")',
+            "7:45: `where`: with chatwoot, this compares a text with a number; they are never equal"
+            ' (did you mean `"4"`?)',
+        ),
+        ("conversation.attributes.inbox_id != 4", "7:45: `where`: with chatwoot, this compares"),
+        ("4 == conversation.attributes.inbox_id", "7:14: `where`: with chatwoot, this compares"),
+        ("conversation.attributes.inbox_id < 4", "7:45: `where`: with chatwoot, this compares"),
+        ("conversation.attributes.inbox_id == -4", "7:45: `where`: with chatwoot, this compares"),
+        ("conversation.attributes['inbox_id'] == 4", "7:48: `where`: with chatwoot, this compares"),
+        (
+            "conversation.attributes.inbox_id == conversation.unread_count",
+            "7:45: `where`: with chatwoot, this compares a text with a number",
         ),
         (
-            "conversation.attributes.inbox_id in [4]",
-            "7:49: `where`: conversation.attributes.inbox_id is a text",
+            "has(changes.attributes) && changes.attributes.after.inbox_id == 4",
+            "7:73: `where`: with chatwoot, this compares a text with a number",
+        ),
+        (
+            "conversation.attributes.inbox_id in ['4', 5]",
+            "7:54: `where`: with chatwoot, this compares a text with a number; they are never equal"
+            ' (did you mean `"5"`?)',
+        ),
+        (
+            "4 in [conversation.attributes.inbox_id]",
+            "7:12: `where`: with chatwoot, this looks for a number in a list where each",
+        ),
+        (
+            "conversation.attributes.inbox_id && conversation.unread",
+            "7:12: `where`: with chatwoot, conversation.attributes.inbox_id is a text, but only",
         ),
         (
             "conversation.attributes.muted == 'yes'",
-            "7:45: `where`: conversation.attributes.muted is true or false",
+            "7:42: `where`: with chatwoot, this compares true or false with a text",
         ),
         (
             "conversation.attributes.inbox == '4'",
@@ -54,8 +76,17 @@ def warned(
         ),
         (
             "conversation.status == 'opened'",
-            "7:35: `where`: conversation.status is never 'opened'; chatwoot has open, pending,"
-            ' resolved, snoozed (did you mean `"open"`?)',
+            "7:35: `where`: with chatwoot, conversation.status is never 'opened'; it is one of open,"
+            ' pending, resolved, snoozed (did you mean `"open"`?)',
+        ),
+        ("conversation.status in ['opened']", "7:36: `where`: with chatwoot, conversation.status"),
+        (
+            "has(changes.priority) && changes.priority.after == 'urgnt'",
+            "7:63: `where`: with chatwoot, changes.priority.after is never 'urgnt'; it is one of",
+        ),
+        (
+            "has(changes.disposition)",
+            "7:16: `where`: no configured source shows changes.disposition (chatwoot)",
         ),
         (
             "conversation.disposition.label == 'won'",
@@ -96,7 +127,12 @@ def test_an_event_that_no_source_has(tmp_path: Path, sources: str, when: str, co
         (LEADS, "conversation.assignee == null", 1),
         (f"{LEADS}\n{DESK}", "conversation.assignee == null", 0),
         (f"{INBOX}\n{DESK}", "conversation.status == 'opened'", 1),
-        (f"{LEADS}\n{DESK}", "conversation.status == 'opened'", 0),
+        (f"{LEADS}\n{DESK}", "conversation.status == 'opened'", 1),
+        (f"{LEADS}\n{DESK}", "conversation.status == 'needs_reply'", 0),
+        (LEADS, "conversation.status == 'needs_answer'", 1),
+        (INBOX, "conversation.priority == 'high'", 1),
+        (DESK.replace("}", ", fields: {status: x}}"), "conversation.status == 'opened'", 0),
+        (LEADS, "has(changes.assignee)", 1),
         (DESK, "conversation.attributes.custom_attributes.tier == 1", 0),
         (DESK.replace("}", ", fields: {attributes.x: x}}"), "conversation.attributes.x == 1", 0),
         (DESK, "has(changes.assignee) && conversation.unread_count > 3", 0),

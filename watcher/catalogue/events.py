@@ -75,6 +75,9 @@ class EventType:
     Empty where the conversation has no such time. See `watcher.vocabulary.moment`.
     """
 
+    reasons: tuple[str, ...] = ()
+    """All texts that `data.reason` can be; empty where it can be any text, or there is none."""
+
     shown: Mapping[str, Any] = field(default_factory=dict)
     """What a step of a rule test shows of the conversation if it names this type and no more."""
 
@@ -215,7 +218,11 @@ EVENTS: Mapping[str, EventType] = {
         ),
         EventType(name="conversation.contact_changed", title="Contact changed: {who}"),
         EventType(name="conversation.updated", title="Updated: {who}"),
-        EventType(name="conversation.removed", title="Removed: {who}"),
+        EventType(
+            name="conversation.removed",
+            title="Removed: {who}",
+            reasons=("deleted", "access_lost", "unknown"),
+        ),
         EventType(name="source.baselined", title="Source {source} is being watched"),
         EventType(
             name="source.failing",

@@ -6,6 +6,7 @@ goes wrong with one event is an `EvaluationError`, nothing else.
 
 from __future__ import annotations
 
+from watcher.conditions.check import mistakes_with
 from watcher.conditions.compile import compile_condition, compile_conditions, compile_expression
 from watcher.conditions.evaluate import (
     Condition,
@@ -31,5 +32,6 @@ __all__ = [
     "compile_conditions",
     "compile_expression",
     "context",
+    "mistakes_with",
     "unknown_names",
 ]

@@ -16,6 +16,7 @@ from watcher.conditions.library import explain_pattern
 from watcher.conditions.syntax import (
     CONDITIONS,
     DEEPEST,
+    LEVELS,
     MACROS,
     Call,
     Chain,
@@ -54,7 +55,7 @@ from watcher.conditions.types import (
 from watcher.suggest import nearest
 from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "check", "mistakes_with"]
 
 NESTED_MACROS = 2
 """How deep macros may be nested. The library does not limit the steps of an evaluation, and one
@@ -90,6 +91,16 @@ def check(tree: Tree, more: Sequence[str], named: Mapping[str, Tree]) -> Checked
     mistakes = [*tree.mistakes, *checker.mistakes, *_nested_too_deep(tree.root, named)]
     mistakes.sort(key=lambda one: one.offset)
     return Checked(shape, frozenset(checker.roots), tuple(mistakes))
+
+
+def mistakes_with(shape: Shape, tree: Tree) -> tuple[ExpressionError, ...]:
+    """Return what is wrong with an expression where more is known of an event than everywhere.
+
+    The expression is right by itself, and `shape` is that of `EVENT_SHAPE` or narrower.
+    """
+    checker = _Checker(shape.members or {}, [one.name for one in tree.references])
+    checker.term(tree.root)
+    return tuple(sorted(checker.mistakes, key=lambda one: one.offset))
 
 
 class _Checker:
@@ -198,24 +209,38 @@ class _Checker:
                 self.object_to(demand(right, "bool", where), operand.start)
                 left = Term(BOOL)
             elif operator.text == "in":
-                self.object_to(never_in(left, right), node.start)
-                match bare(operand):
-                    case ListOf(elements=elements):
-                        for one in elements:
-                            self.object_to(never_equal(left, self.literal(one)), one.start)
+                if not self.unlike_elements(left, operand):
+                    self.object_to(never_in(left, right), node.start)
                 left = Term(BOOL)
             else:
                 if operator.text in ("==", "!="):
                     self.object_to(never_equal(left, right), operand.start)
                     self.object_to(never_equal(right, left), node.start)
+                meant = _quoted(left, operand) or _quoted(right, first)
                 left, problem = combine(operator.text, left, right)
+                if problem is not None and LEVELS[operator.text] == LEVELS["=="]:
+                    problem = (problem[0], meant)
                 self.object_to(problem, operator.offset)
         return left
 
-    def literal(self, node: Node) -> Term:
-        """Return the term of a node that has been checked, as far as a text literal goes."""
-        inner = bare(node)
-        return Term(STRING, literal=inner.value) if isinstance(inner, Constant) else Term(ANY)
+    def unlike_elements(self, sought: Term, node: Node) -> bool:
+        """Object to constants of a list that is written out and that a value can never equal."""
+        before = len(self.mistakes)
+        match bare(node):
+            case ListOf(elements=elements):
+                for one in elements:
+                    match bare(one):
+                        case Constant(kind="string", value=value):
+                            constant = Term(STRING, literal=value)
+                        case Constant(kind=kind):
+                            constant = Term(_CONSTANTS[kind])
+                        case _:
+                            continue
+                    unlike = combine("==", sought, constant)[1]
+                    if unlike is not None:
+                        unlike = (unlike[0], _quoted(sought, one))
+                    self.object_to(unlike or never_equal(sought, constant), one.start)
+        return len(self.mistakes) > before
 
     def list_of(self, elements: Sequence[Node]) -> Term:
         shapes = [self.term(one).shape for one in elements]
@@ -272,6 +297,16 @@ class _Checker:
         placed = self.placed(macro.bodies)
         self.scope, self.hiding = scope, hiding
         return placed
+
+
+def _quoted(term: Term, other: Node) -> str | None:
+    """Return the text that was meant by a number or a truth value that a text is compared with."""
+    match bare(other):
+        case Constant(kind="number" | "bool", text=text):
+            return f'"{text}"' if term.shape.kind == "string" else None
+        case Signed(signs="-", operand=Constant(kind="number", text=text)):
+            return f'"-{text}"' if term.shape.kind == "string" else None
+    return None
 
 
 _MISUSED = ("`conditions` needs a name: conditions.NAME", None)

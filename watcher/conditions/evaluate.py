@@ -141,6 +141,11 @@ class Condition:
         """
         return self.roots <= _LASTS
 
+    @property
+    def constant(self) -> bool | None:
+        """What it comes to for every event; None where that depends on the event."""
+        return _constant(self.part)
+
     def holds(self, context: Context) -> bool:
         """Return whether the event fulfils the condition; raise EvaluationError."""
         value, _ = _ask(self.part, context)
@@ -154,6 +159,25 @@ class Condition:
         if isinstance(value, EvaluationError):
             raise value
         return Outcome(value, _because(decided, context))
+
+
+def _constant(part: Part) -> bool | None:
+    match part:
+        case Leaf():
+            if part.paths or "conditions." in part.text:
+                return None
+            value = _value(part, Context(Values({}), {}))
+            return value if isinstance(value, bool) else None
+        case Negated(inner):
+            known = _constant(inner)
+            return None if known is None else not known
+        case Named(_, inner):
+            return _constant(inner)
+        case Joined(operator, parts):
+            deciding, values = operator == "||", {_constant(one) for one in parts}
+            if deciding in values:
+                return deciding
+            return None if None in values else not deciding
 
 
 def _ask(part: Part, context: Context) -> tuple[bool | EvaluationError, Decided]:

@@ -6,7 +6,7 @@ Rules: values only. What a setting of a source, a receiver or a rule is, is defi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -32,7 +32,7 @@ from watcher.notify.receivers import Receiver
 from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule, Silence
 from watcher.secrets import Redactor, SecretText
-from watcher.settings.base import Mistake, Settings, SettingText, mistakes, wrong
+from watcher.settings.base import Context, Mistake, Settings, SettingText, mistakes, wrong
 from watcher.settings.calendar import Zone
 from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
 from watcher.settings.values import (
@@ -100,6 +100,15 @@ class Server(Settings):
         default=None,
         description="A second address for health and metrics alone, such as 0.0.0.0:8485.",
     )
+
+    def warnings(self, context: Context) -> Iterator[Mistake]:
+        """Yield that other machines reach a server that asks nobody who they are."""
+        if not self.listen.local:
+            yield Mistake(
+                "can be reached from other machines, and nothing asks them for a password",
+                "listen on 127.0.0.1; for health and metrics alone there is `probes`",
+                ("listen",),
+            )
 
 
 class Retention(Settings):

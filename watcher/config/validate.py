@@ -6,6 +6,7 @@ and its setting holds no secret.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
@@ -285,7 +286,11 @@ def found(node: Node, texts: Texts, *, hidden: bool) -> str:
         return ", found nothing"
     if hidden:
         return "" if isinstance(node.value, str) else f", found {node.kind}"
-    return f", found `{short(node.raw)}`" if node.raw.strip() else ""
+    if not node.raw.strip():
+        return ""
+    spaced = node.raw != node.raw.strip()  # what is wrong with it may be just that
+    shown = json.dumps(node.raw[:60], ensure_ascii=False) if spaced else short(node.raw)
+    return f", found `{shown}`"
 
 
 def _without(message: str, value: Any) -> str:
@@ -320,6 +325,13 @@ _PLAIN: dict[str, tuple[str, str]] = {
 }
 
 
+_FORMS = {
+    "^[A-Za-z0-9_-]+$": "it has letters, digits, _ and - only, and no white space",
+    "^[A-Za-z0-9.-]+$": "it has letters, digits, . and - only, and no white space",
+}
+"""Forms of ids and versions, in words."""
+
+
 def _explain(kind: str, error: Mapping[str, Any]) -> tuple[str, str]:
     """Return what is wrong and the remedy, without the value."""
     context: Mapping[str, Any] = error.get("ctx", {})
@@ -338,7 +350,8 @@ def _explain(kind: str, error: Mapping[str, Any]) -> tuple[str, str]:
         case "string_pattern_mismatch" if "https?://" in context["pattern"]:
             return "is not an http:// or https:// URL", "write https://host, without ? and #"
         case "string_pattern_mismatch":
-            return "does not have the right form", f"it must match {context['pattern']}"
+            form = _FORMS.get(context["pattern"], f"it must match {context['pattern']}")
+            return "does not have the right form", form
         case "value_error" | "assertion_error":
             return f"is not right: {short(str(context.get('error', '')))}", ""
         case _:

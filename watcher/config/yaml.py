@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import yaml
@@ -85,7 +86,9 @@ def parse(data: bytes, file: str) -> tuple[Node | None, tuple[Problem, ...]]:
     except yaml.YAMLError as error:
         # A scanner that reads ahead may give up, in words of its own, on what we refuse before it.
         ours = _refusal(text, file) if _LOADER is not yaml.SafeLoader else None
-        return None, (*builder.problems, ours or _syntax(error, text, file))
+        last = ours or _syntax(error, text, file)
+        known = any(one.line == last.line for one in builder.problems)  # and this follows from it
+        return None, tuple(builder.problems) if known else (*builder.problems, last)
     return root, tuple(builder.problems)
 
 
@@ -202,8 +205,11 @@ class _Builder:
             value = self._node(next(self._events), depth + 1)
             weight += key.weight + value.weight
             if not isinstance(key, Scalar):
+                begins = self._text[inner.start_mark.index - 1 : inner.start_mark.index + 1]
                 self.problems.append(
-                    place.problem(
+                    _whole_quoted(replace(place, column=place.column - 1), "{{")
+                    if begins == "{{"
+                    else place.problem(
                         f"a key must be text, found {key.kind}",
                         "a text that begins with { or [ needs quotes",
                     )
@@ -241,6 +247,8 @@ class _Builder:
         if tag not in ("", "str") and tag != _NAMES[type(value)]:
             self.problems.append(place.problem(f"the value does not fit its tag `!!{tag}`"))
         written = self._text[event.start_mark.index : event.end_mark.index]
+        if event.tag and not tag and not style and written.startswith(event.tag):
+            raw = value = written  # quotes are missing: it is reported as that, and checked as text
         return Scalar(place, value, raw, written, style)
 
 
@@ -278,6 +286,15 @@ def _unquoted(message: str, lead: str) -> bool:
     return "<block end>" in message or "expected key" in message
 
 
+def _whole_quoted(place: Place, begin: str) -> Problem:
+    """Return the problem of a value that YAML takes for something else by how it begins."""
+    other = "'" if begin == '"' else '"'
+    return place.problem(
+        f"a value that begins with {begin} needs quotes around the whole",
+        f"write {other} before it and at its end",
+    )
+
+
 def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
     """Return the parser's message at its place, with a remedy where its words are known."""
     marks = [getattr(error, "problem_mark", None), getattr(error, "context_mark", None)]
@@ -292,14 +309,17 @@ def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if "cannot start any token" in message:
         if at == "\t":
             return place.problem("a tab where YAML wants spaces", "indent with spaces")
-        return place.problem(f"a value cannot begin with {at}", "put the text in quotes")
+        return _whole_quoted(place, at)
     line = text[: mark.index].rpartition("\n")[2] + text[mark.index :].partition("\n")[0]
     if (lead := _LEADING.match(line)) and _unquoted(message, lead.group(1)):
-        begun = Place(file, mark.line + 1, lead.start(1) + 1)
-        other = "'" if lead.group(1) == '"' else '"'
-        return begun.problem(
-            f"a value that begins with {lead.group(1)} needs quotes around the whole",
-            f"write {other} before it and at its end",
+        return _whole_quoted(Place(file, mark.line + 1, lead.start(1) + 1), lead.group(1))
+    begun = getattr(error, "context_mark", None)
+    if "expected alphabetic" in message and begun is not None:  # within brackets
+        return _whole_quoted(Place(file, begun.line + 1, begun.column + 1), text[begun.index])
+    if message.startswith("did not find expected comment or line break"):
+        return place.problem(
+            "a value that begins with | or > goes on in the next line, indented",
+            "put quotes around the whole where the text itself begins so",
         )
     if text[max(mark.index - 1, 0) : mark.index + 1] == "${":
         return place.problem("`${…}` without quotes in braces or brackets", 'write "${NAME}"')

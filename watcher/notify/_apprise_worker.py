@@ -22,6 +22,8 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from watcher import __version__
 from watcher.markup import Draft, Written, fit, service_of, write
+from watcher.notify._apprise_parameters import unknown_parameter
+from watcher.suggest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,9 +59,14 @@ def examine(urls: tuple[str, ...], lifetime: float) -> tuple[str | None, ...]:
     """Return for each Apprise URL what is wrong with it, None where nothing is."""
     _live_at_most(lifetime)
     try:
-        return tuple(_load(url)[1] for url in urls)
+        return tuple(map(_examine, urls))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _examine(url: str) -> str | None:
+    plugin, problem = _load(url)
+    return problem or unknown_parameter(type(plugin), url)
 
 
 def _live_at_most(seconds: float) -> None:
@@ -205,11 +212,16 @@ def _load(url: str) -> tuple[Any, str | None]:
             f"{schema}:// cannot be used: parts are missing, or the service needs a package that "
             "is not installed"
             if known
-            else f"{schema}:// is no service that Apprise knows"
+            else f"{schema}:// is no service that Apprise knows{_meant(schema)}"
         )
     plugin.retry = 0  # `?retry=` in the URL: the outbox retries, with patience
     plugin.throttle = _no_wait  # type: ignore[method-assign]  # the receiver's `limit` is what spaces messages
     return plugin, None
+
+
+def _meant(schema: str) -> str:
+    near = nearest(schema, _schemas())
+    return f"; did you mean {near}://?" if near else ""
 
 
 def _no_wait(*_args: Any, **_kwargs: Any) -> None:

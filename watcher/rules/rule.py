@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from watcher.conditions import Context, Outcome
+from watcher.conditions import Condition, Context, Outcome
 from watcher.model import Event
 from watcher.rules import digest, hold_for, notify, repeat, when, where
 from watcher.rules.digest import DigestOrDuration
@@ -24,7 +24,7 @@ from watcher.rules.notify import Notify
 from watcher.rules.repeat import AtMost, Repeat
 from watcher.rules.throttle import ThrottleOrDuration
 from watcher.rules.when import When
-from watcher.rules.where import Where
+from watcher.rules.where import Key, Where
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import FilledSettings, Mistake, context_of, mistakes
 from watcher.settings.values import Title
@@ -91,6 +91,20 @@ class Rule(FilledSettings):
         if self.hours is not None:
             yield from self.hours.conflicts(self, context)
         yield from self.message.conflicts(self)
+        for key, condition in self._conditions():
+            yield from where.conflicts(key, condition, self.types)
+
+    def warnings(self, context: SettingsContext) -> Iterator[Mistake]:
+        """Yield what works but is probably not meant."""
+        yield from super().warnings(context)
+        for key, condition in self._conditions():
+            yield from where.oddities(key, condition, self.types)
+
+    def _conditions(self) -> Iterator[tuple[Key, Condition]]:
+        if self.where is not None:
+            yield "where", self.where
+        if self.unless is not None:
+            yield "unless", self.unless
 
     def filters(self, event: Event, known: Callable[[], Context]) -> Iterator[Outcome]:
         """Yield whether each key lets an event pass, in the order in which they are asked.

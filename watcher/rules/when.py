@@ -16,7 +16,7 @@ from watcher.catalogue.events import EVENT_TYPES
 from watcher.conditions import Outcome
 from watcher.model import Event
 from watcher.settings.base import wrong
-from watcher.suggest import nearest
+from watcher.suggest import nearest, short
 
 __all__ = ["When", "admits", "covered", "describe"]
 
@@ -43,9 +43,9 @@ def describe(when: tuple[str, ...]) -> str:
 
 def _known(pattern: str) -> str:
     if not covered((pattern,)):
-        message = f"no event has the type {pattern!r}; there are {', '.join(EVENT_TYPES)}"
         near = _meant(pattern)
-        raise wrong(message, f"did you mean `{near}`?" if near else "", offset=0)
+        remedy = f"did you mean `{near}`?" if near else f"write one such as {', '.join(_SIMILAR)}"
+        raise wrong(f"no event has the type `{short(pattern)}`", remedy, offset=0)
     return pattern
 
 
@@ -60,6 +60,7 @@ def _meant(pattern: str) -> str | None:
     return short[leaf] if leaf else None
 
 
+_SIMILAR = ("conversation.unread", "conversation.*", "source.failing", "`*` for all")
 _GLOBS = sorted({re.sub(r"\..*", ".*", kind) for kind in EVENT_TYPES})
 _PATTERN = {"anyOf": [{"enum": [*EVENT_TYPES, *_GLOBS]}, {"type": "string", "pattern": r"[*?\[]"}]}
 When = Annotated[

@@ -6,11 +6,13 @@ Rules: pure. A condition that cannot be evaluated matches nothing, in `unless` a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
+from watcher.catalogue.events import EVENTS
 from watcher.conditions import (
     Condition,
     Context,
@@ -20,13 +22,28 @@ from watcher.conditions import (
     Outcome,
     Tree,
     compile_condition,
+    mistakes_with,
     unknown_names,
 )
+from watcher.conditions.names import compared, paths
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import Mistake, context_of, mistakes
 from watcher.suggest import did_you_mean, listing, short
+from watcher.vocabulary import EVENT_SHAPE, Shape
 
-__all__ = ["Names", "Where", "admits", "check_names", "compiled", "describe", "lapsed", "one_line"]
+__all__ = [
+    "Key",
+    "Names",
+    "Where",
+    "admits",
+    "check_names",
+    "compiled",
+    "conflicts",
+    "describe",
+    "lapsed",
+    "oddities",
+    "one_line",
+]
 
 Key = Literal["where", "unless"]
 
@@ -107,6 +124,44 @@ def check_names(tree: Tree, names: Names) -> Iterator[Mistake]:
             else f"no {kind} is named `{short(unknown.name)}`"
         )
         yield Mistake(message, remedy, offset=unknown.offset)
+
+
+def conflicts(key: Key, condition: Condition, types: Collection[str]) -> Iterator[Mistake]:
+    """Yield where a condition compares `reason` with a text that no event of these types has."""
+    reasons = tuple(one for kind in sorted(types) for one in EVENTS[kind].reasons)
+    if reasons and not _without_conversation(types):
+        narrowed = {**(EVENT_SHAPE.members or {}), "reason": Shape("string", values=reasons)}
+        for error in mistakes_with(Shape("map", narrowed), condition.tree):
+            yield replace(_mistake(error), loc=(key,))
+
+
+def oddities(key: Key, condition: Condition, types: Collection[str]) -> Iterator[Mistake]:
+    """Yield what a condition asks for that has the same answer for every event of these types."""
+    if condition.constant is not None:
+        truth = "true" if condition.constant else "false"
+        never = condition.constant is (key == "unless")
+        effect = "the rule never matches" if never else "it changes nothing"
+        yield Mistake(
+            f": this is always {truth}: {effect}", "remove it, or compare a value", (key,)
+        )
+    root, odd = condition.tree.root, _without_conversation(types)
+    if odd == set(types):
+        for path in paths(root, ("conversation", "changes")):
+            at = condition.tree.source.find(path)
+            message = f"{path} is null: {listing(sorted(odd))} is about no conversation"
+            yield Mistake(message, "ask for `source` or `reason`", (key,), at)
+    if not odd and not any(EVENTS[kind].reasons for kind in types):
+        for path in paths(root, ("reason",)):
+            at = condition.tree.source.find(path)
+            yield Mistake("reason is null in all events of this rule", "", (key,), at)
+    for one in compared(root, ("type",)):
+        if one.constant.value in EVENTS and one.constant.value not in types:
+            message = f"`when` does not ask for {one.constant.value}, so `type` is never that"
+            yield Mistake(message, "add it to `when`", (key,), one.constant.start)
+
+
+def _without_conversation(types: Collection[str]) -> set[str]:
+    return {kind for kind in types if not kind.startswith("conversation.")}
 
 
 def _mistake(error: ExpressionError) -> Mistake:

@@ -180,12 +180,35 @@ def _days(value: Any) -> Any:
     if isinstance(value, frozenset):
         return value
     parts = [value] if isinstance(value, str) else value
-    try:
-        if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
+    near = ""
+    if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
+        try:
             return frozenset().union(*map(parse_days, parts))
+        except ValueError:
+            near = ",".join(filter(None, map(_meant_days, parts)))
+    meant = f"did you mean `{near}`?; " if near else ""
+    raise wrong("is not a day of the week", f"{meant}write mon, mon-fri or sat,sun")
+
+
+_SPOKEN = {"weekday": "mon-fri", "workday": "mon-fri", "weekend": "sat,sun", "daily": "mon-sun"}
+
+
+def _meant_days(text: str) -> str:
+    """Return the days of the week that were probably meant, empty where nothing comes close."""
+
+    def meant(match: re.Match[str]) -> str:
+        word = match.group()
+        found = [name for name in _DAYS if name.startswith(word)] or [nearest(word, _DAYS) or ""]
+        return found[0][:3] if len(found) == 1 else ""
+
+    plain = text.strip().lower()
+    spans = re.sub(r"\s*(?:-|–|\bto\b)\s*", "-", plain)
+    near = _SPOKEN.get(plain.removesuffix("s")) or re.sub(r"[a-z]+", meant, spans)
+    try:
+        parse_days(near)
     except ValueError:
-        pass
-    raise wrong("is not a day of the week", "write mon, mon-fri or sat,sun")
+        return ""
+    return near
 
 
 def _one_or_more(pattern: str, *examples: str) -> WithJsonSchema:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ __all__ = [
     "default_duration",
     "format_duration",
     "is_http_url",
+    "not_address",
     "parse_address",
     "parse_duration",
     "parse_limit",
@@ -67,6 +69,14 @@ class Address:
 
     host: str
     port: int
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost" or self.host.endswith(".localhost")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -144,6 +154,12 @@ def suggest_duration(text: str) -> str:
     return meant if re.fullmatch(r"[\w\s]+", text) else ""
 
 
+_CRON = re.compile(r"(?:[\d*/,A-Za-z#?-]+\s+){4,5}[\d*/,A-Za-z#?-]+|@[a-z]+", re.ASCII)
+_NO_CRON = (
+    'cron is not read here; a digest takes `at: "09:00"` with `days: mon-fri`, or `every: 1h`'
+)
+
+
 def reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:
     """Return the validator of a setting that a function reads from a text or raises ValueError.
 
@@ -158,7 +174,22 @@ def reads(parse: Callable[[str], T], kind: str, remedy: str) -> BeforeValidator:
         try:
             return parse(value)
         except ValueError as error:
-            raise wrong(str(error), remedy) from None
+            cron = _CRON.fullmatch(value.strip())
+            raise wrong(str(error), f"{remedy}; {_NO_CRON}" if cron else remedy) from None
+
+    return BeforeValidator(read)
+
+
+def not_address(segment: str) -> BeforeValidator:
+    """Return the validator of an id that people paste with the whole address of its page.
+
+    `segment` is the part of the address's path that stands before the id.
+    """
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and ("://" in value or f"/{segment}/" in value):
+            raise wrong("is an address", f"write only the part after /{segment}/")
+        return value
 
     return BeforeValidator(read)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field
@@ -51,6 +51,7 @@ from watcher.providers.chatwoot.walk import (
     begin_poll,
     skip_page,
 )
+from watcher.settings.values import not_address
 
 __all__ = ["Chatwoot", "ChatwootSettings"]
 
@@ -101,7 +102,7 @@ class ChatwootSettings(ProviderSettings):
     base_url: str = Field(
         default="https://app.chatwoot.com", pattern=r"^https?://[^/?#\s]+[^?#\s]*$"
     )
-    account_id: int = Field(gt=0)
+    account_id: Annotated[int, not_address("accounts")] = Field(gt=0)
 
 
 class Chatwoot(Provider):

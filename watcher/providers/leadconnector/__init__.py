@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -42,6 +42,7 @@ from watcher.providers import (
 from watcher.providers.answers import describe, foreign_refusal, is_foreign, json_body, judge, said
 from watcher.providers.leadconnector.listing import EPOCH, read_answer, read_rows, whole_number
 from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, WalkAt, advance, detour
+from watcher.settings.values import not_address
 
 __all__ = ["HighLevel", "HighLevelSettings", "Leadway", "LeadwaySettings"]
 
@@ -59,7 +60,7 @@ class HighLevelSettings(ProviderSettings):
     base_url: str = Field(
         "https://services.leadconnectorhq.com", pattern=r"^https?://[^/?#\s]+[^?#\s]*$"
     )
-    location_id: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    location_id: Annotated[str, not_address("location")] = Field(pattern=r"^[A-Za-z0-9_-]+$")
     version: str = Field("2021-04-15", pattern=r"^[A-Za-z0-9.-]+$")
     app_url: str | None = Field(
         "https://app.gohighlevel.com", pattern=r"^https?://[^/?#\s]+[^?#\s]*$"

@@ -146,8 +146,12 @@ class Leadping(Provider):
         never=frozenset(
             {"assignee", "team", "priority", "labels", "channel", "unread_count", "created_at"}
         ),
-        # Only whether the last event was a note.
-        words={"last_message.direction": frozenset({"internal"})},
+        words={
+            # Only whether the last event was a note.
+            "last_message.direction": frozenset({"internal"}),
+            # `ConversationResponse` of the published interface
+            "status": frozenset({"needs_reply", "waiting", "failed", "open"}),
+        },
         attributes={
             "archive_reason": "string",
             "archived_at": "string",
