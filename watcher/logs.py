@@ -35,17 +35,25 @@ class _Steady:
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
+def _in_order(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put first what every line has."""
+    first = {key: line.pop(key) for key in ("timestamp", "event", "level") if key in line}
+    return {**first, **line}
+
+
 def configure(
     *,
     level: str = "info",
     scrub: Callable[[str], str] = lambda text: text,
-    colours: bool | None = None,
+    form: str | None = None,
 ) -> None:
-    """Send log lines to stderr: for people on a terminal, as JSON Lines elsewhere.
+    """Send log lines to stderr, as `text` for people or as `json` Lines with time and event first; by
+    default the former on a terminal and the latter elsewhere.
 
-    `scrub` replaces every known secret in a text. `colours` overrides what stderr is.
+    `scrub` replaces every known secret in a text.
     """
-    terminal = sys.stderr.isatty() if colours is None else colours
+    terminal = sys.stderr.isatty()
+    text = form == "text" if form else terminal
 
     def scrub_texts(
         _logger: Any, _name: str, line: MutableMapping[str, Any]
@@ -58,8 +66,8 @@ def configure(
         return line
 
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=0)
-        if terminal
+        structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0)
+        if text
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     structlog.configure(
@@ -69,6 +77,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             scrub_texts,
+            _in_order,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 
 import pytest
 
+import watcher
 from tests.cli.harness import SECRET_PATH, TOKEN, Harness, json_lines, wait_until
+from watcher.model import rfc3339
 from watcher.records import DeliveryQuery, EventQuery
 from watcher.simulator import Conversation
 from watcher.store.sqlite import read_lock
+
+WHSEC = "whsec_bm90LWEtcmVhbC1zZWNyZXQtYXQtYWxs"
 
 
 def one(harness: Harness) -> Conversation:
@@ -111,11 +116,33 @@ def test_once_reads_the_baseline_then_delivers_then_has_nothing_to_do(harness: H
     assert len(harness.receiver.got) == count
 
 
-def test_once_exits_1_when_a_source_failed(harness: Harness) -> None:
+def test_once_says_in_one_line_what_it_did(harness: Harness) -> None:
+    first = harness.run("run", "--once").stdout.splitlines()
+    assert first == ["1 source read; 1 event; 0 delivered"]
+    harness.world.message(one(harness), "Hello?")
+    second = harness.run("run", "--once").stdout.splitlines()
+    recorded = len(harness.ask(lambda store: store.events(EventQuery()))) - 1
+    assert second == [f"1 source read; {recorded} events; {len(harness.receiver.got)} delivered"]
+    assert harness.run("run", "--once").stdout == "1 source read; 0 events; 0 delivered\n"
+
+
+def test_once_saves_its_look_although_nothing_has_changed(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    (before,) = harness.ask(lambda store: store.sources())
+    assert harness.run("run", "--once").exit_code == 0
+    (after,) = harness.ask(lambda store: store.sources())
+    assert after.polled > (before.polled or before.swept)
+    shown = json_lines(harness.run("status", "--json").stdout)[1]
+    assert shown["last_look"] == rfc3339(after.polled)
+
+
+def test_once_exits_1_when_a_source_failed_and_says_why(harness: Harness) -> None:
     harness.environ["CHAT_TOKEN"] = "some-other-token"
     result = harness.run("run", "--once")
     assert result.exit_code == 1
     assert "some-other-token" not in result.output
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("0 sources read, not support: Chatwoot does not accept the token (")
 
 
 def test_once_exits_1_when_a_receiver_failed(harness: Harness) -> None:
@@ -125,6 +152,78 @@ def test_once_exits_1_when_a_receiver_failed(harness: Harness) -> None:
     result = harness.run("run", "--once")
     assert result.exit_code == 1
     assert SECRET_PATH not in result.output
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("1 source read; ")
+    assert line.endswith("1 failed (crm: HTTP 500: no)")
+
+
+def test_the_first_lines_of_the_log_say_what_runs_and_where(harness: Harness, running: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    harness.write(server=f"{{listen: '{address}'}}")
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        assert daemon.stop(signal.SIGTERM) == 0
+    lines = json_lines("".join(daemon.err))
+    starting = lines[0]
+    assert list(starting)[:3] == ["timestamp", "event", "level"]
+    assert starting["event"] == "starting"
+    assert starting["version"] == watcher.__version__
+    assert starting["configuration"] == str(harness.config)
+    assert starting["store"] == str(harness.store)
+    (watching,) = [line for line in lines if line["event"] == "watching"]
+    assert watching["listening"] == address
+    assert watching["control"] == f"{harness.store}.sock"
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_the_form_of_the_log_is_chosen(harness: Harness, where: str) -> None:
+    chosen = ("--log-format", "text")
+    words = (*chosen, "run", "--once") if where == "before" else ("run", "--once", *chosen)
+    first = harness.run(*words).stderr.splitlines()[0]
+    assert not first.startswith("{")
+    assert "starting" in first
+    assert "\x1b" not in first  # no colours where no terminal is
+    chosen_json = harness.run("run", "--once", "--log-format", "json").stderr
+    assert json_lines(chosen_json)[0]["event"] == "starting"
+    assert harness.run("run", "--log-format", "xml").exit_code == 2
+
+
+def test_a_dry_run_says_a_request_in_a_line_and_its_body_on_wish(harness: Harness) -> None:
+    harness.write(
+        receivers=f"  web: {{type: webhook, url: '{harness.hook}', secret: {WHSEC}}}\n",
+        more="  - {name: Web, when: conversation.unread, notify: web}\n",
+    )
+    harness.run("run", "--once")
+    harness.world.message(one(harness), "Hello?")
+    result = harness.run("run", "--once", "--dry-run")
+    lines = [line for line in result.stdout.splitlines() if line.startswith("would send")]
+    host = harness.hook.removesuffix(SECRET_PATH)
+    (web,) = [line for line in lines if " to web " in line]
+    start = f"would send conversation.unread to web by the rule 'Web': POST {host}"
+    assert web.startswith(start)
+    assert re.search(r", signed, 1\.\d kB$", web)
+    assert all(", not signed, " in line for line in lines if " to crm " in line)
+    assert '"specversion"' not in result.stdout
+    assert "would be sent, nothing is saved" in result.stdout.splitlines()[-1]
+    assert SECRET_PATH not in result.output
+    verbose = harness.run("run", "--once", "--dry-run", "--verbose").stdout
+    assert verbose.count('"specversion"') == len(lines)
+    assert harness.run("run", "--verbose").exit_code == 2
+
+
+def test_a_dry_run_cuts_a_long_text_unless_all_is_asked_for(harness: Harness) -> None:
+    harness.write(
+        receivers="  team: {type: apprise, url: 'json://127.0.0.1:9/'}\n",
+        more="  - name: Tell\n    when: conversation.unread\n    notify: team\n"
+        "    message: {title: Long, body: '{{ \"line\\n\" * 50 }}'}\n",
+    )
+    harness.run("run", "--once")
+    harness.world.message(one(harness), "Hello?")
+    short = harness.run("run", "--once", "--dry-run").stdout
+    assert "more lines (--verbose)" in short
+    assert short.count("    line") == 18
+    assert harness.run("run", "--once", "--dry-run", "--verbose").stdout.count("    line") == 50
 
 
 def test_a_dry_run_shows_what_would_go_out_and_neither_sends_nor_saves(harness: Harness) -> None:

@@ -133,7 +133,7 @@ async def main():
             tasks.cancel_scope.cancel()
     print("went on")
 
-logs.configure(level="info", colours=False)
+logs.configure(level="info", form="json")
 anyio.run(main)
 """
 

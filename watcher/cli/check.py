@@ -15,11 +15,9 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from watcher import logs
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, MISUSED, Console
-from watcher.cli.daemon_client import reading
-from watcher.cli.options import LogLevel
+from watcher.cli.daemon_client import begin, reading
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
 from watcher.config.files import Places
@@ -115,8 +113,7 @@ def _inspect(console: Console, *, secrets: bool) -> tuple[Config, tuple[Problem,
     looked at so closely, since its address may be left out.
     """
     inspection = inspect_files(console.asked.config, environ=os.environ, secrets=secrets)
-    console.scrub = inspection.redactor.scrub
-    logs.configure(level=console.asked.log_level or LogLevel.warning, scrub=console.scrub)
+    begin(console, inspection.config)
     bad = anyio.run(_probe, inspection.receivers, inspection.places) if secrets else ()
     if inspection.problems:
         raise ConfigError(inspection.places.in_order((*inspection.problems, *bad)))

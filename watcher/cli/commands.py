@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from watcher.cli.console import reporting_errors
-from watcher.cli.options import LogLevel, invocation
+from watcher.cli.options import LogFormat, LogLevel, invocation
 
 __all__ = ["CommandGroup", "ConfiguredCommand", "ReportingCommand", "StoreCommand"]
 
@@ -39,6 +39,10 @@ def _take_level(ctx: typer.Context, value: LogLevel | None) -> None:
     invocation(ctx).log_level = value or invocation(ctx).log_level
 
 
+def _take_format(ctx: typer.Context, value: LogFormat | None) -> None:
+    invocation(ctx).log_format = value or invocation(ctx).log_format
+
+
 def _logged(
     log_level: Annotated[
         LogLevel | None,
@@ -49,6 +53,17 @@ def _logged(
             show_default=False,
             rich_help_panel=_PANEL,
             help="How much is logged on stderr; debug shows the traceback of an internal error.",
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option(
+            "--log-format",
+            callback=_take_format,
+            expose_value=False,
+            show_default=False,
+            rich_help_panel=_PANEL,
+            help="What log lines look like; text on a terminal and json elsewhere.",
         ),
     ] = None,
 ) -> None: ...

@@ -29,6 +29,7 @@ from watcher.store.address import LockHolder, StoreAddress
 
 __all__ = [
     "NoDaemon",
+    "begin",
     "call_daemon",
     "daemon_socket",
     "load",
@@ -67,7 +68,7 @@ def load(console: Console) -> Config:
         raise ConfigError(inspection.unresolved)
     elif problems and not _in_use(loaded.store):
         raise ConfigError(problems)
-    _begin(console, loaded, LogLevel.warning)
+    begin(console, loaded)
     if problems and (named or asked.store is None):
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
         console.note(
@@ -96,14 +97,18 @@ def load_valid(
     """
     paths = paths or console.asked.config
     loaded = config.load(paths, environ=os.environ, secrets=secrets)
-    _begin(console, loaded, level)
+    begin(console, loaded, level)
     return loaded
 
 
-def _begin(console: Console, loaded: Config, level: LogLevel) -> None:
+def begin(console: Console, loaded: Config, level: LogLevel = LogLevel.warning) -> None:
+    """Have the console and the log follow a configuration: its secrets and its time zone."""
     console.scrub = loaded.redactor.scrub
     console.zone = loaded.timezone or console.zone
-    logs.configure(level=console.asked.log_level or level, scrub=loaded.redactor.scrub)
+    asked = console.asked
+    logs.configure(
+        level=asked.log_level or level, scrub=loaded.redactor.scrub, form=asked.log_format
+    )
 
 
 async def source_names(loaded: Config) -> list[str]:

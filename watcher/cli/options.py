@@ -17,7 +17,16 @@ import typer
 from watcher.settings.values import parse_duration, suggest_duration
 from watcher.suggest import nearest
 
-__all__ = ["AsJson", "Invocation", "Limit", "LogLevel", "choose", "invocation", "read_duration"]
+__all__ = [
+    "AsJson",
+    "Invocation",
+    "Limit",
+    "LogFormat",
+    "LogLevel",
+    "choose",
+    "invocation",
+    "read_duration",
+]
 
 
 class LogLevel(StrEnum):
@@ -29,6 +38,13 @@ class LogLevel(StrEnum):
     error = "error"
 
 
+class LogFormat(StrEnum):
+    """What a log line looks like."""
+
+    json = "json"
+    text = "text"
+
+
 @dataclass(slots=True)
 class Invocation:
     """What was asked for with options that every command takes."""
@@ -36,6 +52,7 @@ class Invocation:
     config: list[Path] = field(default_factory=list)
     store: Path | None = None
     log_level: LogLevel | None = None
+    log_format: LogFormat | None = None
 
 
 def invocation(ctx: typer.Context) -> Invocation:

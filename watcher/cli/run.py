@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 import anyio
 import structlog
 import typer
 
+from watcher import __version__
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load_valid
@@ -27,10 +27,14 @@ from watcher.config import load as read_config
 from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
 from watcher.daemon.estimates import foreseeable_overloads
+from watcher.daemon.pass_report import PassReport
 from watcher.records import Recorded
 from watcher.transport import name_resolution_hangs
 
 __all__ = ["register"]
+
+SHOWN = 20
+"""Lines of a text that a dry run shows."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,35 +59,42 @@ def run(
             help="Print what would be sent; send and save nothing. Works alongside a running daemon.",
         ),
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="With --dry-run: also show what the requests would hold."),
+    ] = False,
 ) -> None:
     """Watch the sources and deliver what changes, until SIGTERM or Ctrl-C."""
+    if verbose and not rehearse:
+        raise typer.BadParameter("--verbose shows more of a dry run; add --dry-run")
     console: Console = ctx.obj
-    went_well = True
+    report: PassReport | None = None
     with contextlib.suppress(KeyboardInterrupt):  # stopped before the daemon listens to signals
         loaded = load_valid(console, secrets=True, level=LogLevel.info)
-        for warning in (*loaded.warnings, *foreseeable_overloads(loaded)):
-            structlog.get_logger().warning("the configuration", problem=str(warning))
+        _introduce(loaded)
 
         def again() -> Config:
             return read_config(console.asked.config, environ=os.environ, redactor=loaded.redactor)
 
+        work: Callable[[], Awaitable[PassReport | None]]
         if rehearse:
             work = functools.partial(
                 dry_run,
                 loaded,
                 once=once,
                 echo=functools.partial(_show_events, console),
-                show=functools.partial(_show_message, console),
+                show=functools.partial(_show_message, console, verbose=verbose),
             )
+        elif once:
+            work = functools.partial(serving.run_once, loaded)
         else:
-            work = functools.partial(serving.run, loaded, once=once, load=again)
-        went_well = anyio.run(work)
-    if not went_well:
-        console.error(
-            "the pass failed in part",
-            "`inbox-watcher status` and the lines above show what failed;"
-            " --log-level debug shows more",
-        )
+            work = functools.partial(serving.run, loaded, load=again)
+        report = anyio.run(work)
+    went_well = not once or (report is not None and report.went_well)
+    if report is not None:
+        console.write(report.describe(rehearsed=rehearse), "" if went_well else "red")
+    elif once:
+        console.error("the pass was interrupted", "run it again; what it has read is saved")
     if name_resolution_hangs():  # nothing is left to do, and DNS may take half a minute more
         sys.stdout.flush()
         sys.stderr.flush()
@@ -92,18 +103,44 @@ def run(
         raise typer.Exit(FAILED)
 
 
+def _introduce(loaded: Config) -> None:
+    """Log what runs, of which version, from which files; then their warnings."""
+    log = structlog.get_logger()
+    log.info(
+        "starting",
+        version=__version__,
+        configuration=", ".join(map(str, loaded.files)),
+        store=str(loaded.store.absolute()),
+        process=os.getpid(),
+    )
+    for warning in (*loaded.warnings, *foreseeable_overloads(loaded)):
+        log.warning("the configuration", problem=str(warning))
+
+
 def _show_events(console: Console, recorded: Sequence[Recorded]) -> None:
     for one in recorded:
         console.write(format_event(one.event, console.zone))
 
 
-def _show_message(console: Console, rehearsed: Rehearsed) -> None:
-    """Show what would go out now: the text, or for a webhook the event."""
-    notice = rehearsed.notice
+def _show_message(console: Console, rehearsed: Rehearsed, *, verbose: bool) -> None:
+    """Show what would go out now: a request in a line, with `verbose` its body; or the text."""
+    notice, preview = rehearsed.notice, rehearsed.preview
     rule = f" by the rule {rehearsed.rule!r}" if rehearsed.rule else ", a digest"
-    console.write(f"would send {notice.event.type} to {rehearsed.receiver}{rule}:", "bold")
-    if rehearsed.text:
-        shown = f"{notice.title}\n{notice.body}".strip()
+    head = f"would send {notice.event.type} to {rehearsed.receiver}{rule}: "
+    if "method" not in preview:
+        console.write(head.rstrip(), "bold")
+        lines = f"{preview['title']}\n{preview['body']}".strip().split("\n")
+        if not verbose and len(lines) > SHOWN:
+            lines = [*lines[: SHOWN - 1], f"… and {len(lines) - SHOWN + 1} more lines (--verbose)"]
     else:
-        shown = json.dumps(notice.event.to_plain(), ensure_ascii=False)
-    console.write("\n".join(f"    {line}" for line in shown.split("\n")))
+        body = preview["body"]
+        signed = "signed" if "webhook-signature" in preview["headers"] else "not signed"
+        request = f"{preview['method']} {preview['url']}, {signed}, {_size(len(body.encode()))}"
+        console.write(head + request, "bold")
+        lines = body.split("\n") if verbose else []
+    for line in lines:
+        console.write(f"    {line}")
+
+
+def _size(count: int) -> str:
+    return f"{count} bytes" if count < 1000 else f"{count / 1000:.1f} kB"

@@ -19,6 +19,7 @@ from watcher.conditions import ExpressionError
 from watcher.config import Config
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.loops import Loops
+from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.daemon.sample import send_sample
 from watcher.daemon.watchdog import Watchdog
@@ -80,6 +81,7 @@ class Daemon:
         self.dispatchers: dict[str, Dispatcher] = {}
         self._clock = clock
         self._echo = echo
+        self._recorded = 0
         self._retrier = retrier or Retrier(clock)
         self.metrics.store_failing.set_function(lambda: self._retrier.trouble is not None)
         self._poller_loops = Loops("poller")
@@ -146,6 +148,7 @@ class Daemon:
 
     def _publish(self, recorded: Sequence[Recorded]) -> None:
         if recorded:
+            self._recorded += len(recorded)
             for dispatcher in self.dispatchers.values():
                 dispatcher.wake()
             if self._echo is not None:
@@ -176,13 +179,14 @@ class Daemon:
             tasks.start_soon(self._measure, name="measure")
             tasks.start_soon(self.watchdog.run, name="watchdog")
 
-    async def once(self) -> bool:
-        """Make one pass: every source, then what is due. Return whether everything succeeded."""
+    async def once(self) -> PassReport:
+        """Make one pass: every source, then what is due. Return what it did."""
         await self.open()
-        successes: list[bool] = []
+        unread: dict[str, str] = {}
 
         async def poll_once(poller: SourcePoller) -> None:
-            successes.append(await poller.once())
+            if not await poller.once():
+                unread[poller.plan.name] = poller.trouble
 
         async with anyio.create_task_group() as tasks:
             for poller in self.pollers.values():
@@ -190,8 +194,15 @@ class Daemon:
         async with anyio.create_task_group() as tasks:
             for dispatcher in self.dispatchers.values():
                 tasks.start_soon(dispatcher.drain)
-        failing = any(dispatcher.state.failures for dispatcher in self.dispatchers.values())
-        return all(successes) and not failing
+        dispatchers = self.dispatchers.values()
+        return PassReport(
+            sources=len(self.pollers),
+            unread=unread,
+            events=self._recorded,
+            delivered=sum(one.tally["delivered"] for one in dispatchers),
+            failed=sum(one.tally["retry"] + one.tally["dead"] for one in dispatchers),
+            troubled={one.plan.name: one.trouble for one in dispatchers if one.trouble},
+        )
 
     async def stop(self) -> None:
         """Stop polling, give attempts under way a few seconds to finish, then cancel the rest."""

@@ -7,18 +7,21 @@ alongside a running daemon.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon
+from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import plan_receivers
 from watcher.daemon.serving import until_stopped
 from watcher.model import Result
 from watcher.notify import Notice
+from watcher.notify.receivers import Receiver
 from watcher.records import DeliveryQuery
 from watcher.runtime import Publish
 from watcher.store import Journal
@@ -30,32 +33,34 @@ __all__ = ["PrintNotifier", "Rehearsed", "dry_run"]
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """A message that would have been sent. `rule` is None for a digest of several deliveries;
-    `text` is whether the receiver gets title and body rather than the event.
+    `preview` is what would go out (see `Receiver.preview`).
     """
 
     receiver: str
     rule: str | None
     notice: Notice
-    text: bool
+    preview: Mapping[str, Any]
 
 
 class PrintNotifier:
     """Stands in for a receiver's notifier: shows the message and reports success."""
 
     def __init__(
-        self, receiver: str, *, text: bool, store: Journal, show: Callable[[Rehearsed], None]
+        self, receiver: Receiver, *, store: Journal, show: Callable[[Rehearsed], None]
     ) -> None:
-        self.text = text
+        self.text = receiver.text
         self._receiver = receiver
         self._store = store
         self._show = show
 
     async def send(self, notice: Notice) -> Result:
         """Show the message; it counts as delivered, so that later ones follow."""
-        query = DeliveryQuery(id=notice.event.id, receiver=self._receiver)
+        name = self._receiver.name
+        query = DeliveryQuery(id=notice.event.id, receiver=name)
         deliveries = await self._store.deliveries(query)
         rule = deliveries[0].rule if deliveries else None
-        self._show(Rehearsed(self._receiver, rule, notice, self.text))
+        preview = self._receiver.preview(notice, notice.event.id)
+        self._show(Rehearsed(name, rule, notice, preview))
         return Result("ok", "shown, not sent")
 
     async def close(self) -> None:
@@ -68,8 +73,8 @@ async def dry_run(
     once: bool = False,
     echo: Publish,
     show: Callable[[Rehearsed], None],
-) -> bool:
-    """Run until SIGTERM or SIGINT (or, with `once`, for one pass); return whether it succeeded.
+) -> PassReport | None:
+    """Run until SIGTERM or SIGINT (or, with `once`, for one pass; then return what it did).
 
     `echo` gets the events as they are found, `show` the messages as they would be sent. What
     is already pending in the store is shown too. Raise StoreError if the store exists and cannot be
@@ -79,15 +84,16 @@ async def dry_run(
     store = await config.store.copy_to_memory()
     async with Transport(wall_clock) as transport:
         plans = []
+        configured = {one.name: one for one in config.receivers}
         for plan in plan_receivers(config.receivers, transport, config.redactor.scrub):
-            notifier = PrintNotifier(plan.name, text=plan.notifier.text, store=store, show=show)
+            notifier = PrintNotifier(configured[plan.name], store=store, show=show)
             plans.append(dataclasses.replace(plan, notifier=notifier))
         daemon = Daemon(config, store=store, transport=transport, receivers=plans, echo=echo)
         try:
             if once:
                 return await until_stopped(daemon, daemon.once)
             await until_stopped(daemon, daemon.run)
-            return True
+            return None
         finally:
             with anyio.CancelScope(shield=True):
                 await daemon.close()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 import structlog
@@ -18,6 +18,7 @@ from watcher import control, web
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon
+from watcher.daemon.pass_report import PassReport
 from watcher.daemon.reload import Reloading
 from watcher.daemon.watchdog import LoopWatchdog
 from watcher.runtime import Publish
@@ -26,7 +27,9 @@ from watcher.store.address import StoreAddress
 from watcher.store.retrying import Retrier
 from watcher.transport import Transport, prepare_loop
 
-__all__ = ["open_store", "run", "until_stopped"]
+__all__ = ["open_store", "run", "run_once", "until_stopped"]
+
+T = TypeVar("T")
 
 
 @contextlib.asynccontextmanager
@@ -43,40 +46,51 @@ async def open_store(config: Config, retrier: Retrier | None = None) -> AsyncIte
 async def run(
     config: Config,
     *,
-    once: bool = False,
     echo: Publish | None = None,
     load: Callable[[], Config] | None = None,
-) -> bool:
-    """Run the daemon until SIGTERM or SIGINT (or, with `once`, for one pass); return whether it succeeded.
+) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
 
     `load` reads the configuration for a reload (SIGHUP, or the command); without it a reload changes
     nothing. Raise StoreError, or OSError if an address cannot be bound.
     """
     prepare_loop()
-    retrier = None if once else Retrier()  # a pass fails where the daemon waits
+    retrier = Retrier()
     async with open_store(config, retrier) as store, Transport(wall_clock) as transport:
         daemon = Daemon(config, store=store, transport=transport, echo=echo, retrier=retrier)
         try:
-            if once:
-                return await until_stopped(daemon, daemon.once)
             reloading = Reloading(daemon, load or (lambda: config))
             await _serve(daemon, reloading, store, config.store)
-            return True
         finally:
             with anyio.CancelScope(shield=True):
                 await daemon.close()
 
 
-async def until_stopped(daemon: Daemon, work: Callable[[], Any]) -> bool:
-    """Run some of the daemon's work, stopping gracefully on SIGTERM or SIGINT; return True only if it
-    was completed and succeeded.
+async def run_once(config: Config) -> PassReport | None:
+    """Make one pass; return what it did, None if a signal ended it before.
+
+    Raise StoreError: a pass fails where the daemon waits.
     """
-    went_well = False
+    prepare_loop()
+    async with open_store(config) as store, Transport(wall_clock) as transport:
+        daemon = Daemon(config, store=store, transport=transport)
+        try:
+            return await until_stopped(daemon, daemon.once)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await daemon.close()
+
+
+async def until_stopped(daemon: Daemon, work: Callable[[], Awaitable[T]]) -> T | None:
+    """Run some of the daemon's work, stopping gracefully on SIGTERM or SIGINT; return its result, None
+    if it was not completed.
+    """
+    result: T | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope)
-        went_well = await work()
+        result = await work()
         tasks.cancel_scope.cancel()
-    return bool(went_well)
+    return result
 
 
 async def _serve(
@@ -85,6 +99,7 @@ async def _serve(
     log = structlog.get_logger()
     server = daemon.config.server
     listeners = []
+    addresses: list[tuple[str, int]] = []
     if server is not None:
         registry = daemon.metrics.registry
         app = web.create_app(daemon.sources, registry, daemon.store_failing, daemon.stuck)
@@ -100,7 +115,8 @@ async def _serve(
         sources=len(daemon.pollers),
         receivers=len(daemon.dispatchers),
         rules=len(daemon.config.rules),
-        store=str(address),
+        listening=", ".join(f"{host}:{port}" for host, port in addresses) or "nowhere",
+        control=str(socket_path),
     )
     try:
         with LoopWatchdog() as guard:

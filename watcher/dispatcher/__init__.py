@@ -7,6 +7,7 @@ result means, and what may go out, is decided by `watcher.pipeline`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -99,6 +100,21 @@ class Dispatcher:
         """Try again now, if the receiver is paused."""
         await self._outcomes.probe()
         self.wake()
+
+    @property
+    def tally(self) -> Mapping[str, int]:
+        """How many deliveries came to which outcome since the start."""
+        return self._outcomes.tally
+
+    @property
+    def trouble(self) -> str:
+        """Why the receiver does not take messages, or did not take the last one; empty if it does."""
+        state = self.state
+        if state.off:
+            return f"off: {state.off}"
+        if self.tally["retry"] or self.tally["dead"]:
+            return self._outcomes.last_failure
+        return state.failing.reason if state.failing and state.failures else ""
 
     def status(self) -> dict[str, Any]:
         """Return the receiver's status as plain JSON."""

@@ -6,6 +6,7 @@ Rules: `watcher.pipeline` decides what a result means; here it is written, count
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,11 @@ __all__ = ["OutcomeRecorder"]
 
 
 class OutcomeRecorder:
-    """Keeps one receiver's state, in memory and in the store."""
+    """Keeps one receiver's state, in memory and in the store.
+
+    `tally` counts deliveries by outcome since the start (`retry`, or a state that is settled);
+    `last_failure` says why the last one failed.
+    """
 
     def __init__(self, plan: ReceiverPlan, runtime: Runtime, log: Any) -> None:
         self._plan = plan
@@ -32,6 +37,8 @@ class OutcomeRecorder:
         self._lock = anyio.Lock()
         self._opened = anyio.Event()
         self.state = ReceiverState(plan.name, plan.target)
+        self.tally = Counter[str]()
+        self.last_failure = ""
 
     async def open(self) -> None:
         """Load what is remembered; a receiver that points elsewhere now starts with a new state."""
@@ -175,6 +182,9 @@ class OutcomeRecorder:
         for settlement in settlements:
             outcome = "retry" if settlement.state == "pending" else settlement.state
             self._runtime.metrics.deliveries.labels(self._plan.name, outcome).inc()
+            self.tally[outcome] += 1
+            if outcome in ("retry", "dead"):
+                self.last_failure = settlement.note
             if settlement.state == "pending":
                 self._log.info(
                     "a delivery failed; it is tried again",

@@ -103,7 +103,7 @@ class SourcePoller:
         self._failures: dict[Step, int] = {}
         self._check_failures = 0
         self._renewed = False
-        self._last_reason = ""
+        self.trouble = ""
 
         self._failing_polls = 0
         self._sets: dict[IdSet, _Set] = {name: _Set() for name in plan.provider.sets}
@@ -164,22 +164,31 @@ class SourcePoller:
 
     async def once(self) -> bool:
         """Make one pass: a poll where one is possible, and what else is due; return whether all
-        went well.
+        went well (else `trouble` says why not).
 
         A first sweep that must be repeated (it was empty, or incomplete) is repeated once.
         """
         await self.open()
+        try:
+            return await self._pass()
+        finally:  # there is no later look that would save when this one was
+            await self.session.save(StateUpdate({}, force=True))
+
+    async def _pass(self) -> bool:
         self._dues.poll = anyio.current_time()
         first_sweeps = 0
         while (due := self._next()) is not None:
             if not await self.attempt():
-                self.log.warning("the pass ends here", reason=self._last_reason)
+                self.log.warning("the pass ends here", reason=self.trouble)
                 return False
             if due == "poll":
                 self._dues.poll = math.inf  # one is enough, however long it took
             if due == "sweep" and self._under_way is None:
                 first_sweeps += self.session.state.baselined is None
                 if first_sweeps >= 2:
+                    self.trouble = (
+                        "two sweeps did not show the whole inbox; there is no baseline yet"
+                    )
                     return False
                 if self.session.state.baselined is None:
                     self._dues.sweep = anyio.current_time()
@@ -546,7 +555,7 @@ class SourcePoller:
         now, failures, renewed = anyio.current_time(), 0, False
         if (counts_for := concern(failed, error)) is not None:
             failures = self._failures[counts_for] = self._failures.get(counts_for, 0) + 1
-            self._last_reason = str(error)
+            self.trouble = str(error)
             refused = isinstance(error, SourceRefused)
             renewed = refused and not self._renewed and self.plan.renew()
             if renewed:
