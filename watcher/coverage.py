@@ -169,7 +169,7 @@ def _field_of(kind: str) -> str | None:
     """Return the field without which an event cannot happen, None where there is no such field."""
     if kind not in EVENTS:
         return None
-    if EVENTS[kind].sides_of:
-        return EVENTS[kind].sides_of
+    if named := EVENTS[kind].needs or EVENTS[kind].sides_of:
+        return named
     of = [one.name for one in FIELDS.values() if one.event == kind]
     return of[0] if len(of) == 1 and kind != "conversation.updated" else None

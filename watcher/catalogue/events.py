@@ -75,6 +75,9 @@ class EventType:
     Empty where the conversation has no such time. See `watcher.vocabulary.moment`.
     """
 
+    needs: str = ""
+    """The field without which it cannot happen, where neither `sides_of` nor the field's row says."""
+
     reasons: tuple[str, ...] = ()
     """All texts that `data.reason` can be; empty where it can be any text, or there is none."""
 
@@ -135,6 +138,7 @@ EVENTS: Mapping[str, EventType] = {
         ),
         EventType(
             name="conversation.waiting",
+            needs="waiting_since",
             title="Waiting for an answer: {via}",
             state=State(
                 note="it was answered or closed",
@@ -147,6 +151,7 @@ EVENTS: Mapping[str, EventType] = {
         ),
         EventType(
             name="conversation.answered",
+            needs="waiting_since",
             title="Answered: {who}",
             shown={"waiting_since": None},
         ),

@@ -144,7 +144,19 @@ class Leadping(Provider):
     settings_model: ClassVar[type[ProviderSettings]] = LeadpingSettings
     coverage: ClassVar[Coverage] = Coverage(
         never=frozenset(
-            {"assignee", "team", "priority", "labels", "channel", "unread_count", "created_at"}
+            {
+                "assignee",
+                "team",
+                "priority",
+                "labels",
+                "channel",
+                "unread_count",
+                "created_at",
+                "waiting_since",
+                "last_message.automated",
+                "last_message.subject",
+                "last_message.attachments",
+            }
         ),
         words={
             # Only whether the last event was a note.
