@@ -6,7 +6,7 @@ is known. Where one of them leaves something open, nothing is impossible there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -35,6 +35,8 @@ class Source(Protocol):
     def provider_class(self) -> type[Provider]: ...
     @property
     def mapping(self) -> FieldMapping | None: ...
+    @property
+    def people(self) -> Mapping[str, str]: ...
 
 
 class Shown:
@@ -42,7 +44,7 @@ class Shown:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
-        self._mapped = [targets(one.mapping) for one in sources]
+        self._mapped = [targets(one.mapping) | _named(one) for one in sources]
         self._coverage = [one.provider_class.coverage for one in sources]
         self._who = listing(dict.fromkeys(one.provider for one in sources))
         self._shape = self._narrowed(EVENT_SHAPE, "")
@@ -92,6 +94,8 @@ class Shown:
             return f"no configured source shows {whole}", remedy
         if not self._never(field):
             return None
+        if field == "assignee.name":
+            return f"no configured source shows {path} ({self._who})", "name them with `people:`"
         empty = "is absent" if path.startswith("changes.") else "is null"
         return f"no configured source shows {path} ({self._who})", f"in the condition it {empty}"
 
@@ -149,6 +153,12 @@ class Shown:
             elif field not in coverage.never:
                 return set()
         return words
+
+
+def _named(source: Source) -> frozenset[str]:
+    """Return the names that `people` adds to what the source's rows show."""
+    shown = source.people and "assignee" not in source.provider_class.coverage.never
+    return frozenset({"assignee.name"}) if shown else frozenset()
 
 
 def _field(path: str) -> str:

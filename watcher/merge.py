@@ -54,16 +54,19 @@ def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -
     return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
 
 
-def name_people(known: Known, seen: Observation, people: Mapping[str, str]) -> Known:
+def name_people(known: Known, seen: Observation, people: Mapping[str, str] | None) -> Known:
     """Return what is known with the names that `people` has for ids which the row shows without one.
 
     Without an entry the name is unknown again, so that one which was corrected or taken out of the
-    configuration does not stay.
+    configuration does not stay. With None, names come from rows alone, and one that a row lacks
+    stays as it was.
     """
+    if people is None:
+        return known
     named: dict[str, Any] = {}
     for name in REFERENCES:
         shown = seen.fields.get(name)
-        if people and isinstance(shown, Reference) and shown.name is None:
+        if isinstance(shown, Reference) and shown.name is None:
             named[name] = Reference(shown.id, people.get(shown.id))
     if not named:
         return known

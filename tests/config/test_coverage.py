@@ -137,6 +137,9 @@ def test_an_event_that_no_source_has(tmp_path: Path, sources: str, when: str, co
         (f"{LEADS}\n{DESK}", "conversation.status == 'needs_reply'", 0),
         (LEADS, "conversation.status == 'needs_answer'", 1),
         (INBOX, "conversation.priority == 'high'", 1),
+        (INBOX, "conversation.assignee.name == 'Ana'", 1),
+        (INBOX.replace("}", ", people: {u1: Ana}}"), "conversation.assignee.name == 'Ana'", 0),
+        (DESK, "conversation.assignee.name == 'Ana'", 0),
         (DESK.replace("}", ", fields: {status: x}}"), "conversation.status == 'opened'", 0),
         (LEADS, "has(changes.assignee)", 1),
         (DESK, "conversation.attributes.custom_attributes.tier == 1", 0),
@@ -148,3 +151,17 @@ def test_what_some_source_may_show_passes(
     tmp_path: Path, sources: str, where: str, count: int
 ) -> None:
     assert len(warned(tmp_path, sources, where=where)) == count
+
+
+@pytest.mark.parametrize(
+    ("sources", "count"),
+    [
+        (LEADS.replace("}", ", people: {u1: Ana}}"), 1),
+        (LEADS.replace("}", ", people: {u1: Ana}, fields: {assignee: owner}}"), 0),
+        (INBOX.replace("}", ", people: {u1: Ana}}"), 0),
+    ],
+)
+def test_names_for_people_whom_no_row_shows(tmp_path: Path, sources: str, count: int) -> None:
+    found = warned(tmp_path, sources)
+    assert len(found) == count
+    assert all("leadping shows nobody's id" in one for one in found), found

@@ -22,7 +22,7 @@ PEOPLE = {"u1": "Ana", "u2": "Ben"}
 def look(
     known: Mapping[str, Snapshot],
     second: int,
-    people: Mapping[str, str],
+    people: Mapping[str, str] | None,
     seen: Observation,
 ) -> tuple[dict[str, Snapshot], list[Event]]:
     policy = dataclasses.replace(BARE, people=people)
@@ -37,6 +37,12 @@ def owned(owner: str | None, name: str | None = None, **fields: Any) -> Observat
 
 def assignee(known: Mapping[str, Snapshot]) -> Reference | None:
     return known["c1"].conversation.assignee
+
+
+def test_without_the_setting_a_name_that_a_row_lacks_stays_as_the_provider_showed_it() -> None:
+    known, _ = look({}, 0, None, owned("u1", "Ana"))
+    known, events = look(known, 1, None, owned("u1"))
+    assert (events, assignee(known)) == ([], Reference("u1", "Ana"))
 
 
 def test_a_new_owner_is_named_in_the_event() -> None:
@@ -58,6 +64,7 @@ def test_a_new_owner_is_named_in_the_event() -> None:
         ({}, PEOPLE, "Ana"),
         (PEOPLE, {**PEOPLE, "u1": "Ana Lee"}, "Ana Lee"),
         (PEOPLE, {"u2": "Ben"}, None),
+        (PEOPLE, {}, None),
     ],
 )
 def test_another_map_is_taken_over_silently(

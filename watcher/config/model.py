@@ -27,7 +27,7 @@ from pydantic_core import InitErrorDetails, PydanticKnownError
 
 from watcher.config.files import Places
 from watcher.errors import Problem
-from watcher.mapping import FieldMapping, MappingError, compile_mapping
+from watcher.mapping import FieldMapping, MappingError, compile_mapping, targets
 from watcher.notify.receivers import Receiver
 from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule, Silence
@@ -220,6 +220,26 @@ class Source(LinkSettings):
     )
     hold: Hold = Field(default_factory=Hold, description="When a sweep is implausible.")
     proxy: Proxy = proxy("environment")
+
+    def warnings(self, context: Context) -> Iterator[Mistake]:
+        """Yield that no row has anybody to name."""
+        yield from super().warnings(context)
+        if not self.people or not self.provider_class:  # one that is not installed
+            return
+        shown = {"assignee", "team"} - self.provider_class.coverage.never
+        mapped = any(one.partition(".")[0] in ("assignee", "team") for one in targets(self.mapping))
+        if not shown and not mapped:
+            yield Mistake(
+                f": {self.provider} shows nobody's id, so these names stand nowhere",
+                "remove it, or map `assignee` with `fields:`",
+                ("people",),
+            )
+
+    @property
+    def names(self) -> Mapping[str, str] | None:
+        """Names by user id; None where the names are those that the provider shows."""
+        unnamed = "assignee.name" in self.provider_class.coverage.never
+        return self.people if self.people or unnamed else None
 
     @model_validator(mode="after")
     def _sweep_after_polls(self) -> Self:

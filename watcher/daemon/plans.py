@@ -59,7 +59,7 @@ def plan_source(source: Source, transport: Transport, index: int, count: int) ->
         poll_every=poll_every,
         sweep_every=source.sweep_every.total_seconds(),
         mapping=source.mapping,
-        people=source.people,
+        people=source.names,
         hold_rows=source.hold.rows,
         hold_share=source.hold.percent / 100,
         offset=min(poll_every, SPREAD) * index / max(count, 1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -51,8 +51,10 @@ class SourcePolicy:
     unread_cap: int | None = None
     """The number at which the provider's unread count stops counting; None where it counts on."""
 
-    people: Mapping[str, str] = field(default_factory=dict)
-    """Names for ids of people and teams that the provider shows without one."""
+    people: Mapping[str, str] | None = None
+    """Names for ids of people and teams that the provider shows without one; None where the names
+    are those that it shows.
+    """
 
     hold_rows: int = 20
     """How many rows may vanish or arrive in one sweep, whatever their share."""

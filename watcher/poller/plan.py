@@ -6,7 +6,7 @@ Rules: values and protocols only.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from watcher.mapping import FieldMapping
@@ -49,8 +49,8 @@ class SourcePlan:
     mapping: FieldMapping | None = None
     """The setting `fields`."""
 
-    people: Mapping[str, str] = field(default_factory=dict)
-    """The setting `people`: names by user id."""
+    people: Mapping[str, str] | None = None
+    """Names by user id; None where the names are those that the provider shows."""
 
     hold_rows: int = 20
     hold_share: float = 0.1

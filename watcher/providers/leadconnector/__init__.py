@@ -94,7 +94,8 @@ class HighLevel(Provider):
 
     settings_model: ClassVar[type[ProviderSettings]] = HighLevelSettings
     coverage: ClassVar[Coverage] = Coverage(
-        never=frozenset({"team", "priority", "status", "disposition"}),
+        # An owner is an id alone; names come from `people`.
+        never=frozenset({"assignee.name", "team", "priority", "status", "disposition"}),
         attributes={"starred": "bool", "followers": "list"},
     )
     settings: HighLevelSettings
