@@ -307,7 +307,27 @@ class Event:
 
 
 DeliveryState = Literal["pending", "delivered", "dead", "cancelled"]
-DeliveryKind = Literal["event", "for", "repeat", "digest"]
+DeliveryKind = Literal["event", "for", "repeat", "digest", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a state ended that rules told of."""
+
+    at: datetime
+    """When its end was observed."""
+
+    reason: str
+    """Why it is over, in one line for people."""
+
+    rules: tuple[str, ...]
+    """The rules that tell it to those whom they told of the state."""
+
+    conversation: Mapping[str, Any] | None = None
+    """The conversation at the end, as plain JSON; None where the state was a source's."""
+
+    waited: int | None = None
+    """How many seconds somebody waited, where the provider's times tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +371,12 @@ class Delivery:
     kind: DeliveryKind = "event"
     """What sends it: the event at once (`event`), or one of these keys of its rule."""
 
+    uncertain: bool = False
+    """Whether an attempt was cut off, so that it may have arrived whatever became of it later."""
+
+    ending: Ending | None = None
+    """The end that it tells (`resolved`), or that follows once it is known to have arrived."""
+
     number: int = 1
     """Counts the messages of the rule about this state, from 1."""
 
@@ -379,6 +405,11 @@ class Delivery:
     def key(self) -> str:
         """The primary key of the outbox: id and receiver."""
         return f"{self.id}/{self.receiver}"
+
+    @property
+    def told(self) -> bool:
+        """Whether the receiver has it, or may have it."""
+        return self.state == "delivered" or self.uncertain
 
     @property
     def ordered(self) -> bool:

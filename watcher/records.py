@@ -205,6 +205,15 @@ class End:
     types: frozenset[str] | None = None
     """Only timers that an event of one of these types began; None for all."""
 
+    resolved: frozenset[str] = frozenset()
+    """The rules that tell it to those whom they told of the state (`resolved`)."""
+
+    conversation: Mapping[str, Any] | None = None
+    """The conversation at the end, as plain JSON, for what they tell."""
+
+    waited: int | None = None
+    """How many seconds somebody waited, likewise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:
@@ -361,6 +370,9 @@ class Settlement:
 
     untried: bool = False
     """Whether the claim is taken back: no attempt was made, and none is counted."""
+
+    uncertain: bool = False
+    """Whether the attempt was cut off, so that the message may have arrived."""
 
     rule: str = ""
     """The candidate rule that took over, empty if none did."""

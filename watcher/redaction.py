@@ -21,7 +21,7 @@ __all__ = ["EVERYTHING", "RedactionError", "Visibility", "check_redaction", "red
 _THIN = ("source", "provider", "test", "returned", "held")
 """Keys of `data` that say nothing about a person."""
 
-_THIN_DELIVERY = ("rule", "kind", "event", "count", "number")
+_THIN_DELIVERY = ("rule", "kind", "event", "count", "number", "resolved")
 
 _NEEDED = ("id", *(path.name for path in PATHS.values() if path.kind == "flag"))
 """Fields without which an event says nothing, and which are never null."""

@@ -27,6 +27,7 @@ __all__ = [
     "NUMBER",
     "SAMPLES",
     "STRING",
+    "TEMPLATE_SHAPE",
     "Kind",
     "Moment",
     "Shape",
@@ -123,6 +124,17 @@ EVENT_SHAPE = Shape(
 )
 """The root names of conditions and templates, and the names below them."""
 
+TEMPLATE_SHAPE = Shape(
+    "map",
+    {
+        **(EVENT_SHAPE.members or {}),
+        "resolved": Shape(
+            "map", {"reason": STRING, "since": STRING, "at": STRING, "seconds": NUMBER}
+        ),
+    },
+)
+"""The root names of templates: `resolved` is null but in the message that tells of an end."""
+
 DIGEST_SHAPE = Shape("map", {"events": Shape("list", element=EVENT_SHAPE)})
 """The root names of the templates of a rule with `digest`."""
 
@@ -146,6 +158,7 @@ def variables(event: Event) -> dict[str, Any]:
         "reason": event.data.get("reason"),
         "outcome": event.data.get("outcome"),
         "waited": event.data.get("waited"),
+        "resolved": (event.data.get("delivery") or {}).get("resolved"),
     }
 
 
@@ -228,6 +241,7 @@ SAMPLES: tuple[Event, ...] = (
         reason="deleted",
         outcome="answered",
         waited=900,
+        delivery={"resolved": {"reason": "it was read", "since": _AT, "at": _AT, "seconds": 900}},
     ),
     _sample("conversation.created", conversation=_BARE, changes={}, observed=_OBSERVED),
     _sample(

@@ -14,7 +14,7 @@ from watcher.merge import Known, merge
 from watcher.model import Conversation, Observation, from_plain, to_plain
 from watcher.pipeline.sanitize import READERS, sanitize
 from watcher.providers import Page
-from watcher.vocabulary import CHANGING, EVENT_SHAPE, SAMPLES, variables
+from watcher.vocabulary import CHANGING, EVENT_SHAPE, SAMPLES, TEMPLATE_SHAPE, variables
 
 ROWS = pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
 FULL: dict[str, Any] = {field.name: field.sample for field in FIELDS.values()}
@@ -121,4 +121,4 @@ def test_conditions_and_templates_know_every_field() -> None:
 
 
 def test_the_names_of_an_event_are_the_names_that_are_checked() -> None:
-    assert list(variables(SAMPLES[0])) == list(EVENT_SHAPE.members or {})
+    assert list(variables(SAMPLES[0])) == list(TEMPLATE_SHAPE.members or {})

@@ -72,6 +72,32 @@ def test_the_state_of_a_conversation_ends_what_waits(run: Run, step: str, sent: 
     assert result.stdout.count("      + ") == sent
 
 
+ENDS = """
+sources: {sales: {provider: leadping, token: "${NOWHERE_SET}"}}
+receivers: {team: {type: apprise, url: "${NOR_THIS}"}}
+templates:
+  both: {title: "{% if resolved %}done: {{ resolved.reason }}{% else %}slow{% endif %}"}
+rules:
+  - {name: own, when: conversation.unread, for: 10m, resolved: true, notify: team, message: both}
+  - {name: blunt, when: conversation.unread, for: 20m, resolved: true, notify: team,
+     message: {title: Nobody has looked}}
+"""
+
+
+def test_the_end_of_a_state_is_a_message_that_can_be_expected(run: Run, tmp_path: Path) -> None:
+    read = "      - {at: 25m, type: conversation.read, conversation: {id: 1}}"
+    expect = """      - {at: 10m, receiver: team, resolved: false, contains: slow}
+      - {at: 20m, receiver: team, contains: Nobody has looked}
+      - {at: 25m, receiver: team, rule: own, resolved: true, contains: "done: it was read"}
+      - {at: 25m, receiver: team, rule: blunt, resolved: true, lacks: Nobody,
+         contains: ["Read: Jane, after 25 minutes", "It is over: it was read (rule: blunt)."]}"""
+    (tmp_path / "watch.yaml").write_text(ENDS)
+    result = run(one(f"{UNREAD}\n{read}", expect))
+    assert result.exit_code == 0, result.stdout + result.stderr
+    result = run(one(f"{UNREAD}\n{read}", "      []"))
+    assert "conversation.unread by 'own' about 1 (resolved): done: it was read" in result.stdout
+
+
 def test_a_failure_shows_what_is_missing_what_is_too_much_and_what_is_otherwise(run: Run) -> None:
     expect = """      - {at: 0s, receiver: team, contains: Joan, rule: nobody}
       - {at: 1h, receiver: crm, type: conversation.archived}"""

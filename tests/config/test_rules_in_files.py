@@ -325,6 +325,10 @@ rules:
             " otherwise sent to boss",
         ),
         (
+            "for: 20m\nresolved: true",
+            "sent to team if the state lasts 20m; and once more when it is over, to those who were told",
+        ),
+        (
             "unless: |\n  conversation.unread &&\n    conversation.archived\nseverity: info\nstop: true",
             "unless conversation.unread && conversation.archived; sent at once to team; severity info;"
             " later rules are skipped",
@@ -337,7 +341,7 @@ def test_a_rule_is_told_in_words(write: Write, text: str, words: str) -> None:
 
 KEYS = {
     "where": "conversation.unread", "unless": "conversation.archived", "for": "15m",
-    "repeat": "30m", "at_most": 2, "throttle": "10m", "digest": "1h",
+    "repeat": "30m", "at_most": 2, "resolved": True, "throttle": "10m", "digest": "1h",
     "hours": {"between": "09:00-18:00"}, "severity": "info", "stop": True,
 }  # fmt: skip
 """A value of each key that decides when something is sent."""
@@ -348,7 +352,7 @@ def test_every_key_is_described() -> None:
     assert keys - KEYS.keys() == {"name", "when", "notify", "message"}
     least = {"name": "One", "when": "conversation.unread", "notify": "team"}
     for key, value in KEYS.items():
-        more = {"repeat": "30m"} if key == "at_most" else {}
+        more = {"repeat": "30m"} if key in ("at_most", "resolved") else {}
         without = Rule(**least, **more).describe()
         assert Rule(**least, **more, **{key: value}).describe() != without, key
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.make import MARIA, T0, rule
 from watcher.catalogue.events import TIMED_TYPES
-from watcher.model import Conversation, Disposition, Message, Reference
+from watcher.model import Conversation, Disposition, Message, Reference, to_plain
 from watcher.rules import Rule, state_ends
 
 
@@ -112,6 +112,18 @@ def test_a_state_whose_end_was_taken_over_silently_is_over_all_the_same() -> Non
     read = dataclasses.replace(MARIA, unread=False)
     waits = rule("conversation.unread", hold_for=timedelta(minutes=15))
     assert over(waits, read, dataclasses.replace(read, labels=()))
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_an_end_says_which_rules_tell_of_it_and_shows_the_conversation(tells: bool) -> None:
+    waits = rule("conversation.unread", hold_for=timedelta(minutes=15))
+    waits = waits.model_copy(update={"resolved": tells})
+    read = dataclasses.replace(MARIA, unread=False)
+    facts = {"outcome": "answered", "waited": 90}
+    (end,) = state_ends((waits,), MARIA, read, source="sales", provider="highlevel", facts=facts)
+    assert end.resolved == ({"rule"} if tells else set())
+    assert end.conversation == (to_plain(read) if tells else None)
+    assert end.waited == 90
 
 
 @pytest.mark.parametrize(

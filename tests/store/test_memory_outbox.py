@@ -53,7 +53,7 @@ def test_every_answer_is_that_of_a_look_through_all_rows(
     assert dict(outbox) == plain
     assert list(outbox) == list(plain)
     for topic in {row.topic for row in rows}:
-        assert list(outbox.running(topic)) == [o for o in rows if o.runs and o.topic == topic]
+        assert list(outbox.timers(topic)) == [o for o in rows if o.lasts and o.topic == topic]
     for name in ("a", "b", "digest"):
         assert list(outbox.named(name)) == [
             o for o in rows if name in (o.delivery.id, o.delivery.message or o.delivery.id)

@@ -148,8 +148,8 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.COLLECTED, dict.fromkeys(("receiver", "now", "limit"), 0)),
         (queries.ROW, ("",)),
         (queries.save_row(("state", "lease")), ("", 0, "")),
-        (queries.RUNNING_OF_TOPIC, ("",)),
-        (queries.RUNNING_OF_CONVERSATION, {"conversation": "", "source": None}),
+        (queries.TIMERS_OF_TOPIC, ("",)),
+        (queries.TIMERS_OF_CONVERSATION, {"conversation": "", "source": None}),
         (queries.LEASED_BY, ("",)),
         (queries.NAMED, {"ids": "[]"}),
         (queries.HISTORY, ("[]",)),
@@ -170,7 +170,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.LATER, {"after": 0}),
         (queries.DEAD, ()),
         (queries.DEAD_COUNTS, ()),
-        (queries.RUNNING_OF_SOURCE, ("",)),
+        (queries.TIMERS_OF_SOURCE, ("",)),
         (queries.UNCONFIGURED, configured),
     ):
         found = scans(store, statement, parameters)

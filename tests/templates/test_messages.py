@@ -161,6 +161,31 @@ def test_what_a_timer_sends_says_that_it_still_holds() -> None:
     assert "This still holds (rule: Nobody has looked)." in default_message(told)[1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason", "title"),
+    [
+        ("waiting", "it was answered", "Answered: Maria Lopez, after 25 minutes"),
+        ("waiting", "it was closed without an answer",
+         "Closed without an answer: Maria Lopez, after 25 minutes"),
+        ("unread", "it was read", "Read: Maria Lopez, after 25 minutes"),
+        ("archived", "it was unarchived", "Over: Archived: Maria Lopez, after 25 minutes"),
+    ],
+)  # fmt: skip
+def test_an_end_is_told_with_its_reason_and_how_long_it_took(
+    kind: str, reason: str, title: str
+) -> None:
+    about = {"kind": "resolved", "rule": "Slow", "resolved": {"reason": reason, "seconds": 1500}}
+    said = default_message(conversation_event(f"conversation.{kind}", delivery=about))
+    assert said[0] == title
+    assert f"It is over: {reason} (rule: Slow)." in said[1]
+
+
+def test_the_end_of_a_sources_trouble_is_told() -> None:
+    about = {"kind": "resolved", "rule": "Dark", "resolved": {"reason": "the source works again"}}
+    said = default_message(conversation_event("source.failing", None, delivery=about))
+    assert said[0] == "Over: Source sales is failing"
+
+
 def test_a_long_text_is_cut_and_a_title_is_one_line() -> None:
     long = dataclasses.replace(
         MARIA, contact=Contact(name="M\n" * 500), last_message=Message("x" * 9000, "inbound")

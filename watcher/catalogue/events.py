@@ -39,6 +39,9 @@ class State:
     ended_by: str = ""
     """The type of event that ends the state, where no conversation shows its end."""
 
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    """Closer words for `note`, by `data.outcome` of the event that tells of the end."""
+
     not_begun: Callable[[Mapping[str, Any]], str] | None = None
     """Why an event with this plain conversation does not begin the state; empty where it does.
 
@@ -142,6 +145,10 @@ EVENTS: Mapping[str, EventType] = {
             title="Waiting for an answer: {via}",
             state=State(
                 note="it was answered or closed",
+                outcomes={
+                    "answered": "it was answered",
+                    "closed": "it was closed without an answer",
+                },
                 # Another time is another wait: the one before was answered.
                 ended=lambda before, after: before.waiting_since not in (None, after.waiting_since),
                 holds=lambda now: now.waiting_since is not None,

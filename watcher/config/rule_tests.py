@@ -153,6 +153,9 @@ class Expected(Settings):
     rule: str | None = None
     type: Literal[(*EVENT_TYPES, "watcher.digest")] | None = None  # type: ignore[valid-type]  # as above
     conversation: str | None = None
+    resolved: bool | None = None
+    """Whether it tells that a state is over."""
+
     contains: OneOrMore = Field(default=())
     lacks: OneOrMore = Field(default=())
 

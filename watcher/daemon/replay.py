@@ -24,6 +24,7 @@ from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import Sighting, SourcePolicy, decide, remove, route
 from watcher.records import Commit, DeliveryQuery, End, SourceState
 from watcher.rules import Silence, state_ends
+from watcher.rules.resolved import rules_that_tell
 from watcher.runtime import Runtime
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
@@ -232,7 +233,8 @@ def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
         plain = event.data.get("conversation")
         if plain is None:
             if note := ENDING_EVENTS.get(event.type):
-                yield End(event.source, None, note=note)
+                tell = rules_that_tell(config.rules)
+                yield End(event.source, None, note=note, resolved=tell)
             continue
         changes = event.data.get("changes") or {}
         before = {**plain, **{name: one["before"] for name, one in changes.items()}}
@@ -243,4 +245,5 @@ def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
             None if gone else from_plain(plain),
             source=event.source,
             provider=str(event.data.get("provider")),
+            facts=event.data,
         )

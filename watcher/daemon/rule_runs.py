@@ -174,6 +174,8 @@ def _differs(wanted: Expected, sent: Sent) -> list[str]:
         said.append(f"it is by {_rules(sent)}, not by {wanted.rule!r}")
     if wanted.type is not None and wanted.type != sent.event.type:
         said.append(f"it is {sent.event.type}, not {wanted.type}")
+    if wanted.resolved is not None and wanted.resolved != _tells_of_end(sent):
+        said.append("it tells of no end" if wanted.resolved else "it tells of the end")
     if wanted.conversation is not None and wanted.conversation != sent.event.subject:
         said.append(f"it is about {sent.event.subject}, not {wanted.conversation}")
     return said
@@ -190,8 +192,14 @@ def say(sent: Sent) -> str:
     """Format a message in one line."""
     words = f"{sent.event.type} by {_rules(sent)}"
     about = f" about {sent.event.subject}" if sent.event.subject else ""
+    if _tells_of_end(sent):
+        about += " (resolved)"
     title = f": {sent.title}" if sent.text and sent.title else ""
     return f"{words}{about}{title}"
+
+
+def _tells_of_end(sent: Sent) -> bool:
+    return (sent.event.data.get("delivery") or {}).get("kind") == "resolved"
 
 
 def _rules(sent: Sent) -> str:
@@ -203,6 +211,7 @@ def _say_wanted(wanted: Expected) -> str:
         wanted.type or "a message",
         f"by {wanted.rule!r}" if wanted.rule else "",
         f"about {wanted.conversation}" if wanted.conversation else "",
+        "(resolved)" if wanted.resolved else "",
         f"with {', '.join(map(repr, wanted.contains))}" if wanted.contains else "",
     ]
     return " ".join(part for part in parts if part)

@@ -166,7 +166,9 @@ class Dispatcher:
             asked = await self._runtime.confirm(delivery.event.source, delivery.event.subject)
             query = DeliveryQuery(id=delivery.id, receiver=delivery.receiver, state="pending")
             if not await self._runtime.store.deliveries(query):
-                continue  # what was seen just now has ended it
+                # What was seen just now has ended it: nothing of it is under way any more.
+                await self._outcomes.put_back([delivery], self._runtime.clock())
+                continue
             if asked:
                 kept.append(delivery)
             else:

@@ -86,7 +86,11 @@ class Renderer:
         # What a rule waits for on purpose does not make its message late.
         timed = rule if delivery.timer is not None else None
         wait = timed.wait(delivery.number) if timed is not None else timedelta(0)
-        note = _late_note(delivery.event, now, wait)
+        if delivery.ending is not None and delivery.kind == "resolved":
+            at = delivery.ending.at
+            note = templates.late_note(at, now) if now - at > LATE else ""
+        else:
+            note = _late_note(delivery.event, now, wait)
         body = joined(rendered.body, f"\n\n{note}") if note else rendered.body
         return rendered.title, body
 
@@ -96,7 +100,13 @@ class Renderer:
     def _words(self, delivery: Delivery) -> Words:
         """Return the words of the delivery's rule; the default ones once the rule is gone."""
         rule = self._rule(delivery)
-        return rule.message.words_for(delivery.receiver) if rule is not None else Words()
+        words = rule.message.words_for(delivery.receiver) if rule is not None else Words()
+        # What says that a state lasts is wrong about its end, unless it knows of ends.
+        if delivery.kind == "resolved" and not templates.speaks_of(
+            "resolved", words.title, words.body
+        ):
+            return Words()
+        return words
 
     def _complain(self, rule: str, rendered: templates.Rendered) -> None:
         """Count a template that failed, and tell of it once."""

@@ -18,6 +18,7 @@ from watcher.pipeline.decide import SourcePolicy
 from watcher.pipeline.deliveries import Failed, Routed, route
 from watcher.records import Commit, End, ReceiverState, SourceState
 from watcher.rules import Rule
+from watcher.rules.resolved import rules_that_tell
 
 __all__ = [
     "Effect",
@@ -87,7 +88,8 @@ def announce_source(
     )
     routed = route(policy.rules, event)
     over = ENDING_EVENTS.get(event.type)
-    ends = (End(policy.source, None, note=over),) if over else ()
+    tell = rules_that_tell(policy.rules)
+    ends = (End(policy.source, None, note=over, resolved=tell),) if over else ()
     changed = dataclasses.replace(
         state, **{**report.changes, "counts": {**state.counts, kind: number + 1}}
     )

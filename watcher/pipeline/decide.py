@@ -28,6 +28,7 @@ from watcher.model import (
 from watcher.pipeline.deliveries import Failed, route
 from watcher.pipeline.schema_drift import older, undated, vanished, without
 from watcher.records import Commit, End, RuleResult, SourceState
+from watcher.rules.resolved import rules_that_tell
 
 __all__ = ["Decision", "Sighting", "SourcePolicy", "decide", "remove"]
 
@@ -236,7 +237,7 @@ class _Builder:
         for change in changes:
             self._record(change, plain, counts, row.id)
         if self.live and snapshot is not None and not returned:
-            self._end(snapshot.conversation, new.conversation)
+            self._end(snapshot.conversation, new.conversation, changes)
         self._snapshots.append(
             Snapshot(
                 conversation=new.conversation,
@@ -255,7 +256,13 @@ class _Builder:
         change = Change("conversation.removed", {}, facts=facts)
         self._record(change, plain, counts, snapshot.conversation.id)
         self._ends.append(
-            End(self.policy.source, snapshot.conversation.id, note="the conversation is gone")
+            End(
+                self.policy.source,
+                snapshot.conversation.id,
+                note="the conversation is gone",
+                resolved=rules_that_tell(self.policy.rules),
+                conversation=plain,
+            )
         )
         self._snapshots.append(
             dataclasses.replace(
@@ -321,11 +328,17 @@ class _Builder:
         self._verdicts[event.id] = routed.results
         self.failed.extend(routed.failed)
 
-    def _end(self, old: Conversation, new: Conversation) -> None:
+    def _end(self, old: Conversation, new: Conversation, changes: Sequence[Change]) -> None:
         policy = self.policy
+        answered = (one.facts for one in changes if one.type == "conversation.answered")
         self._ends.extend(
             routing.state_ends(
-                policy.rules, old, new, source=policy.source, provider=policy.provider
+                policy.rules,
+                old,
+                new,
+                source=policy.source,
+                provider=policy.provider,
+                facts=next(answered, None),
             )
         )
 

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from watcher import rules as routing
-from watcher.model import Delivery, Event, derive_id, rfc3339
+from watcher.model import Delivery, Ending, Event, derive_id, rfc3339
 from watcher.records import RuleResult
 from watcher.rules.repeat import next_due
+from watcher.vocabulary import moment
 
 __all__ = [
     "DIGEST",
@@ -132,18 +133,40 @@ def as_sent(delivery: Delivery) -> Event:
     """Return the event as it goes out.
 
     What a rule with `for` or `repeat` sends is a message of its own: it has the delivery's id,
-    and `data.delivery` says which rule sent it, which event began it, and how many it has sent.
+    and `data.delivery` says which rule sent it, which event began it, and how many it has sent. The
+    last one, where the rule has `resolved`, says when and why the state ended.
     """
     if delivery.kind in ("event", "digest"):
         return delivery.event
     event = delivery.event
-    about = {
+    about: dict[str, Any] = {
         "rule": delivery.rule,
         "kind": delivery.kind,
         "event": event.id,
         "count": delivery.number,
     }
-    return dataclasses.replace(event, id=delivery.id, data={**event.data, "delivery": about})
+    data = {**event.data, "delivery": about}
+    if delivery.ending is None or delivery.kind != "resolved":
+        return dataclasses.replace(event, id=delivery.id, data=data)
+    about["resolved"] = _resolved(event, delivery.ending)
+    # It tells of the end: when that was seen, and the conversation as it is then.
+    if delivery.ending.conversation is not None:
+        data["conversation"] = dict(delivery.ending.conversation)
+    return dataclasses.replace(event, id=delivery.id, time=delivery.ending.at, data=data)
+
+
+def _resolved(event: Event, ending: Ending) -> dict[str, Any]:
+    """Return what a message says of the end of the state that an event began."""
+    since = moment(event).at
+    seconds = ending.waited
+    if seconds is None:
+        seconds = max(0, int((ending.at - since).total_seconds()))
+    return {
+        "reason": ending.reason,
+        "since": rfc3339(since),
+        "at": rfc3339(ending.at),
+        "seconds": seconds,
+    }
 
 
 def digest_event(deliveries: Sequence[Delivery], show: Callable[[Delivery], Event]) -> Event:

@@ -57,7 +57,9 @@ class Policy:
 def settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -> Settlement:
     """Decide a delivery's new state from the result of the attempt `delivery.attempt` (from 1)."""
     settled = _settle(delivery, result, policy, now)
-    return dataclasses.replace(settled, reached=result.reached)
+    return dataclasses.replace(
+        settled, reached=result.reached, uncertain=result.outcome == "unknown"
+    )
 
 
 def _settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -> Settlement:

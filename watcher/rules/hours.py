@@ -17,6 +17,7 @@ from pydantic import Field
 from watcher.model import rfc3339
 from watcher.rules.due import Drop, DueMessage, Redirect, Verdict, Wait
 from watcher.rules.notify import is_about
+from watcher.rules.resolved import wait_for_opening
 from watcher.rules.wall_clock import (
     OwnZone,
     changes_between,
@@ -171,6 +172,8 @@ class RuleHours(Hours):
         # What has been redirected is not asked again: the other receiver is the answer.
         if due.delivery.redirected or self.open(due.now):
             return None
+        if due.delivery.kind == "resolved":
+            return wait_for_opening(due, self)
         outside = f"outside the hours of the rule {due.rule!r}"
         if self.holds:
             until = self.next_opening(due.now)

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from watcher.conditions import Condition, Context, Outcome
 from watcher.model import Event
-from watcher.rules import digest, hold_for, notify, repeat, when, where
+from watcher.rules import digest, hold_for, notify, repeat, resolved, when, where
 from watcher.rules.digest import DigestOrDuration
 from watcher.rules.due import DueMessage, Verdict
 from watcher.rules.hold_for import HoldFor
@@ -54,6 +54,10 @@ class Rule(FilledSettings):
     at_most: AtMost | None = Field(
         default=None, description="The largest number of repeats, after the first message."
     )
+    resolved: bool = Field(
+        default=False,
+        description="Whether those who were told hear once that the condition no longer holds.",
+    )
     throttle: ThrottleOrDuration | None = Field(
         default=None, description="At most one message in this time for each conversation."
     )
@@ -77,6 +81,7 @@ class Rule(FilledSettings):
     def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
         """Yield what is wrong with the keys that are given together."""
         yield from repeat.key_clashes(given)
+        yield from resolved.key_clashes(given)
         yield from digest.key_clashes(given)
 
     @model_validator(mode="after")
@@ -143,6 +148,7 @@ class Rule(FilledSettings):
             where.describe("unless", self.unless),
             first,
             repeat.describe(self),
+            resolved.describe(self),
             self.throttle.describe() if self.throttle is not None else "",
             self.hours.describe() if self.hours is not None else "",
             f"severity {self.severity}" if self.severity else "",

@@ -7,8 +7,9 @@ that ends one state and begins the next starts its timer again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from watcher.catalogue.events import STATES
 from watcher.conditions import Context, context
@@ -30,44 +31,61 @@ def state_ends(
     *,
     source: str,
     provider: str,
+    facts: Mapping[str, Any] | None = None,
 ) -> tuple[End, ...]:
     """Return which rules' waits about this conversation are over, and why.
 
-    `after` is None when the conversation was removed. A wait is over when the state that it is
+    `after` is None when the conversation was removed; `facts` is what the event that tells of an end
+    holds on top of the change (`outcome`, `waited`). A wait is over when the state that it is
     about has ended, or when `where` or `unless`, as far as they speak of the conversation itself,
     no longer let it match.
     """
     over: list[End] = []
     now: Context | None = None
+    shown: Mapping[str, Any] | None = None
     for rule in rules:
         # Waits about a source end with an event of the source (`ENDING_EVENTS`), whatever the rule.
         if not rule.lasting or not rule.types & _OF_CONVERSATIONS:
             continue
         # Nothing of a conversation lasts when it is gone.
         if after is None:
-            over.append(End(source, before.id, rule.name, "the conversation was removed"))
+            ends: list[tuple[str, frozenset[str] | None]] = [("the conversation was removed", None)]
+        else:
+            ends = [*_ended(rule, before, after, facts or {})]
+            if rule.where is not None or rule.unless is not None:
+                now = now or _still(to_plain(after), source, provider)
+                if note := _lapsed(rule, now):
+                    ends.append((note, None))
+        if not ends:
             continue
-        # A rule for several types waits on each of their states by itself.
-        for note, types in _ended(rule, before, after).items():
-            over.append(End(source, before.id, rule.name, note, frozenset(types)))
-        if rule.where is not None or rule.unless is not None:
-            now = now or _still(to_plain(after), source, provider)
-            if note := _lapsed(rule, now):
-                over.append(End(source, before.id, rule.name, note))
+        tells = frozenset({rule.name} if rule.resolved else ())
+        shown = shown or (to_plain(after or before) if tells else None)
+        waited = (facts or {}).get("waited")
+        over += [
+            End(source, before.id, rule.name, note, types, tells, shown, waited)
+            for note, types in ends
+        ]
     return tuple(over)
 
 
-def _ended(rule: Rule, before: Conversation, after: Conversation) -> Mapping[str, Sequence[str]]:
-    """Return the types of the states that are over, by the note for their waits."""
-    over: dict[str, list[str]] = {}
+def _ended(
+    rule: Rule, before: Conversation, after: Conversation, facts: Mapping[str, Any]
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the types of the states that are over, with the note for their waits.
+
+    A rule for several types waits on each of their states by itself.
+    """
+    over: dict[str, set[str]] = {}
     for kind, state in STATES.items():
         if kind not in rule.types or state.ended is None:
             continue
         # Taken over silently (a field that is newly mapped), an end has no change that shows it.
         gone = state.holds is not None and not state.holds(after)
         if gone or state.ended(before, after):
-            over.setdefault(state.note, []).append(kind)
-    return over
+            note = state.outcomes.get(str(facts.get("outcome")), state.note)
+            over.setdefault(note, set()).add(kind)
+    for note, kinds in over.items():
+        yield note, frozenset(kinds)
 
 
 def _still(plain: Mapping[str, object], source: str, provider: str) -> Context:

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
 from watcher.errors import Conflict, StoreError
@@ -39,7 +38,9 @@ from watcher.store.outbox import (
     collected,
     digest_id,
     eligible,
+    end_timers,
     made_at,
+    repeat_alone,
     repeated,
 )
 
@@ -148,8 +149,8 @@ class MemoryStore:
         at = made_at(commit)
         if commit.forget:
             self._snapshots.pop(commit.source, None)
-            running = [row for row in self._outbox.values() if row.runs]
-            timers = [row for row in running if row.topic[0] == commit.source]
+            lasting = [row for row in self._outbox.values() if row.lasts]
+            timers = [row for row in lasting if row.topic[0] == commit.source]
             self._change(timers, lambda row: row.finished(FORGOTTEN, at))
         stored = self._snapshots.setdefault(commit.source, {})
         for id_, snapshot in stored.items() if commit.forget_fields else ():
@@ -165,9 +166,12 @@ class MemoryStore:
             if verdicts := commit.verdicts.get(recorded.event.id):
                 self._verdicts[recorded.event.id] = verdicts
         for end in commit.ends:
-            about = self._outbox.running((end.source, end.subject))
-            ended = [row for row in about if row.is_ended_by(end)]
-            self._change(ended, partial(OutboxRow.finished, note=end.note, at=at))
+            about = self._outbox.timers((end.source, end.subject))
+            timers = [row for row in about if row.is_ended_by(end)]
+            alone = repeat_alone(timers) if end.resolved else ()
+            begun = [row for id_ in alone for row in self._outbox.named(id_)]
+            for row, change in end_timers(end, timers, begun, at):
+                self._write(row, change)
         for delivery in commit.deliveries:
             # The change was reported before, with the deliveries it led to then.
             if delivery.event.id not in repeated:
@@ -184,8 +188,8 @@ class MemoryStore:
     def _add(self, delivery: Delivery) -> None:
         """Add a delivery unless a running timer keeps it away."""
         topic = delivery.event.source, delivery.event.subject
-        running = () if delivery.timer is None else self._outbox.running(topic)
-        if not any(row.keeps_away(delivery) for row in running):
+        timers = () if delivery.timer is None else self._outbox.timers(topic)
+        if not any(row.keeps_away(delivery) for row in timers):
             self._enter(delivery)
 
     def _enter(self, delivery: Delivery) -> None:
@@ -263,7 +267,7 @@ class MemoryStore:
             for row in self._outbox.values()
             if row.runs and row.topic[1] == conversation and source in (None, row.topic[0])
         ]
-        return self._change(timers, lambda row: row.finished(note, now))
+        return self._change(timers, lambda row: row.finished(note, now, over=False))
 
     async def unclaim(self, receiver: str | None = None) -> None:
         rows = [row for row in self._outbox.values() if receiver in (None, row.delivery.receiver)]
@@ -401,7 +405,7 @@ class OutboxTable(Mapping[str, OutboxRow]):
         self._entered = 0
         self._places: dict[str, int] = {}
         self._waiting: dict[str, set[str]] = {}
-        self._running: dict[Topic, set[str]] = {}
+        self._timers: dict[Topic, set[str]] = {}
         self._named: dict[str, set[str]] = {}
         self._sent: dict[str, list[tuple[datetime, str]]] = {}
 
@@ -425,8 +429,8 @@ class OutboxTable(Mapping[str, OutboxRow]):
         self._rows[key] = row
         if row.waits:
             self._waiting.setdefault(row.delivery.receiver, set()).add(key)
-        if row.runs:
-            self._running.setdefault(row.topic, set()).add(key)
+        if row.lasts:
+            self._timers.setdefault(row.topic, set()).add(key)
         for name in _names(row):
             self._named.setdefault(name, set()).add(key)
         if (at := _delivered_at(row)) is not None:
@@ -446,9 +450,9 @@ class OutboxTable(Mapping[str, OutboxRow]):
         """Return the number of pending rows of each receiver that has any."""
         return {receiver: len(keys) for receiver, keys in sorted(self._waiting.items()) if keys}
 
-    def running(self, topic: Topic) -> Iterable[OutboxRow]:
-        """Return the timers about a topic that have not ended."""
-        return self._ordered(self._running.get(topic, ()))
+    def timers(self, topic: Topic) -> Iterable[OutboxRow]:
+        """Return the timers about a topic whose state is not over."""
+        return self._ordered(self._timers.get(topic, ()))
 
     def named(self, name: str) -> Iterable[OutboxRow]:
         """Return the rows of an id, and those that went out with the digest of that id."""
@@ -465,7 +469,7 @@ class OutboxTable(Mapping[str, OutboxRow]):
     def _remove_from_indices(self, row: OutboxRow) -> None:
         key = row.delivery.key
         _discard(self._waiting, row.delivery.receiver, key)
-        _discard(self._running, row.topic, key)
+        _discard(self._timers, row.topic, key)
         for name in _names(row):
             _discard(self._named, name, key)
         if (at := _delivered_at(row)) is not None:

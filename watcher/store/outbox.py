@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.model import Delivery, DeliveryState, derive_id
+from watcher.model import Delivery, DeliveryState, Ending, derive_id
 from watcher.records import Commit, End, HistoryEntry, Settlement
 
 __all__ = [
@@ -26,7 +26,9 @@ __all__ = [
     "collected",
     "digest_id",
     "eligible",
+    "end_timers",
     "made_at",
+    "repeat_alone",
     "repeated",
 ]
 
@@ -57,7 +59,10 @@ class OutboxRow:
     """Until when an attempt is under way; None if none is."""
 
     ended: bool = False
-    """Whether the state that a timer waits for is over."""
+    """Whether a timer waits no more: its state is over, or a person has acknowledged it."""
+
+    over: bool = False
+    """Whether the state is over, so that nobody is still to hear of its end."""
 
     @property
     def topic(self) -> Topic:
@@ -84,6 +89,11 @@ class OutboxRow:
         """Whether it is a timer that has not ended, in whatever state the delivery is."""
         return self.is_timer and not self.ended
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it is a timer whose state is not over."""
+        return self.is_timer and not self.over
+
     def is_out(self, now: datetime) -> bool:
         """Return whether an attempt is under way."""
         return self.lease is not None and self.lease > now
@@ -99,17 +109,17 @@ class OutboxRow:
         )
 
     def is_ended_by(self, end: End) -> bool:
-        """Return whether it is a running timer that `end` is about."""
+        """Return whether it is a timer that `end` is about, acknowledged or not."""
         rule = end.rule in (None, self.delivery.timer)
         state = end.types is None or self.delivery.event.type in end.types
-        return self.runs and rule and state and self.topic == (end.source, end.subject)
+        return self.lasts and rule and state and self.topic == (end.source, end.subject)
 
     def outlived(self, before: datetime) -> bool:
         """Return whether it was settled before then and may be removed."""
         settled = self.delivery.settled or self.delivery.created
-        # A running timer stays even when it is settled: it keeps the same state from starting a
-        # second one.
-        return not self.waits and not self.runs and settled < before
+        # A timer stays while its state lasts, even when it is settled: it keeps the same state from
+        # starting a second one, and knows who is to hear of the end.
+        return not self.waits and not self.lasts and settled < before
 
     def repeatable(self, now: datetime, *, named: bool) -> bool:
         """Return whether it can be sent again by hand."""
@@ -124,8 +134,9 @@ class OutboxRow:
         """Return the row once a change is written."""
         values = dict(change.values)
         lease, ended = values.pop("lease", self.lease), values.pop("ended", self.ended)
+        over = values.pop("over", self.over)
         delivery = replace(self.delivery, **values) if values else self.delivery
-        return OutboxRow(delivery, lease, ended)
+        return OutboxRow(delivery, lease, ended, over)
 
     def claimed(self, until: datetime, message: str | None = None) -> Change:
         """Begin its next attempt, as part of the digest `message` if there is one."""
@@ -137,8 +148,12 @@ class OutboxRow:
         return Change({} if self.lease is None else {"lease": until})
 
     def released(self) -> Change:
-        """End its lease."""
-        return Change({"lease": None})
+        """End its lease: an attempt was cut off, and nobody knows whether it arrived."""
+        if self.lease is None:
+            return Change({})
+        one = replace(self.delivery, uncertain=True)
+        then = () if self.waits else _end_messages(one)
+        return Change({"lease": None, "uncertain": True}, then=then)
 
     def shifted(self, by: timedelta, after: datetime) -> Change:
         """Move times later than `after` along with a jump of the clock."""
@@ -157,11 +172,16 @@ class OutboxRow:
             return None
         # The state that the row is about may have ended while the attempt was under way.
         then = () if self.ended else outcome.then
+        uncertain = one.uncertain or outcome.uncertain
         # Cancelled or retired while it was out: it does not wait again, but a message that was
         # sent all the same is recorded as delivered.
         if not self.waits and outcome.state != "delivered":
-            return Change({}, outcome.entry, then)
+            then += _end_messages(replace(one, uncertain=uncertain))
+            return Change({"lease": None, "uncertain": uncertain}, outcome.entry, then)
         attempt = outcome.attempt - outcome.untried
+        # The state ended before it was known to have arrived: now that is known, or never will be.
+        if outcome.state != "pending":
+            then += _end_messages(replace(one, state=outcome.state, uncertain=uncertain))
         values = {
             "state": outcome.state,
             "due": outcome.due,
@@ -175,16 +195,20 @@ class OutboxRow:
             "batch": outcome.batch or one.batch,
             "held": one.held or outcome.held,
             "reached": outcome.reached or one.reached,
+            "uncertain": uncertain,
         }
         changed = {name: new for name, new in values.items() if new != getattr(one, name)}
         return Change({**changed, "lease": None}, outcome.entry, then)
 
-    def finished(self, note: str, at: datetime | None) -> Change:
-        """End a timer whose state is over; if it waits, it is cancelled with `note`."""
+    def finished(self, note: str, at: datetime | None, *, over: bool = True) -> Change:
+        """End a timer; if it waits, it is cancelled with `note`. `over` is whether its state is."""
+        ended = {"ended": True, "over": over or self.over}
         if not self.waits:
-            return Change({"ended": True})
+            return Change(ended)
         entry = HistoryEntry(self.delivery.key, at, "cancelled", note)
-        return Change({**_closed("cancelled", note, at), "ended": True}, entry)
+        # An attempt that is under way goes on: its lease shows that the message may still arrive.
+        closed = {**_closed("cancelled", note, at), "lease": self.lease}
+        return Change({**closed, **ended}, entry)
 
     def retried(self, now: datetime) -> Change:
         """Make it due now, by hand."""
@@ -213,7 +237,7 @@ class OutboxRow:
         if not (receiver_gone or rule_gone or source_gone):
             return Change({})
         # An ended timer starts again should the name come back.
-        ended = {"ended": True} if self.runs else {}
+        ended = {"ended": True, "over": True} if self.lasts else {}
         if not self.waits:
             return Change(ended)
         if receiver_gone:
@@ -240,6 +264,80 @@ class Change:
 
     then: tuple[Delivery, ...] = ()
     """Deliveries to add to the outbox."""
+
+
+def repeat_alone(rows: Sequence[OutboxRow]) -> frozenset[str]:
+    """Return the ids of the events whose own, immediate deliveries were the first messages of timers:
+    a rule with `repeat` and no `for` sends the event at once.
+    """
+    first: dict[tuple[str, str | None], int] = {}
+    for one in (row.delivery for row in rows):
+        chain = one.event.id, one.timer
+        first[chain] = min(one.number, first.get(chain, one.number))
+    return frozenset(event for (event, _), number in first.items() if number > 1)
+
+
+def end_timers(
+    end: End, timers: Sequence[OutboxRow], begun: Sequence[OutboxRow], at: datetime | None
+) -> Sequence[tuple[OutboxRow, Change]]:
+    """Return what becomes of timers whose state is over, and who hears of it.
+
+    `begun` are the immediate deliveries of `repeat_alone`. Of a rule with `resolved`, each receiver
+    that was told hears once that it is over. Where a message is still under way, or is owed since
+    the event was recorded, the end follows as soon as that is known to have arrived.
+    """
+    changes = {row.delivery.key: (row, row.finished(end.note, at)) for row in timers}
+    for rule in sorted({str(row.delivery.timer) for row in timers} & end.resolved):
+        mine = [row for row in timers if row.delivery.timer == rule]
+        alone = repeat_alone(mine)
+        witnesses = [row for row in begun if row.delivery.event.id in alone] + mine
+        ending = Ending(at or _newest_due(mine), end.note, (rule,), end.conversation, end.waited)
+        for receiver in sorted({row.delivery.receiver for row in witnesses}):
+            there = [row for row in witnesses if row.delivery.receiver == receiver]
+            told = [row for row in there if row.delivery.told]
+            if told:
+                last = max(told, key=lambda row: (row.delivery.created, row.delivery.number))
+                then = _end_messages(replace(last.delivery, ending=ending))
+                row, change = changes.get(last.delivery.key, (last, Change({})))
+                changes[row.delivery.key] = row, replace(change, then=change.then + then)
+                continue
+            for row in there:
+                if row.lease is None and (row.is_timer or not row.waits):
+                    continue
+                known = row.delivery.ending
+                owed = ending if known is None else replace(known, rules=(*known.rules, rule))
+                row, change = changes.get(row.delivery.key, (row, Change({})))
+                changed = replace(change, values={**change.values, "ending": owed})
+                changes[row.delivery.key] = row, changed
+    return tuple(changes.values())
+
+
+def _newest_due(rows: Sequence[OutboxRow]) -> datetime:
+    return max(row.delivery.due for row in rows)
+
+
+def _end_messages(told: Delivery) -> tuple[Delivery, ...]:
+    """Return the messages that tell its receiver of an end, if it has or may have the message."""
+    ending = told.ending
+    if ending is None or told.kind == "resolved" or not told.told:
+        return ()
+    number = told.number + 1
+    return tuple(
+        Delivery(
+            # A state ends once, whatever message it was that turned out to have arrived.
+            derive_id("resolved", told.event.id, rule),
+            told.event,
+            told.receiver,
+            rule,
+            due=ending.at,
+            created=ending.at,
+            kind="resolved",
+            number=number,
+            ending=replace(ending, rules=(rule,)),
+            redirected=told.redirected,
+        )
+        for rule in ending.rules
+    )
 
 
 def repeated(

@@ -14,6 +14,7 @@ from watcher.templates.rendering import (
     compile_template,
     render,
     render_digest,
+    speaks_of,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "late_note",
     "render",
     "render_digest",
+    "speaks_of",
 ]

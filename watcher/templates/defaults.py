@@ -37,6 +37,9 @@ def default_message(event: Event) -> tuple[str, str]:
     delivery = part(data, "delivery")
     if delivery.get("kind") in ("for", "repeat"):
         lines.append(f"This still holds (rule: {delivery.get('rule')}).")
+    if resolved := part(delivery, "resolved"):
+        title = _over(event, title, resolved)
+        lines.append(f"It is over: {resolved.get('reason')} (rule: {delivery.get('rule')}).")
     origin = f"{event.source} ({data['provider']})" if data.get("provider") else event.source
     lines.append(", ".join(part for part in (origin, format_time(event.time)) if part))
     return line(title, LONGEST_TITLE), cut("\n".join(lines), 2 * LONGEST_TEXT)
@@ -87,6 +90,20 @@ def _title(event: Event) -> str:
         after=_side(changes, kind.sides_of, "after", conversation),
     )
 
+
+def _over(event: Event, title: str, resolved: Plain) -> str:
+    """Return the title of the message that tells that a state is over."""
+    after = _after(resolved.get("seconds"))
+    words = _OVER.get(str(resolved.get("reason")))
+    who = person(part(event.data, "conversation"))
+    return f"{words}: {who}{after}" if words else f"Over: {title}{after}"
+
+
+_OVER = {
+    "it was answered": "Answered",
+    "it was closed without an answer": "Closed without an answer",
+    "it was read": "Read",
+}
 
 _UNKNOWN = EventType(name="", title="{type}: {who}")
 """For events that another version of the program recorded."""
@@ -143,6 +160,8 @@ def _about_conversation(event: Event, conversation: Plain) -> list[str]:
     message = part(conversation, "last_message")
     changes = part(event.data, "changes")
     kind = event.type.removeprefix("conversation.")
+    if kind == "waiting" and part(event.data, "delivery").get("kind") == "resolved":
+        kind = "answered"
     # Below a greeting stand other words than the customer's, above an answer others than ours.
     said = message.get("direction") == _WORDS_OF.get(kind, message.get("direction"))
     if kind in _WITH_WORDS and message.get("text") and said:

@@ -15,6 +15,7 @@ from typing import Any
 
 import jinja2
 from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
+from jinja2.meta import find_undeclared_variables
 
 from watcher.errors import WatcherError
 from watcher.markup import Text, capture, parts_of, unmarked
@@ -23,9 +24,17 @@ from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import default_message, digest
 from watcher.templates.format import line
 from watcher.templates.sandbox import ENVIRONMENT, NULL
-from watcher.vocabulary import DIGEST_SHAPE, EVENT_SHAPE, SAMPLES, variables
+from watcher.vocabulary import DIGEST_SHAPE, SAMPLES, TEMPLATE_SHAPE, variables
 
-__all__ = ["Rendered", "Template", "TemplateError", "compile_template", "render", "render_digest"]
+__all__ = [
+    "Rendered",
+    "Template",
+    "TemplateError",
+    "compile_template",
+    "render",
+    "render_digest",
+    "speaks_of",
+]
 
 LONGEST_SOURCE = 32_768
 LONGEST_TITLE = 1_000
@@ -66,6 +75,8 @@ class Template:
     """A compiled template. Two are equal if their sources are."""
 
     source: str
+    names: frozenset[str] = field(repr=False, compare=False)
+    """The names of the event that it uses."""
     _compiled: jinja2.Template = field(repr=False, compare=False)
 
     def fill(self, event: Event, most: int = LONGEST_BODY) -> Text:
@@ -126,6 +137,17 @@ def render(rule_title: str | None, rule_body: str | None, event: Event) -> Rende
     return Rendered(own_title.line(LONGEST_TITLE), own_body)
 
 
+def speaks_of(name: str, *sources: str | None) -> bool:
+    """Return whether one of these template sources uses a name; wrong ones use none."""
+    for source in sources:
+        try:
+            if source is not None and name in compile_template(source).names:
+                return True
+        except TemplateError:
+            continue
+    return False
+
+
 def render_digest(
     rule_title: str | None, rule_body: str | None, events: Sequence[Event]
 ) -> Rendered:
@@ -165,13 +187,17 @@ def compile_template(source: str, *, many: bool = False) -> Template:
     """
     if len(source) > LONGEST_SOURCE:
         raise TemplateError(f"the template is longer than {LONGEST_SOURCE} characters")
-    reader = Reader(DIGEST_SHAPE if many else EVENT_SHAPE)
+    reader = Reader(DIGEST_SHAPE if many else TEMPLATE_SHAPE)
     try:
         tree = ENVIRONMENT.parse(source)
         reader.read(tree)
         if reader.diagnostics:
             raise _collect(source, reader.diagnostics)
-        template = Template(source, ENVIRONMENT.from_string(unmarked(source)))
+        template = Template(
+            source,
+            frozenset(find_undeclared_variables(tree)),
+            ENVIRONMENT.from_string(unmarked(source)),
+        )
     except TemplateSyntaxError as failure:
         message = failure.message or "the template cannot be read"
         raise TemplateError(line(message, 300), failure.lineno) from None

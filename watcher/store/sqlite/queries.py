@@ -76,38 +76,45 @@ PRUNE_EVENTS = """
 
 DELIVERY = """d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state, d.timer, d.note,
     d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected,
-    d.reached, e.body"""
+    d.reached, d.uncertain, d.ending, e.body"""
 """The columns that `rows.read_delivery` expects."""
 
-FACTS = """d.lease, d.ended, d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state,
+FACTS = """d.lease, d.ended, d.over, d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state,
     d.timer, d.note, d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held,
-    d.redirected, d.reached, d.event, e.type, e.source, e.subject, e.time"""
+    d.redirected, d.reached, d.uncertain, d.ending, d.event, e.type, e.source, e.subject, e.time"""
 """The columns that `rows.read_facts` expects: all that decides what becomes of a row."""
 
 _ROWS = "FROM deliveries d JOIN events e ON e.id = d.event"
-ALL_ROWS = f"SELECT d.lease, d.ended, {DELIVERY} {_ROWS} ORDER BY d.seq"
+ALL_ROWS = f"SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS} ORDER BY d.seq"
 
 ADD_DELIVERY = """
     INSERT INTO deliveries (
         key, id, event, source, topic, receiver, rule, timer, state, attempt, due, created,
-        settled, note, kind, number, batch, message, candidates, held, redirected, reached)
+        settled, note, kind, number, batch, message, candidates, held, redirected, reached,
+        uncertain, ending)
     VALUES (
         :key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt, :due,
         :created, :settled, :note, :kind, :number, :batch, :message, :candidates, :held,
-        :redirected, :reached)
+        :redirected, :reached, :uncertain, :ending)
     ON CONFLICT (key) DO NOTHING"""
 
 ROW = f"SELECT {FACTS} {_ROWS} WHERE d.key = ?"
 
-_RUNNING = f"SELECT {FACTS} {_ROWS} WHERE d.timer IS NOT NULL AND d.ended = 0"
-RUNNING_OF_TOPIC = f"{_RUNNING} AND d.topic = ?"
-RUNNING_OF_SOURCE = f"{_RUNNING} AND d.source = ?"
-RUNNING_OF_CONVERSATION = f"""
-    {_RUNNING} AND e.subject = :conversation AND (:source IS NULL OR d.source = :source)"""
+# Timers whose state is not over; where the order matters, that of the outbox.
+_TIMERS = f"SELECT {FACTS} {_ROWS} WHERE d.timer IS NOT NULL AND d.over = 0"
+TIMERS_OF_TOPIC = f"{_TIMERS} AND d.topic = ? ORDER BY d.seq"
+TIMERS_OF_SOURCE = f"{_TIMERS} AND d.source = ?"
+TIMERS_OF_CONVERSATION = f"""
+    {_TIMERS} AND e.subject = :conversation AND (:source IS NULL OR d.source = :source)"""
+
+# The messages of events themselves, with what the hours of a rule handed to another receiver.
+BEGUN = f"""
+    SELECT {FACTS} {_ROWS} WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.seq"""
 
 _WAITING = f"SELECT {FACTS} {_ROWS} WHERE d.state = 'pending'"
-LEASED = f"{_WAITING} AND d.lease IS NOT NULL"
-LEASED_BY = f"{_WAITING} AND d.lease IS NOT NULL AND d.receiver = ?"
+# Cancelled ones too: an attempt that was under way goes on.
+LEASED = f"SELECT {FACTS} {_ROWS} WHERE d.lease IS NOT NULL"
+LEASED_BY = f"{LEASED} AND d.receiver = ?"
 LATER = f"{_WAITING} AND (d.due > :after OR d.lease > :after)"
 
 DEAD = f"SELECT {FACTS} {_ROWS} WHERE d.state = 'dead' ORDER BY d.seq"
@@ -131,7 +138,7 @@ UNCONFIGURED = f"""
     SELECT {FACTS} {_ROWS}
     WHERE d.seq IN (
             SELECT seq FROM deliveries WHERE state = 'pending'
-            UNION SELECT seq FROM deliveries WHERE timer IS NOT NULL AND ended = 0)
+            UNION SELECT seq FROM deliveries WHERE timer IS NOT NULL AND over = 0)
         AND (d.receiver NOT IN (SELECT value FROM json_each(:receivers))
             OR d.rule NOT IN (SELECT value FROM json_each(:rules))
             OR d.timer NOT IN (SELECT value FROM json_each(:rules))
@@ -147,7 +154,7 @@ def save_row(columns: tuple[str, ...]) -> str:
 
 # The same choice as `watcher.store.outbox.eligible`.
 ELIGIBLE = f"""
-    SELECT d.lease, d.ended, {DELIVERY} {_ROWS}
+    SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS}
     WHERE d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
         AND (d.lease IS NULL OR d.lease <= :now) AND d.kind <> 'digest'
         AND (d.kind <> 'event' OR d.held = 1 OR NOT EXISTS (
@@ -163,7 +170,7 @@ ELIGIBLE = f"""
 
 # The same choice as `watcher.store.outbox.collected`.
 COLLECTED = f"""
-    SELECT d.lease, d.ended, {DELIVERY} {_ROWS},
+    SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS},
         (SELECT batch, message FROM deliveries
          WHERE receiver = :receiver AND state = 'pending' AND kind = 'digest' AND due <= :now
              AND (lease IS NULL OR lease <= :now)
@@ -188,7 +195,7 @@ DEAD_COUNTS = "SELECT receiver, count(*) FROM deliveries WHERE state = 'dead' GR
 
 PRUNE_DELIVERIES = """
     DELETE FROM deliveries
-    WHERE state <> 'pending' AND (timer IS NULL OR ended = 1)
+    WHERE state <> 'pending' AND (timer IS NULL OR over = 1)
         AND coalesce(settled, created) < :before"""
 
 # The history of deliveries

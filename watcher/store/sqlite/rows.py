@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from watcher.model import CONVERSATION, Delivery, Event, Snapshot
+from watcher.model import CONVERSATION, Delivery, Ending, Event, Snapshot
 from watcher.records import (
     HistoryEntry,
     ReceiverState,
@@ -55,6 +55,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 SOURCE: TypeAdapter[SourceState] = TypeAdapter(SourceState)
+_ENDING: TypeAdapter[Ending] = TypeAdapter(Ending)
 RECEIVER: TypeAdapter[ReceiverState] = TypeAdapter(ReceiverState)
 
 
@@ -166,6 +167,8 @@ def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
         "held": int(delivery.held),
         "redirected": delivery.redirected,
         "reached": json.dumps(delivery.reached),
+        "uncertain": int(delivery.uncertain),
+        "ending": _ending(delivery.ending),
     }
 
 
@@ -175,24 +178,26 @@ def read_delivery(columns: Sequence[Any]) -> Delivery:
 
 
 def read_row(columns: Sequence[Any]) -> OutboxRow:
-    """Read a row of the outbox: lease, `ended` and the columns of `queries.DELIVERY`."""
-    lease, ended, *delivery = columns
-    return OutboxRow(read_delivery(delivery), maybe_from_micros(lease), bool(ended))
+    """Read a row of the outbox: lease, `ended`, `over` and the columns of `queries.DELIVERY`."""
+    lease, ended, over, *delivery = columns
+    return OutboxRow(read_delivery(delivery), maybe_from_micros(lease), bool(ended), bool(over))
 
 
 def read_facts(columns: Sequence[Any]) -> OutboxRow:
     """Read the columns of `queries.FACTS`. The event has no data: to decide what becomes of a row
     its body need not be parsed.
     """
-    lease, ended, *delivery, id_, type_, source, subject, time = columns
+    lease, ended, over, *delivery, id_, type_, source, subject, time = columns
     event = Event(id_, type_, source, subject, from_micros(time), {})
-    return OutboxRow(_delivery(delivery, event), maybe_from_micros(lease), bool(ended))
+    known = _delivery(delivery, event)
+    return OutboxRow(known, maybe_from_micros(lease), bool(ended), bool(over))
 
 
 def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
     (
         id_, receiver, rule, due, created, attempt, state, timer, note, settled,
         kind, number, batch, message, candidates, held, redirected, reached,
+        uncertain, ending,
     ) = columns  # fmt: skip
     return Delivery(
         id=id_,
@@ -214,7 +219,13 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
         held=bool(held),
         redirected=redirected,
         reached=_read_list(reached),
+        uncertain=bool(uncertain),
+        ending=_ENDING.validate_json(ending) if ending else None,
     )
+
+
+def _ending(ending: Ending | None) -> str:
+    return "" if ending is None else _ENDING.dump_json(ending).decode()
 
 
 def _read_list(text: str) -> tuple[str, ...]:
@@ -226,6 +237,9 @@ _WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "settled": maybe_micros,
     "lease": maybe_micros,
     "ended": int,
+    "over": int,
+    "uncertain": int,
+    "ending": _ending,
     "held": int,
     "reached": json.dumps,
 }

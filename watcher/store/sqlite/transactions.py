@@ -7,7 +7,6 @@ decided by `watcher.store.outbox`; here rows are chosen and written back.
 
 from __future__ import annotations
 
-import functools
 import json
 import sqlite3
 import sys
@@ -32,7 +31,9 @@ from watcher.store.outbox import (
     Change,
     OutboxRow,
     digest_id,
+    end_timers,
     made_at,
+    repeat_alone,
     repeated,
 )
 from watcher.store.sqlite import queries, rows
@@ -62,7 +63,7 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
     at = made_at(change)
     if change.forget:
         connection.execute(queries.FORGET_SNAPSHOTS, (change.source,))
-        timers = _read(connection, queries.RUNNING_OF_SOURCE, (change.source,))
+        timers = _read(connection, queries.TIMERS_OF_SOURCE, (change.source,))
         _change(connection, timers, lambda row: row.finished(FORGOTTEN, at))
     if change.forget_fields:
         _forget_fields(connection, change.source, change.forget_fields)
@@ -74,9 +75,12 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
     new = _add_events(connection, change)
     for end in change.ends:
         topic = rows.topic(end.source, end.subject)
-        timers = _read(connection, queries.RUNNING_OF_TOPIC, (topic,))
-        ended = [row for row in timers if row.is_ended_by(end)]
-        _change(connection, ended, functools.partial(OutboxRow.finished, note=end.note, at=at))
+        about = _read(connection, queries.TIMERS_OF_TOPIC, (topic,))
+        timers = [row for row in about if row.is_ended_by(end)]
+        alone = repeat_alone(timers) if end.resolved else ()
+        begun = _read(connection, queries.BEGUN, (rows.json_list(alone),)) if alone else []
+        for row, decided in end_timers(end, timers, begun, at):
+            _write(connection, row, decided)
     repeated = {event.id for event in change.events} - {recorded.event.id for recorded in new}
     for delivery in change.deliveries:
         # The change was reported before, with the deliveries it led to then.
@@ -147,8 +151,8 @@ def _add_delivery(connection: Connection, delivery: Delivery) -> None:
     """Add a delivery unless a running timer keeps it away."""
     if delivery.timer is not None:
         topic = rows.topic(delivery.event.source, delivery.event.subject)
-        running = _read(connection, queries.RUNNING_OF_TOPIC, (topic,))
-        if any(row.keeps_away(delivery) for row in running):
+        timers = _read(connection, queries.TIMERS_OF_TOPIC, (topic,))
+        if any(row.keeps_away(delivery) for row in timers):
             return
     _insert(connection, delivery)
 
@@ -238,8 +242,9 @@ def acknowledge(
 ) -> int:
     """End the timers about a conversation; return how many waited."""
     parameters = {"conversation": conversation, "source": source}
-    timers = _read(connection, queries.RUNNING_OF_CONVERSATION, parameters)
-    return _change(connection, timers, lambda row: row.finished(note, now))
+    found = _read(connection, queries.TIMERS_OF_CONVERSATION, parameters)
+    timers = [row for row in found if row.runs]
+    return _change(connection, timers, lambda row: row.finished(note, now, over=False))
 
 
 def save_receiver(connection: Connection, state: ReceiverState) -> None:
