@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.harness import SECRET_PATH, TOKEN, Harness
+from watcher.store.sqlite.schema import APPLICATION_ID
+from watcher.web import bind
 
 
 def test_a_good_configuration_is_counted_and_the_store_named(harness: Harness) -> None:
     result = harness.run("check")
     assert result.exit_code == 0, result.output
-    first, plan, rule = result.stdout.splitlines()
-    assert first == f"ok: 1 source, 1 receiver, 1 rule; the store will be {harness.store}"
+    plan, rule, verdict = result.stdout.splitlines()
+    assert verdict == f"ok: 1 source, 1 receiver, 1 rule; the store will be {harness.store}"
     assert plan.startswith("support (chatwoot): this source will use about ")
     assert rule == "rule 1, Everything to the CRM: conversation.*; sent at once to crm"
 
@@ -25,7 +31,7 @@ def test_the_people_of_a_source_are_named(harness: Harness) -> None:
     few = "    people: {u1: Ben, u2: Ana}\n"
     harness.config.write_text(text[:start] + few + text[start:])
     shown = harness.run("check").stdout.splitlines()
-    assert shown[1] == "support (chatwoot): names 2 people by id: Ana, Ben"
+    assert shown[0] == "support (chatwoot): names 2 people by id: Ana, Ben"
     many = "    people: {" + ", ".join(f"u{n}: P{n:02}" for n in range(12)) + "}\n"
     harness.config.write_text(text[:start] + many + text[start:])
     assert "names 12 people by id: P00, " in harness.run("check").stdout
@@ -98,7 +104,7 @@ timezone: Europe/Berlin
     )
     result = harness.run("check")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[3:] == [
+    assert result.stdout.splitlines()[2:-1] == [
         "rule 2, Nobody has answered: conversation.message;"
         ' where conversation.channel == "sms"; sent to crm if the state lasts 15m;'
         " repeated every 1h while the state lasts, at most 3 times; later rules are skipped",
@@ -115,8 +121,9 @@ def test_every_mistake_is_told_with_its_place_on_stderr(harness: Harness) -> Non
     harness.write(more="    colour: red\n  - {name: Two, when: nothing.such, notify: nobody}\n")
     result = harness.run("check")
     assert (result.exit_code, result.stdout) == (2, "")
-    lines = result.stderr.splitlines()
+    *lines, verdict = result.stderr.splitlines()
     assert len(lines) == 3
+    assert verdict == "error: 3 mistakes in the configuration"
     assert all(line.startswith(f"{harness.config}:1") for line in lines), lines
     assert "Traceback" not in result.stderr
 
@@ -142,17 +149,80 @@ def test_warnings_are_told_and_change_nothing(harness: Harness) -> None:
     assert "spare" in result.stderr
 
 
-def test_a_store_that_run_could_not_write_is_warned_of(harness: Harness) -> None:
-    assert "the store" not in harness.run("check").stderr
-    harness.store = Path("/nowhere/at/all.db")
+def newer(store: Path) -> None:
+    with contextlib.closing(sqlite3.connect(store)) as database:
+        database.executescript(
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 999;"
+            " CREATE TABLE sources (name TEXT);"
+        )
+
+
+def foreign(store: Path) -> None:
+    with contextlib.closing(sqlite3.connect(store)) as database:
+        database.executescript("CREATE TABLE songs (name TEXT);")
+
+
+@pytest.mark.parametrize(
+    ("name", "prepare", "cause", "remedy"),
+    [
+        ("no/such/a.db", str, "the store's folder {folder}/no/such does not exist", "create it"),
+        ("taken", Path.mkdir, "the store {store} is not a file", "change `store`"),
+        ("newer.db", newer, "{store} was written by a newer inbox-watcher (schema 999,", "install"),
+        ("songs.db", foreign, "{store} is a database of another program", "choose another path"),
+        (
+            "letter.db",
+            lambda store: store.write_text("Dear Ann, " * 50),
+            "the store {store} is no SQLite database",
+            "move it away",
+        ),
+    ],
+)
+def test_a_store_that_run_would_refuse_is_said_and_nothing_is_touched(
+    harness: Harness, name: str, prepare: Callable[[Path], object], cause: str, remedy: str
+) -> None:
+    harness.store = harness.folder / name
     harness.write()
+    prepare(harness.store)
+    before = sorted(harness.folder.iterdir())
     result = harness.run("check")
-    assert result.exit_code == 0
-    assert "warning: the store's folder /nowhere/at does not exist" in result.stderr
-    harness.store = harness.folder / "taken"
-    harness.store.mkdir()
-    harness.write()
-    assert f"warning: the store {harness.store} is not a file" in harness.run("check").stderr
+    assert result.exit_code == 1
+    *_, said, what = result.stderr.splitlines()
+    expected = cause.format(folder=harness.folder, store=harness.store)
+    assert said.startswith(f"error: `run` would not start here: {expected}")
+    assert what.startswith(f"help: {remedy}")
+    assert "ok:" not in result.output
+    assert sorted(harness.folder.iterdir()) == before
+    assert harness.run("run", "--once").exit_code == 1
+    # In CI another machine looks.
+    assert harness.run("check", "--no-secrets").exit_code == 0
+
+
+def test_a_daemon_that_runs_is_no_obstacle(harness: Harness, running: Any) -> None:
+    with contextlib.closing(bind("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    harness.write(server=f"{{listen: '127.0.0.1:{port}'}}")
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        assert harness.run("check").exit_code == 0
+        daemon.stop(signal.SIGTERM)
+    assert harness.run("check").stdout.splitlines()[-1].endswith(f"the store is {harness.store}")
+
+
+@pytest.mark.parametrize("key", ["listen", "probes"])
+def test_a_port_in_use_is_said_as_run_would(harness: Harness, key: str) -> None:
+    with contextlib.closing(bind("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        other = "listen: '127.0.0.1:0', " if key == "probes" else ""
+        harness.write(server=f"{{{other}{key}: '127.0.0.1:{port}'}}")
+        result = harness.run("check")
+        assert result.exit_code == 1
+        assert result.stderr.splitlines()[-2:] == [
+            f"error: `run` would not start here: 127.0.0.1:{port} cannot be listened on:"
+            " Address already in use",
+            "help: another process listens there, perhaps another inbox-watcher:"
+            " choose `server.listen`",
+        ]
+    assert harness.run("check").exit_code == 0
 
 
 def test_a_configuration_that_tells_nobody_of_trouble_is_warned_of(harness: Harness) -> None:
@@ -168,7 +238,8 @@ def test_apprise_looks_at_its_urls_and_none_is_shown(harness: Harness) -> None:
     harness.write(receivers=f"  team: {{type: apprise, urls: {urls}}}\n")
     result = harness.run("check")
     assert result.exit_code == 2, result.output
-    (line,) = [line for line in result.stderr.splitlines() if "warning" not in line]
+    line, verdict = result.stderr.splitlines()
+    assert verdict == "error: 1 mistake in the configuration"
     assert line.startswith(f"{harness.config}:12:53: ")
     assert "2. URL of the receiver `team`" in line
     assert "short-secret" not in result.output
@@ -183,7 +254,8 @@ def test_apprise_looks_at_its_urls_beside_other_mistakes(harness: Harness) -> No
     )
     result = harness.run("check")
     assert (result.exit_code, result.stdout) == (2, "")
-    lines = [line.removeprefix(f"{harness.config}:") for line in result.stderr.splitlines()]
+    *said, _ = result.stderr.splitlines()
+    lines = [line.removeprefix(f"{harness.config}:") for line in said]
     assert [line.split(": ")[0] for line in lines] == ["12:30", "13:57", "14:32", "19:23"], lines
     assert "the URL of the receiver `team` is not usable" in lines[0]
     assert "short-secret" not in result.stderr
@@ -203,6 +275,10 @@ def test_online_a_refused_token_fails_with_reason_and_remedy(harness: Harness) -
     assert result.exit_code == 1
     assert "support (chatwoot): " in result.stdout
     assert "token" in result.stdout
+    *_, verdict, where = result.stderr.splitlines()
+    assert verdict == "error: 1 of 1 source cannot be read: support"
+    assert where == "help: the lines above say why"
+    assert "ok:" not in result.output
     assert "some-other-token" not in result.output
 
 

@@ -18,6 +18,7 @@ import typer
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, MISUSED, Console
 from watcher.cli.daemon_client import begin, reading
+from watcher.cli.preflight import obstacles
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
 from watcher.config.files import Places
@@ -28,12 +29,13 @@ from watcher.daemon.estimates import (
     find_overloads,
 )
 from watcher.daemon.plans import plan_source
-from watcher.errors import ConfigError, Problem, SourceError, SourceUnavailable, StoreError
+from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError
 from watcher.notify.receivers import Receiver
 from watcher.pipeline.poll import SET_PAGES
 from watcher.poller import SourcePlan
 from watcher.poller.walks import CheckWalk, Seen, SetWalk, broken_plugin, follow
 from watcher.providers import Position
+from watcher.suggest import listing
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
@@ -84,13 +86,11 @@ def check(
     loaded, problems = _inspect(console, secrets=not no_secrets)
     for problem in problems:
         console.note(str(problem))
+    if loaded is None or problems:
+        console.error(f"{_count(len(problems), 'mistake')} in the configuration")
+        raise typer.Exit(MISUSED)
     for warning in (*loaded.warnings, *_over(loaded)):
         console.note(f"warning: {warning}")
-    if (unusable := _unusable_store(loaded)) is not None:
-        console.note(f"warning: {unusable}")
-    if problems:
-        raise typer.Exit(MISUSED)
-    console.write(_summary(loaded))
     for source in loaded.sources:
         if source.people:
             console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
@@ -102,21 +102,33 @@ def check(
         console.write(f"rule {number}, {rule.name}: {rule.describe()}")
     for silence in loaded.silences:
         console.write(f"silence, {silence.name}: {silence.describe()}")
-    if any(outcome.error for outcome in outcomes):
+    # Where secrets are left out, it is another machine (CI) that looks.
+    in_the_way = () if no_secrets else tuple(obstacles(loaded))
+    for cause, remedy in in_the_way:
+        console.error(f"`run` would not start here: {cause}", remedy)
+    refused = [outcome.source for outcome in outcomes if outcome.error]
+    if refused:
+        console.error(
+            f"{len(refused)} of {_count(len(outcomes), 'source')} cannot be read:"
+            f" {listing(refused)}",
+            "the lines above say why",
+        )
+    if in_the_way or refused:
         raise typer.Exit(FAILED)
+    console.write(_summary(loaded))
 
 
-def _inspect(console: Console, *, secrets: bool) -> tuple[Config, tuple[Problem, ...]]:
-    """Return the configuration, and what is wrong with receivers that only their kind can see.
+def _inspect(console: Console, *, secrets: bool) -> tuple[Config | None, tuple[Problem, ...]]:
+    """Return the configuration, None where it is wrong, and all that is wrong.
 
-    Raise ConfigError where anything else is wrong, with both. Without `secrets` no receiver is
-    looked at so closely, since its address may be left out.
+    Each kind of receiver looks at its own. Without `secrets` none is looked at so closely, since its
+    address may be left out.
     """
     inspection = inspect_files(console.asked.config, environ=os.environ, secrets=secrets)
     begin(console, inspection.config)
     bad = anyio.run(_probe, inspection.receivers, inspection.places) if secrets else ()
     if inspection.problems:
-        raise ConfigError(inspection.places.in_order((*inspection.problems, *bad)))
+        return None, inspection.places.in_order((*inspection.problems, *bad))
     return inspection.config, bad
 
 
@@ -194,21 +206,6 @@ def _named(people: Mapping[str, str]) -> str:
     rest = f" and {more} more" if more > 0 else ""
     counted = "1 person" if len(names) == 1 else f"{len(names)} people"
     return f"names {counted} by id: {', '.join(names[:MOST_NAMES])}{rest}"
-
-
-def _unusable_store(loaded: Config) -> str | None:
-    """Return why `run` could not write the store here and as this user; None where it could."""
-    store = loaded.store.absolute().path
-    user = f"user {os.geteuid()}"
-    if not store.parent.is_dir():
-        return f"the store's folder {store.parent} does not exist (create it, or change `store`)"
-    if not os.access(store.parent, os.W_OK | os.X_OK):
-        return f"{user} cannot write to the store's folder {store.parent} (change its owner)"
-    if store.exists() and not store.is_file():
-        return f"the store {store} is not a file (change `store`)"
-    if store.exists() and not os.access(store, os.R_OK | os.W_OK):
-        return f"{user} cannot write the store {store} (change its owner)"
-    return None
 
 
 def _over(loaded: Config) -> tuple[Problem, ...]:

@@ -107,6 +107,9 @@ def reporting_errors(console: Console) -> Iterator[None]:
         raise typer.Exit(_report(console, error)) from None
 
 
+Refusal = tuple[str, str]
+"""What went wrong, and what to do about it."""
+
 _TAKEN = "another process listens there, perhaps another inbox-watcher: choose `server.listen`"
 
 
@@ -117,17 +120,8 @@ def _report(console: Console, error: Exception) -> int:
             for problem in wrong.problems:
                 console.note(str(problem))
             return MISUSED
-        case StoreLocked() as locked:
-            console.error(str(locked), "`inbox-watcher status` shows what it does; or stop it")
-        case StoreError() as broken:
-            cause, _, remedy = str(broken).partition("; ")
-            console.error(cause, remedy)
-        case SourceError() as source:
-            console.error(source.reason, source.remedy)
-        case OSError() as refused:
-            taken = os.strerror(errno.EADDRINUSE) in str(refused)
-            remedy = _TAKEN if taken else "check the address or path, and its permissions"
-            console.error(str(refused), remedy)
+        case StoreError() | SourceError() | OSError() as refused:
+            console.error(*explain(refused))
         case bug:
             if console.asked.log_level == LogLevel.debug:
                 console.note("".join(traceback.format_exception(error)).rstrip())
@@ -136,6 +130,20 @@ def _report(console: Console, error: Exception) -> int:
                 "`inbox-watcher --log-level debug …` shows the traceback for a report",
             )
     return FAILED
+
+
+def explain(error: StoreError | SourceError | OSError) -> Refusal:
+    """Return an error that a person can do something about as cause and remedy."""
+    match error:
+        case StoreLocked():
+            return str(error), "`inbox-watcher status` shows what it does; or stop it"
+        case StoreError():
+            cause, _, remedy = str(error).partition("; ")
+            return cause, remedy
+        case SourceError():
+            return error.reason, error.remedy
+    taken = os.strerror(errno.EADDRINUSE) in str(error)
+    return str(error), _TAKEN if taken else "check the address or path, and its permissions"
 
 
 def _cause(error: BaseException) -> BaseException:

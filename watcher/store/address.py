@@ -13,6 +13,7 @@ from watcher.store import OwnedStore, Store
 from watcher.store.retrying import Retrier
 from watcher.store.sqlite import SqliteStore, copy_to_memory
 from watcher.store.sqlite.lock import LockHolder, read_lock
+from watcher.store.sqlite.preflight import look
 
 __all__ = ["AddressError", "LockHolder", "StoreAddress"]
 
@@ -61,6 +62,10 @@ class StoreAddress:
         Blocks no longer than it takes to open a file.
         """
         return read_lock(self.path)
+
+    def look(self) -> None:
+        """Raise StoreError with what would keep this user from opening the store; change nothing."""
+        look(self.path)
 
     @property
     def daemon_socket(self) -> Path:
