@@ -99,7 +99,7 @@ def test_values_get_shorter_and_an_author_s_markup_stays(
     format_: Format, url: str, text: str, most: int
 ) -> None:
     service = service_of(url)
-    written = fit(message(format_, text), service, room(most))
+    written = fit(message(format_, text), service, room(most), longest=100_000)
     assert room(most)(written)
     assert LINK in written.body.replace("&amp;", "&").replace("%5F", "_")
     whole = write(service, message(format_, "x").title, message(format_, "x").body, format_)
@@ -115,9 +115,9 @@ def test_what_is_optional_goes_before_values_get_short() -> None:
     body = Text([Part(text, False), *(Part(line, False, keep) for line, keep in lines)])
     draft = Draft(Text([Part("New message from Maria", False)]), body, link=LINK)
     sms = service_of("twilio://x")
-    assert "Assigned" in fit(draft, sms, room(200)).body
-    assert fit(draft, sms, room(160)).body == f"{text}\n{LINK}"
-    short = fit(draft, sms, room(130)).body
+    assert "Assigned" in fit(draft, sms, room(200), longest=100_000).body
+    assert fit(draft, sms, room(160), longest=100_000).body == f"{text}\n{LINK}"
+    short = fit(draft, sms, room(130), longest=100_000).body
     assert short.startswith("Is the bicycle in the window")
     assert short.endswith(f"… (cut)\n{LINK}")
 
@@ -138,7 +138,7 @@ def digest(count: int, format_: Format = "text") -> Draft:
 
 @pytest.mark.parametrize("url", URLS)
 def test_a_digest_drops_lines_and_says_how_many(url: str) -> None:
-    written = fit(digest(90), service_of(url), room(500))
+    written = fit(digest(90), service_of(url), room(500), longest=100_000)
     assert room(500)(written)
     shown = len(re.findall("message [0-9]{3}", written.body))
     assert 15 < shown < 90
@@ -146,13 +146,15 @@ def test_a_digest_drops_lines_and_says_how_many(url: str) -> None:
 
 
 def test_lines_that_go_leave_no_markup_open() -> None:
-    html = fit(digest(90, "html"), service_of("mailto://a:b@example.com"), room(500)).body
+    html = fit(
+        digest(90, "html"), service_of("mailto://a:b@example.com"), room(500), longest=100_000
+    ).body
     opened, closed = re.findall("<([a-z]+)>", html), re.findall("</([a-z]+)>", html)
     assert sorted(opened) == sorted(closed)
     assert re.search(r"</ul><br />\n… and [0-9]+ more\Z", html)
     lines = ["```\n", *(f"line {n} of an author's own words\n" for n in range(40)), "```\n"]
     own = Draft(Text(), Text([("".join(lines), True)]), "markdown", digest=True)
-    fenced = fit(own, service_of("discord://1/2"), room(400)).body
+    fenced = fit(own, service_of("discord://1/2"), room(400), longest=100_000).body
     _, found = read_markdown(fenced)
     assert found == {"fence"}
     assert re.search(r"```\n\n… and [0-9]+ more\Z", fenced)
@@ -161,7 +163,7 @@ def test_lines_that_go_leave_no_markup_open() -> None:
 def test_an_author_s_words_that_are_too_long_become_plain() -> None:
     own = "**Bold** and [a link](https://example.com/x) and `code`. " * 40
     draft = Draft(Text([("*Hi*", True)]), Text([(own, True), (LINK, False)]), "markdown", LINK)
-    written = fit(draft, service_of("twilio://x"), room(160))
+    written = fit(draft, service_of("twilio://x"), room(160), longest=100_000)
     assert room(160)(written)
     assert written.body.startswith("Bold and a link (https://example.com/x) and code.")
     assert written.body.endswith(f"… (cut)\n{LINK}")
@@ -169,7 +171,7 @@ def test_an_author_s_words_that_are_too_long_become_plain() -> None:
 
 def test_a_title_has_its_own_room() -> None:
     draft = Draft(Text([("New message from ", True), ("Maria " * 50, False)]), Text([("x", False)]))
-    written = fit(draft, service_of("zulip://x"), room(1000, title=60))
+    written = fit(draft, service_of("zulip://x"), room(1000, title=60), longest=100_000)
     assert written.title.startswith("New message from Maria Maria")
     assert written.title.endswith("… (cut)")
     assert 40 < len(written.title) <= 60

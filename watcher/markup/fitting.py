@@ -67,17 +67,14 @@ def brief(draft: Draft, most: int = BRIEF_BODY) -> Draft:
     return replace(draft, title=Text([Part(title, False)]), body=Text(parts), format="text")
 
 
-def fit(draft: Draft, service: Service, fits: Fits, *, longest: int | None = None) -> Written:
+def fit(draft: Draft, service: Service, fits: Fits, *, longest: int) -> Written:
     """Write a message for a service, as much of it as it takes.
 
     `fits` says whether the service takes what was written. No value is longer than `longest`
     characters. Where nothing at all fits, the shortest is returned.
     """
-    draft = replace(
-        draft,
-        title=draft.title.capped(LONGEST_TITLE),
-        body=draft.body.capped(longest) if longest is not None else draft.body,
-    )
+    title, body = draft.title.capped(LONGEST_TITLE), draft.body.capped(longest)
+    draft = replace(draft, title=title, body=body)
 
     def written(title: Text, body: Text) -> Written:
         return write(service, title, body, draft.format)

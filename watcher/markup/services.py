@@ -29,6 +29,7 @@ To bring the list up to date with a new release of Apprise (it was made for 2.2)
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -52,6 +53,7 @@ __all__ = ["FORMATS", "SERVICES", "Service", "Written", "service_of", "write"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+Unit = Literal["characters", "bytes", "JSON"]
 Kind = Literal["plain", "rich", "markdown", "words"]
 Handing = Literal["text", "markdown", "html", "native", "html-to-native"]
 
@@ -72,8 +74,8 @@ class Service:
     letter: bool = False
     """Whether it is a mail, or a program: there people expect a long text whole."""
 
-    bytes: bool = False
-    """Whether what it takes is counted in bytes of UTF-8, not in characters."""
+    counts: Unit = "characters"
+    """In what the length of a text is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,14 @@ class Written:
     becomes Markdown first.
     """
 
-    def widened(self, *, in_bytes: bool) -> Written:
-        """Return the message with as many ASCII characters as a service counts.
-
-        It counts bytes of UTF-8, or as most do an emoji as two characters.
+    def widened(self, unit: Unit) -> Written:
+        """Return the message with as many ASCII characters as a service counts: bytes of UTF-8,
+        characters of JSON, or as most do two characters of an emoji.
         """
-        if all(text.isascii() for text in (self.title, self.heading, self.body)):
-            return self
-        wide = _NOT_ASCII if in_bytes else _ASTRAL
+        wide, width = _WIDE[unit]
 
         def counted(found: re.Match[str]) -> str:
-            return "x" * (len(found.group().encode(errors="replace")) if in_bytes else 2)
+            return "x" * width(found.group())
 
         title, heading, body = (
             wide.sub(counted, text) for text in (self.title, self.heading, self.body)
@@ -113,8 +112,11 @@ class Written:
         return replace(self, title=title, heading=heading, body=body)
 
 
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_WIDE: dict[Unit, tuple[re.Pattern[str], Callable[[str], int]]] = {
+    "characters": (re.compile("[\U00010000-\U0010ffff]"), lambda _: 2),
+    "bytes": (re.compile(r"[^\x00-\x7f]"), lambda char: len(char.encode(errors="replace"))),
+    "JSON": (re.compile(r'[^\x20-\x7e]|["\\]'), lambda char: len(json.dumps(char)) - 2),
+}
 
 
 def _named(service: Service, schemas: str) -> dict[str, Service]:
@@ -160,11 +162,12 @@ SERVICES: dict[str, Service] = {
 }
 """By the schema of the URL."""
 
-_BYTES = {
-    *("ntfy", "ntfys", "sns", "webex", "wxteams", "gorush", "gorushs", "mqtt", "mqtts", "wechat"),
-    *("wecombot", "dingtalk", "feishu", "lark", "irc", "ircs"),
+_COUNTS: dict[str, Unit] = {
+    **dict.fromkeys(("sns", "webex", "wxteams", "gorush", "gorushs", "mqtt", "mqtts"), "bytes"),
+    **dict.fromkeys(("wechat", "wecombot", "dingtalk", "feishu", "lark", "irc", "ircs"), "bytes"),
+    **dict.fromkeys(("ntfy", "ntfys"), "JSON"),  # what is longer becomes a file that nobody reads
 }
-"""What these take is counted in bytes."""
+"""What of these is not counted in characters."""
 
 _UNKNOWN = Service()
 
@@ -173,7 +176,7 @@ _UNKNOWN = Service()
 def service_of(url: str) -> Service:
     """Return how the service of an Apprise URL reads a text; a `format=` in the URL counts."""
     schema = url.partition(":")[0].strip().casefold()
-    service = replace(SERVICES.get(schema, _UNKNOWN), bytes=schema in _BYTES)
+    service = replace(SERVICES.get(schema, _UNKNOWN), counts=_COUNTS.get(schema, "characters"))
     asked = dict(parse_qsl(url.partition("?")[2].casefold())).get("format", "")
     if service.kind == "plain" and asked[:1] in ("m", "h") and asked in FORMATS:
         return replace(service, kind="rich")
@@ -217,9 +220,21 @@ def write(service: Service, title: str, body: str, format: Format) -> Written:  
         )
     else:
         title = _escape(title, as_plain_words, as_plain_words, guard, clean_line)
-    return Written(
-        " ".join(title.split()), heading, _escape(body, own, value, guard, clean), handing
-    )
+    text = _escape(body, own, value, guard, clean)
+    if service.kind == "plain" and handing == "html":  # Apprise leaves out where a link leads
+        heading, text = _ANCHOR.sub(_spelled_out, heading), _ANCHOR.sub(_spelled_out, text)
+    return Written(" ".join(title.split()), heading, text, handing)
+
+
+_ANCHOR = re.compile(
+    r"""<a\b[^<>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')[^<>]*>(.*?)</a\s*>""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _spelled_out(anchor: re.Match[str]) -> str:
+    address, words = anchor.group(1) or anchor.group(2) or "", anchor.group(3)
+    return words if not address or address in words else f"{words} ({address})"
 
 
 def _words_in_html(text: str) -> str:

@@ -38,7 +38,7 @@ SHORTEST_SECRET = 4
 """Characters; shorter parts of a URL are left in notes, else every `a` would be blotted out."""
 
 
-def send(url: str, draft: Draft, longest: int | None, lifetime: float) -> Attempt:
+def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
     """Send one message to one Apprise URL, at once and without retries of Apprise's own.
 
     It is cut to what the service takes, and no value in it is longer than `longest` characters; an
@@ -78,7 +78,7 @@ def _live_at_most(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _send(url: str, draft: Draft, longest: int | None) -> Attempt:
+def _send(url: str, draft: Draft, longest: int) -> Attempt:
     from apprise import AppriseResultStatus
 
     plugin, problem = _load(url)
@@ -136,37 +136,42 @@ def _hand(plugin: Any, written: Written, *, heading: bool) -> tuple[str, str, An
 # How much fits
 
 
-def _written(plugin: Any, url: str, draft: Draft, longest: int | None) -> Written:
+def _written(plugin: Any, url: str, draft: Draft, longest: int) -> Written:
     """Return as much of a message as the service takes, as it is passed to Apprise."""
     service = service_of(url)
     if "overflow" in dict(parse_qsl(url.partition("?")[2].casefold(), keep_blank_values=True)):
         return write(service, draft.title, draft.body, draft.format)
 
     def fits(written: Written) -> bool:
-        widened = written.widened(in_bytes=service.bytes)
+        widened = written.widened(service.counts)
         return _fits(plugin, written) and (widened == written or _fits(plugin, widened))
 
-    return fit(draft, service, fits, longest=None if service.letter else longest)
+    # No value can be longer than the whole; and the plug-ins' splitting of a long text is slow.
+    most = int(plugin.body_maxlen)
+    return fit(draft, service, fits, longest=most if service.letter else min(longest, most))
 
 
 def _fits(plugin: Any, written: Written) -> bool:
     """Return whether the plug-in would send a message as it is: in one piece, with its whole title."""
+    from apprise import OverflowMode
+
     lines = int(plugin.body_max_line_count)  # beyond these, Apprise drops lines in silence
-    with _nothing_sent(plugin) as pieces:
+    with _nothing_sent(plugin, OverflowMode.UPSTREAM) as pieces:  # converted, and not split: quick
+        _notify(plugin, written)
+    bodies = [str(piece.get("body") or "") for piece in pieces]
+    if any(len(body) > plugin.body_maxlen for body in bodies):
+        return False
+    if any(0 < lines < len(body.splitlines()) for body in bodies):
+        return False
+    with _nothing_sent(plugin, OverflowMode.SPLIT) as pieces:
         _notify(plugin, written)
     title = written.title if plugin.title_maxlen > 0 else ""
-    return (
-        len(pieces) == 1
-        and str(pieces[0].get("title") or "") == title.strip()
-        and not 0 < lines < len(str(pieces[0].get("body") or "").splitlines())
-    )
+    return [str(piece.get("title") or "") for piece in pieces] == [title.strip()]
 
 
 @contextmanager
-def _nothing_sent(plugin: Any) -> Iterator[list[dict[str, Any]]]:
-    """Collect the pieces that a plug-in would send, where it splits what does not fit."""
-    from apprise import OverflowMode
-
+def _nothing_sent(plugin: Any, overflow: Any) -> Iterator[list[dict[str, Any]]]:
+    """Collect the pieces that a plug-in would send in one of Apprise's modes of overflow."""
     pieces: list[dict[str, Any]] = []
 
     def send(**piece: Any) -> bool:
@@ -174,7 +179,7 @@ def _nothing_sent(plugin: Any) -> Iterator[list[dict[str, Any]]]:
         return True
 
     instead: dict[str, Any] = {
-        "overflow_mode": OverflowMode.SPLIT,
+        "overflow_mode": overflow,
         "body_max_line_count": 0,
         # Apprise calls the one of the text's format, where a plug-in has it.
         **{

@@ -167,7 +167,7 @@ class AppriseNotifier:
         limiter: anyio.CapacityLimiter,
         *,
         format: Format = "text",  # noqa: A002 - the word of the configuration
-        longest: int | None = LONGEST,
+        longest: int = LONGEST,
         deadline: float = DEADLINE,
     ) -> None:
         self._urls = urls
@@ -251,7 +251,7 @@ def _draft(notice: Notice, format: Format) -> Draft:  # noqa: A002 - the word of
 async def _send(
     url: str,
     draft: Draft,
-    longest: int | None,
+    longest: int,
     limiter: anyio.CapacityLimiter,
     deadline: float,
 ) -> Result:
@@ -272,7 +272,7 @@ async def _send(
     return Result("unknown", f"no answer within {deadline:g} s")
 
 
-async def _send_in_worker(url: str, draft: Draft, longest: int | None, lifetime: float) -> Result:
+async def _send_in_worker(url: str, draft: Draft, longest: int, lifetime: float) -> Result:
     try:
         outcome, note = await anyio.to_process.run_sync(
             _apprise_worker.send,
