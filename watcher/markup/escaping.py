@@ -155,7 +155,7 @@ def as_markdown(text: str) -> str:
     A backslash would break a bare address. There, signs of markup are written as `%5F` and the like,
     which is the same address.
     """
-    text = _INDENT.sub(lambda found: "\u00a0" * len(found.group().expandtabs(4)), text)
+    text = _unindented(text)
     written: list[str] = []
     at = 0
     for url in _URL.finditer(text):
@@ -175,8 +175,13 @@ def as_plain_words(text: str) -> str:
 
 def as_words_in_markdown(text: str) -> str:
     """Write a value within an author's CommonMark that Apprise converts to such markup."""
-    text = _QUOTE.sub("\\1\u203a", _around_urls(text, _EVERY_FORMATTING))
+    text = _QUOTE.sub("\\1\u203a", _around_urls(_unindented(text), _EVERY_FORMATTING))
     return _STRUCTURE.sub(GAP, _ENTITY.sub("&" + GAP, text)).translate(_ANGLES)
+
+
+def _unindented(text: str) -> str:
+    """Replace the spaces that begin a line, which would make code of it."""
+    return _INDENT.sub(lambda found: "\u00a0" * len(found.group().expandtabs(4)), text)
 
 
 _EVERY_FORMATTING = re.compile(r"[*_~`\\]")
