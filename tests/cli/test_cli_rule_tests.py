@@ -220,3 +220,33 @@ def test_a_file_may_name_the_configuration_that_it_is_about(tmp_path: Path) -> N
     (folder / "any.test.yaml").write_text(f"rules: ../watch.yaml\n{text}")
     result = CliRunner().invoke(app, ["test", str(folder)])
     assert result.exit_code == 0, result.stdout + result.stderr
+
+
+def test_without_paths_the_tests_are_those_of_the_configuration(tmp_path: Path) -> None:
+    tests = one(UNREAD, f"{TOLD}\n" + "\n".join(
+        f"      - {{at: {at}, receiver: team, rule: nobody}}" for at in ("15m", "45m", "75m")
+    ))  # fmt: skip
+    for name in ("watch", "other", "deeper/watch"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(CONFIG)
+        (tmp_path / f"{name}.test.yaml").write_text(f"rules: {Path(name).name}.yaml\n{tests}")
+    (tmp_path / ".hidden.test.yaml").write_text("no tests\n")
+
+    def ran(*arguments: str) -> list[str]:
+        result = CliRunner().invoke(app, ["test", *arguments])
+        assert result.exit_code == 0, result.output
+        lines = [line.split() for line in result.stdout.splitlines() if line.startswith("ok")]
+        return [str(Path(words[1].rstrip(":")).relative_to(tmp_path)) for words in lines]
+
+    assert ran("-c", str(tmp_path / "watch.yaml")) == ["watch.test.yaml"]
+    assert ran(str(tmp_path)) == ["other.test.yaml", "watch.test.yaml"]
+    assert ran("-c", str(tmp_path)) == ["other.test.yaml", "watch.test.yaml"]
+    assert ran(str(tmp_path / "deeper")) == ["deeper/watch.test.yaml"]
+    assert ran(str(tmp_path / "other.test.yaml"), "-c", str(tmp_path / "watch.yaml")) == [
+        "other.test.yaml"
+    ]
+    (tmp_path / "lone.yaml").write_text(CONFIG)
+    none = CliRunner().invoke(app, ["test", "-c", str(tmp_path / "lone.yaml")])
+    assert none.exit_code == 2
+    assert "there are no rule tests for" in none.stderr
+    assert "team.test.yaml for team.yaml" in none.stderr

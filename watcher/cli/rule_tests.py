@@ -43,16 +43,22 @@ def run_tests(
         typer.Argument(
             metavar="[PATH]...",
             show_default=False,
-            help="Files of tests, or directories with `*.test.yaml` at any depth;"
-            " by default those of the configuration.",
+            help="Files of tests, or folders with `*.test.yaml`; by default those of the"
+            " configuration: a file's own tests, or a folder's.",
         ),
     ] = None,
 ) -> None:
     """Run rule tests: given what happens, what is sent, when, and to whom?"""
     console: Console = ctx.obj
-    files = _find(paths or [_folder(path) for path in find_paths(console.asked.config, os.environ)])
+    configured = find_paths(console.asked.config, os.environ)
+    files = _find(paths) if paths else _find([one for path in configured for one in _own(path)])
     if not files:
-        console.error("there are no rule tests", "write one: docs/rule-tests.md, or name its path")
+        looked = ", ".join(map(str, paths or configured))
+        console.error(
+            f"there are no rule tests for {looked}",
+            "a file's own tests stand beside it (team.test.yaml for team.yaml), a folder's in it;"
+            " docs/rule-tests.md shows how to write one",
+        )
         raise typer.Exit(MISUSED)
     broken, failed, passed = False, 0, 0
     for file in files:
@@ -71,17 +77,24 @@ def run_tests(
         raise typer.Exit(MISUSED if broken else FAILED)
 
 
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
+def _own(path: Path) -> list[Path]:
+    """Return where the tests of one path of the configuration stand: in a folder, beside a file."""
+    if path.is_dir():
+        return [path]
+    beside = (path.with_name(f"{path.stem}.test{ending}") for ending in (".yaml", ".yml"))
+    return [one for one in beside if one.exists()]
 
 
 def _find(paths: Sequence[Path]) -> list[Path]:
-    """Return the test files, each once; a file given by name is used whatever its name is."""
+    """Return the test files, each once; a file given by name is used whatever its name is. Subfolders
+    and hidden files are left out, as in a configuration.
+    """
     files: dict[Path, None] = {}
     for path in paths:
         found = [path]
         if path.is_dir():
-            found = sorted(one for pattern in PATTERNS for one in path.rglob(pattern))
+            inside = (one for pattern in PATTERNS for one in path.glob(pattern))
+            found = sorted(one for one in inside if not one.name.startswith("."))
         files |= dict.fromkeys(found)
     return list(files)
 
