@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+from typing import Any
 
 import jsonschema
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import watcher
-from tests.cli.harness import Harness
+from tests.cli.harness import Harness, dead, remembered
 from watcher.cli import app
+from watcher.records import Commit
 
 COMMANDS = (
     "run", "check", "demo", "status", "events", "deliveries", "send-test", "release", "schema",
@@ -25,14 +30,138 @@ def test_help_lists_every_command_of_the_contract() -> None:
     assert [name for name in COMMANDS if name not in result.stdout] == []
 
 
-@pytest.mark.parametrize("command", [(name,) for name in COMMANDS] + [("deliveries", "retry")])
-def test_each_command_has_a_sentence_and_help_for_each_option(command: tuple[str, ...]) -> None:
-    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
+def every_command(group: Any = None, *before: str) -> list[tuple[str, ...]]:
+    """Return the words of every command and group, as they are typed."""
+    group = group or get_command(app)
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        found.append((*before, name))
+        if hasattr(command, "commands"):
+            found += every_command(command, *before, name)
+    return found
+
+
+@pytest.mark.parametrize(
+    "command",
+    [one for one in every_command() if one[0] not in ("deliveries", "silence")],
+    ids=" ".join,
+)
+def test_the_help_of_every_command_has_words_and_an_example(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output
-    said = [line.strip(" │") for line in result.stdout.splitlines() if line.strip(" │")]
-    assert any(line.endswith((".", "off")) for line in said[1:3]), said
-    bare = [line for line in said if line.startswith("--") and len(line.split("  ")) < 2]
-    assert bare == []
+    help_, _, example = result.stdout.partition("\nExample")
+    assert f"inbox-watcher {command[0]}" in example
+    lines = help_.splitlines()
+    assert lines[0].startswith(f"Usage: inbox-watcher {' '.join(command)} [OPTIONS]")
+    assert not re.search(r"<|\[\[|\{|timedelta|, 0:00:00|list\[", lines[0] + help_), help_
+    assert max(map(len, lines)) <= 80
+    # Every argument and every option says what it is, on its line or below it.
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if re.match(r"  (-|[A-Z]{2,}\b)", line):
+            assert re.search(r"\S  +\S", line) or below.startswith(" " * 10), line
+    about = lines.index("Options:")
+    assert lines[2].startswith("  ")
+    assert "".join(lines[2:about]).strip().endswith((".", ":")) or "Arguments:" in lines
+
+
+def test_the_program_s_help_lists_every_command_in_a_group() -> None:
+    lines = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout.splitlines()
+    titles = [line for line in lines if re.fullmatch(r"[A-Z][^:]*:", line)]
+    assert titles == [
+        "Begin and run:", "See:", "Act:", "Try rules:",
+        "Options:", "Options before or after the command's name:",
+    ]  # fmt: skip
+    named = {line.split()[0] for line in lines if re.match(r"  [a-z]", line)}
+    assert {command[0] for command in every_command()} <= named
+
+
+def test_a_call_without_a_command_is_a_short_help_and_no_failure() -> None:
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) < 12
+    assert "inbox-watcher demo" in result.stdout
+    assert "inbox-watcher --help" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause", "remedy"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'.", "`inbox-watcher --help`"),
+        (["statsu"], "Did you mean 'status'?", "`inbox-watcher --help`"),
+        (["release"], "Missing argument 'SOURCE'.", "`inbox-watcher release --help`"),
+        (["silence", "add"], "Missing option '--match'.", "`inbox-watcher silence add --help`"),
+        (["status", "--jsn"], "No such option: --jsn", "`inbox-watcher status --help`"),
+    ],
+)
+def test_wrong_usage_is_a_line_of_cause_and_a_line_of_remedy(
+    arguments: list[str], cause: str, remedy: str
+) -> None:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "40"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    first, second = result.stderr.splitlines()
+    assert first.startswith("error: ")
+    assert cause in first
+    assert second.startswith(f"help: {remedy}")
+
+
+# Completion
+
+
+def completed(harness: Harness, line: str) -> list[str]:
+    """Return what the last word of a command line is completed to."""
+    words = line.split(" ")
+    result = CliRunner().invoke(
+        app,
+        [],
+        prog_name="inbox-watcher",
+        env={
+            "_INBOX_WATCHER_COMPLETE": "complete_bash",
+            "COMP_WORDS": f"inbox-watcher {line}",
+            "COMP_CWORD": str(len(words)),
+            "INBOX_WATCHER_CONFIG": str(harness.config),
+            "CHAT_TOKEN": None,
+        },
+    )
+    return result.stdout.split()
+
+
+def test_names_and_ids_are_completed(harness: Harness) -> None:
+    owed = dead("one")
+    harness.fill(owed, Commit("support", state=remembered()))
+    added = harness.run("silence", "add", "--match", "true", "--reason", "x", "--for", "1h")
+    assert completed(harness, "sta") == ["status"]
+    assert completed(harness, "send-test ") == ["crm"]
+    assert completed(harness, "release s") == ["support"]
+    assert completed(harness, "ack --source ") == ["support"]
+    assert completed(harness, "ack ") == ["inbox-watcher-test"]
+    assert completed(harness, "silence expire ") == [added.stdout.strip()]
+    assert completed(harness, f"--config {harness.config} send-test c") == ["crm"]
+    assert completed(harness, f"send-test --config {harness.config} c") == ["crm"]
+    assert completed(harness, "run --log-level w") == ["warning"]
+
+
+def test_completion_says_nothing_where_nothing_can_be_read(harness: Harness) -> None:
+    harness.config.write_text("sources: [oh, dear\n")
+    assert completed(harness, "send-test ") == []
+    assert completed(harness, "ack ") == []
+    harness.config.unlink()
+    assert completed(harness, "release ") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_own_script(shell: str) -> None:
+    environ = {**os.environ, "SHELL": "/bin/bash"}
+    done = subprocess.run(
+        [sys.executable, "-m", "watcher", "--show-completion", shell],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environ,
+    )
+    assert f"complete_{shell}" in done.stdout
+    assert done.stderr == ""
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True)
 
 
 @pytest.mark.parametrize(

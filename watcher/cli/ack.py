@@ -11,6 +11,7 @@ import anyio
 import typer
 
 from watcher.cli.commands import StoreCommand
+from watcher.cli.completion import complete_conversations, complete_sources
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, perform, reading, source_names
 from watcher.cli.options import choose
@@ -29,10 +30,22 @@ def register(app: typer.Typer) -> None:
 
 def ack(
     ctx: typer.Context,
-    conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", show_default=False)],
+    conversation: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONVERSATION",
+            show_default=False,
+            autocompletion=complete_conversations,
+            help="Its id, as `inbox-watcher events` shows it.",
+        ),
+    ],
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The source, where several have such a conversation."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=complete_sources,
+            help="The source, where several have such a conversation.",
+        ),
     ] = None,
 ) -> None:
     """End `for` and `repeat` for a conversation until its state changes again."""

@@ -5,19 +5,21 @@ Rules: a command's class decides which shared options it takes; its own module d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from watcher.cli.console import reporting_errors
-from watcher.cli.options import LogFormat, LogLevel, invocation
+from watcher.cli.console import MISUSED, Console, reporting_errors
+from watcher.cli.help import usage_pieces, write_command, write_group
+from watcher.cli.options import Invocation, LogFormat, LogLevel, invocation
 
-__all__ = ["CommandGroup", "ConfiguredCommand", "ReportingCommand", "StoreCommand"]
+__all__ = ["CommandGroup", "ConfiguredCommand", "ReportingCommand", "RootGroup", "StoreCommand"]
 
-_PANEL = "Options of every command, before or after its name"
+_PANEL = "Options before or after the command's name"
 
 
 def _declared(function: Callable[..., None]) -> tuple[Any, ...]:
@@ -103,6 +105,8 @@ def _stored(
 ) -> None: ...
 
 
+_GUESSING = ("install_completion", "show_completion")
+
 _LOGGED, _CONFIGURED, _STORED = (_declared(one) for one in (_logged, _configured, _stored))
 
 
@@ -113,6 +117,12 @@ class ReportingCommand(TyperCommand):
 
     def __init__(self, *args: Any, params: list[Any] | None = None, **named: Any) -> None:
         super().__init__(*args, params=[*(params or ()), *self.shared], **named)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        write_command(self, ctx, formatter)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return usage_pieces(self, ctx)
 
     def invoke(self, ctx: Any) -> Any:
         if invocation(ctx).store is not None and self.shared[-1:] != _STORED:
@@ -138,3 +148,53 @@ class CommandGroup(TyperGroup):
 
     def __init__(self, *args: Any, params: list[Any] | None = None, **named: Any) -> None:
         super().__init__(*args, params=[*(params or ()), *StoreCommand.shared], **named)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        write_group(self, ctx, formatter)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [*usage_pieces(self, ctx), "COMMAND"]
+
+
+class RootGroup(CommandGroup):
+    """The program itself: wrong usage is a line of cause and a line of remedy, as every error."""
+
+    panels: ClassVar[dict[str, str]] = {}
+    """The group of each command in the help, in its order."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.panels)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        command: Any = super().get_command(ctx, name)
+        if command is not None:
+            command.rich_help_panel = self.panels[name]
+        return command
+
+    def make_context(self, *args: Any, **named: Any) -> Any:
+        with _reporting_usage():
+            return super().make_context(*args, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _reporting_usage():
+            return super().invoke(ctx)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        # Typer's own options of completion guess the shell from the processes above, and guess wrong.
+        return [one for one in super().get_params(ctx) if one.name not in _GUESSING]
+
+
+@contextmanager
+def _reporting_usage() -> Iterator[None]:
+    """Say in two lines how a command was called wrongly, and exit with 2."""
+    try:
+        yield
+    except typer.TyperException as wrong:
+        ctx, message = getattr(wrong, "ctx", None), getattr(wrong, "format_message", None)
+        if message is None:
+            raise
+        path = ctx.command_path if ctx is not None else "inbox-watcher"
+        Console(Invocation()).error(
+            message().removeprefix("Invalid value: "), f"`{path} --help` shows how it is used"
+        )
+        raise typer.Exit(MISUSED) from None

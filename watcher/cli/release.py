@@ -11,6 +11,7 @@ import anyio
 import typer
 
 from watcher.cli.commands import StoreCommand
+from watcher.cli.completion import complete_sources
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, perform, reading, source_names
 from watcher.cli.options import choose
@@ -41,7 +42,15 @@ def register(app: typer.Typer) -> None:
 
 def release(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            show_default=False,
+            autocompletion=complete_sources,
+            help="Whose sweep is held.",
+        ),
+    ],
     accept: Annotated[
         bool, typer.Option("--accept", help="The sweep was right: conclude what it showed.")
     ] = False,

@@ -41,7 +41,7 @@ def run_tests(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PATH]...",
+            metavar="PATH",
             show_default=False,
             help="Files of tests, or folders with `*.test.yaml`; by default those of the"
             " configuration: a file's own tests, or a folder's.",

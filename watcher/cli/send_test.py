@@ -15,6 +15,7 @@ import anyio
 import typer
 
 from watcher.cli.commands import StoreCommand
+from watcher.cli.completion import complete_receivers
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, perform, reading
 from watcher.cli.options import choose
@@ -40,7 +41,10 @@ def send_test(
     receiver: Annotated[
         str,
         typer.Argument(
-            metavar="RECEIVER", show_default=False, help="Its name in the configuration."
+            metavar="RECEIVER",
+            show_default=False,
+            autocompletion=complete_receivers,
+            help="Its name in the configuration.",
         ),
     ],
 ) -> None:

@@ -14,6 +14,7 @@ import anyio
 import typer
 
 from watcher.cli.commands import CommandGroup, StoreCommand
+from watcher.cli.completion import complete_silences
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import call_daemon, load, perform, reading
 from watcher.cli.options import AsJson, read_duration
@@ -148,7 +149,15 @@ def _row(console: Console, silence: Mapping[str, Any]) -> tuple[str, ...]:
 
 def expire(
     ctx: typer.Context,
-    silence: Annotated[str, typer.Argument(metavar="SILENCE", show_default=False)],
+    silence: Annotated[
+        str,
+        typer.Argument(
+            metavar="SILENCE",
+            show_default=False,
+            autocompletion=complete_silences,
+            help="Its id, as `silence list` shows it.",
+        ),
+    ],
 ) -> None:
     """End a silence that was added, now."""
     console: Console = ctx.obj

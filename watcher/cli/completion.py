@@ -1,0 +1,148 @@
+"""What a shell completes after Tab: names and ids that the configuration and the store know.
+
+Rules: reads leniently and fast, says nothing and never fails; what it cannot find is not completed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+import anyio
+import typer
+
+from watcher.catalogue.events import EVENT_TYPES
+from watcher.cli.daemon_client import reading
+from watcher.cli.format import format_who
+from watcher.cli.options import invocation
+from watcher.config import Inspection, inspect_files
+from watcher.records import DeliveryQuery, EventQuery
+from watcher.store import Store
+from watcher.store.address import StoreAddress
+
+__all__ = [
+    "Shell",
+    "complete_conversations",
+    "complete_deliveries",
+    "complete_events",
+    "complete_receivers",
+    "complete_rules",
+    "complete_silences",
+    "complete_sources",
+    "complete_types",
+    "print_script",
+]
+
+RECENT = 50
+"""Events and deliveries whose ids are offered, the newest."""
+
+Offer = tuple[str, str]
+"""A word, and what it is."""
+
+VARIABLE = "_INBOX_WATCHER_COMPLETE"
+
+
+class Shell(StrEnum):
+    """A shell that can complete."""
+
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
+
+
+def print_script(app: typer.Typer, shell: Shell) -> None:
+    """Print the script that makes a shell complete, and exit."""
+    os.environ[VARIABLE] = f"source_{shell.value}"
+    app([], prog_name="inbox-watcher")
+
+
+def complete_types(incomplete: str) -> list[str]:
+    """Offer the types of events, and each family as a glob."""
+    globs = dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES)
+    return [word for word in (*globs, *EVENT_TYPES) if word.startswith(incomplete)]
+
+
+def complete_sources(ctx: typer.Context) -> list[Offer]:
+    """Offer the sources."""
+    named = dict.fromkeys(_inspect(ctx).places.names("sources"), "source")
+    return list((named | dict(_stored(ctx, _sources))).items())
+
+
+def complete_receivers(ctx: typer.Context) -> list[Offer]:
+    """Offer the receivers."""
+    named = dict.fromkeys(_inspect(ctx).places.names("receivers"), "receiver")
+    return list((named | dict(_stored(ctx, _receivers))).items())
+
+
+def complete_rules(ctx: typer.Context) -> list[Offer]:
+    """Offer the rules."""
+    return [(rule.name, "rule") for rule in _inspect(ctx).config.rules]
+
+
+def complete_silences(ctx: typer.Context) -> list[Offer]:
+    """Offer the silences that were added."""
+    return _stored(ctx, _silences)
+
+
+def complete_events(ctx: typer.Context) -> list[Offer]:
+    """Offer the newest events."""
+    return _stored(ctx, _events)
+
+
+def complete_deliveries(ctx: typer.Context) -> list[Offer]:
+    """Offer the newest deliveries."""
+    return _stored(ctx, _deliveries)
+
+
+def complete_conversations(ctx: typer.Context) -> list[Offer]:
+    """Offer the conversations of the newest events."""
+    return _stored(ctx, _conversations)
+
+
+def _inspect(ctx: typer.Context) -> Inspection:
+    asked = invocation(ctx)
+    return inspect_files(asked.config, environ=os.environ, secrets=False)
+
+
+def _stored(ctx: typer.Context, ask: Callable[[Store], Awaitable[list[Offer]]]) -> list[Offer]:
+    """Return what the store offers, each word once; nothing where it cannot be read."""
+
+    async def read() -> list[Offer]:
+        async with reading(address) as store:
+            return await ask(store)
+
+    with contextlib.suppress(Exception):  # a shell that waits for words is no place for errors
+        asked = invocation(ctx)
+        address = StoreAddress(asked.store) if asked.store else _inspect(ctx).config.store
+        return list(dict(anyio.run(read)).items())
+    return []
+
+
+async def _sources(store: Store) -> list[Offer]:
+    return [(one.name, "source") for one in await store.sources() if one.name]
+
+
+async def _receivers(store: Store) -> list[Offer]:
+    return [(name, "receiver") for name in await store.receivers()]
+
+
+async def _silences(store: Store) -> list[Offer]:
+    return [(one.id, one.reason) for one in await store.silences()]
+
+
+async def _events(store: Store) -> list[Offer]:
+    found = await store.events(EventQuery(limit=RECENT))
+    return [(one.event.id, f"{one.event.type} {format_who(one.event)}") for one in reversed(found)]
+
+
+async def _deliveries(store: Store) -> list[Offer]:
+    found = await store.deliveries(DeliveryQuery(limit=RECENT))
+    return [(one.id, f"{one.state} {one.receiver} {one.event.type}") for one in reversed(found)]
+
+
+async def _conversations(store: Store) -> list[Offer]:
+    found = await store.events(EventQuery(limit=RECENT))
+    events = [one.event for one in reversed(found) if one.event.subject is not None]
+    return [(event.subject or "", format_who(event)) for event in events]
