@@ -387,7 +387,7 @@ class Delivery:
     """
 
     batch: str = ""
-    """The digest that it waits for."""
+    """The digest that it waits for: its rule's, or what the hours of rules held."""
 
     message: str = ""
     """The id of the digest that it was sent with, so that the same rows go together again."""

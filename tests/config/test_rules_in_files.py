@@ -329,6 +329,11 @@ rules:
             "sent to team if the state lasts 20m; and once more when it is over, to those who were told",
         ),
         (
+            "hours: {between: '08:00-20:00', otherwise: digest}",
+            "sent at once to team; only 08:00-20:00 (Europe/Berlin),"
+            " otherwise held, and sent as one message at the next opening",
+        ),
+        (
             "unless: |\n  conversation.unread &&\n    conversation.archived\nseverity: info\nstop: true",
             "unless conversation.unread && conversation.archived; sent at once to team; severity info;"
             " later rules are skipped",

@@ -80,9 +80,7 @@ async def _find(address: StoreAddress, id_: str) -> tuple[list[Delivery], list[H
                 query = DeliveryQuery(id=one.message, receiver=one.receiver)
                 found |= {other.key: other for other in await store.deliveries(query)}
             elif one.batch and one.state == "pending":  # so are those that wait for the same digest
-                query = DeliveryQuery(
-                    state="pending", receiver=one.receiver, rule=one.rule, limit=ALL
-                )
+                query = DeliveryQuery(state="pending", receiver=one.receiver, limit=ALL)
                 waiting = await store.deliveries(query)
                 found |= {other.key: other for other in waiting if _waits_with(other, one)}
         return list(found.values()), list(await store.history(found.keys()))
@@ -106,7 +104,8 @@ def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mappin
     log = structlog.get_logger()
     words = Renderer(lambda: loaded.rules, Metrics(), log, receiver.text, receiver.visibility)
     notice = words.notice(message, wall_clock())
-    unsent = message[0].kind == "digest" and not message[0].message
+    several = message[0].kind == "digest" or len(message) > 1
+    unsent = several and not message[0].message
     id_ = "(given when the digest goes out)" if unsent else notice.event.id
     return receiver.preview(notice, id_)
 

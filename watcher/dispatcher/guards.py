@@ -73,6 +73,10 @@ def _word(verdict: Wait | Drop | Redirect) -> str:
     return verdict.kind
 
 
+def _same_batch(delivery: Delivery, until: datetime) -> str:
+    return rebatch(delivery.batch, until) if delivery.kind == "digest" else ""
+
+
 def _settlement(
     delivery: Delivery, verdict: Wait | Drop | Redirect, rules: dict[str, Rule], now: datetime
 ) -> Settlement:
@@ -89,7 +93,7 @@ def _settlement(
             None,
             untried=True,
             held=True,
-            batch=rebatch(delivery.batch, verdict.until) if delivery.kind == "digest" else "",
+            batch=verdict.batch or _same_batch(delivery, verdict.until),
             entry=dataclasses.replace(entry, kind="held"),
         )
     then = next_repeat(delivery, rules.get(delivery.rule), now)

@@ -129,7 +129,7 @@ class OutcomeRecorder:
         outcomes = []
         for delivery in message:
             outcome = one
-            if first.kind != "digest" and delivery is not first:
+            if not first.batch and delivery is not first:
                 outcome = settle(delivery, result, self._plan.policy, now)
             done = outcome.state != "pending"
             entry = HistoryEntry(

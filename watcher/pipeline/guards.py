@@ -86,7 +86,7 @@ def _ask(
 ) -> Send | Wait | Drop | Redirect:
     rule = guards.rules.get(name)
     # What a digest holds is fixed once it was tried.
-    if not (delivery.kind == "digest" and delivery.attempt > 1):
+    if not (delivery.batch and delivery.attempt > 1):
         known = _known(delivery, rule, name) if guards.silences else None
         silence = silenced(guards.silences, known, now) if known is not None else None
         if silence is not None:

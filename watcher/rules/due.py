@@ -39,6 +39,9 @@ class Wait:
     until: datetime
     note: str
 
+    batch: str = ""
+    """What it goes out with as one message; empty where it goes out alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:

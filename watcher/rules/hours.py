@@ -17,7 +17,6 @@ from pydantic import Field
 from watcher.model import rfc3339
 from watcher.rules.due import Drop, DueMessage, Redirect, Verdict, Wait
 from watcher.rules.notify import is_about
-from watcher.rules.resolved import wait_for_opening
 from watcher.rules.wall_clock import (
     OwnZone,
     changes_between,
@@ -154,30 +153,29 @@ class RuleHours(Hours):
     otherwise: str = Field(
         default="hold",
         min_length=1,
-        description="What becomes of a message outside the hours: `hold`, `drop`, or a receiver.",
+        description="What becomes of a message outside the hours: `hold`, `digest` (held, and sent"
+        " as one), `drop`, or a receiver.",
     )
 
     @property
     def holds(self) -> bool:
         """Whether messages that come due outside the hours wait for the next opening."""
-        return self.otherwise == "hold"
+        return self.otherwise in ("hold", "digest")
 
     @property
     def redirects(self) -> bool:
         """Whether another receiver gets the messages that come due outside the hours."""
-        return self.otherwise not in ("hold", "drop")
+        return self.otherwise not in _WORDS
 
     def when_due(self, due: DueMessage) -> Verdict | None:
         """Return what keeps a message from going out outside the hours, None within them."""
         # What has been redirected is not asked again: the other receiver is the answer.
         if due.delivery.redirected or self.open(due.now):
             return None
-        if due.delivery.kind == "resolved":
-            return wait_for_opening(due, self)
+        # Whoever was told of a state hears of its end, and nobody else gets that instead.
+        if self.holds or due.delivery.kind == "resolved":
+            return self._held(due)
         outside = f"outside the hours of the rule {due.rule!r}"
-        if self.holds:
-            until = self.next_opening(due.now)
-            return Wait(until, f"held until {rfc3339(until)}: {outside}")
         other = self.otherwise
         if other == "drop":
             return Drop("dropped", f"dropped: {outside}")
@@ -190,6 +188,14 @@ class RuleHours(Hours):
             return Drop("dropped", f"dropped: {outside}, and {reason}")
         return Redirect(other, f"redirected to {other}: {outside}")
 
+    def _held(self, due: DueMessage) -> Wait:
+        until = self.next_opening(due.now)
+        note = f"held until {rfc3339(until)}: outside the hours of the rule {due.rule!r}"
+        # What a receiver gets at one opening is one message, whichever rules held it. A rule's own
+        # digest is one already.
+        together = self.otherwise == "digest" and due.delivery.kind != "digest"
+        return Wait(until, note, f"hours||{rfc3339(until)}" if together else "")
+
     def conflicts(self, rule: Rule, context: Context) -> Iterator[Mistake]:
         """Yield what contradicts other keys of the rule, or names no receiver."""
         other, loc = self.otherwise, ("hours", "otherwise")
@@ -197,11 +203,11 @@ class RuleHours(Hours):
             return
         receivers = context.names["receiver"] if context.names is not None else None
         if receivers is not None and other not in receivers:
-            words = ("hold", "drop", *receivers)
+            words = (*_WORDS, *receivers)
             remedy = f"{did_you_mean(other, words)}allowed: {listing(words)}"
-            yield Mistake("is neither hold, drop nor a receiver", remedy, loc)
+            yield Mistake("is neither hold, digest, drop nor a receiver", remedy, loc)
         elif other in rule.notify:
-            remedy = "name another receiver, or write hold or drop"
+            remedy = "name another receiver, or write hold, digest or drop"
             yield Mistake("names a receiver that `notify` names too", remedy, loc)
         # A digest goes out as a whole, to the receiver for which it was collected.
         elif rule.digest is not None:
@@ -210,9 +216,16 @@ class RuleHours(Hours):
 
     def describe(self) -> str:
         """Describe the hours, and what becomes of a message outside them."""
-        words = {"hold": "held until the next opening", "drop": "dropped"}
-        otherwise = words.get(self.otherwise, f"sent to {self.otherwise}")
+        otherwise = _WORDS.get(self.otherwise, f"sent to {self.otherwise}")
         return f"only {super().describe()}, otherwise {otherwise}"
+
+
+_WORDS = {
+    "hold": "held until the next opening",
+    "digest": "held, and sent as one message at the next opening",
+    "drop": "dropped",
+}
+"""What becomes of a message outside the hours, where no other receiver gets it."""
 
 
 def _after(day: date) -> date:

@@ -9,30 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import rfc3339
-from watcher.rules.due import DueMessage, Wait
 from watcher.settings.base import Mistake
 
 if TYPE_CHECKING:
-    from watcher.rules.hours import RuleHours
     from watcher.rules.rule import Rule
 
-__all__ = ["describe", "key_clashes", "rules_that_tell", "wait_for_opening"]
+__all__ = ["describe", "key_clashes", "rules_that_tell"]
 
 
 def rules_that_tell(rules: Iterable[Rule]) -> frozenset[str]:
     """Return the names of the rules that tell when a state is over."""
     return frozenset(rule.name for rule in rules if rule.resolved)
-
-
-def wait_for_opening(due: DueMessage, hours: RuleHours) -> Wait:
-    """Return until when the message that tells of an end is held outside the hours.
-
-    Whoever was told hears of the end: it waits for the next opening, whatever the hours do with
-    other messages, and nobody else gets it instead.
-    """
-    until = hours.next_opening(due.now)
-    return Wait(until, f"held until {rfc3339(until)}: outside the hours of the rule {due.rule!r}")
 
 
 def describe(rule: Rule) -> str:

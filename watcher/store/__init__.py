@@ -78,8 +78,8 @@ class Outbox(Protocol):
     ) -> Sequence[Delivery]:
         """Claim up to `limit` deliveries that are due, oldest first, hidden from others for `lease`.
 
-        Eligible is what is pending, due at `now`, not leased and not a digest. An ordered delivery
-        (`Delivery.ordered`) also waits for every earlier ordered pending delivery of the same
+        Eligible is what is pending, due at `now`, not leased and not waiting for a digest. An ordered
+        delivery (`Delivery.ordered`) also waits for every earlier ordered pending delivery of the same
         conversation to the same receiver; with `relaxed`, earlier ones that failed three times no
         longer count. At most one ordered delivery of a conversation is out at a time. With
         `together`, all due deliveries of a conversation are claimed at once, in the order of the

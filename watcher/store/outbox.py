@@ -365,13 +365,13 @@ def eligible(
 ) -> Sequence[OutboxRow]:
     """Return up to `limit` rows that may go out, of a receiver's waiting rows in the order of the
     outbox: those that are due, longest due first, and at most one ordered delivery of a topic.
-    Digests are left out (`collected`).
+    What waits for a digest is left out (`collected`).
 
     With `relaxed`, a delivery that has failed often lets later ones pass while it waits for its
     next attempt; when both could go, the earlier one does. With `together`, all due deliveries of
     a topic are chosen, up to the first that is not due, and all keep the order of the outbox.
     """
-    waiting = tuple(row for row in waiting if row.delivery.kind != "digest")
+    waiting = tuple(row for row in waiting if not row.delivery.batch)
     closed = {row.topic for row in waiting if row.delivery.ordered and row.is_out(now)}
     chosen = []
     for row in waiting:
@@ -394,7 +394,7 @@ def collected(waiting: Iterable[OutboxRow], now: datetime) -> Sequence[OutboxRow
     due = [
         row
         for row in waiting
-        if row.delivery.kind == "digest" and row.delivery.due <= now and not row.is_out(now)
+        if row.delivery.batch and row.delivery.due <= now and not row.is_out(now)
     ]
     if not due:
         return ()

@@ -156,7 +156,7 @@ def save_row(columns: tuple[str, ...]) -> str:
 ELIGIBLE = f"""
     SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS}
     WHERE d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
-        AND (d.lease IS NULL OR d.lease <= :now) AND d.kind <> 'digest'
+        AND (d.lease IS NULL OR d.lease <= :now) AND d.batch = ''
         AND (d.kind <> 'event' OR d.held = 1 OR NOT EXISTS (
             SELECT 1 FROM deliveries o
             WHERE o.receiver = d.receiver AND o.topic = d.topic AND o.seq <> d.seq
@@ -172,10 +172,10 @@ ELIGIBLE = f"""
 COLLECTED = f"""
     SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS},
         (SELECT batch, message FROM deliveries
-         WHERE receiver = :receiver AND state = 'pending' AND kind = 'digest' AND due <= :now
+         WHERE receiver = :receiver AND state = 'pending' AND batch <> '' AND due <= :now
              AND (lease IS NULL OR lease <= :now)
          ORDER BY due, seq LIMIT 1) f
-    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.kind = 'digest'
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.batch <> ''
         AND d.batch = f.batch AND d.message = f.message
         AND d.due <= :now AND (d.lease IS NULL OR d.lease <= :now)
     ORDER BY d.seq
