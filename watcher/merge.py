@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from watcher.catalogue.fields import CONTACT, FIELDS, REFERENCES
-from watcher.model import Conversation, Disposition, Message, Observation, Reference
+from watcher.model import (
+    NO_EVIDENCE,
+    Conversation,
+    Disposition,
+    Evidence,
+    Message,
+    Observation,
+    Reference,
+)
 
 __all__ = ["Known", "drop_unmapped", "merge", "name_people", "take_over_new_fields"]
 
@@ -31,12 +39,17 @@ class Known:
 
     conversation: Conversation
     message_id: str | None = None
+    evidence: Evidence = NO_EVIDENCE
+    """What the last row showed of who waits."""
 
 
 def merge(old: Known | None, seen: Observation) -> Known:
     """Return what is known after a row: what it shows, over what was known before."""
-    base = old.conversation if old is not None else Conversation(id=seen.id)
-    return _overlay(base, seen, old.message_id if old is not None else None, seen.fields)
+    base = old if old is not None else Known(Conversation(id=seen.id))
+    evidence = seen.evidence
+    if evidence.by_person is None and base.evidence.by_person is not None:
+        evidence = dataclasses.replace(evidence, by_person=base.evidence.by_person)
+    return dataclasses.replace(_overlay(base, seen, seen.fields), evidence=evidence)
 
 
 def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -> Known:
@@ -51,7 +64,7 @@ def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -
     # line of the conversation was an activity line.
     if first is not None and first.at is not None and known is not None and first.at > known:
         del fresh["last_message"]
-    return _overlay(old.conversation, seen, old.message_id, fresh) if fresh else old
+    return _overlay(old, seen, fresh) if fresh else old
 
 
 def name_people(known: Known, seen: Observation, people: Mapping[str, str] | None) -> Known:
@@ -96,9 +109,8 @@ def drop_unmapped(known: Known, paths: frozenset[str]) -> Known:
     return dataclasses.replace(known, conversation=dataclasses.replace(was, **gone))
 
 
-def _overlay(
-    base: Conversation, seen: Observation, message_id: str | None, shown: Mapping[str, Any]
-) -> Known:
+def _overlay(known: Known, seen: Observation, shown: Mapping[str, Any]) -> Known:
+    base, message_id = known.conversation, known.message_id
     direct: dict[str, Any] = {}
     contact: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
@@ -132,7 +144,8 @@ def _overlay(
             message_id = seen.message_id
     if base.disposition is not None and direct.get("disposition") is not None:
         direct["disposition"] = _fill(base.disposition, direct["disposition"])
-    return Known(dataclasses.replace(base, **direct), message_id)
+    conversation = dataclasses.replace(base, **direct)
+    return dataclasses.replace(known, conversation=conversation, message_id=message_id)
 
 
 def _keep_name(old: Reference | None, new: Reference | None) -> Reference | None:
@@ -149,7 +162,7 @@ def _fill(old: Part, new: Part, *identity: str) -> Part:
     row lacks once is not a change.
     """
     names = [part.name for part in dataclasses.fields(old)]
-    empty = [name for name in names if getattr(new, name) is None]
+    empty = [name for name in names if getattr(new, name) in (None, ())]
     compared = [name for name in identity or names if name not in empty]
     if not compared or any(getattr(old, name) != getattr(new, name) for name in compared):
         return new

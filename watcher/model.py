@@ -155,24 +155,30 @@ def from_plain(plain: Mapping[str, Any]) -> Conversation:
 class Evidence:
     """What a row shows of who waits for whom, beyond its last message; None is not shown."""
 
-    waits_since: datetime | None = None
+    waits_since: Time | None = None
     """The provider's own time since which the customer has waited.
 
     It may have begun or been cleared by what is no event here (a bot's text): it is believed only as
     far as it agrees with what was known.
     """
 
-    asked_at: datetime | None = None
-    """When the customer wrote, or about when, where something is unread below a line of ours.
+    moves: bool = False
+    """Whether a later `waits_since` than that of the row before shows that a person answered."""
 
-    It is believed of a row that was not known, and where the unread count rose.
+    asked_at: Time | None = None
+    """When the customer wrote, or about when, where something is unread below a line that is no answer.
+
+    It is believed where the unread count rose, and of a row that was not known if it is `unanswered`.
     """
 
-    answered_at: datetime | None = None
+    unanswered: bool = False
+    """Whether what is unread shows by itself that no person has answered it."""
+
+    answered_at: Time | None = None
     """When a person on our side wrote, whatever was written later."""
 
-    answered_before: datetime | None = None
-    """Whoever waited since an earlier time has been answered before this one."""
+    by_person: bool | None = None
+    """Whether the newest message that went out is a person's, whatever came in later."""
 
     unclear: bool = False
     """Whether a value is unreadable that tells a person's message from a machine's."""
@@ -238,6 +244,9 @@ class Snapshot:
 
     message_id: str | None = None
     """The provider's id of the last message, where known."""
+
+    evidence: Evidence = NO_EVIDENCE
+    """What the last row showed of who waits."""
 
     present: bool = True
     """False after `conversation.removed`."""

@@ -49,7 +49,8 @@ def test_a_real_row_shows_what_the_documentation_leaves_out() -> None:
     assert row.fields["labels"] == ("import may", "vip")
     assert row.fields["archived"] is False
     assert row.fields["contact.email"] is None
-    assert row.fields["last_message"] == Message("Is Tuesday fine?", "inbound", "whatsapp", at)
+    said = Message("Is Tuesday fine?", "inbound", "whatsapp", at, automated=False)
+    assert row.fields["last_message"] == said
     assert row.fields["channel"] == "whatsapp"
     assert row.fields["last_activity_at"] == at
     assert row.fields["created_at"] == datetime(2026, 8, 6, 4, 20, tzinfo=UTC)
@@ -175,13 +176,16 @@ MESSAGE = {
 def test_a_message_without_one_of_its_keys_shows_the_others(gone: str, part: str) -> None:
     whole = observe(**MESSAGE).fields["last_message"]
     seen = observe(**{key: value for key, value in MESSAGE.items() if key != gone})
-    assert seen.fields["last_message"] == dataclasses.replace(whole, **{part: None})
+    # Without a direction, nobody knows whether it came from a machine.
+    lost = {part: None} | ({"automated": None} if part == "direction" else {})
+    assert seen.fields["last_message"] == dataclasses.replace(whole, **lost)
     assert "last_message" not in seen.absent
 
 
 def test_a_call_without_its_date_is_still_a_message() -> None:
     row = observe(lastMessageBody="", lastMessageType="TYPE_CALL", lastMessageDirection="inbound")
-    assert row.fields["last_message"] == Message(None, "inbound", "call")
+    call = Message(None, "inbound", "call", automated=False, attachments=("call",))
+    assert row.fields["last_message"] == call
 
 
 def test_a_name_that_is_read_from_another_key_is_marked() -> None:

@@ -285,7 +285,9 @@ def test_numbers_where_texts_are_are_texts(
 def test_a_message_without_an_id_has_not_the_former_ones_id() -> None:
     (row,) = read("chatwoot", chatwoot(last_non_activity_message__id=LACKING)).rows
     assert row.message_id is None
-    assert row.fields["last_message"] == Message("Hello", "inbound", "webchat", NOW)
+    assert row.fields["last_message"] == Message(
+        "Hello", "inbound", "webchat", NOW, automated=False
+    )
 
 
 def test_an_activity_line_of_an_old_server_that_cannot_be_told_is_no_message() -> None:

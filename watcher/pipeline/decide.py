@@ -27,6 +27,7 @@ from watcher.model import (
 )
 from watcher.pipeline.deliveries import Failed, route
 from watcher.pipeline.schema_drift import older, undated, vanished, without
+from watcher.pipeline.waiting import first_wait, follow, waits
 from watcher.records import Commit, End, RuleResult, SourceState
 from watcher.rules.resolved import rules_that_tell
 
@@ -209,8 +210,12 @@ class _Builder:
     def add(self, row: Observation, snapshot: Snapshot | None) -> None:
         old = _known(snapshot) if snapshot is not None else None
         new = name_people(merge(old, row), row, self.policy.people)
-        seen = (snapshot.seen if snapshot is not None else frozenset()) | row.fields.keys()
+        shown = snapshot.seen if snapshot is not None else frozenset()
+        seen = shown | row.fields.keys()
         returned = snapshot is not None and not snapshot.present
+        before = _taken_over(old, row, shown) if old is not None else None
+        wait = follow(before, new, row, seen=self.sighting.received, returned=returned)
+        new = waits(new, wait.since)
         changes: tuple[Change, ...] = ()
         if old is None or returned:
             # A conversation older than the baseline was there all along and is not news.
@@ -220,12 +225,8 @@ class _Builder:
             if self.live and not joins:
                 changes = appearance(new.conversation, returned=returned)
         else:
-            assert snapshot is not None  # noqa: S101 - old is not None only with a snapshot
-            changes = diff(
-                take_over_new_fields(old, row, snapshot.seen),
-                new,
-                unread_cap=self.policy.unread_cap,
-            )
+            assert snapshot is not None and before is not None  # noqa: S101, PT018 - as old is
+            changes = diff(before, new, unread_cap=self.policy.unread_cap, ended=wait.ended)
             # Nothing is stored for a row that shows what is stored already.
             if _stored(snapshot) == new and seen == snapshot.seen:
                 return
@@ -246,6 +247,7 @@ class _Builder:
                 counts=counts,
                 observed=self.sighting.sent,
                 message_id=new.message_id,
+                evidence=new.evidence,
             )
         )
 
@@ -343,8 +345,16 @@ class _Builder:
         )
 
 
+def _taken_over(old: Known, row: Observation, shown: frozenset[str]) -> Known:
+    """Return what was known with what the row is the first to show, and with who waits by that."""
+    before = take_over_new_fields(old, row, shown)
+    if before.conversation.last_message == old.conversation.last_message:
+        return before
+    return waits(before, first_wait(before, row))
+
+
 def _stored(snapshot: Snapshot) -> Known:
-    return Known(snapshot.conversation, snapshot.message_id)
+    return Known(snapshot.conversation, snapshot.message_id, snapshot.evidence)
 
 
 def _known(snapshot: Snapshot) -> Known:

@@ -105,15 +105,15 @@ def _evidence(value: Evidence) -> Evidence:
     """Return the evidence without times that cannot be one: they show nothing."""
     if value is NO_EVIDENCE:
         return value
-    times: dict[str, Any] = {}
+    read: dict[str, Any] = {}
     for one in dataclasses.fields(Evidence):
-        if one.name != "unclear":
-            try:
-                times[one.name] = _time(getattr(value, one.name))
-            except _Refused:
-                times[one.name] = None
-    read = Evidence(**times, unclear=value.unclear is True)
-    return value if read == value else read
+        found = getattr(value, one.name)
+        try:
+            read[one.name] = found is True if one.default is False else _time(found)
+        except _Refused:
+            read[one.name] = None
+    clean = Evidence(**read)
+    return value if clean == value else clean
 
 
 def _is_id(value: Any) -> bool:

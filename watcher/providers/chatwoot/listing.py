@@ -7,8 +7,8 @@ Facts are from Chatwoot's own source, v4.15.1 and older tags: `index.json.jbuild
 with the contact, agent and team partials, and `Message#push_event_data`.
 
 Only what is tracked is read. Presence, avatars, `can_reply` (computed from the clock), read
-stamps, delivery ticks, `waiting_since` and `updated_at` change without an event that a person
-would call a change, so no observation holds them.
+stamps, delivery ticks and `updated_at` change without an event that a person would call a change, so no
+observation holds them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 from urllib.parse import quote
 
 from watcher.errors import SourceChanged
-from watcher.model import Direction, Message, Observation, Reference, derive_id, rfc3339
+from watcher.model import Observation, Reference, derive_id, rfc3339
 from watcher.providers import Response
 from watcher.providers.answers import MOST_ROWS, json_body
+from watcher.providers.chatwoot.message import read_evidence, read_newest
 from watcher.providers.rows import (
     UNSHOWN,
     Row,
     Shown,
-    Unreadable,
     epoch_seconds,
     flag,
     identifier,
@@ -52,14 +52,6 @@ CHANNELS: Mapping[str, str] = {
     "Voice": "call",
 }
 """Where our word is not just the class name in lower case (`Channel::Email` is `email`)."""
-
-DIRECTIONS: Mapping[str, Direction] = {
-    "0": "inbound", "1": "outbound", "3": "outbound",
-    "incoming": "inbound", "outgoing": "outbound", "template": "outbound",
-}  # fmt: skip
-ACTIVITY = ("2", "activity")
-PLAIN_TEXT = (None, "text", "incoming_email")
-"""Content types that say no more about a message than its channel does."""
 
 CONTACT: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "id": ("contact.id", text),
@@ -115,8 +107,15 @@ def observe(row: Row, id_: str, links: str, *, raw: bool) -> SeenRow:
         channel = _channel(known(name))
         fields |= _around(meta)
         fields["channel"] = UNSHOWN if name is UNSHOWN else channel
-    fields["last_message"], message_id = _newest_message(row, channel)
-    seen = Observation(id_, shown(fields), message_id=message_id, raw=row.plain if raw else None)
+    newest = read_newest(row, channel)
+    fields["last_message"] = newest.message
+    seen = Observation(
+        id_,
+        shown(fields),
+        message_id=newest.id,
+        raw=row.plain if raw else None,
+        evidence=read_evidence(row, newest, fields),
+    )
     return SeenRow(seen, known(created), known(updated), known(active))
 
 
@@ -152,48 +151,6 @@ def _reference(meta: Row, key: str, prefix: str = "") -> Shown[Reference]:
 def _channel(name: str | None) -> str | None:
     last = (name or "").rpartition("::")[2]
     return CHANNELS.get(last, last.lower()) or None
-
-
-def _newest_message(row: Row, channel: str | None) -> tuple[Shown[Message], str | None]:
-    """Return the newest message that is not an activity line, as far as the row shows one, and its id."""
-    key, inner = "last_non_activity_message", row.object("last_non_activity_message")
-    if not row.has(key):
-        key = "messages"  # old versions: the newest line of any kind, none or one
-        lines = row.read(key, _lines)
-        if not isinstance(lines, list):
-            return UNSHOWN, None
-        inner = row.inside(key, lines[0]) if lines else None
-    if not isinstance(inner, Row):
-        return inner, None
-    kind = inner.text("message_type")
-    # Only the old key may hold an activity line, and one whose type cannot be read might be one.
-    if kind in ACTIVITY or (key == "messages" and inner.failed("message_type")):
-        return UNSHOWN, None
-    id_ = inner.read("id", identifier)
-    if not isinstance(id_, str):
-        inner.refuse("id")
-    return _message(inner, known(kind), channel), known(id_)
-
-
-def _lines(value: Any) -> list[Any]:
-    if not isinstance(value, list) or (value and not isinstance(value[0], Mapping)):
-        raise Unreadable
-    return value
-
-
-def _message(line: Row, kind: str | None, channel: str | None) -> Shown[Message]:
-    content, at = known(line.text("content")), known(line.read("created_at", epoch_seconds))
-    private, form = line.read("private", flag), line.text("content_type")
-    # Nothing that could be read tells it from the one before.
-    if content is None and at is None and line.failed("content", "created_at"):
-        return UNSHOWN
-    direction = DIRECTIONS.get(kind or "")
-    if private is True:
-        direction = "internal"
-    elif private is UNSHOWN and line.failed("private"):
-        direction = None  # it may be a note
-    plain = form in PLAIN_TEXT
-    return Message(text=content, direction=direction, type=channel if plain else known(form), at=at)
 
 
 EXPECTED = ("status", "unread_count", "labels", "meta")

@@ -40,7 +40,8 @@ from watcher.providers import (
     Sweep,
 )
 from watcher.providers.answers import describe, foreign_refusal, is_foreign, json_body, judge, said
-from watcher.providers.leadconnector.listing import EPOCH, read_answer, read_rows, whole_number
+from watcher.providers.leadconnector.listing import read_answer, read_rows
+from watcher.providers.leadconnector.values import EPOCH, whole_number
 from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, WalkAt, advance, detour
 from watcher.settings.values import not_address
 
@@ -95,7 +96,9 @@ class HighLevel(Provider):
     settings_model: ClassVar[type[ProviderSettings]] = HighLevelSettings
     coverage: ClassVar[Coverage] = Coverage(
         # An owner is an id alone; names come from `people`.
-        never=frozenset({"assignee.name", "team", "priority", "status", "disposition"}),
+        never=frozenset(
+            {"assignee.name", "team", "priority", "status", "disposition", "last_message.subject"}
+        ),
         attributes={"starred": "bool", "followers": "list"},
     )
     settings: HighLevelSettings

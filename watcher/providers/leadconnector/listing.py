@@ -10,20 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.blank import is_blank
 from watcher.errors import SourceChanged
-from watcher.model import Direction, Message, Observation, Reference
+from watcher.model import Evidence, Observation, Reference
 from watcher.providers import Response, rows
 from watcher.providers.answers import MOST_ROWS, json_body
+from watcher.providers.leadconnector.message import observe_message
+from watcher.providers.leadconnector.values import EPOCH, millis, time, whole_number
 from watcher.providers.leadconnector.walk import Mark
 from watcher.providers.rows import (
     UNSHOWN,
     Row,
     Shown,
-    Unreadable,
     flag,
     known,
     shown,
@@ -32,32 +33,11 @@ from watcher.providers.rows import (
 )
 from watcher.providers.rows import whole_number as count
 
-__all__ = ["Listing", "SearchAnswer", "millis", "read_answer", "read_rows", "whole_number"]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST, LATEST = 100_000_000_000, 7_258_118_400_000
-"""March 1973 to 2200 in epoch milliseconds: anything outside is not the time of a message (zero, epoch
-seconds, a search index's filler for a missing value)."""
+__all__ = ["Listing", "SearchAnswer", "read_answer", "read_rows"]
 
 EXPECTED = ("unreadCount",)
 """Keys without which the list would be a changed API. `assignedTo` is left out by the provider
 of unassigned conversations, and empty imported conversations may lack the rest."""
-
-CHANNELS = {
-    "GROUP_SMS": "sms", "SMS_NO_SHOW_REQUEST": "sms", "SMS_REACTION": "sms",
-    "SMS_REVIEW_REQUEST": "sms", "LIVE_CHAT": "webchat", "FB_MESSENGER": "facebook",
-    "FACEBOOK_COMMENT": "facebook", "INSTAGRAM_COMMENT": "instagram", "TIKTOK_COMMENT": "tiktok",
-    "IVR_CALL": "call", "VOICEMAIL": "call", "FORM_SUBMISSION": "form",
-}  # fmt: skip
-CAMPAIGNS = ("CAMPAIGN_MANUAL_", "CAMPAIGN_", "CUSTOM_PROVIDER_", "CUSTOM_")
-KINDS = {
-    "TYPE_PHONE": "sms", "TYPE_EMAIL": "email", "TYPE_FB_MESSENGER": "facebook",
-    "TYPE_REVIEW": "review", "TYPE_GROUP_SMS": "sms",
-    "1": "sms", "2": "email", "3": "facebook", "4": "review", "5": "sms",
-}  # fmt: skip
-"""A conversation's own `type`: text in the list, a number in GET by id (documented)."""
-
-DIRECTIONS: dict[str, Direction] = {"inbound": "inbound", "outbound": "outbound"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +82,16 @@ def read_rows(
     """
 
     def observe(row: Row, id_: str) -> Observation:
-        fields, absent = _observe(row)
+        fields, absent, evidence = _observe(row)
         fields["url"] = link(id_)
         proven = {"assignee"} if unassigned else set()
-        return Observation(id_, fields, frozenset(absent - proven), raw=row.plain if raw else None)
+        return Observation(
+            id_,
+            fields,
+            frozenset(absent - proven),
+            raw=row.plain if raw else None,
+            evidence=evidence,
+        )
 
     read = rows.read_rows(answer.rows, observe)
     gone = (*rows.missing(read.readers, EXPECTED), *rows.nowhere_readable(read.readers))
@@ -118,32 +104,9 @@ def read_rows(
     )
 
 
-def whole_number(value: Any) -> int | None:
-    """Read a count that may be a number or its text; None for anything else."""
-    try:
-        return count(value)
-    except Unreadable:
-        return None
-
-
-def millis(value: Any) -> int | None:
-    """Read a time (epoch milliseconds, their text, or ISO 8601) as epoch milliseconds."""
-    at = whole_number(value)
-    if at is None and isinstance(value, float) and EARLIEST <= value <= LATEST:
-        at = int(value)
-    if at is None and isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        at = (aware - EPOCH) // timedelta(milliseconds=1)
-    return at if at is not None and EARLIEST <= at <= LATEST else None
-
-
 def _mark(plain: Any, number: int) -> Mark:
     row = Row(plain if isinstance(plain, dict) else {})
-    added, owner = known(row.read("dateAdded", _time)), known(row.read("assignedTo", text))
+    added, owner = known(row.read("dateAdded", time)), known(row.read("assignedTo", text))
     return Mark(row.id() or f"?{number}", _sort_value(row.plain), _ms(added), owner)
 
 
@@ -158,23 +121,14 @@ def _sort_value(plain: Mapping[str, Any]) -> int | None:
     return first if first is not None else millis(plain.get("lastMessageDate"))
 
 
-def _time(value: Any) -> datetime | None:
-    if isinstance(value, str) and is_blank(value):
-        return None
-    at = millis(value)
-    if at is None:
-        raise Unreadable
-    return EPOCH + timedelta(milliseconds=at)
-
-
 def _count(value: Any) -> int | None:
     return None if isinstance(value, str) and is_blank(value) else count(value)
 
 
-def _observe(row: Row) -> tuple[dict[str, Any], set[str]]:
-    """Return the fields that a row shows, and the paths whose own key the row lacks.
+def _observe(row: Row) -> tuple[dict[str, Any], set[str], Evidence]:
+    """Return the fields that a row shows, the paths whose own key it lacks, and its evidence.
 
-    Those are None, or read from a key that takes its place.
+    Those paths are None, or read from a key that takes its place.
     """
     owner = row.read("assignedTo", text, absent=None)
     fields: dict[str, Any] = {
@@ -183,8 +137,8 @@ def _observe(row: Row) -> tuple[dict[str, Any], set[str]]:
         "contact.name": _name(row),
         "contact.email": row.read("email", text, absent=None),
         "contact.phone": row.read("phone", text, absent=None),
-        "last_activity_at": row.read("lastMessageDate", _time),
-        "created_at": row.read("dateAdded", _time),
+        "last_activity_at": row.read("lastMessageDate", time),
+        "created_at": row.read("dateAdded", time),
     }
     unread = row.read("unreadCount", _count)
     if unread is not UNSHOWN:
@@ -209,7 +163,8 @@ def _observe(row: Row) -> tuple[dict[str, Any], set[str]]:
     absent = {path for path, key in optional.items() if not row.has(key)}
     seen = shown(fields)
     absent &= seen.keys()
-    return seen, absent | _observe_message(row, seen)
+    gone, evidence = observe_message(row, seen)
+    return seen, absent | gone, evidence
 
 
 def _name(row: Row) -> Shown[str]:
@@ -219,69 +174,3 @@ def _name(row: Row) -> Shown[str]:
 
 def _listed(value: Shown[tuple[str, ...]]) -> Shown[list[str]]:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _observe_message(row: Row, fields: dict[str, Any]) -> set[str]:
-    """Add `last_message` and `channel`; return which of them the row shows without their own key.
-
-    Activity lines (`TYPE_ACTIVITY_OPPORTUNITY`, …) become a row's last message too; they say
-    nothing of the last real one, nor, like internal comments, of the channel.
-    """
-    kind = known(row.text("lastMessageType"))
-    if kind and (kind.startswith("TYPE_ACTIVITY") or kind == "TYPE_LIVE_CHAT_INFO_MESSAGE"):
-        return set()
-    # A type that cannot be read may be an activity line's.
-    if row.failed("lastMessageType"):
-        return set()
-    content = known(row.text("lastMessageBody"))
-    at = known(row.read("lastMessageDate", _time))
-    # Nothing that could be read tells it from the one before.
-    lost = content is None and at is None and row.failed("lastMessageBody", "lastMessageDate")
-    if lost and kind != "TYPE_NO_SHOW":
-        return _observe_channel(row, fields, kind)
-    half = row.has("lastMessageBody") != row.has("lastMessageDate")  # a key vanished, no message
-    if kind == "TYPE_NO_SHOW" or (content is None and at is None and not (kind and half)):
-        # Observed on empty conversations that an import made.
-        fields["last_message"] = None
-        gone = not row.has("lastMessageType", "lastMessageBody", "lastMessageDate")
-        return _observe_channel(row, fields, None) | ({"last_message"} if gone else set())
-    comment = row.read("isLastMessageInternalComment", flag)
-    internal = kind == "TYPE_INTERNAL_COMMENT" or comment is True
-    direction = DIRECTIONS.get(known(row.text("lastMessageDirection")) or "")
-    if internal:
-        direction = "internal"
-    elif row.failed("isLastMessageInternalComment"):
-        direction = None  # it may be a comment
-    fields["last_message"] = Message(text=content, direction=direction, type=_channel(kind), at=at)
-    return set() if internal else _observe_channel(row, fields, kind)
-
-
-def _observe_channel(row: Row, fields: dict[str, Any], kind: str | None) -> set[str]:
-    """Add `channel`, by the message's type or else by the conversation's own.
-
-    Return it where the row has no `lastMessageType`. Without that key, TYPE_PHONE proves nothing: it
-    stands on conversations of any channel.
-    """
-    own = known(row.read("type", text))
-    named = KINDS.get(own or "")
-    if kind:
-        fields["channel"] = _channel(kind) or named
-    elif row.has("lastMessageType"):
-        if row.has("type") and not row.failed("type"):
-            fields["channel"] = named
-    elif named is not None and own not in ("TYPE_PHONE", "1"):
-        fields["channel"] = named
-        return {"channel"}
-    return set()
-
-
-def _channel(kind: str | None) -> str | None:
-    """Return the channel that a message type stands for; an unknown `TYPE_*` is its own name."""
-    if not kind or not kind.startswith("TYPE_"):
-        return None
-    name = kind.removeprefix("TYPE_")
-    for prefix in CAMPAIGNS:
-        if name.startswith(prefix):
-            name = name.removeprefix(prefix)
-            break
-    return CHANNELS.get(name, name.lower()) or None

@@ -30,7 +30,7 @@ SAVE_RECEIVER = """
 
 # Snapshots
 
-SNAPSHOT = "revision, present, observed, message_id, seen, counts, conversation"
+SNAPSHOT = "revision, present, observed, message_id, seen, counts, conversation, evidence"
 """The columns that `rows.read_snapshot` expects."""
 
 KNOWN = f"""
@@ -49,15 +49,15 @@ FORGET_FIELDS = "UPDATE snapshots SET seen = :after WHERE source = :source AND s
 
 ADD_SNAPSHOT = """
     INSERT INTO snapshots (source, id, revision, present, unread, unassigned, observed,
-                           message_id, seen, counts, conversation)
+                           message_id, seen, counts, conversation, evidence)
     VALUES (:source, :id, :revision, :present, :unread, :unassigned, :observed,
-            :message_id, :seen, :counts, :conversation)
+            :message_id, :seen, :counts, :conversation, :evidence)
     ON CONFLICT (source, id) DO NOTHING"""
 CHANGE_SNAPSHOT = """
     UPDATE snapshots
     SET revision = :revision, present = :present, unread = :unread, unassigned = :unassigned,
         observed = :observed, message_id = :message_id, seen = :seen, counts = :counts,
-        conversation = :conversation
+        conversation = :conversation, evidence = :evidence
     WHERE source = :source AND id = :id AND revision = :revision - 1"""
 
 # The log

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from watcher.model import CONVERSATION, Delivery, Ending, Event, Snapshot
+from watcher.model import CONVERSATION, NO_EVIDENCE, Delivery, Ending, Event, Evidence, Snapshot
 from watcher.records import (
     HistoryEntry,
     ReceiverState,
@@ -56,6 +56,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 SOURCE: TypeAdapter[SourceState] = TypeAdapter(SourceState)
 _ENDING: TypeAdapter[Ending] = TypeAdapter(Ending)
+_EVIDENCE: TypeAdapter[Evidence] = TypeAdapter(Evidence)
 RECEIVER: TypeAdapter[ReceiverState] = TypeAdapter(ReceiverState)
 
 
@@ -99,7 +100,7 @@ def topic(source: str, subject: str | None) -> str:
 
 def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
     """Return the named parameters that write a snapshot."""
-    conversation = snapshot.conversation
+    conversation, evidence = snapshot.conversation, snapshot.evidence
     return {
         "source": source,
         "id": conversation.id,
@@ -112,12 +113,13 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
         "seen": json_list(snapshot.seen),
         "counts": json.dumps(dict(snapshot.counts)),
         "conversation": CONVERSATION.dump_json(conversation).decode(),
+        "evidence": None if evidence == NO_EVIDENCE else _EVIDENCE.dump_json(evidence).decode(),
     }
 
 
 def read_snapshot(columns: Sequence[Any]) -> Snapshot:
     """Read the columns of `queries.SNAPSHOT`."""
-    revision, present, observed, message_id, seen, counts, conversation = columns
+    revision, present, observed, message_id, seen, counts, conversation, evidence = columns
     return Snapshot(
         conversation=CONVERSATION.validate_json(conversation),
         revision=revision,
@@ -125,6 +127,7 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
         counts=json.loads(counts),
         observed=from_micros(observed),
         message_id=message_id,
+        evidence=NO_EVIDENCE if evidence is None else _EVIDENCE.validate_json(evidence),
         present=bool(present),
     )
 
