@@ -29,8 +29,12 @@ def demo(
             help="End after this time; without it Ctrl-C ends it.",
         ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Leave configuration and database behind, to look at them."),
+    ] = False,
 ) -> None:
     """Show the watcher at work: no account, no network and no other service needed."""
     from watcher.demo import run_demo  # no other command needs the simulators
 
-    raise typer.Exit(run_demo(duration))
+    raise typer.Exit(run_demo(duration, keep=keep))

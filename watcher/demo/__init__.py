@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Sequence
@@ -41,25 +42,32 @@ SETTLING = 4.0
 """Seconds without changes before the end, so that everything can arrive."""
 
 
-def run_demo(duration: timedelta | None) -> int:
+def run_demo(duration: timedelta | None, *, keep: bool = False) -> int:
     """Run until `duration` has passed, or until Ctrl-C; return the exit status.
 
-    Status 1: a change is missing that should have arrived. The folder with configuration and
-    database is kept, and its path is printed. Raise StoreError and OSError like
-    `watcher.daemon.serving.run`.
+    Status 1: a change is missing that should have arrived. With `keep`, the folder with configuration
+    and database stays. Raise StoreError and OSError like `watcher.daemon.serving.run`.
     """
     _keep_off_proxies()
-    demonstration = Demonstration(Terminal(wall_clock), duration)
-    with contextlib.suppress(KeyboardInterrupt):  # before the daemon listens for it, or after
-        anyio.run(demonstration.run)
-    return demonstration.end()
+    folder = Path(tempfile.mkdtemp(prefix="inbox-watcher-demo-"))
+    try:
+        demonstration = Demonstration(Terminal(wall_clock), duration, folder, keep=keep)
+        with contextlib.suppress(KeyboardInterrupt):  # before the daemon listens for it, or after
+            anyio.run(demonstration.run)
+        return demonstration.end()
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Demonstration:
     """One run: what happened in the scenes, what was detected, and what arrived."""
 
-    def __init__(self, terminal: Terminal, duration: timedelta | None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="inbox-watcher-demo-"))
+    def __init__(
+        self, terminal: Terminal, duration: timedelta | None, folder: Path, *, keep: bool
+    ) -> None:
+        self.folder = folder
+        self.keep = keep
         self.terminal = terminal
         self.seconds = math.inf if duration is None else duration.total_seconds()
         self.scenes: tuple[Scene, ...] = ()
@@ -133,7 +141,7 @@ class Demonstration:
             happened=self.happened,
             detected=self.detected,
             inbound=self.inbound,
-            folder=self.folder,
+            kept=self.folder if self.keep else None,
         )
         return 1 if scorecard.missed or scorecard.invented or self.inbound.refused else 0
 

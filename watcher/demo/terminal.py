@@ -100,7 +100,7 @@ class Terminal:
         happened: int,
         detected: int,
         inbound: Inbound,
-        folder: Path,
+        kept: Path | None,
     ) -> None:
         """Print the totals, and what did not arrive."""
         delays = scorecard.delays
@@ -125,7 +125,8 @@ class Terminal:
             self._write(f"REFUSED, invalid signature: {inbound.refused}")
         if inbound.repeats:
             self._write(f"Sent twice, recognized by webhook-id: {inbound.repeats}")
-        self._write(f"Configuration and database are kept in {folder}; you can delete it.")
+        if kept is not None:
+            self._write(f"Configuration and database are kept in {kept}; you can delete it.")
 
     def _list(self, title: str, changes: Sequence[Change]) -> None:
         if not changes:

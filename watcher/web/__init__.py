@@ -16,10 +16,25 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from watcher import __version__
+
 __all__ = ["bind", "create_app", "serve"]
+
+FRONT = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>inbox-watcher</title>
+<h1>inbox-watcher {__version__}</h1>
+<ul>
+<li><a href="/healthz">/healthz</a>: does the process work?</li>
+<li><a href="/readyz">/readyz</a>: are sources read? <a href="/readyz?strict">?strict</a>: all of them?</li>
+<li><a href="/metrics">/metrics</a>: for Prometheus</li>
+</ul>
+<p><code>inbox-watcher status</code> shows sources and receivers.</p>
+</html>
+"""
+"""The page for people who open the address: it says where to look, and nothing about the inboxes."""
 
 Status = Callable[[], Sequence[Mapping[str, Any]]]
 """Returns the status of each source; `source`, `attempted` and `stale` are read here."""
@@ -31,11 +46,14 @@ def create_app(
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
 ) -> Starlette:
-    """Make the application with `/healthz`, `/readyz` and `/metrics`.
+    """Make the application with `/healthz`, `/readyz` and `/metrics`, and a page that leads to them.
 
     `store_failing` returns why the store does not work; meanwhile nothing is ready. `stuck` returns
     the stuck loops; with any, the process is unhealthy.
     """
+
+    async def front(_request: Request) -> Response:
+        return HTMLResponse(FRONT)
 
     async def healthz(_request: Request) -> Response:
         found = stuck()
@@ -65,6 +83,7 @@ def create_app(
 
     return Starlette(
         routes=[
+            Route("/", front),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
