@@ -11,7 +11,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -26,6 +26,9 @@ _DISTINCT = 8  # a shorter value is struck out only where it is a word of its ow
 _FILE_LIMIT = 64 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
+
+_BEFORE_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s?#]+@")
+"""User and password in a URL, up to the last @ before its path."""
 
 _SENSITIVE = re.compile(
     r"token|secret|passw|key|auth|cookie|credential|url|header|store|proxy", re.I
@@ -54,25 +57,41 @@ def _search(value: str) -> str:
     return found if len(value) >= _DISTINCT else rf"(?<![^\W_]){found}(?![^\W_])"
 
 
+def _any(values: Iterable[str]) -> re.Pattern[str] | None:
+    found = "|".join(map(_search, values))
+    return re.compile(found) if found else None
+
+
+def _strike(pattern: re.Pattern[str] | None, text: str) -> str:
+    struck = pattern.sub(_STRUCK, text) if pattern is not None else text
+    return _BEFORE_HOST.sub(rf"\1{_STRUCK}@", struck) if "@" in struck else struck
+
+
 class Redactor:
     """Knows the values of secrets and strikes them out of texts for logs, errors and people.
 
     Values under four characters are not struck out, those under eight only as words of their own.
-    A value that was replaced (a renewed token) stays known.
+    What stands before the host of a URL, or next to its other half, is found by its place there,
+    however short. A value that was replaced (a renewed token) stays known.
     """
 
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._distinct: re.Pattern[str] | None = None
 
     def add(self, value: str) -> None:
         """Learn a secret value in every spelling in which another side may quote it."""
         new = spellings(value) | spellings(value.strip()) | spellings(value.removeprefix("whsec_"))
-        new = {text for text in new if len(text) >= _SHORTEST} - self._values
+        self._learn(text for text in new if len(text) >= _SHORTEST)
+
+    def _learn(self, values: Iterable[str]) -> None:
+        new = set(values) - self._values
         if new:
             self._values |= new
             longest_first = sorted(self._values, key=lambda text: (-len(text), text))
-            self._pattern = re.compile("|".join(map(_search, longest_first)))
+            self._pattern = _any(longest_first)
+            self._distinct = _any(text for text in longest_first if len(text) >= _DISTINCT)
 
     def add_url(self, url: str) -> None:
         """Learn a URL that is a secret as a whole, and the user and password in it."""
@@ -84,10 +103,23 @@ class Redactor:
         for text in (parts.username, parts.password):
             if text:
                 self.add(text)
+        # A part that is too short to be known by itself is known beside the next one.
+        user, password, host = parts.username, parts.password, parts.hostname
+        pairs = ((user, ":", password), (password, "@", host), (user, "@", host))
+        for one, between, other in pairs:
+            if one and other:
+                decoded = f"{unquote(one)}{between}{unquote(other)}"
+                self._learn(spellings(f"{one}{between}{other}") | spellings(decoded))
 
     def scrub(self, text: str) -> str:
         """Return the text with every known secret struck out."""
-        return self._pattern.sub(_STRUCK, text) if self._pattern else text
+        return _strike(self._pattern, text)
+
+    def scrub_sentence(self, text: str) -> str:
+        """Return a sentence of this program with every known secret struck out that cannot be a word
+        of it. What others said was scrubbed before it was put in.
+        """
+        return _strike(self._distinct, text)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._values)} values)"

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from tests.cli.harness import SECRET_PATH, TOKEN, Harness
 from watcher.store.sqlite.schema import APPLICATION_ID
@@ -243,6 +247,29 @@ def test_apprise_looks_at_its_urls_and_none_is_shown(harness: Harness) -> None:
     assert line.startswith(f"{harness.config}:12:53: ")
     assert "2. URL of the receiver `team`" in line
     assert "short-secret" not in result.output
+
+
+def test_a_mask_hides_no_words_of_ours(harness: Harness) -> None:
+    harness.environ["CHAT_TOKEN"] = "sent"
+    harness.write(
+        receivers="  team: {type: apprise, url: slack}\n  two: {type: webhook, url: http}\n"
+    )
+    said = harness.run("check").stderr
+    assert "`url` is not an Apprise URL (write one such as slack://…, mailto://…" in said
+    assert "`url` is not an http:// or https:// URL (write https://host/path)" in said
+    harness.write()
+    assert "conversation.*; sent at once to crm" in harness.run("check").stdout
+
+
+def test_what_a_provider_says_is_masked_whole(harness: Harness) -> None:
+    async def echo(request: Request) -> Response:
+        return JSONResponse({"error": f"who is {request.headers['api-access-token']}?"}, 404)
+
+    harness.environ["CHAT_TOKEN"] = "tiny"
+    harness.chat = harness.serve(Starlette(routes=[Route("/{path:path}", echo)]))
+    harness.write()
+    result = harness.run("check", "--online")
+    assert "who is ***?" in result.stdout
 
 
 def test_apprise_looks_at_its_urls_beside_other_mistakes(harness: Harness) -> None:

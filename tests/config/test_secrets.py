@@ -191,11 +191,74 @@ def test_a_url_is_struck_out_with_its_password_alone() -> None:
     assert redactor.scrub("https://[half") == "***"
 
 
+@pytest.mark.parametrize(
+    ("url", "text", "scrubbed"),
+    [
+        (
+            "mailtos://ann:xyz@mail.example",
+            "mailtos://ann:xyz@other.example",
+            "mailtos://***@other",
+        ),
+        ("mailtos://ann:xyz@mail.example", "as ann:xyz refused", "as *** refused"),
+        ("mailtos://ann:xyz@mail.example", "xyz@mail.example is unknown", "*** is unknown"),
+        (
+            "mailtos://ann:p%40s@mail.example",
+            "ann:p@s, ann:p%40s, p@s@mail.example",
+            "***, ***, ***",
+        ),
+        ("ntfys://me@ntfy.example/topic", "<me@ntfy.example>", "<***>"),
+        (
+            "http://a:b@proxy.example:3128",
+            "the proxy http://a:b@proxy.example:3128/",
+            "the proxy ***/",
+        ),
+        ("mailtos://the:to@mail.example", "the way to the mail", "the way to the mail"),
+        (
+            "mailtos://ann:xyz@mail.example",
+            "https://example.com/@xyz?a=b@c",
+            "https://example.com/@xyz",
+        ),
+        ("mailtos://ann:xyz@mail.example", "smtp://x:p@ss@host/", "smtp://***@host/"),
+    ],
+)
+def test_a_short_part_of_a_url_is_known_by_its_place(url: str, text: str, scrubbed: str) -> None:
+    redactor = Redactor()
+    redactor.add_url(url)
+    assert redactor.scrub(text).startswith(scrubbed)
+
+
+@given(
+    st.from_regex(r"[a-z]{1,3}", fullmatch=True), st.from_regex(r"[a-z0-9]{1,3}", fullmatch=True)
+)
+def test_three_characters_of_a_password_are_not_shown_beside_their_url(
+    user: str, password: str
+) -> None:
+    redactor = Redactor()
+    redactor.add_url(f"mailtos://{user}:{password}@MAIL.EXAMPLE/")
+    for text in (
+        f"{user}:{password}",
+        f"mailtos://{user}:{password}@other",
+        f"({user}:{password}@h)",
+    ):
+        assert f"{user}:{password}" not in redactor.scrub(text)
+    ours = f"the word {password} and {user} of a sentence"
+    assert redactor.scrub(ours) == ours
+
+
 def test_a_short_secret_hides_no_part_of_our_words() -> None:
     redactor = Redactor()
     redactor.add("tiny")
     assert redactor.scrub("the source tinydesk, destiny") == "the source tinydesk, destiny"
     assert redactor.scrub("token=tiny, 'tiny', _tiny_ tiny") == "token=***, '***', _***_ ***"
+
+
+def test_in_a_sentence_of_ours_what_may_be_a_word_of_it_stays() -> None:
+    redactor = Redactor()
+    for value in ("http", "token", "long-enough-1"):
+        redactor.add(value)
+    said = redactor.scrub_sentence("`token` is no http:// URL: long-enough-1, http://a:b@c")
+    assert said == "`token` is no http:// URL: ***, http://***@c"
+    assert redactor.scrub("the token") == "the ***"
 
 
 @given(st.lists(st.text(min_size=8, max_size=12), max_size=5), st.text(max_size=30))

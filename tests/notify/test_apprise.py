@@ -255,6 +255,9 @@ def test_it_sends_the_text_and_names_itself_without_addresses() -> None:
         ("p%40ssword and p@ssword", "mailto://u:p%40ssword@h", "… and …"),
         ("see https://a.example/x?y", "json://h", "see …"),
         ("header zzzz", "json://h/?+X-Auth=zzzz", "header …"),
+        ("Token (abc) was refused, abc", "slack://abc/def", "Token (…) was refused, abc"),
+        ("login as 'ab' failed for ab:xyz", "mailtos://ab:xyz@h", "login as '…' failed for …"),
+        ("an email, no mail: 'mail'", "mailtos://mail:x@h", "an email, no …: '…'"),
         ("two\nlines\x1b[0m", "json://h", "two lines [0m"),
     ],
 )

@@ -35,6 +35,7 @@ from watcher.pipeline.poll import SET_PAGES
 from watcher.poller import SourcePlan
 from watcher.poller.walks import CheckWalk, Seen, SetWalk, broken_plugin, follow
 from watcher.providers import Position
+from watcher.secrets import Redactor
 from watcher.suggest import listing
 from watcher.transport import Transport, prepare_loop
 
@@ -96,7 +97,7 @@ def check(
             console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
     outcomes = anyio.run(_ask_all, loaded) if online else ()
     for outcome in outcomes:
-        _show(console, outcome)
+        _show(console, outcome, loaded.redactor)
     _show_estimates(console, loaded, outcomes)
     for number, rule in enumerate(loaded.rules, 1):
         console.write(f"rule {number}, {rule.name}: {rule.describe()}")
@@ -126,6 +127,8 @@ def _inspect(console: Console, *, secrets: bool) -> tuple[Config | None, tuple[P
     """
     inspection = inspect_files(console.asked.config, environ=os.environ, secrets=secrets)
     begin(console, inspection.config)
+    # All that is printed here are sentences of ours; what providers say is scrubbed before.
+    console.scrub = inspection.redactor.scrub_sentence
     bad = anyio.run(_probe, inspection.receivers, inspection.places) if secrets else ()
     if inspection.problems:
         return None, inspection.places.in_order((*inspection.problems, *bad))
@@ -303,10 +306,10 @@ async def _ask(visit: _Visit) -> SourceError | None:
     return None
 
 
-def _show(console: Console, outcome: Outcome) -> None:
+def _show(console: Console, outcome: Outcome, redactor: Redactor) -> None:
     name = f"{outcome.source} ({outcome.provider})"
     if outcome.error is None:
         console.write(f"{name}: ok, {outcome.seconds:.1f} s", "green")
         return
     remedy = f" ({outcome.error.remedy})" if outcome.error.remedy else ""
-    console.write(f"{name}: {outcome.error.reason}{remedy}", "red")
+    console.write(f"{name}: {redactor.scrub(outcome.error.reason)}{remedy}", "red")

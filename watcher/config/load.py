@@ -279,8 +279,8 @@ def _tidy(problems: Iterable[Problem], places: Places, redactor: Redactor) -> tu
     clean = dict.fromkeys(
         replace(
             problem,
-            message=redactor.scrub(problem.message),
-            remedy=redactor.scrub(problem.remedy),
+            message=redactor.scrub_sentence(problem.message),
+            remedy=redactor.scrub_sentence(problem.remedy),
         )
         for problem in problems
     )

@@ -244,12 +244,14 @@ def _problem(owner: _Owner, error: Mapping[str, Any], spot: _Spot) -> Problem:
         return spot.node.place.problem(f"`{name}`{message}", remedy)
     hidden = any(map(is_sensitive, spot.names)) or _hides(owner.model, spot.names)
     if owner.texts.refers(spot.node) or hidden:
-        # What a third party's check says may quote the value.
-        message = _without(message, owner.texts.plain(spot.node))
+        if message.startswith(_FOREIGN):  # which may quote the value
+            message = _without(message, owner.texts.plain(spot.node))
         if message == "must be text" and isinstance(spot.node, Scalar) and spot.node.raw:
             remedy = "put it in quotes"
     elif isinstance(spot.node, Scalar):
         remedy = _sharper(message, remedy, spot.node)
+    if message.startswith(_FOREIGN):
+        message = _FOREIGN + owner.texts.redactor.scrub(message.removeprefix(_FOREIGN))
     shown = found(spot.node, owner.texts, hidden=hidden)
     return spot.node.place.problem(f"`{name}` {message}{shown}", remedy)
 
@@ -289,8 +291,8 @@ def found(node: Node, texts: Texts, *, hidden: bool) -> str:
     if not node.raw.strip():
         return ""
     spaced = node.raw != node.raw.strip()  # what is wrong with it may be just that
-    shown = json.dumps(node.raw[:60], ensure_ascii=False) if spaced else short(node.raw)
-    return f", found `{shown}`"
+    raw = texts.redactor.scrub(node.raw)
+    return f", found `{json.dumps(raw[:60], ensure_ascii=False) if spaced else short(raw)}`"
 
 
 def _without(message: str, value: Any) -> str:
@@ -307,6 +309,9 @@ def _sharper(message: str, remedy: str, node: Scalar) -> str:
         return did_you_mean(node.raw, remedy.removeprefix("allowed: ").split(", ")) + remedy
     return remedy
 
+
+_FOREIGN = "is not right: "
+"""How a message begins that goes on in the words of pydantic or of a plug-in."""
 
 _PLAIN: dict[str, tuple[str, str]] = {
     "string_type": ("must be text", ""),
@@ -353,9 +358,9 @@ def _explain(kind: str, error: Mapping[str, Any]) -> tuple[str, str]:
             form = _FORMS.get(context["pattern"], f"it must match {context['pattern']}")
             return "does not have the right form", form
         case "value_error" | "assertion_error":
-            return f"is not right: {short(str(context.get('error', '')))}", ""
+            return _FOREIGN + short(str(context.get("error", ""))), ""
         case _:
-            return _PLAIN.get(kind, (f"is not right: {short(str(error['msg']))}", ""))
+            return _PLAIN.get(kind, (_FOREIGN + short(str(error["msg"])), ""))
 
 
 def _bound(bound: object) -> str:

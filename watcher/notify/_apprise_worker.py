@@ -35,7 +35,10 @@ Attempt = tuple[Literal["ok", "failed", "rejected"], str]
 
 NOTE_LENGTH = 200
 SHORTEST_SECRET = 4
-"""Characters; shorter parts of a URL are left in notes, else every `a` would be blotted out."""
+"""Characters; shorter parts of a URL are blotted out between signs alone, not as words of a sentence."""
+
+DISTINCT_SECRET = 8
+"""Characters; shorter parts are blotted out as words of their own alone."""
 
 
 def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
@@ -254,6 +257,16 @@ def _reason(logs: Iterable[tuple[str, str]], url: str) -> str:
     return scrub(" ".join(shown[-1:] + causes[-1:]), url)
 
 
+def _where(part: str) -> str:
+    """Return the pattern of a part of a URL: a short one only where it cannot be a word of the
+    sentence, or a part of one.
+    """
+    found = re.escape(part)
+    if len(part) < SHORTEST_SECRET:
+        return rf"(?<=[(\[{{<'\"`~=:@/]){found}(?=[)\]}}>'\"`~@/,;]|$)"
+    return found if len(part) >= DISTINCT_SECRET else rf"(?<![^\W_]){found}(?![^\W_])"
+
+
 def scrub(text: str, url: str) -> str:
     """Fold to one short line and blot out every part of the URL beyond its schema.
 
@@ -276,7 +289,6 @@ def scrub(text: str, url: str) -> str:
         for one in short:
             text = re.sub(rf"(?<=[@:…]){re.escape(one)}(?!\w)", "…", text, flags=re.IGNORECASE)
     for part in sorted(parts, key=len, reverse=True):
-        if len(part) >= SHORTEST_SECRET:
-            text = re.sub(re.escape(part), "…", text, flags=re.IGNORECASE)
+        text = re.sub(_where(part), "…", text, flags=re.IGNORECASE)
     printable = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(printable.split())[:NOTE_LENGTH]
