@@ -61,7 +61,7 @@ class Control(Protocol):
         """Send to a receiver again that was turned off. Raise KeyError for an unknown receiver."""
         ...
 
-    async def add_silence(self, match: str, reason: str, ends: datetime) -> str:
+    async def add_silence(self, match: str, reason: str, ends: datetime, author: str = "") -> str:
         """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
         an invalid `match`.
         """
@@ -69,6 +69,12 @@ class Control(Protocol):
 
     async def expire_silence(self, silence: str) -> bool:
         """End an added silence now; return False if no active silence has this id."""
+        ...
+
+    async def extend_silence(self, silence: str, ends: datetime) -> bool:
+        """Let an added silence last until `ends`, also one that is over; return False if there is
+        none with this id.
+        """
         ...
 
     async def silences(self) -> Sequence[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 __all__ = [
     "NO_EVIDENCE", "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
     "Disposition", "Event", "Evidence", "IdSet", "Message", "Observation", "Reference", "Result",
-    "Snapshot", "derive_id", "from_plain", "rfc3339", "to_plain",
+    "Snapshot", "Standing", "derive_id", "from_plain", "rfc3339", "to_plain",
 ]  # fmt: skip
 
 
@@ -316,6 +316,9 @@ class Event:
 
 
 DeliveryState = Literal["pending", "delivered", "dead", "cancelled"]
+Standing = Literal["due", "waiting", "held", "delivered", "dead", "cancelled"]
+"""A state as people see it, with `pending` told apart (`Delivery.stands`)."""
+
 DeliveryKind = Literal["event", "for", "repeat", "digest", "resolved"]
 
 
@@ -414,6 +417,19 @@ class Delivery:
     def key(self) -> str:
         """The primary key of the outbox: id and receiver."""
         return f"{self.id}/{self.receiver}"
+
+    def stands(self, now: datetime) -> Standing:
+        """Return the state, with `pending` told apart: `due` (owed: not sent yet, or failed and tried
+        again), `waiting` (for the time of its rule's `for`, `repeat` or `digest`), or `held` (put off
+        to the hours of its rule).
+        """
+        if self.state != "pending":
+            return self.state
+        if self.due <= now:
+            return "due"
+        if self.held:
+            return "held"
+        return "due" if self.kind in ("event", "resolved") or self.attempt else "waiting"
 
     @property
     def told(self) -> bool:

@@ -17,6 +17,7 @@ from watcher.model import Delivery, DeliveryState, Event, Snapshot, rfc3339
 
 __all__ = [
     "Commit",
+    "ConversationQuery",
     "DeliveryQuery",
     "End",
     "EventQuery",
@@ -24,6 +25,8 @@ __all__ = [
     "HistoryKind",
     "Hold",
     "HttpReply",
+    "IdKind",
+    "Queue",
     "ReceiverState",
     "Recorded",
     "RuleResult",
@@ -335,6 +338,9 @@ class StoredSilence:
     ends: datetime
     """Until when it holds; the time of expiry if it was expired."""
 
+    author: str = ""
+    """Who added it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
@@ -460,6 +466,51 @@ class DeliveryQuery:
     """The id of the delivery, or of the digest that it went out with."""
 
     limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many deliveries to one receiver are pending, by what they wait for (`Delivery.stands`)."""
+
+    due: int = 0
+    waiting: int = 0
+    held: int = 0
+
+    @property
+    def pending(self) -> int:
+        """All of them."""
+        return self.due + self.waiting + self.held
+
+
+IdKind = Literal["event", "delivery", "conversation"]
+"""What an id names; a digest's id is that of a delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationQuery:
+    """Which present conversations to read: those that wait, longest first, then the rest by source
+    and id.
+    """
+
+    sources: tuple[str, ...] = ()
+    """Empty: all."""
+
+    ids: tuple[str, ...] = ()
+    """Empty: all."""
+
+    waiting: bool = False
+    """Only those in which a customer waits."""
+
+    unread: bool = False
+    """Only unread ones."""
+
+    archived: bool | None = None
+    """Only archived ones, or only others; None: both."""
+
+    assignee: str | None = None
+    """The id or name of the assignee; empty: nobody."""
+
+    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)

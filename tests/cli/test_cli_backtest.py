@@ -43,6 +43,28 @@ def test_other_rules_show_what_they_would_have_done_and_send_nothing(past: Harne
     assert past.run("backtest", "--counts").stdout.count("At most one an hour") == 0
 
 
+def test_what_would_change_is_marked(past: Harness) -> None:
+    every = json_lines(past.run("backtest", "--json").stdout)
+    assert {one["change"] for one in every if one["kind"] == "message"} == {"="}
+    text = past.config.read_text()
+    rules = THROTTLED.replace("notify: crm", "notify: [crm, web]")
+    web = f"  web: {{type: webhook, url: '{past.hook}'}}\n"
+    past.config.write_text(text[: text.index("rules:")] + web + "rules:\n" + rules)
+    marked = json_lines(past.run("backtest", "--json").stdout)
+    sent = {event["id"]: event["type"] for event in past.receiver.got}
+    messages = [one for one in marked if one["kind"] == "message"]
+    assert {(one["change"], one["receiver"]) for one in messages} == {
+        ("+", "web"), ("=", "crm"), ("-", "crm"),
+    }  # fmt: skip
+    kept = [one["id"] for one in messages if one["change"] == "="]
+    gone = [one["id"] for one in messages if one["change"] == "-"]
+    assert sorted(kept + gone) == sorted(sent)
+    assert {sent[one] for one in kept} == {"conversation.message"}
+    rows = past.run("backtest").stdout.splitlines()
+    assert [row[0] for row in rows[1 : len(messages) + 1]] == [one["change"] for one in messages]
+    assert f"1 more (+), {len(gone)} fewer (-)" in rows[-1]
+
+
 def test_where_nothing_is_recorded_there_is_nothing_to_show(harness: Harness) -> None:
     assert harness.run("run", "--once").exit_code == 0
     told = harness.run("backtest", "--since", "1ms")

@@ -174,7 +174,7 @@ def test_each_shell_gets_its_own_script(shell: str) -> None:
         (["events", "--limit", "0"], "--limit"),
         (["deliveries", "--state", "lost"], "dead"),
         (["deliveries", "retry"], "--all-dead"),
-        (["deliveries", "retry", "x", "--all-dead"], "one of the three"),
+        (["deliveries", "retry", "x", "--all-dead"], "or --all-dead"),
         (["release"], "SOURCE"),
         (["release", "support", "--accept", "--discard"], "not both"),
         (["release", "suport"], "support"),

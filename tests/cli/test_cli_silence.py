@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from typing import Any
 
 import pytest
 
 from tests.cli.harness import Harness, json_lines, wait_until
+from watcher.cli.ids import NotOne, only_one
 from watcher.records import DeliveryQuery
 
 MATCH = 'conversation.contact.name == "nobody" || source == "support"'
@@ -37,7 +39,7 @@ def test_what_is_silenced_is_not_sent_and_says_by_what(harness: Harness, running
     (owed, *_) = harness.ask(lambda s: s.deliveries(DeliveryQuery(state="cancelled")))
     assert f"by {name}: moving house" in owed.note
     (listed,) = json_lines(harness.run("silence", "list", "--all", "--json").stdout)
-    assert listed["active"] is False
+    assert (listed["active"], listed["state"]) == (False, "expired")
     assert listed["stopped"] >= 1
     assert name in harness.run("silence", "list", "--all").stdout
     assert "nothing is silenced" in harness.run("silence", "list").stderr
@@ -87,7 +89,7 @@ def test_what_is_not_there_cannot_be_expired(harness: Harness) -> None:
     assert harness.run("run", "--once").exit_code == 0
     told = harness.run("silence", "expire", "0000")
     assert told.exit_code == 1
-    assert "error: no silence 0000 is in force" in told.stderr
+    assert "error: there is no silence 0000" in told.stderr
 
 
 def test_an_acknowledged_conversation_reminds_nobody_until_it_changes(
@@ -130,3 +132,54 @@ def test_a_conversation_that_nobody_knows_cannot_be_acknowledged(harness: Harnes
     assert told.exit_code == 1
     assert "no event is recorded about the conversation no-such-one" in told.stderr
     assert harness.run("ack", "1", "--source", "suport").exit_code == 2
+
+
+def test_a_silence_has_an_author_is_prolonged_and_named_by_its_beginning(harness: Harness) -> None:
+    assert harness.run("run", "--once").exit_code == 0
+    (name,) = add(harness, "--for", "1h", "--author", "Ana").stdout.split()
+    (listed,) = json_lines(harness.run("silence", "list", "--json").stdout)
+    assert (listed["id"], listed["author"], listed["state"]) == (name, "Ana", "in force")
+    (row,) = harness.run("silence", "list").stdout.splitlines()[1:]
+    assert row.split()[:3] == [name, "in", "force"]
+    assert re.search("  Ana +moving house  ", row)
+    prolonged = harness.run("silence", "extend", name[:4], "--for", "3h")
+    assert prolonged.stdout.startswith(f"{name} lasts until ")
+    (longer,) = json_lines(harness.run("silence", "list", "--json").stdout)
+    assert longer["ends"] > listed["ends"]
+    assert longer["starts"] == listed["starts"]
+    assert harness.run("silence", "expire", name[:5]).stdout == f"{name} has ended\n"
+    over = harness.run("silence", "expire", name)
+    assert (over.exit_code, over.stderr.splitlines()[0]) == (
+        1,
+        f"error: the silence {name} is over already",
+    )
+    assert "expired" in harness.run("silence", "list", "--all").stdout
+    assert harness.run("silence", "extend", name, "--for", "1h").exit_code == 0
+    (again,) = json_lines(harness.run("silence", "list", "--json").stdout)
+    assert again["active"] is True
+
+
+def test_by_default_the_login_is_the_author(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "grace")
+    assert add(harness, "--for", "1h").exit_code == 0
+    (listed,) = json_lines(harness.run("silence", "list", "--json").stdout)
+    assert listed["author"] == "grace"
+
+
+def test_a_configured_silence_is_changed_in_the_configuration(harness: Harness) -> None:
+    harness.write(more="silences: [{name: Fair, match: 'true', reason: fair, until: 2026-01-01}]\n")
+    harness.fill()
+    told = harness.run("silence", "extend", "Fair", "--for", "1h")
+    assert told.exit_code == 1
+    assert "is in the configuration" in told.stderr
+    (listed,) = json_lines(harness.run("silence", "list", "--all", "--json").stdout)
+    assert (listed["id"], listed["author"], listed["state"]) == ("Fair", None, "expired")
+
+
+def test_several_silences_that_begin_so_are_listed() -> None:
+    with pytest.raises(NotOne, match="silence ab is ambiguous: abc, abd") as refused:
+        only_one("silence", "ab", ["abc", "abd", "b"], "")
+    assert refused.value.remedy == "write more of it"
+    assert only_one("silence", "ab", ["abc", "ab"], "") == "ab"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from datetime import timedelta
 from typing import Any
 
 import anyio
+import pytest
 
 from tests.cli.harness import NOW, Harness, dead, json_lines, remembered, wait_until
+from watcher import __version__
+from watcher.cli.health import source_health, unwell
 from watcher.model import rfc3339
 from watcher.records import Commit, Hold, ReceiverState, Trouble
 from watcher.store.sqlite import SqliteStore
@@ -36,8 +41,17 @@ def test_status_without_a_daemon_tells_what_is_remembered(harness: Harness) -> N
         "off": None,
         "failing": None,
         "paused_until": None,
+        "state": "not served",
         "pending": 1,
+        "due": 1,
+        "waiting": 0,
+        "held": 0,
+        "dead": 1,
+        "died": 1,
     }
+    assert source["state"] == "not watched"
+    assert (watcher["ok"], watcher["reasons"]) == (False, ["no daemon is running"])
+    assert (watcher["version"], watcher["dead"]) == (None, 1)
 
 
 def test_status_tells_why_a_sweep_is_held_and_what_to_do(harness: Harness) -> None:
@@ -60,7 +74,8 @@ def test_status_tells_a_pause(harness: Harness) -> None:
         await store.close()
 
     anyio.run(pause)
-    assert "paused until" in " ".join(harness.run("status").stdout.split())
+    row = harness.run("status").stdout.splitlines()[-1]
+    assert re.match(r"crm +paused .* until 20.*, then probed$", row)
 
 
 def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -> None:
@@ -82,9 +97,18 @@ def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -
             "shared_with": [],
             "fits": True,
         }
-        assert receiver["pending"] == 0
+        assert (receiver["pending"], receiver["dead"], receiver["state"]) == (0, 0, "ok")
+        assert (watcher["version"], watcher["process"]) == (__version__, daemon.process.pid)
+        assert watcher["uptime"] >= 0
+        assert watcher["refused"] is None
+        said = harness.run("status").stdout
+        assert f"inbox-watcher {__version__}, process {daemon.process.pid}, up " in said
+        well = harness.run("status", "--check")
+        assert (well.exit_code, well.stdout) == (0, "ok: 1 sources, 1 receivers\n")
         assert daemon.stop(signal.SIGTERM) == 0
     assert "The daemon is not running" in harness.run("status").stdout
+    ended = harness.run("status", "--check")
+    assert (ended.exit_code, ended.stdout) == (1, "not ok: no daemon is running\n")
 
 
 def test_status_tells_a_refused_token_with_its_remedy(harness: Harness, running: Any) -> None:
@@ -92,8 +116,11 @@ def test_status_tells_a_refused_token_with_its_remedy(harness: Harness, running:
     with running("run") as daemon:
         daemon.wait_for("the source fails")
         result = harness.run("status")
-        assert "failing since" in result.stdout
-        assert "no baseline yet" in result.stdout
+        row = next(line for line in result.stdout.splitlines() if line.startswith("support"))
+        assert re.match(r"support +failing .* no baseline; since 20", row)
+        checked = harness.run("status", "--check")
+        assert checked.exit_code == 1
+        assert "not ok: source support is failing: no baseline; since" in checked.stdout
         assert "some-other-token" not in result.output
         assert daemon.stop(signal.SIGTERM) == 0
 
@@ -106,3 +133,113 @@ def test_tls_that_is_not_verified_is_said_by_check_run_and_status(harness: Harne
     assert warning in harness.run("status").stdout
     first = json_lines(harness.run("status", "--json").stdout)[0]
     assert first["tls_not_verified"] == ["the receiver `web`"]
+
+
+WELL: dict[str, Any] = {
+    "daemon": {"refused": None},
+    "sources": [],
+    "receivers": [],
+    "network_failing": False,
+    "store_failing": None,
+    "stuck": [],
+}
+TROUBLE = {"since": "2026-11-30T09:00:00.000Z", "reason": "no space", "remedy": "make room"}
+SOURCE: dict[str, Any] = {
+    "source": "sales",
+    "failing": None,
+    "hold": None,
+    "baselined": "2026-11-30T08:00:00.000Z",
+    "sweeping": None,
+    "stale": False,
+    "last_look": "2026-11-30T09:00:00.000Z",
+    "plan": None,
+}
+RECEIVER: dict[str, Any] = {
+    "receiver": "crm", "off": None, "failing": None, "paused_until": None, "died": 0,
+}  # fmt: skip
+
+
+def judged(**changed: Any) -> list[str]:
+    """Return what `--check` says, with the sources and receivers changed so."""
+    parts = {
+        kind: [usual | changed.pop(kind)] if kind in changed else [usual]
+        for kind, usual in (("sources", SOURCE), ("receivers", RECEIVER))
+    }
+    return list(unwell(WELL | parts | changed, str, running=True))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"store_failing": TROUBLE},
+         "everything waits for the store since 2026-11-30T09:00:00.000Z: no space (make room)"),
+        ({"stuck": [{"what": "the poller", "seconds": 400, "where": "x.py:1"}]},
+         "stuck: the poller has not moved for 6m40s (restart the daemon, and report x.py:1)"),
+        ({"network_failing": True}, "no source can be reached: this machine's network is down"),
+        ({"daemon": {"refused": TROUBLE}},
+         "the configuration is refused since 2026-11-30T09:00:00.000Z: no space (make room);"
+         " the old one is in force"),
+        ({"sources": {"failing": TROUBLE, "stale": True}},
+         "source sales is failing: since 2026-11-30T09:00:00.000Z: no space (make room)"),
+        ({"sources": {"hold": TROUBLE}},
+         "source sales is held: since 2026-11-30T09:00:00.000Z: no space (make room)"),
+        ({"sources": {"stale": True}}, "source sales is stale"),
+        ({"sources": {"stale": True, "last_look": None}}, "source sales is starting"),
+        ({"sources": {"baselined": None, "sweeping": {"seen": 7, "of": 40}}},
+         "source sales is no baseline: reading: 7 of 40"),
+        ({"sources": {"plan": {"fits": False}}}, ""),
+        ({"receivers": {"off": "HTTP 410"}},
+         "receiver crm is off: HTTP 410 (`inbox-watcher send-test crm` turns it on again if it works)"),
+        ({"receivers": {"paused_until": "noon"}}, "receiver crm is paused: until noon, then probed"),
+        ({"receivers": {"died": 2}},
+         "2 deliveries to crm died within a day (`inbox-watcher deliveries --state dead`)"),
+    ],
+)  # fmt: skip
+def test_check_says_what_keeps_all_from_being_well(changed: dict[str, Any], said: str) -> None:
+    assert judged(**changed) == ([said] if said else [])
+
+
+def test_without_a_daemon_nothing_is_watched_and_the_last_state_is_said() -> None:
+    assert source_health(SOURCE, str, running=False) == ("not watched", "")
+    failing = SOURCE | {"failing": TROUBLE}
+    word, why = source_health(failing, str, running=False)
+    assert word == "not watched"
+    assert why.startswith("at last failing; since")
+
+
+def test_a_dead_letter_counts_for_a_day(harness: Harness, running: Any) -> None:
+    old = dead("a", settled=NOW - timedelta(days=1, minutes=1))
+    harness.fill(Commit("support", remembered()), old)
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        wait_until(lambda: harness.run("status", "--check").exit_code == 0)
+        said = harness.run("status").stdout
+        assert "1 delivery is dead (`inbox-watcher deliveries --state dead`)" in said
+        assert daemon.stop(signal.SIGTERM) == 0
+    harness.fill(dead("b"))
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        wait_until(lambda: "died within a day" in harness.run("status", "--check").stdout)
+        receiver = json_lines(harness.run("status", "--json").stdout)[-1]
+        assert (receiver["dead"], receiver["died"]) == (2, 1)
+        assert daemon.stop(signal.SIGTERM) == 0
+
+
+def test_a_refused_configuration_is_said_until_one_is_taken_up(
+    harness: Harness, running: Any
+) -> None:
+    good = harness.config.read_text()
+    with running("run") as daemon:
+        daemon.wait_for("baseline done")  # listens to signals by then
+        harness.config.write_text(good + "surprise: 1\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("the new configuration is refused")
+        assert "The configuration is refused since" in harness.run("status").stdout
+        assert harness.run("status", "--check").exit_code == 1
+        harness.config.write_text(good)
+        assert harness.run("reload").exit_code == 0
+        assert "is refused" not in harness.run("status").stdout
+        watcher = json_lines(harness.run("status", "--json").stdout)[0]
+        assert watcher["configured"] > watcher["started"]
+        assert daemon.stop(signal.SIGTERM) == 0

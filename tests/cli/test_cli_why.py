@@ -69,6 +69,28 @@ def test_people_read_what_changed_what_decided_and_what_came_of_it(told: Harness
     assert "throttled: the rule 'At most one an hour' has sent one at" in text
 
 
+def test_rules_about_other_types_are_one_line(told: Harness) -> None:
+    unread = next(
+        one["event"]["id"]
+        for one in json_lines(told.run("why", "1", "--json", "--limit", "50").stdout)
+        if one["event"]["type"] == "conversation.unread"
+    )
+    shown = told.run("why", unread).stdout
+    assert shown.splitlines()[shown.splitlines().index("rules, in order") + 1] == (
+        "  no   2 rules ask for other types: Only VIPs, At most one an hour"
+    )
+    many = "".join(
+        f"  - {{name: R{number}, when: source.failing, notify: crm}}\n" for number in range(25)
+    )
+    told.config.write_text(told.config.read_text() + many)
+    told.world.message(told.account.conversations["2"], "Another")
+    assert told.run("run", "--once").exit_code == 0
+    shown = told.run("why", "2", "--limit", "50").stdout
+    assert shown.count("  no   25 rules ask for other types\n") == 1  # of the message
+    assert shown.count("  no   27 rules ask for other types\n") >= 1
+    assert "R7" not in shown
+
+
 def test_the_reasons_are_those_of_then_also_when_the_rules_have_changed(told: Harness) -> None:
     before = messages(told)
     told.write()
@@ -85,7 +107,7 @@ def test_what_still_waits_says_what_for(told: Harness) -> None:
     waiting = [one for story in stories for one in story["deliveries"] if one["state"] == "pending"]
     assert len(waiting) == 2
     assert waiting[0]["waits"] is None
-    assert waiting[1]["waits"].endswith(waiting[0]["id"])
+    assert waiting[1]["waits"].endswith(waiting[0]["id"][:12] + "/crm")
     assert "waiting: an earlier delivery of the same conversation" in told.run("why", "2").stdout
     told.receiver.status = 410
     told.run("deliveries", "retry", "--state", "pending")

@@ -134,8 +134,8 @@ async def test_a_silence_is_added_counts_survives_a_restart_and_ends(harness: Ha
         harness.world.message(first, "two")
         await anyio.sleep(60)
         configured, added = await daemon.silences()
-        assert (configured["silence"], configured["stopped"]) == ("spam", 0)
-        assert (added["silence"], added["stopped"], added["active"]) == (which, 2, True)
+        assert (configured["id"], configured["stopped"]) == ("spam", 0)
+        assert (added["id"], added["stopped"], added["active"]) == (which, 2, True)
         assert added["reason"] == "moving house"
         await anyio.sleep(2 * 3600)
         harness.world.message(first, "three")

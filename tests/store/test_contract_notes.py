@@ -146,7 +146,7 @@ async def test_a_mark_outlives_its_delivery_but_not_its_use(store: Store) -> Non
 
 
 async def test_silences_begin_end_and_are_expired(store: Store) -> None:
-    one = StoredSilence("b", 'source == "sales"', "moving house", T0, at(600))
+    one = StoredSilence("b", 'source == "sales"', "moving house", T0, at(600), "Ana")
     two = StoredSilence("a", "true", "", at(-5), at(5))
     await store.add_silence(one)
     await store.add_silence(two)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
-from watcher.records import Commit, DeliveryQuery, End, EventQuery
+from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement, snapshot
+from watcher.records import Commit, ConversationQuery, DeliveryQuery, End, EventQuery, Queue
 from watcher.store import Store
 
 TYPES = {
@@ -175,3 +175,93 @@ async def test_a_cancelled_timer_without_a_time_is_as_old_as_its_making(store: S
     await store.commit(Commit("sales", ends=(End("sales", "c1"),)))
     assert await store.prune(T0, at(7)) == 0
     assert await store.prune(T0, at(8)) == 1
+
+
+async def test_ids_are_found_by_their_beginning(store: Store) -> None:
+    for id_, subject in (("ab1", "c10"), ("ab2", "c11"), ("b", "c10"), ("aé", None)):
+        await store.commit(Commit("sales", events=(event(id_, subject=subject),)))
+    await store.commit(
+        Commit("sales", snapshots=(snapshot("c12"), snapshot("c10"), snapshot("x", present=False)))
+    )
+    owed = (delivery(event("ab1"), id="d1"), delivery(event("ab1"), id="d1", receiver="crm"))
+    digest = delivery(event("ab2"), id="d2", kind="digest", batch="b1", message="d0")
+    await store.commit(Commit("sales", deliveries=(*owed, digest)))
+    assert list(await store.ids("event", "a", 9)) == ["ab1", "ab2", "aé"]
+    assert list(await store.ids("event", "ab", 1)) == ["ab1"]
+    assert list(await store.ids("event", "aé", 9)) == ["aé"]
+    assert list(await store.ids("event", "c", 9)) == []
+    assert list(await store.ids("event", "a%", 9)) == []
+    assert list(await store.ids("event", "", 9)) == ["ab1", "ab2", "aé", "b"]
+    assert list(await store.ids("event", "", 0)) == []
+    assert list(await store.ids("delivery", "d", 9)) == ["d0", "d1", "d2"]
+    assert list(await store.ids("conversation", "c1", 9)) == ["c10", "c11", "c12"]
+    assert list(await store.ids("conversation", "c1", 2)) == ["c10", "c11"]
+    assert list(await store.ids("conversation", "x", 9)) == ["x"]
+
+
+async def test_pending_ones_are_counted_by_what_they_wait_for(store: Store) -> None:
+    await store.commit(
+        commit(
+            delivery(due=0),
+            delivery(timer="Slow", due=900),
+            delivery(timer="Quick", due=5),
+            delivery(event("e2"), id="d", kind="digest", batch="b", due=900),
+            delivery(event("e3"), id="h", held=True, due=900),
+            delivery(event("e4"), id="f", attempt=2, due=900),
+            delivery(receiver="crm", state="dead"),
+        )
+    )
+    assert await store.queues(at(10)) == {"team": Queue(due=3, waiting=2, held=1)}
+    assert await store.queues(at(900)) == {"team": Queue(due=6)}
+    assert Queue(3, 2, 1).pending == 6
+
+
+async def test_dead_ones_are_counted_since_a_time(store: Store) -> None:
+    owed = (
+        delivery(receiver=name, state="dead", settled=at(seconds))
+        for name, seconds in (("team", 10), ("crm", 20))
+    )
+    await store.commit(commit(*owed, delivery(event("e2"), state="dead", settled=at(30))))
+    assert await store.dead() == {"team": 2, "crm": 1}
+    assert await store.dead(since=at(10)) == {"team": 1, "crm": 1}
+    assert await store.dead(since=at(30)) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, "sales/c2 leads/c1 sales/c1 sales/c5 leads/c3 sales/c4"),
+        ({"limit": 3}, "sales/c2 leads/c1 sales/c1"),
+        ({"limit": 0}, ""),
+        ({"waiting": True}, "sales/c2 leads/c1 sales/c1 sales/c5"),
+        ({"waiting": True, "limit": 1}, "sales/c2"),
+        ({"waiting": True, "sources": ("leads",)}, "leads/c1"),
+        ({"sources": ("sales", "leads"), "unread": True}, "sales/c1 leads/c3"),
+        ({"archived": True}, "sales/c5 sales/c4"),
+        ({"archived": False}, "sales/c2 leads/c1 sales/c1 leads/c3"),
+        ({"assignee": "u1"}, "sales/c1 sales/c4"),
+        ({"assignee": ""}, "sales/c2 leads/c1 sales/c5 leads/c3"),
+        ({"assignee": "nobody"}, ""),
+        ({"ids": ("c1",)}, "leads/c1 sales/c1"),
+        ({"ids": ("c1",), "sources": ("sales",)}, "sales/c1"),
+        ({"ids": ("gone",)}, ""),
+    ],
+)
+async def test_conversations_come_by_how_long_they_wait(
+    store: Store, asked: dict, found: str
+) -> None:
+    rows = {
+        "sales": (
+            snapshot("c1", waiting_since=at(50), unread=True, assignee="u1"),
+            snapshot("c2", waiting_since=at(0.25)),
+            snapshot("c4", archived=True, assignee="u1"),
+            snapshot("gone", waiting_since=at(0), present=False),
+            snapshot("c5", waiting_since=at(70), archived=True),
+        ),
+        "leads": (snapshot("c3", unread=True), snapshot("c1", waiting_since=at(7))),
+    }
+    for source, snapshots in rows.items():
+        await store.commit(Commit(source, snapshots=snapshots))
+    known = await store.conversations(ConversationQuery(**asked))
+    assert " ".join(f"{source}/{one.conversation.id}" for source, one in known) == found
+    assert all(one in rows[source] for source, one in known)

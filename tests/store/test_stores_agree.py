@@ -18,6 +18,7 @@ from watcher.errors import WatcherError
 from watcher.model import Delivery, Event
 from watcher.records import (
     Commit,
+    ConversationQuery,
     DeliveryQuery,
     End,
     EventQuery,
@@ -182,7 +183,7 @@ async def acknowledge(pair: Pair, conversation: str, source: str | None) -> None
 
 async def silence(pair: Pair, which: str, lasts: int) -> None:
     ends = pair.now + timedelta(seconds=lasts)
-    one = StoredSilence(which, "true", "noise", pair.now, ends)
+    one = StoredSilence(which, "true", "noise", pair.now, ends, "Ana")
     await pair.both(lambda store: store.add_silence(one))
 
 
@@ -278,9 +279,13 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.sources())
     await pair.both(lambda store: store.receivers())
     await pair.both(lambda store: store.pending())
+    await pair.both(lambda store: store.queues(pair.now))
     await pair.both(lambda store: store.dead())
     await pair.both(lambda store: store.silences())
     await pair.both(lambda store: store.suppressed())
+    await pair.both(lambda store: store.conversations(ConversationQuery()))
+    for kind in ("event", "delivery", "conversation"):
+        await pair.both(lambda store, kind=kind: store.ids(kind, "", 50))
     everything = [owed.key for owed in await pair.stores[0].deliveries(DeliveryQuery())]
     await pair.both(lambda store: store.history(everything))
     await pair.both(lambda store: store.verdicts([str(number) for number in range(16)]))

@@ -14,6 +14,7 @@ from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_conversations, complete_sources
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, perform, reading, source_names
+from watcher.cli.ids import resolve
 from watcher.cli.options import choose
 from watcher.records import EventQuery
 from watcher.store.address import StoreAddress
@@ -53,7 +54,7 @@ def ack(
     loaded = load(console)
     if source is not None:
         choose("source", source, anyio.run(source_names, loaded))
-    sources = anyio.run(_sources, loaded.store, conversation)
+    conversation, sources = anyio.run(_sources, loaded.store, conversation)
     if not sources & {source or one for one in sources}:
         where = f" of {source}" if source else ""
         console.error(
@@ -72,8 +73,10 @@ def ack(
     console.write(f"acknowledged: {count} {what} cancelled")
 
 
-async def _sources(address: StoreAddress, conversation: str) -> set[str]:
-    """Return the sources with events about a conversation of this id."""
+async def _sources(address: StoreAddress, text: str) -> tuple[str, set[str]]:
+    """Return the conversation that is meant, and the sources with events about one of this id."""
     async with reading(address) as store:
+        named = await resolve(store, text, "conversation")
+        conversation = text if named is None else named[1]
         found = await store.events(EventQuery(conversations=(conversation,)))
-    return {recorded.event.source for recorded in found}
+    return conversation, {recorded.event.source for recorded in found}

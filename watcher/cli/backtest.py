@@ -7,9 +7,9 @@ takes every message.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -23,7 +23,9 @@ from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load_valid, reading
 from watcher.cli.format import format_who
+from watcher.cli.ids import short_id
 from watcher.cli.options import AsJson
+from watcher.cli.tables import Cell, Column
 from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError
@@ -39,6 +41,41 @@ from watcher.store.address import StoreAddress
 __all__ = ["register"]
 
 ALL = 1_000_000_000
+
+NEW, SAME, GONE = "+", "=", "-"
+"""Only today's rules send it; both did; only those of then sent it."""
+
+STYLES = {NEW: "green", GONE: "red"}
+
+MESSAGES = (
+    Column("±"),
+    Column("when"),
+    Column("id", shed=5),
+    Column("receiver"),
+    Column("rule", shortest=12, shed=1),
+    Column("type", shed=3),
+    Column("contact", shortest=12, shed=2),
+    Column("title", shortest=16, shed=4),
+)
+COUNTS = (
+    Column("hour"),
+    Column("receiver"),
+    Column("would be sent", right=True),
+    Column("was sent", right=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that would be sent, or was; `event` has the message's id."""
+
+    mark: str
+    at: datetime
+    receiver: str
+    rules: Sequence[str]
+    event: Event
+    title: str
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +113,25 @@ def backtest(
         console.note("no events are recorded in that time")
         return
     sent = anyio.run(_replay, loaded, past, end or now)
-    really = _really(past)
+    compared = _compare(sent, past)
     if as_json:
-        _print_json(console, sent, really)
+        _print_json(console, compared)
         return
     if messages:
-        console.table(
-            ("when", "receiver", "rule", "type", "contact", "title"),
-            [_row(console, one) for one in sent],
-        )
+        console.table(MESSAGES, [_row(console, one) for one in compared])
         console.write("")
-    counts = _counts(((one.receiver, one.at) for one in sent), really, console.zone)
     console.table(
-        ("hour", "receiver", "would be sent", "was sent"),
-        [(hour, name, str(would), str(was)) for (hour, name), (would, was) in counts],
+        COUNTS,
+        [
+            (hour, name, *map(str, counts))
+            for (hour, name), counts in _counts(compared, console.zone).items()
+        ],
     )
+    would, was = (sum(one.mark != absent for one in compared) for absent in (GONE, NEW))
     console.write(
-        f"{len(past.events)} events; {len(sent)} messages would be sent, {len(really)} were sent"
+        f"{len(past.events)} events; {would} messages would be sent, {was} were sent:"
+        f" {sum(one.mark == NEW for one in compared)} more (+),"
+        f" {sum(one.mark == GONE for one in compared)} fewer (-)"
     )
 
 
@@ -131,48 +170,60 @@ def _readable(stored: Iterable[StoredSilence]) -> Iterable[Silence]:
             )
 
 
-def _really(past: Past) -> list[tuple[str, datetime]]:
-    """Return receiver and time of each message that was sent about the events; a digest counts once."""
+def _compare(sent: Iterable[Sent], past: Past) -> list[Message]:
+    """Return what would be sent and what was, by time; a message is the same if id and receiver are.
+    A digest counts once.
+    """
     told = {event.id for event in past.events}
-    messages = {
-        (one.message or one.id, one.receiver): one.settled
+    really: dict[tuple[str, str], Delivery] = {
+        (one.message or one.id, one.receiver): one
         for one in past.delivered
         if one.settled is not None and one.event.id in told
     }
-    return [(receiver, at) for (_, receiver), at in messages.items()]
+    compared = []
+    for one in sent:
+        was = really.pop((one.event.id, one.receiver), None)
+        mark = SAME if was is not None else NEW
+        compared.append(
+            Message(mark, one.at, one.receiver, one.rules, one.event, one.title, one.body)
+        )
+    for (id_, receiver), owed in really.items():
+        event = dataclasses.replace(owed.event, id=id_)
+        at = owed.settled or owed.due
+        compared.append(Message(GONE, at, receiver, (owed.rule,), event, "", ""))
+    return sorted(compared, key=lambda one: one.at)
 
 
-def _counts(
-    would: Iterable[tuple[str, datetime]], really: Iterable[tuple[str, datetime]], zone: ZoneInfo
-) -> list[tuple[tuple[str, str], tuple[int, int]]]:
-    """Count by hour and receiver, in the order of time."""
-    one, other = (Counter((_hour(at, zone), name) for name, at in side) for side in (would, really))
-    return [(key, (one[key], other[key])) for key in sorted(one.keys() | other.keys())]
+def _counts(compared: Iterable[Message], zone: ZoneInfo) -> Mapping[tuple[str, str], list[int]]:
+    """Count what would be sent and what was by hour and receiver, in the order of time."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for one in compared:
+        hour = format_moment(one.at.astimezone(zone).replace(minute=0, second=0), zone)
+        count = counts.setdefault((hour, one.receiver), [0, 0])
+        count[0] += one.mark != GONE
+        count[1] += one.mark != NEW
+    return counts
 
 
-def _hour(at: datetime, zone: ZoneInfo) -> str:
-    return format_moment(at.astimezone(zone).replace(minute=0, second=0), zone)
-
-
-def _row(console: Console, sent: Sent) -> tuple[str, ...]:
-    event = sent.event
+def _row(console: Console, one: Message) -> tuple[str | Cell, ...]:
     return (
-        console.time(sent.at),
-        sent.receiver,
-        ", ".join(sent.rules),
-        event.type,
-        format_who(event),
-        sent.title,
+        Cell(one.mark, STYLES.get(one.mark, "")),
+        console.time(one.at),
+        short_id(one.event.id),
+        one.receiver,
+        ", ".join(one.rules),
+        one.event.type,
+        format_who(one.event),
+        one.title,
     )
 
 
-def _print_json(
-    console: Console, sent: Iterable[Sent], really: Iterable[tuple[str, datetime]]
-) -> None:
-    for one in sent:
+def _print_json(console: Console, compared: Sequence[Message]) -> None:
+    for one in compared:
         console.json(
             {
                 "kind": "message",
+                "change": one.mark,
                 "at": rfc3339(one.at),
                 "receiver": one.receiver,
                 "rules": list(one.rules),
@@ -183,8 +234,7 @@ def _print_json(
                 "body": one.body or None,
             }
         )
-    pairs = [(one.receiver, one.at) for one in sent]
-    for (hour, receiver), (would, was) in _counts(pairs, really, UTC_ZONE):
+    for (hour, receiver), (would, was) in _counts(compared, UTC_ZONE).items():
         console.json(
             {"kind": "count", "hour": hour, "receiver": receiver, "would": would, "was": was}
         )

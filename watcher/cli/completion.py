@@ -16,6 +16,7 @@ import typer
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.daemon_client import reading
 from watcher.cli.format import format_who
+from watcher.cli.ids import short_id, short_key
 from watcher.cli.options import invocation
 from watcher.config import Inspection, inspect_files
 from watcher.records import DeliveryQuery, EventQuery
@@ -134,12 +135,15 @@ async def _silences(store: Store) -> list[Offer]:
 
 async def _events(store: Store) -> list[Offer]:
     found = await store.events(EventQuery(limit=RECENT))
-    return [(one.event.id, f"{one.event.type} {format_who(one.event)}") for one in reversed(found)]
+    return [
+        (short_id(one.event.id), f"{one.event.type} {format_who(one.event)}")
+        for one in reversed(found)
+    ]
 
 
 async def _deliveries(store: Store) -> list[Offer]:
     found = await store.deliveries(DeliveryQuery(limit=RECENT))
-    return [(one.id, f"{one.state} {one.receiver} {one.event.type}") for one in reversed(found)]
+    return [(short_key(one), f"{one.state} {one.event.type}") for one in reversed(found)]
 
 
 async def _conversations(store: Store) -> list[Offer]:

@@ -19,10 +19,11 @@ from typing import Any
 
 import typer
 from rich.console import Console as RichConsole
-from rich.table import Table
 from rich.text import Text
 
+from watcher.cli.ids import NotOne
 from watcher.cli.options import Invocation, LogLevel
+from watcher.cli.tables import Cell, Column, table_lines
 from watcher.cli.times import machine_zone
 from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked
 from watcher.settings.calendar import format_moment
@@ -32,15 +33,19 @@ __all__ = ["Console", "plain", "reporting_errors"]
 FAILED = 1
 MISUSED = 2
 
-PIPED_WIDTH = 240
-"""Columns of a table that no terminal limits."""
-
 
 def plain(text: str) -> str:
     """Return the text without terminal control characters; line breaks stay."""
     return "\n".join(
         "".join(char if char.isprintable() else " " for char in line) for line in text.split("\n")
     )
+
+
+class _Terminal(RichConsole):
+    """Says that nobody reads on, instead of ending the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Console:
@@ -55,8 +60,7 @@ class Console:
         self.asked = asked
         self.scrub: Callable[[str], str] = lambda text: text
         self.zone = machine_zone()
-        width = None if sys.stdout.isatty() else PIPED_WIDTH
-        self._out = RichConsole(highlight=False, width=width)
+        self._out = _Terminal(highlight=False)
         self._err = RichConsole(highlight=False, stderr=True)
 
     def write(self, text: str, style: str = "") -> None:
@@ -73,6 +77,11 @@ class Console:
         if remedy:
             self.note("help: " + " ".join(remedy.split()))
 
+    @property
+    def on_terminal(self) -> bool:
+        """Whether a person reads the results, not a program or a file."""
+        return sys.stdout.isatty()
+
     def time(self, at: datetime | str | None) -> str:
         """Return a time (or its RFC 3339 form) as people here read it; None as nothing."""
         if at is None:
@@ -83,12 +92,18 @@ class Console:
         """Print one JSON object on a line of its own, exactly as it is."""
         typer.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print aligned columns."""
-        table = Table(*head, box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            table.add_row(*(Text(plain(self.scrub(cell))) for cell in row))
-        self._out.print(table)
+    def table(
+        self, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], *, head: bool = True
+    ) -> None:
+        """Print rows below one another: as wide as the terminal, or (in a pipe) as they are."""
+        cells = [[self._cell(each) for each in row] for row in rows]
+        width = self._out.width if self.on_terminal else None
+        for line in table_lines(columns, cells, width, head=head):
+            self._out.print(line, soft_wrap=True)
+
+    def _cell(self, cell: str | Cell) -> Cell:
+        text, style = (cell, "") if isinstance(cell, str) else (cell.text, cell.style)
+        return Cell(" ".join(plain(self.scrub(text)).split()), style)
 
     def _print(self, target: RichConsole, text: str, style: str) -> None:
         target.print(Text(plain(self.scrub(text)), style), soft_wrap=True)
@@ -99,8 +114,12 @@ def reporting_errors(console: Console) -> Iterator[None]:
     """Report what is raised inside, and exit with a status."""
     try:
         yield
-    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+    except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
+    except BrokenPipeError:
+        # Who reads has enough, as `head` does; nothing has failed. What is buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit from None
     except KeyboardInterrupt:
         raise typer.Exit(FAILED) from None
     except Exception as error:  # noqa: BLE001 - the last place that can say anything
@@ -116,6 +135,8 @@ _TAKEN = "another process listens there, perhaps another inbox-watcher: choose `
 def _report(console: Console, error: Exception) -> int:
     """Report an error; return the exit status."""
     match _cause(error):
+        case NotOne() as missing:
+            console.error(missing.cause, missing.remedy)
         case ConfigError() as wrong:
             for problem in wrong.problems:
                 console.note(str(problem))

@@ -5,7 +5,8 @@ Rules: listing only reads; the daemon carries out a retry, because it must wake 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -14,27 +15,50 @@ import anyio
 import typer
 
 from watcher.cli.commands import CommandGroup, StoreCommand
-from watcher.cli.console import FAILED, Console, reporting_errors
+from watcher.cli.completion import complete_deliveries
+from watcher.cli.console import Console, reporting_errors
 from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.deliveries_show import plain_delivery, show
+from watcher.cli.filters import (
+    ByRule,
+    Filters,
+    FromSource,
+    OfConversation,
+    OfType,
+    ToReceiver,
+)
 from watcher.cli.format import format_who
+from watcher.cli.ids import NotOne, find_deliveries, short_key
 from watcher.cli.options import AsJson, Limit
-from watcher.cli.times import Since, Until, read_span
+from watcher.cli.tables import Cell, Column, state_style
+from watcher.cli.times import Since, Until
 from watcher.clock import wall_clock
 from watcher.config import Config
-from watcher.model import Delivery
-from watcher.records import DeliveryQuery
-from watcher.store.address import StoreAddress
+from watcher.model import Delivery, DeliveryState
 
 __all__ = ["register"]
 
 ALL = 1_000_000_000
 
+COLUMNS = (
+    Column("id"),
+    Column("state"),
+    Column("when"),
+    Column("type", shed=1),
+    Column("rule", shortest=12, shed=4),
+    Column("contact", shortest=12, shed=3),
+    Column("tries", right=True, shed=5),
+    Column("note", shortest=16, shed=2),
+)
+
 
 class State(StrEnum):
-    """Where a delivery stands."""
+    """Where a delivery stands; `pending` is `due`, `waiting` and `held`."""
 
     pending = "pending"
+    due = "due"
+    waiting = "waiting"
+    held = "held"
     dead = "dead"
     delivered = "delivered"
     cancelled = "cancelled"
@@ -47,16 +71,11 @@ class Again(StrEnum):
     pending = "pending"
 
 
-ToReceiver = Annotated[
-    str | None, typer.Option("--receiver", metavar="NAME", help="Only those to this receiver.")
-]
-ByRule = Annotated[
-    str | None, typer.Option("--rule", metavar="NAME", help="Only those that this rule sends.")
-]
-OfType = Annotated[
-    list[str] | None,
-    typer.Option("--type", metavar="GLOB", help="Only of these events, such as conversation.*."),
-]
+STORED: Mapping[State, DeliveryState] = {
+    State.due: "pending", State.waiting: "pending", State.held: "pending",
+    State.pending: "pending", State.dead: "dead", State.delivered: "delivered",
+    State.cancelled: "cancelled",
+}  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -82,10 +101,18 @@ def register(app: typer.Typer) -> None:
 
 def deliveries(
     ctx: typer.Context,
-    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    state: Annotated[
+        State | None,
+        typer.Option(
+            help="Only those in this state. Of the pending ones, `due` are owed (or tried again),"
+            " `waiting` wait for a timer or a digest, `held` for the hours of their rule."
+        ),
+    ] = None,
     receiver: ToReceiver = None,
     rule: ByRule = None,
     type_: OfType = None,
+    source: FromSource = None,
+    conversation: OfConversation = None,
     since: Since = None,
     until: Until = None,
     as_json: AsJson = False,
@@ -97,19 +124,36 @@ def deliveries(
     console: Console = ctx.obj
     with reporting_errors(console):
         loaded = load(console)
-        span = read_span(since, until, zone=console.zone, now=wall_clock())
-        query = _query(state, receiver, rule, type_, span, limit=limit)
-        found = anyio.run(_find, loaded.store, [query])
+        filters = Filters(type_, source, conversation, receiver, rule, since, until)
+        filters.span(console.zone)  # wrong usage is said first, whatever the store is like
+        now = wall_clock()
+        found = anyio.run(_find, console, loaded, filters, state, limit, now)
         if as_json:
             for delivery in found:
-                console.json(plain_delivery(delivery))
+                console.json(plain_delivery(delivery, now))
         elif found:
-            console.table(
-                ("state", "when", "receiver", "rule", "type", "contact", "tries", "note", "id"),
-                [_row(console, delivery) for delivery in found],
-            )
+            console.table(COLUMNS, [_row(console, delivery, now) for delivery in found])
         else:
             console.note("no deliveries")
+
+
+async def _find(
+    console: Console,
+    loaded: Config,
+    filters: Filters,
+    state: State | None,
+    limit: int,
+    now: datetime,
+) -> list[Delivery]:
+    async with reading(loaded.store) as store:
+        query = await filters.deliveries(store, loaded, console.zone)
+        if state is None:
+            return list(await store.deliveries(replace(query, limit=limit)))
+        # What a pending delivery waits for depends on the time, so no query knows it.
+        apart = state != State.pending and STORED[state] == "pending"
+        most = ALL if apart else limit
+        found = await store.deliveries(replace(query, state=STORED[state], limit=most))
+    return [one for one in found if not apart or one.stands(now) == state][-limit:]
 
 
 def retry(
@@ -117,7 +161,10 @@ def retry(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]...", show_default=False, help="Ids of deliveries or of their events."
+            metavar="[ID[/RECEIVER]]...",
+            show_default=False,
+            autocompletion=complete_deliveries,
+            help="Ids of deliveries or of their events; the beginning is enough.",
         ),
     ] = None,
     all_dead: Annotated[
@@ -126,29 +173,36 @@ def retry(
     state: Annotated[
         Again | None,
         typer.Option(
-            help="dead (the default): given up; pending: failed and waiting for the next attempt."
+            help="dead (without ids the default): given up; pending: failed and waiting for the next"
+            " attempt."
         ),
     ] = None,
     receiver: ToReceiver = None,
     rule: ByRule = None,
     type_: OfType = None,
+    source: FromSource = None,
+    conversation: OfConversation = None,
     since: Since = None,
     until: Until = None,
 ) -> None:
     """Send again: dead deliveries from the first attempt of their schedule, failed ones at once.
 
-    Name ids, or --all-dead, or filters, all of which must fit.
+    Name ids, filters, or both, all of which must fit; or --all-dead.
     """
-    filtered = any((state, receiver, rule, type_, since, until))
-    if [bool(ids), all_dead, filtered].count(True) != 1:
-        raise typer.BadParameter("name ids, or --all-dead, or filters; one of the three")
+    filters = Filters(type_, source, conversation, receiver, rule, since, until)
+    narrowed = bool(ids or state or filters)
+    if narrowed == all_dead:
+        raise typer.BadParameter("name ids, filters or both; or --all-dead")
     console: Console = ctx.obj
     loaded = load(console)
-    query = None
-    if filtered:
-        span = read_span(since, until, zone=console.zone, now=wall_clock())
-        query = _query(state or Again.dead, receiver, rule, type_, span, limit=ALL)
-    count, due = anyio.run(_retry, console, loaded, ids, query)
+    filters.span(console.zone)
+    wanted = anyio.run(_chosen, console, loaded, ids or [], filters, state) if narrowed else None
+    count = 0
+    if wanted is None or wanted:
+        count = anyio.run(
+            perform, loaded, "deliveries retry", lambda control: control.retry(wanted)
+        )
+    due = max(0, len(wanted or ()) - count)  # being sent, or waiting for a pause to end
     if count:
         console.write(f"{_deliveries(count)} to be sent again")
     if due:
@@ -161,57 +215,27 @@ def _deliveries(count: int) -> str:
     return "1 delivery is" if count == 1 else f"{count} deliveries are"
 
 
-def _query(
-    state: State | Again | None,
-    receiver: str | None,
-    rule: str | None,
-    type_: list[str] | None,
-    span: tuple[datetime | None, datetime | None],
-    *,
-    limit: int,
-) -> DeliveryQuery:
-    standing = State(state) if state else None
-    return DeliveryQuery(
-        state=standing.value if standing else None,
-        receiver=receiver,
-        rule=rule,
-        types=tuple(type_ or ()),
-        since=span[0],
-        until=span[1],
-        limit=limit,
-    )
-
-
-async def _find(address: StoreAddress, queries: Sequence[DeliveryQuery]) -> list[Delivery]:
-    async with reading(address) as reader:
-        return [one for query in queries for one in await reader.deliveries(query)]
-
-
-async def _retry(
-    console: Console, loaded: Config, ids: list[str] | None, query: DeliveryQuery | None
-) -> tuple[int, int]:
-    """Make deliveries due now: those named, those a query finds, or all dead ones; gives how many,
-    and how many others were due before: they are being sent, or wait for a pause to end.
-    """
-    wanted: list[str] | None = None
-    if query is not None:
-        wanted = sorted(one.key for one in await _find(loaded.store, [query]) if _again(one))
-        if not wanted:
-            return 0, 0
-    elif ids is not None:
-        states = [DeliveryQuery(state=one.value, limit=ALL) for one in Again]
-        found = [one for one in await _find(loaded.store, states) if _again(one)]
-        unknown = [each for each in ids if not any(each in _names(one) for one in found)]
-        if unknown:
-            console.error(
-                f"no dead delivery has the id {', '.join(unknown)}, and none that has failed and"
-                " waits for its next attempt",
-                "`inbox-watcher deliveries --state dead` lists what was given up",
-            )
-            raise typer.Exit(FAILED)
-        wanted = sorted({one.key for one in found if _names(one) & set(ids)})
-    count = await perform(loaded, "deliveries retry", lambda control: control.retry(wanted))
-    return count, max(0, len(wanted or ()) - count)
+async def _chosen(
+    console: Console, loaded: Config, ids: list[str], filters: Filters, state: Again | None
+) -> list[str]:
+    """Return the keys of what can be sent again of the deliveries that are named, or that fit."""
+    async with reading(loaded.store) as store:
+        query = await filters.deliveries(store, loaded, console.zone)
+        if state is not None or not ids:
+            query = replace(query, state=(state or Again.dead).value)
+        if not ids:
+            found = await store.deliveries(replace(query, limit=ALL))
+            return sorted(one.key for one in found if _again(one))
+        named = {text: await find_deliveries(store, text, query) for text in ids}
+    chosen = {text: {one.key for one in found if _again(one)} for text, found in named.items()}
+    if missing := [text for text, keys in chosen.items() if not keys]:
+        raise NotOne(
+            f"no dead delivery has the id {', '.join(missing)}"
+            f"{' and fits the filters' if filters or state else ''}, and none that has failed and"
+            " waits for its next attempt",
+            "`inbox-watcher deliveries --state dead` lists what was given up",
+        )
+    return sorted(set().union(*chosen.values()))
 
 
 def _again(delivery: Delivery) -> bool:
@@ -219,20 +243,16 @@ def _again(delivery: Delivery) -> bool:
     return delivery.state == "dead" or (delivery.state == "pending" and delivery.attempt > 0)
 
 
-def _names(delivery: Delivery) -> set[str]:
-    """Return every id by which a delivery can be named."""
-    return {delivery.id, delivery.event.id, delivery.key, delivery.message} - {""}
-
-
-def _row(console: Console, delivery: Delivery) -> tuple[str, ...]:
+def _row(console: Console, delivery: Delivery, now: datetime) -> tuple[str | Cell, ...]:
+    stands = delivery.stands(now)
+    timer = stands == "waiting" and delivery.timer is not None
     return (
-        delivery.state,
+        short_key(delivery),
+        Cell(stands, state_style(stands)),
         console.time(delivery.settled or delivery.due),
-        delivery.receiver,
-        delivery.rule,
         delivery.event.type,
+        delivery.rule,
         format_who(delivery.event),
         str(delivery.attempt),
-        delivery.note,
-        delivery.id,
+        delivery.note or ("if it still holds then" if timer else ""),
     )

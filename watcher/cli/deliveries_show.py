@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -15,9 +16,11 @@ import anyio
 import structlog
 import typer
 
-from watcher.cli.console import FAILED, Console
+from watcher.cli.completion import complete_deliveries
+from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.format import format_who
+from watcher.cli.ids import NotOne, find_deliveries
 from watcher.cli.options import AsJson
 from watcher.clock import wall_clock
 from watcher.config import Config
@@ -39,7 +42,10 @@ def show(
     id_: Annotated[
         str,
         typer.Argument(
-            metavar="ID", show_default=False, help="Of a delivery, or of the event that it carries."
+            metavar="ID[/RECEIVER]",
+            show_default=False,
+            autocompletion=complete_deliveries,
+            help="Of a delivery, or of the event that it carries; the beginning is enough.",
         ),
     ],
     as_json: AsJson = False,
@@ -49,11 +55,10 @@ def show(
     loaded = load(console)
     found, history = anyio.run(_find, loaded.store, id_)
     if not found:
-        console.error(
+        raise NotOne(
             f"no delivery has the id {id_}, and none carries an event with it",
             "`inbox-watcher deliveries` lists them",
         )
-        raise typer.Exit(FAILED)
     receivers = {receiver.name: receiver for receiver in loaded.receivers}
     for number, message in enumerate(_messages(found)):
         receiver = receivers.get(message[0].receiver)
@@ -61,20 +66,18 @@ def show(
         lines = [entry for entry in history if entry.key == message[0].key]
         if as_json:
             entries = [plain_entry(entry) for entry in lines]
-            console.json({**plain_delivery(message[0]), "sent": sent, "history": entries})
+            console.json(
+                {**plain_delivery(message[0], wall_clock()), "sent": sent, "history": entries}
+            )
         else:
             console.write("" if number == 0 else "\n", "")
             _print(console, message, sent, lines)
 
 
 async def _find(address: StoreAddress, id_: str) -> tuple[list[Delivery], list[HistoryEntry]]:
-    """Find what a person may mean: a delivery's id or key, a digest's, an event's."""
-    event, slash, receiver = id_.rpartition("/")
-    queries = [DeliveryQuery(id=id_), DeliveryQuery(event=id_)]
-    if slash:
-        queries.append(DeliveryQuery(id=event, receiver=receiver))
+    """Find what a person may mean, with what goes out, or went out, together with it."""
     async with reading(address) as store:
-        found = {one.key: one for query in queries for one in await store.deliveries(query)}
+        found = {one.key: one for one in await find_deliveries(store, id_)}
         for one in tuple(found.values()):
             if one.message:  # the others that went out with it are part of what was sent
                 query = DeliveryQuery(id=one.message, receiver=one.receiver)
@@ -110,7 +113,7 @@ def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mappin
     return receiver.preview(notice, id_)
 
 
-def plain_delivery(delivery: Delivery) -> dict[str, Any]:
+def plain_delivery(delivery: Delivery, now: datetime) -> dict[str, Any]:
     """Return a delivery as plain JSON."""
     return {
         "id": delivery.id,
@@ -123,6 +126,7 @@ def plain_delivery(delivery: Delivery) -> dict[str, Any]:
         "kind": delivery.kind,
         "number": delivery.number,
         "state": delivery.state,
+        "stands": delivery.stands(now),
         "attempts": delivery.attempt,
         "due": rfc3339(delivery.due),
         "created": rfc3339(delivery.created),
@@ -164,7 +168,7 @@ def _print(
     if tries in first.note:  # given up after that many
         tries, said = first.note, ""
     rows = [
-        ("state", f"{first.state} {when}, {tries}{said}"),
+        ("state", f"{first.stands(wall_clock())} {when}, {tries}{said}"),
         ("rule", first.rule + ("" if first.kind == "event" else f" ({first.kind} {first.number})")),
     ]
     rows += [("event", f"{_about(console, one)}") for one in message]

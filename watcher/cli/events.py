@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fnmatch
+import functools
 from collections.abc import Sequence
 from typing import Annotated
 
 import anyio
 import typer
 
-from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.commands import StoreCommand
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
-from watcher.cli.format import format_event
-from watcher.cli.options import AsJson, Limit, choose
-from watcher.cli.times import Since, Until, read_span
-from watcher.clock import wall_clock
+from watcher.cli.filters import Filters, FromSource, OfConversation, OfType
+from watcher.cli.format import format_what, format_who
+from watcher.cli.ids import short_id
+from watcher.cli.options import AsJson, Limit
+from watcher.cli.tables import Cell, Column, state_style
+from watcher.cli.times import Since, Until
+from watcher.config import Config
+from watcher.model import Event
 from watcher.records import EventQuery, Recorded
 
 __all__ = ["register"]
@@ -45,59 +48,86 @@ def register(app: typer.Typer) -> None:
 def events(
     ctx: typer.Context,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Print what comes, until Ctrl-C; with --since, older ones first."
+        ),
     ] = False,
     as_json: AsJson = False,
     since: Since = None,
     until: Until = None,
-    type_: Annotated[
-        list[str] | None,
-        typer.Option("--type", metavar="GLOB", help="Only this type, or such as 'source.*'."),
-    ] = None,
-    source: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only those of this source.")
-    ] = None,
-    conversation: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only those of this conversation.")
-    ] = None,
+    type_: OfType = None,
+    source: FromSource = None,
+    conversation: OfConversation = None,
     limit: Limit = 1000,
 ) -> None:
-    """Print the recorded events, oldest first; --type, --source, --conversation repeat."""
-    for glob in type_ or ():
-        if not fnmatch.filter(EVENT_TYPES, glob):
-            choose("event type", glob, EVENT_TYPES)
+    """Print the recorded events, oldest first, with their ids and those of their conversations."""
+    filters = Filters(type_, source, conversation, since=since, until=until)
     if follow and until is not None:
         raise typer.BadParameter("--follow goes on without end; leave --until out")
     console: Console = ctx.obj
     loaded = load(console)
-    start, end = read_span(since, until, zone=console.zone, now=wall_clock())
-    query = EventQuery(
-        since=start,
-        until=end,
-        types=tuple(type_ or ()),
-        sources=tuple(source or ()),
-        conversations=tuple(conversation or ()),
-        limit=limit,
-    )
-
-    def show(found: Sequence[Recorded]) -> None:
-        for recorded in found:
-            if as_json:
-                console.json(recorded.event.to_plain())
-            else:
-                console.write(format_event(recorded.event, console.zone))
+    filters.span(console.zone)  # wrong usage is said first, whatever the store is like
+    show = functools.partial(_print_json, console) if as_json else _Lines(console, loaded)
 
     async def tell() -> None:
         async with reading(loaded.store) as store:
-            found = await store.events(query)
+            query = await filters.events(store, loaded, console.zone)
+            if follow and since is None:
+                last = await store.events(EventQuery(limit=1))
+                query = dataclasses.replace(query, after=last[0].seq if last else 0)
+            found = await store.events(dataclasses.replace(query, limit=limit))
             show(found)
-            after = query
+            if not found and not follow and not as_json:
+                console.note("no events")
             while follow:
                 if found:
-                    after = dataclasses.replace(query, after=found[-1].seq)
+                    query = dataclasses.replace(query, after=found[-1].seq)
                 await anyio.sleep(LOOK_EVERY)
-                found = await store.events(dataclasses.replace(after, limit=ALL))
+                found = await store.events(dataclasses.replace(query, limit=ALL))
                 show(found)
 
     with contextlib.suppress(KeyboardInterrupt) if follow else contextlib.nullcontext():
         anyio.run(tell)
+
+
+def _print_json(console: Console, found: Sequence[Recorded]) -> None:
+    for recorded in found:
+        console.json(recorded.event.to_plain())
+
+
+class _Lines:
+    """Prints events below one another, in columns that stay where they are as more come."""
+
+    def __init__(self, console: Console, loaded: Config) -> None:
+        self._console = console
+        self._head = console.on_terminal  # `events | head -n 1` is the first event
+        sources = max((len(one.name) for one in loaded.sources), default=0)
+        self._columns = (
+            Column("when", least=25),
+            Column("id", least=12),
+            Column("type", least=20),
+            Column("source", shed=1, least=sources),
+            Column("conversation", least=12),
+            Column("contact", shortest=16, shed=2),
+            Column("what", shortest=24, below=True),
+        )
+
+    def __call__(self, found: Sequence[Recorded]) -> None:
+        if found:
+            rows = [_row(self._console, recorded.event) for recorded in found]
+            self._console.table(self._columns, rows, head=self._head)
+            self._head = False
+
+
+def _row(console: Console, event: Event) -> tuple[str | Cell, ...]:
+    kind = event.type.rpartition(".")[2]
+    return (
+        console.time(event.time),
+        short_id(event.id),
+        Cell(event.type, state_style(kind)),
+        event.source,
+        event.subject or "",
+        format_who(event) if event.data.get("conversation") else "",
+        format_what(event),
+    )

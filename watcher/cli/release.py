@@ -15,6 +15,7 @@ from watcher.cli.completion import complete_sources
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, perform, reading, source_names
 from watcher.cli.options import choose
+from watcher.cli.tables import Column
 from watcher.records import Hold
 from watcher.store.address import StoreAddress
 
@@ -103,7 +104,7 @@ async def _show(console: Console, address: StoreAddress, source: str, hold: Hold
         name = contact and (contact.name or contact.email or contact.phone)
         rows.append((id_, name or ""))
     if rows:
-        console.table(("conversation", "contact"), rows)
+        console.table((Column("conversation"), Column("contact", shortest=12, shed=1)), rows)
     if len(hold.ids) > len(shown):
         console.write(f"and {len(hold.ids) - len(shown)} more")
     for accept in (True, False):

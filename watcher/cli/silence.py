@@ -6,6 +6,7 @@ Rules: calls the daemon, which applies a silence at once, or writes to the store
 from __future__ import annotations
 
 import contextlib
+import getpass
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -15,9 +16,11 @@ import typer
 
 from watcher.cli.commands import CommandGroup, StoreCommand
 from watcher.cli.completion import complete_silences
-from watcher.cli.console import FAILED, Console
+from watcher.cli.console import Console
 from watcher.cli.daemon_client import call_daemon, load, perform, reading
+from watcher.cli.ids import NotOne, only_one
 from watcher.cli.options import AsJson, read_duration
+from watcher.cli.tables import Cell, Column
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
@@ -27,14 +30,46 @@ from watcher.rules.where import check_names
 
 __all__ = ["register"]
 
+COLUMNS = (
+    Column("id"),
+    Column("state"),
+    Column("until"),
+    Column("stopped", right=True, shed=4),
+    Column("last", shed=5),
+    Column("author", shortest=8, shed=3),
+    Column("reason", shortest=12, shed=1),
+    Column("match", shortest=12, shed=2),
+)
+
+
+HowLong = Annotated[
+    timedelta,
+    typer.Option(
+        "--for",
+        parser=read_duration,
+        metavar="DURATION",
+        show_default=False,
+        help="How long from now, such as 2h.",
+    ),
+]
+OfSilence = Annotated[
+    str,
+    typer.Argument(
+        metavar="SILENCE",
+        show_default=False,
+        autocompletion=complete_silences,
+        help="Its id, as `silence list` shows it; the beginning is enough.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
-    """Add the command's three verbs."""
+    """Add the command's verbs."""
     group = typer.Typer(
         cls=CommandGroup,
         no_args_is_help=True,
         rich_markup_mode="rich",
-        help="Stop messages for a while: `add`, `list`, `expire`.",
+        help="Stop messages for a while: `add`, `list`, `extend`, `expire`.",
     )
     group.command(
         "add",
@@ -45,6 +80,11 @@ def register(app: typer.Typer) -> None:
     group.command("list", cls=StoreCommand, epilog="Example: inbox-watcher silence list --all")(
         list_
     )
+    group.command(
+        "extend",
+        cls=StoreCommand,
+        epilog="Example: inbox-watcher silence extend 3fa94c1e --for 2h",
+    )(extend)
     group.command(
         "expire", cls=StoreCommand, epilog="Example: inbox-watcher silence expire 3fa94c1e"
     )(expire)
@@ -64,16 +104,13 @@ def add(
     reason: Annotated[
         str, typer.Option(metavar="TEXT", show_default=False, help="Why; shown on what it stops.")
     ],
-    for_: Annotated[
-        timedelta,
+    for_: HowLong,
+    author: Annotated[
+        str | None,
         typer.Option(
-            "--for",
-            parser=read_duration,
-            metavar="DURATION",
-            show_default=False,
-            help="How long, such as 2h.",
+            metavar="NAME", show_default=False, help="Who adds it; by default your login."
         ),
-    ],
+    ] = None,
 ) -> None:
     """Stop what matches, from now on and for a while; print the silence's id."""
     try:
@@ -95,13 +132,14 @@ def add(
     for mistake in check_names(condition.tree, known) if loaded.sound else ():
         raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
-    why = " ".join(reason.split())
+    why, who = (" ".join(text.split()) for text in (reason, author or _login()))
     silence = anyio.run(
-        perform, loaded, "silence add", lambda control: control.add_silence(match, why, ends)
+        perform, loaded, "silence add", lambda control: control.add_silence(match, why, ends, who)
     )
     console.write(silence)
     console.note(
-        f"silenced until {console.time(ends)}; `inbox-watcher silence expire {silence}` ends it"
+        f"silenced until {console.time(ends)}; `inbox-watcher silence expire {silence}` ends it,"
+        f" `silence extend {silence} --for 2h` prolongs it"
     )
 
 
@@ -120,10 +158,7 @@ def list_(
         for one in silences:
             console.json(one)
     elif silences:
-        console.table(
-            ("silence", "state", "until", "stopped", "last", "reason", "match"),
-            [_row(console, one) for one in silences],
-        )
+        console.table(COLUMNS, [_row(console, one) for one in silences])
     else:
         console.note("nothing is silenced")
 
@@ -135,45 +170,64 @@ async def _listing(loaded: Config) -> Sequence[Mapping[str, Any]]:
         return await OfflineControl(loaded, store).silences()
 
 
-def _row(console: Console, silence: Mapping[str, Any]) -> tuple[str, ...]:
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return ""
+
+
+def _row(console: Console, silence: Mapping[str, Any]) -> tuple[str | Cell, ...]:
     return (
-        silence["silence"],
-        "in force" if silence["active"] else "not in force",
+        silence["id"],
+        Cell(silence["state"], "" if silence["active"] else "yellow"),
         console.time(silence["ends"]) or "indefinitely",
         str(silence["stopped"]),
         console.time(silence["last"]),
+        silence["author"] or "",
         silence["reason"],
         silence["match"],
     )
 
 
+def extend(
+    ctx: typer.Context,
+    silence: OfSilence,
+    for_: HowLong,
+) -> None:
+    """Let a silence that was added last so long from now, also one that is over."""
+    console: Console = ctx.obj
+    loaded = load(console)
+    id_ = anyio.run(_named, loaded, silence)
+    ends = wall_clock() + for_
+    anyio.run(perform, loaded, "silence extend", lambda control: control.extend_silence(id_, ends))
+    console.write(f"{id_} lasts until {console.time(ends)}")
+
+
 def expire(
     ctx: typer.Context,
-    silence: Annotated[
-        str,
-        typer.Argument(
-            metavar="SILENCE",
-            show_default=False,
-            autocompletion=complete_silences,
-            help="Its id, as `silence list` shows it.",
-        ),
-    ],
+    silence: OfSilence,
 ) -> None:
     """End a silence that was added, now."""
     console: Console = ctx.obj
     loaded = load(console)
-    if any(one.name == silence for one in loaded.silences):
-        console.error(
-            f"the silence {silence} is in the configuration",
-            "remove it there, then run `inbox-watcher reload`",
-        )
-        raise typer.Exit(FAILED)
+    id_ = anyio.run(_named, loaded, silence)
     ended = anyio.run(
-        perform, loaded, "silence expire", lambda control: control.expire_silence(silence)
+        perform, loaded, "silence expire", lambda control: control.expire_silence(id_)
     )
     if not ended:
-        console.error(
-            f"no silence {silence} is in force", "`inbox-watcher silence list` shows those that are"
+        raise NotOne(
+            f"the silence {id_} is over already", "`inbox-watcher silence list` shows the others"
         )
-        raise typer.Exit(FAILED)
-    console.write(f"{silence} has ended")
+    console.write(f"{id_} has ended")
+
+
+async def _named(loaded: Config, text: str) -> str:
+    """Return the id of the added silence that is meant; raise NotOne."""
+    if any(one.name == text for one in loaded.silences):
+        raise NotOne(
+            f"the silence {text} is in the configuration",
+            "change it there, then run `inbox-watcher reload`",
+        )
+    added = [one["id"] for one in await _listing(loaded) if one["from"] == "added"]
+    return only_one("silence", text, added, "`inbox-watcher silence list --all` shows them")

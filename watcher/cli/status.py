@@ -1,50 +1,103 @@
 """`status`: the state of sources and receivers, from the running daemon or as last saved.
 
-Rules: reads and formats; the daemon and the store know.
+Rules: reads and lays out; the daemon and the store know, `watcher.cli.health` says what it means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
 
 import anyio
 import typer
 
 from watcher.cli.commands import StoreCommand
-from watcher.cli.console import Console
+from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
 from watcher.cli.format import format_age
+from watcher.cli.health import receiver_health, source_health, troubles, unwell
 from watcher.cli.options import AsJson
+from watcher.cli.tables import Cell, Column, state_style
+from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
 from watcher.errors import StoreError, StoreLocked
+from watcher.records import Queue
 
 __all__ = ["register"]
+
+LATELY = timedelta(days=1)
+"""For how long a delivery that has died keeps `--check` from being well."""
+
+ABOUT = ("version", "process", "started", "uptime", "configured", "refused")
+"""What a running daemon says of itself."""
+
+SOURCES = (
+    Column("source"),
+    Column("state"),
+    Column("last look"),
+    Column("lag", shed=1),
+    Column("conversations", right=True, shed=3),
+    Column("provider", shed=4),
+    Column("why", below=True),
+)
+RECEIVERS = (
+    Column("receiver"),
+    Column("state"),
+    Column("due", right=True),
+    Column("waiting", right=True, shed=1),
+    Column("held", right=True, shed=1),
+    Column("dead", right=True),
+    Column("why", below=True),
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("status", cls=StoreCommand, epilog="Example: inbox-watcher status --json")(status)
+    app.command(
+        "status",
+        cls=StoreCommand,
+        epilog="Examples: inbox-watcher status; inbox-watcher status --check || page-somebody",
+    )(status)
 
 
-def status(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Show sources with their lag and failures, and what is pending for each receiver."""
+def status(
+    ctx: typer.Context,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Say whether all is well, and exit with 1 if not: no daemon, a source or receiver that"
+            " is not ok, a delivery that died within a day, a refused configuration.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show sources with their lag, receivers with what they are owed, and what is wrong."""
     console: Console = ctx.obj
     loaded = load(console)
-    answers, state = anyio.run(_read, loaded)
-    holder = loaded.store.holder()
-    owner = f"{holder['owner']}, process {holder['pid']}" if holder else None
+    running, state = anyio.run(_read, loaded)
+    reasons = list(unwell(state, _utc if as_json else console.time, running=running))
     if as_json:
-        _print_json(console, loaded, owner, answers, state)
-        return
-    if owner is None:
-        console.write("The daemon is not running; showing the last saved state.", "yellow")
-    elif not answers:
-        console.write(f"The store is in use ({owner}); showing the last saved state.", "yellow")
-    _print(console, state, running=answers)
-    for what in _unverified(loaded):
-        console.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
+        _print_json(console, loaded, state, reasons, running=running)
+    elif check:
+        for reason in reasons:
+            console.write(f"not ok: {reason}", "red")
+        if not reasons:
+            parts = (f"{len(state[kind])} {kind}" for kind in ("sources", "receivers"))
+            console.write(f"ok: {', '.join(parts)}")
+    else:
+        _print(console, state, running=running)
+        for what in _unverified(loaded):
+            console.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
+    if check and reasons:
+        raise typer.Exit(FAILED)
+
+
+def _utc(stamp: str) -> str:
+    return stamp
 
 
 def _unverified(loaded: Config) -> list[str]:
@@ -57,116 +110,122 @@ def _unverified(loaded: Config) -> list[str]:
 async def _read(loaded: Config) -> tuple[bool, Mapping[str, Any]]:
     """Return whether the daemon answers, and the status: from the daemon, else from the store.
 
-    The status is that of `Daemon.status`, with the number of pending deliveries of each receiver.
+    The status is that of `Control.status`, with what each receiver is owed, and who holds the store.
     """
     try:
         status = await call_daemon(loaded.store, lambda control: control.status())
         answers = True
     except (NoDaemon, StoreLocked):
         answers = False
+    now = wall_clock()
+    queues: Mapping[str, Queue] = {}
+    dead: Mapping[str, int] = {}
+    died: Mapping[str, int] = {}
     try:
         async with reading(loaded.store) as store:
-            pending = await store.pending()
+            queues, dead = await store.queues(now), await store.dead()
+            died = await store.dead(since=now - LATELY)
             if not answers:
                 status = await OfflineControl(loaded, store).status()
     except StoreError:
         if not answers:
-            raise
-        pending = {}  # the daemon's status says what is wrong with the store
-    receivers = [{**one, "pending": pending.get(one["receiver"], 0)} for one in status["receivers"]]
-    return answers, {**status, "receivers": receivers}
+            raise  # else the daemon's status says what is wrong with the store
+    receivers = []
+    for one in status["receivers"]:
+        name = one["receiver"]
+        queue = queues.get(name) or Queue()
+        counts = {"dead": dead.get(name, 0), "died": died.get(name, 0)}
+        owed = {"pending": queue.pending, **dataclasses.asdict(queue), **counts}
+        receivers.append({**one, **owed})
+    holder = loaded.store.holder()
+    owner = f"{holder['owner']}, process {holder['pid']}" if holder else None
+    return answers, {**status, "receivers": receivers, "owner": owner, "dead": sum(dead.values())}
 
 
 def _print_json(
-    console: Console, loaded: Config, owner: str | None, answers: bool, state: Mapping[str, Any]
+    console: Console,
+    loaded: Config,
+    state: Mapping[str, Any],
+    reasons: Sequence[str],
+    *,
+    running: bool,
 ) -> None:
     """Print a line about the watcher, then one per source and receiver."""
     console.json(
         {
-            "daemon": owner,
-            "answers": answers,
+            "daemon": state["owner"],
+            "answers": running,
+            "ok": not reasons,
+            "reasons": [console.scrub(reason) for reason in reasons],
+            **(state["daemon"] or dict.fromkeys(ABOUT)),
             "store": str(loaded.store.absolute()),
             "network_failing": state["network_failing"],
             "tls_not_verified": _unverified(loaded),
             "store_failing": state["store_failing"],
             "stuck": state["stuck"],
+            "dead": state["dead"],
         }
     )
-    for one in (*state["sources"], *state["receivers"]):
-        console.json(one)
+    for parts, health in (
+        (state["sources"], source_health),
+        (state["receivers"], receiver_health),
+    ):
+        for one in parts:
+            console.json({**one, "state": health(one, _utc, running=running)[0]})
 
 
 def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None:
-    if state["store_failing"]:
+    daemon, owner = state["daemon"], state["owner"]
+    if running:
+        since = console.time(daemon["configured"])
         console.write(
-            f"Everything waits for the store {_why(console, state['store_failing'])}", "red"
+            f"inbox-watcher {daemon['version']}, process {daemon['process']}, up"
+            f" {format_age(daemon['uptime'])}; configuration of {since}"
         )
-    for one in state["stuck"]:
-        console.write(
-            f"Stuck: {one['what']} has not moved for {format_age(one['seconds'])}"
-            f" (restart the daemon, and report {one['where']})",
-            "red",
-        )
-    if state["network_failing"]:
-        console.write("No source can be reached: this machine's network is down.", "red")
-    console.table(
-        ("source", "provider", "conversations", "last look", "lag", "state"),
-        [_source_row(console, one, running=running) for one in state["sources"]],
-    )
+    elif owner is None:
+        console.write("The daemon is not running; showing the last saved state.", "yellow")
+    else:
+        console.write(f"The store is in use ({owner}); showing the last saved state.", "yellow")
+    for trouble in troubles(state, console.time):
+        console.write(trouble[0].upper() + trouble[1:], "red")
+    rows = [_source_row(console, one, running=running) for one in state["sources"]]
+    console.table(SOURCES, rows)
     if state["receivers"]:
         console.write("")
-        console.table(
-            ("receiver", "pending", "state"),
-            [
-                (str(one["receiver"]), str(one["pending"]), _receiver_state(console, one))
-                for one in state["receivers"]
-            ],
-        )
+        rows = [_receiver_row(console, one, running=running) for one in state["receivers"]]
+        console.table(RECEIVERS, rows)
+    if state["dead"]:
+        console.write("")
+        what = "1 delivery is" if state["dead"] == 1 else f"{state['dead']} deliveries are"
+        console.write(f"{what} dead (`inbox-watcher deliveries --state dead`)", "red")
 
 
-def _source_row(console: Console, source: Mapping[str, Any], *, running: bool) -> tuple[str, ...]:
+def _source_row(
+    console: Console, source: Mapping[str, Any], *, running: bool
+) -> tuple[str | Cell, ...]:
+    state, why = source_health(source, console.time, running=running)
+    style = state_style(state)
     return (
-        str(source["source"]),
-        str(source["provider"]),
-        str(source["conversations"]),
+        source["source"],
+        Cell(state, style),
         console.time(source["last_look"]),
         format_age(source["lag"]),
-        _source_state(console, source, running=running),
+        str(source["conversations"]),
+        source["provider"],
+        Cell(why, style),
     )
 
 
-def _source_state(console: Console, source: Mapping[str, Any], *, running: bool) -> str:
-    """Format the state of a source; what needs action comes first."""
-    parts = []
-    if source["failing"]:
-        parts.append(f"failing {_why(console, source['failing'])}")
-    if source["hold"]:
-        parts.append(f"held {_why(console, source['hold'])}")
-    if source["baselined"] is None:
-        if sweeping := source["sweeping"]:
-            total = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
-            parts.append(f"reading the baseline: {sweeping['seen']}{total}")
-        else:
-            parts.append("no baseline yet")
-    elif running and source["stale"] and not source["failing"]:
-        parts.append("stale" if source["last_look"] else "starting")
-    if source["plan"] and not source["plan"]["fits"]:
-        parts.append("needs more requests than its provider allows (see `inbox-watcher check`)")
-    return "; ".join(parts) or "ok"
-
-
-def _receiver_state(console: Console, receiver: Mapping[str, Any]) -> str:
-    parts = []
-    if receiver["off"]:
-        turn_on = f"inbox-watcher send-test {receiver['receiver']}"
-        parts.append(f"off: {receiver['off']} (`{turn_on}` turns it on again if it works)")
-    if receiver["failing"]:
-        parts.append(f"failing {_why(console, receiver['failing'])}")
-    if receiver.get("paused_until"):
-        parts.append(f"paused until {console.time(receiver['paused_until'])}, then probed")
-    return "; ".join(parts) or "ok"
-
-
-def _why(console: Console, trouble: Mapping[str, Any]) -> str:
-    remedy = f" ({trouble['remedy']})" if trouble["remedy"] else ""
-    return f"since {console.time(trouble['since'])}: {trouble['reason']}{remedy}"
+def _receiver_row(
+    console: Console, receiver: Mapping[str, Any], *, running: bool
+) -> tuple[str | Cell, ...]:
+    state, why = receiver_health(receiver, console.time, running=running)
+    style = state_style(state)
+    dead = str(receiver["dead"])
+    return (
+        receiver["receiver"],
+        Cell(state, style),
+        *(str(receiver[part]) for part in ("due", "waiting", "held")),
+        Cell(dead, "red" if receiver["dead"] else ""),
+        Cell(why, style),
+    )

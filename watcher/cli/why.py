@@ -14,19 +14,26 @@ import anyio
 import typer
 
 from watcher.cli.commands import StoreCommand
-from watcher.cli.console import FAILED, Console
+from watcher.cli.completion import complete_events
+from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.deliveries_show import format_entry, plain_entry
 from watcher.cli.format import format_changes, format_who
+from watcher.cli.ids import NotOne, find_deliveries, resolve, short_id, short_key
 from watcher.cli.options import AsJson, Limit
+from watcher.clock import wall_clock
 from watcher.model import Delivery, Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, HistoryEntry, RuleResult
 from watcher.rules.wall_clock import UTC_ZONE
+from watcher.rules.when import OTHER_TYPE
 from watcher.settings.calendar import format_moment
 from watcher.store import Store
 from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
+
+NAMED = 3
+"""Rules about other types that are named; of more, their number is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,10 @@ def why(
     id_: Annotated[
         str,
         typer.Argument(
-            metavar="ID", show_default=False, help="Of an event, a delivery or a conversation."
+            metavar="ID",
+            show_default=False,
+            autocompletion=complete_events,
+            help="Of an event, a delivery or a conversation; the beginning is enough.",
         ),
     ],
     as_json: AsJson = False,
@@ -64,11 +74,10 @@ def why(
     loaded = load(console)
     stories = anyio.run(_find, loaded.store, id_, limit, UTC_ZONE if as_json else console.zone)
     if not stories:
-        console.error(
+        raise NotOne(
             f"no event, delivery or conversation has the id {id_}",
             "`inbox-watcher events` and `deliveries` list ids; old ones go with `retention`",
         )
-        raise typer.Exit(FAILED)
     for number, story in enumerate(stories):
         if as_json:
             console.json(_plain(story))
@@ -81,16 +90,15 @@ def why(
 async def _find(address: StoreAddress, id_: str, limit: int, zone: ZoneInfo) -> list[Story]:
     """Find the events meant: the id may be an event's, a delivery's or a conversation's."""
     async with reading(address) as store:
-        found = [one.event for one in await store.events(EventQuery(id=id_))]
-        if not found:
-            name, _, receiver = id_.partition("/")
-            query = DeliveryQuery(id=name, receiver=receiver or None)
-            owed = {one.event.id: one.event for one in await store.deliveries(query)}
-            found = list(owed.values())
-        if not found:
-            query_all = EventQuery(conversations=(id_,), limit=limit)
-            found = [one.event for one in await store.events(query_all)]
-        return [await _story(store, event, zone) for event in found]
+        match await resolve(store, id_, "event", "delivery", "conversation"):
+            case ("event", event):
+                query = EventQuery(id=event)
+            case ("conversation", conversation):
+                query = EventQuery(conversations=(conversation,), limit=limit)
+            case _:
+                owed = {one.event.id: one.event for one in await find_deliveries(store, id_)}
+                return [await _story(store, event, zone) for event in owed.values()]
+        return [await _story(store, one.event, zone) for one in await store.events(query)]
 
 
 async def _story(store: Store, event: Event, zone: ZoneInfo) -> Story:
@@ -121,7 +129,7 @@ async def _waits_for(store: Store, delivery: Delivery, zone: ZoneInfo) -> str:
         if other.key == delivery.key:
             break
         if other.ordered and other.event.source == delivery.event.source:
-            return f"an earlier delivery of the same conversation goes first: {other.id}"
+            return f"an earlier delivery of the same conversation goes first: {short_key(other)}"
     return ""
 
 
@@ -129,7 +137,8 @@ def _print(console: Console, story: Story) -> None:
     event = story.event
     head = (console.time(event.time), event.type, event.source, format_who(event))
     console.write("  ".join(word for word in head if word), "bold")
-    console.write(f"  event {event.id}")
+    about = f" about the conversation {event.subject}" if event.subject else ""
+    console.write(f"  event {short_id(event.id)}{about}")
     if observed := event.data.get("observed"):
         after, before = (console.time(observed[side]) for side in ("after", "before"))
         console.write(f"  happened between {after} and {before}")
@@ -138,8 +147,16 @@ def _print(console: Console, story: Story) -> None:
     console.write("rules, in order")
     if story.verdicts is None:
         console.write("  rule results are no longer stored")
+    others = []
     for verdict in story.verdicts or ():
+        if verdict.reason.startswith(OTHER_TYPE):
+            others.append(verdict.rule)
+            continue
         console.write(f"  {'yes' if verdict.matched else 'no '}  {verdict.rule}: {verdict.reason}")
+    if others:
+        asks = "1 rule asks" if len(others) == 1 else f"{len(others)} rules ask"
+        names = f": {', '.join(others)}" if len(others) <= NAMED else ""
+        console.write(f"  no   {asks} for other types{names}")
     console.write("deliveries")
     if not story.deliveries:
         console.write("  none")
@@ -153,11 +170,11 @@ def _print_delivery(console: Console, delivery: Delivery, history: Sequence[Hist
     kind = "" if delivery.kind == "event" else f" ({delivery.kind} {delivery.number})"
     due = f", due {console.time(delivery.due)}" if delivery.state == "pending" else ""
     console.write(
-        f"  {delivery.receiver}: {delivery.state}{due}, by the rule {delivery.rule!r}{kind},"
-        f" delivery {delivery.id}"
+        f"  {delivery.receiver}: {delivery.stands(wall_clock())}{due}, by the rule {delivery.rule!r}{kind},"
+        f" delivery {short_key(delivery)}"
     )
     if delivery.message:
-        console.write(f"    sent with the digest {delivery.message}")
+        console.write(f"    sent with the digest {short_id(delivery.message)}")
     for entry in history:
         for line in format_entry(entry, console.zone):
             console.write(f"    {line}")

@@ -7,6 +7,7 @@ under way get a few seconds to finish, then everything is cancelled.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import anyio
 import structlog
 
+from watcher import __version__
 from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config
@@ -26,10 +28,11 @@ from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
 from watcher.metrics import Metrics
+from watcher.model import rfc3339
 from watcher.notify.receivers import ReceiverPlan
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
-from watcher.records import Recorded
+from watcher.records import Recorded, Trouble
 from watcher.runtime import Publish, Runtime
 from watcher.store import Store
 from watcher.store.retrying import Retrier
@@ -80,6 +83,8 @@ class Daemon:
         self.pollers: dict[str, SourcePoller] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
         self._clock = clock
+        self._started = self._configured = clock()
+        self._refused: Trouble | None = None
         self._echo = echo
         self._recorded = 0
         self._retrier = retrier or Retrier(clock)
@@ -296,12 +301,35 @@ class Daemon:
     async def status(self) -> Mapping[str, Any]:
         """Return the status of everything as plain JSON."""
         return {
+            "daemon": self._about(),
             "sources": self.sources(),
             "receivers": [one.status() for one in self.dispatchers.values()],
             "network_failing": self.network.failing,
             "store_failing": self.store_failing(),
             "stuck": self.stuck(),
         }
+
+    def _about(self) -> dict[str, Any]:
+        """Return what the process is, and how it stands with its configuration."""
+        return {
+            "version": __version__,
+            "process": os.getpid(),
+            "started": rfc3339(self._started),
+            "uptime": max(0.0, (self._clock() - self._started).total_seconds()),
+            "configured": rfc3339(self._configured),
+            "refused": self._refused.to_plain() if self._refused is not None else None,
+        }
+
+    def take_up(self, config: Config) -> None:
+        """Let another configuration be in force: what reads it, reads it from now on."""
+        self.config = config
+        self._configured, self._refused = self._clock(), None
+
+    def refuse(self, problems: Sequence[str]) -> None:
+        """Remember that the configuration was refused, and why; the present one goes on."""
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        remedy = "`inbox-watcher check` says more; then `inbox-watcher reload`"
+        self._refused = Trouble(self._clock(), f"{problems[0]}{more}", remedy)
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -312,18 +340,22 @@ class Daemon:
             await dispatcher.probe()
         return count
 
-    async def add_silence(self, match: str, reason: str, ends: datetime) -> str:
+    async def add_silence(self, match: str, reason: str, ends: datetime, author: str = "") -> str:
         """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
         an invalid `match`.
         """
         try:
-            return await self.silence_registry.add(match, reason, ends)
+            return await self.silence_registry.add(match, reason, ends, author)
         except ExpressionError as failure:
             raise ValueError(failure.message) from None
 
     async def expire_silence(self, silence: str) -> bool:
         """End an added silence now; return False if no active silence has this id."""
         return await self.silence_registry.expire(silence)
+
+    async def extend_silence(self, silence: str, ends: datetime) -> bool:
+        """Let an added silence last until `ends`; return False if there is none with this id."""
+        return await self.silence_registry.extend(silence, ends)
 
     async def silences(self) -> Sequence[Mapping[str, Any]]:
         """Return every silence, configured or added, as plain JSON."""

@@ -59,6 +59,7 @@ class OfflineControl:
         receivers = [(stored.get(name) or ReceiverState(name)).to_plain() for name in names]
         network = states.get("")
         return {
+            "daemon": None,
             "sources": sources,
             "receivers": receivers,
             "network_failing": network is not None and network.failing is not None,
@@ -94,18 +95,22 @@ class OfflineControl:
         if state is not None:
             await self._store.save_receiver(dataclasses.replace(state, off="", failures=0))
 
-    async def add_silence(self, match: str, reason: str, ends: datetime) -> str:
+    async def add_silence(self, match: str, reason: str, ends: datetime, author: str = "") -> str:
         """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
         an invalid `match`.
         """
         try:
-            return await self._silences.add(match, reason, ends)
+            return await self._silences.add(match, reason, ends, author)
         except ExpressionError as failure:
             raise ValueError(failure.message) from None
 
     async def expire_silence(self, silence: str) -> bool:
         """End an added silence now; return False if no active silence has this id."""
         return await self._silences.expire(silence)
+
+    async def extend_silence(self, silence: str, ends: datetime) -> bool:
+        """Let an added silence last until `ends`; return False if there is none with this id."""
+        return await self._silences.extend(silence, ends)
 
     async def silences(self) -> Sequence[Mapping[str, Any]]:
         """Return every silence, configured or added, as plain JSON."""

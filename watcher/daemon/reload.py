@@ -46,6 +46,7 @@ class Reloading:
                     if isinstance(refused, ConfigError)
                     else [f"{refused}"]
                 )
+                self._daemon.refuse(problems)
                 self._daemon.metrics.reloads.labels("refused").inc()
                 for problem in problems:
                     log.error("the new configuration is refused; the old goes on", problem=problem)
@@ -79,7 +80,7 @@ class Reloading:
                 tasks.start_soon(daemon.remove_source, name)
             for name in (*receivers.removed, *receivers.changed):
                 tasks.start_soon(daemon.remove_receiver, name)
-        daemon.config = config
+        daemon.take_up(config)
         for receiver in new_receivers:
             daemon.add_receiver(receiver)
         for source in new_sources:

@@ -6,6 +6,7 @@ silence does is decided by `watcher.pipeline.guards`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -52,12 +53,13 @@ class SilenceRegistry:
                 )
         self._added = tuple(added)
 
-    async def add(self, match: str, reason: str, ends: datetime) -> str:
+    async def add(self, match: str, reason: str, ends: datetime, author: str) -> str:
         """Add a silence from now until `ends` and return its id; raise ExpressionError if `match` is
         wrong.
         """
         now = self._clock()
-        stored = StoredSilence(derive_id(match, reason, rfc3339(now))[:8], match, reason, now, ends)
+        id_ = derive_id(match, reason, rfc3339(now))[:8]
+        stored = StoredSilence(id_, match, reason, now, ends, author)
         added_silence(stored)
         await self._store.add_silence(stored)
         await self.open()
@@ -69,6 +71,16 @@ class SilenceRegistry:
         await self.open()
         return done
 
+    async def extend(self, silence: str, ends: datetime) -> bool:
+        """Let a silence that was added last until `ends`, also one that is over; False where there is
+        none of this id.
+        """
+        stored = next((one for one in await self._store.silences() if one.id == silence), None)
+        if stored is not None:
+            await self._store.add_silence(dataclasses.replace(stored, ends=ends))
+            await self.open()
+        return stored is not None
+
     async def listing(self) -> Sequence[dict[str, Any]]:
         """Return all silences as plain JSON, configured ones first: what they match and why, when,
         whether they are in force now, and what they have stopped.
@@ -78,13 +90,13 @@ class SilenceRegistry:
         for one in self._configured():
             bounds = (one.starts, one.ends)
             row = _row(one.name, "configuration", one.match.source, one.reason, bounds)
-            rows.append(row | {"active": one.lasts(now)})
+            rows.append({**row, "author": None, **_state(bounds, now, hours=one.lasts(now))})
         for stored in await self._store.silences():
             bounds = (stored.starts, stored.ends)
             row = _row(stored.id, "added", stored.match, stored.reason, bounds)
-            rows.append(row | {"active": stored.starts <= now < stored.ends})
+            rows.append({**row, "author": stored.author or None, **_state(bounds, now)})
         for row in rows:
-            count = counts.get(row["silence"])
+            count = counts.get(row["id"])
             row["stopped"] = count.count if count is not None else 0
             row["last"] = rfc3339(count.last) if count is not None else None
         return rows
@@ -97,6 +109,20 @@ async def acknowledge(store: Outbox, conversation: str, source: str | None, now:
     return await store.acknowledge(conversation, source, f"acknowledged at {rfc3339(now)}", now)
 
 
+def _state(
+    bounds: tuple[datetime | None, datetime | None], now: datetime, *, hours: bool = True
+) -> dict[str, Any]:
+    """Return whether it is in force, and the word for that."""
+    starts, ends = bounds
+    if starts is not None and now < starts:
+        word = "not yet"
+    elif ends is not None and now >= ends:
+        word = "expired"
+    else:
+        word = "in force" if hours else "outside its hours"
+    return {"active": word == "in force", "state": word}
+
+
 def _row(
     name: str,
     origin: str,
@@ -106,7 +132,7 @@ def _row(
 ) -> dict[str, Any]:
     starts, ends = (rfc3339(at) if at is not None else None for at in bounds)
     return {
-        "silence": name,
+        "id": name,
         "from": origin,
         "match": match,
         "reason": reason,

@@ -18,7 +18,10 @@ from watcher.model import Event
 from watcher.settings.base import wrong
 from watcher.suggest import nearest, short
 
-__all__ = ["When", "admits", "covered", "describe"]
+__all__ = ["OTHER_TYPE", "When", "admits", "covered", "describe"]
+
+OTHER_TYPE = "`when` asks for "
+"""How the reason of a rule begins that is about other types."""
 
 
 @lru_cache(maxsize=4096)
@@ -33,7 +36,7 @@ def admits(when: tuple[str, ...], event: Event) -> Outcome:
     """Return whether a rule is about events of this type."""
     if event.type in covered(when):
         return Outcome(True, "`when` matches")
-    return Outcome(False, f"`when` asks for {' or '.join(when)}, this is {event.type}")
+    return Outcome(False, f"{OTHER_TYPE}{' or '.join(when)}, this is {event.type}")
 
 
 def describe(when: tuple[str, ...]) -> str:

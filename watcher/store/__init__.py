@@ -16,9 +16,12 @@ from typing import Protocol
 from watcher.model import Delivery, IdSet, Snapshot
 from watcher.records import (
     Commit,
+    ConversationQuery,
     DeliveryQuery,
     EventQuery,
     HistoryEntry,
+    IdKind,
+    Queue,
     ReceiverState,
     Recorded,
     RuleResult,
@@ -141,8 +144,12 @@ class Outbox(Protocol):
         """Return the number of pending deliveries by receiver."""
         ...
 
-    async def dead(self) -> Mapping[str, int]:
-        """Return the number of dead deliveries by receiver."""
+    async def queues(self, now: datetime) -> Mapping[str, Queue]:
+        """Return how many deliveries are pending at `now`, by receiver; only those that have some."""
+        ...
+
+    async def dead(self, *, since: datetime | None = None) -> Mapping[str, int]:
+        """Return the number of dead deliveries by receiver; with `since`, of those given up later."""
         ...
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
@@ -224,6 +231,16 @@ class Journal(Protocol):
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
         """Return the deliveries that a query asks for."""
+        ...
+
+    async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
+        """Return the conversations that a query asks for, each with its source."""
+        ...
+
+    async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:
+        """Return the first `limit` ids that begin with `prefix`, in order. The ids of deliveries are
+        those of digests too; the ids of conversations are those of the log and of snapshots.
+        """
         ...
 
     async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:

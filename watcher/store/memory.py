@@ -6,21 +6,25 @@ task sees half of it and no cancellation interrupts it; all checks come before t
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from watcher.errors import Conflict, StoreError
 from watcher.model import Delivery, Event, IdSet, Snapshot
 from watcher.records import (
     Commit,
+    ConversationQuery,
     DeliveryQuery,
     EventQuery,
     HistoryEntry,
+    IdKind,
+    Queue,
     ReceiverState,
     Recorded,
     RuleResult,
@@ -47,6 +51,8 @@ from watcher.store.outbox import (
 __all__ = ["MemoryStore", "OutboxTable"]
 
 K = TypeVar("K")
+
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class MemoryStore:
@@ -294,9 +300,18 @@ class MemoryStore:
     async def pending(self) -> Mapping[str, int]:
         return self._outbox.pending()
 
-    async def dead(self) -> Mapping[str, int]:
+    async def queues(self, now: datetime) -> Mapping[str, Queue]:
+        queues = {}
+        for receiver in self._outbox.pending():
+            count = Counter(row.delivery.stands(now) for row in self._outbox.waiting(receiver))
+            queues[receiver] = Queue(count["due"], count["waiting"], count["held"])
+        return queues
+
+    async def dead(self, *, since: datetime | None = None) -> Mapping[str, int]:
         rows = (row.delivery for row in self._outbox.values())
-        return Counter(one.receiver for one in rows if one.state == "dead")
+        dead = (one for one in rows if one.state == "dead")
+        late = (one for one in dead if since is None or (one.settled and one.settled > since))
+        return Counter(one.receiver for one in late)
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         rows = repeated(self._outbox.values(), ids, now)
@@ -366,6 +381,33 @@ class MemoryStore:
         rows = self._outbox.values() if query.id is None else self._outbox.named(query.id)
         found = [row.delivery for row in rows if _matches_delivery(query, row.delivery)]
         return found[-query.limit :] if query.limit > 0 else []
+
+    async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
+        found = [
+            (source, snapshot)
+            for source, snapshots in self._snapshots.items()
+            for snapshot in snapshots.values()
+            if _matches_conversation(query, source, snapshot)
+        ]
+
+        def order(pair: tuple[str, Snapshot]) -> tuple[Any, ...]:
+            source, conversation = pair[0], pair[1].conversation
+            since = conversation.waiting_since
+            return since is None, since or LATEST, source, conversation.id
+
+        return sorted(found, key=order)[: max(query.limit, 0)]
+
+    async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:
+        known: Iterable[str | None]
+        match kind:
+            case "event":
+                known = self._log
+            case "delivery":
+                known = self._outbox.names()
+            case "conversation":
+                told = (recorded.event.subject for recorded in self._log.values())
+                known = (*told, *itertools.chain.from_iterable(self._snapshots.values()))
+        return sorted({id_ for id_ in known if id_ and id_.startswith(prefix)})[: max(limit, 0)]
 
     async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
         return [entry for key in sorted(keys) for entry in self._history.get(key, ())]
@@ -458,6 +500,10 @@ class OutboxTable(Mapping[str, OutboxRow]):
         """Return the rows of an id, and those that went out with the digest of that id."""
         return self._ordered(self._named.get(name, ()))
 
+    def names(self) -> Collection[str]:
+        """Return the ids of all rows, and of the digests that they went out with."""
+        return self._named
+
     def sent_since(self, receiver: str, since: datetime) -> Iterable[OutboxRow]:
         """Return what was delivered to a receiver since then."""
         sent = self._sent.get(receiver, [])
@@ -500,6 +546,23 @@ def _is_in_set(snapshot: Snapshot, name: IdSet) -> bool:
         case "unassigned":
             return snapshot.conversation.assignee is None
     raise ValueError(f"there is no id set {name!r}; there are 'unread' and 'unassigned'")
+
+
+def _matches_conversation(query: ConversationQuery, source: str, snapshot: Snapshot) -> bool:
+    conversation, owner = snapshot.conversation, snapshot.conversation.assignee
+    return (
+        snapshot.present
+        and _is_among(query.sources, source)
+        and _is_among(query.ids, conversation.id)
+        and not (query.waiting and conversation.waiting_since is None)
+        and not (query.unread and not conversation.unread)
+        and query.archived in (None, conversation.archived)
+        and (
+            query.assignee is None
+            or (owner is None and not query.assignee)
+            or (owner is not None and query.assignee in (owner.id, owner.name))
+        )
+    )
 
 
 def _matches_event(query: EventQuery, recorded: Recorded) -> bool:

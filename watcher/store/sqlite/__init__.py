@@ -8,13 +8,14 @@ store is opened is a StoreError with a remedy and leaves no lock, thread or conn
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,9 +24,12 @@ from watcher.errors import StoreError
 from watcher.model import Delivery, Event, IdSet, Snapshot
 from watcher.records import (
     Commit,
+    ConversationQuery,
     DeliveryQuery,
     EventQuery,
     HistoryEntry,
+    IdKind,
+    Queue,
     ReceiverState,
     Recorded,
     RuleResult,
@@ -267,6 +271,23 @@ class SqliteStore:
         found = await self._reader.fetch(*queries.deliveries(query))
         return [rows.read_delivery(columns) for _, *columns in found]
 
+    async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
+        found: list[tuple[Any, ...]] = []
+        for waiting in (True, False):
+            if len(found) < query.limit and (waiting or not query.waiting):
+                rest = dataclasses.replace(query, limit=query.limit - len(found))
+                statement, values = queries.conversations(rest, waiting=waiting)
+                found += await self._reader.fetch(statement, values)
+        return [(source, rows.read_snapshot(columns)) for source, *columns in found]
+
+    async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:
+        found: set[str] = set()
+        for statement in queries.IDS[kind]:
+            # No character comes after the last one of Unicode.
+            bounds = {"first": prefix, "end": prefix + chr(0x10FFFF), "limit": limit}
+            found.update(id_ for (id_,) in await self._reader.fetch(statement, bounds))
+        return sorted(found)[: max(limit, 0)]
+
     async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
         found = await self._reader.fetch(queries.HISTORY, (rows.json_list(keys),))
         return [rows.read_entry(columns) for columns in found]
@@ -294,8 +315,13 @@ class SqliteStore:
     async def pending(self) -> Mapping[str, int]:
         return dict(await self._reader.fetch(queries.PENDING))
 
-    async def dead(self) -> Mapping[str, int]:
-        return dict(await self._reader.fetch(queries.DEAD_COUNTS))
+    async def queues(self, now: datetime) -> Mapping[str, Queue]:
+        found = await self._reader.fetch(queries.QUEUES, {"now": rows.micros(now)})
+        return {receiver: Queue(*counts) for receiver, *counts in found}
+
+    async def dead(self, *, since: datetime | None = None) -> Mapping[str, int]:
+        after = {"since": rows.maybe_micros(since)}
+        return dict(await self._reader.fetch(queries.DEAD_COUNTS, after))
 
 
 async def copy_to_memory(path: Path | str) -> MemoryStore:

@@ -11,7 +11,7 @@ import asyncio
 import functools
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,13 +220,17 @@ class Reader:
                 raise store_error(path, error) from error
         return cls(connection, path, retrier)
 
-    async def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    async def fetch(
+        self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
         """Run one statement in one hop to the connection's thread and return all its rows."""
         if self._retrier is None:
             return await self._fetch(statement, parameters)
         return await self._retrier.run(lambda _late: self._fetch(statement, parameters))
 
-    async def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def _fetch(
+        self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
         if not self._open:
             raise StoreError(f"the store {self.path} is closed")
         try:

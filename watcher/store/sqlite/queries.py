@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from watcher.records import DeliveryQuery, EventQuery
+from watcher.records import ConversationQuery, DeliveryQuery, EventQuery
 from watcher.store.sqlite import rows
 
 # Sources and receivers
@@ -191,12 +191,46 @@ SENT_SINCE = """
         WHERE receiver = ? AND state = 'delivered' AND settled >= ?)
     ORDER BY settled"""
 PENDING = "SELECT receiver, count(*) FROM deliveries WHERE state = 'pending' GROUP BY receiver"
-DEAD_COUNTS = "SELECT receiver, count(*) FROM deliveries WHERE state = 'dead' GROUP BY receiver"
+# The same choice as `watcher.model.Delivery.stands`.
+QUEUES = """
+    SELECT receiver, sum(stands = 'due'), sum(stands = 'waiting'), sum(stands = 'held')
+    FROM (SELECT receiver, CASE WHEN due <= :now THEN 'due' WHEN held = 1 THEN 'held'
+            WHEN kind IN ('event', 'resolved') OR attempt > 0 THEN 'due' ELSE 'waiting' END AS stands
+        FROM deliveries WHERE state = 'pending')
+    GROUP BY receiver"""
+DEAD_COUNTS = """
+    SELECT receiver, count(*) FROM deliveries
+    WHERE state = 'dead' AND (:since IS NULL OR settled > :since) GROUP BY receiver"""
 
 PRUNE_DELIVERIES = """
     DELETE FROM deliveries
     WHERE state <> 'pending' AND (timer IS NULL OR over = 1)
         AND coalesce(settled, created) < :before"""
+
+# Ids by their beginning
+
+
+def _distinct(table: str, column: str, condition: str = "true") -> str:
+    """Return the statement for different values from `:first` to `:end`, one seek in the index for
+    each, however often it occurs.
+    """
+    least = f"SELECT min({column}) FROM {table} WHERE {condition} AND {column} < :end AND {column}"
+    return f"""
+    WITH RECURSIVE found (id, number) AS (
+        SELECT ({least} >= :first), 1
+        UNION ALL SELECT ({least} > found.id), number + 1 FROM found
+        WHERE found.id IS NOT NULL AND number < :limit)
+    SELECT id FROM found WHERE id IS NOT NULL"""
+
+
+IDS = {
+    "event": (_distinct("events", "id"),),
+    "delivery": (
+        _distinct("deliveries", "id"),
+        _distinct("deliveries", "message", "message <> ''"),
+    ),
+    "conversation": (_distinct("events", "subject"), _distinct("snapshots", "id")),
+}
 
 # The history of deliveries
 
@@ -237,14 +271,14 @@ SAVE_MARK = """
         DO UPDATE SET at = excluded.at, until = excluded.until, delivery = excluded.delivery"""
 PRUNE_MARKS = "DELETE FROM marks WHERE until < ?"
 
-SILENCE = "id, match, reason, starts, ends"
+SILENCE = "id, match, reason, starts, ends, author"
 """The columns that `rows.read_silence` expects."""
 
 SILENCES = f"SELECT {SILENCE} FROM silences ORDER BY starts, id"
 ADD_SILENCE = """
-    INSERT INTO silences (id, match, reason, starts, ends) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO silences (id, match, reason, starts, ends, author) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET match = excluded.match, reason = excluded.reason,
-        starts = excluded.starts, ends = excluded.ends"""
+        starts = excluded.starts, ends = excluded.ends, author = excluded.author"""
 EXPIRE_SILENCE = "UPDATE silences SET ends = :now WHERE id = :id AND ends > :now"
 PRUNE_SILENCES = "DELETE FROM silences WHERE ends < ?"
 SUPPRESSED = "SELECT silence, count, last FROM suppressed"
@@ -292,6 +326,38 @@ def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
     )
 
 
+def conversations(query: ConversationQuery, *, waiting: bool) -> tuple[str, list[Any]]:
+    """Return the statement for a query of the conversations that wait, or of the others, and its
+    parameters.
+    """
+    where, values = _asked(
+        [
+            _among("source", query.sources),
+            _among("id", query.ids),
+            ("unread = ?", 1 if query.unread else None),
+            (
+                f"{_document('archived')} = ?",
+                None if query.archived is None else int(query.archived),
+            ),
+            ("unassigned = ?", 1 if query.assignee == "" else None),
+            (
+                f"? IN ({_document('assignee.id')}, {_document('assignee.name')})",
+                query.assignee or None,
+            ),
+        ]
+    )
+    since = _document("waiting_since")
+    state = f"present = 1 AND {since} IS {'NOT ' if waiting else ''}NULL"
+    order = f"{since}, source, id" if waiting else "source, id"
+    select = f"SELECT source, {SNAPSHOT} FROM snapshots WHERE {state}"
+    more = f" AND {where}" if where else ""
+    return f"{select}{more} ORDER BY {order} LIMIT ?", [*values, max(query.limit, 0)]
+
+
+def _document(path: str) -> str:
+    return f"json_extract(conversation, '$.{path}')"
+
+
 def _among(column: str, values: tuple[str, ...]) -> tuple[str, Any]:
     """Return a condition with its values (None: no condition): one of them."""
     if len(values) == 1:
@@ -310,8 +376,13 @@ def _newest(
     select: str, order: str, conditions: list[tuple[str, Any]], limit: int
 ) -> tuple[str, list[Any]]:
     """Return the statement for the newest rows that meet all given conditions, oldest first."""
-    asked = [(condition, value) for condition, value in conditions if value is not None]
-    where = " WHERE " + " AND ".join(condition for condition, _ in asked) if asked else ""
-    newest = f"{select}{where} ORDER BY {order} DESC LIMIT ?"
-    values = [one for _, value in asked for one in (value if isinstance(value, list) else [value])]
+    where, values = _asked(conditions)
+    newest = f"{select}{' WHERE ' if where else ''}{where} ORDER BY {order} DESC LIMIT ?"
     return f"SELECT * FROM ({newest}) ORDER BY 1", [*values, max(limit, 0)]
+
+
+def _asked(conditions: list[tuple[str, Any]]) -> tuple[str, list[Any]]:
+    """Join the conditions that have a value; return them with the values."""
+    asked = [(condition, value) for condition, value in conditions if value is not None]
+    values = [one for _, value in asked for one in (value if isinstance(value, list) else [value])]
+    return " AND ".join(condition for condition, _ in asked), values

@@ -291,8 +291,8 @@ def read_mark(columns: Sequence[Any]) -> ThrottleMark:
 
 def read_silence(columns: Sequence[Any]) -> StoredSilence:
     """Read the columns of `queries.SILENCE`."""
-    id_, match, reason, starts, ends = columns
-    return StoredSilence(id_, match, reason, from_micros(starts), from_micros(ends))
+    id_, match, reason, starts, ends, author = columns
+    return StoredSilence(id_, match, reason, from_micros(starts), from_micros(ends), author)
 
 
 def pack_verdicts(results: Sequence[RuleResult]) -> bytes:

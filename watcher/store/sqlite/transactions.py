@@ -315,7 +315,8 @@ def prune(connection: Connection, events: datetime, deliveries: datetime) -> int
 def add_silence(connection: Connection, silence: StoredSilence) -> None:
     """Save a silence."""
     span = rows.micros(silence.starts), rows.micros(silence.ends)
-    connection.execute(queries.ADD_SILENCE, (silence.id, silence.match, silence.reason, *span))
+    words = (silence.id, silence.match, silence.reason)
+    connection.execute(queries.ADD_SILENCE, (*words, *span, silence.author))
 
 
 def expire_silence(connection: Connection, silence: str, now: datetime) -> bool:

@@ -1,0 +1,110 @@
+"""What the parts of a status mean: a word for the state, why, and what keeps all from being well.
+
+Rules: pure; the plain status of `control.Control.status` in, words out. A state is one or two words, so
+that it never needs to be cut; what explains it stands apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from watcher.cli.format import format_age
+
+__all__ = ["receiver_health", "source_health", "troubles", "unwell"]
+
+Format = Callable[[str], str]
+"""Returns a time of the status as it is shown."""
+
+
+def source_health(source: Mapping[str, Any], time: Format, *, running: bool) -> tuple[str, str]:
+    """Return a source's state, and why; what needs action comes first."""
+    states, why = [], []
+    if source["failing"]:
+        states.append("failing")
+        why.append(_trouble(source["failing"], time))
+    if source["hold"]:
+        states.append("held")
+        why.append(_trouble(source["hold"], time))
+    if source["baselined"] is None:
+        states.append("no baseline")
+        if sweeping := source["sweeping"]:
+            total = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
+            why.append(f"reading: {sweeping['seen']}{total}")
+    elif running and source["stale"] and not source["failing"]:
+        states.append("stale" if source["last_look"] else "starting")
+    if source["plan"] and not source["plan"]["fits"]:
+        why.append("needs more requests than its provider allows (see `inbox-watcher check`)")
+    state = states[0] if states else "ok"
+    if not running:
+        # What was so when the daemon ended says nothing about now.
+        why = [f"at last {'; '.join(states)}", *why] if states else why
+        state = "not watched"
+    elif len(states) > 1:
+        why = [*states[1:], *why]
+    return state, "; ".join(why)
+
+
+def receiver_health(receiver: Mapping[str, Any], time: Format, *, running: bool) -> tuple[str, str]:
+    """Return a receiver's state, and why."""
+    states, why = [], []
+    if receiver["off"]:
+        states.append("off")
+        turn_on = f"inbox-watcher send-test {receiver['receiver']}"
+        why.append(f"{receiver['off']} (`{turn_on}` turns it on again if it works)")
+    if receiver["failing"]:
+        states.append("failing")
+        why.append(_trouble(receiver["failing"], time))
+    if receiver["paused_until"]:
+        states.append("paused")
+        why.append(f"until {time(receiver['paused_until'])}, then probed")
+    return (states[0] if states else "ok" if running else "not served"), "; ".join(why)
+
+
+def troubles(state: Mapping[str, Any], time: Format) -> Iterator[str]:
+    """Yield what is wrong with the whole, one line each."""
+    if state["store_failing"]:
+        yield f"everything waits for the store {_trouble(state['store_failing'], time)}"
+    for one in state["stuck"]:
+        yield (
+            f"stuck: {one['what']} has not moved for {format_age(one['seconds'])} (restart the daemon,"
+            f" and report {one['where']})"
+        )
+    if state["network_failing"]:
+        yield "no source can be reached: this machine's network is down"
+    if state["daemon"] and (refused := state["daemon"]["refused"]):
+        yield f"the configuration is refused {_trouble(refused, time)}; the old one is in force"
+
+
+def unwell(state: Mapping[str, Any], time: Format, *, running: bool) -> Iterator[str]:
+    """Yield what keeps all from being well, one line each; `state` is what `status` shows.
+
+    Deliveries that died more than a day ago are shown, but count no more.
+    """
+    if not running:
+        yield "no daemon is running"
+        return
+    yield from troubles(state, time)
+    for kind, parts, health in (
+        ("source", state["sources"], source_health),
+        ("receiver", state["receivers"], receiver_health),
+    ):
+        for part in parts:
+            word, why = health(part, time, running=True)
+            if word != "ok":
+                yield f"{kind} {part[kind]} is {word}{f': {why}' if why else ''}"
+    for part in state["receivers"]:
+        if part["died"]:
+            yield (
+                f"{_deliveries(part['died'])} to {part['receiver']} died within a day"
+                " (`inbox-watcher deliveries --state dead`)"
+            )
+
+
+def _deliveries(count: int) -> str:
+    return "1 delivery" if count == 1 else f"{count} deliveries"
+
+
+def _trouble(trouble: Mapping[str, Any], time: Format) -> str:
+    remedy = f" ({trouble['remedy']})" if trouble["remedy"] else ""
+    return f"since {time(trouble['since'])}: {trouble['reason']}{remedy}"
