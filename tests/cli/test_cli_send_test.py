@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from tests.cli.harness import SECRET_PATH, Harness, wait_until
+from tests.cli.harness import SECRET_PATH, Harness, dead, wait_until
 
 
 def test_send_test_sends_a_marked_sample_and_shows_the_answer(harness: Harness) -> None:
@@ -134,3 +134,12 @@ def test_send_test_sends_although_something_else_in_the_file_is_wrong(harness: H
     result = harness.run("send-test", "crm")
     assert result.exit_code == 0, result.output
     assert "warning: the configuration is not valid" in result.stderr
+
+
+def test_send_test_without_a_daemon_says_what_hides_the_receiver(harness: Harness) -> None:
+    harness.fill(dead("one"))
+    harness.config.write_text(f"store: {harness.store}\nreceivers: {{crm: [\n")
+    result = harness.run("send-test", "crm")
+    assert result.exit_code == 2
+    assert "not valid YAML" in result.stderr.splitlines()[-1]
+    assert "there is no receiver" not in result.stderr

@@ -51,7 +51,6 @@ def test_a_broken_file_hides_nothing_that_the_store_knows(
     (warning,) = [line for line in result.stderr.splitlines() if line.startswith("warning")]
     assert "the configuration is not valid" in warning
     assert str(harness.config) in warning
-    assert "inbox-watcher check" in warning
 
 
 def test_status_from_the_store_alone_knows_the_sources_and_receivers(harness: Harness) -> None:

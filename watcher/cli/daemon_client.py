@@ -70,10 +70,10 @@ def load(console: Console) -> Config:
         raise ConfigError(problems)
     begin(console, loaded)
     if problems and (named or asked.store is None):
-        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        more = f"; {len(problems) - 1} more: `inbox-watcher check`" if len(problems) > 1 else ""
         console.note(
-            f"warning: the configuration is not valid (`inbox-watcher check` says more): {problems[0]}"
-            f"{more}; this is what is known without it",
+            f"warning: the configuration is not valid, this is what the daemon and the store know;"
+            f" {problems[0]}{more}",
             "yellow",
         )
     return loaded

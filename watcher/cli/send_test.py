@@ -72,7 +72,8 @@ async def _ask(loaded: Config, receiver: str) -> Mapping[str, Any] | None:
     try:
         status = await call_daemon(loaded.store, lambda control: control.status())
     except (NoDaemon, StoreLocked):
-        choose("receiver", receiver, _configured(loaded))
+        if loaded.sound:  # else whatever is wrong may hide it
+            choose("receiver", receiver, _configured(loaded))
         return None
     running = [one["receiver"] for one in status["receivers"]]
     if receiver not in running:
