@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -28,9 +28,11 @@ __all__ = [
     "SAMPLES",
     "STRING",
     "TEMPLATE_SHAPE",
+    "WEEKDAYS",
     "Kind",
     "Moment",
     "Shape",
+    "local_time",
     "moment",
     "variables",
 ]
@@ -90,6 +92,9 @@ def _shape(hint: Any) -> Shape:
     return ANY
 
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""All texts of `local.weekday`, as `days` has them."""
+
 OUTCOMES = (
     "answered", "closed", "agreed", "disagreed", "accepted", "discarded", "mended", "replaced",
 )  # fmt: skip
@@ -116,6 +121,15 @@ EVENT_SHAPE = Shape(
             },
         ),
         "observed": Shape("map", {"after": STRING, "before": STRING}),
+        "local": Shape(
+            "map",
+            {
+                "hour": NUMBER,
+                "minute": NUMBER,
+                "weekday": Shape("string", values=WEEKDAYS),
+                "date": STRING,
+            },
+        ),
         "delay": NUMBER,
         "reason": STRING,
         "outcome": Shape("string", values=OUTCOMES),
@@ -139,8 +153,21 @@ DIGEST_SHAPE = Shape("map", {"events": Shape("list", element=EVENT_SHAPE)})
 """The root names of the templates of a rule with `digest`."""
 
 
-def variables(event: Event) -> dict[str, Any]:
+def local_time(at: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Return what a clock on a wall shows at an instant: the value of `local`."""
+    there = at.astimezone(zone)
+    return {
+        "hour": there.hour,
+        "minute": there.minute,
+        "weekday": WEEKDAYS[there.weekday()],
+        "date": f"{there:%Y-%m-%d}",
+    }
+
+
+def variables(event: Event, zone: tzinfo = UTC) -> dict[str, Any]:
     """Return the values of the root names for one event; None where the event has none.
+
+    `local` is the event's time in `zone`.
 
     `source` is the name of the configured source, for `receiver.*` the receiver's. `changes` is
     empty rather than null, so that `has(changes.assignee)` always has an answer. `delay` is the
@@ -154,6 +181,7 @@ def variables(event: Event) -> dict[str, Any]:
         "conversation": event.data.get("conversation"),
         "changes": event.data.get("changes") or {},
         "observed": event.data.get("observed"),
+        "local": local_time(event.time, zone),
         "delay": max(0, math.ceil(age)),
         "reason": event.data.get("reason"),
         "outcome": event.data.get("outcome"),

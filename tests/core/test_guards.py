@@ -218,7 +218,7 @@ def test_a_silence_sees_receiver_and_severity() -> None:
 
 
 def test_a_digest_that_was_tried_is_not_thinned_out() -> None:
-    first = delivery(kind="digest")
+    first = delivery(kind="digest", batch="A||08:00")
     assert isinstance(judge(first, rule(), silences=(silence(),)), Drop)
     again = dataclasses.replace(first, attempt=2)
     assert judge(again, rule(), silences=(silence(),)) == Send("A")

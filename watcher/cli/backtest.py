@@ -145,7 +145,7 @@ async def _remember(address: StoreAddress, start: datetime | None, end: datetime
 
 async def _replay(loaded: Config, past: Past, end: datetime) -> list[Sent]:
     """Run the events through the rules, those of one moment and conversation together."""
-    silences = (*loaded.silences, *_readable(past.silences))
+    silences = (*loaded.silences, *_readable(past.silences, loaded.timezone))
     replay = Replay(loaded, await plans_for(loaded), past.events[0].time, silences)
 
     def together(event: Event) -> tuple[Any, ...]:
@@ -158,10 +158,10 @@ async def _replay(loaded: Config, past: Past, end: datetime) -> list[Sent]:
     return replay.sent
 
 
-def _readable(stored: Iterable[StoredSilence]) -> Iterable[Silence]:
+def _readable(stored: Iterable[StoredSilence], zone: ZoneInfo | None) -> Iterable[Silence]:
     for one in stored:
         try:
-            yield added_silence(one)
+            yield added_silence(one, zone)
         except ExpressionError as wrong:
             structlog.get_logger().warning(
                 "a silence cannot be understood any more; it is left out",

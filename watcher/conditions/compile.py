@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from watcher.conditions.check import check
 from watcher.conditions.evaluate import (
@@ -57,17 +58,25 @@ _SAME_CONVERSATION = '[source, conversation == null ? "" : conversation.id]'
 
 
 def compile_condition(
-    source: str, named: Mapping[str, Condition] | None = None, *, silence: bool = False
+    source: str,
+    named: Mapping[str, Condition] | None = None,
+    *,
+    silence: bool = False,
+    zone: tzinfo | None = None,
 ) -> Condition:
     """Compile an expression; raise ExpressionError with every mistake that is found.
+
+    `local` is the event's time in `zone`, in UTC where there is none.
 
     `named` are the conditions that it may name as `conditions.NAME`, with all that those name in
     turn. With `silence` it also sees `rule`, `receiver` and `severity`.
     """
-    return _condition(_read(source), named or {}, SILENCE_NAMES if silence else ())
+    return _condition(_read(source), named or {}, SILENCE_NAMES if silence else (), zone)
 
 
-def compile_expression(source: str, named: Mapping[str, Condition] | None = None) -> Expression:
+def compile_expression(
+    source: str, named: Mapping[str, Condition] | None = None, *, zone: tzinfo | None = None
+) -> Expression:
     """Compile an expression that groups events; raise ExpressionError as for conditions.
 
     The word `conversation` stands for the conversation's id: the whole changes with every event.
@@ -78,11 +87,12 @@ def compile_expression(source: str, named: Mapping[str, Condition] | None = None
             tree = parse(_SAME_CONVERSATION)
     found = _checked(tree, named or {}, ())
     _try(found, boolean=False)
-    return Expression(source, found.names, tree, compile_text(found.whole))
+    there = zone if "local" in found.roots else None
+    return Expression(source, found.names, tree, compile_text(found.whole), there)
 
 
 def compile_conditions(
-    sources: Mapping[str, str],
+    sources: Mapping[str, str], *, zone: tzinfo | None = None
 ) -> tuple[dict[str, Condition], dict[str, ExpressionError]]:
     """Compile conditions that may name each other; return them, and what is wrong, by name.
 
@@ -108,7 +118,7 @@ def compile_conditions(
             for one in trees[name].references:
                 _check_way((*way, name), one)
                 visit(one.name, (*way, name))
-            done[name] = _condition(trees[name], known, ())
+            done[name] = _condition(trees[name], known, (), zone)
         except ExpressionError as error:
             wrong[name], done[name] = error, stand_in
 
@@ -174,34 +184,37 @@ def _checked(tree: Tree, named: Mapping[str, Condition], more: tuple[str, ...]) 
     return _Compilable(tree, checked.shape, roots, used, trees, whole)
 
 
-def _condition(tree: Tree, named: Mapping[str, Condition], more: tuple[str, ...]) -> Condition:
+def _condition(
+    tree: Tree, named: Mapping[str, Condition], more: tuple[str, ...], zone: tzinfo | None
+) -> Condition:
     found = _checked(tree, named, more)
     if found.shape.kind not in ("bool", "any"):
         message = f"the condition returns {WORDS[found.shape.kind]}, not true or false"
         raise ExpressionError(message, tree.root.start)
     _try(found, boolean=True)
     return Condition(
-        tree.source, found.whole, tree, found.roots, found.names, _part(tree.root, found)
+        tree.source, found.whole, tree, found.roots, found.names, _part(tree.root, found, zone)
     )
 
 
-def _part(node: Node, found: _Compilable) -> Part:
+def _part(node: Node, found: _Compilable, zone: tzinfo | None) -> Part:
     """Split a node at `&&`, `||` and `!`, down to what is evaluated on its own.
 
     What is not certainly a part stays whole, so the parts together always mean what the whole means.
     """
     match bare(node):
         case Operation(operands=operands, operators=(Token(text="&&" | "||" as operator), *_)):
-            return Joined(operator, tuple(_part(one, found) for one in operands))
+            return Joined(operator, tuple(_part(one, found, zone) for one in operands))
         case Signed(signs=signs, operand=operand) if "-" not in signs:
-            inner = _part(operand, found)
+            inner = _part(operand, found, zone)
             return Negated(inner) if len(signs) % 2 else inner
         case Reference(name=name):
             return Named(name, found.named[name].part)
         case leaf:
             text = write(leaf, found.trees)
             program = compile_text(text)
-            return Leaf(found.tree.text(leaf), paths(leaf, found.roots), text, program)
+            there = zone if "local" in found.roots else None
+            return Leaf(found.tree.text(leaf), paths(leaf, found.roots), text, program, there)
 
 
 def _try(found: _Compilable, *, boolean: bool) -> None:

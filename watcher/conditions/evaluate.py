@@ -10,13 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from typing import Any, Literal
 
-from watcher.conditions.library import FAILURES, Program, Values, explain_failure
+from watcher.conditions.library import (
+    FAILURES,
+    Program,
+    Values,
+    explain_failure,
+    make_values,
+)
 from watcher.conditions.syntax import Tree
 from watcher.errors import WatcherError
 from watcher.model import Event
-from watcher.vocabulary import variables
+from watcher.vocabulary import local_time, variables
 
 __all__ = [
     "Condition",
@@ -65,6 +72,8 @@ class Leaf:
     whole: str
     """As evaluated: with the conditions that it names put in."""
     program: Program = field(repr=False)
+    zone: tzinfo | None = None
+    """Where `local` is, if it reads that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,19 @@ class Context:
     """The value of each part that was evaluated, by its text."""
     explained: dict[str, str] = field(default_factory=dict)
     """The words about each part that decided, by its text."""
+    time: datetime | None = None
+    """The event's time."""
+    zones: dict[tzinfo, Context] = field(default_factory=dict)
+    """The same with `local` in other time zones."""
+
+    def at(self, zone: tzinfo | None) -> Context:
+        """Return the event with `local` in a time zone; None is for those that do not read it."""
+        if zone is None or self.time is None:
+            return self
+        if zone not in self.zones:
+            names = {**self.names, "local": local_time(self.time, zone)}
+            self.zones[zone] = Context(_values(names), names)
+        return self.zones[zone]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +235,7 @@ def _joined(
 
 
 def _value(leaf: Leaf, context: Context) -> bool | EvaluationError:
+    context = context.at(leaf.zone)
     if (known := context.asked.get(leaf.whole)) is not None:
         return known
     value: bool | EvaluationError
@@ -237,11 +260,13 @@ class Expression:
     tree: Tree = field(repr=False, compare=False)
     """As it was parsed."""
     _program: Program = field(repr=False, compare=False)
+    zone: tzinfo | None = None
+    """Where `local` is, if it reads that."""
 
     def key(self, context: Context) -> str:
         """Return the value for one event as text (JSON); raise EvaluationError."""
         try:
-            result = self._program.execute(context.values)
+            result = self._program.execute(context.at(self.zone).values)
         except FAILURES as failure:
             raise EvaluationError(explain_failure(failure)) from None
         return json.dumps(result, sort_keys=True, default=str, ensure_ascii=False)
@@ -253,11 +278,16 @@ def context(event: Event, **more: str) -> Context:
     Never fails: what CEL cannot hold is replaced.
     """
     names = variables(event) | more
+    return Context(_values(names), names, time=event.time)
+
+
+def _values(names: dict[str, Any]) -> Values:
+    """Return names as the library holds them; what it cannot hold is replaced among them."""
     try:
-        return Context(Values(names), names)
+        return make_values(names)
     except (OverflowError, TypeError, ValueError):
-        holdable = {name: _holdable(value) for name, value in names.items()}
-        return Context(Values(holdable), holdable)
+        names |= {name: _holdable(value) for name, value in names.items()}
+        return make_values(names)
 
 
 def _holdable(value: Any) -> Any:
@@ -275,8 +305,9 @@ def _because(decided: Decided, context: Context) -> str:
     """Format the deciding parts: `text` is true (path = value)."""
     reasons = []
     for leaf, way, value in decided[:SHOWN]:
-        if (reason := context.explained.get(leaf.text)) is None:
-            reason = context.explained[leaf.text] = _reason(leaf, value, context.names)
+        there = context.at(leaf.zone)
+        if (reason := there.explained.get(leaf.text)) is None:
+            reason = there.explained[leaf.text] = _reason(leaf, value, there.names)
         reasons.append("".join(f"conditions.{name}: " for name in way) + reason if way else reason)
     if len(decided) > SHOWN:
         reasons.append(f"and {len(decided) - SHOWN} more")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import available_timezones
 
+from watcher.conditions.library import parse_zone
 from watcher.conditions.syntax import MACROS
 from watcher.conditions.types import Problem, Term, demand
-from watcher.suggest import nearest
+from watcher.suggest import nearest, short
 from watcher.vocabulary import ANY, BOOL, NUMBER, STRING, Kind, Shape
 
 __all__ = ["TYPES", "Objections", "Placed", "call_function", "call_method"]
@@ -36,11 +38,13 @@ class Signature:
     """The kinds allowed for a method's value, or a function's only argument; empty: all."""
     arguments: tuple[Kind, ...] = ()
     """The kinds of a method's arguments."""
+    zoned: bool = False
+    """Whether a method may be given a time zone."""
 
 
 _SIZED: tuple[Kind, ...] = ("string", "list", "map")
-_CALENDAR = Signature(NUMBER, ("timestamp",))
-_CLOCK = Signature(NUMBER, ("timestamp", "duration"))
+_CALENDAR = Signature(NUMBER, ("timestamp",), zoned=True)
+_CLOCK = Signature(NUMBER, ("timestamp", "duration"), zoned=True)
 _SEARCH = Signature(BOOL, ("string",), ("string",))
 
 METHODS: Mapping[str, Signature] = {
@@ -106,6 +110,8 @@ def call_method(
         known = [*METHODS, *MACROS]
         message = f"unknown method .{name}(); known: {', '.join(known)}"
         return Term(ANY), [((message, nearest(name, known)), at)]
+    if signature.zoned and len(arguments) == 1:
+        return Term(signature.gives), _in_zone(base, name, at, arguments[0])
     objections: Objections = [(demand(base, signature.takes, f"before .{name}()"), at)]
     if len(arguments) != len(signature.arguments):
         wanted = "one argument" if signature.arguments else "no argument"
@@ -113,3 +119,25 @@ def call_method(
     for (term, place), kind in zip(arguments, signature.arguments, strict=False):
         objections.append((demand(term, kind, f"in .{name}()"), place))
     return Term(signature.gives), objections
+
+
+def _in_zone(base: Term, name: str, at: int, argument: Placed) -> Objections:
+    """Check a time function with a time zone: `value.getHours("Europe/Berlin")`."""
+    zone, place = argument
+    objections: Objections = [(demand(base, "timestamp", f"before .{name}() with a zone"), at)]
+    objections.append((demand(zone, "string", f"in .{name}()"), place))
+    if zone.literal is not None and not _is_zone(zone.literal):
+        meant = nearest(zone.literal, available_timezones())
+        message = (
+            f"there is no time zone {short(zone.literal)!r}; write a name such as Europe/Berlin"
+        )
+        objections.append(((message, f'"{meant}"' if meant else None), place))
+    return objections
+
+
+def _is_zone(text: str) -> bool:
+    try:
+        parse_zone(text)
+    except ValueError:
+        return False
+    return True

@@ -10,9 +10,14 @@ a tenth of a second in every process, for an interactive shell that is not used 
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone, tzinfo
 from types import ModuleType
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watcher.conditions.syntax import ExpressionError
 
@@ -31,10 +36,57 @@ __all__ = [
     "compile_text",
     "explain_failure",
     "explain_pattern",
+    "make_values",
+    "parse_zone",
 ]
+
+# It warns of each function that fails; what that means for a condition is reported once, by us.
+logging.getLogger("cel").setLevel(logging.CRITICAL)
 
 Program = cel.Program
 Values = cel.Context
+
+
+def make_values(names: dict[str, Any]) -> Values:
+    """Return what programs read: the names of an event, and the functions that the library lacks."""
+    values = Values(names)
+    for name, read in _IN_A_ZONE.items():
+        values.add_function(name, functools.partial(_in_a_zone, read))
+    return values
+
+
+def parse_zone(text: str) -> tzinfo:
+    """Return a time zone by its name, or by its difference from UTC (`+02:00`); raise ValueError."""
+    if match := re.fullmatch(r"([+-]?)(\d\d):(\d\d)", text):
+        sign, hours, minutes = match.groups()
+        behind = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-behind if sign == "-" else behind)
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {text!r}") from None
+
+
+def _in_a_zone(read: Callable[[datetime], int], at: Any, zone: Any) -> int:
+    """Read the clock of a zone: CEL's `getHours("Europe/Berlin")`; without a zone the library does."""
+    if not isinstance(at, datetime) or not isinstance(zone, str):
+        raise TypeError("a time function takes a timestamp and the name of a time zone")
+    return read(at.astimezone(parse_zone(zone)))
+
+
+_IN_A_ZONE: Mapping[str, Callable[[datetime], int]] = {
+    "getFullYear": lambda at: at.year,
+    "getMonth": lambda at: at.month - 1,
+    "getDate": lambda at: at.day,
+    "getDayOfMonth": lambda at: at.day - 1,
+    "getDayOfWeek": lambda at: at.isoweekday() % 7,
+    "getDayOfYear": lambda at: at.timetuple().tm_yday - 1,
+    "getHours": lambda at: at.hour,
+    "getMinutes": lambda at: at.minute,
+    "getSeconds": lambda at: at.second,
+    "getMilliseconds": lambda at: at.microsecond // 1000,
+}
+"""What CEL's time functions say of a clock; as CEL has it, months and days of month and year begin at 0."""
 
 FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """What the library raises where an expression cannot be evaluated."""

@@ -49,7 +49,7 @@ class References(Context):
     ) -> None:
         self.timezone = timezone
         self.names = _names(document)
-        self.conditions = _conditions(document, self.names, validation)
+        self.conditions = _conditions(document, self.names, timezone, validation)
         self.used_templates: set[tuple[str, bool]] = set()
         self._templates = _templates(document, validation)
 
@@ -114,7 +114,10 @@ def _names(document: Document) -> Names | None:
 
 
 def _conditions(
-    document: Document, names: Names | None, validation: Validation
+    document: Document,
+    names: Names | None,
+    timezone: ZoneInfo | None,
+    validation: Validation,
 ) -> Mapping[str, Condition]:
     texts: dict[str, Scalar] = {}
     for entry in document.conditions.values():
@@ -130,7 +133,9 @@ def _conditions(
             validation.problems.append(value.place.problem(message, remedy))
         else:
             texts[name] = value
-    done, wrong_ones = compile_conditions({name: node.raw for name, node in texts.items()})
+    done, wrong_ones = compile_conditions(
+        {name: node.raw for name, node in texts.items()}, zone=timezone
+    )
     for name, error in wrong_ones.items():
         _report_expression(error, name, texts[name], validation)
     for name, node in texts.items() if names is not None else ():

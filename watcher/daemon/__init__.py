@@ -67,7 +67,9 @@ class Daemon:
         self.config = config
         self.store = store
         self.transport = transport
-        self.silence_registry = SilenceRegistry(store, lambda: self.config.silences, clock)
+        self.silence_registry = SilenceRegistry(
+            store, lambda: self.config.silences, lambda: self.config.timezone, clock
+        )
         self.metrics = Metrics()
         self.runtime = Runtime(
             store=store,

@@ -34,7 +34,9 @@ class OfflineControl:
         self._config = config
         self._store = store
         self._clock = clock
-        self._silences = SilenceRegistry(store, lambda: config.silences, clock)
+        self._silences = SilenceRegistry(
+            store, lambda: config.silences, lambda: config.timezone, clock
+        )
 
     async def status(self) -> Mapping[str, Any]:
         """Return the last saved state, with the keys of `Daemon.status`."""

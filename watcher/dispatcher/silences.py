@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -27,10 +28,15 @@ class SilenceRegistry:
     """All silences: a call returns them, configured ones first. Must be opened before."""
 
     def __init__(
-        self, store: Outbox, configured: Callable[[], tuple[Silence, ...]], clock: Clock
+        self,
+        store: Outbox,
+        configured: Callable[[], tuple[Silence, ...]],
+        zone: Callable[[], ZoneInfo | None],
+        clock: Clock,
     ) -> None:
         self._store = store
         self._configured = configured
+        self._zone = zone
         self._clock = clock
         self._added: tuple[Silence, ...] = ()
 
@@ -44,7 +50,7 @@ class SilenceRegistry:
             if stored.ends <= self._clock():
                 continue
             try:
-                added.append(added_silence(stored))
+                added.append(added_silence(stored, self._zone()))
             except ExpressionError as failure:
                 structlog.get_logger().warning(
                     "a silence cannot be understood any more; it silences nothing",
@@ -60,7 +66,7 @@ class SilenceRegistry:
         now = self._clock()
         id_ = derive_id(match, reason, rfc3339(now))[:8]
         stored = StoredSilence(id_, match, reason, now, ends, author)
-        added_silence(stored)
+        added_silence(stored, self._zone())
         await self._store.add_silence(stored)
         await self.open()
         return stored.id

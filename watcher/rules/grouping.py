@@ -20,7 +20,11 @@ def _expression(value: Any, info: ValidationInfo) -> Expression:
     if isinstance(value, Expression):
         return value
     context = context_of(info)
-    return compiled(value, context, lambda text: compile_expression(text, context.conditions))
+    return compiled(
+        value,
+        context,
+        lambda text: compile_expression(text, context.conditions, zone=context.timezone),
+    )
 
 
 By = Annotated[

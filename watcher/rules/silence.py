@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticKnownError
@@ -36,7 +37,11 @@ def _match(value: Any, info: ValidationInfo) -> Condition:
         return value
     context = context_of(info)
     return compiled(
-        value, context, lambda text: compile_condition(text, context.conditions, silence=True)
+        value,
+        context,
+        lambda text: compile_condition(
+            text, context.conditions, silence=True, zone=context.timezone
+        ),
     )
 
 
@@ -113,12 +118,15 @@ class Silence(FilledSettings):
         return "; ".join((*parts, f"because: {self.reason}"))
 
 
-def added_silence(stored: StoredSilence) -> Silence:
-    """Return a silence that was added at run time; raise ExpressionError for a wrong `match`."""
+def added_silence(stored: StoredSilence, zone: ZoneInfo | None) -> Silence:
+    """Return a silence that was added at run time; raise ExpressionError for a wrong `match`.
+
+    `zone` is the configuration's time zone, None where it has none.
+    """
     # The command that added it has checked the rest.
     return Silence.model_construct(
         name=stored.id,
-        match=compile_condition(stored.match, silence=True),
+        match=compile_condition(stored.match, silence=True, zone=zone),
         reason=stored.reason,
         starts=stored.starts,
         ends=stored.ends,

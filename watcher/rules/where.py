@@ -173,7 +173,11 @@ def _condition(value: Any, info: ValidationInfo) -> Condition:
     if isinstance(value, Condition):
         return value
     context = context_of(info)
-    return compiled(value, context, lambda text: compile_condition(text, context.conditions))
+    return compiled(
+        value,
+        context,
+        lambda text: compile_condition(text, context.conditions, zone=context.timezone),
+    )
 
 
 Where = Annotated[Condition, PlainValidator(_condition), WithJsonSchema({"type": "string"})]
