@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from watcher.clock import Clock
 from watcher.metrics import Metrics
@@ -46,6 +47,9 @@ class Runtime:
 
     silences: Callable[[], tuple[Silence, ...]] = lambda: ()
     """Returns all silences, configured ones first, then those added by commands."""
+
+    zone: Callable[[], tzinfo] = lambda: UTC
+    """Returns the zone in which people read times, where their receiver has none of its own."""
 
     publish: Publish = lambda _recorded: None
     """Called with the events of each commit."""

@@ -145,6 +145,16 @@ def test_a_digest_drops_lines_and_says_how_many(url: str) -> None:
     assert written.body.endswith(f"… and {90 - shown} more")
 
 
+def test_a_chat_gets_fifty_lines_of_a_digest_of_ours_and_mail_all() -> None:
+    lines = [Part(f"- Maria: message {n:03}\n", False, "whole") for n in range(120)]
+    ours = Draft(Text([Part("120 notifications", False)]), Text(lines), digest=True)
+    chat = fit(ours, service_of("zulip://x"), room(100_000), longest=2_000)
+    assert chat.body.count("message") == 50
+    assert chat.body.endswith("… and 70 more")
+    mail = fit(ours, service_of("mailto://a:b@example.com"), room(100_000), longest=2_000)
+    assert mail.body.count("message") == 120
+
+
 def test_lines_that_go_leave_no_markup_open() -> None:
     html = fit(
         digest(90, "html"), service_of("mailto://a:b@example.com"), room(500), longest=100_000

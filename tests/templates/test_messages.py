@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -186,15 +187,88 @@ def test_the_end_of_a_sources_trouble_is_told() -> None:
     assert said[0] == "Over: Source sales is failing"
 
 
-def test_a_long_text_is_cut_and_a_title_is_one_line() -> None:
+def test_a_long_text_is_whole_and_may_be_cut_and_a_title_is_one_line() -> None:
     long = dataclasses.replace(
         MARIA, contact=Contact(name="M\n" * 500), last_message=Message("x" * 9000, "inbound")
     )
     title, body = default_message(conversation_event(conversation=long))
     assert "\n" not in title
     assert len(title) <= 200
-    assert len(body) < 4001
-    assert "…" in body
+    assert body.startswith("x" * 9000)
+    assert body.capped(100).startswith("x" * 93 + "… (cut)\n\nAssigned to: Ana\n")
+    assert body.capped(100).required() == "x" * 93 + "… (cut)"
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        (Message("Hello", "inbound"), ["Hello", ""]),
+        (Message(None, "inbound", attachments=("image",)), ["[image]", ""]),
+        (Message("See this", "inbound", attachments=("audio", "image")),
+         ["See this", "[audio, image]", ""]),
+        (Message(None, "inbound", "call"), ["[call]", ""]),
+        (Message(None, "inbound", "email", subject="A quote"), ["Subject: A quote", ""]),
+        (Message("Hello", "inbound", "email", subject="A quote"),
+         ["Subject: A quote", "Hello", ""]),
+        (Message(None, "inbound", "webchat"), ["[no text]", ""]),
+        (None, ["Assigned to: Ana"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["created", "unread", "message"])
+def test_a_message_without_words_says_what_it_is(
+    kind: str, message: Message | None, lines: list[str]
+) -> None:
+    event = conversation_event(
+        f"conversation.{kind}", dataclasses.replace(MARIA, last_message=message)
+    )
+    title, body = default_message(event)
+    assert body.splitlines()[: len(lines)] == lines
+    if message is not None:
+        _, many = digest([(title, body), (title, body)])
+        assert many.splitlines()[0] == f"- {title}: {lines[0]}"
+
+
+def test_of_words_that_a_receiver_may_not_see_nothing_is_said() -> None:
+    event = conversation_event(
+        redacted=["last_message.text"],
+        conversation=dataclasses.replace(MARIA, last_message=Message(None, "inbound")),
+    )
+    assert "[no text]" not in default_message(event)[1]
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def test_times_are_those_of_the_configured_zone() -> None:
+    assert default_message(conversation_event(), BERLIN)[1].endswith("2026-11-20 11:00 CET")
+    failing = conversation_event("source.failing", None, since="2026-11-30T02:24:58.770427Z")
+    assert default_message(failing, BERLIN)[1].splitlines()[0] == "Since 2026-11-30 03:24 CET"
+    waits = change("waiting_since", None, "2026-11-20T10:00:00.123Z")
+    told = default_message(conversation_event("conversation.updated", **waits), BERLIN)[1]
+    assert "Waiting since: none → 2026-11-20 11:00 CET" in told.splitlines()
+    late = T0 + timedelta(hours=14)
+    assert late_note(T0, late, BERLIN) == (
+        "This happened at 11:00 CET on 2026-11-20, 14 hours ago."
+    )
+    assert late_note(T0, late, BERLIN, after=T0 - timedelta(hours=1)) == (
+        "This happened between 10:00 and 11:00 CET on 2026-11-20."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "first"),
+    [
+        ("unread", "Unread: Maria Lopez (sms)", "Assigned to: Ana"),
+        ("waiting", "Waiting for an answer: Maria Lopez (sms)", "Assigned to: Ana"),
+        ("message", "New message from Maria Lopez (sms)", "Is it still for sale?"),
+        ("created", "New conversation: Maria Lopez (sms)", "Is it still for sale?"),
+    ],
+)
+def test_words_that_stand_in_another_message_are_not_repeated(
+    kind: str, title: str, first: str
+) -> None:
+    said, body = default_message(conversation_event(f"conversation.{kind}"), told=True)
+    assert (said, body.splitlines()[0]) == (title, first)
 
 
 JSON = st.recursive(
@@ -269,5 +343,5 @@ def test_one_message_stays_as_it_is_and_many_are_bounded() -> None:
     assert digest([("title", "body")]) == ("title", "body")
     title, body = digest([("t" * 500, "b")] * 80)
     assert title == "80 notifications"
-    assert body.splitlines()[-1] == "… and 30 more"
+    assert len(body.splitlines()) == 80
     assert max(len(text) for text in body.splitlines()) <= 202

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.make import MARIA, T0, conversation_event
-from watcher.model import Event, to_plain
+from watcher.model import Event, Message, to_plain
 from watcher.templates import (
     TemplateError,
     compile_template,
@@ -196,11 +197,92 @@ def test_what_a_rule_leaves_out_is_the_default() -> None:
     assert render(None, None, what).problem is None
 
 
-def test_a_title_is_one_line_and_long_texts_are_cut_with_a_note() -> None:
-    rendered = render("a\n b", "{% for a in range(90000) %}xyz{% endfor %}", conversation_event())
-    assert rendered.title == "a b"
-    assert len(rendered.body) == 32_768
-    assert rendered.body.endswith("(cut: the message is too long)")
+def test_a_title_is_one_line() -> None:
+    assert render("a\n b", "x", conversation_event()).title == "a b"
+
+
+@pytest.mark.parametrize("times", [90_000, 9_000_000])
+def test_an_author_s_endless_text_is_none(times: int) -> None:
+    endless = f"{{% for a in range({times // 100}) %}}{'xyz' * 100}{{% endfor %}}"
+    rendered = render(None, endless, conversation_event())
+    assert rendered.body == default_message(conversation_event())[1]
+    assert rendered.problem is not None
+    assert rendered.problem.endswith("the text is too long")
+
+
+def test_long_values_are_shortened_and_an_author_s_words_stay() -> None:
+    long = dataclasses.replace(MARIA, last_message=Message("word " * 20_000, "inbound"))
+    body = "<b>{{ conversation.last_message.text }}</b><i>{{ conversation.last_message.text }}</i>"
+    rendered = render(None, body, conversation_event(conversation=long))
+    assert rendered.problem is None
+    assert 60_000 < len(rendered.body) <= 131_072
+    assert rendered.body.endswith("… (cut)</i>")
+    assert "… (cut)</b><i>word" in rendered.body
+
+
+@pytest.mark.parametrize(
+    ("message", "printed"),
+    [
+        (Message(None, "inbound", "webchat", T0, attachments=("image",)), "[image]"),
+        (Message("  ", "inbound", "webchat", T0, attachments=("audio", "image")), "[audio, image]"),
+        (Message(None, "inbound", "call", T0), "[call]"),
+        (Message(None, "inbound", "voicemail", T0), "[voicemail]"),
+        (Message(None, "inbound", "email", T0, subject="A quote"), "Subject: A quote"),
+        (Message(None, "inbound", "sms", T0), "[no text]"),
+        (Message("words", "inbound", "sms", T0, attachments=("image",)), "words"),
+    ],
+)
+def test_the_text_of_a_message_without_words_prints_what_it_is(
+    message: Message, printed: str
+) -> None:
+    event = conversation_event(conversation=dataclasses.replace(MARIA, last_message=message))
+    assert render(None, "{{ conversation.last_message.text }}", event).body == printed
+    each = "{% for e in events %}{{ e.conversation.last_message.text }}{% endfor %}"
+    assert render_digest(None, each, [event]).body == printed
+
+
+def test_to_conditions_of_a_template_a_message_without_words_has_no_text() -> None:
+    image = Message(None, "inbound", "webchat", T0, attachments=("image",))
+    event = conversation_event(conversation=dataclasses.replace(MARIA, last_message=image))
+    text = "conversation.last_message.text"
+    for source, expected in (
+        (f"{{{{ {text} or 'nothing' }}}}", "nothing"),
+        (f"{{{{ {text} is none }}}}", "true"),
+        (f"{{% if {text} %}}x{{% else %}}y{{% endif %}}", "y"),
+        (f"{{{{ {text} | tojson }}}}", "null"),
+        (f"{{{{ {text} | truncate(100) }}}}", "[image]"),
+    ):
+        assert render(None, source, event).body == expected
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ conversation.last_message.at | local }}", "2026-11-20 11:00 CET"),
+        ("{{ conversation.last_message.at | local('%H:%M') }}", "11:00"),
+        ("{{ observed.before | local('%d.%m.%Y %H:%M %Z') }}", "20.11.2026 11:00 CET"),
+        ("[{{ conversation.created_at | local }}]", "[]"),
+        ("{% macro m(t) %}{{ t | local }}{% endmacro %}{{ m(conversation.last_message.at) }}",
+         "2026-11-20 11:00 CET"),
+    ],
+)  # fmt: skip
+def test_times_are_those_of_the_configured_zone(source: str, expected: str) -> None:
+    event = conversation_event(observed={"before": "2026-11-20T10:00:00.123Z"})
+    assert render(None, source, event, BERLIN).body == expected
+    utc = render(None, source, event).body
+    assert utc == expected.replace("11:00", "10:00").replace("CET", "UTC")
+    many = "{% for e in events %}{{ e.conversation.last_message.at | local }}{% endfor %}"
+    assert render_digest(None, many, [event], BERLIN).body == "2026-11-20 11:00 CET"
+
+
+def test_the_zone_is_no_name_of_templates_and_local_takes_times_alone() -> None:
+    with pytest.raises(TemplateError):
+        compile_template("{{ _zone }}")
+    failed = render(None, "{{ conversation.contact.name | local }}", conversation_event())
+    assert failed.problem is not None
 
 
 JSON = st.recursive(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -105,7 +105,14 @@ def _waits_with(other: Delivery, one: Delivery) -> bool:
 def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mapping[str, Any]:
     """Return what goes out: a request, or a text."""
     log = structlog.get_logger()
-    words = Renderer(lambda: loaded.rules, Metrics(), log, receiver.text, receiver.visibility)
+    words = Renderer(
+        lambda: loaded.rules,
+        Metrics(),
+        log,
+        receiver.text,
+        receiver.visibility,
+        lambda: receiver.zone or loaded.timezone or UTC,
+    )
     notice = words.notice(message, wall_clock())
     several = message[0].kind == "digest" or len(message) > 1
     unsent = several and not message[0].message

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -76,6 +76,7 @@ class Daemon:
             clock=clock,
             metrics=self.metrics,
             rules=lambda: self.config.rules,
+            zone=lambda: self.config.timezone or UTC,
             silences=self.silence_registry,
             publish=self._publish,
             confirm=self._confirm,

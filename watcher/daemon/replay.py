@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from watcher.catalogue.events import ENDING_EVENTS
 from watcher.clock import wall_clock
@@ -79,6 +79,7 @@ class Replay:
             store=self.store,
             clock=lambda: self.now,
             rules=lambda: config.rules,
+            zone=lambda: config.timezone or UTC,
             silences=lambda: in_force,
             wake=self._wake,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watcher import templates
@@ -28,7 +28,7 @@ async def send_sample(plan: ReceiverPlan, config: Config, clock: Clock) -> Mappi
     named = [(one.name, one.provider) for one in config.sources]
     source, provider = named[0] if named else ("example", "chatwoot")
     event = redact(sample(source, provider, now, uuid.uuid4().hex), plan.visibility)
-    text = templates.render(None, None, event)
+    text = templates.render(None, None, event, plan.zone or config.timezone or UTC)
     result = await plan.notifier.send(Notice(event, f"Test: {text.title}", text.body, now))
     return {
         "outcome": result.outcome,

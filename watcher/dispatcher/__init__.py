@@ -38,7 +38,12 @@ class Dispatcher:
         self._outcomes = OutcomeRecorder(plan, runtime, self.log)
         self._claimer = Claimer(plan, runtime, self.log)
         self._renderer = Renderer(
-            runtime.rules, runtime.metrics, self.log, plan.notifier.text, plan.visibility
+            runtime.rules,
+            runtime.metrics,
+            self.log,
+            plan.notifier.text,
+            plan.visibility,
+            lambda: plan.zone or runtime.zone(),
         )
         self._wake = anyio.Event()
         self._busy = 0

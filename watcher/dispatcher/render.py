@@ -6,11 +6,11 @@ Rules: renders what `watcher.templates` decides; sends nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from watcher import templates
-from watcher.markup import joined
+from watcher.markup import Part, Text, joined
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event
 from watcher.notify import Notice
@@ -41,12 +41,14 @@ class Renderer:
         log: Any,
         text: bool,
         visibility: Visibility = EVERYTHING,
+        zone: Callable[[], tzinfo] = lambda: UTC,
     ) -> None:
         self._rules = rules
         self._metrics = metrics
         self._log = log
         self._with_text = text
         self._visibility = visibility
+        self._zone = zone
         self._complained: set[str] = set()
 
     def notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
@@ -74,24 +76,27 @@ class Renderer:
         first = message[0]
         words = self._words(first)
         events = [self._shown(delivery) for delivery in message]
-        rendered = templates.render_digest(words.title, words.body, events)
+        rendered = templates.render_digest(words.title, words.body, events, self._zone())
         self._complain(first.rule, rendered)
         return rendered.title, rendered.body
 
     def _text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
         rule = self._rule(delivery)
         words = self._words(delivery)
-        rendered = templates.render(words.title, words.body, self._shown(delivery))
+        zone = self._zone()
+        told = rule is not None and rule.tells_words
+        rendered = templates.render(words.title, words.body, self._shown(delivery), zone, told=told)
         self._complain(delivery.rule, rendered)
         # What a rule waits for on purpose does not make its message late.
         timed = rule if delivery.timer is not None else None
         wait = timed.wait(delivery.number) if timed is not None else timedelta(0)
         if delivery.ending is not None and delivery.kind == "resolved":
             at = delivery.ending.at
-            note = templates.late_note(at, now) if now - at > LATE else ""
+            note = templates.late_note(at, now, zone) if now - at > LATE else ""
         else:
-            note = _late_note(delivery.event, now, wait)
-        body = joined(rendered.body, f"\n\n{note}") if note else rendered.body
+            note = _late_note(delivery.event, now, wait, zone)
+        late = Text([Part(f"\n\n{note}", False, "whole")])
+        body = joined(rendered.body, late) if note else rendered.body
         return rendered.title, body
 
     def _rule(self, delivery: Delivery) -> Rule | None:
@@ -128,13 +133,13 @@ def _reached(message: Sequence[Delivery]) -> tuple[str, ...]:
     return tuple(sorted(common))
 
 
-def _late_note(event: Event, now: datetime, wait: timedelta) -> str:
+def _late_note(event: Event, now: datetime, wait: timedelta, zone: tzinfo) -> str:
     """Return when something happened, if its message is late; empty if it is not.
 
     It is late if it was noticed late, or is sent late in addition to the rule's own `wait`.
     """
     happened = moment(event)
     if not happened.known and event.time - happened.at > LONG_WINDOW:
-        return templates.late_note(event.time, now, after=happened.at)
+        return templates.late_note(event.time, now, zone, after=happened.at)
     at = happened.at if happened.known else event.time
-    return templates.late_note(at, now) if now - at - wait > LATE else ""
+    return templates.late_note(at, now, zone) if now - at - wait > LATE else ""

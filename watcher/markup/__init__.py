@@ -11,6 +11,7 @@ from watcher.markup.fitting import Draft, brief, fit
 from watcher.markup.services import FORMATS, Service, Written, service_of, write
 from watcher.markup.text import (
     Format,
+    Keep,
     Part,
     Text,
     capture,
@@ -25,6 +26,7 @@ __all__ = [
     "FORMATS",
     "Draft",
     "Format",
+    "Keep",
     "Part",
     "Service",
     "Text",

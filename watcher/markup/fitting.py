@@ -27,6 +27,9 @@ FEWEST_OF_A_LINE = 80
 FEWEST_OF_A_VALUE = 200
 """Characters of each value before a message leaves out what is optional, and at last lines."""
 
+MOST_LINES = 50
+"""Lines of a digest in a chat."""
+
 SHORTEST_VALUE = 12
 SHORTEST_TITLE = 60
 
@@ -79,30 +82,31 @@ def fit(draft: Draft, service: Service, fits: Fits, *, longest: int) -> Written:
     def written(title: Text, body: Text) -> Written:
         return write(service, title, body, draft.format)
 
+    crowded = not service.letter and _is_crowded(draft)
     whole = written(draft.title, draft.body)
-    if fits(whole):
+    if not crowded and fits(whole):
         return whole
     title = _title(draft, lambda title: fits(written(title, _LEAST)))
-    attempts: list[Callable[[], Written | None]] = [
-        lambda: _capped(
-            title,
-            draft.body,
-            FEWEST_OF_A_LINE if draft.digest else FEWEST_OF_A_VALUE,
-            written,
-            fits,
-        )
-    ]
+    required = draft.body.required()
     if not draft.digest:
-        required = draft.body.required()
-        attempts.append(lambda: _capped(title, required, FEWEST_OF_A_LINE, written, fits))
-        attempts.append(
-            lambda: _capped(title.capped(SHORTEST_TITLE), required, SHORTEST_VALUE, written, fits)
-        )
-    attempts.append(lambda: _with_fewer_lines(draft, title, written, fits))
-    for attempt in attempts:
-        if (found := attempt()) is not None:
+        ladder = [
+            (title, draft.body, FEWEST_OF_A_VALUE),
+            (title, required, FEWEST_OF_A_LINE),
+            (title.capped(SHORTEST_TITLE), required, SHORTEST_VALUE),
+        ]
+    else:
+        ladder = [] if crowded else [(title, draft.body, FEWEST_OF_A_LINE)]
+    for shorter, body, fewest in ladder:
+        if (found := _capped(shorter, body, fewest, written, fits)) is not None:
             return found
-    return _as_brief(draft, service, fits)
+    found = _with_fewer_lines(draft, title, written, fits)
+    return found if found is not None else _as_brief(draft, service, fits)
+
+
+def _is_crowded(draft: Draft) -> bool:
+    """Return whether a digest in our own words has more lines than people read in a chat."""
+    ours = draft.digest and not any(part.own for part in draft.body.parts)
+    return ours and sum(1 for _ in draft.body.lines()) > MOST_LINES
 
 
 _LEAST = Text([Part(".", False)])
@@ -142,7 +146,8 @@ def _with_fewer_lines(
     def only(count: int) -> Text:
         return _first(lines, count, draft)
 
-    count = _most(1, len(lines) - 1, lambda count: fits(written(title, only(count))))
+    most = min(len(lines) - 1, MOST_LINES) if draft.digest else len(lines) - 1
+    count = _most(1, most, lambda count: fits(written(title, only(count))))
     return None if count is None else written(title, only(count))
 
 
@@ -198,7 +203,8 @@ def _most(fewest: int, most: int, fits: Callable[[int], bool]) -> int | None:
     """Return the largest number that fits, or one a little smaller; None where `fewest` does not."""
     if not fits(fewest):
         return None
-    most = max(fewest, most)
+    if most <= fewest or fits(most):
+        return max(fewest, most)
     while most - fewest > max(1, fewest // 50):
         middle = (fewest + most) // 2
         if fits(middle):

@@ -93,12 +93,13 @@ class Text(str):
             space = flat.endswith(" ") if flat else space
         return type(self)(parts).trimmed().cut(most, "…")
 
-    def cut(self, most: int, note: str) -> Self:
-        """Return at most `most` characters; a text that was cut ends with `note`.
+    def sound(self) -> Self:
+        """Return the text without lone surrogates, which cannot be sent to any receiver."""
+        return self._each(lambda text: text.encode(errors="replace").decode())
 
-        Lone surrogates are replaced, because they cannot be sent to any receiver.
-        """
-        whole = self._each(lambda text: text.encode(errors="replace").decode())
+    def cut(self, most: int, note: str) -> Self:
+        """Return at most `most` characters; a text that was cut ends with `note`."""
+        whole = self.sound()
         if len(whole) <= most:
             return whole
         kept = whole._slice(0, len(str(whole)[: most - len(note)].rstrip()))

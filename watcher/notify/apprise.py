@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
 import anyio
 import anyio.to_process
@@ -25,6 +26,7 @@ from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprin
 from watcher.pipeline import Policy
 from watcher.secrets import SecretText
 from watcher.settings.base import Mistake, not_both, wrong
+from watcher.settings.calendar import Zone
 from watcher.settings.values import Limit, secret
 
 __all__ = ["AppriseNotifier", "AppriseReceiver", "validate"]
@@ -91,6 +93,11 @@ class AppriseReceiver(Receiver):
         description="Characters of a customer's message in chats and pushes; mail has it whole.",
     )
 
+    timezone: Zone | None = Field(
+        default=None,
+        description="Time zone of the times in its texts; the configuration's where left out.",
+    )
+
     @classmethod
     def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
         """Yield that neither `url` nor `urls` is given, or both."""
@@ -114,8 +121,19 @@ class AppriseReceiver(Receiver):
             target=fingerprint(*(url.read() for url in self.addresses)),
             slots=1,
             lease=LEASE,
+            zone=self.zone,
             visibility=self.visibility,
         )
+
+    def preview(self, notice: Notice, message_id: str) -> Mapping[str, Any]:
+        """Return title and body, with as much of a customer's message as a chat shows."""
+        body = Text(parts_of(notice.body)).capped(self.longest)
+        return {"title": notice.title, "body": str(body)}
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The zone of the times in its texts, None for the configuration's."""
+        return self.timezone
 
     @property
     def addresses(self) -> tuple[SecretText, ...]:

@@ -11,7 +11,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
@@ -49,6 +49,9 @@ class ReceiverPlan:
 
     lease: timedelta = timedelta(minutes=5)
     """Longer than any attempt can take; what waits before its attempt has it renewed."""
+
+    zone: tzinfo | None = None
+    """The zone of the times in its texts, None for the configuration's."""
 
     visibility: Visibility = EVERYTHING
     """What of an event the receiver may see."""
@@ -114,6 +117,11 @@ class Receiver(Settings, ABC):
     def visibility(self) -> Visibility:
         """What of an event it may see."""
         return Visibility(redacted=self.redact)
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone of the times in its texts, None for the configuration's."""
+        return None
 
     @property
     def verified(self) -> bool:

@@ -157,6 +157,19 @@ class Rule(FilledSettings):
         return "; ".join(part for part in parts if part)
 
     @property
+    def tells_words(self) -> bool:
+        """Whether the words of every message surely go out in an event of their own, beside which
+        `conversation.unread` need not repeat them.
+        """
+        own = {"conversation.message", "conversation.created"}
+        return (
+            own <= self.types
+            and self.digest is None
+            and self.throttle is None
+            and all(where.alike(condition) for _, condition in self._conditions())
+        )
+
+    @property
     def lasting(self) -> bool:
         """Whether it waits on a state, so that an observed end of it cancels messages."""
         return self.hold_for is not None or self.repeat is not None

@@ -36,6 +36,7 @@ __all__ = [
     "Names",
     "Where",
     "admits",
+    "alike",
     "check_names",
     "compiled",
     "conflicts",
@@ -51,6 +52,15 @@ C = TypeVar("C", bound=Condition | Expression)
 
 Names = Mapping[str, Collection[str]]
 """The names that the configuration gives, by the variable of an expression that may have them."""
+
+
+_OF_THE_CONVERSATION = ("conversation", "source", "provider")
+
+
+def alike(condition: Condition) -> bool:
+    """Return whether a condition surely says the same of all events of one look at a conversation."""
+    others = set(EVENT_SHAPE.members or {}) - set(_OF_THE_CONVERSATION)
+    return not condition.names and not paths(condition.tree.root, tuple(others))
 
 
 def admits(key: Key, condition: Condition, known: Context) -> Outcome:

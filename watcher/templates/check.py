@@ -26,7 +26,7 @@ _FIELDS = _EVENT["conversation"].members or {}
 _IMPLICIT = ("loop", "caller", "varargs", "kwargs")
 _TEXT_METHODS = tuple(name for name in dir(str) if not name.startswith("_"))
 _TEXT_FILTERS = frozenset(
-    {"capitalize", "escape", "e", "indent", "join", "lower", "replace", "string", "striptags",
+    {"capitalize", "escape", "e", "indent", "join", "local", "lower", "replace", "string", "striptags",
      "title", "tojson", "trim", "truncate", "upper", "wordwrap"}
 )  # fmt: skip
 _SAME_FILTERS = frozenset({"default", "d", "list", "reverse", "sort", "unique"})

@@ -1,51 +1,81 @@
 """Default messages: for each type of event, for late ones, and for several events at once.
 
 Rules: pure and total; `now` is an argument. The titles of event types stand in their table
-(`watcher.catalogue.events`). No event, however sparse, makes a message fail.
+(`watcher.catalogue.events`). No event, however sparse, makes a message fail. A body knows which of its
+lines may be left out or shortened where a service takes little; how long it may be, is not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from watcher.catalogue.events import EVENTS, EventType
+from watcher.markup import Keep, Part, Text
 from watcher.model import Event
-from watcher.templates.format import cut, format_time, format_value, line, part, person
+from watcher.templates.format import (
+    format_instant,
+    format_time,
+    format_value,
+    line,
+    part,
+    person,
+    words_of,
+)
 
 __all__ = ["default_message", "digest", "late_note"]
 
 LONGEST_TITLE = 200
-LONGEST_TEXT = 2_000
 LONGEST_LINE = 200
-MOST_LINES = 50
-"""Events of a digest that get a line of their own."""
+
+Line = tuple[str, Keep]
+"""A line of a body, and what becomes of it where there is little room."""
 
 Plain = Mapping[str, Any]
 
 
-def default_message(event: Event) -> tuple[str, str]:
-    """Return title (one line) and body (plain text) for an event of any type."""
+def default_message(event: Event, zone: tzinfo = UTC, *, told: bool = False) -> tuple[str, Text]:
+    """Return title (one line) and body (plain text) for an event of any type.
+
+    `told`: another message to the same people holds the words of the last message.
+    """
     data = event.data
     conversation = data.get("conversation")
-    title = _title(event)
+    told = told and event.type in _TOLD_BESIDE
+    title = _title(event, told=told)
     if isinstance(conversation, Mapping):
-        lines = _about_conversation(event, conversation)
+        lines = _about_conversation(event, conversation, zone, told=told)
     else:
-        lines = _about_ourselves(data)
+        lines = [(text, "whole") for text in _about_ourselves(data, zone)]
     delivery = part(data, "delivery")
     if delivery.get("kind") in ("for", "repeat"):
-        lines.append(f"This still holds (rule: {delivery.get('rule')}).")
+        lines.append((f"This still holds (rule: {delivery.get('rule')}).", "whole"))
     if resolved := part(delivery, "resolved"):
         title = _over(event, title, resolved)
-        lines.append(f"It is over: {resolved.get('reason')} (rule: {delivery.get('rule')}).")
+        over = f"It is over: {resolved.get('reason')} (rule: {delivery.get('rule')})."
+        lines.append((over, "whole"))
     origin = f"{event.source} ({data['provider']})" if data.get("provider") else event.source
-    lines.append(", ".join(part for part in (origin, format_time(event.time)) if part))
-    return line(title, LONGEST_TITLE), cut("\n".join(lines), 2 * LONGEST_TEXT)
+    last = ", ".join(part for part in (origin, format_time(event.time, zone)) if part)
+    lines.append((last, "optional"))
+    return line(title, LONGEST_TITLE), _body(lines)
 
 
-def _title(event: Event) -> str:
+_TOLD_BESIDE = ("conversation.unread", "conversation.waiting")
+"""The types that come beside one with the same words: `message`, or `created`."""
+
+
+def _body(lines: Sequence[Line]) -> Text:
+    """Return lines as one text; the break before a line goes with it."""
+    parts: list[Part] = []
+    for text, keep in lines:
+        sound = text.encode(errors="replace").decode()  # halves of a pair reach no receiver
+        before = [Part("\n", False, "optional" if keep == "optional" else "whole")] if parts else []
+        parts += [*before, Part(sound, False, keep)]
+    return Text(parts)
+
+
+def _title(event: Event, *, told: bool = False) -> str:
     """Return what happened and to whom: the title of the event's type, or a closer one.
 
     Where the event's data says more than its type does, the words are chosen here.
@@ -61,7 +91,7 @@ def _title(event: Event) -> str:
     match event.type:
         case "conversation.created" if event.data.get("returned"):
             return f"Conversation is back: {via}"
-        case "conversation.unread" if direction == "inbound":
+        case "conversation.unread" if direction == "inbound" and not told:
             return f"New message from {via}"
         case "conversation.message" if direction == "outbound" and last.get("automated"):
             return f"Automatic message to {via}"
@@ -155,8 +185,10 @@ def _texts(value: Any) -> set[str]:
 # Conversations
 
 
-def _about_conversation(event: Event, conversation: Plain) -> list[str]:
-    lines: list[str] = []
+def _about_conversation(
+    event: Event, conversation: Plain, zone: tzinfo, *, told: bool
+) -> list[Line]:
+    lines: list[Line] = []
     message = part(conversation, "last_message")
     changes = part(event.data, "changes")
     kind = event.type.removeprefix("conversation.")
@@ -164,20 +196,22 @@ def _about_conversation(event: Event, conversation: Plain) -> list[str]:
         kind = "answered"
     # Below a greeting stand other words than the customer's, above an answer others than ours.
     said = message.get("direction") == _WORDS_OF.get(kind, message.get("direction"))
-    if kind in _WITH_WORDS and message.get("text") and said:
-        lines += [cut(str(message["text"]).strip(), LONGEST_TEXT), ""]
+    if kind in _WITH_WORDS and said and not told:
+        words = words_of(message, event.data.get("redacted"))
+        lines += [(words, "short"), ("", "whole")] if words else []
     # What these change is the message itself, or that it was read or answered: the title says so.
     if kind not in ("unread", "message", "read", "waiting", "answered"):
-        lines += [text for name in changes for text in _changed(name, part(changes, name))]
+        changed = [text for name in changes for text in _changed(name, part(changes, name), zone)]
+        lines += [(text, "whole") for text in changed]
     for name, words in (("assignee", "Assigned to"), ("team", "Team"), ("labels", "Labels")):
         if conversation.get(name) and name not in changes:
-            lines.append(f"{words}: {format_value(conversation[name])}")
+            lines.append((f"{words}: {format_value(conversation[name])}", "optional"))
     if conversation.get("url"):
-        lines.append(str(conversation["url"]))
+        lines.append((str(conversation["url"]), "whole"))
     return lines
 
 
-def _changed(name: str, sides: Plain) -> list[str]:
+def _changed(name: str, sides: Plain, zone: tzinfo) -> list[str]:
     """Format one changed field as lines; of an object, only the keys that differ."""
     before, after = sides.get("before"), sides.get("after")
     if name in ("contact", "attributes", "last_message") and isinstance(after, Mapping):
@@ -185,24 +219,25 @@ def _changed(name: str, sides: Plain) -> list[str]:
         keys = [
             key for key in (*after, *(old.keys() - after.keys())) if old.get(key) != after.get(key)
         ]
-        return [_arrow(key, old.get(key), after.get(key)) for key in keys]
-    return [_arrow(name, before, after)]
+        return [_arrow(key, old.get(key), after.get(key), zone) for key in keys]
+    return [_arrow(name, before, after, zone)]
 
 
-def _arrow(name: str, before: Any, after: Any) -> str:
+def _arrow(name: str, before: Any, after: Any, zone: tzinfo) -> str:
     words = name.replace("_", " ").capitalize()
-    return f"{words}: {line(format_value(before), 200)} → {line(format_value(after), 200)}"
+    sides = (line(format_instant(format_value(side), zone), 200) for side in (before, after))
+    return f"{words}: {' → '.join(sides)}"
 
 
 # The watcher itself
 
 
-def _about_ourselves(data: Plain) -> list[str]:
+def _about_ourselves(data: Plain, zone: tzinfo) -> list[str]:
     lines: tuple[tuple[str, Callable[[Any], str]], ...] = (
         ("reason", lambda value: str(value)),
         ("remedy", lambda value: f"What to do: {value}"),
         ("outcome", lambda value: f"Outcome: {value}"),
-        ("since", lambda value: f"Since {value}"),
+        ("since", lambda value: f"Since {format_instant(str(value), zone)}"),
     )
     return [words(data[key]) for key, words in lines if data.get(key)]
 
@@ -216,25 +251,31 @@ _UNITS = (
 )
 
 
-def late_note(event_time: datetime, now: datetime, *, after: datetime | None = None) -> str:
+def late_note(
+    event_time: datetime,
+    now: datetime,
+    zone: tzinfo = UTC,
+    *,
+    after: datetime | None = None,
+) -> str:
     """Return a sentence that says when something happened, for a message that is sent late.
 
     `after` is given where it is only known that it happened between then and `event_time`. The day
-    is named only if it is not today's.
+    is named only if it is not today's in this zone.
     """
+    last, present = event_time.astimezone(zone), now.astimezone(zone)
     if after is not None:
-        first, last = after.astimezone(UTC), event_time.astimezone(UTC)
-        day = "" if first.date() == last.date() else _day(first, now)
-        return f"This happened between {first:%H:%M}{day} and {_when(last, now)}."
-    return f"This happened at {_when(event_time, now)}, {_ago(now - event_time)}."
+        first = after.astimezone(zone)
+        day = "" if first.date() == last.date() else _day(first, present)
+        return f"This happened between {first:%H:%M}{day} and {_when(last, present)}."
+    return f"This happened at {_when(last, present)}, {_ago(now - event_time)}."
 
 
-def _when(at: datetime, now: datetime) -> str:
-    return f"{at.astimezone(UTC):%H:%M} UTC{_day(at, now)}"
+def _when(at: datetime, present: datetime) -> str:
+    return f"{at:%H:%M %Z}{_day(at, present)}"
 
 
-def _day(at: datetime, now: datetime) -> str:
-    at, present = at.astimezone(UTC), now.astimezone(UTC)
+def _day(at: datetime, present: datetime) -> str:
     return f" on {at:%Y-%m-%d}" if at.date() != present.date() else ""
 
 
@@ -257,13 +298,11 @@ def _span(past: timedelta) -> str:
 
 
 def digest(notices: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Return one message for several (title, body): a line for each, oldest first, at most 50."""
+    """Return one message for several (title, body): a line for each, oldest first."""
     if len(notices) == 1:
         return notices[0]
-    lines = [f"- {_summary(title, body)}" for title, body in notices[:MOST_LINES]]
-    if len(notices) > MOST_LINES:
-        lines.append(f"… and {len(notices) - MOST_LINES} more")
-    return f"{len(notices)} notifications", "\n".join(lines)
+    lines: list[Line] = [(f"- {_summary(title, body)}", "whole") for title, body in notices]
+    return f"{len(notices)} notifications", _body(lines)
 
 
 def _summary(title: str, body: str) -> str:

@@ -6,11 +6,21 @@ Rules: pure; the only place where an assignee becomes a name and a list becomes 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-__all__ = ["cut", "format_time", "format_value", "line", "part", "person"]
+__all__ = [
+    "cut",
+    "format_instant",
+    "format_time",
+    "format_value",
+    "line",
+    "part",
+    "person",
+    "words_of",
+]
 
 
 def format_value(value: Any) -> str:
@@ -44,6 +54,39 @@ def person(conversation: Mapping[str, Any]) -> str:
     return f"conversation {conversation.get('id')}"
 
 
+def words_of(message: Mapping[str, Any], hidden: Any = ()) -> str:
+    """Return the words of a message; of one without words, what it is (`[image]`, `[call]`).
+
+    A mail's subject stands in front. Where the text is `hidden` from the receiver, nothing is said
+    of it.
+    """
+    held = message.get("attachments")
+    kinds = [str(kind) for kind in held] if isinstance(held, list | tuple) else []
+    text = str(message.get("text") or "").strip()
+    subject = f"Subject: {message['subject']}" if message.get("subject") else ""
+    if not text and message.get("type") in _SAID_BY_TYPE and not kinds:
+        kinds = [str(message["type"])]
+    shown = f"[{', '.join(kinds)}]" if kinds else ""
+    left_out = isinstance(hidden, list | tuple) and "last_message.text" in hidden
+    if message and not (text or subject or shown or left_out):
+        shown = "[no text]"
+    return "\n".join(one for one in (subject, text, shown) if one)
+
+
+_SAID_BY_TYPE = (
+    "call",
+    "voicemail",
+    "sticker",
+    "location",
+    "contact",
+    "image",
+    "audio",
+    "video",
+    "file",
+)
+"""Types of a message that say what it is."""
+
+
 def line(text: str, most: int) -> str:
     """Return a text as one line of at most `most` characters."""
     return cut(" ".join(text.split()), most)
@@ -58,6 +101,14 @@ def cut(text: str, most: int, note: str = "…") -> str:
     return whole if len(whole) <= most else whole[: most - len(note)].rstrip() + note
 
 
-def format_time(at: datetime) -> str:
-    """Format a time to the minute."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def format_time(at: datetime, zone: tzinfo = UTC, form: str = "%Y-%m-%d %H:%M %Z") -> str:
+    """Format a time as the wall clock of a zone shows it, to the minute, with the zone's name."""
+    return at.astimezone(zone).strftime(form)
+
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})")
+
+
+def format_instant(value: str, zone: tzinfo) -> str:
+    """Format a time as events have it (`2026-11-20T10:00:05.123Z`); other texts stay as they are."""
+    return format_time(datetime.fromisoformat(value), zone) if _INSTANT.fullmatch(value) else value

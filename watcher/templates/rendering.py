@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -22,8 +23,8 @@ from watcher.markup import Text, capture, parts_of, unmarked
 from watcher.model import Event
 from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import default_message, digest
-from watcher.templates.format import line
-from watcher.templates.sandbox import ENVIRONMENT, NULL
+from watcher.templates.format import line, part, words_of
+from watcher.templates.sandbox import ENVIRONMENT, NULL, ZONE, SpokenNull
 from watcher.vocabulary import DIGEST_SHAPE, SAMPLES, TEMPLATE_SHAPE, variables
 
 __all__ = [
@@ -38,8 +39,14 @@ __all__ = [
 
 LONGEST_SOURCE = 32_768
 LONGEST_TITLE = 1_000
-LONGEST_BODY = 32_768
-CUT = "\n… (cut: the message is too long)"
+MOST_OF_A_NAME = 300
+"""Characters of each value in a title."""
+
+LONGEST_BODY = 131_072
+"""Characters of a message; a service's own limit is asked for when it is sent."""
+
+MOST_GENERATED = 8_000_000
+"""Characters that a template may make of values, before they are shortened."""
 
 
 class TemplateError(WatcherError):
@@ -79,39 +86,50 @@ class Template:
     """The names of the event that it uses."""
     _compiled: jinja2.Template = field(repr=False, compare=False)
 
-    def fill(self, event: Event, most: int = LONGEST_BODY) -> Text:
-        """Return the text for an event, cut at `most` characters. Raise RenderingFailed."""
-        return self._fill(_soft(event), most)
+    def fill(self, event: Event, zone: tzinfo = UTC) -> Text:
+        """Return the text for an event. Raise RenderingFailed, also for a text without end."""
+        return self._fill(_soft(event), zone)
 
-    def fill_all(self, events: Sequence[Event], most: int = LONGEST_BODY) -> Text:
+    def fill_all(self, events: Sequence[Event], zone: tzinfo = UTC) -> Text:
         """Return the text for a digest of events, likewise."""
-        return self._fill({"events": list(map(_soft, events))}, most)
+        return self._fill({"events": list(map(_soft, events))}, zone)
 
-    def _fill(self, names: Mapping[str, Any], most: int) -> Text:
+    def _fill(self, names: Mapping[str, Any], zone: tzinfo) -> Text:
         try:
-            return self._generate(names, most).cut(most, CUT)
+            return _bounded(self._generate({**names, ZONE: zone}))
         except RecursionError:
             raise RenderingFailed("the template calls itself endlessly") from None
         except Exception as failure:  # a template can raise whatever Python can
             raise RenderingFailed(_explain(failure)) from failure
 
-    def _generate(self, names: Mapping[str, Any], most: int) -> Text:
+    def _generate(self, names: Mapping[str, Any]) -> Text:
         parts: list[str] = []
         size = 0
-        for part in self._compiled.generate(names):
-            parts.append(part)
-            size += len(part)
-            if size > 2 * most:  # marks count too, and are never more than the text
-                break
+        for piece in self._compiled.generate(names):
+            parts.append(piece)
+            size += len(piece)
+            if size > MOST_GENERATED:
+                raise OverflowError("the text is too long")
         return capture(parts).trimmed()
+
+
+def _bounded(text: Text) -> Text:
+    """Return a text with values as short as they must be. Raise OverflowError if that is no help."""
+    most = LONGEST_BODY
+    while len(text) > LONGEST_BODY:
+        most //= 2
+        if not most:
+            raise OverflowError("the text is too long")
+        text = text.capped(most)
+    return text.sound()
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """The message for an event.
 
-    Title and body are `Text`, whose parts know which of them are the author's. The default ones are
-    plain `str`, so that nothing in them counts as markup.
+    Title and body are `Text`, whose parts know which of them are the author's; nothing in the default
+    ones counts as markup.
     """
 
     title: str
@@ -121,20 +139,28 @@ class Rendered:
     """Why the default message is used although the rule has one of its own."""
 
 
-def render(rule_title: str | None, rule_body: str | None, event: Event) -> Rendered:
+def render(
+    rule_title: str | None,
+    rule_body: str | None,
+    event: Event,
+    zone: tzinfo = UTC,
+    *,
+    told: bool = False,
+) -> Rendered:
     """Return the message for an event, by a rule's template sources (None: the default).
 
-    Never raises. A title is one line. A text that is too long is cut and ends with a note.
+    Never raises. A title is one line; times are those of `zone`. `told`: another message to the same
+    people holds the words of the last message, so the default one need not.
     """
-    title, body = default_message(event)
+    title, body = default_message(event, zone, told=told)
     try:
-        own_title = _fill(rule_title, event, title)
-        own_body = _fill(rule_body, event, body)
+        own_title = _fill(rule_title, event, title, zone)
+        own_body = _fill(rule_body, event, body, zone)
     except (RenderingFailed, TemplateError) as failure:
         return Rendered(title, body, f"the template failed: {failure}")
     if not (own_title or own_body):
         return Rendered(title, body, "the template rendered no text")
-    return Rendered(own_title.line(LONGEST_TITLE), own_body)
+    return Rendered(own_title.capped(MOST_OF_A_NAME).line(LONGEST_TITLE), own_body)
 
 
 def speaks_of(name: str, *sources: str | None) -> bool:
@@ -149,33 +175,42 @@ def speaks_of(name: str, *sources: str | None) -> bool:
 
 
 def render_digest(
-    rule_title: str | None, rule_body: str | None, events: Sequence[Event]
+    rule_title: str | None, rule_body: str | None, events: Sequence[Event], zone: tzinfo = UTC
 ) -> Rendered:
     """Return the one message for several events, by the template sources of a rule with `digest`.
 
     None as source is the default: a line for each event. Never raises.
     """
-    title, body = digest([default_message(event) for event in events])
+    title, body = digest([default_message(event, zone) for event in events])
     try:
         own_title, own_body = (
             Text(parts_of(default))
             if source is None
-            else compile_template(source, many=True).fill_all(events)
+            else compile_template(source, many=True).fill_all(events, zone)
             for source, default in ((rule_title, title), (rule_body, body))
         )
     except (RenderingFailed, TemplateError) as failure:
         return Rendered(title, body, f"the template failed: {failure}")
     if not (own_title or own_body):
         return Rendered(title, body, "the template rendered no text")
-    return Rendered(own_title.line(LONGEST_TITLE), own_body)
+    return Rendered(own_title.capped(MOST_OF_A_NAME).line(LONGEST_TITLE), own_body)
 
 
-def _fill(source: str | None, event: Event, default: str) -> Text:
-    return Text(parts_of(default)) if source is None else compile_template(source).fill(event)
+def _fill(source: str | None, event: Event, default: str, zone: tzinfo) -> Text:
+    if source is None:
+        return Text(parts_of(default))
+    return compile_template(source).fill(event, zone)
 
 
 def _soft(event: Event) -> dict[str, Any]:
-    return {name: NULL if value is None else value for name, value in variables(event).items()}
+    """Return what a template sees of an event. A message without words is null, and prints what it is."""
+    names = {name: NULL if value is None else value for name, value in variables(event).items()}
+    conversation = names["conversation"]
+    message = part(conversation, "last_message") if isinstance(conversation, Mapping) else {}
+    if message and not str(message.get("text") or "").strip():
+        words = SpokenNull(words_of(message, event.data.get("redacted")))
+        names["conversation"] = {**conversation, "last_message": {**message, "text": words}}
+    return names
 
 
 @lru_cache(maxsize=1024)

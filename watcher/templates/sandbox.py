@@ -8,18 +8,19 @@ inserted where it is printed; only text outside of tags is the author's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from jinja2 import ChainableUndefined, StrictUndefined, Undefined, nodes
+from jinja2 import ChainableUndefined, StrictUndefined, Undefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from watcher.markup import capture, mark
-from watcher.templates.format import format_value
+from watcher.templates.format import format_time, format_value
 
-__all__ = ["ENVIRONMENT", "GLOBALS", "MAPPING_METHODS", "NULL"]
+__all__ = ["ENVIRONMENT", "GLOBALS", "MAPPING_METHODS", "NULL", "ZONE", "SpokenNull"]
 
 MAPPING_METHODS = ("get", "items", "keys", "values")
 GLOBALS = ("cycler", "dict", "joiner", "namespace", "range")
@@ -47,6 +48,19 @@ class Null(ChainableUndefined):
 
 
 NULL = Null()
+
+
+class SpokenNull(Null):
+    """The text of a message without words: null in every way, but prints what the message is."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._words = words
+
+    def __str__(self) -> str:
+        return self._words
 
 
 def soften(value: Any) -> Any:
@@ -115,6 +129,18 @@ def _product(text: Any, times: Any) -> int:
     return len(text) * times if repeats else 0
 
 
+ZONE = "_zone"
+"""The name under which a template's filters find the time zone; no template may use it."""
+
+
+@pass_context
+def _local(context: Context, value: Any, form: str = "%Y-%m-%d %H:%M %Z") -> Any:
+    """Format a time of an event as people of the configured zone read it."""
+    if value is None or isinstance(value, Null):
+        return NULL
+    return format_time(datetime.fromisoformat(str(value)), context[ZONE], form)
+
+
 def _finish(value: Any) -> str:
     """Return what `{{ value }}` prints: nothing for null, names rather than objects."""
     if value is None:
@@ -129,6 +155,7 @@ def _make() -> Sandbox:
     for name in set(environment.globals) - set(GLOBALS):
         del environment.globals[name]
     del environment.filters["random"]
+    environment.filters["local"] = _local
     environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
     environment.policies["json.dumps_kwargs"] = {
         "sort_keys": True,
