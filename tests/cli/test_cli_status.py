@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import signal
+import urllib.error
+import urllib.request
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +20,16 @@ from watcher.cli.health import source_health, unwell
 from watcher.model import rfc3339
 from watcher.records import Commit, Hold, ReceiverState, Trouble
 from watcher.store.sqlite import SqliteStore
+from watcher.web import bind
+
+
+def asked(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own, on loopback
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read().decode()
 
 
 def test_status_without_store_or_daemon_says_what_to_start(harness: Harness) -> None:
@@ -109,6 +123,25 @@ def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -
     assert "The daemon is not running" in harness.run("status").stdout
     ended = harness.run("status", "--check")
     assert (ended.exit_code, ended.stdout) == (1, "not ok: no daemon is running\n")
+
+
+def test_a_store_that_is_removed_under_the_daemon_is_told(harness: Harness, running: Any) -> None:
+    with contextlib.closing(bind("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    harness.write(server=f"{{listen: '127.0.0.1:{port}'}}")
+    with running("run") as daemon:
+        daemon.wait_for("baseline done")
+        assert asked(f"http://127.0.0.1:{port}/healthz") == (200, "ok\n")
+        harness.store.rename(harness.folder / "elsewhere.db")
+        daemon.wait_for("the store is gone")
+        assert asked(f"http://127.0.0.1:{port}/healthz") == (503, "the store is gone\n")
+        status, body = asked(f"http://127.0.0.1:{port}/readyz")
+        assert (status, json.loads(body)["store"]["lost"]) == (503, True)
+        assert "The store is gone since " in harness.run("status").stdout
+        (harness.folder / "elsewhere.db").rename(harness.store)
+        daemon.wait_for("the store is in its place again")
+        assert asked(f"http://127.0.0.1:{port}/healthz") == (200, "ok\n")
+        assert daemon.stop(signal.SIGTERM) == 0
 
 
 def test_status_tells_a_refused_token_with_its_remedy(harness: Harness, running: Any) -> None:

@@ -63,8 +63,9 @@ def receiver_health(receiver: Mapping[str, Any], time: Format, *, running: bool)
 
 def troubles(state: Mapping[str, Any], time: Format) -> Iterator[str]:
     """Yield what is wrong with the whole, one line each."""
-    if state["store_failing"]:
-        yield f"everything waits for the store {_trouble(state['store_failing'], time)}"
+    if failing := state["store_failing"]:
+        what = "the store is gone" if failing["lost"] else "everything waits for the store"
+        yield f"{what} {_trouble(failing, time)}"
     for one in state["stuck"]:
         yield (
             f"stuck: {one['what']} has not moved for {format_age(one['seconds'])} (restart the daemon,"

@@ -24,6 +24,7 @@ from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.daemon.sample import send_sample
+from watcher.daemon.store_loss import StoreLossDetector
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
@@ -91,12 +92,13 @@ class Daemon:
         self._echo = echo
         self._recorded = 0
         self._retrier = retrier or Retrier(clock)
-        self.metrics.store_failing.set_function(lambda: self._retrier.trouble is not None)
+        self.metrics.store_failing.set_function(lambda: self.store_failing() is not None)
         self._poller_loops = Loops("poller")
         self._dispatcher_loops = Loops("dispatcher")
         loops = (self._poller_loops, self._dispatcher_loops)
         self.watchdog = Watchdog(loops, self._retrier, self.metrics)
         self._clock_jumps = ClockJumpDetector(store, clock, self._skews)
+        self.store_loss = StoreLossDetector(store, clock)
         self._scope: anyio.CancelScope | None = None
         self._polling = anyio.CancelScope()
         for index, source in enumerate(config.sources):
@@ -186,6 +188,7 @@ class Daemon:
             tasks.start_soon(self._prune, name="prune")
             tasks.start_soon(self._measure, name="measure")
             tasks.start_soon(self.watchdog.run, name="watchdog")
+            tasks.start_soon(self.store_loss.run, name="store loss")
 
     async def once(self) -> PassReport:
         """Make one pass: every source, then what is due. Return what it did."""
@@ -293,9 +296,12 @@ class Daemon:
         }
 
     def store_failing(self) -> Mapping[str, Any] | None:
-        """Return why the store does not work at the moment, None if it works."""
-        trouble = self._retrier.trouble
-        return trouble.to_plain() if trouble is not None else None
+        """Return why the store does not work at the moment, None if it works; `lost` is whether its
+        file is gone.
+        """
+        lost = self.store_loss.trouble
+        trouble = lost or self._retrier.trouble
+        return {**trouble.to_plain(), "lost": lost is not None} if trouble is not None else None
 
     def stuck(self) -> list[dict[str, Any]]:
         """Return the stuck loops as plain JSON."""

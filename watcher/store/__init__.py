@@ -266,6 +266,12 @@ class Store(Snapshots, Outbox, Journal, Protocol):
     Every method may raise StoreError. A cancelled caller never leaves half a transaction behind.
     """
 
+    async def lost(self) -> str:
+        """Return what became of the stored data under this open store, empty while they are in their
+        place: nothing else tells of it before the next start.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what was begun and release everything; safe to call twice."""
         ...

@@ -106,6 +106,10 @@ class MemoryStore:
         store._suppressed = dict(suppressed or {})
         return store
 
+    async def lost(self) -> str:
+        """Return nothing: what this process holds cannot be taken from it."""
+        return ""
+
     async def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
 

@@ -48,19 +48,19 @@ def create_app(
 ) -> Starlette:
     """Make the application with `/healthz`, `/readyz` and `/metrics`, and a page that leads to them.
 
-    `store_failing` returns why the store does not work; meanwhile nothing is ready. `stuck` returns
-    the stuck loops; with any, the process is unhealthy.
+    `store_failing` returns why the store does not work; meanwhile nothing is ready, and where it is
+    `lost`, the process is unhealthy. `stuck` returns the stuck loops; with any, it is, too.
     """
 
     async def front(_request: Request) -> Response:
         return HTMLResponse(FRONT)
 
     async def healthz(_request: Request) -> Response:
-        found = stuck()
-        if not found:
-            return PlainTextResponse("ok\n")
-        lines = (f"stuck for {one['seconds']} s: {one['what']}\n" for one in found)
-        return PlainTextResponse("".join(lines), status_code=503)
+        lines = [f"stuck for {one['seconds']} s: {one['what']}\n" for one in stuck()]
+        trouble = store_failing()
+        if trouble is not None and trouble["lost"]:
+            lines.append("the store is gone\n")
+        return PlainTextResponse("".join(lines) or "ok\n", status_code=503 if lines else 200)
 
     async def readyz(request: Request) -> Response:
         sources = status()

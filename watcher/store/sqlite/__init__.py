@@ -71,6 +71,7 @@ class SqliteStore:
         self._writer = writer
         self._lock = lock
         self._retrier = retrier
+        self._file = _identity(path)
 
     @classmethod
     async def open(
@@ -106,6 +107,15 @@ class SqliteStore:
         if self._lock is None:
             raise StoreError(f"the store {self.path} is open for reading only")
         self._lock.record_socket(str(socket))
+
+    async def lost(self) -> str:
+        try:
+            there = await _in_thread(functools.partial(_identity, self.path))
+        except FileNotFoundError:
+            return f"the file {self.path} was removed or moved away"
+        except OSError:
+            return ""  # that proves nothing
+        return "" if there == self._file else f"{self.path} is another file than the one in use"
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -362,6 +372,11 @@ async def copy_to_memory(path: Path | str) -> MemoryStore:
 
 def _absolute(path: Path | str) -> Path:
     return Path(path).absolute()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _open_owner(path: Path, owner: str) -> tuple[StoreLock, Writer]:
