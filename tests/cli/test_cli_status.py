@@ -205,7 +205,9 @@ def judged(**changed: Any) -> list[str]:
     ("changed", "said"),
     [
         ({}, ""),
-        ({"store_failing": TROUBLE},
+        ({"store_failing": {**TROUBLE, "lost": True}},
+         "the store is gone since 2026-11-30T09:00:00.000Z: no space (make room)"),
+        ({"store_failing": {**TROUBLE, "lost": False}},
          "everything waits for the store since 2026-11-30T09:00:00.000Z: no space (make room)"),
         ({"stuck": [{"what": "the poller", "seconds": 400, "where": "x.py:1"}]},
          "stuck: the poller has not moved for 6m40s (restart the daemon, and report x.py:1)"),
