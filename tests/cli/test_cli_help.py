@@ -15,7 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import watcher
-from tests.cli.harness import Harness, dead, remembered
+from tests.cli.harness import Harness, dead, json_lines, remembered
 from watcher.cli import app
 from watcher.records import Commit
 
@@ -41,11 +41,7 @@ def every_command(group: Any = None, *before: str) -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "command",
-    [one for one in every_command() if one[0] not in ("deliveries", "silence")],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("command", every_command(), ids=" ".join)
 def test_the_help_of_every_command_has_words_and_an_example(command: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output
@@ -59,9 +55,8 @@ def test_the_help_of_every_command_has_words_and_an_example(command: tuple[str, 
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         if re.match(r"  (-|[A-Z]{2,}\b)", line):
             assert re.search(r"\S  +\S", line) or below.startswith(" " * 10), line
-    about = lines.index("Options:")
-    assert lines[2].startswith("  ")
-    assert "".join(lines[2:about]).strip().endswith((".", ":")) or "Arguments:" in lines
+    purpose = lines[2 : lines.index("", 2)]
+    assert purpose[-1].endswith((".", "?")), purpose
 
 
 def test_the_program_s_help_lists_every_command_in_a_group() -> None:
@@ -102,6 +97,23 @@ def test_wrong_usage_is_a_line_of_cause_and_a_line_of_remedy(
     assert first.startswith("error: ")
     assert cause in first
     assert second.startswith(f"help: {remedy}")
+
+
+@pytest.mark.parametrize("group", ["deliveries", "silence"])
+def test_list_need_not_be_said(harness: Harness, group: str) -> None:
+    harness.fill(dead("one"))
+    harness.run("silence", "add", "--match", "true", "--reason", "x", "--for", "1h")
+    said = harness.run(group, "list", "--json")
+    assert said.exit_code == 0
+    assert len(json_lines(said.stdout)) == 1
+    other = harness.folder / "other.yaml"
+    harness.config.rename(other)
+    chosen = ["-c", str(other)]
+    for options in (chosen, [f"--config={other}"], ["--log-level", "error", *chosen]):
+        assert harness.run(group, *options, "--json").stdout == said.stdout
+        assert harness.run(group, *options, "list", "--json").stdout == said.stdout
+        assert harness.run(*options, group, "--json").stdout == said.stdout
+    assert "No such command 'lst'" in harness.run(group, "lst").stderr
 
 
 # Completion

@@ -17,7 +17,14 @@ from watcher.cli.console import MISUSED, Console, reporting_errors
 from watcher.cli.help import usage_pieces, write_command, write_group
 from watcher.cli.options import Invocation, LogFormat, LogLevel, invocation
 
-__all__ = ["CommandGroup", "ConfiguredCommand", "ReportingCommand", "RootGroup", "StoreCommand"]
+__all__ = [
+    "CommandGroup",
+    "ConfiguredCommand",
+    "ListGroup",
+    "ReportingCommand",
+    "RootGroup",
+    "StoreCommand",
+]
 
 _PANEL = "Options before or after the command's name"
 
@@ -154,6 +161,22 @@ class CommandGroup(TyperGroup):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [*usage_pieces(self, ctx), "COMMAND"]
+
+
+class ListGroup(CommandGroup):
+    """Verbs about one kind of thing, of which `list` need not be said."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        place = 0
+        taking = {name for one in StoreCommand.shared for name in one.opts}
+        while place < len(args) and args[place].partition("=")[0] in taking:
+            place += 1 if "=" in args[place] else 2
+        rest = args[place:]
+        verb = bool(rest) and not rest[0].startswith("-")
+        helped = bool(rest) and rest[0] in ctx.help_option_names
+        if not (verb or helped or ctx.resilient_parsing):
+            args = [*args[:place], "list", *rest]
+        return super().parse_args(ctx, args)
 
 
 class RootGroup(CommandGroup):

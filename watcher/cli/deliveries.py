@@ -14,9 +14,9 @@ from typing import Annotated
 import anyio
 import typer
 
-from watcher.cli.commands import CommandGroup, StoreCommand
+from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_deliveries
-from watcher.cli.console import Console, reporting_errors
+from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.deliveries_show import plain_delivery, show
 from watcher.cli.filters import (
@@ -80,11 +80,16 @@ STORED: Mapping[State, DeliveryState] = {
 
 def register(app: typer.Typer) -> None:
     """Add the command and its sub-commands."""
-    group = typer.Typer(cls=CommandGroup, rich_markup_mode="rich")
-    group.callback(
-        invoke_without_command=True,
-        epilog="Example: inbox-watcher deliveries --state dead --json",
-    )(deliveries)
+    group = typer.Typer(
+        cls=ListGroup,
+        help="List deliveries (without a verb, too), show one in full, send again.",
+        epilog="Example: inbox-watcher deliveries --state dead",
+    )
+    group.command(
+        "list",
+        cls=StoreCommand,
+        epilog="Example: inbox-watcher deliveries list --state dead --json",
+    )(list_)
     group.command(
         "show",
         cls=StoreCommand,
@@ -93,13 +98,13 @@ def register(app: typer.Typer) -> None:
     group.command(
         "retry",
         cls=StoreCommand,
-        epilog="Examples: inbox-watcher deliveries retry --all-dead;"
-        " inbox-watcher deliveries retry --receiver crm --since 2h",
+        epilog="Examples: inbox-watcher deliveries retry --all-dead\n"
+        "          inbox-watcher deliveries retry --receiver crm --since 2h",
     )(retry)
     app.add_typer(group, name="deliveries")
 
 
-def deliveries(
+def list_(
     ctx: typer.Context,
     state: Annotated[
         State | None,
@@ -118,23 +123,20 @@ def deliveries(
     as_json: AsJson = False,
     limit: Limit = 1000,
 ) -> None:
-    """List deliveries, oldest first; `show` prints one in full, `retry` sends again."""
-    if ctx.invoked_subcommand is not None:
-        return
+    """List deliveries, oldest first."""
     console: Console = ctx.obj
-    with reporting_errors(console):
-        loaded = load(console)
-        filters = Filters(type_, source, conversation, receiver, rule, since, until)
-        filters.span(console.zone)  # wrong usage is said first, whatever the store is like
-        now = wall_clock()
-        found = anyio.run(_find, console, loaded, filters, state, limit, now)
-        if as_json:
-            for delivery in found:
-                console.json(plain_delivery(delivery, now))
-        elif found:
-            console.table(COLUMNS, [_row(console, delivery, now) for delivery in found])
-        else:
-            console.note("no deliveries")
+    loaded = load(console)
+    filters = Filters(type_, source, conversation, receiver, rule, since, until)
+    filters.span(console.zone)  # wrong usage is said first, whatever the store is like
+    now = wall_clock()
+    found = anyio.run(_find, console, loaded, filters, state, limit, now)
+    if as_json:
+        for delivery in found:
+            console.json(plain_delivery(delivery, now))
+    elif found:
+        console.table(COLUMNS, [_row(console, delivery, now) for delivery in found])
+    else:
+        console.note("no deliveries")
 
 
 async def _find(
@@ -161,7 +163,7 @@ def retry(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID[/RECEIVER]]...",
+            metavar="ID",
             show_default=False,
             autocompletion=complete_deliveries,
             help="Ids of deliveries or of their events; the beginning is enough.",

@@ -67,7 +67,7 @@ def _write_parameters(command: Any, ctx: Any, formatter: Any) -> None:
     rows = [((one.metavar or one.name.upper()) + _many(one), one.help or "") for one in arguments]
     _write_rows("Arguments", rows, formatter)
     options = [one for one in parameters if one.param_type_name == "option"]
-    panels = dict.fromkeys(one.rich_help_panel or "Options" for one in options)
+    panels = dict.fromkeys(("Options", *(one.rich_help_panel or "Options" for one in options)))
     for title in panels:
         rows = [_option(one, ctx) for one in options if (one.rich_help_panel or "Options") == title]
         _write_rows(title, rows, formatter)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from watcher.cli.commands import CommandGroup, StoreCommand
+from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_silences
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import call_daemon, load, perform, reading
@@ -66,10 +66,9 @@ OfSilence = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command's verbs."""
     group = typer.Typer(
-        cls=CommandGroup,
-        no_args_is_help=True,
-        rich_markup_mode="rich",
-        help="Stop messages for a while: `add`, `list`, `extend`, `expire`.",
+        cls=ListGroup,
+        help="Stop messages for a while, and list what is stopped (without a verb, too).",
+        epilog="Example: inbox-watcher silence list --all",
     )
     group.command(
         "add",
