@@ -155,6 +155,9 @@ def test_once_exits_1_when_a_receiver_failed(harness: Harness) -> None:
     (line,) = result.stdout.splitlines()
     assert line.startswith("1 source read; ")
     assert line.endswith("1 failed (crm: HTTP 500: no)")
+    told = [line for line in result.stderr.splitlines() if not line.startswith("{")]
+    assert told[0] == "error: the pass failed in part (crm)"
+    assert told[1].startswith("help: ")
 
 
 def test_the_first_lines_of_the_log_say_what_runs_and_where(harness: Harness, running: Any) -> None:

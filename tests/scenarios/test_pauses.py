@@ -36,6 +36,25 @@ async def test_an_outage_burns_no_attempts_and_everything_comes_afterwards(
     assert len(harness.inbox.bodies) == 60
 
 
+async def test_a_test_message_that_arrives_ends_a_pause(harness: Harness) -> None:
+    _account, conversations = quiet(harness, conversations=20)
+    harness.rules = "- {name: all, when: conversation.message, notify: crm}"
+    async with harness.running() as daemon:
+        await harness.baseline()
+        harness.inbox.status = 503
+        for conversation in conversations:
+            harness.world.message(conversation, "hello?")
+        await anyio.sleep(600)
+        refused = await daemon.send_test("crm")
+        assert (refused["outcome"], refused["turned_on"]) == ("failed", False)
+        (status,) = (await daemon.status())["receivers"]
+        assert status["paused_until"] is not None
+        harness.inbox.status = 200
+        assert (await daemon.send_test("crm"))["outcome"] == "ok"
+        await anyio.sleep(5)
+    assert len(harness.inbox.bodies) >= 10
+
+
 async def test_a_pause_outlives_a_restart_and_a_person_ends_it(harness: Harness) -> None:
     _account, conversations = quiet(harness, conversations=20)
     harness.rules = "- {name: all, when: conversation.message, notify: crm}"

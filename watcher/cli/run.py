@@ -93,6 +93,12 @@ def run(
     went_well = not once or (report is not None and report.went_well)
     if report is not None:
         console.write(report.describe(rehearsed=rehearse), "" if went_well else "red")
+        if not went_well:
+            names = ", ".join(sorted({*report.unread, *report.troubled}))
+            console.error(
+                f"the pass failed in part ({names})",
+                "its summary says why; `inbox-watcher status` shows what is tried again",
+            )
     elif once:
         console.error("the pass was interrupted", "run it again; what it has read is saved")
     if name_resolution_hangs():  # nothing is left to do, and DNS may take half a minute more

@@ -402,7 +402,9 @@ class Daemon:
         if dispatcher is None:
             raise KeyError(f"receiver {receiver}")
         answer = await send_sample(dispatcher.plan, self.config, self._clock)
-        turned_on = answer["outcome"] == "ok" and bool(dispatcher.state.off)
-        if turned_on:
+        works, was_off = answer["outcome"] == "ok", bool(dispatcher.state.off)
+        if works and was_off:
             await dispatcher.turn_on()
-        return {**answer, "turned_on": turned_on}
+        elif works:
+            await dispatcher.probe()  # what waits for a pause to end goes now
+        return {**answer, "turned_on": works and was_off}
