@@ -413,6 +413,11 @@ class Delivery:
     reached: tuple[str, ...] = ()
     """Fingerprints of the addresses that have it already, for a receiver with several."""
 
+    refused: int = 0
+    """The receiver's spell (`ReceiverState.spell`) in which it last refused the delivery; 0 if it
+    never has.
+    """
+
     @property
     def key(self) -> str:
         """The primary key of the outbox: id and receiver."""
@@ -446,11 +451,12 @@ class Delivery:
 class Result:
     """The outcome of one attempt to send."""
 
-    outcome: Literal["ok", "failed", "rejected", "gone", "unknown"]
+    outcome: Literal["ok", "failed", "refused", "rejected", "gone", "unknown"]
     """What to do with the delivery.
 
     * `ok`: the receiver has it.
     * `failed`: try again by the schedule.
+    * `refused`: the receiver answers, and does not take this message; try again by the schedule.
     * `rejected`: the receiver will never take it.
     * `gone`: the receiver wants no more (HTTP 410) and is turned off.
     * `unknown`: the attempt was cut off; the message may have arrived.
@@ -473,3 +479,11 @@ class Result:
 
     reached: tuple[str, ...] = ()
     """Fingerprints of all addresses that have it by now, for a receiver with several."""
+
+    certain: bool = False
+    """Of `refused`: whether the answer itself says that it is about this message (too long,
+    malformed). Otherwise it counts as such only while the receiver takes others.
+    """
+
+    too_large: bool = False
+    """Of `refused`: whether a smaller message may be taken. A digest is halved."""

@@ -175,6 +175,26 @@ class ReceiverState:
     probes: int = 0
     """How many probes failed."""
 
+    failed: tuple[str, ...] = ()
+    """Which messages (ids) failed in a row; of many, two."""
+
+    why: str = ""
+    """What the last failed attempt came to."""
+
+    refused: tuple[str, ...] = ()
+    """Which messages were refused since one was taken; of many, two."""
+
+    taken: datetime | None = None
+    """When it last took a message."""
+
+    works: datetime | None = None
+    """While it counts as failing: since when it has taken messages without failing so again."""
+
+    @property
+    def spell(self) -> int:
+        """The number of its present spell, from 1: a new one begins when it fails or has recovered."""
+        return 1 + self.counts.get("failing", 0) + self.counts.get("recovered", 0)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the JSON form that `status` and the control socket show."""
         return {
@@ -403,6 +423,9 @@ class Settlement:
 
     reached: tuple[str, ...] = ()
     """Fingerprints of the addresses that have it now, where a receiver has several."""
+
+    refused: int = 0
+    """The receiver's spell if it refused the delivery, 0 if it did not."""
 
 
 @dataclass(frozen=True, slots=True)

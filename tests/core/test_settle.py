@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import T0
 from watcher.model import Delivery, Event, Result
-from watcher.pipeline import Policy, judge_receiver, room, settle
-from watcher.records import ReceiverState
+from watcher.pipeline import Policy, room, settle
 
 EVENT = Event("e1", "conversation.unread", "sales", "c1", T0, {})
 HOURS = (2, 5, 10, 14, 20, 24)
@@ -23,7 +22,7 @@ SCHEDULE = (
     *(timedelta(hours=hours) for hours in HOURS),
 )
 WEBHOOK = Policy(SCHEDULE)
-APPRISE = Policy(SCHEDULE[:2], limit=(3, timedelta(minutes=1)), once_more=True)
+APPRISE = Policy(SCHEDULE[:2], limit=(3, timedelta(minutes=1)), once_more=True, shortens=True)
 
 
 def delivery(attempt: int = 1, note: str = "") -> Delivery:
@@ -74,26 +73,44 @@ def test_what_was_cut_off_is_tried_once_more_by_apprise() -> None:
     assert again.state == "dead"
 
 
+REFUSED = Result("refused", "HTTP 400: too long", status=400)
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_a_refused_webhook_is_tried_again_by_the_schedule(itself: bool) -> None:
+    for attempt in range(1, 10):
+        outcome = settle(delivery(attempt), REFUSED, WEBHOOK, T0, itself=itself)
+        assert (outcome.state, outcome.refused) == ("pending", 1)
+        assert outcome.due == settle(delivery(attempt), FAILED, WEBHOOK, T0).due
+    last = settle(delivery(10), REFUSED, WEBHOOK, T0, itself=itself)
+    assert (last.state, last.note) == ("dead", "given up after 10 attempts: HTTP 400: too long")
+
+
+def test_a_refused_text_goes_once_more_and_is_dead() -> None:
+    first = settle(delivery(), REFUSED, APPRISE, T0, itself=True)
+    assert (first.state, first.refused) == ("pending", 1)
+    again = dataclasses.replace(delivery(2), refused=1)
+    outcome = settle(again, REFUSED, APPRISE, T0, itself=True)
+    assert outcome.state == "dead"
+    assert outcome.note == "refused, also as short plain text: HTTP 400: too long"
+    # What is refused by a service that refuses everything keeps its schedule.
+    assert settle(again, REFUSED, APPRISE, T0, itself=False).state == "pending"
+
+
+def test_a_refused_text_goes_once_more_even_where_nothing_is_tried_again() -> None:
+    once = dataclasses.replace(APPRISE, retry=())
+    outcome = settle(delivery(), REFUSED, once, T0, itself=True)
+    assert (outcome.state, outcome.due) == ("pending", T0 + timedelta(seconds=5))
+    again = dataclasses.replace(delivery(2), refused=1)
+    assert settle(again, REFUSED, once, T0, itself=False).state == "dead"
+
+
 @pytest.mark.parametrize(
     ("outcome", "state"), [("ok", "delivered"), ("rejected", "dead"), ("gone", "pending")]
 )
 def test_the_other_outcomes(outcome: str, state: str) -> None:
     result = Result(outcome)  # type: ignore[arg-type]
     assert settle(delivery(), result, WEBHOOK, T0).state == state
-
-
-def test_a_receiver_fails_after_three_attempts_and_recovers_once() -> None:
-    state, turns = ReceiverState("crm"), []
-    for result in [FAILED] * 4 + [Result("ok")] * 2:
-        state, turned = judge_receiver(state, result, T0)
-        turns.append(turned)
-    assert turns == [None, None, "failing", None, "recovered", None]
-    assert state == ReceiverState("crm")
-
-
-def test_gone_turns_a_receiver_off_at_once() -> None:
-    state, turned = judge_receiver(ReceiverState("crm"), Result("gone", "HTTP 410"), T0)
-    assert (state.off, turned) == ("HTTP 410", "failing")
 
 
 MINUTE = timedelta(minutes=1)
@@ -121,61 +138,3 @@ def test_a_window_never_holds_more_messages_than_the_limit(
     assert goes == 0 or recent + goes <= allowed
     if space.wait is not None:
         assert space.wait > now
-
-
-# A receiver that keeps failing is paused
-
-
-def after(*results: tuple[float, Result], state: ReceiverState | None = None) -> ReceiverState:
-    """Return the state after results so many seconds after T0."""
-    state = state or ReceiverState("crm")
-    for seconds, result in results:
-        state, _ = judge_receiver(state, result, T0 + timedelta(seconds=seconds))
-    return state
-
-
-def failures(count: int, at: float = 0) -> list[tuple[float, Result]]:
-    return [(at, FAILED)] * count
-
-
-def test_five_failures_in_a_row_are_a_pause_and_one_less_is_none() -> None:
-    assert after(*failures(4)).paused is None
-    assert after(*failures(5)).paused == T0 + timedelta(seconds=30)
-    assert after(*failures(4), (1, Result("ok")), *failures(4)).paused is None
-
-
-def test_what_was_under_way_when_the_pause_began_does_not_prolong_it() -> None:
-    assert after(*failures(13)).paused == T0 + timedelta(seconds=30)
-
-
-def test_probes_that_fail_make_pauses_longer_up_to_five_minutes() -> None:
-    state, lengths = after(*failures(5)), []
-    while len(lengths) < 6:
-        assert state.paused is not None
-        now = state.paused
-        state, _ = judge_receiver(state, FAILED, now)
-        assert state.paused is not None
-        lengths.append((state.paused - now).total_seconds())
-    assert lengths == [60, 120, 240, 300, 300, 300]
-
-
-def test_a_probe_that_is_taken_ends_the_pause() -> None:
-    state = after(*failures(5), (40, FAILED), (120, Result("ok")))
-    assert (state.paused, state.probes, state.failures) == (None, 0, 0)
-
-
-def test_a_rejected_message_neither_ends_nor_begins_a_pause() -> None:
-    rejected = Result("rejected", "too long")
-    assert after(*[(0, rejected)] * 9).paused is None
-    assert after(*failures(5), (40, rejected)).paused == T0 + timedelta(seconds=30)
-
-
-def test_a_pause_heeds_retry_after_within_reason() -> None:
-    slow = dataclasses.replace(FAILED, retry_after=120)
-    assert after(*failures(4), (0, slow)).paused == T0 + timedelta(seconds=120)
-    forever = dataclasses.replace(FAILED, retry_after=1e300)
-    assert after(*failures(4), (0, forever)).paused == T0 + timedelta(minutes=5)
-
-
-def test_one_that_is_turned_off_is_not_paused() -> None:
-    assert after(*failures(4), (0, Result("gone", "410"))).paused is None

@@ -195,7 +195,11 @@ def test_every_status_has_one_meaning() -> None:
     for status in range(100, 600):
         result = read_answer(HttpReply(status, {"retry-after": "30"}, b"words"), NOW)
         expected = "ok" if 200 <= status < 300 else "gone" if status == 410 else "failed"
+        if status in (400, 404, 405, 406, 411, 413, 414, 415, 422, 431):
+            expected = "refused"
         assert result.outcome == expected, status
+        assert result.too_large == (status == 413)
+        assert not result.certain, "others may be refused alike"
         assert result.retry_after == (30.0 if status in (429, 503) else None), status
         assert result.note.startswith(f"HTTP {status}: ")
         assert ("redirect" in result.note) == (300 <= status < 400), status

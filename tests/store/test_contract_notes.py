@@ -102,8 +102,10 @@ async def test_the_history_tells_what_was_done_in_its_order_and_goes_with_the_de
         first,
         HistoryEntry(taken.key, at(5), "retried", "to be sent again, by hand"),
     ]
-    await store.retire_unconfigured([], [], [], at(6))
-    assert [line.kind for line in await store.history([taken.key])][2:] == ["buried"]
+    buried = HistoryEntry(taken.key, at(6), "buried", "the receiver is no longer configured")
+    waiting = replace(taken, attempt=0)
+    await store.settle([settlement(waiting, "dead", seconds=6, entry=buried)])
+    assert list(await store.history([taken.key]))[2:] == [buried]
     await store.prune(at(99), at(99))
     assert list(await store.history([taken.key])) == []
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
+from tests.support.make import LEASE, T0, at, commit, delivery, digested, event, settlement
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery, Settlement
 from watcher.store import Store
@@ -20,22 +20,39 @@ async def fill(store: Store, *deliveries: Delivery) -> None:
 
 
 async def take(
-    store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False
+    store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False, spell: int = 0
 ) -> Sequence[Delivery]:
     """Claim for the receiver `team`."""
-    return await store.claim("team", at(seconds), lease=LEASE, limit=limit, relaxed=relaxed)
+    return await store.claim(
+        "team", at(seconds), lease=LEASE, limit=limit, relaxed=relaxed, spell=spell
+    )
 
 
-async def ids(store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False) -> str:
+async def ids(
+    store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False, spell: int = 0
+) -> str:
     """Claim for the receiver `team` and give the ids in their order."""
-    return " ".join([d.id for d in await take(store, seconds, limit=limit, relaxed=relaxed)])
+    return " ".join(
+        [d.id for d in await take(store, seconds, limit=limit, relaxed=relaxed, spell=spell)]
+    )
 
 
-async def fail(store: Store, seconds: float = 0, *, relaxed: bool = False) -> str:
+async def fail(
+    store: Store, seconds: float = 0, *, relaxed: bool = False, spell: int = 0, refused: int = 0
+) -> str:
     """Claim and fail whatever can be claimed; it is due again a minute later."""
-    out = await take(store, seconds, relaxed=relaxed)
-    await store.settle([settlement(one, "pending", seconds=seconds) for one in out])
+    out = await take(store, seconds, relaxed=relaxed, spell=spell)
+    await store.settle(
+        [settlement(one, "pending", seconds=seconds, refused=refused) for one in out]
+    )
     return " ".join(one.id for one in out)
+
+
+async def give_up(store: Store, *receivers: str) -> None:
+    """Bury what waits for these receivers, or (none) for all."""
+    for one in await store.deliveries(DeliveryQuery(state="pending")):
+        if one.receiver in receivers or not receivers:
+            await store.settle([settlement(one, "dead", seconds=1)])
 
 
 async def only(store: Store) -> Delivery:
@@ -190,6 +207,45 @@ async def test_relaxed_an_earlier_one_waits_while_a_later_one_is_out(store: Stor
     assert await ids(store, 239, relaxed=True) == "1"
 
 
+@pytest.mark.parametrize("relaxed", [False, True])
+@pytest.mark.parametrize(("refused", "spell"), [(0, 0), (0, 3), (3, 0), (2, 3), (3, 3)])
+async def test_who_may_pass_what_has_failed_three_times(
+    store: Store, relaxed: bool, refused: int, spell: int
+) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"))
+    for minute in range(3):
+        assert await fail(store, 60 * minute, relaxed=relaxed, spell=spell, refused=refused) == "1"
+    passes = relaxed or refused == spell > 0
+    assert await store.ready("team", at(121), relaxed=relaxed, spell=spell) is passes
+    assert await ids(store, 121, relaxed=relaxed, spell=spell) == ("2" if passes else "")
+
+
+async def test_a_delivery_that_was_refused_once_remains_so_until_it_is_sent_again_by_hand(
+    store: Store,
+) -> None:
+    await fill(store, of("1", "c1"))
+    await fail(store, refused=7)
+    await fail(store, 60)
+    (out,) = await take(store, 120)
+    assert out.refused == 7
+    await store.settle([settlement(out, "dead", seconds=120)])
+    await store.retry(["1"], at(130))
+    assert (await only(store)).refused == 0
+
+
+async def test_what_is_ready_is_what_could_be_taken(store: Store) -> None:
+    assert not await store.ready("team", T0)
+    await fill(store, of("1", "c1", due=10), of("2", "c1"), digested(event("3"), due=20))
+    assert not await store.ready("team", at(5))  # 2 waits for 1
+    assert await store.ready("team", at(10))
+    await take(store, 10)
+    assert not await store.ready("team", at(11))  # 1 is out
+    assert not await store.ready("crm", at(11))
+    assert await store.ready("team", at(20))  # the digest
+    await store.collect("team", at(20), lease=LEASE)
+    assert not await store.ready("team", at(21))
+
+
 async def test_an_outcome_is_recorded_and_the_lease_ends(store: Store) -> None:
     await fill(store, delivery())
     (out,) = await take(store)
@@ -220,7 +276,7 @@ async def test_what_was_buried_while_out_does_not_wait_again_but_may_have_arrive
 ) -> None:
     await fill(store, delivery())
     (out,) = await take(store)
-    await store.retire_unconfigured([], [], ["sales"], at(1))
+    await give_up(store)
     await store.settle([settlement(out, "pending", seconds=2)])
     assert (await only(store)).state == "dead"
     await store.settle([settlement(out, "delivered", seconds=3)])
@@ -320,24 +376,24 @@ async def test_retry_by_name_ends_the_wait_for_the_next_attempt_and_counts_on(
 
 async def test_retry_of_all_takes_every_dead_one(store: Store) -> None:
     await store.commit(commit(delivery(), delivery(receiver="crm"), delivery(receiver="ops")))
-    await store.retire_unconfigured(["ops"], [], ["sales"], at(1))
+    await give_up(store, "team", "crm")
     assert await store.retry(None, at(2)) == 2
     assert await store.pending() == {"team": 1, "crm": 1, "ops": 1}
 
 
 async def test_retry_by_id_reaches_every_receiver_of_the_message(store: Store) -> None:
     await store.commit(commit(delivery(), delivery(receiver="crm")))
-    await store.retire_unconfigured([], [], ["sales"], at(1))
+    await give_up(store)
     assert await store.retry(["e1"], at(2)) == 2
 
 
 async def test_retry_by_key_reaches_one_receiver(store: Store) -> None:
     await store.commit(commit(delivery(), delivery(receiver="crm")))
-    await store.retire_unconfigured([], [], ["sales"], at(1))
+    await give_up(store)
     assert await store.retry(["e1/team"], at(2)) == 1
 
 
-async def test_bury_gives_up_what_belongs_to_nobody_any_more(store: Store) -> None:
+async def test_what_belongs_to_no_rule_any_more_is_cancelled(store: Store) -> None:
     await store.commit(
         commit(
             delivery(),
@@ -347,21 +403,21 @@ async def test_bury_gives_up_what_belongs_to_nobody_any_more(store: Store) -> No
             delivery(timer="Removed", receiver="ops"),
         )
     )
-    assert await store.retire_unconfigured(["team", "ops"], ["Rule", "Kept"], ["sales"], at(5)) == 2
+    assert await store.retire_unconfigured(["team", "ops"], ["Rule", "Kept"], ["sales"], at(5)) == 1
     found = {d.key: (d.state, d.settled) for d in await store.deliveries(DeliveryQuery())}
     assert found == {
         "e1/team": ("pending", None),
-        "e1/crm": ("dead", at(5)),
+        "e1/crm": ("pending", None),  # given up by the dispatcher's side, with an event
         "e1/ops": ("pending", None),  # immediate: what is owed outlives its rule
         "e1.Kept/ops": ("pending", None),
         "e1.Removed/ops": ("cancelled", at(5)),
     }
     notes = {d.note for d in await store.deliveries(DeliveryQuery()) if d.state != "pending"}
-    assert notes == {"the receiver is no longer configured", "the rule is no longer configured"}
+    assert notes == {"the rule is no longer configured"}
     assert await store.retire_unconfigured(["team", "ops"], ["Rule", "Kept"], ["sales"], at(6)) == 0
 
 
-async def test_bury_leaves_what_is_settled_as_it_is(store: Store) -> None:
+async def test_retiring_leaves_what_is_settled_as_it_is(store: Store) -> None:
     await fill(store, delivery())
     (out,) = await take(store)
     await store.settle([settlement(out)])

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.support.make import at, commit, delivery, event, snapshot
+from tests.support.make import T0, at, commit, delivery, event, snapshot
 from watcher.errors import Conflict, StoreError
 from watcher.records import Commit, ConversationQuery, EventQuery, ReceiverState
 from watcher.store.sqlite import SqliteStore, copy_to_memory, queries, read_lock, transactions
@@ -142,9 +142,10 @@ def scans(store: SqliteStore, statement: str, parameters: Any) -> list[str]:
 
 async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db")
-    claim = dict.fromkeys(("receiver", "now", "failed_often", "limit", "together"), 0)
+    claim = queries.claiming("", T0, limit=0, relaxed=False, spell=0)
     for statement, parameters in (
         (queries.ELIGIBLE, claim),
+        (queries.READY, claim),
         (queries.COLLECTED, dict.fromkeys(("receiver", "now", "limit"), 0)),
         (queries.ROW, ("",)),
         (queries.save_row(("state", "lease")), ("", 0, "")),

@@ -135,10 +135,14 @@ async def write(pair: Pair, commit: Commit) -> None:
     await pair.both(lambda store: store.commit(commit))
 
 
-async def claim(pair: Pair, receiver: str, limit: int, relaxed: bool, lease: int) -> None:
+async def claim(
+    pair: Pair, receiver: str, limit: int, relaxed: bool, spell: int, lease: int
+) -> None:
     seconds = timedelta(seconds=lease)
     taken = await pair.both(
-        lambda store: store.claim(receiver, pair.now, lease=seconds, limit=limit, relaxed=relaxed)
+        lambda store: store.claim(
+            receiver, pair.now, lease=seconds, limit=limit, relaxed=relaxed, spell=spell
+        )
     )
     pair.out += taken
 
@@ -225,6 +229,7 @@ acts = st.one_of(
         receiver=receivers,
         limit=st.integers(0, 4),
         relaxed=st.booleans(),
+        spell=st.integers(0, 2),
         lease=st.integers(1, 4),
     ),
     step(
@@ -237,6 +242,7 @@ acts = st.one_of(
             optional={
                 "untried": st.booleans(),
                 "held": st.booleans(),
+                "refused": st.integers(0, 2),
                 "rule": rules,
                 "batch": batches,
                 "message": st.just("m1"),
@@ -298,6 +304,10 @@ async def compare(pair: Pair) -> None:
         await pair.both(lambda store, name=name: store.ids_in_set(name, "unassigned"))
     for name in ("team", "crm"):
         await pair.both(lambda store, name=name: store.next_due(name))
+        for spell in range(3):
+            await pair.both(
+                lambda store, name=name, spell=spell: store.ready(name, pair.now, spell=spell)
+            )
         await pair.both(lambda store, name=name: store.marks(name, MARKED))
         await pair.both(lambda store, name=name: store.sent_since(name, T0))
 

@@ -15,7 +15,7 @@ from watcher.catalogue.fields import differs
 from watcher.model import Conversation
 
 __all__ = [
-    "ENDING_EVENTS", "EVENTS", "EVENT_TYPES", "STATES", "TIMED_TYPES", "EventType", "State",
+    "DEAD", "ENDING_EVENTS", "EVENTS", "EVENT_TYPES", "STATES", "TIMED_TYPES", "EventType", "State",
 ]  # fmt: skip
 
 
@@ -103,6 +103,9 @@ def _needs_no_answer(conversation: Mapping[str, Any]) -> str:
     waits = "`for` and `repeat` wait while the last message is inbound"
     return f"{waits}, this one is {direction or 'unknown'}"
 
+
+DEAD = "delivery.dead"
+"""The type of the event about a message that is given up."""
 
 EVENTS: Mapping[str, EventType] = {
     one.name: one
@@ -260,6 +263,7 @@ EVENTS: Mapping[str, EventType] = {
             title="Receiver {source} works again",
             replaced="Receiver {source}: its former trouble is over",
         ),
+        EventType(name=DEAD, title="A message to {source} is given up"),
         EventType(
             name="watcher.network_failing",
             title="The network is failing: no source can be reached",

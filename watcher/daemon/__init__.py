@@ -27,6 +27,7 @@ from watcher.daemon.sample import send_sample
 from watcher.daemon.store_loss import StoreLossDetector
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
+from watcher.dispatcher.burial import bury
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
@@ -145,6 +146,8 @@ class Daemon:
 
     async def retire_unconfigured(self) -> None:
         """Settle deliveries whose receiver, rules or source are no longer configured."""
+        for receiver in (await self.store.pending()).keys() - self.dispatchers.keys():
+            await bury(self.runtime, receiver)
         await self.store.retire_unconfigured(
             self.dispatchers.keys(),
             {rule.name for rule in self.config.rules},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import structlog
@@ -23,6 +23,8 @@ from watcher.records import DeliveryQuery, ReceiverState
 from watcher.runtime import Runtime
 
 __all__ = ["Dispatcher"]
+
+Topic = tuple[str, str | None]
 
 ASK_AGAIN = timedelta(seconds=30)
 """How long a timer waits when its source could not be asked."""
@@ -69,12 +71,16 @@ class Dispatcher:
         async with anyio.create_task_group() as tasks:
             while True:
                 self._wake = anyio.Event()
+                await self._outcomes.review(self._busy > 0)
                 rounds = await self._rounds()
                 for messages in rounds:
                     self._busy += 1
                     tasks.start_soon(self._deliver, messages, name=f"send {self.plan.name}")
                 if not rounds:
-                    with anyio.move_on_after(await self._claimer.wait(self.state, self._busy)):
+                    wait = await self._claimer.wait(self.state, self._busy)
+                    if (due := self._outcomes.review_due()) is not None:
+                        wait = min(wait, (due - self._runtime.clock()).total_seconds())
+                    with anyio.move_on_after(wait):
                         await self._wake.wait()
 
     async def stop(self) -> None:
@@ -91,6 +97,7 @@ class Dispatcher:
                 for messages in rounds:
                     self._busy += 1
                     tasks.start_soon(self._deliver, messages)
+        await self._outcomes.review(False)
 
     async def next_due(self) -> datetime | None:
         """Return when something may be due that cannot be delivered now."""
@@ -126,16 +133,29 @@ class Dispatcher:
         return self.state.to_plain()
 
     async def _rounds(self) -> list[list[Message]]:
-        return [] if self._stopping else await self._claimer.rounds(self.state, self._busy)
+        if self._stopping:
+            return []
+        return await self._claimer.rounds(self.state, self._busy)
 
     # -- one attempt --------------------------------------------------------------------------
 
     async def _deliver(self, messages: list[Message]) -> None:
-        """Send one message after the other; after a failure the rest waits for the next round."""
+        """Send one message after the other; after a failure the rest waits for the next round, and
+        after a refusal what is about the same conversation.
+        """
+        held: set[Topic] = set()
         try:
             while messages:
                 message = await self._still_true(messages.pop(0))
-                if message and not await self._attempt(message):
+                if held.intersection(_topics(message)):
+                    await self._outcomes.put_back(message, self._runtime.clock())
+                    continue
+                went = await self._attempt(message) if message else "on"
+                if went == "hold":
+                    held.update(_topics(message))
+                # Before the rest is sent, so that it counts as due.
+                await self._outcomes.review(self._busy > 1 or bool(messages))
+                if went == "stop":
                     break
             for message in messages:
                 await self._outcomes.put_back(message, self._runtime.clock())
@@ -145,7 +165,8 @@ class Dispatcher:
             if self._stopping and not self._busy:
                 self._idle.set()
 
-    async def _attempt(self, message: Message) -> bool:
+    async def _attempt(self, message: Message) -> Literal["on", "hold", "stop"]:
+        """Send once. Return whether the round goes on, without what is about the same (`hold`)."""
         now = self._runtime.clock()
         notice = self._renderer.notice(message, now)
         try:
@@ -153,8 +174,14 @@ class Dispatcher:
         except Exception as error:  # a bug of one notifier stops no other receiver
             self.log.exception("the notifier has a bug")
             result = Result("failed", f"internal error: {type(error).__name__}")
-        await self._outcomes.settle(message, notice.event.id, _timed(result, self._since(now)))
-        return result.outcome in ("ok", "rejected")
+        result = _timed(result, self._since(now))
+        if result.outcome == "refused" and result.too_large and len(message) > 1:
+            await self._outcomes.halve(message, result)
+            return "hold"
+        itself = await self._outcomes.settle(message, notice.event.id, result)
+        if result.outcome == "ok":
+            return "on"
+        return "hold" if itself else "stop"
 
     def _since(self, start: datetime) -> float:
         return max(0.0, (self._runtime.clock() - start).total_seconds())
@@ -179,6 +206,11 @@ class Dispatcher:
             else:
                 await self._outcomes.put_back([delivery], self._runtime.clock() + ASK_AGAIN)
         return kept
+
+
+def _topics(message: Message) -> set[Topic]:
+    """Return the conversations whose order a message is part of."""
+    return {(one.event.source, one.event.subject) for one in message if one.ordered}
 
 
 def _timed(result: Result, seconds: float) -> Result:

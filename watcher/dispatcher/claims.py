@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from watcher.dispatcher.guards import let_pass
 from watcher.model import Delivery
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import room
-from watcher.records import ReceiverState
+from watcher.pipeline.receivers import passable
+from watcher.records import ReceiverState, Settlement
 from watcher.runtime import Runtime
 
 __all__ = ["LONGEST_WAIT", "Claimer", "Message"]
@@ -38,6 +40,7 @@ class Claimer:
         self._runtime = runtime
         self._log = log
         self._looked = self._leased = runtime.clock()
+        self._spell = 0
 
     async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
         """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
@@ -47,6 +50,7 @@ class Claimer:
         as one digest. One that is paused gets a single message once its pause is over.
         """
         now = self._looked = self._runtime.clock()
+        self._spell = passable(state)
         await self._renew(now, busy)
         free = self._plan.slots - busy
         # A receiver that answered 410 Gone gets nothing until a person turns it on.
@@ -119,8 +123,29 @@ class Claimer:
         single, rest = waiting[: space.single], waiting[space.single :]
         messages = [*digests, *([delivery] for delivery in single)]
         if rest:
-            messages.append(list(rest))
+            # What is left of a digest that was halved goes by itself, and the next one after it.
+            whole = list(takewhile(lambda one: one.message == rest[0].message, rest))
+            messages.append(whole)
+            await self._give_back(rest[len(whole) :])
         return [messages] if messages else []
+
+    async def _give_back(self, rest: Sequence[Delivery]) -> None:
+        if rest:
+            await self._runtime.store.settle(
+                [
+                    Settlement(
+                        one.key,
+                        one.attempt,
+                        "pending",
+                        one.due,
+                        one.note,
+                        None,
+                        untried=True,
+                        message=one.message,
+                    )
+                    for one in rest
+                ]
+            )
 
     async def _claim(
         self, now: datetime, count: int, *, together: bool = False
@@ -133,6 +158,7 @@ class Claimer:
             lease=plan.lease,
             limit=count,
             relaxed=plan.policy.relaxed,
+            spell=self._spell,
             together=together,
         ):
             if kept := await let_pass(plan, self._runtime, claimed, now, self._log):

@@ -13,11 +13,19 @@ from typing import Any
 
 import anyio
 
+from watcher.dispatcher.burial import tell_of_dead
 from watcher.dispatcher.claims import Message
-from watcher.model import Result, rfc3339
+from watcher.model import Delivery, Result, rfc3339
 from watcher.notify.receivers import ReceiverPlan
-from watcher.pipeline import announce_receiver, judge_receiver, next_repeat, settle
-from watcher.records import Commit, HistoryEntry, ReceiverState, Settlement
+from watcher.pipeline import announce_receiver, halves, next_repeat, settle
+from watcher.pipeline.receivers import Turn, judge, may_turn, passable, review, review_due
+from watcher.records import (
+    Commit,
+    HistoryEntry,
+    ReceiverState,
+    Recorded,
+    Settlement,
+)
 from watcher.runtime import Runtime
 
 __all__ = ["OutcomeRecorder"]
@@ -73,7 +81,7 @@ class OutcomeRecorder:
 
     async def turn_on(self) -> None:
         """Forget that it was turned off or is paused."""
-        await self._change(off="", failures=0, paused=None, probes=0)
+        await self._change(off="", failures=0, failed=(), paused=None, probes=0)
 
     async def probe(self) -> None:
         """End a pause now, by hand."""
@@ -89,6 +97,10 @@ class OutcomeRecorder:
             self.state = state
         self._measure()
 
+    def review_due(self) -> datetime | None:
+        """Return when `review` may decide otherwise because of the time alone."""
+        return review_due(self.state, self._runtime.clock())
+
     async def put_back(self, message: Message, due: datetime) -> None:
         """Return claimed deliveries to the outbox untried."""
         await self._runtime.store.settle(
@@ -98,50 +110,108 @@ class OutcomeRecorder:
             ]
         )
 
-    async def settle(self, message: Message, sent: str, result: Result) -> None:
-        """Record what came of sending a message (its id was `sent`)."""
+    async def halve(self, message: Message, result: Result) -> None:
+        """Have a digest that is too large sent as two, at once. That says nothing of the receiver, and
+        counts as no attempt.
+        """
+        now = self._runtime.clock()
+        await self._runtime.store.settle(
+            [
+                Settlement(
+                    one.key,
+                    one.attempt,
+                    "pending",
+                    now,
+                    result.note,
+                    None,
+                    untried=True,
+                    rule=one.rule,
+                    message=one.message,
+                    entry=_entry(one, result, f"{result.note}; it is halved", now),
+                )
+                for part in halves(message)
+                for one in part
+            ]
+        )
+        self._log.info("a digest is halved", events=len(message), reason=result.note)
+
+    async def settle(self, message: Message, sent: str, result: Result) -> bool:
+        """Record what came of sending a message (its id was `sent`). Return whether it was refused
+        for itself, so that others may go on.
+        """
         async with self._lock:
             now = self._runtime.clock()
-            settlements = self._settlements(message, sent, result, now)
-            state, turned = judge_receiver(self.state, result, now)
-            commit: Commit | None = None
-            if turned is not None:
-                state, commit = self._announce(state, turned, result, now)
-            changed = state if state != self.state else None
+            judged = judge(self.state, message[0], result, now)
+            settlements = self._settlements(message, sent, result, now, itself=judged.itself)
+            commit = await self._tell_of_dead(message, settlements, now)
+            changed = judged.state if judged.state != self.state else None
             recorded = await self._runtime.store.settle(
                 settlements, receiver=changed, commit=commit
             )
-            paused = state.paused is not None and self.state.paused is None
-            self.state = state
+            paused = judged.state.paused is not None and self.state.paused is None
+            self.state = judged.state
         if paused:
-            self._log.warning("the receiver is paused", until=rfc3339(state.paused or now))
-        self._count(settlements)
+            self._log.warning("the receiver is paused", until=rfc3339(self.state.paused or now))
+        self._count(settlements, result)
         self._measure()
         self._runtime.publish(recorded)
+        return judged.itself
+
+    async def review(self, under_way: bool) -> None:
+        """Decide whether the receiver counts as failing, or as working again. `under_way` is whether
+        other messages are.
+        """
+        if not may_turn(self.state):
+            return
+        runtime = self._runtime
+        async with self._lock:
+            now = runtime.clock()
+            more = under_way or await runtime.store.ready(
+                self._plan.name,
+                now,
+                relaxed=self._plan.policy.relaxed,
+                spell=passable(self.state),
+            )
+            state, turned = review(self.state, now, more=more)
+            commit: Commit | None = None
+            if turned is not None:
+                state, commit = self._announce(state, turned, now)
+            recorded: Sequence[Recorded] = ()
+            if state != self.state:
+                recorded = await runtime.store.settle([], receiver=state, commit=commit)
+            self.state = state
+        self._measure()
+        runtime.publish(recorded)
+
+    async def _tell_of_dead(
+        self, message: Message, settlements: Sequence[Settlement], now: datetime
+    ) -> Commit | None:
+        dead = [
+            ([delivery], outcome.note)
+            for delivery, outcome in zip(message, settlements, strict=True)
+            if outcome.state == "dead"
+        ]
+        if dead and message[0].batch:
+            dead = [(message, dead[0][1])]
+        return await tell_of_dead(self._runtime, self._plan.name, dead, now) if dead else None
 
     def _settlements(
-        self, message: Message, sent: str, result: Result, now: datetime
+        self, message: Message, sent: str, result: Result, now: datetime, *, itself: bool
     ) -> list[Settlement]:
         rules = {rule.name: rule for rule in self._runtime.rules()}
         first = message[0]
         # The events of a digest are one message: they are tried again at the same time.
-        one = settle(first, result, self._plan.policy, now)
+        spell = self.state.spell
+        one = settle(first, result, self._plan.policy, now, itself=itself, spell=spell)
         outcomes = []
         for delivery in message:
             outcome = one
             if not first.batch and delivery is not first:
-                outcome = settle(delivery, result, self._plan.policy, now)
+                outcome = settle(
+                    delivery, result, self._plan.policy, now, itself=itself, spell=spell
+                )
             done = outcome.state != "pending"
-            entry = HistoryEntry(
-                delivery.key,
-                now,
-                "attempt",
-                outcome.note or result.outcome,
-                delivery.attempt,
-                result.status,
-                result.excerpt,
-                result.seconds,
-            )
+            entry = _entry(delivery, result, outcome.note or result.outcome, now)
             outcomes.append(
                 dataclasses.replace(
                     outcome,
@@ -156,7 +226,7 @@ class OutcomeRecorder:
         return outcomes
 
     def _announce(
-        self, state: ReceiverState, turned: str, result: Result, now: datetime
+        self, state: ReceiverState, turned: Turn, now: datetime
     ) -> tuple[ReceiverState, Commit]:
         trouble = state.failing or self.state.failing
         failing = turned == "failing"
@@ -170,22 +240,30 @@ class OutcomeRecorder:
             now=now,
         )
         self._count_failed(failed)
-        say = self._log.error if failing else self._log.info
-        say("the receiver fails" if failing else "the receiver works again", reason=result.note)
+        if failing and trouble:
+            self._log.error("the receiver fails", reason=trouble.reason)
+        else:
+            self._log.info("the receiver works again")
         return state, commit
 
     def _count_failed(self, failed: Sequence[tuple[str, str]]) -> None:
         for rule, _problem in failed:
             self._runtime.metrics.rule_errors.labels(rule).inc()
 
-    def _count(self, settlements: list[Settlement]) -> None:
+    def _count(self, settlements: list[Settlement], result: Result) -> None:
+        if result.outcome == "gone":
+            self._log.error(
+                "the receiver wants no more; it is turned off, and what waits for it stays",
+                reason=result.note,
+                remedy=f"inbox-watcher send-test {self._plan.name}",
+            )
         for settlement in settlements:
             outcome = "retry" if settlement.state == "pending" else settlement.state
             self._runtime.metrics.deliveries.labels(self._plan.name, outcome).inc()
             self.tally[outcome] += 1
             if outcome in ("retry", "dead"):
                 self.last_failure = settlement.note
-            if settlement.state == "pending":
+            if settlement.state == "pending" and result.outcome != "gone":
                 self._log.info(
                     "a delivery failed; it is tried again",
                     delivery=settlement.key,
@@ -201,3 +279,16 @@ class OutcomeRecorder:
         name, metrics = self._plan.name, self._runtime.metrics
         metrics.receiver_failing.labels(name).set(self.state.failing is not None)
         metrics.receiver_paused.labels(name).set(self.state.paused is not None)
+
+
+def _entry(delivery: Delivery, result: Result, note: str, now: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        delivery.key,
+        now,
+        "attempt",
+        note,
+        delivery.attempt,
+        result.status,
+        result.excerpt,
+        result.seconds,
+    )

@@ -51,6 +51,9 @@ EXCERPT_LENGTH = 500
 """Characters that are kept of what a receiver answered: in one line, and as it stands."""
 
 
+_REFUSALS = frozenset({400, 404, 405, 406, 411, 413, 414, 415, 422, 431})
+"""Statuses that are about the request; all others are about the receiver."""
+
 _RESERVED_HEADERS = frozenset(
     {
         "connection", "content-length", "content-type", "expect", "host", "te", "trailer",
@@ -285,8 +288,9 @@ class WebhookNotifier:
 
 
 def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = str) -> Result:
-    """Return what an answer means (contract, section 3): 2xx is success, 410 ends it, all else is
-    tried again, after `Retry-After` at the earliest where 429 or 503 carries one.
+    """Return what an answer means: 2xx is success, 410 ends it, all else is tried again, after
+    `Retry-After` at the earliest where 429 or 503 carries one. Some statuses refuse the request as it
+    is: whether that is this message's fault, the receiver's record decides (`pipeline.receivers`).
     """
     status = answer.status
     if status == 0:
@@ -297,6 +301,8 @@ def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = 
         return dataclasses.replace(result, outcome="ok")
     if status == 410:
         return dataclasses.replace(result, outcome="gone")
+    if status in _REFUSALS:
+        return dataclasses.replace(result, outcome="refused", too_large=status == 413)
     wish = retry_after(answer.headers, now) if status in (429, 503) else None
     return dataclasses.replace(
         result, retry_after=None if wish is None else min(wish, LONGEST_WISH)

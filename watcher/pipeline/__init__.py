@@ -8,7 +8,9 @@ only carries out what they return.
 from __future__ import annotations
 
 from watcher.pipeline.announce import (
+    DeadLetter,
     SourceReport,
+    announce_dead,
     announce_network,
     announce_receiver,
     announce_source,
@@ -19,6 +21,7 @@ from watcher.pipeline.deliveries import (
     Routed,
     as_sent,
     digest_event,
+    halves,
     next_repeat,
     rebatch,
     route,
@@ -29,7 +32,6 @@ from watcher.pipeline.settle import (
     FAILING_AFTER,
     Policy,
     Room,
-    judge_receiver,
     room,
     settle,
 )
@@ -38,6 +40,7 @@ from watcher.pipeline.sweep import decide_hold
 __all__ = [
     "DIGEST",
     "FAILING_AFTER",
+    "DeadLetter",
     "Decision",
     "Guards",
     "Policy",
@@ -47,6 +50,7 @@ __all__ = [
     "Sighting",
     "SourcePolicy",
     "SourceReport",
+    "announce_dead",
     "announce_network",
     "announce_receiver",
     "announce_source",
@@ -55,7 +59,7 @@ __all__ = [
     "decide_hold",
     "digest_event",
     "guard",
-    "judge_receiver",
+    "halves",
     "next_repeat",
     "rebatch",
     "remove",

@@ -7,23 +7,25 @@ repeats nor forgets one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from watcher.catalogue.events import ENDING_EVENTS
-from watcher.model import Event, derive_id, rfc3339
+from watcher.catalogue.events import DEAD, ENDING_EVENTS
+from watcher.model import Delivery, Event, derive_id, rfc3339
 from watcher.pipeline.decide import SourcePolicy
-from watcher.pipeline.deliveries import Failed, Routed, route
+from watcher.pipeline.deliveries import DIGEST, Failed, Routed, route
 from watcher.records import Commit, End, ReceiverState, SourceState
 from watcher.rules import Rule
 from watcher.rules.resolved import rules_that_tell
 
 __all__ = [
+    "DeadLetter",
     "Effect",
     "SourceReport",
     "StateUpdate",
+    "announce_dead",
     "announce_network",
     "announce_receiver",
     "announce_source",
@@ -62,6 +64,20 @@ class StateUpdate:
 
     force: bool = False
     """Whether it is stored at once; otherwise when the stored state has grown old."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that is given up."""
+
+    deliveries: Sequence[Delivery]
+    """The delivery; of a digest all that it holds."""
+
+    reason: str
+    """Why, in one line."""
+
+    before: int = 0
+    """How often it was sent again by hand before, so that each death has an id of its own."""
 
 
 Effect = SourceReport | StateUpdate
@@ -153,6 +169,58 @@ def announce_network(
     routed = route(rules, event)
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
     return _commit(counted, event, routed), routed.failed
+
+
+def announce_dead(
+    rules: tuple[Rule, ...], receiver: str, letters: Iterable[DeadLetter], now: datetime
+) -> tuple[Commit | None, Failed]:
+    """Return the commit that tells of the messages that a receiver does not get; None for none.
+
+    Nothing is told of a message that itself tells of nothing else: two receivers that fail would tell
+    each other for ever.
+    """
+    events = [
+        _dead(receiver, letter, now)
+        for letter in letters
+        if any(one.event.type != DEAD for one in letter.deliveries)
+    ]
+    if not events:
+        return None, ()
+    routed = [route(rules, event) for event in events]
+    commit = Commit(
+        "",
+        events=tuple(events),
+        deliveries=tuple(one for each in routed for one in each.deliveries),
+        verdicts={event.id: each.results for event, each in zip(events, routed, strict=True)},
+    )
+    return commit, tuple(one for each in routed for one in each.failed)
+
+
+def _dead(receiver: str, letter: DeadLetter, now: datetime) -> Event:
+    first = letter.deliveries[0]
+    several = first.kind == "digest" or len(letter.deliveries) > 1
+    digest = bool(several and first.message)
+    key = f"{first.message}/{receiver}" if digest else first.key
+    about = (
+        {"id": first.message, "type": DIGEST, "subject": None}
+        if digest
+        else {"id": first.event.id, "type": first.event.type, "subject": first.event.subject}
+    )
+    return Event(
+        id=derive_id(DEAD, key, letter.before),
+        type=DEAD,
+        source=receiver,
+        subject=None,
+        time=now,
+        data={
+            "receiver": receiver,
+            "rule": first.rule,
+            "event": about,
+            "reason": letter.reason,
+            "remedy": f"send it again with: inbox-watcher deliveries retry {key}",
+            "attempts": first.attempt,
+        },
+    )
 
 
 def _commit(state: SourceState | None, event: Event, routed: Routed) -> Commit:

@@ -24,6 +24,7 @@ __all__ = [
     "as_sent",
     "batch",
     "digest_event",
+    "halves",
     "next_repeat",
     "rebatch",
     "route",
@@ -192,4 +193,16 @@ def digest_event(deliveries: Sequence[Delivery], show: Callable[[Delivery], Even
             "delivery": about,
             "events": [show(delivery).to_plain() for delivery in deliveries],
         },
+    )
+
+
+def halves(message: Sequence[Delivery]) -> tuple[Sequence[Delivery], ...]:
+    """Return a digest that is too large as two, each with an id of its own that follows from the
+    whole's: cut again, or after a restart, the same events have the same ids.
+    """
+    whole = message[0].message or derive_id("digest", *(delivery.id for delivery in message))
+    middle = (len(message) + 1) // 2
+    return tuple(
+        [dataclasses.replace(one, message=derive_id("half", whole, number)) for one in part]
+        for number, part in enumerate((message[:middle], message[middle:]), 1)
     )

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watcher.model import Delivery, Result
-from watcher.records import ReceiverState, Settlement, Trouble
+from watcher.records import Settlement
 
 __all__ = [
     "FAILING_AFTER",
-    "PAUSED_AFTER",
     "Policy",
     "Room",
-    "judge_receiver",
     "room",
     "settle",
 ]
@@ -27,14 +25,11 @@ __all__ = [
 FAILING_AFTER = 3
 """Failed attempts in a row after which a source or a receiver counts as failing."""
 
-PAUSED_AFTER = 5
-"""Failed attempts in a row after which nothing is sent to a receiver for a while."""
-
-FIRST_PAUSE = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(minutes=5)
-
 JITTER = 0.1
 UNKNOWN = "cut off, the outcome is unknown"
+SHORTENED = timedelta(seconds=5)
+"""When a refused text goes out as short plain text if the schedule has no further attempt."""
+
 LATEST_RETRY_AFTER = timedelta(hours=24)
 
 
@@ -45,29 +40,52 @@ class Policy:
     `retry` are the delays after the first, second, … failed attempt; after the last one a delivery
     is dead. `limit` is (messages, window), None for no limit. `relaxed` lets later deliveries of a
     conversation pass one that failed three times. `once_more` is for receivers where an attempt
-    that was cut off may have arrived: it is tried one more time only.
+    that was cut off may have arrived: it is tried one more time only. `shortens` is for those that
+    are sent what was refused once more as short plain text: refused again, it is dead.
     """
 
     retry: tuple[timedelta, ...]
     limit: tuple[int, timedelta] | None = None
     relaxed: bool = False
     once_more: bool = False
+    shortens: bool = False
 
 
-def settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -> Settlement:
-    """Decide a delivery's new state from the result of the attempt `delivery.attempt` (from 1)."""
-    settled = _settle(delivery, result, policy, now)
+def settle(
+    delivery: Delivery,
+    result: Result,
+    policy: Policy,
+    now: datetime,
+    *,
+    itself: bool = False,
+    spell: int = 1,
+) -> Settlement:
+    """Decide a delivery's new state from the result of the attempt `delivery.attempt` (from 1).
+
+    `itself` is whether the receiver refused the message for itself (see `pipeline.receivers`),
+    `spell` the number of its present spell.
+    """
+    settled = _settle(delivery, result, policy, now, itself)
+    refused = spell if result.outcome == "refused" else 0
     return dataclasses.replace(
-        settled, reached=result.reached, uncertain=result.outcome == "unknown"
+        settled,
+        reached=result.reached,
+        uncertain=result.outcome == "unknown",
+        refused=refused,
     )
 
 
-def _settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -> Settlement:
+def _settle(
+    delivery: Delivery, result: Result, policy: Policy, now: datetime, itself: bool
+) -> Settlement:
     note = result.note
     if result.outcome == "ok":
         return Settlement(delivery.key, delivery.attempt, "delivered", now, note, now)
     # The receiver will never accept it: further attempts would only delay the dead letter.
     if result.outcome == "rejected":
+        return Settlement(delivery.key, delivery.attempt, "dead", now, note, now)
+    if result.outcome == "refused" and itself and policy.shortens and delivery.refused:
+        note = f"refused, also as short plain text: {note}"
         return Settlement(delivery.key, delivery.attempt, "dead", now, note, now)
     if result.outcome == "gone":  # the receiver is turned off; what waits for it stays pending
         return Settlement(delivery.key, delivery.attempt, "pending", now, note, None)
@@ -76,6 +94,9 @@ def _settle(delivery: Delivery, result: Result, policy: Policy, now: datetime) -
         # It may have arrived each time: a second repetition would rather annoy than help.
         if policy.once_more and delivery.note.startswith(UNKNOWN):
             return Settlement(delivery.key, delivery.attempt, "dead", now, note, now)
+    shortened = result.outcome == "refused" and policy.shortens and not delivery.refused
+    if shortened and delivery.attempt > len(policy.retry):
+        return Settlement(delivery.key, delivery.attempt, "pending", now + SHORTENED, note, None)
     # The schedule is used up: a person decides.
     if delivery.attempt > len(policy.retry):
         tries = f"{delivery.attempt} attempt{'' if delivery.attempt == 1 else 's'}"
@@ -93,48 +114,6 @@ def _jitter(key: str, attempt: int) -> float:
     digest = hashlib.blake2b(f"{key}#{attempt}".encode(), digest_size=8).digest()
     fraction = int.from_bytes(digest, "big") / 2**64
     return 1 - JITTER + 2 * JITTER * fraction
-
-
-def judge_receiver(
-    state: ReceiverState, result: Result, now: datetime
-) -> tuple[ReceiverState, str | None]:
-    """Return the receiver's state after a result, and `failing` or `recovered` if that changed."""
-    if result.outcome in ("ok", "rejected"):
-        # A rejected message says nothing about the receiver's health; a taken one does.
-        if result.outcome == "rejected" or not (state.failing or state.failures or state.off):
-            return state, None
-        turned = "recovered" if state.failing is not None else None
-        state = dataclasses.replace(state, failures=0, failing=None, off="", paused=None, probes=0)
-        return state, turned
-    failures = state.failures + 1
-    off = state.off
-    if result.outcome == "gone":
-        off = result.note or "the receiver answered 410 Gone"
-    failing = state.failing
-    turned = None
-    if failing is None and (failures >= FAILING_AFTER or result.outcome == "gone"):
-        remedy = (
-            f"turn it on again with: inbox-watcher send-test {state.name}"
-            if result.outcome == "gone"
-            else "see: inbox-watcher deliveries --state pending"
-        )
-        failing = Trouble(now, result.note or "the receiver does not take deliveries", remedy)
-        turned = "failing"
-    state = dataclasses.replace(state, failures=failures, failing=failing, off=off)
-    return (state if off else _pause(state, result, now)), turned
-
-
-def _pause(state: ReceiverState, result: Result, now: datetime) -> ReceiverState:
-    """Pause a receiver that keeps failing, longer after each probe that fails; what was still
-    under way when the pause began changes nothing.
-    """
-    if state.failures < PAUSED_AFTER or (state.paused is not None and now < state.paused):
-        return state
-    probes = 0 if state.paused is None else state.probes + 1
-    pause = min(FIRST_PAUSE * 2 ** min(probes, 8), LONGEST_PAUSE)
-    if result.retry_after is not None:
-        pause = max(pause, min(timedelta(seconds=min(result.retry_after, 1e6)), LONGEST_PAUSE))
-    return dataclasses.replace(state, paused=now + pause, probes=probes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from watcher.catalogue.events import DEAD
 from watcher.model import Event
 from watcher.settings.base import context_of, wrong
 from watcher.suggest import did_you_mean, listing, short
@@ -25,7 +26,8 @@ __all__ = ["Notify", "describe", "is_about"]
 
 def is_about(event: Event, receiver: str) -> bool:
     """Return whether an event is about the receiver itself, which then does not get it."""
-    return event.type.startswith("receiver.") and event.source == receiver
+    own = event.type.startswith("receiver.") or event.type == DEAD
+    return own and event.source == receiver
 
 
 def describe(receivers: tuple[str, ...]) -> str:

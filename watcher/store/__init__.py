@@ -77,18 +77,26 @@ class Outbox(Protocol):
         lease: timedelta,
         limit: int,
         relaxed: bool = False,
+        spell: int = 0,
         together: bool = False,
     ) -> Sequence[Delivery]:
         """Claim up to `limit` deliveries that are due, oldest first, hidden from others for `lease`.
 
         Eligible is what is pending, due at `now`, not leased and not waiting for a digest. An ordered
         delivery (`Delivery.ordered`) also waits for every earlier ordered pending delivery of the same
-        conversation to the same receiver; with `relaxed`, earlier ones that failed three times no
-        longer count. At most one ordered delivery of a conversation is out at a time. With
-        `together`, all due deliveries of a conversation are claimed at once, in the order of the
-        outbox rather than by due time, to be sent in that order or as one message. Each claim adds
+        conversation to the same receiver; earlier ones that failed three times no longer count if
+        they were refused in the receiver's present `spell`, or with `relaxed`. At most one ordered
+        delivery of a conversation is out at a time. With `together`, all due deliveries of a
+        conversation are claimed at once, in the order of the outbox rather than by due time, to be
+        sent in that order or as one message. Each claim adds
         one to `attempt`, which fences `settle`.
         """
+        ...
+
+    async def ready(
+        self, receiver: str, now: datetime, *, relaxed: bool = False, spell: int = 0
+    ) -> bool:
+        """Return whether anything could be claimed or collected for a receiver now."""
         ...
 
     async def collect(
@@ -176,10 +184,10 @@ class Outbox(Protocol):
         sources: Collection[str],
         now: datetime,
     ) -> int:
-        """Retire what a changed configuration no longer sends: pending deliveries to receivers that
-        are not among `receivers` become dead; pending timers and digests of rules that are not
-        among `rules`, and timers about sources that are not among `sources` (they could never be
-        confirmed), are cancelled; each with its reason as note. Return how many.
+        """Retire what a changed configuration no longer sends: pending timers and digests of rules
+        that are not among `rules`, and timers about sources that are not among `sources` (they could
+        never be confirmed), are cancelled, each with its reason as note. Settled timers for receivers
+        that are not among `receivers` end. Return how many were cancelled.
         """
         ...
 

@@ -33,12 +33,13 @@ __all__ = [
 ]
 
 FAILED_OFTEN = 3
-"""The number of attempts after which a waiting delivery no longer blocks later ones (`relaxed`)."""
+"""The number of attempts after which a waiting delivery no longer blocks later ones, where it lets
+them pass at all.
+"""
 
 DIGEST_LIMIT = 500
 """The largest number of events in one digest; the rest goes out as another digest."""
 
-RECEIVER_GONE = "the receiver is no longer configured"
 RULE_GONE = "the rule is no longer configured"
 SOURCE_GONE = "the source is no longer configured"
 RETRIED = "to be sent again, by hand"
@@ -93,6 +94,11 @@ class OutboxRow:
     def lasts(self) -> bool:
         """Whether it is a timer whose state is not over."""
         return self.is_timer and not self.over
+
+    def stands_back(self, *, relaxed: bool, spell: int) -> bool:
+        """Return whether it lets later ones pass while it waits for its next attempt."""
+        refused = spell > 0 and self.delivery.refused == spell
+        return self.delivery.attempt >= FAILED_OFTEN and (relaxed or refused)
 
     def is_out(self, now: datetime) -> bool:
         """Return whether an attempt is under way."""
@@ -196,6 +202,7 @@ class OutboxRow:
             "held": one.held or outcome.held,
             "reached": outcome.reached or one.reached,
             "uncertain": uncertain,
+            "refused": outcome.refused or one.refused,
         }
         changed = {name: new for name, new in values.items() if new != getattr(one, name)}
         return Change({**changed, "lease": None}, outcome.entry, then)
@@ -213,8 +220,9 @@ class OutboxRow:
     def retried(self, now: datetime) -> Change:
         """Make it due now, by hand."""
         # A dead delivery begins its schedule again; one that waits for its next attempt goes on.
-        attempt = 0 if self.delivery.state == "dead" else self.delivery.attempt
-        values = {"state": "pending", "due": now, "attempt": attempt, "settled": None}
+        values = {"state": "pending", "due": now, "settled": None}
+        if self.delivery.state == "dead":
+            values |= {"attempt": 0, "refused": 0}
         entry = HistoryEntry(self.delivery.key, now, "retried", RETRIED)
         return Change({**values, "lease": None}, entry)
 
@@ -227,6 +235,7 @@ class OutboxRow:
     ) -> Change:
         """Retire it if a configuration of only these receivers, rules and sources cannot send it."""
         one = self.delivery
+        # What waits for such a receiver is given up with an event (`dispatcher.burial`), not here.
         receiver_gone = one.receiver not in receivers
         # A single event was promised when it was recorded and needs no rule to be sent.
         rule_gone = (self.is_timer and one.timer not in rules) or (
@@ -240,10 +249,9 @@ class OutboxRow:
         ended = {"ended": True, "over": True} if self.lasts else {}
         if not self.waits:
             return Change(ended)
-        if receiver_gone:
-            values = _closed("dead", RECEIVER_GONE, now)
-        else:
-            values = _closed("cancelled", RULE_GONE if rule_gone else SOURCE_GONE, now)
+        if not (rule_gone or source_gone):
+            return Change({})
+        values = _closed("cancelled", RULE_GONE if rule_gone else SOURCE_GONE, now)
         entry = HistoryEntry(one.key, now, "buried", values["note"])
         return Change({**values, **ended}, entry)
 
@@ -360,15 +368,17 @@ def eligible(
     now: datetime,
     *,
     limit: int,
-    relaxed: bool,
+    relaxed: bool = False,
+    spell: int = 0,
     together: bool = False,
 ) -> Sequence[OutboxRow]:
     """Return up to `limit` rows that may go out, of a receiver's waiting rows in the order of the
     outbox: those that are due, longest due first, and at most one ordered delivery of a topic.
     What waits for a digest is left out (`collected`).
 
-    With `relaxed`, a delivery that has failed often lets later ones pass while it waits for its
-    next attempt; when both could go, the earlier one does. With `together`, all due deliveries of
+    A delivery that has failed often lets later ones pass while it waits for its next attempt, if it
+    was refused in the present `spell`, or with `relaxed`; when both could go, the earlier one does.
+    With `together`, all due deliveries of
     a topic are chosen, up to the first that is not due, and all keep the order of the outbox.
     """
     waiting = tuple(row for row in waiting if not row.delivery.batch)
@@ -379,7 +389,7 @@ def eligible(
         due = row.delivery.due <= now and not row.is_out(now)
         if due and (not ordered or row.topic not in closed):
             chosen.append(row)
-        stands_back = relaxed and not due and row.delivery.attempt >= FAILED_OFTEN
+        stands_back = not due and row.stands_back(relaxed=relaxed, spell=spell)
         if ordered and not stands_back and not (together and due):
             closed.add(row.topic)
     if not together:

@@ -38,7 +38,8 @@ BODY = "First line\nSecond line"
 OUTCOMES: Mapping[int, frozenset[str]] = {
     **dict.fromkeys((200, 201, 202, 204), frozenset({"ok"})),
     **dict.fromkeys((301, 302, 307, 308), frozenset({"failed", "rejected"})),
-    **dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 422), frozenset({"failed", "rejected"})),
+    **dict.fromkeys((400, 404, 405, 413, 422), frozenset({"failed", "refused", "rejected"})),
+    **dict.fromkeys((401, 403, 409), frozenset({"failed", "rejected"})),
     410: frozenset({"failed", "rejected", "gone"}),
     **dict.fromkeys((408, 425, 429, 500, 502, 503, 504), frozenset({"failed"})),
 }

@@ -200,9 +200,12 @@ class SqliteStore:
         lease: timedelta,
         limit: int,
         relaxed: bool = False,
+        spell: int = 0,
         together: bool = False,
     ) -> Sequence[Delivery]:
-        return await self._take(transactions.claim, receiver, now, lease, limit, relaxed, together)
+        return await self._take(
+            transactions.claim, receiver, now, lease, limit, relaxed, spell, together
+        )
 
     async def settle(
         self,
@@ -263,6 +266,13 @@ class SqliteStore:
         later = queries.NO_TIME if after is None else rows.micros(after)
         ((due,),) = await self._reader.fetch(queries.NEXT_DUE, (receiver, later))
         return None if due is None else rows.from_micros(due)
+
+    async def ready(
+        self, receiver: str, now: datetime, *, relaxed: bool = False, spell: int = 0
+    ) -> bool:
+        parameters = queries.claiming(receiver, now, limit=1, relaxed=relaxed, spell=spell)
+        ((ready,),) = await self._reader.fetch(queries.READY, parameters)
+        return bool(ready)
 
     async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
         found = await self._reader.fetch(queries.SENT_SINCE, (receiver, rows.micros(since)))

@@ -1,6 +1,6 @@
 """Every statement that the SQLite store runs, by name; the schema is in `sql/`.
 
-Rules: text only. A statement chooses rows or writes them; what a row becomes is decided by
+Rules: text and parameters only. A statement chooses rows or writes them; what a row becomes is decided by
 `watcher.store.outbox`. Where SQLite's words differ from PostgreSQL's, the portable ones are used
 (`ON CONFLICT`, `LIKE … ESCAPE`); `json_each` for lists has no portable form.
 """
@@ -10,9 +10,12 @@ Rules: text only. A statement chooses rows or writes them; what a row becomes is
 from __future__ import annotations
 
 import functools
+import sys
+from datetime import datetime
 from typing import Any
 
 from watcher.records import ConversationQuery, DeliveryQuery, EventQuery
+from watcher.store.outbox import FAILED_OFTEN
 from watcher.store.sqlite import rows
 
 # Sources and receivers
@@ -76,12 +79,13 @@ PRUNE_EVENTS = """
 
 DELIVERY = """d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state, d.timer, d.note,
     d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected,
-    d.reached, d.uncertain, d.ending, e.body"""
+    d.reached, d.uncertain, d.ending, d.refused, e.body"""
 """The columns that `rows.read_delivery` expects."""
 
 FACTS = """d.lease, d.ended, d.over, d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state,
     d.timer, d.note, d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held,
-    d.redirected, d.reached, d.uncertain, d.ending, d.event, e.type, e.source, e.subject, e.time"""
+    d.redirected, d.reached, d.uncertain, d.ending, d.refused, d.event, e.type, e.source, e.subject,
+    e.time"""
 """The columns that `rows.read_facts` expects: all that decides what becomes of a row."""
 
 _ROWS = "FROM deliveries d JOIN events e ON e.id = d.event"
@@ -91,11 +95,11 @@ ADD_DELIVERY = """
     INSERT INTO deliveries (
         key, id, event, source, topic, receiver, rule, timer, state, attempt, due, created,
         settled, note, kind, number, batch, message, candidates, held, redirected, reached,
-        uncertain, ending)
+        uncertain, ending, refused)
     VALUES (
         :key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt, :due,
         :created, :settled, :note, :kind, :number, :batch, :message, :candidates, :held,
-        :redirected, :reached, :uncertain, :ending)
+        :redirected, :reached, :uncertain, :ending, :refused)
     ON CONFLICT (key) DO NOTHING"""
 
 ROW = f"SELECT {FACTS} {_ROWS} WHERE d.key = ?"
@@ -153,9 +157,8 @@ def save_row(columns: tuple[str, ...]) -> str:
 
 
 # The same choice as `watcher.store.outbox.eligible`.
-ELIGIBLE = f"""
-    SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS}
-    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
+_MAY_GO = """
+    d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
         AND (d.lease IS NULL OR d.lease <= :now) AND d.batch = ''
         AND (d.kind <> 'event' OR d.held = 1 OR NOT EXISTS (
             SELECT 1 FROM deliveries o
@@ -164,7 +167,11 @@ ELIGIBLE = f"""
                 AND (o.lease > :now
                      OR (o.seq < d.seq AND (
                          (o.due <= :now AND NOT :together)
-                         OR (o.due > :now AND o.attempt < :failed_often))))))
+                         OR (o.due > :now AND o.attempt
+                             < CASE WHEN o.refused = :spell THEN :often ELSE :failed_often END))))))"""
+ELIGIBLE = f"""
+    SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS}
+    WHERE {_MAY_GO}
     ORDER BY CASE WHEN :together THEN d.seq ELSE d.due END, d.seq
     LIMIT :limit"""
 
@@ -180,6 +187,29 @@ COLLECTED = f"""
         AND d.due <= :now AND (d.lease IS NULL OR d.lease <= :now)
     ORDER BY d.seq
     LIMIT :limit"""
+
+READY = f"""
+    SELECT EXISTS (SELECT 1 FROM deliveries d WHERE {_MAY_GO})
+        OR EXISTS (
+            SELECT 1 FROM deliveries
+            WHERE receiver = :receiver AND state = 'pending' AND batch <> '' AND due <= :now
+                AND (lease IS NULL OR lease <= :now))"""
+
+
+def claiming(
+    receiver: str, now: datetime, *, limit: int, relaxed: bool, spell: int, together: bool = False
+) -> dict[str, Any]:
+    """Return the parameters of `ELIGIBLE` and `READY`."""
+    return {
+        "receiver": receiver,
+        "now": rows.micros(now),
+        "often": FAILED_OFTEN,
+        "failed_often": FAILED_OFTEN if relaxed else sys.maxsize,
+        "spell": spell if spell > 0 else None,
+        "limit": limit,
+        "together": together,
+    }
+
 
 NO_TIME = -(2**62)
 """Earlier than every time in microseconds."""

@@ -172,6 +172,7 @@ def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
         "reached": json.dumps(delivery.reached),
         "uncertain": int(delivery.uncertain),
         "ending": _ending(delivery.ending),
+        "refused": delivery.refused,
     }
 
 
@@ -200,7 +201,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
     (
         id_, receiver, rule, due, created, attempt, state, timer, note, settled,
         kind, number, batch, message, candidates, held, redirected, reached,
-        uncertain, ending,
+        uncertain, ending, refused,
     ) = columns  # fmt: skip
     return Delivery(
         id=id_,
@@ -224,6 +225,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
         reached=_read_list(reached),
         uncertain=bool(uncertain),
         ending=_ENDING.validate_json(ending) if ending else None,
+        refused=refused,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +25,6 @@ from watcher.records import (
 )
 from watcher.store.outbox import (
     DIGEST_LIMIT,
-    FAILED_OFTEN,
     FORGOTTEN,
     Change,
     OutboxRow,
@@ -173,16 +171,13 @@ def claim(
     lease: timedelta,
     limit: int,
     relaxed: bool,
+    spell: int,
     together: bool,
 ) -> Sequence[Delivery]:
     """Claim what is eligible."""
-    parameters = {
-        "receiver": receiver,
-        "now": rows.micros(now),
-        "failed_often": FAILED_OFTEN if relaxed else sys.maxsize,
-        "limit": limit,
-        "together": together,
-    }
+    parameters = queries.claiming(
+        receiver, now, limit=limit, relaxed=relaxed, spell=spell, together=together
+    )
     return _take(connection, queries.ELIGIBLE, parameters, now + lease)
 
 
