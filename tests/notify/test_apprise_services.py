@@ -90,6 +90,7 @@ def as_markdown_service(text: str, format_: Format) -> None:
 
 def as_slack(text: str, _format: Format) -> None:
     """By Slack's own page: only `<…>` is special, and `*`, `_`, `~`, a backtick, `>` in mrkdwn."""
+    text = re.sub(r"<https?://[^<>|\s]+>", "", text)  # a bare address as well
     assert not re.search("<[^>]*>", text), text
     shown = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     # Google Chat has no titles: Apprise makes the first line bold.
@@ -100,6 +101,7 @@ def as_slack(text: str, _format: Format) -> None:
 
 
 def as_html_chat(text: str, format_: Format) -> None:
+    text = re.sub(r'<a href="([^"]*)">\1</a>', r"\1", text)  # a bare address as well
     _, tags = read_html(text)
     assert tags <= {"b", "strong", "br", "p", "h1"} - (
         {"strong"} if format_ == "text" else set()
@@ -184,6 +186,7 @@ def examine(url: str, found: list[str], reader: Reader, format_: Format) -> None
             unescaped = (
                 re.sub(r"\\([^\w\s])", r"\1", text).replace("&lt;", "<").replace("&gt;", ">")
             )
+            unescaped = re.sub(r"<https?://[^<>|\s]+>", "", unescaped)  # a bare address as well
             own = re.sub(r"</?(?:b|strong|br|p|h1)[ /]*>", "", unescaped)
             assert not MENTIONS.search(own), (service, own)
         if "hello" in text or service_of(url).shown:  # else a title that nobody reads markup into

@@ -11,17 +11,25 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Callable
+
+from watcher.markup.text import URL
 
 __all__ = [
     "GAP",
     "as_html",
     "as_html_to_convert",
     "as_markdown",
+    "as_markdown_for_telegram",
+    "as_markdown_to_convert",
     "as_plain_words",
+    "as_target",
+    "as_words_in_html",
     "as_words_in_markdown",
     "clean",
     "clean_line",
     "guarded",
+    "restored",
 ]
 
 # Cleaning
@@ -108,8 +116,9 @@ _MENTION = re.compile(
 _WORD_FIRST = re.compile(rf"(?:{_ALL})\b", re.IGNORECASE)
 _BEFORE_A_NAME = re.compile(r"[@!&*_/<\uff20\ufe6b]\Z")
 
-_URL = re.compile(r"https?://[A-Za-z0-9./?=%#:+,;@&!_~*-]+", re.IGNORECASE)
-_IN_URL = re.compile(r"[_~*!]|&(?=#?\w+;)")
+_IN_URL = re.compile(
+    r"(?<![^\W_])_|_(?![^\W_])|[*]|~(?=~)|(?<=~)~|!(?=\[|\Z)|&(?=#?\w+;)"  # `a_b` is no markup
+)
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _INDENT = re.compile(r"^(?:[ ]{2,}|[ ]*\t[ \t]*)", re.MULTILINE)
 _MARKUP = re.compile(
@@ -130,9 +139,16 @@ _STRUCTURE = re.compile(
 def guarded(text: str, before: str = "") -> str:
     """Separate the signs of mentions from the names behind them.
 
-    `before` is the author's text in front: a value that follows `@` is a name as well.
+    `before` is the author's text in front: a value that follows `@` is a name as well. In an address,
+    the sign is written as `%40`, which is the same address.
     """
-    text = _MENTION.sub(lambda found: found.group() + GAP, text)
+    addresses = [url.span() for url in URL.finditer(text)] if "@" in text else []
+
+    def separated(found: re.Match[str]) -> str:
+        inside = any(start < found.start() < end for start, end in addresses)
+        return "%40" if inside and found.group() == "@" else found.group() + GAP
+
+    text = _MENTION.sub(separated, text)
     return GAP + text if _BEFORE_A_NAME.search(before) and _WORD_FIRST.match(text) else text
 
 
@@ -142,26 +158,63 @@ def as_html(text: str) -> str:
 
 
 def as_html_to_convert(text: str) -> str:
-    """Escape a text for HTML that Apprise converts to Markdown.
+    """Escape a text for HTML that Apprise converts to Markdown; `restored` completes the result.
 
-    Its conversion escapes signs within lines, but not those that begin a list, and breaks addresses.
+    Its conversion escapes signs within lines, but not those that begin a list, and breaks addresses:
+    their signs are hidden from it.
     """
-    return as_html(_STRUCTURE.sub(GAP, _URL.sub(lambda found: _percent(found.group()), text)))
+    return as_html(
+        _around_urls(
+            text.translate(_NONE),
+            lambda url: _percent(url).translate(_HIDDEN),
+            lambda text: _STRUCTURE.sub(GAP, text),
+        )
+    )
+
+
+def as_words_in_html(text: str) -> str:
+    """Write a value within an author's HTML that Apprise converts to markup without an escape."""
+
+    def written(text: str) -> str:
+        return _STRUCTURE.sub(GAP, _QUOTE.sub("\\1\u203a", _alike(text, _FORMATTING)))
+
+    return as_html(
+        _around_urls(text.translate(_NONE), lambda url: _autolink(url).translate(_HIDDEN), written)
+    )
+
+
+def restored(text: str) -> str:
+    """Return Markdown that was made of HTML with the addresses that were hidden in it."""
+    return text.translate(_SHOWN)
+
+
+_HIDDEN = {ord(sign): 0xE000 + ord(sign) for sign in "_~*!<>&=?#:+,;@-./%"}
+_SHOWN = {hidden: sign for sign, hidden in _HIDDEN.items()}
+_NONE = dict.fromkeys(_SHOWN)
 
 
 def as_markdown(text: str) -> str:
     """Escape a text for CommonMark and its dialects (Discord, Mattermost, Zulip, Teams).
 
-    A backslash would break a bare address. There, signs of markup are written as `%5F` and the like,
-    which is the same address.
+    A backslash would break a bare address. There, the few signs that could be markup are written as
+    `%2A` and the like, which is the same address.
     """
-    text = _unindented(text)
-    written: list[str] = []
-    at = 0
-    for url in _URL.finditer(text):
-        written += [_backslashed(text, at, url.start()), _percent(url.group())]
-        at = url.end()
-    return "".join((*written, _backslashed(text, at, len(text))))
+    return _around_urls(_unindented(text), _percent, _backslashed)
+
+
+def as_markdown_to_convert(text: str) -> str:
+    """Escape a text for CommonMark that Apprise converts; it takes `<https://…>` as it is."""
+    return _around_urls(_unindented(text), _autolink, _backslashed)
+
+
+def as_target(url: str) -> str:
+    """Write an address as that of a link in Markdown, where signs of markup are none."""
+    return _ENTITY.sub("%26", url)
+
+
+def as_markdown_for_telegram(text: str) -> str:
+    """Escape a text for CommonMark that becomes Telegram's, where Apprise writes the escapes."""
+    return _around_urls(_unindented(text), lambda url: _backslashed(as_target(url)), _backslashed)
 
 
 def as_plain_words(text: str) -> str:
@@ -170,13 +223,19 @@ def as_plain_words(text: str) -> str:
     Its signs are replaced by others that look alike, where they could begin or end something. `&`,
     `<` and `>` stay: Apprise writes them as each of these services requires.
     """
-    return _QUOTE.sub("\\1\u203a", _around_urls(text, _FORMATTING))
+    return _QUOTE.sub(
+        "\\1\u203a", _around_urls(text, _percent, lambda text: _alike(text, _FORMATTING))
+    )
 
 
 def as_words_in_markdown(text: str) -> str:
     """Write a value within an author's CommonMark that Apprise converts to such markup."""
-    text = _QUOTE.sub("\\1\u203a", _around_urls(_unindented(text), _EVERY_FORMATTING))
-    return _STRUCTURE.sub(GAP, _ENTITY.sub("&" + GAP, text)).translate(_ANGLES)
+
+    def written(text: str) -> str:
+        text = _QUOTE.sub("\\1\u203a", _alike(text, _EVERY_FORMATTING))
+        return _STRUCTURE.sub(GAP, _ENTITY.sub("&" + GAP, text)).translate(_ANGLES)
+
+    return _around_urls(_unindented(text), _autolink, written)
 
 
 def _unindented(text: str) -> str:
@@ -188,13 +247,13 @@ _EVERY_FORMATTING = re.compile(r"[*_~`\\]")
 _ANGLES = str.maketrans({"<": "\\<", ">": "\\>"})
 
 
-def _around_urls(text: str, signs: re.Pattern[str]) -> str:
+def _around_urls(text: str, address: Callable[[str], str], words: Callable[[str], str]) -> str:
     written: list[str] = []
     at = 0
-    for url in _URL.finditer(text):
-        written += [_alike(text[at : url.start()], signs), _percent(url.group())]
+    for url in URL.finditer(text):
+        written += [words(text[at : url.start()]), address(url.group())]
         at = url.end()
-    return "".join((*written, _alike(text[at:], signs)))
+    return "".join((*written, words(text[at:])))
 
 
 def _alike(text: str, signs: re.Pattern[str]) -> str:
@@ -205,11 +264,15 @@ def _percent(url: str) -> str:
     return _IN_URL.sub(lambda found: f"%{ord(found.group()):02X}", url)
 
 
-def _backslashed(text: str, start: int, end: int) -> str:
+def _autolink(url: str) -> str:
+    return f"<{as_target(url)}>"
+
+
+def _backslashed(text: str) -> str:
     written: list[str] = []
-    at = start
-    for found in _MARKUP.finditer(text, start, end):
+    at = 0
+    for found in _MARKUP.finditer(text):
         sign = found.end() - 1  # of a numbered item, the point behind the number
         written += [text[at:sign], "\\", text[sign]]
         at = found.end()
-    return _ENTITY.sub("&" + GAP, "".join((*written, text[at:end])))
+    return _ENTITY.sub("&" + GAP, "".join((*written, text[at:])))

@@ -41,13 +41,17 @@ from watcher.markup.escaping import (
     as_html,
     as_html_to_convert,
     as_markdown,
+    as_markdown_for_telegram,
+    as_markdown_to_convert,
     as_plain_words,
+    as_target,
+    as_words_in_html,
     as_words_in_markdown,
     clean,
     clean_line,
     guarded,
 )
-from watcher.markup.text import Format, parts_of
+from watcher.markup.text import URL, Format, parts_of
 
 __all__ = ["FORMATS", "SERVICES", "Service", "Written", "service_of", "write"]
 
@@ -55,7 +59,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 Unit = Literal["characters", "bytes", "JSON"]
 Kind = Literal["plain", "rich", "markdown", "words"]
-Handing = Literal["text", "markdown", "html", "native", "html-to-native"]
+Handing = Literal["text", "markdown", "html", "native", "html-to-native", "html-to-markdown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,12 @@ class Service:
 
     shown: bool = False
     """Whether it reads markup in a title as in a body."""
+
+    literal: bool = False
+    """Whether it shows a text as it is if Apprise says that it is one, although it reads markup."""
+
+    escapes: bool = False
+    """Whether Apprise escapes a text within its Markdown, addresses too."""
 
     letter: bool = False
     """Whether it is a mail, or a program: there people expect a long text whole."""
@@ -93,8 +103,8 @@ class Written:
     handing: Handing
     """The format that Apprise is given.
 
-    `native` is what the service reads, and is passed on unchanged; `html-to-native` is HTML that
-    becomes Markdown first.
+    `native` is what the service reads, and is passed on unchanged; `html-to-…` is HTML that becomes
+    Markdown first (and is completed by `restored`).
     """
 
     def widened(self, unit: Unit) -> Written:
@@ -142,7 +152,8 @@ SERVICES: dict[str, Service] = {
     ),
     **_named(Service("rich", guard=False), "pover pushplus wecom"),
     # Chats for which Apprise writes HTML or escaped Markdown.
-    **_named(Service("rich"), "tgram matrix matrixs apprise apprises"),
+    **_named(Service("rich"), "matrix matrixs apprise apprises"),
+    **_named(Service("rich", escapes=True), "tgram"),
     # Chats that read Markdown in every text.
     **_named(
         Service("markdown", shown=True),
@@ -155,9 +166,10 @@ SERVICES: dict[str, Service] = {
         " reddit zalo",
     ),
     # Chats with a markup of their own.
+    **_named(Service("words", shown=True, literal=True), "slack"),
     **_named(
         Service("words", shown=True),
-        "slack gchat cliq zcliq zohocliq kook evolution evolutions whapi",
+        "gchat cliq zcliq zohocliq kook evolution evolutions whapi",
     ),
 }
 """By the schema of the URL."""
@@ -200,13 +212,17 @@ def write(service: Service, title: str, body: str, format: Format) -> Written:  
         case "markdown", "markdown":
             value, handing = as_markdown, "native"
         case "rich", "markdown":
-            value, handing = as_markdown, "markdown"
-        case "words", "text":
+            value = as_markdown_for_telegram if service.escapes else as_markdown_to_convert
+            handing = "markdown"
+        case "words", "text" if service.literal:
             own = value = as_plain_words
+        case "words", "text":
+            own = value = as_words_in_markdown
+            handing = "markdown"
         case "words", "markdown":
             value, handing = as_words_in_markdown, "markdown"
         case "words", "html":
-            value, handing = _words_in_html, "html"
+            value, handing = as_words_in_html, "html-to-markdown"
         case "markdown", "html":
             value, handing = as_html_to_convert, "html-to-native"
         case _, "html":
@@ -237,10 +253,6 @@ def _spelled_out(anchor: re.Match[str]) -> str:
     return words if not address or address in words else f"{words} ({address})"
 
 
-def _words_in_html(text: str) -> str:
-    return as_html_to_convert(as_plain_words(text))
-
-
 def _escape(
     text: str,
     own: Callable[[str], str],
@@ -249,15 +261,31 @@ def _escape(
     tidy: Callable[[str], str],
 ) -> str:
     written: list[str] = []
-    before = ""
+    before = so_far = ""
     for part in parts_of(text):
         if part.own:
             before = part.text
+            so_far += part.text
             written.append(own(part.text))
             continue
         tidied = _tidied(part.text, tidy)
-        written.append(value(guarded(tidied, before) if guard else tidied))
+        if own is str and URL.fullmatch(tidied) and (target := _target(so_far, value)):
+            written.append(target(tidied))
+        else:
+            written.append(value(guarded(tidied, before) if guard else tidied))
     return "".join(written)
+
+
+def _target(before: str, value: Callable[[str], str]) -> Callable[[str], str] | None:
+    """Return how to write an address where an author's link leads, None where it stands in a text."""
+    if value in (
+        as_markdown,
+        as_markdown_to_convert,
+        as_markdown_for_telegram,
+        as_words_in_markdown,
+    ):
+        return as_target if before.endswith(("](", "](<", "<")) else None
+    return as_html if before.rfind("<") > before.rfind(">") else None
 
 
 def _tidied(part: str, tidy: Callable[[str], str]) -> str:

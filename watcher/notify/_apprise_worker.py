@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
 from watcher import __version__
-from watcher.markup import Draft, Written, fit, service_of, write
+from watcher.markup import Draft, Written, fit, restored, service_of, write
 from watcher.notify._apprise_parameters import unknown_parameter
 from watcher.suggest import nearest
 
@@ -127,11 +127,13 @@ def _hand(plugin: Any, written: Written, *, heading: bool) -> tuple[str, str, An
 
     convert: Any = conversion.convert_between  # untyped
     title, body = written.heading if heading else written.title, written.body
-    if written.handing not in ("native", "html-to-native"):
-        return title, body, NotifyFormat(written.handing)
-    if written.handing == "html-to-native":
-        body = convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, body)
-        title = convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, title) if heading else title
+    html, _, handing = written.handing.rpartition("-to-")
+    if html:
+        body = restored(convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, body))
+        if heading:
+            title = restored(convert(NotifyFormat.HTML, NotifyFormat.MARKDOWN, title))
+    if handing != "native":
+        return title, body, NotifyFormat(handing)
     # What it takes itself, so that Apprise converts nothing.
     return title, body, plugin.resolve_format(NotifyFormat.MARKDOWN)
 
