@@ -282,6 +282,11 @@ class Event:
     data: Mapping[str, Any]
     """Plain JSON."""
 
+    @property
+    def existing(self) -> bool:
+        """Whether it is no news, only what a rule with `existing` sends: it is not in the log."""
+        return bool(self.data.get("existing"))
+
     def to_plain(self) -> dict[str, Any]:
         """Return the CloudEvents object as plain Python values, in the documented order."""
         plain: dict[str, Any] = {

@@ -141,6 +141,9 @@ class SourceState:
     failing: Trouble | None = None
     """Why the source fails, None while it works."""
 
+    existing: tuple[str, ...] = ()
+    """The rules with `existing` that have looked at what holds already."""
+
     hold: Hold | None = None
     """The sweep that is held, None if none is."""
 

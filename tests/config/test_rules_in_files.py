@@ -334,6 +334,10 @@ rules:
             " otherwise held, and sent as one message at the next opening",
         ),
         (
+            "repeat: 1h\nexisting: true",
+            "sent at once to team; repeated every 1h while the state lasts; what holds already counts, too",
+        ),
+        (
             "unless: |\n  conversation.unread &&\n    conversation.archived\nseverity: info\nstop: true",
             "unless conversation.unread && conversation.archived; sent at once to team; severity info;"
             " later rules are skipped",
@@ -346,7 +350,8 @@ def test_a_rule_is_told_in_words(write: Write, text: str, words: str) -> None:
 
 KEYS = {
     "where": "conversation.unread", "unless": "conversation.archived", "for": "15m",
-    "repeat": "30m", "at_most": 2, "resolved": True, "throttle": "10m", "digest": "1h",
+    "repeat": "30m", "at_most": 2, "resolved": True,
+    "existing": True, "throttle": "10m", "digest": "1h",
     "hours": {"between": "09:00-18:00"}, "severity": "info", "stop": True,
 }  # fmt: skip
 """A value of each key that decides when something is sent."""
@@ -357,7 +362,7 @@ def test_every_key_is_described() -> None:
     assert keys - KEYS.keys() == {"name", "when", "notify", "message"}
     least = {"name": "One", "when": "conversation.unread", "notify": "team"}
     for key, value in KEYS.items():
-        more = {"repeat": "30m"} if key in ("at_most", "resolved") else {}
+        more = {"repeat": "30m"} if key in ("at_most", "resolved", "existing") else {}
         without = Rule(**least, **more).describe()
         assert Rule(**least, **more, **{key: value}).describe() != without, key
 

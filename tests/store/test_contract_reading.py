@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement, snapshot
+from watcher.model import Event
 from watcher.records import Commit, ConversationQuery, DeliveryQuery, End, EventQuery, Queue
 from watcher.store import Store
 
@@ -265,3 +266,16 @@ async def test_conversations_come_by_how_long_they_wait(
     known = await store.conversations(ConversationQuery(**asked))
     assert " ".join(f"{source}/{one.conversation.id}" for source, one in known) == found
     assert all(one in rows[source] for source, one in known)
+
+
+async def test_what_carries_a_message_about_what_held_before_is_not_in_the_log(
+    store: Store,
+) -> None:
+    held = Event("held", "conversation.unread", "sales", "c1", T0, {"existing": True})
+    owed = delivery(held, timer="Slow")
+    assert list(await store.commit(commit(owed))) == []
+    assert list(await store.commit(commit(owed))) == []
+    assert list(await store.events(EventQuery())) == []
+    assert list(await store.events(EventQuery(id="held"))) == []
+    (there,) = await store.deliveries(DeliveryQuery(event="held"))
+    assert there.event == held

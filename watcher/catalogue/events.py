@@ -36,6 +36,9 @@ class State:
     holds: Callable[[Conversation], bool] | None = None
     """Whether a conversation is in the state; None where only the change that began it shows it."""
 
+    seen_by: str = ""
+    """The field that must have been shown for `holds` to be believed, where it holds for null."""
+
     ended_by: str = ""
     """The type of event that ends the state, where no conversation shows its end."""
 
@@ -169,7 +172,11 @@ EVENTS: Mapping[str, EventType] = {
             name="conversation.assigned",
             title="Assigned: {who}, to {after}",
             sides_of="assignee",
-            state=State(note="the assignee changed", ended=partial(differs, "assignee")),
+            state=State(
+                note="the assignee changed",
+                ended=partial(differs, "assignee"),
+                holds=lambda now: now.assignee is not None,
+            ),
         ),
         EventType(
             name="conversation.reassigned",
@@ -181,7 +188,12 @@ EVENTS: Mapping[str, EventType] = {
             name="conversation.unassigned",
             title="Unassigned: {who}, from {before}",
             sides_of="assignee",
-            state=State(note="the assignee changed", ended=partial(differs, "assignee")),
+            state=State(
+                note="the assignee changed",
+                ended=partial(differs, "assignee"),
+                holds=lambda now: now.assignee is None,
+                seen_by="assignee",
+            ),
             shown={"assignee": None},
         ),
         EventType(

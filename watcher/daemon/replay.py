@@ -22,8 +22,10 @@ from watcher.model import Event, Observation, Result, from_plain, to_plain
 from watcher.notify import Notice
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import Sighting, SourcePolicy, decide, remove, route
+from watcher.pipeline.existing import first_look
 from watcher.records import Commit, DeliveryQuery, End, SourceState
 from watcher.rules import Silence, state_ends
+from watcher.rules.existing import rules_that_look
 from watcher.rules.resolved import rules_that_tell
 from watcher.runtime import Runtime
 from watcher.store.memory import MemoryStore
@@ -104,6 +106,12 @@ class Replay:
     async def baseline(self, source: str, provider: str, row: Observation) -> None:
         """Store a conversation as it was before, without events."""
         await self._see(source, provider, row, dataclasses.replace(self._state, baselined=None))
+        known = await self.store.known(source, [row.id])
+        rules = rules_that_look(self._config.rules)
+        commit, _ = first_look(
+            self._policy(source, provider), self._state, rules, known.values(), self.now
+        )
+        await self._commit(commit)
 
     async def see(
         self, source: str, provider: str, row: Observation, only: str | None = None

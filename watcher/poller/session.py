@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import structlog
 
 from watcher import mapping as fields
@@ -29,12 +30,15 @@ from watcher.pipeline import (
     sanitize,
 )
 from watcher.pipeline.announce import Effect, StateUpdate
+from watcher.pipeline.existing import LOOKS, first_look
 from watcher.pipeline.sweep import Removal
 from watcher.poller.plan import SourcePlan
 from watcher.poller.row_cache import RowCache
 from watcher.poller.walks import Arrivals, Seen, broken_plugin
 from watcher.providers import Page, Position, Response
 from watcher.records import Commit, SourceState
+from watcher.rules import Rule
+from watcher.rules.existing import rules_that_look
 from watcher.runtime import Runtime
 from watcher.store import Snapshots
 
@@ -45,6 +49,9 @@ SKEW_FROM = timedelta(seconds=5)
 
 SAVE_EVERY = timedelta(seconds=60)
 """How old the stored time of the last poll may grow while nothing changes."""
+
+LOOKED_AT = 500
+"""Conversations that rules with `existing` look at in one transaction."""
 
 CONFLICTS = 5
 """How often one page is decided again because its rows changed in the store meanwhile."""
@@ -101,6 +108,7 @@ class SourceSession:
         self.log = structlog.get_logger().bind(source=plan.name)
         self._rules = runtime.rules
         self._publish = runtime.publish
+        self._wake = runtime.wake
         self.skew: timedelta | None = None
         self._skew = timedelta(0)
         self.warnings = Warnings(self.metrics, self.log)
@@ -306,6 +314,33 @@ class SourceSession:
     def looked_at_all(self, at: datetime) -> None:
         """Note that everything was looked at then."""
         self.last_full_look = at
+
+    async def look_for_existing(self) -> None:
+        """Have rules with `existing` that are new at this source look at what holds already."""
+        rules = {rule.name: rule for rule in rules_that_look(self._rules())}
+        if self.state.baselined is None or rules.keys() == set(self.state.existing):
+            return
+        new = [rule for name, rule in rules.items() if name not in self.state.existing]
+        counts = self.state.counts
+        if new:
+            await self._look_for(new)
+            counts = {**counts, LOOKS: counts.get(LOOKS, 0) + 1}
+        # Cut off before this, the same look is made again, and starts nothing twice.
+        state = dataclasses.replace(self.state, existing=tuple(sorted(rules)), counts=counts)
+        await self.commit(Commit(self.plan.name, state))
+
+    async def _look_for(self, rules: Sequence[Rule]) -> None:
+        ids = sorted(await self.store.present_ids(self.plan.name))
+        for start in range(0, len(ids), LOOKED_AT):
+            known = await self.store.known(self.plan.name, ids[start : start + LOOKED_AT])
+            snapshots = [known[key] for key in sorted(known)]
+            commit, failed = first_look(self.policy, self.state, rules, snapshots, self.clock())
+            self.warnings.rules(failed)
+            if commit.events:
+                await self.commit(commit)
+            for receiver in {delivery.receiver for delivery in commit.deliveries}:
+                self._wake(receiver)
+            await anyio.lowlevel.checkpoint()
 
     async def carry_out(self, effects: Iterable[Effect]) -> None:
         """Record what was decided about the source, in this order."""

@@ -160,6 +160,7 @@ class SourcePoller:
             # The first pages of a sweep that never comes to its end are no sign that all is well.
             if due != "sweep" or self._walk is None or self._walk.pages > self._given_up:
                 await self._worked(due)
+            await self.session.look_for_existing()
             return True
 
     async def once(self) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from watcher.rules.digest import Digest
 from watcher.rules.hours import Hours, RuleHours, Span, Window
 from watcher.rules.message import Message, Template, Words
-from watcher.rules.routing import Collected, Match, Routing, Timer, route
+from watcher.rules.routing import Collected, Match, Routing, Timer, judge, route
 from watcher.rules.rule import Rule
 from watcher.rules.silence import Silence, added_silence, silenced
 from watcher.rules.state_ends import state_ends
@@ -36,6 +36,7 @@ __all__ = [
     "Window",
     "Words",
     "added_silence",
+    "judge",
     "route",
     "silenced",
     "state_ends",

@@ -34,6 +34,7 @@ _CLASHES = (
     ("for", "`for` waits for one state, `digest` collects whatever comes", "use two rules"),
     ("repeat", "a digest is not repeated", "remove `repeat`, or make two rules"),
     ("resolved", "what a digest collects has no end", "remove `resolved`, or make two rules"),
+    ("existing", "a digest collects what happens", "remove `existing`, or make two rules"),
     ("throttle", "a digest is one message however much it collects", "remove `throttle`"),
 )
 

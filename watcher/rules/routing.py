@@ -17,7 +17,7 @@ from watcher.rules.digest import Digest
 from watcher.rules.notify import is_about
 from watcher.rules.rule import Rule
 
-__all__ = ["Collected", "Match", "Routing", "Timer", "digest_due", "route"]
+__all__ = ["Collected", "Match", "Routing", "Timer", "digest_due", "judge", "route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +141,14 @@ class _Known:
         return self._context
 
 
+def judge(event: Event, rules: Sequence[Rule]) -> tuple[list[RuleResult], list[tuple[str, str]]]:
+    """Return what each rule comes to, and the names of those that failed, with the reason."""
+    return _judge(event, rules, _Known(event))
+
+
 def _judge(
     event: Event, rules: Sequence[Rule], known: _Known
 ) -> tuple[list[RuleResult], list[tuple[str, str]]]:
-    """Return what each rule comes to, and the names of those that failed, with the reason."""
     results: list[RuleResult] = []
     failed: list[tuple[str, str]] = []
     stopped = ""

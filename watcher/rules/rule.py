@@ -14,9 +14,10 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from watcher.conditions import Condition, Context, Outcome
 from watcher.model import Event
-from watcher.rules import digest, hold_for, notify, repeat, resolved, when, where
+from watcher.rules import digest, existing, hold_for, notify, repeat, resolved, when, where
 from watcher.rules.digest import DigestOrDuration
 from watcher.rules.due import DueMessage, Verdict
+from watcher.rules.existing import Existing
 from watcher.rules.hold_for import HoldFor
 from watcher.rules.hours import RuleHours
 from watcher.rules.message import Message, RuleMessage
@@ -58,6 +59,10 @@ class Rule(FilledSettings):
         default=False,
         description="Whether those who were told hear once that the condition no longer holds.",
     )
+    existing: Existing = Field(
+        default=False,
+        description="Whether what holds already counts: at the baseline, or when the rule is new.",
+    )
     throttle: ThrottleOrDuration | None = Field(
         default=None, description="At most one message in this time for each conversation."
     )
@@ -82,6 +87,7 @@ class Rule(FilledSettings):
         """Yield what is wrong with the keys that are given together."""
         yield from repeat.key_clashes(given)
         yield from resolved.key_clashes(given)
+        yield from existing.key_clashes(given)
         yield from digest.key_clashes(given)
 
     @model_validator(mode="after")
@@ -149,6 +155,7 @@ class Rule(FilledSettings):
             first,
             repeat.describe(self),
             resolved.describe(self),
+            existing.describe(self),
             self.throttle.describe() if self.throttle is not None else "",
             self.hours.describe() if self.hours is not None else "",
             f"severity {self.severity}" if self.severity else "",

@@ -186,7 +186,7 @@ class MemoryStore:
             # The change was reported before, with the deliveries it led to then.
             if delivery.event.id not in repeated:
                 self._add(delivery)
-        return new
+        return [recorded for recorded in new if not recorded.event.existing]
 
     def _record(self, event: Event) -> Recorded:
         self._last += 1
@@ -580,7 +580,8 @@ def _matches_conversation(query: ConversationQuery, source: str, snapshot: Snaps
 def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
     event = recorded.event
     return (
-        (query.after is None or recorded.seq > query.after)
+        not event.existing
+        and (query.after is None or recorded.seq > query.after)
         and (query.since is None or event.time >= query.since)
         and (query.until is None or event.time < query.until)
         and _fits_a_glob(query.types, event.type)

@@ -66,8 +66,8 @@ CHANGE_SNAPSHOT = """
 # The log
 
 ADD_EVENT = """
-    INSERT INTO events (id, source, type, subject, time, body)
-    VALUES (:id, :source, :type, :subject, :time, :body)
+    INSERT INTO events (id, source, type, subject, time, body, existing)
+    VALUES (:id, :source, :type, :subject, :time, :body, :existing)
     ON CONFLICT (id) DO NOTHING
     RETURNING seq"""
 ALL_EVENTS = "SELECT seq, body FROM events ORDER BY seq"
@@ -330,6 +330,7 @@ def events(query: EventQuery) -> tuple[str, list[Any]]:
             _among("source", query.sources),
             _among("subject", query.conversations),
             ("id = ?", query.id),
+            ("existing = ?", 0),
         ],
         query.limit,
     )

@@ -141,6 +141,7 @@ def event_row(event: Event) -> dict[str, Any]:
         "subject": event.subject,
         "time": micros(event.time),
         "body": event.body().decode(),
+        "existing": int(event.existing),
     }
 
 

@@ -84,7 +84,7 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
         # The change was reported before, with the deliveries it led to then.
         if delivery.event.id not in repeated:
             _add_delivery(connection, delivery)
-    return new
+    return [recorded for recorded in new if not recorded.event.existing]
 
 
 def _forget_fields(connection: Connection, source: str, paths: frozenset[str]) -> None:

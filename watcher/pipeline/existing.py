@@ -1,0 +1,105 @@
+"""What holds already when a rule with `existing` first looks: it starts the rule's wait.
+
+Rules: pure. It is no news: no event is recorded in the log. What the rule sends is carried by an event
+of the state's type with `data.existing`, which is made for this rule alone. Its id comes from the
+conversation, the rule and the number of the look, so that a look that was cut off and made again starts
+nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from watcher.catalogue.events import EVENTS, STATES
+from watcher.model import Conversation, Delivery, Event, Snapshot, derive_id, rfc3339, to_plain
+from watcher.pipeline.decide import SourcePolicy
+from watcher.pipeline.deliveries import Failed, route
+from watcher.records import Commit, RuleResult, SourceState
+from watcher.rules import Rule, judge
+
+__all__ = ["LOOKS", "first_look"]
+
+LOOKS = "existing"
+"""The name under which a source counts such looks (`SourceState.counts`)."""
+
+
+def first_look(
+    policy: SourcePolicy,
+    state: SourceState,
+    rules: Sequence[Rule],
+    snapshots: Iterable[Snapshot],
+    now: datetime,
+) -> tuple[Commit, Failed]:
+    """Return what rules that look for the first time send of the states that hold in conversations."""
+    events: list[Event] = []
+    deliveries: list[Delivery] = []
+    verdicts: dict[str, tuple[RuleResult, ...]] = {}
+    failed: list[tuple[str, str]] = []
+    for snapshot in snapshots:
+        for rule in rules if snapshot.present else ():
+            for kind in sorted(rule.types):
+                if not _holds(kind, snapshot):
+                    continue
+                event = _event(policy, state, rule, kind, snapshot.conversation, now)
+                # An earlier rule with `stop` ends the evaluation here, too.
+                results, wrong = judge(event, policy.rules)
+                failed += [one for one in wrong if one[0] == rule.name]
+                verdict = next(one for one in results if one.rule == rule.name)
+                if verdict.matched:
+                    events.append(event)
+                    verdicts[event.id] = (verdict,)
+                    deliveries += route((rule,), event).deliveries
+    commit = Commit(
+        policy.source,
+        events=tuple(events),
+        deliveries=tuple(deliveries),
+        verdicts=verdicts,
+        at=now,
+    )
+    return commit, tuple(failed)
+
+
+def _holds(kind: str, snapshot: Snapshot) -> bool:
+    state = STATES.get(kind)
+    if state is None or state.holds is None or not state.holds(snapshot.conversation):
+        return False
+    # Nobody is assigned where a provider does not tell who is: that proves nothing.
+    field = state.seen_by
+    return not field or any(one.partition(".")[0] == field for one in snapshot.seen)
+
+
+def _event(
+    policy: SourcePolicy,
+    state: SourceState,
+    rule: Rule,
+    kind: str,
+    conversation: Conversation,
+    now: datetime,
+) -> Event:
+    plain = to_plain(conversation)
+    look = state.counts.get(LOOKS, 0)
+    return Event(
+        id=derive_id(policy.source, policy.account, conversation.id, kind, LOOKS, rule.name, look),
+        type=kind,
+        source=policy.source,
+        subject=conversation.id,
+        time=now,
+        data={
+            "source": policy.source,
+            "provider": policy.provider,
+            "conversation": plain,
+            "changes": {},
+            "observed": {"after": _began(kind, plain, now), "before": rfc3339(now)},
+            "existing": True,
+        },
+    )
+
+
+def _began(kind: str, plain: dict[str, Any], now: datetime) -> str:
+    """Return since when it holds, as far as the conversation has a time for it."""
+    value: Any = plain
+    for name in EVENTS[kind].happened_at or ("",):
+        value = value.get(name) if isinstance(value, dict) else None
+    return str(value) if isinstance(value, str) else rfc3339(now)
