@@ -98,6 +98,13 @@ class DaemonControl(Control, Protocol):
         """
         ...
 
+    async def raw_row(self, source: str, conversation: str) -> Mapping[str, Any] | None:
+        """Return the provider's `row` of a known conversation, and whether it is `listed` or from a
+        look-up; None if it does not come. Raise KeyError for an unknown source or conversation,
+        ValueError if the provider cannot be asked.
+        """
+        ...
+
 
 CALLS = tuple(
     name for part in (Control, DaemonControl) for name in vars(part) if not name.startswith("_")

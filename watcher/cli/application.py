@@ -20,7 +20,7 @@ __all__ = ["app"]
 
 COMMANDS = {
     "Begin and run": ("demo", "check", "run", "reload", "schema"),
-    "See": ("status", "events", "deliveries", "why"),
+    "See": ("status", "conversations", "events", "deliveries", "why"),
     "Act": ("send_test", "ack", "silence", "release"),
     "Try rules": ("rule_tests", "backtest"),
 }

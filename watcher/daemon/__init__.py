@@ -23,12 +23,14 @@ from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import plan_receivers, plan_source
+from watcher.daemon.raw_rows import find_raw_row
 from watcher.daemon.sample import send_sample
 from watcher.daemon.store_loss import StoreLossDetector
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.burial import bury
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
+from watcher.errors import SourceError
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.notify.receivers import ReceiverPlan
@@ -411,3 +413,19 @@ class Daemon:
         elif works:
             await dispatcher.probe()  # what waits for a pause to end goes now
         return {**answer, "turned_on": works and was_off}
+
+    async def raw_row(self, source: str, conversation: str) -> Mapping[str, Any] | None:
+        """Return the provider's row of a known conversation (see `control.DaemonControl`)."""
+        one = next((each for each in self.config.sources if each.name == source), None)
+        if one is None:
+            raise KeyError(f"source {source}")
+        known = await self.store.known(source, [conversation])
+        if conversation not in known:
+            raise KeyError(f"conversation {conversation} of {source}")
+        state = await self.store.source(source)
+        try:
+            return await find_raw_row(
+                one, self.transport, known[conversation], state, self._clock()
+            )
+        except SourceError as failure:
+            raise ValueError(f"{failure.reason}; {failure.remedy}") from None

@@ -23,9 +23,15 @@ SPREAD = 10.0
 """Seconds over which sources start at most."""
 
 
-def plan_source(source: Source, transport: Transport, index: int, count: int) -> SourcePlan:
-    """Build one source's plan; `index` of `count` spreads the starts."""
-    provider: Provider = source.provider_class(source.settings, raw=source.mapping is not None)
+def plan_source(
+    source: Source, transport: Transport, index: int, count: int, *, raw: bool = False
+) -> SourcePlan:
+    """Build one source's plan; `index` of `count` spreads the starts. With `raw`, rows come with what
+    they were read from, also where nothing is mapped.
+    """
+    provider: Provider = source.provider_class(
+        source.settings, raw=raw or source.mapping is not None
+    )
     used: list[str] = [source.token.read()]
 
     def credentials() -> Any:
