@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.docs.pages import ROOT, blocks, read
 from watcher.cli import app
 from watcher.config import load
-from watcher.config.rule_tests import Case, Expected, Step, Suite, read_rule_tests
+from watcher.config.rule_tests import Case, Expected, Given, Step, Suite, read_rule_tests
 from watcher.daemon.replay import plans_for
 from watcher.daemon.rule_runs import compare, run
 from watcher.rules import Rule
@@ -79,15 +79,15 @@ def test_the_example_on_the_page_about_rule_tests_passes(tmp_path: Path) -> None
     (block,) = blocks("yml")
     (tmp_path / "x.test.yaml").write_text(block.text)
     (tmp_path / "x.yaml").write_text(
-        "sources: {support: {provider: leadping, token: '${TOKEN}'}}\n"
+        "sources: {support: {provider: chatwoot, account_id: 3, token: '${TOKEN}'}}\n"
         "receivers: {team: {type: apprise, url: '${URL}'}}\n"
-        "rules: [{name: waiting, when: conversation.message, for: 15m, notify: team}]\n"
+        "rules: [{name: waiting, when: conversation.waiting, for: 15m, notify: team}]\n"
     )
     result = CliRunner().invoke(app, ["test", str(tmp_path)])
     assert result.exit_code == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("model", [Suite, Case, Step, Expected])
+@pytest.mark.parametrize("model", [Suite, Case, Given, Step, Expected])
 def test_every_key_of_a_rule_test_is_on_its_page(model: type[BaseModel]) -> None:
     page = read("rule-tests.md")
     keys = [name for name, info in model.model_fields.items() if info.init is not False]

@@ -160,13 +160,13 @@ EVENTS: Mapping[str, EventType] = {
                 holds=lambda now: now.waiting_since is not None,
             ),
             happened_at=("waiting_since",),
-            shown={"waiting_since": "2026-11-20T10:00:00.000Z"},
+            shown={"last_message": {"text": "Hello", "direction": "inbound"}},
         ),
         EventType(
             name="conversation.answered",
             needs="waiting_since",
             title="Answered: {who}",
-            shown={"waiting_since": None},
+            shown={"last_message": {"text": "Hello", "direction": "outbound", "automated": False}},
         ),
         EventType(
             name="conversation.assigned",

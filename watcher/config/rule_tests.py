@@ -30,7 +30,17 @@ from watcher.settings.values import OneOrMore, parse_duration
 from watcher.suggest import did_you_mean, listing
 from watcher.vocabulary import EVENT_SHAPE
 
-__all__ = ["Case", "Expected", "RuleTest", "RuleTests", "Step", "Suite", "read_rule_tests", "whole"]
+__all__ = [
+    "Case",
+    "Expected",
+    "Given",
+    "RuleTest",
+    "RuleTests",
+    "Step",
+    "Suite",
+    "read_rule_tests",
+    "whole",
+]
 
 SETTLING = timedelta(days=1)
 """How long a test goes on after the last time that it names, if it has no `until`."""
@@ -116,8 +126,19 @@ class Case(Settings):
     start: Moment = Field(default=START, validate_default=True)
     until: Moment | None = None
     receivers: OneOrMore = Field(default=())
+    given: list[dict[str, Any]] = Field(default_factory=list)
     events: list[dict[str, Any]] = Field(min_length=1)
     expect: list[dict[str, Any]]
+
+
+class Given(Settings):
+    """A conversation that was there before the test begins."""
+
+    place: Place = Field(init=False)
+    source: str = ""
+    """Its name; empty for the first one of the configuration."""
+
+    conversation: Annotated[dict[str, Any], AfterValidator(_shown)]
 
 
 class Step(Settings):
@@ -170,6 +191,9 @@ class RuleTest:
 
     until: datetime
     """When it is over."""
+
+    given: tuple[Given, ...]
+    """What is known when it begins."""
 
     steps: tuple[Step, ...]
     expected: tuple[Expected, ...]
@@ -257,6 +281,7 @@ def _test(node: Node, validation: Validation) -> RuleTest | None:
         return None
     clock = _Clock(case.timezone or validation.context.timezone, case.start)
     timed = replace(validation, context=clock)
+    given = tuple(_given(node, timed))
     steps = tuple(_steps(node, case.start, timed))
     expected = tuple(_expected(node, case.receivers, timed))
     times = [case.start, *(one.at for one in steps), *(one.at for one in expected)]
@@ -265,10 +290,18 @@ def _test(node: Node, validation: Validation) -> RuleTest | None:
         place=node.place,
         start=case.start,
         until=case.until or max(times) + SETTLING,
+        given=given,
         steps=steps,
         expected=expected,
         receivers=case.receivers,
     )
+
+
+def _given(test: Entries, validation: Validation) -> Iterator[Given]:
+    for node in _items(test, "given"):
+        one = _checked(Given, node, "what is given", validation, {"place": node.place})
+        if one is not None:
+            yield one
 
 
 def _steps(test: Entries, start: datetime, validation: Validation) -> Iterator[Step]:

@@ -11,16 +11,20 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.catalogue.events import EVENTS
+from watcher.catalogue.fields import FIELDS
 from watcher.config import Config
-from watcher.config.rule_tests import Expected, RuleTest, Step, whole
+from watcher.config.rule_tests import Expected, Given, RuleTest, Step, whole
 from watcher.daemon.replay import Replay, Sent
 from watcher.errors import ConfigError
 from watcher.model import (
+    NO_EVIDENCE,
     Conversation,
     Event,
+    Evidence,
     Observation,
     derive_id,
     from_plain,
@@ -31,6 +35,10 @@ from watcher.notify.receivers import ReceiverPlan
 from watcher.suggest import listing
 
 __all__ = ["Line", "compare", "run"]
+
+
+_BEFORE = timedelta(minutes=1)
+"""How long before the test the messages came that are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ async def run(test: RuleTest, config: Config, plans: Sequence[ReceiverPlan]) -> 
             message, remedy = f"no receiver is named `{name}`", f"receivers: {listing(there)}"
             raise ConfigError((test.place.problem(message, remedy),))
     replay = Replay(config, plans, test.start)
+    for one in test.given:
+        await _know(replay, one, config, test.start - _BEFORE)
     for step in test.steps:
         await replay.until(step.at)
         await _take(replay, step, config)
@@ -63,15 +73,22 @@ async def run(test: RuleTest, config: Config, plans: Sequence[ReceiverPlan]) -> 
     return [one for one in replay.sent if not test.receivers or one.receiver in test.receivers]
 
 
+async def _know(replay: Replay, given: Given, config: Config, at: datetime) -> None:
+    """Have a conversation known as it is given, without any event."""
+    source, provider = _source(given, config)
+    id_ = str(given.conversation.get("id", "1"))
+    if await replay.known(source, id_) is not None:
+        raise _wrong(given, f"the conversation {id_} is given twice", "put both into one")
+    shown = _plain(given.conversation, at) | {"id": id_}
+    begun = to_plain(Conversation(id_, status="open", unread_count=0))
+    await replay.baseline(source, provider, _row(_merge(begun, shown), shown, at))
+
+
 async def _take(replay: Replay, step: Step, config: Config) -> None:
     if step.type is not None and step.type.startswith(("receiver.", "watcher.")):
         await replay.record_events([_event(step, step.source, "")])
         return
-    source = step.source or config.sources[0].name
-    provider = next((one.provider for one in config.sources if one.name == source), None)
-    if provider is None:
-        names = ", ".join(one.name for one in config.sources)
-        raise _wrong(step, f"there is no source `{source}`", f"configured: {names}")
+    source, provider = _source(step, config)
     if step.type is not None and not step.type.startswith("conversation."):
         await replay.record_events([_event(step, source, provider)])
         return
@@ -83,14 +100,15 @@ async def _take(replay: Replay, step: Step, config: Config) -> None:
         if not await replay.remove(source, provider, id_):
             raise _wrong(step, f"the conversation {id_} is not there, so it cannot be removed")
         return
-    if await replay.known(source, id_) is None and step.type != "conversation.created":
-        begun = Conversation(id_, status="open", unread_count=0)
-        contact = step.conversation.get("contact") or {}
-        begun = from_plain(_merge(to_plain(begun), {"contact": contact}))
-        await replay.baseline(source, provider, _row(begun))
+    shown = _shown(step, id_)
+    # A step that names another event than its creation is about a conversation that was there.
+    if await replay.known(source, id_) is None and step.type not in (None, "conversation.created"):
+        begun = to_plain(Conversation(id_, status="open", unread_count=0))
+        named = _merge(begun, {"contact": step.conversation.get("contact") or {}})
+        await replay.baseline(source, provider, _row(named, {}, step.at))
     before = await replay.known(source, id_) or to_plain(Conversation(id_, status="open"))
-    shown = from_plain(_merge(before, _shown(step, id_)))
-    types = await replay.see(source, provider, _row(shown), step.type)
+    row = _row(_merge(before, shown), shown, step.at)
+    types = await replay.see(source, provider, row, step.type)
     if step.type is not None and step.type not in types:
         came = ", ".join(types) or "nothing changes"
         raise _wrong(
@@ -98,14 +116,29 @@ async def _take(replay: Replay, step: Step, config: Config) -> None:
         )
 
 
+def _source(step: Step | Given, config: Config) -> tuple[str, str]:
+    """Return the source that a step names, and its provider."""
+    source = step.source or config.sources[0].name
+    for one in config.sources:
+        if one.name == source:
+            return source, one.provider
+    names = ", ".join(one.name for one in config.sources)
+    raise _wrong(step, f"there is no source `{source}`", f"configured: {names}")
+
+
 def _shown(step: Step, id_: str) -> dict[str, Any]:
     shown = dict(EVENTS[step.type].shown) if step.type is not None else {}
-    shown |= {name: whole(name, value) for name, value in step.conversation.items()}
+    return _plain(shown | step.conversation, step.at) | {"id": id_}
+
+
+def _plain(conversation: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """Return what is shown of a conversation in its long form, with the time of its message."""
+    shown = {name: whole(name, value) for name, value in conversation.items()}
     message = shown.get("last_message")
     if message and not message.get("at"):
-        shown["last_message"] = {**message, "at": rfc3339(step.at)}
-        shown.setdefault("last_activity_at", rfc3339(step.at))
-    return shown | {"id": id_}
+        shown["last_message"] = {**message, "at": rfc3339(at)}
+        shown.setdefault("last_activity_at", rfc3339(at))
+    return shown
 
 
 def _merge(before: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,17 +149,23 @@ def _merge(before: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _row(conversation: Conversation) -> Observation:
-    names = [one.name for one in dataclasses.fields(Conversation)]
+def _row(plain: Mapping[str, Any], shown: Mapping[str, Any], at: datetime) -> Observation:
+    """Return a row that shows a whole conversation; `shown` is what the test says of it."""
+    conversation = from_plain(plain)
     fields: dict[str, Any] = {
-        name: getattr(conversation, name)
-        for name in names
-        if name not in ("id", "contact", "attributes")
+        one.name: getattr(conversation, one.name)
+        for one in dataclasses.fields(Conversation)
+        if one.name not in ("id", "contact", "attributes") and not FIELDS[one.name].derived
     }
     for one in dataclasses.fields(conversation.contact):
         fields[f"contact.{one.name}"] = getattr(conversation.contact, one.name)
     fields |= {f"attributes.{key}": value for key, value in conversation.attributes.items()}
-    return Observation(conversation.id, fields)
+    # Who waits follows from messages; where a test says it, that is what the provider shows besides.
+    evidence = NO_EVIDENCE
+    if "waiting_since" in shown:
+        since = conversation.waiting_since
+        evidence = Evidence(waits_since=since, answered_at=at if since is None else None)
+    return Observation(conversation.id, fields, evidence=evidence)
 
 
 def _event(step: Step, source: str, provider: str) -> Event:
@@ -142,7 +181,7 @@ def _event(step: Step, source: str, provider: str) -> Event:
     return Event(identity, kind, source, None, step.at, data)
 
 
-def _wrong(step: Step, message: str, remedy: str = "") -> ConfigError:
+def _wrong(step: Step | Given, message: str, remedy: str = "") -> ConfigError:
     return ConfigError((step.place.problem(message, remedy),))
 
 
