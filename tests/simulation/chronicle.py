@@ -16,12 +16,14 @@ from .reign import Look, Reign, true_time
 from .truth import FIELDS, Past, Plain, known_attributes, name_changes, seen_as, silently_equal
 from .verdict import Discrepancy
 
-__all__ = ["MAPPED", "Chronicle"]
+__all__ = ["MAPPED", "TIE", "Chronicle", "came_late"]
 
 MAPPED = ("disposition", "attributes")
 """What a mapping concerns; when it changes, they are taken over silently."""
 TIE = 7.0
 """Seconds: a skew of our clock below five is not corrected, and a `Date` has whole seconds."""
+WAITS = frozenset({"conversation.waiting", "conversation.answered"})
+"""What follows from a conversation's history and not from two of its states: `waits` judges it."""
 
 
 class Chronicle:
@@ -88,6 +90,8 @@ class Chronicle:
             if "conversation.created" in look.types:
                 self._created(look, past, name, told, there)
                 old: Plain | None = None
+            elif there is None and subject not in self.known and came_late(look):
+                old = None  # `late` judges what is told of it
             else:
                 if there is False:
                     self.wrong(look.at, f"{name}: told of a conversation that is gone")
@@ -126,7 +130,7 @@ class Chronicle:
         if returned != (there is False):
             self.wrong(look.at, f"{name}: created with returned={returned}")
         wanted = ["conversation.created", *(["conversation.unread"] if told["unread"] else [])]
-        if look.types != wanted:
+        if [kind for kind in look.types if kind not in WAITS] != wanted:
             self.wrong(look.at, f"{name}: created should be {wanted}")
         if returned:
             return
@@ -148,6 +152,8 @@ class Chronicle:
         """Check each `before` and `after`; gives the state that the changes begin from."""
         old = dict(believed) if believed is not None else dict(told)
         for field, sides in look.changes.items():
+            if field == "waiting_since":
+                continue
             before, after = sides["before"], sides["after"]
             if field == "attributes":
                 before = known_attributes(before, like)
@@ -199,7 +205,9 @@ class Chronicle:
         """
         wanted = _without_channel(name_changes(self.kind, old, told))
         given = _without_channel(
-            (entry.event.type, frozenset(entry.event.data["changes"])) for entry in look.entries
+            (entry.event.type, frozenset(entry.event.data["changes"]))
+            for entry in look.entries
+            if entry.event.type not in WAITS
         )
         later = ("conversation.unread", frozenset[str]())
         if self.kind == "leadping" and not known and not wanted[later]:
@@ -244,6 +252,11 @@ class Chronicle:
         reason = "; ".join(nearest) if nearest else "it is not there, or an older state is told"
         self.wrong(look.at, f"{name}: never stood when it was seen: {reason}")
         return index
+
+
+def came_late(look: Look) -> bool:
+    """Return whether a look tells of a row that was never known what is young in it."""
+    return look.changes.get("last_message", {}).get("before", ...) is None
 
 
 def _but_for_email(old: Plain, told: Plain, plain: Plain) -> bool:

@@ -139,8 +139,8 @@ class Completeness:
                 pass
             elif looks:
                 first = seen_as(self.kind, looks[0].told, like)
-                for field, sides in looks[0].changes.items():
-                    first[field] = sides["before"]
+                for field in looks[0].changes.keys() & first.keys():
+                    first[field] = looks[0].changes[field]["before"]
                 first["attributes"] = known_attributes(first["attributes"], like)
             elif final is not None and self.reign.end == float("inf"):
                 first = seen_as(self.kind, to_plain(final.conversation), like)

@@ -12,10 +12,13 @@ from .chronicle import Chronicle
 from .claims import judge_claims
 from .complete import Completeness
 from .deliveries import judge_deliveries
+from .endings import judge_endings
+from .late import judge_late
 from .reign import reigns
 from .run import Run
 from .troubles import judge_troubles
 from .verdict import Discrepancy
+from .waits import judge_waits
 
 __all__ = ["judge"]
 
@@ -28,9 +31,12 @@ def judge(run: Run) -> list[Discrepancy]:
         chronicle = Chronicle(reign, found)
         if chronicle.check():
             judge_claims(chronicle)
+            judge_waits(chronicle)
+            judge_late(chronicle)
             Completeness(chronicle).check()
     judge_troubles(run, found)
     judge_deliveries(run, found)
+    judge_endings(run, found)
     return sorted(found)
 
 

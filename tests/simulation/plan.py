@@ -34,6 +34,9 @@ LASTING = (
 )  # fmt: skip
 """What may last for hours."""
 
+VERSIONS = ((4, 15, 1), (4, 15, 1), (4, 15, 1), (4, 9, 0), (3, 16, 0))
+"""Chatwoot's, which stamp differently who waits."""
+
 KEYS = {
     "highlevel": ("unreadCount", "tags", "starred"),
     "leadping": ("isUnread", "email"),
@@ -154,7 +157,7 @@ def draw(seed: int, days: float) -> Plan:
         turns=tuple(_turns(rng, seconds, chance(seed, "live turns"))),
         rotations=tuple(_rotations(rng, names, seconds)),
         broken=tuple(_broken(rng, sources, seconds)),
-        timers=rng.random() < 0.3,
+        timers=rng.random() < 0.6,
     )
 
 
@@ -180,7 +183,7 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
             "time_digits": rng.choice((3, 7)),
         }
     elif kind == "chatwoot":
-        options = {"swap_ties": rng.random() < 0.3}
+        options = {"swap_ties": rng.random() < 0.3, "version": rng.choice(VERSIONS)}
     return SourcePlan(
         name=name,
         provider=provider,

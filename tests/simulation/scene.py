@@ -24,7 +24,7 @@ from .plan import Plan, SourcePlan, Window, chance
 from .story import Story
 from .weather import AFTER, Weather
 
-__all__ = ["Epoch", "Scene"]
+__all__ = ["WAITS", "WAITS_FOR", "Epoch", "Scene"]
 
 APPS: dict[str, Any] = {
     "chatwoot": (chatwoot.app, chatwoot.Options),
@@ -34,6 +34,9 @@ APPS: dict[str, Any] = {
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 INSTANT = 1e-6
 """Seconds after what was written last under the old configuration."""
+WAITS = "waits"
+"""The rule that tells of customers who wait, and of the end."""
+WAITS_FOR = 1200.0
 RETRY = "[5s, 30s, 2m, 10m, 20m]"
 
 
@@ -62,6 +65,7 @@ class Scene:
         self.story = Story(self.world, chance(self.plan.seed, "story"))
         self.life = Life(0, lambda where: False)
         self.team = True
+        self.turned: list[tuple[float, str]] = []
         self.pace = 1.0
         self._chance = chance(self.plan.seed, "life")
         self._daemon: Daemon | None = None
@@ -182,6 +186,8 @@ class Scene:
             )
             if self.plan.timers:
                 rules += (
+                    f"  - {{name: {WAITS}, when: conversation.waiting, for: {WAITS_FOR:.0f}s,"
+                    " repeat: 2h, at_most: 2, resolved: true, notify: team}\n"
                     "  - {name: late, when: conversation.unread, for: 15m, notify: team,"
                     " where: 'conversation.channel == \"email\"'}\n"
                 )
@@ -211,6 +217,7 @@ class Scene:
         """
         self.say(f"the configuration changes{' live' if live else ''}: {kind}")
         self.causes[f"configuration{', live' if live else ''}: {kind}"] += 1
+        self.turned.append((self.now(), kind))
         if kind == "pace":
             self.pace = 1.0 if self.pace != 1.0 else 0.6
         elif kind == "rules":

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from random import Random
 
 from watcher.simulator import Account, Conversation, World, people
+from watcher.simulator.state import Attachment
+from watcher.simulator.waiting import Sender
 
 __all__ = ["EDITED", "Story"]
 
@@ -38,7 +41,7 @@ class Story:
             act = _create
         if act is _delete and len(living) < 3:
             return ""
-        if act in (_create, _import) and len(living) > MOST:
+        if act in (_create, _import, _appear) and len(living) > MOST:
             act = _delete
         subject = self._subject(account, living) if living else None
         act(self, account, subject)  # type: ignore[arg-type]
@@ -64,6 +67,14 @@ class Story:
         return self.rng.choice(hot if self.rng.random() < 0.6 else living)
 
 
+MACHINES: dict[str, tuple[Sender, ...]] = {
+    "chatwoot": ("greeting", "survey", "bot", "bot", "assistant", "rule", "campaign", "nobody"),
+    "highlevel": ("rule", "rule", "campaign", "bot"),
+    "leadping": ("rule",),
+}
+KINDS: tuple[Attachment, ...] = ("image", "audio", "file", "location", "contact")
+SECOND = timedelta(seconds=1)
+
 Act = Callable[[Story, Account, Conversation], None]
 
 
@@ -75,13 +86,50 @@ def _answer(story: Story, account: Account, subject: Conversation) -> None:
     story.world.message(subject, story.text(), "outbound")
 
 
+def _machine(story: Story, account: Account, subject: Conversation) -> None:
+    """Let a machine write: that is no answer."""
+    story.world.answer(subject, story.text(), by=story.rng.choice(MACHINES[account.kind]))
+
+
+def _greeted(story: Story, account: Account, subject: Conversation) -> None:
+    """The inbox answers within the moment: nobody sees the customer's words as the last ones."""
+    if story.rng.random() < 0.5:
+        story.world.create(account, story.text(), greeting=story.text())
+    else:
+        story.world.message(subject, story.text(), greeting=story.text())
+
+
+def _answer_by_phone(story: Story, account: Account, subject: Conversation) -> None:
+    story.world.answer(subject, story.text(), by="phone")
+
+
+def _attach(story: Story, account: Account, subject: Conversation) -> None:
+    """Send something besides words; two without words in one second could not be told apart."""
+    rng, last = story.rng, subject.state.message
+    bare = rng.random() < 0.7 and (last is None or story.world.now() - last.at > SECOND)
+    kinds = tuple(rng.sample(KINDS, rng.choice((1, 1, 2))))
+    story.world.attach(
+        subject, kinds, None if bare else story.text(), rng.choice(("inbound", "outbound"))
+    )
+
+
+def _mail(story: Story, account: Account, subject: Conversation) -> None:
+    story.world.message(subject, story.text(), subject=f"Order {story.rng.randrange(99)}")
+
+
+def _appear(story: Story, account: Account, subject: Conversation) -> None:
+    """An older conversation comes into view, with something new in it or not."""
+    text = story.text() if story.rng.random() < 0.7 else None
+    story.world.appear(account, text, days=60.0)
+
+
 def _note(story: Story, account: Account, subject: Conversation) -> None:
     story.world.message(subject, story.text(), "internal")
 
 
 def _edit(story: Story, account: Account, subject: Conversation) -> None:
     """Change the last message's words; they stay a continuation of what they were."""
-    if subject.state.message is not None:
+    if subject.state.message is not None and subject.state.message.text is not None:
         story.world.edit(subject, f"{subject.state.message.text}{EDITED}")
 
 
@@ -249,14 +297,15 @@ def _bulk(story: Story, account: Account, subject: Conversation) -> None:
 COMMON: tuple[tuple[Act, int], ...] = (
     (_write, 24), (_answer, 10), (_note, 4), (_activity, 3), (_read, 14), (_unread, 2),
     (_create, 7), (_import, 2), (_delete, 3), (_archive, 6), (_unarchive, 4), (_contact, 3),
-    (_extra, 5), (_noise, 1), (_flip, 2), (_burst, 1),
+    (_extra, 5), (_noise, 1), (_flip, 2), (_burst, 1), (_machine, 6), (_greeted, 4),
+    (_answer_by_phone, 3), (_attach, 3), (_appear, 1),
 )  # fmt: skip
 ACTS: dict[str, tuple[tuple[Act, int], ...]] = {
     "leadping": (*COMMON, (_disposition, 8), (_status, 4), (_hide, 2), (_read_by_another, 2)),
     "highlevel": (*COMMON, (_assign, 9), (_labels, 5), (_bulk, 1)),
     "chatwoot": (
         *COMMON, (_assign, 9), (_labels, 5), (_team, 4), (_priority, 4), (_status, 4),
-        (_snooze, 2), (_hide, 2), (_bulk, 1), (_edit, 5),
+        (_snooze, 2), (_hide, 2), (_bulk, 1), (_edit, 5), (_mail, 3),
     ),
 }  # fmt: skip
 WEIGHTS: dict[str, tuple[tuple[Act, ...], tuple[int, ...]]] = {

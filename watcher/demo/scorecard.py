@@ -79,7 +79,7 @@ def _of_change(change: Change) -> tuple[str, ...]:
 
 def _of_event(event: Mapping[str, Any]) -> tuple[str, ...]:
     data = event["data"]
-    extra = {name: data[name] for name in ("reason", "returned") if name in data}
+    extra = {name: data[name] for name in ("reason", "returned", "outcome") if name in data}
     return (data["source"], event["subject"], event["type"], _sides(data["changes"]), _text(extra))
 
 

@@ -10,11 +10,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from watcher.simulator.state import Activity, Kind, Message, State
+from watcher.simulator.waiting import ANSWERS
 
 __all__ = ["CHATWOOT_CAP", "canonical", "newest_event", "rfc3339", "unread_count"]
 
 CHATWOOT_CAP = 10
 """Chatwoot counts no further (conversation.rb, `.last(10)`)."""
+
+
+SHOWN: dict[Kind, frozenset[str]] = {
+    "chatwoot": frozenset({"image", "audio", "video", "file", "location", "contact"}),
+    "highlevel": frozenset({"call", "voicemail"}),
+    "leadping": frozenset(),
+}
+"""What rows show of a message besides words."""
 
 
 def rfc3339(at: datetime) -> str:
@@ -66,6 +75,7 @@ def canonical(kind: Kind, state: State) -> dict[str, Any]:
         "labels": sorted(state.labels),
         "priority": state.priority,
         "last_message": _last_message(kind, state),
+        "waiting_since": waiting_since(kind, state),
         "attributes": _attributes(kind, state),
     }
 
@@ -97,15 +107,39 @@ def _last_message(kind: Kind, state: State) -> dict[str, Any] | None:
         return _last_event(state)
     if message is None:
         return None
-    at = message.at.replace(microsecond=0) if kind == "chatwoot" else message.at
     # HighLevel's row has one word for what the last line is, and none for a note's channel.
     comment = kind == "highlevel" and message.direction == "internal"
     return {
         "text": message.text,
         "direction": message.direction,
         "type": "internal_comment" if comment else state.inbox.channel,
-        "at": rfc3339(at),
+        "at": rfc3339(_kept(kind, message.at)),
+        "automated": None if comment else _automated(message),
+        "subject": _subject(state, message) if kind == "chatwoot" else None,
+        "attachments": sorted({*message.attachments} & SHOWN[kind]),
     }
+
+
+def waiting_since(kind: Kind, state: State) -> str | None:
+    """Return since when somebody waits; Leadping does not tell who wrote."""
+    since = state.waiting_since
+    return None if since is None or kind == "leadping" else rfc3339(_kept(kind, since))
+
+
+def _kept(kind: Kind, at: datetime) -> datetime:
+    """Return a time as finely as the provider shows it."""
+    return at.replace(microsecond=0) if kind == "chatwoot" else at
+
+
+def _automated(message: Message) -> bool:
+    """Return whether a machine wrote it: a customer and a colleague with a note are none."""
+    return message.direction == "outbound" and message.sender not in ANSWERS
+
+
+def _subject(state: State, message: Message) -> str | None:
+    """Return what the mail is about; all messages of a conversation have the first one's subject."""
+    own = message.subject or state.mail_subject
+    return None if message.direction == "internal" else own
 
 
 def _last_event(state: State) -> dict[str, Any] | None:
@@ -119,6 +153,9 @@ def _last_event(state: State) -> dict[str, Any] | None:
         "direction": "internal" if note else None,
         "type": None,
         "at": rfc3339(event.at),
+        "automated": None,
+        "subject": None,
+        "attachments": [],
     }
 
 

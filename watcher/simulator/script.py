@@ -162,12 +162,20 @@ def _archives(script: Script, account: Account) -> str | None:
 
 def _unarchives(script: Script, account: Account) -> str | None:
     focus = script.subject(account)
-    done = [c for c in account.living() if c.state.archived]
+    done = [c for c in account.living() if c.state.archived and not _asks_twice(c)]
     if not done:
         return None
     conversation = focus if focus in done else script.rng.choice(done)
     script.world.unarchive(conversation)
     return f"the conversation with {_who(conversation)} is opened again"
+
+
+def _asks_twice(conversation: Conversation) -> bool:
+    """Return whether more than the last message is unanswered: rows do not tell since when."""
+    state = conversation.state
+    return state.asked_at is not None and (
+        state.message is None or state.message.at != state.asked_at
+    )
 
 
 def _status(script: Script, account: Account) -> str | None:

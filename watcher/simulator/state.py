@@ -211,7 +211,7 @@ class State:
     followers: tuple[str, ...] = ()
     """Ids of the agents who follow it."""
 
-    waiting_since: datetime | None = None
+    asked_at: datetime | None = None
     """When the contact wrote what no person has answered yet."""
 
     stamps: Stamps = NO_STAMPS
@@ -238,6 +238,11 @@ class State:
     orphan: bool = False
     """Whether its contact was half deleted, which breaks every Chatwoot page that holds it."""
 
+    @property
+    def waiting_since(self) -> datetime | None:
+        """Since when the contact waits; nobody waits in what is put away."""
+        return None if self.archived else self.asked_at
+
 
 class Conversation:
     """A conversation through time; the world's methods take it as their subject."""
@@ -247,10 +252,11 @@ class Conversation:
     KEPT = 64
     """How many states are remembered: more than any index lags behind."""
 
-    def __init__(self, account: Account, state: State) -> None:
+    def __init__(self, account: Account, state: State, since: datetime | None = None) -> None:
+        """`since` is when it came into view, None for its creation."""
         self.account = account
         self.id = state.id
-        self.history: list[tuple[datetime, State]] = [(state.created_at, state)]
+        self.history: list[tuple[datetime, State]] = [(since or state.created_at, state)]
 
     @property
     def state(self) -> State:

@@ -17,7 +17,7 @@ from watcher.simulator.state import Account, Kind, Message, State
 __all__ = ["Truth", "TruthEntry", "differences"]
 
 Fields = dict[str, Any]
-Difference = tuple[str, Fields, Fields]
+Difference = tuple[str, Fields, Fields, Fields]
 
 RIDERS = ("snoozed_until", "archived_at", "archive_reason")
 """Extras that change with the archive flag or the status, and ride on that event."""
@@ -47,7 +47,7 @@ class TruthEntry:
 
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the contract puts into `data` in addition: `reason` of a removal, `returned` of a
-    conversation that came back.
+    conversation that came back, `outcome` of a wait.
     """
 
 
@@ -87,8 +87,8 @@ class Truth:
         seen_before = before is not None and account.sees(before)
         seen_after = account.sees(after)
         if before is not None and seen_before and seen_after:
-            for kind, old, new in differences(account.kind, before, after):
-                self.entries.append(TruthEntry(at, *identity, kind, old, new))
+            for name, old, new, extra in differences(account.kind, before, after):
+                self.entries.append(TruthEntry(at, *identity, name, old, new, extra))
         elif seen_after and identity not in self._removed and _old(account, after):
             self._late(at, account, after)
         elif seen_after:
@@ -101,34 +101,50 @@ class Truth:
 
     def _late(self, at: datetime, account: Account, state: State) -> None:
         """Log what is young in a conversation that is older than the account's opening."""
-        new = canonical(account.kind, state)
         if state.message is None or state.message.at < account.opened_at:
             return
-        sides: tuple[Fields, Fields] = {"last_message": None}, {"last_message": new["last_message"]}
-        self.entries.append(TruthEntry(at, account.key, state.id, "conversation.message", *sides))
-        if new["unread"]:
-            sides = {"unread": False}, {"unread": True}
-            self.entries.append(
-                TruthEntry(at, account.key, state.id, "conversation.unread", *sides)
-            )
+        message = canonical(account.kind, state)["last_message"]
+        sides = {"last_message": None}, {"last_message": message}
+        self._log(at, account, state, "message", sides, {})
+        self._holds(at, account, state, {})
 
     def _created(self, at: datetime, account: Account, state: State, *, returned: bool) -> None:
-        identity = (account.key, state.id)
         extra = {"returned": True} if returned else {}
-        self.entries.append(TruthEntry(at, *identity, "conversation.created", extra=extra))
-        if canonical(account.kind, state)["unread"]:
-            unread: tuple[Fields, Fields] = ({"unread": False}, {"unread": True})
-            self.entries.append(TruthEntry(at, *identity, "conversation.unread", *unread))
+        self._log(at, account, state, "created", ({}, {}), extra)
+        self._holds(at, account, state, extra)
+
+    def _holds(self, at: datetime, account: Account, state: State, extra: Fields) -> None:
+        """Log what already holds of a conversation that is seen for the first time."""
+        now = canonical(account.kind, state)
+        if now["unread"]:
+            self._log(at, account, state, "unread", ({"unread": False}, {"unread": True}), extra)
+        if now["waiting_since"] is not None:
+            sides = {"waiting_since": None}, {"waiting_since": now["waiting_since"]}
+            self._log(at, account, state, "waiting", sides, extra)
+
+    def _log(
+        self,
+        at: datetime,
+        account: Account,
+        state: State,
+        name: str,
+        sides: tuple[Fields, Fields],
+        extra: Fields,
+    ) -> None:
+        entry = TruthEntry(at, account.key, state.id, f"conversation.{name}", *sides, extra)
+        self.entries.append(entry)
 
 
 def differences(kind: Kind, before: State, after: State) -> list[Difference]:
-    """Return the events between two states of one visible conversation, each as (type, old, new)."""
+    """Return the events between two states of one visible conversation, each as (type, old, new,
+    what the event says besides).
+    """
     old, new = canonical(kind, before), canonical(kind, after)
 
     def cut(name: str, *keys: str) -> Difference:
         changed = [key for key in keys if old[key] != new[key]]
         kept = {key: old[key] for key in changed}, {key: new[key] for key in changed}
-        return (f"conversation.{name}", *kept)
+        return (f"conversation.{name}", *kept, {})
 
     found: list[Difference] = []
     ridden: tuple[str, ...] = (
@@ -143,6 +159,7 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
         found.append(cut("read", "unread", "unread_count"))
     elif old["unread"] and _risen(kind, before, after, old["unread_count"], new["unread_count"]):
         found.append(cut("unread", "unread_count"))
+    found += _waits(after, old["waiting_since"], new["waiting_since"])
     if _id(old["assignee"]) != _id(new["assignee"]):
         found.append(cut(_assignment(old["assignee"], new["assignee"]), "assignee"))
     if _id(old["team"]) != _id(new["team"]):
@@ -169,6 +186,19 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
 def _old(account: Account, state: State) -> bool:
     """Return whether a conversation shows that it was there before the account was watched."""
     return account.kind != "leadping" and state.created_at < account.opened_at
+
+
+def _waits(after: State, old: str | None, new: str | None) -> list[Difference]:
+    """Return the end of one wait and the begin of another, as far as it is not the same one."""
+    found: list[Difference] = []
+    if old is not None and old != new:
+        sides: tuple[Fields, Fields] = {"waiting_since": old}, {"waiting_since": None}
+        outcome = "closed" if after.archived else "answered"
+        found.append(("conversation.answered", *sides, {"outcome": outcome}))
+    if new is not None and old != new:
+        sides = {"waiting_since": None}, {"waiting_since": new}
+        found.append(("conversation.waiting", *sides, {}))
+    return found
 
 
 def _only_riders(old: Fields, new: Fields) -> bool:

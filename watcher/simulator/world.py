@@ -136,7 +136,7 @@ class World:
         if text is not None:
             written = Message(self._line(), text, "inbound", now)
             state = replace(state, updated_at=now, **self._inbound(state, written))
-        return self._put(account, state)
+        return self._put(account, state, since=now)
 
     # What customers and administrators do.
 
@@ -320,7 +320,6 @@ class World:
             return
         default: int | str = 1 if kind == "leadping" else "inbox"
         put: dict[str, Any] = {
-            "waiting_since": None,
             "archived_at": self.now(),
             "archive_reason": default if reason is None else reason,
         }
@@ -347,8 +346,7 @@ class World:
         line = f"Conversation was marked {status} by Grace Hill" if actor else None
         changes: dict[str, Any] = {"status": status, "archived": resolved, "snoozed_until": None}
         if resolved:
-            stamps = cleared(conversation.state.stamps, "resolved")
-            changes |= {"waiting_since": None, "stamps": stamps}
+            changes["stamps"] = cleared(conversation.state.stamps, "resolved")
         self._change(conversation, line=line, **changes)
 
     def snooze(self, conversation: Conversation, until: datetime | None = None) -> None:
@@ -453,7 +451,7 @@ class World:
             "unread": state.unread + 1,
             "inbound": (*state.inbound, (message.at, message.id))[-12:],
             "read_by": frozenset(),
-            "waiting_since": state.waiting_since or message.at,
+            "asked_at": state.waiting_since or message.at,
             "stamps": stamped(state.stamps, message.at),
             "manual_at": message.at,
             "mail_subject": state.mail_subject or message.subject,
@@ -472,7 +470,7 @@ class World:
         }
         if message.sender in ANSWERS:
             changes |= {
-                "waiting_since": None,
+                "asked_at": None,
                 "first_reply_at": state.first_reply_at or message.at,
                 "manual_at": message.at,
             }
@@ -495,8 +493,8 @@ class World:
             stamps=stamped(NO_STAMPS, at),
         )
 
-    def _put(self, account: Account, state: State) -> Conversation:
-        conversation = Conversation(account, state)
+    def _put(self, account: Account, state: State, since: datetime | None = None) -> Conversation:
+        conversation = Conversation(account, state, since)
         account.conversations[state.id] = conversation
         self.truth.note(self.now(), account, None, state)
         return conversation

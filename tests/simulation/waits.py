@@ -1,0 +1,309 @@
+"""Who was told to wait, and to be answered: did it happen, in turn, and was each told that stood?
+
+Rules: reads a finished run. A wait is what the world's history says; what a row shows of it is another
+matter. A row *tells* when its last message is a customer's or a person's, or when it is put away; of
+any other row a watcher may keep what it believed. Where several things happened between two looks, the
+end that is told may be any of theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tests.support.virtual_time import START
+from watcher.simulator.contract import newest_event
+from watcher.simulator.state import Activity, Conversation, Kind, State
+from watcher.simulator.waiting import ANSWERS, set_in
+
+from .chronicle import TIE, Chronicle
+from .complete import LATE
+from .reign import Look
+
+__all__ = ["judge_waits", "seconds_of", "tells"]
+
+NEWEST = (4, 15, 1)
+APART = 1.0
+"""Seconds by which a provider's own times of one message differ: Chatwoot's have whole seconds."""
+
+Told = str | None
+"""A time of `waiting_since` as it is told, None for nobody."""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """A time in which one customer waited, or (`since` None) nobody did; `telling` are the parts of it
+    whose rows tell.
+    """
+
+    start: float
+    end: float
+    since: datetime | None
+    outcome: str = ""
+    natives: set[int] = field(default_factory=set)
+    telling: list[tuple[float, float]] = field(default_factory=list)
+
+    def fits(self, told: Told, seen: float) -> bool:
+        """Return whether a told value can mean this stretch."""
+        if told is None or self.since is None:
+            return told is None and self.since is None
+        at = _seconds(_time(told))
+        if int(_time(told).timestamp()) in self.natives:
+            return True
+        return _seconds(self.since) - APART <= at <= seen + APART
+
+
+class Waits:
+    """All stretches of one conversation, as its own history has them."""
+
+    def __init__(
+        self, kind: Kind, conversation: Conversation, version: tuple[int, int, int]
+    ) -> None:
+        self.stretches: list[Stretch] = []
+        self.answers: list[float] = []
+        """When people wrote."""
+        account, history = conversation.account, conversation.history
+        ends = [_seconds(at) for at, _ in history[1:]] + [float("inf")]
+        for (at, state), end in zip(history, ends, strict=True):
+            start, message = _seconds(at), state.message
+            if message and message.direction == "outbound" and message.sender in ANSWERS:
+                self.answers.append(_seconds(message.at))
+            if start == end:
+                continue
+            self._take(kind, state, account.sees(state), start, end, version)
+
+    def _take(
+        self, kind: Kind, state: State, seen: bool, start: float, end: float, version: Any
+    ) -> None:
+        since = state.waiting_since if seen else None
+        last = self.stretches[-1] if self.stretches else None
+        if last is None or last.since != since:
+            if last is not None:
+                last.outcome = "gone" if not seen else "closed" if state.archived else "answered"
+            last = Stretch(start, end, since)
+            self.stretches.append(last)
+        last.end = end
+        if stamp := set_in(state.stamps, version):
+            last.natives.add(int(stamp.timestamp()))
+        if seen and tells(kind, state):
+            if last.telling and last.telling[-1][1] == start:
+                last.telling[-1] = (last.telling[-1][0], end)
+            else:
+                last.telling.append((start, end))
+
+    def between(self, start: float, end: float) -> list[Stretch]:
+        """Return the stretches that touch a time."""
+        return [one for one in self.stretches if one.start <= end and start < one.end]
+
+
+def tells(kind: str, state: State) -> bool:
+    """Return whether the row of a state shows who has the last word."""
+    if state.archived:
+        return True
+    if kind == "highlevel" and isinstance(newest_event(state), Activity):
+        return False
+    message = state.message
+    if message is None or message.direction == "inbound":
+        return True
+    return message.direction == "outbound" and message.sender in ANSWERS
+
+
+def judge_waits(chronicle: Chronicle) -> None:
+    """Judge the waits of one reign."""
+    version = chronicle.reign.source.options.get("version", NEWEST)
+    for subject, conversation in chronicle.reign.account.conversations.items():
+        waits = Waits(chronicle.kind, conversation, version)  # type: ignore[arg-type]
+        looks = chronicle.looks.get(subject, [])
+        if chronicle.kind == "leadping":
+            _never(chronicle, subject, looks)
+        else:
+            _Judge(chronicle, subject, waits, looks).judge()
+
+
+def _never(chronicle: Chronicle, subject: str, looks: list[Look]) -> None:
+    """Leadping tells no direction, so nobody can be told to wait there."""
+    for look in looks:
+        told = {"conversation.waiting", "conversation.answered"} & set(look.types)
+        if told or look.told["waiting_since"] is not None:
+            chronicle.wrong(look.at, f"{subject}: waits, which no row shows")
+
+
+class _Judge:
+    """One conversation's waits against what was told of them."""
+
+    def __init__(self, chronicle: Chronicle, subject: str, waits: Waits, looks: list[Look]) -> None:
+        self.chronicle, self.reign = chronicle, chronicle.reign
+        self.subject, self.waits, self.looks = subject, waits, looks
+        self.believed: list[tuple[float, Any]] = [(0.0, self._found())]
+        """What was believed from when on, `...` where that may be several things."""
+
+    def wrong(self, at: float, text: str) -> None:
+        self.chronicle.wrong(at, f"{self.subject}: {text}")
+
+    def judge(self) -> None:
+        before = 0.0
+        for look in self.looks:
+            self._take(look, before)
+            before = look.seen - self.reign.slack(look.seen)
+        self._complete()
+
+    def _found(self) -> Any:
+        """Return what the baseline found, `...` where that may be several things."""
+        if self.subject not in self.chronicle.known:
+            past = self.reign.past(self.subject, mapped=False)
+            assert past is not None
+            return (
+                ... if past.created < self.chronicle.began - TIE else None
+            )  # it may join silently
+        found = self.waits.between(self.chronicle.since, self.chronicle.baselined)
+        start, end = self.chronicle.since, self.chronicle.baselined
+        sure = len(found) == 1 and any(a <= start and end <= b for a, b in found[0].telling)
+        if not sure:
+            return ...
+        return None if found[0].since is None else ...  # which of its times it took is not told
+
+    # -- what was told happened ---------------------------------------------------------------
+
+    def _take(self, look: Look, before: float) -> None:
+        believed: Any = self.believed[-1][1]
+        name = f"at event {look.seq} ({', '.join(look.types)})"
+        if "conversation.removed" in look.types:
+            self.believed.append((look.seen, None))
+            return
+        now: Any = believed
+        for entry in look.entries:
+            data = entry.event.data
+            if entry.event.type == "conversation.answered":
+                sides = data["changes"]["waiting_since"]
+                if sides["before"] is None or (now is not ... and now != sides["before"]):
+                    self.wrong(look.at, f"{name}: answered {sides['before']}, told last: {now}")
+                self._ended(look, before, sides["before"], data)
+                now = None
+            elif entry.event.type == "conversation.waiting":
+                sides = data["changes"]["waiting_since"]
+                if now is not None and now is not ...:
+                    self.wrong(look.at, f"{name}: waits since {sides['after']}, told last: {now}")
+                now = sides["after"]
+        shown = {
+            entry.event.data["conversation"]["waiting_since"]
+            for entry in look.entries
+            if entry.event.type != "conversation.answered"
+        }
+        if now is ... and shown:
+            (now,) = shown if len(shown) == 1 else (...,)
+        if shown - {now}:
+            self.wrong(look.at, f"{name}: shows waiting since {shown}, told is {now}")
+        self._true(look, before, believed, now, name)
+        self.believed.append((look.seen, now))
+
+    def _true(self, look: Look, before: float, believed: Any, now: Any, name: str) -> None:
+        """What is told of who waits was so when it was seen, or nothing that tells was shown."""
+        low = look.seen - self.reign.slack(look.seen)
+        candidates = self.waits.between(low, look.seen + 0.002)
+        if now is ... or any(one.fits(now, look.seen) for one in candidates):
+            return
+        if now == believed and any(self._goes_on(one, now) for one in candidates):
+            return
+        silent = any(_silent(one, low, look.seen) for one in candidates)
+        if silent and (now == believed or believed is ...):
+            return
+        truth = [one.since and one.since.isoformat() for one in candidates]
+        self.wrong(look.at, f"{name}: waiting since {now} is told, in truth {truth}")
+
+    def _goes_on(self, one: Stretch, told: Told) -> bool:
+        """Return whether a told wait is an earlier one, which ended and began again between two looks."""
+        return (
+            told is not None
+            and one.since is not None
+            and any(
+                before.since is not None and before.fits(told, before.end)
+                for before in self.waits.stretches
+                if before.start <= one.start
+            )
+        )
+
+    def _ended(self, look: Look, before: float, since: str, data: dict[str, Any]) -> None:
+        """A told end is one that happened since the last look, and as it is told."""
+        ends = [
+            one
+            for one in self.waits.stretches
+            if one.since is not None and before <= one.end <= look.seen + 0.002
+        ]
+        outcome = data.get("outcome")
+        if not ends:
+            self.wrong(look.at, f"the wait since {since} is told as {outcome}, and it is not over")
+        elif outcome not in (
+            truth := {one.outcome for one in ends} | self._wrote(before, look.seen)
+        ):
+            self.wrong(look.at, f"the wait since {since} is told as {outcome}, in truth {truth}")
+        waited = data.get("waited")
+        message = look.told["last_message"]
+        answered = message is not None and message["direction"] == "outbound"
+        if outcome == "answered" and answered and message["automated"] is False:
+            exact = (_time(message["at"]) - _time(since)).total_seconds()
+            if len(ends) == 1 and (waited is None or abs(waited - exact) > 2 * APART):
+                text = f"answered after {exact:.0f} s, told are {waited}"
+                self.wrong(look.at, f"the wait since {since} was {text}")
+
+    def _wrote(self, start: float, end: float) -> set[str]:
+        """Return that it was answered where a person wrote: perhaps just after it was put away."""
+        last = next((at for at in reversed(self.waits.answers) if at <= end + 0.002), -1.0)
+        return {"answered"} if last >= start else set()
+
+    # -- what stood was told ------------------------------------------------------------------
+
+    def _complete(self) -> None:
+        for one in self.waits.stretches:
+            for start, end in one.telling:
+                if start <= self.chronicle.baselined:
+                    continue
+                limit = end + LATE if self.reign.stands(start, end) else None
+                if one.since is not None and limit is None:
+                    limit = self.reign.prompt(start, end) if start == one.start else None
+                if limit is not None:
+                    self._believed_by(one, start, limit)
+        if self.reign.end == float("inf"):
+            self._rest()
+
+    def _believed_by(self, one: Stretch, start: float, limit: float) -> None:
+        before = [value for at, value in self.believed if at <= start][-1:]
+        values = [*before, *(value for at, value in self.believed if start < at <= limit)]
+        for value in values:
+            if value is ... or one.fits(value, limit) or self._goes_on(one, value):
+                return
+        what = "nobody waits any more" if one.since is None else "a customer waits"
+        self.wrong(start, f"{what} from {start:.0f} until {limit:.0f}: never told, but {values}")
+
+    def _rest(self) -> None:
+        """At the quiet end it is known who waits."""
+        snapshot = self.chronicle.run.snapshots[self.reign.source.name].get(self.subject)
+        if snapshot is None:
+            return
+        known = snapshot.conversation.waiting_since
+        value = None if known is None else known.isoformat()
+        one, end = self.waits.stretches[-1], self.chronicle.run.down[-1][0]
+        if self.believed[-1][1] is not ... and self.believed[-1][1] is not None and value is None:
+            self.wrong(end, f"waits no more, and it was never told ({self.believed[-1][1]})")
+        right = one.fits(value, end) or self._goes_on(one, value)
+        if not right and one.telling and one.telling[-1][1] == one.end:
+            self.wrong(end, f"waits since {one.since} at the end, known: {value}")
+
+
+def _silent(one: Stretch, start: float, end: float) -> bool:
+    """Return whether some of a time in a stretch is not of rows that tell."""
+    low, high = max(start, one.start), min(end, one.end)
+    return not any(a <= low and high <= b for a, b in one.telling)
+
+
+def _time(told: str) -> datetime:
+    return datetime.fromisoformat(told.replace("Z", "+00:00"))
+
+
+def seconds_of(told: str) -> float:
+    """Return the time of the run that a told time means."""
+    return _seconds(_time(told))
+
+
+def _seconds(at: datetime) -> float:
+    return (at - START).total_seconds()
