@@ -124,6 +124,52 @@ def test_events_of_the_watcher_itself_are_not_scored() -> None:
     assert score([], [baselined], NOW).invented == ()
 
 
+SINCE = "2026-11-20T09:59:00.000Z"
+
+
+def wait(age: float, before: str | None, after: str | None, **extra: Any) -> Change:
+    """Make a change of who waits."""
+    entry = TruthEntry(
+        at=NOW - timedelta(seconds=age),
+        account="chatwoot/3",
+        conversation="7",
+        type=f"conversation.{'answered' if after is None else 'waiting'}",
+        before={"waiting_since": before},
+        after={"waiting_since": after},
+        extra=extra,
+    )
+    return Change("support", entry)
+
+
+BEGINS = wait(40, None, SINCE)
+ENDS = wait(30, SINCE, None, outcome="answered")
+
+
+def later(kind: str) -> Arrival:
+    """Make what the rule sends later of the wait: that it lasts, or that it is over."""
+    about = {"rule": "Nobody answers", "kind": kind, "event": "e1", "count": 1}
+    return arrival(BEGINS, delivery=about)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "counts"),
+    [
+        ([BEGINS], ["for"], (1, 0, 0, 0)),
+        ([BEGINS, ENDS], ["for", "resolved"], (1, 1, 0, 0)),
+        ([BEGINS, ENDS], ["for"], (1, 0, 1, 0)),
+        ([BEGINS, ENDS], [], (0, 0, 0, 0)),
+        ([BEGINS], ["for", "resolved"], (1, 1, 0, 1)),
+        ([BEGINS, ENDS], ["resolved"], (0, 1, 0, 1)),
+    ],
+)
+def test_a_wait_that_was_told_has_one_end_that_is_told(
+    changes: list[Change], told: list[str], counts: tuple[int, int, int, int]
+) -> None:
+    arrivals = [arrival(one) for one in changes] + [later(kind) for kind in told]
+    card = score(changes, arrivals, NOW)
+    assert (card.escalated, card.resolved, len(card.missed), len(card.invented)) == counts
+
+
 # The receiver
 
 
@@ -228,6 +274,16 @@ def demo(tmp_path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 DELIVERED = re.compile(r"^ *([\d.]+)s +webhook +(\w+) +\w+ +conversation\.\w+ +signature verified")
+STORY = (
+    r"world +chatwoot support +.* is new, writes: .* The inbox greets: ",
+    r"event +chatwoot support +conversation\.waiting +",
+    r"message +Apprise → team +Waiting for an answer: ",
+    r"webhook +chatwoot support +conversation\.waiting +signature verified, it lasts: Nobody answers",
+    r"world +chatwoot support +an agent answers ",
+    r"event +chatwoot support +conversation\.answered +",
+    r"webhook +chatwoot support +conversation\.waiting +signature verified, over after \d+ s: ",
+)
+"""A customer waits, people are told, somebody answers, and people are told that."""
 
 
 def test_the_demo_delivers_signed_events_of_every_provider_in_time(tmp_path: Path) -> None:
@@ -242,6 +298,13 @@ def test_the_demo_delivers_signed_events_of_every_provider_in_time(tmp_path: Pat
     assert " 0 missed." in out
     assert "\x1b" not in out
     assert re.search(r"message +Apprise → team +New message from ", out), out
+    places = [re.search(line, out) for line in STORY]
+    assert all(places), out
+    starts = [place.start() for place in places if place is not None]
+    assert starts[:2] == sorted(starts[:2])
+    assert max(starts[:4]) < min(starts[4:])
+    told = "1 customer waited too long and people were told: 1 of these waits ended"
+    assert told in out, out
     kept = next(tmp_path.glob("inbox-watcher-demo-*"))
     assert str(kept / "watcher.yaml") in out
     assert load([kept / "watcher.yaml"], environ={}).store.path == kept / "watcher.db"

@@ -78,7 +78,7 @@ def test_the_tour_shows_every_event_type_within_25_steps(seed: int) -> None:
         clock.forward(2)
         assert "\n" not in script.step()
     assert {entry.type.removeprefix("conversation.") for entry in world.truth} == {
-        "created", "unread", "read", "message", "assigned", "reassigned", "unassigned",
+        "created", "unread", "read", "message", "waiting", "answered", "assigned", "reassigned", "unassigned",
         "team_changed", "archived", "unarchived", "status_changed", "disposition_changed",
         "labels_changed", "priority_changed", "contact_changed", "updated", "removed",
     }  # fmt: skip

@@ -107,6 +107,13 @@ rules:
     where: conversation.assignee == null
     notify: team
 
+  - name: Nobody answers
+    when: conversation.waiting
+    for: 3s           # 20m in earnest
+    resolved: true    # and once more when it is over
+    where: source == "support"
+    notify: [crm, team]
+
   - name: An outcome
     when: conversation.disposition_changed
     notify: team

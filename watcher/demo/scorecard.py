@@ -46,13 +46,26 @@ class Scorecard:
     invented: tuple[Arrival, ...]
     """Arrivals of changes that did not happen."""
 
+    escalated: int = 0
+    """Waits that lasted, and of which people were told."""
+
+    resolved: int = 0
+    """Those whose end was told as well."""
+
 
 def score(changes: Iterable[Change], arrivals: Iterable[Arrival], now: datetime) -> Scorecard:
-    """Match each change with one arrival."""
+    """Match each change with one arrival, and each end of a wait with what was told of the wait.
+
+    What a rule sends later, of a state that lasts or has ended, is no change of its own.
+    """
     arrived: defaultdict[tuple[str, ...], deque[Arrival]] = defaultdict(deque)
+    later: dict[tuple[str, str], Arrival] = {}
     for arrival in arrivals:
-        if "subject" in arrival.event:
+        if about := arrival.event["data"].get("delivery"):
+            later[about["kind"], about["event"]] = arrival
+        elif "subject" in arrival.event:
             arrived[_of_event(arrival.event)].append(arrival)
+    changes = list(changes)
     delays: list[float] = []
     lacking: list[Change] = []
     for change in changes:
@@ -61,12 +74,40 @@ def score(changes: Iterable[Change], arrivals: Iterable[Arrival], now: datetime)
             delays.append((matches.popleft().at - change.entry.at).total_seconds())
         else:
             lacking.append(change)
+    waits = {event: told for (kind, event), told in later.items() if kind == "for"}
+    over = {event: told for (kind, event), told in later.items() if kind == "resolved"}
+    untold = [
+        end
+        for event, told in waits.items()
+        if event not in over and (end := _end(changes, told)) is not None
+    ]
     return Scorecard(
         delays=tuple(delays),
         under_way=tuple(one for one in lacking if now - one.entry.at <= PATIENCE),
-        missed=tuple(one for one in lacking if now - one.entry.at > PATIENCE),
-        invented=tuple(left for matches in arrived.values() for left in matches),
+        missed=tuple(one for one in (*lacking, *untold) if now - one.entry.at > PATIENCE),
+        invented=(
+            *(left for matches in arrived.values() for left in matches),
+            *(told for event, told in over.items() if event not in waits),
+            *(told for told in over.values() if _end(changes, told) is None),
+        ),
+        escalated=len(waits),
+        resolved=len(over),
     )
+
+
+def _end(changes: Iterable[Change], told: Arrival) -> Change | None:
+    """Return the change that ended the wait that was told of, None while it lasts."""
+    data = told.event["data"]
+    since = data["changes"]["waiting_since"]["after"]
+    for change in changes:
+        entry = change.entry
+        if (change.source, entry.conversation) != (data["source"], told.event["subject"]):
+            continue
+        if entry.type == "conversation.answered" and entry.before["waiting_since"] == since:
+            return change
+        if entry.type == "conversation.removed":
+            return change
+    return None
 
 
 def _of_change(change: Change) -> tuple[str, ...]:

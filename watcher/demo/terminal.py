@@ -87,6 +87,8 @@ class Terminal:
         event = arrival.event
         late = (arrival.at - datetime.fromisoformat(event["time"])).total_seconds()
         words = f"{event['type']}  signature verified, {late * 1000:.0f} ms"
+        if about := event["data"].get("delivery"):
+            words = f"{event['type']}  signature verified, {_later(about)}"
         self._line("webhook", _where(event["data"]), Text(words))
 
     def read(self, title: str, body: str) -> None:
@@ -116,6 +118,11 @@ class Terminal:
                 f"From change to receiver: median {statistics.median(delays):.1f} s,"
                 f" at most {max(delays):.1f} s."
                 f" {_count(inbound.texts, 'message')} for people went through Apprise."
+            )
+        if scorecard.escalated:
+            self._write(
+                f"{_count(scorecard.escalated, 'customer')} waited too long and people were told:"
+                f" {scorecard.resolved} of these waits ended, and people were told that too."
             )
         self._list("Not yet delivered at the end", scorecard.under_way)
         self._list("MISSED", scorecard.missed)
@@ -151,6 +158,14 @@ class Terminal:
 
 def _where(data: Mapping[str, Any]) -> str:
     return f"{data.get('provider', '')} {data.get('source', '')}".strip()
+
+
+def _later(about: Mapping[str, Any]) -> str:
+    """Format what a rule sends later: that a state lasts, or that it is over."""
+    over = about.get("resolved")
+    if over is None:
+        return f"it lasts: {about['rule']}"
+    return f"over after {over['seconds']} s: {over['reason']}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,7 @@ __all__ = [
     "CHANNELS",
     "DISPOSITIONS",
     "FIRST_NAMES",
+    "GREETINGS",
     "INBOUND",
     "LABELS",
     "LAST_NAMES",
@@ -62,6 +63,11 @@ ANSWERS = (
     "Your parcel left our warehouse this morning.",
     "A colleague will call you within the hour.",
     "I have corrected the invoice and sent it again.",
+)
+GREETINGS = (
+    "Thank you, we will be with you soon.",
+    "We are closed now and answer from eight o'clock on.",
+    "Your message has arrived. While you wait, our help pages may have the answer.",
 )
 NOTES = (
     "Called, no answer. Trying again tomorrow.",

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from random import Random
 
 from watcher.simulator import people
-from watcher.simulator.state import Account, Agent, Conversation, Kind
+from watcher.simulator.state import Account, Agent, Attachment, Conversation, Kind
+from watcher.simulator.waiting import Sender
 from watcher.simulator.world import World
 
 __all__ = ["Script", "lively"]
@@ -112,6 +113,33 @@ def _begins(script: Script, account: Account) -> str:
     text = script.rng.choice(people.INBOUND)
     conversation = script.keep(account, script.world.create(account, text))
     return f"{_who(conversation)} is new and writes: {text}"
+
+
+def _is_greeted(script: Script, account: Account) -> str:
+    """Begin a conversation in which the inbox answers at once: that is no answer."""
+    text, greeting = script.rng.choice(people.INBOUND), script.rng.choice(people.GREETINGS)
+    conversation = script.keep(account, script.world.create(account, text, greeting=greeting))
+    return f"{_who(conversation)} is new, writes: {text} The inbox greets: {greeting}"
+
+
+def _machine(script: Script, account: Account) -> str:
+    conversation, greeting = script.subject(account), script.rng.choice(people.GREETINGS)
+    by: Sender = "bot" if account.kind == "chatwoot" else "rule"
+    script.world.answer(conversation, greeting, by)
+    return f"a machine writes to {_who(conversation)}: {greeting}"
+
+
+def _answers_by_phone(script: Script, account: Account) -> str:
+    conversation, text = script.subject(account), script.rng.choice(people.ANSWERS)
+    script.world.answer(conversation, text, "phone")
+    return f"an agent answers {_who(conversation)} from a phone: {text}"
+
+
+def _sends(script: Script, account: Account) -> str:
+    conversation = script.subject(account)
+    kind: Attachment = script.rng.choice(("image", "audio", "file"))
+    script.world.attach(conversation, (kind,))
+    return f"{_who(conversation)} sends without words: {kind}"
 
 
 def _other_agent(script: Script, account: Account, conversation: Conversation) -> Agent | None:
@@ -269,12 +297,12 @@ LEADPING: tuple[Kind, ...] = ("leadping", "chatwoot", "highlevel")
 OWNERS: tuple[Kind, ...] = ("chatwoot", "highlevel")
 
 TOUR: tuple[tuple[tuple[Kind, ...], Act], ...] = (
-    (CHATWOOT, _begins),
+    (CHATWOOT, _is_greeted),
     (HIGHLEVEL, _writes),
     (LEADPING, _writes),
+    (CHATWOOT, _answers),
     (CHATWOOT, _reads),
     (OWNERS, _assigns),
-    (CHATWOOT, _answers),
     (("leadping",), _disposition),
     (OWNERS, _assigns),
     (("highlevel",), _assigns),
@@ -300,7 +328,11 @@ COMMON: tuple[tuple[Act, int], ...] = (
     (_writes, 30),
     (_reads, 16),
     (_answers, 14),
-    (_begins, 5),
+    (_begins, 3),
+    (_is_greeted, 3),
+    (_machine, 3),
+    (_answers_by_phone, 2),
+    (_sends, 2),
     (_notes, 3),
     (_archives, 5),
     (_unarchives, 2),
