@@ -142,7 +142,8 @@ def _read(story: Story, account: Account, subject: Conversation) -> None:
 
 
 def _unread(story: Story, account: Account, subject: Conversation) -> None:
-    story.world.mark_unread(subject)
+    if subject.state.waiting_since is not None:  # else it looks as if somebody had written
+        story.world.mark_unread(subject)
 
 
 def _read_by_another(story: Story, account: Account, subject: Conversation) -> None:

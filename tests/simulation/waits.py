@@ -203,10 +203,13 @@ class _Judge:
         candidates = self.waits.between(low, look.seen + 0.002)
         if now is ... or any(one.fits(now, look.seen) for one in candidates):
             return
-        if now == believed and any(self._goes_on(one, now) for one in candidates):
+        same = believed is ... or now == believed
+        if same and any(self._goes_on(one, now) for one in candidates):
             return
+        # Below a line that tells nothing, somebody may have written, and have been answered.
+        between = self.waits.between(before, look.seen)
         silent = any(_silent(one, low, look.seen) for one in candidates)
-        if silent and (now == believed or believed is ...):
+        if silent and (same or any(one.fits(now, look.seen) for one in between)):
             return
         truth = [one.since and one.since.isoformat() for one in candidates]
         self.wrong(look.at, f"{name}: waiting since {now} is told, in truth {truth}")
@@ -228,11 +231,15 @@ class _Judge:
         ends = [
             one
             for one in self.waits.stretches
-            if one.since is not None and before <= one.end <= look.seen + 0.002
+            if one.since is not None
+            and one.end <= look.seen + 0.002
+            and (one.end >= before or one.fits(since, one.end))
         ]
         outcome = data.get("outcome")
         if not ends:
             self.wrong(look.at, f"the wait since {since} is told as {outcome}, and it is not over")
+        elif self._written_over(ends, look.seen):
+            pass  # who wrote again hides how it ended
         elif outcome not in (
             truth := {one.outcome for one in ends} | self._wrote(before, look.seen)
         ):
@@ -245,6 +252,13 @@ class _Judge:
             if len(ends) == 1 and (waited is None or abs(waited - exact) > 2 * APART):
                 text = f"answered after {exact:.0f} s, told are {waited}"
                 self.wrong(look.at, f"the wait since {since} was {text}")
+
+    def _written_over(self, ends: list[Stretch], seen: float) -> bool:
+        """Return whether a customer waits again since the end."""
+        over = max(one.end for one in ends)
+        return any(
+            one.since is not None and over <= one.start <= seen for one in self.waits.stretches
+        )
 
     def _wrote(self, start: float, end: float) -> set[str]:
         """Return that it was answered where a person wrote: perhaps just after it was put away."""

@@ -150,12 +150,12 @@ async def test_a_greeting_stands_before_anybody_has_seen_the_customers_words() -
     assert (shown["message_type"], shown["content"]) == (3, "We are closed.")
     assert conversation.state.unread == 1
     assert conversation.state.waiting_since == harness.clock.now
-    assert harness.told() == ["created", "unread"]
+    assert harness.told() == ["created", "unread", "waiting"]
     harness.world.answer(conversation)
     harness.told()
     harness.world.message(conversation, "Once more", greeting="We are closed.")
     assert (await line(harness, conversation))["content"] == "We are closed."
-    assert harness.told()[:2] == ["message", "unread"]
+    assert harness.told() == ["message", "unread", "waiting"]
 
 
 async def test_a_picture_has_no_words_and_a_mail_has_a_subject() -> None:
@@ -246,7 +246,7 @@ def test_an_old_conversation_that_comes_into_view_tells_what_is_young_in_it(kind
     harness.world.appear(harness.account)
     assert harness.told() == []
     harness.world.appear(harness.account, "Still there?")
-    assert harness.told()[:2] == ["message", "unread"]
+    assert harness.told() == ["message", "unread", "waiting"]
 
 
 def test_leadping_has_no_creation_time_so_it_is_new() -> None:

@@ -126,6 +126,7 @@ async def test_an_old_conversation_comes_into_view() -> None:
     assert [entry["type"] for entry in told["truth"]] == [
         "conversation.message",
         "conversation.unread",
+        "conversation.waiting",
     ]
 
 

@@ -18,9 +18,9 @@ EVERYWHERE: dict[str, tuple[Act, list[str]]] = {
         lambda w, c: w.message(c, "Hello?"),
         ["message", "unread"],
     ),
-    "an answer to a read conversation is a message only": (
+    "an answer to a read conversation is a message, and ends the wait": (
         lambda w, c: w.message(c, "Yes!", "outbound"),
-        ["message"],
+        ["message", "answered"],
     ),
     "a note is a message only": (lambda w, c: w.message(c, "VIP", "internal"), ["message"]),
     "reading what is read is nothing": (lambda w, c: w.read(c), []),
@@ -33,12 +33,12 @@ EVERYWHERE: dict[str, tuple[Act, list[str]]] = {
         lambda w, c: w.rename_contact(c, c.state.contact.name),
         [],
     ),
-    "archiving": (lambda w, c: w.archive(c), ["archived"]),
+    "archiving": (lambda w, c: w.archive(c), ["answered", "archived"]),
     "a deleted one is removed": (lambda w, c: w.delete(c), ["removed"]),
     "a new one that is empty is created": (lambda w, c: w.create(c.account), ["created"]),
     "a new one with a message is also unread": (
         lambda w, c: w.create(c.account, "Hi"),
-        ["created", "unread"],
+        ["created", "unread", "waiting"],
     ),
     "three imported ones are created": (
         lambda w, c: w.import_conversations(c.account, 3),
@@ -71,7 +71,7 @@ ONLY: dict[Kind, dict[str, tuple[Act, list[str]]]] = {
         "a star": (lambda w, c: w.star(c), ["updated"]),
         "a follower": (lambda w, c: w.follow(c, c.account.agents[0]), ["updated"]),
         "an activity line is no message": (lambda w, c: w.activity(c), []),
-        "the trash is an archive": (lambda w, c: w.archive(c, "trash"), ["archived"]),
+        "the trash is an archive": (lambda w, c: w.archive(c, "trash"), ["answered", "archived"]),
         "a won opportunity is noise": (
             lambda w, c: w.set_attribute(c, "opportunity_status", "won"),
             [],
@@ -86,7 +86,7 @@ ONLY: dict[Kind, dict[str, tuple[Act, list[str]]]] = {
         "pending": (lambda w, c: w.set_status(c, "pending"), ["status_changed"]),
         "resolving is archiving, not a status": (
             lambda w, c: w.set_status(c, "resolved"),
-            ["archived"],
+            ["answered", "archived"],
         ),
         "snoozing": (
             lambda w, c: w.snooze(c, START + timedelta(days=1)),
@@ -106,7 +106,7 @@ TABLE = [
 
 
 def quiet(kind: Kind) -> tuple[Harness, Conversation]:
-    """Return a read, open conversation whose past is not in the truth."""
+    """Return a read, open conversation that nobody has answered, and whose past is not in the truth."""
     harness = Harness(kind)
     conversation = harness.create("Hello")
     harness.clock.forward(1)
@@ -120,7 +120,8 @@ def quiet(kind: Kind) -> tuple[Harness, Conversation]:
 def test_a_mutation_is_logged_as_the_contract_says(kind: Kind, act: Act, types: list[str]) -> None:
     harness, conversation = quiet(kind)
     act(harness.world, conversation)
-    assert harness.told() == types
+    untold = {"waiting", "answered"} if kind == "leadping" else set()
+    assert harness.told() == [one for one in types if one not in untold]
 
 
 IMPOSSIBLE: dict[Kind, list[Act]] = {
@@ -208,7 +209,7 @@ def test_an_inbound_message_reopens_a_resolved_chatwoot_conversation() -> None:
     entry = harness.world.truth.find(type="conversation.unarchived")[0]
     assert entry.before == {"archived": True, "status": "resolved"}
     assert entry.after == {"archived": False, "status": "open"}
-    assert harness.told() == ["message", "unread", "unarchived"]
+    assert harness.told() == ["message", "unread", "waiting", "unarchived"]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +225,7 @@ def test_a_note_is_internal_with_the_type_that_the_row_can_show(
     harness.world.message(conversation, "VIP", "internal")
     assert harness.world.truth.entries[-1].after["last_message"] == {
         "text": "VIP", "direction": direction, "type": type_, "at": "2026-11-20T10:00:01.000Z",
+        "automated": False if kind == "chatwoot" else None, "subject": None, "attachments": [],
     }  # fmt: skip
 
 
@@ -254,7 +256,7 @@ def test_an_edited_message_is_no_new_one() -> None:
     harness.world.edit(conversation, "Hello again, Ann")
     after = harness.world.truth.entries[-1].after
     assert after["last_message"]["text"] == "Hello again, Ann"
-    assert harness.told() == ["message", "updated"]
+    assert harness.told() == ["message", "answered", "updated"]
 
 
 def test_removals_tell_why_and_returns_that_they_are_some() -> None:
@@ -267,7 +269,8 @@ def test_removals_tell_why_and_returns_that_they_are_some() -> None:
     assert told == [
         ("removed", {"reason": "access_lost"}),
         ("created", {"returned": True}),
-        ("unread", {}),
+        ("unread", {"returned": True}),
+        ("waiting", {"returned": True}),
         ("removed", {"reason": "deleted"}),
     ]
 
@@ -323,3 +326,41 @@ def test_what_an_account_is_opened_with_is_no_news() -> None:
     harness = Harness("highlevel", conversations=20)
     assert len(harness.account.conversations) == 20
     assert harness.told() == []
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [
+        (lambda w, c: w.answer(c), "answered"),
+        (lambda w, c: w.answer(c, by="phone"), "answered"),
+        (lambda w, c: w.archive(c), "closed"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["highlevel", "chatwoot"])
+def test_a_wait_ends_with_a_persons_answer_or_when_it_is_put_away(
+    kind: Kind, end: Act, outcome: str
+) -> None:
+    harness, conversation = quiet(kind)
+    since = canonical(kind, conversation.state)["waiting_since"]
+    for act in (
+        lambda: harness.world.message(conversation, "Hello?"),
+        lambda: harness.world.message(conversation, "Busy", "internal"),
+        lambda: harness.world.greet(conversation),
+        lambda: harness.world.answer(conversation, by="bot"),
+        lambda: harness.world.answer(conversation, by="campaign"),
+    ):
+        harness.clock.forward(1)
+        act()
+    assert not {"waiting", "answered"} & set(harness.told())
+    end(harness.world, conversation)
+    (entry,) = harness.world.truth.find(type="conversation.answered")
+    assert (entry.before, entry.after) == ({"waiting_since": since}, {"waiting_since": None})
+    assert entry.extra == {"outcome": outcome}
+
+
+def test_who_was_put_away_unanswered_and_is_brought_back_waits_again() -> None:
+    harness, conversation = quiet("chatwoot")
+    harness.world.archive(conversation)
+    harness.told()
+    harness.world.unarchive(conversation)
+    assert harness.told() == ["waiting", "unarchived"]

@@ -112,7 +112,7 @@ def _last_message(kind: Kind, state: State) -> dict[str, Any] | None:
     return {
         "text": message.text,
         "direction": message.direction,
-        "type": "internal_comment" if comment else state.inbox.channel,
+        "type": "internal_comment" if comment else _form(kind, state, message),
         "at": rfc3339(_kept(kind, message.at)),
         "automated": None if comment else _automated(message),
         "subject": _subject(state, message) if kind == "chatwoot" else None,
@@ -134,6 +134,14 @@ def _kept(kind: Kind, at: datetime) -> datetime:
 def _automated(message: Message) -> bool:
     """Return whether a machine wrote it: a customer and a colleague with a note are none."""
     return message.direction == "outbound" and message.sender not in ANSWERS
+
+
+def _form(kind: Kind, state: State, message: Message) -> str:
+    """Return the channel, or what a message is by itself."""
+    if kind == "chatwoot":
+        return "input_csat" if message.sender == "survey" else state.inbox.channel
+    call = kind == "highlevel" and {"call", "voicemail"} & {*message.attachments}
+    return "call" if call else state.inbox.channel
 
 
 def _subject(state: State, message: Message) -> str | None:

@@ -298,9 +298,9 @@ OWNERS: tuple[Kind, ...] = ("chatwoot", "highlevel")
 
 TOUR: tuple[tuple[tuple[Kind, ...], Act], ...] = (
     (CHATWOOT, _is_greeted),
+    (CHATWOOT, _answers),
     (HIGHLEVEL, _writes),
     (LEADPING, _writes),
-    (CHATWOOT, _answers),
     (CHATWOOT, _reads),
     (OWNERS, _assigns),
     (("leadping",), _disposition),
