@@ -134,7 +134,7 @@ def completed(harness: Harness, line: str) -> list[str]:
             "CHAT_TOKEN": None,
         },
     )
-    return result.stdout.split()
+    return result.stdout.strip("\n").splitlines()
 
 
 def test_names_and_ids_are_completed(harness: Harness) -> None:
@@ -150,6 +150,16 @@ def test_names_and_ids_are_completed(harness: Harness) -> None:
     assert completed(harness, f"--config {harness.config} send-test c") == ["crm"]
     assert completed(harness, f"send-test --config {harness.config} c") == ["crm"]
     assert completed(harness, "run --log-level w") == ["warning"]
+    assert completed(harness, "events --type conversation.unr") == ["conversation.unread"]
+    assert completed(harness, "events --source ") == ["support"]
+    assert completed(harness, "deliveries ") == ["list", "show", "retry"]
+    assert completed(harness, "deliveries --rec") == ["--receiver"]
+    assert completed(harness, "deliveries --receiver ") == ["crm"]
+    assert completed(harness, "deliveries list --rule Ev") == [r"Everything\ to\ the\ CRM"]
+    assert completed(harness, "deliveries --state de") == ["dead", "delivered"]
+    event = dead("one").events[0].id
+    assert [word[:12] for word in completed(harness, "why ")] == [event[:12]]
+    assert [word[:12] for word in completed(harness, "deliveries show ")] == [event[:12]]
 
 
 def test_completion_says_nothing_where_nothing_can_be_read(harness: Harness) -> None:

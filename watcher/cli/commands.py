@@ -174,9 +174,17 @@ class ListGroup(CommandGroup):
         rest = args[place:]
         verb = bool(rest) and not rest[0].startswith("-")
         helped = bool(rest) and rest[0] in ctx.help_option_names
-        if not (verb or helped or ctx.resilient_parsing):
+        # A shell that completes the next word may want a verb.
+        if not (verb or helped) and (rest or not ctx.resilient_parsing):
             args = [*args[:place], "list", *rest]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        if not incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        unsaid = self.commands["list"]
+        inner = unsaid.make_context("list", [], parent=ctx, resilient_parsing=True)
+        return unsaid.shell_complete(inner, incomplete)
 
 
 class RootGroup(CommandGroup):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
@@ -78,8 +79,11 @@ def complete_receivers(ctx: typer.Context) -> list[Offer]:
 
 
 def complete_rules(ctx: typer.Context) -> list[Offer]:
-    """Offer the rules."""
-    return [(rule.name, "rule") for rule in _inspect(ctx).config.rules]
+    """Offer the rules, whose names have spaces."""
+    names = [rule.name for rule in _inspect(ctx).config.rules]
+    if os.environ.get(VARIABLE, "").endswith("bash"):  # the others quote words themselves
+        names = [re.sub(r"([^\w@%+=:,./-])", r"\\\1", name) for name in names]
+    return [(name, "rule") for name in names]
 
 
 def complete_silences(ctx: typer.Context) -> list[Offer]:
