@@ -24,6 +24,13 @@ from watcher.settings.oddities import oddity
         ("url", "slack://a/b/c, mailto://d@e.f", "holds several URLs"),
         ("url", "json://a json://b", "holds several URLs"),
         ("urls", "mailto://user:hun@Secret@host?from=a@b.c", "has more than one @"),
+        ("url", "mailto://user:hun/Secret@host?from=a@b.c", "has no @ before its first / or ?"),
+        ("url", "mailtos://user:hun?Secret@host", "has no @ before its first / or ?"),
+        ("proxy", "http://user:hun@Secret@proxy:3128", "has more than one @"),
+        ("base_url", "https://<your host>", "still has a placeholder"),
+        ("base_url", "https://a.example, https://b.example", "holds several URLs"),
+        ("secrets", "'whsec_abc'", "has quotes around it"),
+        ("client_key_password", "$KEY_PASSWORD", "has the name of a variable left over"),
     ],
 )
 def test_what_is_obviously_not_meant_is_said(key: str, value: str, beginning: str) -> None:
@@ -46,6 +53,11 @@ def test_what_is_obviously_not_meant_is_said(key: str, value: str, beginning: st
         ("url", "mailtos://user:pass@host/a@b.c/d@e.f"),
         ("headers", "Basic dXNlcjpwYXNz=="),
         ("token", ""),
+        ("url", "mailto://mail.example.com:587/a@b.c?user=d"),
+        ("url", "tgram://123456789:AABBCC/@channel"),
+        ("url", "vonage://key:secret/15551234567/15557654321"),
+        ("proxy", "environment"),
+        ("base_url", "http://127.0.0.1:3000/api"),
     ],
 )
 def test_what_may_be_meant_passes(key: str, value: str) -> None:

@@ -10,17 +10,18 @@ import re
 
 __all__ = ["ADDRESSES", "EXAMINED", "oddity"]
 
-ADDRESSES = frozenset({"url", "urls"})
+ADDRESSES = frozenset({"url", "urls", "base_url", "proxy"})
 """Settings that are addresses."""
 
-EXAMINED = ADDRESSES | {"token", "secret", "headers"}
+EXAMINED = ADDRESSES | {"token", "secret", "secrets", "headers", "client_key_password"}
 """Settings whose texts are looked at, by the key in the file."""
 
 _QUOTES = "\"'`“”‘’"
 _PLACEHOLDER = re.compile(r"<[^<>\s][^<>]*>")
 _VARIABLE = re.compile(r"(?:^|[/:@=?&\s])\$\{?[A-Za-z_][A-Za-z0-9_]*\}?(?=$|[/:@?&\s])")
 _SECOND_URL = re.compile(r"[\s,]\s*[A-Za-z][A-Za-z0-9+.-]*://")
-_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_AUTHORITY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
+_MAIL = ("mailto", "mailtos")
 
 
 def oddity(key: str, value: str) -> tuple[str, str] | None:
@@ -44,9 +45,17 @@ def oddity(key: str, value: str) -> tuple[str, str] | None:
     if key not in ADDRESSES:
         return None
     if _SECOND_URL.search(plain):
-        return "holds several URLs", "write each one on its own below `urls:`"
-    authority = _AUTHORITY.match(plain)
-    if authority is not None and authority.group(1).count("@") > 1:
+        alone = "write each one on its own below `urls:`" if key.startswith("url") else "write one"
+        return "holds several URLs", alone
+    found = _AUTHORITY.match(plain)
+    scheme, authority = (found.group(1).lower(), found.group(2)) if found else ("", "")
+    port = authority.partition(":")[2]
+    if scheme in _MAIL and port and "@" not in port and not port.isdigit():
+        return (
+            "has no @ before its first / or ?, so that the password ends there",
+            "write %2F for a / and %3F for a ? in the user or the password",
+        )
+    if authority.count("@") > 1:
         return (
             "has more than one @ before its host, so that a part of the password becomes the host",
             "write %40 for an @ in the user or the password",
