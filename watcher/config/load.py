@@ -27,6 +27,7 @@ from watcher.config.references import (
     build_silences,
     check_coverage,
     check_uses,
+    warn_of_doubles,
 )
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
@@ -140,6 +141,7 @@ def inspect_files(
     silences = build_silences(document, among)
     _check_whole(document, rules, validation)
     check_uses(document, references, rules, silences, validation)
+    warn_of_doubles(document, rules, notified, validation)
     # Where a source is wrong, or a file is missing, it may be the one that shows what is asked for.
     if document.complete and len(sources) == len(document.sources):
         check_coverage(document, references, rules, Shown(sources), validation)

@@ -17,6 +17,7 @@ from watcher.config.files import Document
 from watcher.config.tree import Entries, Entry, Items, Node, Scalar
 from watcher.config.validate import Validation, validate
 from watcher.coverage import Shown
+from watcher.notify.receivers import Receiver
 from watcher.rules import Rule, Silence, Template
 from watcher.rules.where import Names, check_names
 from watcher.settings.base import Context, Mistake, wrong
@@ -24,7 +25,14 @@ from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 from watcher.suggest import did_you_mean, listing, short
 from watcher.templates import TemplateError, compile_template
 
-__all__ = ["References", "build_rules", "build_silences", "check_coverage", "check_uses"]
+__all__ = [
+    "References",
+    "build_rules",
+    "build_silences",
+    "check_coverage",
+    "check_uses",
+    "warn_of_doubles",
+]
 
 S = TypeVar("S", Rule, Silence)
 
@@ -313,13 +321,7 @@ def check_coverage(
     validation: Validation,
 ) -> None:
     """Warn of what rules and named conditions ask for and no configured source can show."""
-    tables = {
-        name.value.raw: node
-        for node in document.rules
-        if isinstance(node, Entries)
-        and (name := node.get("name")) is not None
-        and isinstance(name.value, Scalar)
-    }
+    tables = _tables(document)
     for rule in rules:
         table = tables[rule.name]
         entry = table.get("when")
@@ -338,6 +340,40 @@ def check_coverage(
         known = references.conditions.get(entry.name)
         if known is not None and isinstance(entry.value, Scalar):
             _warn_of_unseen(entry.name, entry.value, known, shown, validation)
+
+
+def warn_of_doubles(
+    document: Document,
+    rules: Sequence[Rule],
+    receivers: Sequence[Receiver],
+    validation: Validation,
+) -> None:
+    """Warn where people get two messages for each message of a customer."""
+    people = {one.name for one in receivers if one.text}
+    tables = _tables(document)
+    for rule in rules:
+        if not rule.tells_twice or people.isdisjoint(rule.notify):
+            continue
+        entry = tables[rule.name].get("when")
+        node = entry.value if entry is not None else tables[rule.name]
+        validation.warnings.append(
+            node.place.problem(
+                "`when`: people get two messages for each new one of a customer:"
+                " of `conversation.message` and of `conversation.unread`",
+                "name one of them, or collect them with `digest: 1m`",
+            )
+        )
+
+
+def _tables(document: Document) -> dict[str, Entries]:
+    """Return the rules as they are written, by name."""
+    return {
+        name.value.raw: node
+        for node in document.rules
+        if isinstance(node, Entries)
+        and (name := node.get("name")) is not None
+        and isinstance(name.value, Scalar)
+    }
 
 
 def _warn_of_unseen(

@@ -168,9 +168,16 @@ class Rule(FilledSettings):
         """Whether the words of every message surely go out in an event of their own, beside which
         `conversation.unread` need not repeat them.
         """
-        own = {"conversation.message", "conversation.created"}
+        return self._sends_all_of("conversation.message", "conversation.created")
+
+    @property
+    def tells_twice(self) -> bool:
+        """Whether each new message of a customer surely makes two messages."""
+        return self._sends_all_of("conversation.message", "conversation.unread")
+
+    def _sends_all_of(self, *types: str) -> bool:
         return (
-            own <= self.types
+            self.types.issuperset(types)
             and self.digest is None
             and self.throttle is None
             and all(where.alike(condition) for _, condition in self._conditions())
