@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from watcher.model import Delivery, DeliveryState, Event, Snapshot, rfc3339
+from watcher.model import Delivery, DeliveryState, Event, Snapshot, Standing, rfc3339
 
 __all__ = [
     "Commit",
@@ -468,6 +468,9 @@ class DeliveryQuery:
     """Which deliveries to read: the newest `limit` that meet all conditions, oldest first."""
 
     state: DeliveryState | None = None
+    stands: tuple[Standing, datetime] | None = None
+    """Where they stand at a time (`Delivery.stands`)."""
+
     receiver: str | None = None
     event: str | None = None
     """The id of its event."""

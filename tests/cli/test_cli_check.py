@@ -113,12 +113,12 @@ timezone: Europe/Berlin
         ' where conversation.channel == "sms"; sent to crm if the state lasts 15m;'
         " repeated every 1h while the state lasts, at most 3 times; later rules are skipped",
         "rule 3, Never: conversation.message; sent to crm if the state lasts 2h",
-        "silence, Old: no messages where true; from 2019-12-31 23:00 UTC;"
-        " until 2020-01-02 23:00 UTC; because: the move",
+        "silence, Old: no messages where true; from 2020-01-01 00:00:00+01:00;"
+        " until 2020-01-03 00:00:00+01:00; because: the move",
     ]
     (warning,) = others(result.stderr)
     assert warning.startswith(f"warning: {harness.config}:")
-    assert "the silence `Old` ended on 2020-01-02 23:00 UTC" in warning
+    assert "the silence `Old` ended on 2020-01-03 00:00:00+01:00" in warning
 
 
 def test_every_mistake_is_told_with_its_place_on_stderr(harness: Harness) -> None:

@@ -214,6 +214,14 @@ async def test_pending_ones_are_counted_by_what_they_wait_for(store: Store) -> N
     )
     assert await store.queues(at(10)) == {"team": Queue(due=3, waiting=2, held=1)}
     assert await store.queues(at(900)) == {"team": Queue(due=6)}
+    for word, keys in (
+        ("due", "e1/team e1.Quick/team f/team"),
+        ("waiting", "e1.Slow/team d/team"),
+        ("held", "h/team"),
+        ("dead", "e1/crm"),
+    ):
+        found = await store.deliveries(DeliveryQuery(stands=(word, at(10))))
+        assert " ".join(one.key for one in found) == keys
     assert Queue(3, 2, 1).pending == 6
 
 

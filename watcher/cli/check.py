@@ -36,6 +36,7 @@ from watcher.poller import SourcePlan
 from watcher.poller.walks import CheckWalk, Seen, SetWalk, broken_plugin, follow
 from watcher.providers import Position
 from watcher.secrets import Redactor
+from watcher.settings.calendar import format_moment
 from watcher.suggest import listing
 from watcher.transport import Transport, prepare_loop
 
@@ -216,7 +217,7 @@ def _over(loaded: Config) -> tuple[Problem, ...]:
     now = wall_clock()
     return tuple(
         loaded.places.of_silence(one.name).problem(
-            f"the silence `{one.name}` ended on {one.ends:%Y-%m-%d %H:%M} UTC",
+            f"the silence `{one.name}` ended on {format_moment(one.ends, one.timezone)}",
             "remove it, or give it a later `until`",
         )
         for one in loaded.silences

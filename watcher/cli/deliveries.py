@@ -34,7 +34,7 @@ from watcher.cli.tables import Cell, Column, state_style
 from watcher.cli.times import Since, Until
 from watcher.clock import wall_clock
 from watcher.config import Config
-from watcher.model import Delivery, DeliveryState
+from watcher.model import Delivery, DeliveryState, Standing
 
 __all__ = ["register"]
 
@@ -71,8 +71,10 @@ class Again(StrEnum):
     pending = "pending"
 
 
+QUEUED: Mapping[State, Standing] = {
+    State.due: "due", State.waiting: "waiting", State.held: "held",
+}  # fmt: skip
 STORED: Mapping[State, DeliveryState] = {
-    State.due: "pending", State.waiting: "pending", State.held: "pending",
     State.pending: "pending", State.dead: "dead", State.delivered: "delivered",
     State.cancelled: "cancelled",
 }  # fmt: skip
@@ -149,13 +151,11 @@ async def _find(
 ) -> list[Delivery]:
     async with reading(loaded.store) as store:
         query = await filters.deliveries(store, loaded, console.zone)
-        if state is None:
-            return list(await store.deliveries(replace(query, limit=limit)))
-        # What a pending delivery waits for depends on the time, so no query knows it.
-        apart = state != State.pending and STORED[state] == "pending"
-        most = ALL if apart else limit
-        found = await store.deliveries(replace(query, state=STORED[state], limit=most))
-    return [one for one in found if not apart or one.stands(now) == state][-limit:]
+        if state is not None and state in QUEUED:
+            query = replace(query, state="pending", stands=(QUEUED[state], now))
+        elif state is not None:
+            query = replace(query, state=STORED[state])
+        return list(await store.deliveries(replace(query, limit=limit)))
 
 
 def retry(
@@ -247,7 +247,7 @@ def _again(delivery: Delivery) -> bool:
 
 def _row(console: Console, delivery: Delivery, now: datetime) -> tuple[str | Cell, ...]:
     stands = delivery.stands(now)
-    timer = stands == "waiting" and delivery.timer is not None
+    then = "if it still holds then" if delivery.timer is not None else "in its digest then"
     return (
         short_key(delivery),
         Cell(stands, state_style(stands)),
@@ -256,5 +256,5 @@ def _row(console: Console, delivery: Delivery, now: datetime) -> tuple[str | Cel
         delivery.rule,
         format_who(delivery.event),
         str(delivery.attempt),
-        delivery.note or ("if it still holds then" if timer else ""),
+        delivery.note or (then if stands == "waiting" else ""),
     )

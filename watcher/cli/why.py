@@ -75,8 +75,9 @@ def why(
     stories = anyio.run(_find, loaded.store, id_, limit, UTC_ZONE if as_json else console.zone)
     if not stories:
         raise NotOne(
-            f"no event, delivery or conversation has the id {id_}",
-            "`inbox-watcher events` and `deliveries` list ids; old ones go with `retention`",
+            f"no event, delivery or conversation with events has the id {id_}",
+            "`inbox-watcher events` and `deliveries` list ids; old ones go with `retention`;"
+            " `conversations show` tells what is known of a conversation now",
         )
     for number, story in enumerate(stories):
         if as_json:

@@ -26,7 +26,7 @@ from watcher.rules.wall_clock import UTC_ZONE, OwnZone, own_zone, warn_of_utc
 from watcher.rules.where import compiled, one_line
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import FilledSettings, Mistake, context_of, wrong
-from watcher.settings.calendar import parse_moment
+from watcher.settings.calendar import format_moment, parse_moment
 from watcher.settings.values import Title
 
 __all__ = ["Silence", "added_silence", "silenced"]
@@ -110,9 +110,9 @@ class Silence(FilledSettings):
         """Describe in one line what it suppresses, when and why."""
         parts = [f"no messages where {one_line(self.match.source)}"]
         if self.starts is not None:
-            parts.append(f"from {_format(self.starts)}")
+            parts.append(f"from {format_moment(self.starts, self.timezone)}")
         if self.ends is not None:
-            parts.append(f"until {_format(self.ends)}")
+            parts.append(f"until {format_moment(self.ends, self.timezone)}")
         if self.hours is not None:
             parts.append(self.hours.describe())
         return "; ".join((*parts, f"because: {self.reason}"))
@@ -148,7 +148,3 @@ def silenced(silences: Iterable[Silence], known: Context, at: datetime) -> Silen
         except EvaluationError:
             continue
     return None
-
-
-def _format(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

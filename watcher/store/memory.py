@@ -594,6 +594,7 @@ def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
 def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:
     return (
         query.state in (None, delivery.state)
+        and (query.stands is None or delivery.stands(query.stands[1]) == query.stands[0])
         and query.receiver in (None, delivery.receiver)
         and query.event in (None, delivery.event.id)
         and _is_among(query.conversations, delivery.event.subject)

@@ -222,11 +222,12 @@ SENT_SINCE = """
     ORDER BY settled"""
 PENDING = "SELECT receiver, count(*) FROM deliveries WHERE state = 'pending' GROUP BY receiver"
 # The same choice as `watcher.model.Delivery.stands`.
-QUEUES = """
+STANDS = """CASE WHEN d.state <> 'pending' THEN d.state WHEN d.due <= :now THEN 'due'
+    WHEN d.held = 1 THEN 'held' WHEN d.kind IN ('event', 'resolved') OR d.attempt > 0 THEN 'due'
+    ELSE 'waiting' END"""
+QUEUES = f"""
     SELECT receiver, sum(stands = 'due'), sum(stands = 'waiting'), sum(stands = 'held')
-    FROM (SELECT receiver, CASE WHEN due <= :now THEN 'due' WHEN held = 1 THEN 'held'
-            WHEN kind IN ('event', 'resolved') OR attempt > 0 THEN 'due' ELSE 'waiting' END AS stands
-        FROM deliveries WHERE state = 'pending')
+    FROM (SELECT receiver, {STANDS} AS stands FROM deliveries d WHERE state = 'pending')
     GROUP BY receiver"""
 DEAD_COUNTS = """
     SELECT receiver, count(*) FROM deliveries
@@ -338,11 +339,13 @@ def events(query: EventQuery) -> tuple[str, list[Any]]:
 
 def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
     """Return the statement for a query of the outbox, and its parameters."""
+    standing = None if query.stands is None else [rows.micros(query.stands[1]), query.stands[0]]
     return _newest(
         f"SELECT d.seq, {DELIVERY} {_ROWS}",
         "d.seq",
         [
             ("d.state = ?", query.state),
+            (f"{STANDS.replace(':now', '?')} = ?", standing),
             ("d.receiver = ?", query.receiver),
             ("d.event = ?", query.event),
             ("(d.id = ? OR d.message = ?)", None if query.id is None else [query.id, query.id]),
