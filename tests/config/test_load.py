@@ -286,7 +286,7 @@ def test_an_unused_receiver_is_a_warning(write: Write) -> None:
     text = (
         SOURCE + "receivers:\n  a: {type: apprise, url: 'json://x'}\n"
         "  b: {type: apprise, url: 'json://x'}\n"
-        "rules: [{name: A, when: '*', notify: a}]\n"
+        "rules: [{name: A, when: [conversation.unread, source.failing], notify: a}]\n"
     )
     (said,) = warned(write(text))
     assert ":5:3: no rule notifies the receiver `b`" in said

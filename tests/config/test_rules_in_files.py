@@ -273,6 +273,8 @@ rules:
         "no rule names the template `long`",
         "no rule names the template `list`",
         "the silence `For good` never ends",
+        "`when`: people get two messages for each new one of a customer: of `conversation.message`"
+        " and of `conversation.unread`",
         "the rule `Narrow` can never match: `stop` of the rule `All` ends the evaluation before",
     ]
 
@@ -284,7 +286,7 @@ def test_hours_without_a_time_zone_are_in_utc_and_that_is_said(write: Write) -> 
             + RECEIVERS
             + """
 rules:
-  - {name: All, when: "*", notify: [team, boss], hours: {between: 09:00-18:00}}
+  - {name: All, when: [conversation.unread, source.*], notify: [team, boss], hours: {between: 09:00-18:00}}
 """
         )
     )
