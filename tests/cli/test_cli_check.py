@@ -93,14 +93,14 @@ def test_rules_and_silences_are_told_in_words_and_what_is_over_is_warned_of(
 ) -> None:
     harness.write(
         more="""  - name: Nobody has answered
-    when: conversation.message
+    when: conversation.waiting
     where: conversation.channel == "sms"
     for: 15m
     repeat: 1h
     at_most: 3
     notify: crm
     stop: true
-  - {name: Never, when: conversation.message, for: 2h, notify: crm}
+  - {name: Never, when: conversation.waiting, for: 2h, notify: crm}
 silences:
   - {name: Old, match: "true", reason: the move, from: 2020-01-01, until: 2020-01-02}
 timezone: Europe/Berlin
@@ -109,10 +109,10 @@ timezone: Europe/Berlin
     result = harness.run("check")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[2:-1] == [
-        "rule 2, Nobody has answered: conversation.message;"
+        "rule 2, Nobody has answered: conversation.waiting;"
         ' where conversation.channel == "sms"; sent to crm if the state lasts 15m;'
         " repeated every 1h while the state lasts, at most 3 times; later rules are skipped",
-        "rule 3, Never: conversation.message; sent to crm if the state lasts 2h",
+        "rule 3, Never: conversation.waiting; sent to crm if the state lasts 2h",
         "silence, Old: no messages where true; from 2020-01-01 00:00:00+01:00;"
         " until 2020-01-03 00:00:00+01:00; because: the move",
     ]

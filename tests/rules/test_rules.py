@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.support.make import CONDITIONS, MARIA, conversation_event, rule
+from tests.support.make import CONDITIONS, conversation_event, rule
 from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
-from watcher.model import Message
 from watcher.rules import (
     Match,
     Rule,
@@ -116,20 +114,6 @@ def test_a_receiver_is_never_told_of_itself() -> None:
     assert "does not get events about itself" in route(failing, rules).results[1].reason
     namesake = conversation_event("source.failing", None, source="crm")
     assert route(namesake, rules).immediate == (Match("crm", "all", ("all",)),)
-
-
-@pytest.mark.parametrize("direction", ["outbound", "internal", None])
-def test_waiting_for_an_answer_begins_with_an_inbound_message_only(direction: Any) -> None:
-    waits = rule("conversation.message", hold_for=timedelta(minutes=5))
-    other = dataclasses.replace(MARIA, last_message=Message("Yes", direction))
-    assert route(conversation_event("conversation.message"), (waits,)).timers
-    assert route(conversation_event("conversation.message", other), (waits,)).timers == ()
-    none = dataclasses.replace(MARIA, last_message=None)
-    assert route(conversation_event("conversation.message", none), (waits,)).timers == ()
-    assert (
-        "inbound"
-        in route(conversation_event("conversation.message", other), (waits,)).results[0].reason
-    )
 
 
 NAMES = st.sampled_from(["team", "crm", "boss"])

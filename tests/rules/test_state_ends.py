@@ -41,10 +41,6 @@ ENDS: Mapping[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "conversation.labels_changed": ({}, {"labels": ("a",)}, {"priority": "x"}),
     "conversation.priority_changed": ({"priority": "x"}, {"priority": "y"}, {"labels": ()}),
-    "conversation.message": (
-        {}, {"last_message": LATER},
-        {"last_message": dataclasses.replace(LATER, direction="internal")},
-    ),
 }  # fmt: skip
 
 
@@ -70,15 +66,10 @@ def test_a_renamed_assignee_is_the_same_one() -> None:
     assert not over(waits, MARIA, renamed)
 
 
-def test_an_answer_behind_an_internal_note_ends_the_wait_and_an_unknown_direction_does_not() -> (
-    None
-):
-    waits = rule("conversation.message", hold_for=timedelta(minutes=15))
-    noted = dataclasses.replace(MARIA, last_message=Message("note", "internal"))
-    assert not over(waits, MARIA, noted)
-    assert over(waits, noted, dataclasses.replace(MARIA, last_message=LATER))
-    assert not over(waits, MARIA, dataclasses.replace(MARIA, last_message=Message("?")))
-    assert over(waits, MARIA, dataclasses.replace(MARIA, last_message=None))
+def test_a_wait_that_took_another_ones_place_is_another_wait() -> None:
+    waits = rule("conversation.waiting", hold_for=timedelta(minutes=15))
+    first = dataclasses.replace(MARIA, waiting_since=T0)
+    assert over(waits, first, dataclasses.replace(MARIA, waiting_since=T0 + timedelta(hours=1)))
 
 
 @pytest.mark.parametrize(

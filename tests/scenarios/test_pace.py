@@ -26,8 +26,8 @@ def quiet(
 
 
 UNANSWERED = """
-- {name: unanswered, when: conversation.message, for: 15m, repeat: 30m, at_most: 3, notify: crm}
-- {name: escalation, when: conversation.message, for: 1h, notify: boss}
+- {name: unanswered, when: conversation.waiting, for: 15m, repeat: 30m, at_most: 3, notify: crm}
+- {name: escalation, when: conversation.waiting, for: 1h, notify: boss}
 """
 
 

@@ -278,6 +278,17 @@ def test_times_are_those_of_the_configured_zone(source: str, expected: str) -> N
     assert render_digest(None, many, [event], BERLIN).body == "2026-11-20 11:00 CET"
 
 
+def test_what_the_clock_shows_is_a_name_of_templates_too() -> None:
+    shows = "{{ local.weekday }} {{ local.date }} {{ local.hour }}:{{ local.minute }}"
+    event = conversation_event()
+    assert render(None, shows, event, BERLIN).body == "fri 2026-11-20 11:0"
+    assert render(None, shows, event).body == "fri 2026-11-20 10:0"
+    many = "{% for event in events %}{{ event.local.hour }}{% endfor %}"
+    assert render_digest(None, many, [event], BERLIN).body == "11"
+    with pytest.raises(TemplateError, match="local has no field 'hours'"):
+        compile_template("{{ local.hours }}")
+
+
 def test_the_zone_is_no_name_of_templates_and_local_takes_times_alone() -> None:
     with pytest.raises(TemplateError):
         compile_template("{{ _zone }}")

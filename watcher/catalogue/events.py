@@ -45,12 +45,6 @@ class State:
     outcomes: Mapping[str, str] = field(default_factory=dict)
     """Closer words for `note`, by `data.outcome` of the event that tells of the end."""
 
-    not_begun: Callable[[Mapping[str, Any]], str] | None = None
-    """Why an event with this plain conversation does not begin the state; empty where it does.
-
-    None where every event of the type begins it.
-    """
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
@@ -75,6 +69,9 @@ class EventType:
     state: State | None = None
     """The state that the event begins and that lasts, if there is one."""
 
+    instead: str = ""
+    """The type that is probably meant where a rule waits on this one, which begins no state."""
+
     happened_at: tuple[str, ...] = ()
     """The path within the conversation of the time at which the change happened.
 
@@ -91,22 +88,6 @@ class EventType:
     """What a step of a rule test shows of the conversation if it names this type and no more."""
 
 
-def _answered(before: Conversation, after: Conversation) -> bool:
-    if before.last_message == after.last_message:
-        return False
-    # A deleted message needs no answer. An internal note, or a message whose direction the
-    # provider does not show, may leave the customer waiting.
-    return after.last_message is None or after.last_message.direction == "outbound"
-
-
-def _needs_no_answer(conversation: Mapping[str, Any]) -> str:
-    direction = (conversation.get("last_message") or {}).get("direction")
-    if direction == "inbound":
-        return ""
-    waits = "`for` and `repeat` wait while the last message is inbound"
-    return f"{waits}, this one is {direction or 'unknown'}"
-
-
 DEAD = "delivery.dead"
 """The type of the event about a message that is given up."""
 
@@ -116,6 +97,7 @@ EVENTS: Mapping[str, EventType] = {
         EventType(
             name="conversation.created",
             title="New conversation: {via}",
+            instead="conversation.waiting",
             happened_at=("created_at",),
         ),
         EventType(
@@ -137,11 +119,7 @@ EVENTS: Mapping[str, EventType] = {
         EventType(
             name="conversation.message",
             title="New message: {via}",
-            state=State(
-                note="it was answered",
-                ended=_answered,
-                not_begun=_needs_no_answer,
-            ),
+            instead="conversation.waiting",
             happened_at=("last_message", "at"),
             shown={"last_message": {"text": "Hello", "direction": "inbound"}},
         ),

@@ -11,22 +11,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ValidationInfo
 
-from watcher.catalogue.events import EVENT_TYPES, STATES, TIMED_TYPES
+from watcher.catalogue.events import EVENT_TYPES, EVENTS, TIMED_TYPES
 from watcher.conditions import Outcome
-from watcher.model import Event
 from watcher.settings.base import clash
 from watcher.settings.values import Duration, format_duration
 
-__all__ = ["HoldFor", "begins_state", "check_states", "describe", "waits"]
-
-
-def begins_state(event: Event) -> Outcome | None:
-    """Return why an event of a type with a state does not begin it, None where it does."""
-    state = STATES.get(event.type)
-    if state is None or state.not_begun is None:
-        return None
-    reason = state.not_begun(event.data.get("conversation") or {})
-    return Outcome(False, reason) if reason else None
+__all__ = ["HoldFor", "check_states", "describe", "waits"]
 
 
 def waits(hold_for: timedelta) -> Outcome:
@@ -48,9 +38,11 @@ def check_states(key: str, info: ValidationInfo) -> None:
         for kind in EVENT_TYPES:
             if fnmatchcase(kind, pattern) and kind not in TIMED_TYPES:
                 through = f" (by {pattern!r})" if kind != pattern else ""
+                message = f"does not apply to {kind}{through}, which has no state that lasts"
+                if (instead := EVENTS[kind].instead) and kind == pattern:
+                    raise clash(message, f"write `when: {instead}`, which ends with the answer")
                 raise clash(
-                    f"does not apply to {kind}{through}, which has no state that lasts;"
-                    f" it applies to {', '.join(TIMED_TYPES)}",
+                    f"{message}; it applies to {', '.join(TIMED_TYPES)}",
                     "name other types in `when`, or remove it",
                 )
 

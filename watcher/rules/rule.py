@@ -123,8 +123,6 @@ class Rule(FilledSettings):
         The first one that does not decides. Raise EvaluationError where a condition fails.
         """
         yield when.admits(self.when, event)
-        if self.lasting and (outcome := hold_for.begins_state(event)):
-            yield outcome
         if self.where is not None:
             yield where.admits("where", self.where, known())
         if self.unless is not None:

@@ -88,11 +88,11 @@ class Template:
 
     def fill(self, event: Event, zone: tzinfo = UTC) -> Text:
         """Return the text for an event. Raise RenderingFailed, also for a text without end."""
-        return self._fill(_soft(event), zone)
+        return self._fill(_soft(event, zone), zone)
 
     def fill_all(self, events: Sequence[Event], zone: tzinfo = UTC) -> Text:
         """Return the text for a digest of events, likewise."""
-        return self._fill({"events": list(map(_soft, events))}, zone)
+        return self._fill({"events": [_soft(event, zone) for event in events]}, zone)
 
     def _fill(self, names: Mapping[str, Any], zone: tzinfo) -> Text:
         try:
@@ -202,9 +202,10 @@ def _fill(source: str | None, event: Event, default: str, zone: tzinfo) -> Text:
     return compile_template(source).fill(event, zone)
 
 
-def _soft(event: Event) -> dict[str, Any]:
+def _soft(event: Event, zone: tzinfo) -> dict[str, Any]:
     """Return what a template sees of an event. A message without words is null, and prints what it is."""
-    names = {name: NULL if value is None else value for name, value in variables(event).items()}
+    known = variables(event, zone)
+    names = {name: NULL if value is None else value for name, value in known.items()}
     conversation = names["conversation"]
     message = part(conversation, "last_message") if isinstance(conversation, Mapping) else {}
     if message and not str(message.get("text") or "").strip():
