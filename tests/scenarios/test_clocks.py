@@ -15,7 +15,7 @@ from tests.scenarios.harness import Harness
 from tests.support.virtual_time import VirtualClock
 from watcher.pipeline import room
 from watcher.records import EventQuery
-from watcher.simulator import Dated
+from watcher.simulator import Dated, faults
 
 DAY = timedelta(days=1)
 
@@ -132,3 +132,20 @@ def test_a_limit_is_not_used_up_by_what_was_sent_in_the_future() -> None:
     minute = timedelta(minutes=1)
     assert room((2, minute), [now + DAY] * 5, 2, now).single == 2
     assert room((2, minute), [now, now - minute / 2], 2, now).wait == now + minute / 2
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=2), timedelta(hours=-2)], ids=str)
+async def test_a_wrong_clock_before_any_answer_hides_no_new_conversation(
+    harness: ClockStage, off: timedelta
+) -> None:
+    """The check is given up and the first sweep begins before an answer tells the provider's time."""
+    account = harness.watch("chatwoot", "support", "1", conversations=3)
+    harness.clock.off = off
+    async with harness.running():
+        harness.faults["chatwoot"].plan(faults.status(500), lambda seen: seen.number <= 4)
+        await harness.baseline()
+        await anyio.sleep(60)
+        harness.world.create(account, "a new one")
+        await anyio.sleep(600)
+        assert harness.got() == harness.expect()
+        assert "conversation.created" in {body["type"] for body in harness.inbox.conversations}

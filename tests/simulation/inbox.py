@@ -41,6 +41,7 @@ class Receiver:
     name: str
     windows: tuple[Window, ...]
     errors: float
+    refuses: float
     rng: Random
     now: Callable[[], float]
     life: Callable[[], Life]
@@ -49,6 +50,11 @@ class Receiver:
     attempts: int = 0
     accepted: list[Accepted] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    met: list[tuple[float, str]] = field(default_factory=list)
+    """What failed, each with its time."""
+
+    refused: dict[str, list[float]] = field(default_factory=dict)
+    """When each message was refused that it takes in no shape."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         life = self.life()
@@ -63,6 +69,11 @@ class Receiver:
         await anyio.sleep(0.02)
         headers = dict(scope["headers"])
         kind = self._kind()
+        if not kind and (status := self.refusal(headers[b"webhook-id"].decode())):
+            kind = f"http_{status}"
+            self.refused.setdefault(headers[b"webhook-id"].decode(), []).append(self.now())
+        elif kind:
+            self.met.append((self.now(), kind))
         if kind:
             self.counts[kind] += 1
         match kind:
@@ -78,6 +89,11 @@ class Receiver:
                 number = int(kind.partition("_")[2])
                 extra = {"Retry-After": "90"} if kind.startswith("wait") else {}
                 await Response(status_code=number, headers=extra)(scope, receive, send)
+
+    def refusal(self, id_: str) -> int:
+        """Return the status with which a message is refused whenever it comes, 0 for none."""
+        chance = Random(f"{self.name}/{id_}")
+        return chance.choice((400, 413, 422)) if chance.random() < self.refuses else 0
 
     async def _take(
         self, kind: str, life: Life, body: bytes, headers: Any, scope: Any, receive: Any, send: Any

@@ -122,6 +122,7 @@ class Plan:
     skew: float
     receiver_windows: tuple[Window, ...]
     receiver_errors: float
+    receiver_refuses: float
     turns: tuple[Turn, ...]
     rotations: tuple[tuple[float, str, float], ...]
     broken: tuple[Window, ...]
@@ -154,6 +155,7 @@ def draw(seed: int, days: float) -> Plan:
         skew=rng.choice((0.0, 0.0, 0.0, 0.0, 40.0, -40.0, 600.0, -3600.0, 3600.0, 7200.0)),
         receiver_windows=tuple(_receiver(rng, seconds)),
         receiver_errors=rng.choice((0.0, 0.02, 0.2)),
+        receiver_refuses=chance(seed, "refusals").choice((0.0, 0.0, 0.02, 0.1)),
         turns=tuple(_turns(rng, seconds, chance(seed, "live turns"))),
         rotations=tuple(_rotations(rng, names, seconds)),
         broken=tuple(_broken(rng, sources, seconds)),

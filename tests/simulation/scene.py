@@ -77,6 +77,7 @@ class Scene:
                 name,
                 self.plan.receiver_windows,
                 self.plan.receiver_errors,
+                self.plan.receiver_refuses,
                 chance(self.plan.seed, f"receiver {name}"),
                 self.now,
                 lambda: self.life,
@@ -184,6 +185,7 @@ class Scene:
                 "  - {name: some, when: [conversation.created, conversation.unread],"
                 " where: 'conversation.channel != \"sms\"', notify: [team, crm]}\n"
             )
+            rules += "  - {name: dead letters, when: delivery.dead, notify: team}\n"
             if self.plan.timers:
                 rules += (
                     f"  - {{name: {WAITS}, when: conversation.waiting, for: {WAITS_FOR:.0f}s,"

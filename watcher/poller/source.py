@@ -394,6 +394,7 @@ class SourcePoller:
         walk, fetch = self._walk, self.session.fetch
         if walk is None:
             return
+        undated = self.session.skew is None
         try:
             await step(walk, fetch, self._absorb_swept)
         except WalkExpired:
@@ -413,6 +414,9 @@ class SourcePoller:
                 "a page of the listing always fails; the sweep goes past it", reason=error.reason
             )
             return
+        if undated and walk.pages == 1:
+            # No answer had told the provider's time when the sweep began: its own clock may be wrong.
+            walk.started = walk.began + (self.session.provider_now() - self.session.clock())
         if walk.position is not None:
             self._show_progress(walk)
             return
