@@ -270,3 +270,18 @@ def test_a_mask_hides_no_word_of_ours_and_no_end_of_a_password() -> None:
     assert scrub("Invalid ~From~ email", url) == "Invalid ~From~ email"
     for text in ("login user:hunter@ss@localhost", "password hunter@ss refused"):
         assert "ss" not in scrub(text, url).replace("password", "").replace("passwd", ""), text
+
+
+async def test_mails_of_one_conversation_stand_together(mailbox: tuple[Mailbox, str]) -> None:
+    box, url = mailbox
+    for source, conversation in (("sales", "c1"), ("sales", "c1"), ("sales", "c2"), ("desk", "c1")):
+        event = Event("e", "conversation.unread", source, conversation, AT, {})
+        await notifier(url).send(Notice(event, "Title", "Body", AT))
+    await notifier(f"{url}&+References=<own@example.com>").send(notice())
+    threads = [mail["References"] for mail in box.mails]
+    assert threads[0] == threads[1]
+    assert len(set(threads)) == 4
+    assert threads[4] == "<own@example.com>"
+    assert all(re.fullmatch(r"<[0-9a-f]+@example\.com>", thread) for thread in threads[:4])
+    assert [mail["In-Reply-To"] for mail in box.mails[:4]] == threads[:4]
+    assert len({mail["Message-ID"] for mail in box.mails}) == 5

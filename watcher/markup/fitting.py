@@ -50,6 +50,9 @@ class Draft:
     link: str | None = None
     """Where it leads: stays, however little room there is."""
 
+    thread: str | None = None
+    """Names the conversation, so that mails about it stand together."""
+
     digest: bool = False
     """Whether each line stands for itself, so that lines are left out before values get short."""
 

@@ -87,6 +87,8 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
     plugin, problem = _load(url)
     if problem is not None:
         return "rejected", problem
+    if _schema(url) in _MAIL and draft.thread is not None:
+        _put_into_thread(plugin, draft.thread)
     result = _notify(plugin, _written(plugin, url, draft, longest))
     name = str(plugin.service_name)
     # The attempt's status, not the result's: `?optional=yes` would call a failure a success.
@@ -98,6 +100,21 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
         return "ok", name
     reason = _reason(((entry.level, entry.message) for entry in result.logs()), url)
     return "failed", f"{name}: {reason or 'not sent, and the service gives no reason'}"
+
+
+_MAIL = ("mailto", "mailtos")
+
+
+def _put_into_thread(plugin: Any, thread: str) -> None:
+    """Have mails of one conversation refer to one message: programs for mail show them together.
+
+    That message is never sent, so none has to be the first.
+    """
+    domain = str(plugin.from_addr[1]).rpartition("@")[2] or "inbox-watcher.invalid"
+    given = {str(name).casefold() for name in plugin.headers}
+    for name in ("In-Reply-To", "References"):
+        if name.casefold() not in given:
+            plugin.headers[name] = f"<{thread}@{domain}>"
 
 
 def _notify(plugin: Any, written: Written) -> Any:

@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field
 
 from watcher.errors import ConfigError
 from watcher.markup import Draft, Format, Part, Text, parts_of
-from watcher.model import Result
+from watcher.model import Event, Result, derive_id
 from watcher.notify import Notice, _apprise_worker
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint
 from watcher.pipeline import Policy
@@ -262,8 +262,13 @@ def _draft(notice: Notice, format: Format) -> Draft:  # noqa: A002 - the word of
         body,
         notice.format or format,
         link=link if isinstance(link, str) and link in body else None,
+        thread=_thread(notice.event),
         digest="events" in notice.event.data,
     )
+
+
+def _thread(event: Event) -> str | None:
+    return derive_id("mail", event.source, event.subject) if event.subject is not None else None
 
 
 async def _send(
