@@ -27,7 +27,7 @@ def stored(harness: Harness) -> Harness:
     """Two deliveries of one event, and one of an event with a similar id."""
     first, second = owed("abc1" + "0" * 28), owed("abc1" + "0" * 28, receiver="team")
     both = dataclasses.replace(first, deliveries=(*first.deliveries, *second.deliveries))
-    harness.fill(both, owed("abc2" + "0" * 28, subject="4712"), owed("47" + "0" * 30, subject="9"))
+    harness.fill(both, owed("abc2" + "0" * 28, subject="4712"), owed("47" + "0" * 30, subject="98"))
     return harness
 
 
@@ -58,6 +58,7 @@ def test_tables_show_short_ids_that_are_taken_everywhere(stored: Harness) -> Non
         (("why", "abc2"), 1),
         (("why", "4711"), 1),
         (("why", "9"), 1),
+        (("why", ""), 0),
         (("why", "470"), 1),
         (("why", "xyz"), 0),
     ],
@@ -88,6 +89,12 @@ def test_an_ambiguous_beginning_lists_what_it_may_mean(
     assert "is ambiguous: " in cause
     assert all(one in cause for one in candidates)
     assert remedy == "help: write more of it"
+
+
+@pytest.mark.parametrize("name", ["98", "9", "470", "470000000000/crm"])
+def test_a_conversation_is_acknowledged_by_whatever_names_it(stored: Harness, name: str) -> None:
+    result = stored.run("ack", name)
+    assert (result.exit_code, result.stdout) == (0, "acknowledged: 0 pending messages cancelled\n")
 
 
 def test_filters_narrow_ids(stored: Harness) -> None:

@@ -98,8 +98,10 @@ def test_in_a_pipe_a_row_is_a_line_with_all_columns(busy: Harness) -> None:
     assert len(lines) == 3
     assert all(line == line.rstrip() for line in lines)
     head, *rows = [re.split("  +", line) for line in lines]
-    assert head == ["id", "state", "when", "type", "rule", "contact", "tries", "note"]
-    assert [len(row) for row in rows] == [8, 8]
+    assert head == [
+        "id", "state", "when", "type", "conversation", "rule", "contact", "tries", "note",
+    ]  # fmt: skip
+    assert [len(row) for row in rows] == [9, 9]
     assert {row[1] for row in rows} == {"dead"}
     status = [line for line in busy.run("status").stdout.splitlines() if line.startswith("support")]
     assert len(status) == 1

@@ -14,7 +14,7 @@ from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_conversations, complete_sources
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load, perform, reading, source_names
-from watcher.cli.ids import resolve
+from watcher.cli.ids import NotOne, find_deliveries, resolve
 from watcher.cli.options import choose
 from watcher.records import EventQuery
 from watcher.store.address import StoreAddress
@@ -37,7 +37,7 @@ def ack(
             metavar="CONVERSATION",
             show_default=False,
             autocompletion=complete_conversations,
-            help="Its id, as `inbox-watcher events` shows it.",
+            help="Its id, or that of an event or a delivery about it; the beginning is enough.",
         ),
     ],
     source: Annotated[
@@ -74,9 +74,22 @@ def ack(
 
 
 async def _sources(address: StoreAddress, text: str) -> tuple[str, set[str]]:
-    """Return the conversation that is meant, and the sources with events about one of this id."""
+    """Return the conversation that is meant, itself or by what was told of it, and the sources with
+    events about one of this id. Raise NotOne.
+    """
     async with reading(address) as store:
-        named = await resolve(store, text, "conversation")
-        conversation = text if named is None else named[1]
-        found = await store.events(EventQuery(conversations=(conversation,)))
-    return conversation, {recorded.event.source for recorded in found}
+        match await resolve(store, text, "conversation", "event"):
+            case ("conversation", conversation):
+                query = EventQuery(conversations=(conversation,))
+                events = [one.event for one in await store.events(query)]
+                return conversation, {event.source for event in events}
+            case ("event", event):
+                events = [one.event for one in await store.events(EventQuery(id=event))]
+            case _:
+                events = [one.event for one in await find_deliveries(store, text)]
+    told = {event.subject: event.source for event in events if event.subject is not None}
+    if len(told) > 1:
+        raise NotOne(
+            f"{text} is about several conversations: {', '.join(told)}", "name one of them"
+        )
+    return (next(iter(told)), set(told.values())) if told else (text, set())

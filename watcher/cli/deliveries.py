@@ -45,9 +45,10 @@ COLUMNS = (
     Column("state"),
     Column("when"),
     Column("type", shed=1),
+    Column("conversation", shed=5),
     Column("rule", shortest=12, shed=4),
     Column("contact", shortest=12, shed=3),
-    Column("tries", right=True, shed=5),
+    Column("tries", right=True, shed=6),
     Column("note", shortest=16, shed=2),
 )
 
@@ -253,6 +254,7 @@ def _row(console: Console, delivery: Delivery, now: datetime) -> tuple[str | Cel
         Cell(stands, state_style(stands)),
         console.time(delivery.settled or delivery.due),
         delivery.event.type,
+        delivery.event.subject or "",
         delivery.rule,
         format_who(delivery.event),
         str(delivery.attempt),

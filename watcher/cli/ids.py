@@ -55,7 +55,7 @@ async def resolve(store: Store, text: str, *kinds: IdKind) -> tuple[IdKind, str]
     nothing begins so. Raise NotOne if several do.
     """
     found: dict[str, IdKind] = {}
-    for kind in kinds:
+    for kind in kinds if text else ():
         for id_ in await store.ids(kind, text, SHOWN + 1):
             if id_ == text:
                 return kind, id_
