@@ -13,7 +13,7 @@ from typing import Protocol
 from watcher.catalogue.events import EVENTS
 from watcher.catalogue.fields import FIELDS
 from watcher.conditions import Tree, mistakes_with
-from watcher.conditions.names import paths
+from watcher.conditions.names import demanded, paths
 from watcher.mapping import FieldMapping, targets
 from watcher.providers import Provider
 from watcher.rules.when import covered
@@ -29,6 +29,8 @@ _ATTRIBUTES = "attributes."
 class Source(Protocol):
     """What must be known of a configured source."""
 
+    @property
+    def name(self) -> str: ...
     @property
     def provider(self) -> str: ...
     @property
@@ -48,6 +50,20 @@ class Shown:
         self._coverage = [one.provider_class.coverage for one in sources]
         self._who = listing(dict.fromkeys(one.provider for one in sources))
         self._shape = self._narrowed(EVENT_SHAPE, "")
+
+    def narrowed(self, tree: Tree | None) -> Shown:
+        """Return what those sources can show that a condition lets pass by name or provider."""
+        if tree is None:
+            return self
+        names, providers = demanded(tree, "source"), demanded(tree, "provider")
+        left = tuple(
+            one
+            for one in self._sources
+            if (names is None or one.name in names)
+            and (providers is None or one.provider in providers)
+        )
+        # Names that no source has are a mistake of their own.
+        return Shown(left) if left and len(left) < len(self._sources) else self
 
     def unseen_types(self, when: Sequence[str]) -> Iterator[tuple[int, Mistake]]:
         """Yield each pattern of `when`, by its number, of which no source makes any event."""

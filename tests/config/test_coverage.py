@@ -154,6 +154,28 @@ def test_what_some_source_may_show_passes(
 
 
 @pytest.mark.parametrize(
+    ("where", "when", "count"),
+    [
+        ("source == 'leads'", "conversation.assigned", 1),
+        ("'leadping' == provider", "conversation.assigned", 1),
+        ("provider in ['leadping']", "conversation.waiting", 1),
+        ("source == 'leads' && conversation.assignee == null", "conversation.*", 1),
+        ("conversation.unread && (source in ['leads', 'desk'])", "conversation.assigned", 0),
+        ("source == 'desk'", "conversation.assigned", 0),
+        ("source == 'leads' || conversation.unread", "conversation.assigned", 0),
+        ("!(source == 'leads')", "conversation.assigned", 0),
+        ("source != 'leads'", "conversation.assigned", 0),
+        ("source == 'leads' && source == 'desk'", "conversation.assigned", 0),
+    ],
+)
+def test_a_rule_for_some_sources_is_judged_by_them(
+    tmp_path: Path, where: str, when: str, count: int
+) -> None:
+    found = warned(tmp_path, f"{LEADS}\n{DESK}", when=when, where=f'"{where}"')
+    assert len(found) == count, found
+
+
+@pytest.mark.parametrize(
     ("sources", "count"),
     [
         (LEADS.replace("}", ", people: {u1: Ana}}"), 1),

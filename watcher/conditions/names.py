@@ -22,7 +22,7 @@ from watcher.conditions.syntax import (
     walk,
 )
 
-__all__ = ["Comparison", "UnknownName", "compared", "paths", "unknown_names"]
+__all__ = ["Comparison", "UnknownName", "compared", "demanded", "paths", "unknown_names"]
 
 
 def paths(node: Node, roots: Collection[str]) -> tuple[str, ...]:
@@ -82,6 +82,36 @@ def compared(node: Node, roots: Collection[str]) -> Iterator[Comparison]:
             path = _path(value, roots, bound)
             if path and isinstance(constant, Constant):
                 yield Comparison(path, operator, constant)
+
+
+def demanded(tree: Tree, name: str) -> frozenset[str] | None:
+    """Return the texts of which a variable must be one for a condition to hold; None for any.
+
+    Only what is joined by `&&` to all the rest is demanded.
+    """
+    found: frozenset[str] | None = None
+    for part in _together(tree.root):
+        if not isinstance(part, Operation) or part.operators[0].text not in ("==", "in"):
+            continue
+        texts = {one.constant.value for one in compared(part, (name,)) if one.path == name}
+        listed = bare(part.operands[1])
+        whole = len(part.operators) == 1 and None not in texts
+        if isinstance(listed, ListOf):
+            whole = whole and len(texts) == len(listed.elements)
+        if texts and whole:
+            values = frozenset(text for text in texts if text is not None)
+            found = values if found is None else found & values
+    return found
+
+
+def _together(node: Node) -> Iterator[Node]:
+    """Yield the parts of which all must hold."""
+    inner = bare(node)
+    if isinstance(inner, Operation) and inner.operators[0].text == "&&":
+        for one in inner.operands:
+            yield from _together(one)
+    else:
+        yield inner
 
 
 def _path(node: Node, roots: Collection[str], bound: Collection[str]) -> str:

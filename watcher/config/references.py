@@ -325,7 +325,8 @@ def check_coverage(
     for rule in rules:
         table = tables[rule.name]
         entry = table.get("when")
-        for number, mistake in shown.unseen_types(rule.when):
+        of_rule = shown.narrowed(rule.where.tree if rule.where is not None else None)
+        for number, mistake in of_rule.unseen_types(rule.when):
             node = entry.value if entry is not None else table
             if isinstance(node, Items):
                 node = node.items[number]
@@ -335,7 +336,7 @@ def check_coverage(
         for key, condition in (("where", rule.where), ("unless", rule.unless)):
             text = table.get(key)
             if condition is not None and text is not None and isinstance(text.value, Scalar):
-                _warn_of_unseen(key, text.value, condition, shown, validation)
+                _warn_of_unseen(key, text.value, condition, of_rule, validation)
     for entry in document.conditions.values():
         known = references.conditions.get(entry.name)
         if known is not None and isinstance(entry.value, Scalar):
