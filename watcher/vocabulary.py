@@ -95,9 +95,7 @@ def _shape(hint: Any) -> Shape:
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """All texts of `local.weekday`, as `days` has them."""
 
-OUTCOMES = (
-    "answered", "closed", "agreed", "disagreed", "accepted", "discarded", "mended", "replaced",
-)  # fmt: skip
+OUTCOMES = tuple(dict.fromkeys(word for one in EVENTS.values() for word in one.outcomes))
 """All texts of `data.outcome`: how a wait ended, how a hold was decided, and what became of a trouble."""
 
 _CONVERSATION = _shape(Conversation)

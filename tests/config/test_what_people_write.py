@@ -137,6 +137,18 @@ def test_a_condition_that_is_constant(
         ("conversation.*", "reason in ['gone']", "reason is never 'gone'; it is one of"),
         ("conversation.removed", "reason in ['deleted', 'unknown']", ""),
         ("'*'", "reason == 'gone'", ""),
+        (
+            "conversation.answered",
+            "outcome == 'accepted'",
+            "outcome is never 'accepted'; it is one of answered, closed",
+        ),
+        ("'*'", "outcome == 'lost'", "outcome is never 'lost' (did you mean"),
+        (
+            "conversation.unread",
+            "outcome == 'closed'",
+            "outcome is null in all events of this rule",
+        ),
+        ("conversation.answered", "outcome == 'closed'", ""),
     ],
 )
 def test_what_the_types_of_a_rule_never_have(

@@ -84,6 +84,9 @@ class EventType:
     reasons: tuple[str, ...] = ()
     """All texts that `data.reason` can be; empty where it can be any text, or there is none."""
 
+    outcomes: tuple[str, ...] = ()
+    """All texts that `data.outcome` can be; empty where there is none."""
+
     shown: Mapping[str, Any] = field(default_factory=dict)
     """What a step of a rule test shows of the conversation if it names this type and no more."""
 
@@ -143,6 +146,7 @@ EVENTS: Mapping[str, EventType] = {
         EventType(
             name="conversation.answered",
             needs="waiting_since",
+            outcomes=("answered", "closed"),
             title="Answered: {who}",
             shown={"last_message": {"text": "Hello", "direction": "outbound", "automated": False}},
         ),
@@ -237,6 +241,7 @@ EVENTS: Mapping[str, EventType] = {
         EventType(
             name="source.recovered",
             title="Source {source} works again",
+            outcomes=("replaced",),
             replaced="Source {source}: its former trouble is over",
         ),
         EventType(
@@ -246,11 +251,13 @@ EVENTS: Mapping[str, EventType] = {
         EventType(
             name="source.released",
             title="Source {source}: what was held back is decided",
+            outcomes=("agreed", "disagreed", "accepted", "discarded", "mended"),
         ),
         EventType(name="receiver.failing", title="Receiver {source} is failing"),
         EventType(
             name="receiver.recovered",
             title="Receiver {source} works again",
+            outcomes=("replaced",),
             replaced="Receiver {source}: its former trouble is over",
         ),
         EventType(name=DEAD, title="A message to {source} is given up"),

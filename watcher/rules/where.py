@@ -137,12 +137,13 @@ def check_names(tree: Tree, names: Names) -> Iterator[Mistake]:
 
 
 def conflicts(key: Key, condition: Condition, types: Collection[str]) -> Iterator[Mistake]:
-    """Yield where a condition compares `reason` with a text that no event of these types has."""
-    reasons = tuple(one for kind in sorted(types) for one in EVENTS[kind].reasons)
-    if reasons and not _without_conversation(types):
-        narrowed = {**(EVENT_SHAPE.members or {}), "reason": Shape("string", values=reasons)}
-        for error in mistakes_with(Shape("map", narrowed), condition.tree):
-            yield replace(_mistake(error), loc=(key,))
+    """Yield where a condition compares with a `reason` or `outcome` that no event of these types has."""
+    narrowed = dict(EVENT_SHAPE.members or {})
+    for name, words in _words(types).items():
+        if words:
+            narrowed[name] = Shape("string", values=words)
+    for error in mistakes_with(Shape("map", narrowed), condition.tree):
+        yield replace(_mistake(error), loc=(key,))
 
 
 def oddities(key: Key, condition: Condition, types: Collection[str]) -> Iterator[Mistake]:
@@ -160,14 +161,25 @@ def oddities(key: Key, condition: Condition, types: Collection[str]) -> Iterator
             at = condition.tree.source.find(path)
             message = f"{path} is null: {listing(sorted(odd))} is about no conversation"
             yield Mistake(message, "ask for `source` or `reason`", (key,), at)
-    if not odd and not any(EVENTS[kind].reasons for kind in types):
-        for path in paths(root, ("reason",)):
+    for name, words in _words(types).items():
+        for path in paths(root, (name,)) if words == () else ():
             at = condition.tree.source.find(path)
-            yield Mistake("reason is null in all events of this rule", "", (key,), at)
+            yield Mistake(f"{name} is null in all events of this rule", "", (key,), at)
     for one in compared(root, ("type",)):
         if one.constant.value in EVENTS and one.constant.value not in types:
             message = f"`when` does not ask for {one.constant.value}, so `type` is never that"
             yield Mistake(message, "add it to `when`", (key,), one.constant.start)
+
+
+def _words(types: Collection[str]) -> Mapping[str, tuple[str, ...] | None]:
+    """Return what `reason` and `outcome` can be in events of these types; None for any text."""
+    reasons = [one for kind in sorted(types) for one in EVENTS[kind].reasons]
+    outcomes = [one for kind in sorted(types) for one in EVENTS[kind].outcomes]
+    return {
+        # Only a conversation's reasons are words, others are sentences.
+        "reason": None if _without_conversation(types) else tuple(dict.fromkeys(reasons)),
+        "outcome": tuple(dict.fromkeys(outcomes)),
+    }
 
 
 def _without_conversation(types: Collection[str]) -> set[str]:
