@@ -7,7 +7,7 @@ what depends on the values, or on several fields together, is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -17,7 +17,7 @@ from watcher.catalogue.fields import FIELDS, differs
 from watcher.merge import Known
 from watcher.model import Conversation, Message, Reference, rfc3339, to_plain
 
-__all__ = ["Change", "WaitEnd", "appearance", "diff", "message_change"]
+__all__ = ["Change", "WaitEnd", "appearance", "diff", "late_appearance", "message_change"]
 
 _UPDATED = "conversation.updated"
 
@@ -76,10 +76,28 @@ def appearance(new: Conversation, *, returned: bool) -> tuple[Change, ...]:
     facts = {"returned": True} if returned else {}
     changes = [Change("conversation.created", {}, facts=facts)]
     if new.unread:
-        sides = {"unread": {"before": False, "after": True}}
-        changes.append(Change("conversation.unread", sides, facts=facts))
+        changes.append(_became_unread(facts))
     if new.waiting_since is not None:
         changes.append(_began(new.waiting_since, facts))
+    return tuple(changes)
+
+
+def late_appearance(new: Known, young: Callable[[datetime | None], bool]) -> tuple[Change, ...]:
+    """Return what is told of a conversation that is older than the baseline and was not visible then.
+
+    It is what is `young` in it: its last message, and with that what is unread and who waits.
+    """
+    now = new.conversation
+    message, since = now.last_message, now.waiting_since
+    changes: list[Change] = []
+    told = message is not None and young(message.at)
+    if told:
+        sides = {"last_message": {"before": None, "after": to_plain(now)["last_message"]}}
+        changes.append(Change("conversation.message", sides, fact=new.message_id))
+        if now.unread:
+            changes.append(_became_unread({}))
+    if since is not None and (told or young(since)):
+        changes.append(_began(since, {}))
     return tuple(changes)
 
 
@@ -249,6 +267,11 @@ def _wait_changes(a: Conversation, b: Conversation, ended: WaitEnd | None) -> It
         yield Change("conversation.answered", sides, facts=facts)
     if after is not None:
         yield _began(after, {})
+
+
+def _became_unread(facts: Mapping[str, object]) -> Change:
+    sides = {"unread": {"before": False, "after": True}}
+    return Change("conversation.unread", sides, facts=facts)
 
 
 def _began(since: datetime, facts: Mapping[str, object]) -> Change:

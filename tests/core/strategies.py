@@ -7,7 +7,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from watcher.model import Contact, Disposition, Message, Observation, Reference
+from watcher.model import (
+    NO_EVIDENCE,
+    Contact,
+    Disposition,
+    Evidence,
+    Message,
+    Observation,
+    Reference,
+)
 
 T0 = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
@@ -26,7 +34,20 @@ messages = st.one_of(
         direction=st.sampled_from(["inbound", "outbound", "internal", None]),
         type=st.sampled_from(["sms", None]),
         at=times,
+        automated=st.sampled_from([None, False, True]),
+        attachments=st.sampled_from([(), ("image",)]),
     ),
+)
+maybe_times = st.one_of(st.none(), times)
+evidence = st.builds(
+    Evidence,
+    waits_since=maybe_times,
+    moves=st.booleans(),
+    asked_at=maybe_times,
+    unanswered=st.booleans(),
+    answered_at=maybe_times,
+    by_person=st.sampled_from([None, False, True]),
+    unclear=st.booleans(),
 )
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "unread": st.booleans(),
@@ -59,13 +80,16 @@ def observations(key: st.SearchStrategy[str] = ids) -> st.SearchStrategy[Observa
             {"created_at": st.just(T0 + timedelta(days=1))}, optional=FIELDS
         ),
         message_id=st.one_of(st.none(), st.sampled_from(["m1", "m2", "m3"])),
+        evidence=st.one_of(st.just(NO_EVIDENCE), evidence),
     )
 
 
-def row(key: str = "c1", message_id: str | None = None, **fields: Any) -> Observation:
+def row(
+    key: str = "c1", message_id: str | None = None, clues: Evidence = NO_EVIDENCE, **fields: Any
+) -> Observation:
     """A row; field names with `__` stand for a dot (`contact__name`)."""
     shown = {name.replace("__", "."): value for name, value in fields.items()}
-    return Observation(key, shown, message_id=message_id)
+    return Observation(key, shown, message_id=message_id, evidence=clues)
 
 
 def contact(**fields: Any) -> Contact:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from watcher import rules as routing
-from watcher.diff import Change, appearance, diff
+from watcher.diff import Change, appearance, diff, late_appearance
 from watcher.merge import Known, drop_unmapped, merge, name_people, take_over_new_fields
 from watcher.model import (
     Conversation,
@@ -128,6 +128,9 @@ class Decision:
     failed: Failed = ()
     """Rules whose condition could not be evaluated, with the problem."""
 
+    late: int = 0
+    """How many rows were seen for the first time that are older than the baseline."""
+
 
 def decide(
     policy: SourcePolicy,
@@ -170,6 +173,7 @@ def decide(
         tuple(doubtful),
         frozenset(agreed),
         tuple(builder.failed),
+        builder.late,
     )
 
 
@@ -201,6 +205,7 @@ class _Builder:
         turn = state.counts.get("baselined", 0)
         self._account = policy.account if turn <= 1 else f"{policy.account}#{turn}"
         self.failed: list[tuple[str, str]] = []
+        self.late = 0
         self._snapshots: list[Snapshot] = []
         self._events: list[Event] = []
         self._deliveries: list[Delivery] = []
@@ -218,12 +223,16 @@ class _Builder:
         new = waits(new, wait.since)
         changes: tuple[Change, ...] = ()
         if old is None or returned:
-            # A conversation older than the baseline was there all along and is not news.
-            joins = not returned and (
-                self.sighting.silent or older(row, self.state.baseline_started)
-            )
-            if self.live and not joins:
-                changes = appearance(new.conversation, returned=returned)
+            began = self.state.baseline_started
+            if returned or not older(row.fields.get("created_at"), began):
+                # A crowd that a person discarded is not told.
+                silent = self.sighting.silent and not returned
+                changes = () if silent else appearance(new.conversation, returned=returned)
+            elif self.live:
+                # A conversation older than the baseline was there all along and is not news: what is
+                # younger in it is.
+                self.late += 1
+                changes = late_appearance(new, lambda at: at is not None and not older(at, began))
         else:
             assert snapshot is not None and before is not None  # noqa: S101, PT018 - as old is
             changes = diff(before, new, unread_cap=self.policy.unread_cap, ended=wait.ended)

@@ -101,6 +101,10 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
     )
 
 
+_FLAGS = ("moves", "unanswered", "by_person", "unclear")
+"""The parts of the evidence that are no times."""
+
+
 def _evidence(value: Evidence) -> Evidence:
     """Return the evidence without times that cannot be one: they show nothing."""
     if value is NO_EVIDENCE:
@@ -109,9 +113,12 @@ def _evidence(value: Evidence) -> Evidence:
     for one in dataclasses.fields(Evidence):
         found = getattr(value, one.name)
         try:
-            read[one.name] = found is True if one.default is False else _time(found)
+            if one.name in _FLAGS:
+                read[one.name] = one.default if found is None else _flag(found)
+            else:
+                read[one.name] = _time(found)
         except _Refused:
-            read[one.name] = None
+            read[one.name] = one.default
     clean = Evidence(**read)
     return value if clean == value else clean
 

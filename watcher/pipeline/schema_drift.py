@@ -26,19 +26,17 @@ def undated(row: Observation) -> bool:
     return row.fields.get("created_at") is None
 
 
-def older(row: Observation, baseline_started: datetime | None) -> bool:
-    """Return whether the provider created the row before the baseline began (both by its clock).
+def older(at: datetime | None, baseline_started: datetime | None) -> bool:
+    """Return whether a time is before the baseline began (both by the provider's clock).
 
-    A creation time in whole seconds is compared with the second in which the baseline began: a row
+    A time in whole seconds is compared with the second in which the baseline began: a row that was
     created in that second and not seen by the baseline is more likely new.
     """
-    created = row.fields.get("created_at")
-    if created is None or baseline_started is None:
+    if at is None or baseline_started is None:
         return False
-    if created.microsecond == 0:
+    if at.microsecond == 0:
         baseline_started -= timedelta(microseconds=baseline_started.microsecond)
-    older: bool = created < baseline_started
-    return older
+    return at < baseline_started
 
 
 def vanished(

@@ -16,7 +16,7 @@ from typing import Literal
 
 from watcher.diff import WaitEnd, message_change
 from watcher.merge import Known
-from watcher.model import Conversation, Message, Observation
+from watcher.model import Conversation, Evidence, Message, Observation
 
 __all__ = ["Wait", "first_wait", "follow", "waits"]
 
@@ -77,9 +77,11 @@ def first_wait(new: Known, row: Observation) -> datetime | None:
         return None
     match _author(now.last_message, row):
         case "customer":
-            return _earlier(clues.waits_since, now.last_message.at if now.last_message else None)
+            at = now.last_message.at if now.last_message else None
+            return _unanswered(clues, clues.waits_since, at)
         case "other":
-            return clues.waits_since or (clues.asked_at if clues.unanswered else None)
+            asked = clues.asked_at if clues.unanswered else None
+            return _unanswered(clues, clues.waits_since or asked)
     return None
 
 
@@ -97,22 +99,22 @@ def _begun(
     at = message.at if message is not None else None
     # An end of the archive leaves the customer waiting whose message was never answered.
     if was.archived and change != "new":
-        return _earlier(clues.waits_since, at if author == "customer" else None)
+        return _unanswered(clues, clues.waits_since, at if author == "customer" else None)
     known = _latest(_known_until(was), answered)
     # The provider's own time may be that of a wait which is over.
     own = clues.waits_since if _is_later(clues.waits_since, known) else None
     # A row may tell later what it left out at first: who wrote the message.
     told = change == "new" or (_same(old, new) and _author(was.last_message, row) != author)
     if author == "customer" and told:
-        return _earlier(own, at)
+        return _unanswered(clues, own, at)
     if own is not None:
-        return own
+        return _unanswered(clues, own)
     # Something became unread below a line of ours, or below one that is not shown.
     if clues.asked_at is None or not _rose(was, now) or (shown and change != "new"):
         return None
     if _is_later(clues.asked_at, known):
-        return clues.asked_at
-    return at if change == "new" and at is not None else now.last_activity_at
+        return _unanswered(clues, clues.asked_at)
+    return _unanswered(clues, at if change == "new" and at is not None else now.last_activity_at)
 
 
 def _answered(
@@ -189,8 +191,11 @@ def _rose(was: Conversation, now: Conversation) -> bool:
     return now.unread and not was.unread
 
 
-def _earlier(*times: datetime | None) -> datetime | None:
-    return min((at for at in times if at is not None), default=None)
+def _unanswered(clues: Evidence, *times: datetime | None) -> datetime | None:
+    """Return the first of the times after which no person has written."""
+    answered = clues.answered_at
+    open_ = (at for at in times if at is not None and (answered is None or at >= answered))
+    return min(open_, default=None)
 
 
 def _latest(*times: datetime | None) -> datetime | None:

@@ -280,6 +280,9 @@ class SourceSession:
         self.doubted |= decision.vanished
         self.rows.keep((row for row in fresh if row.id in decision.agreed), response.sent)
         self.warnings.rules(decision.failed)
+        if decision.late:
+            noun = "conversation" if decision.late == 1 else "conversations"
+            self.log.info(f"{decision.late} older {noun} became visible")
         return decision
 
     async def let_in(self, arrivals: Arrivals) -> None:

@@ -42,6 +42,7 @@ PLAIN_TEXT = (None, "text", "incoming_email")
 KINDS: Mapping[str, str] = {"fallback": "link", "ig_reel": "video", "voice_call": "call"}
 """Where our word for what a message holds is not Chatwoot's `file_type` or content type."""
 
+BOTS = ("AgentBot", "Captain::Assistant")
 SURVEY = "input_csat"
 HOLDS = ("sticker", "voice_call")
 """Content types that are themselves what the message holds."""
@@ -56,7 +57,9 @@ class SeenMessage:
     greets: bool = False
     """Whether the inbox sent it to answer a message of the customer."""
 
-    campaign: bool = False
+    bot: bool = False
+    """Whether a bot sent it, which clears the stamp as a person does."""
+
     unclear: bool = False
     """Whether a value is unreadable that tells a person's message from a machine's."""
 
@@ -124,7 +127,8 @@ def _message(
         or (extras and extras.failed("campaign_id"))
     )
     greets = kind in TEMPLATE and form != SURVEY
-    return SeenMessage(message, id_, greets=greets, campaign=campaign, unclear=unclear)
+    bot = known(line.text("sender_type")) in BOTS
+    return SeenMessage(message, id_, greets=greets, bot=bot, unclear=unclear)
 
 
 def _automated(line: Row, kind: str | None, marks: Row | None, *, campaign: bool) -> bool | None:
@@ -181,11 +185,8 @@ def read_evidence(row: Row, newest: SeenMessage, fields: Mapping[str, Any]) -> E
     if own is not None and not wrote and (created is None or own <= created):
         own = None
     first = known(replied)
-    # A stamp from before a person's answer is of a wait that is over.
-    if own is not None and first is not None and own < first:
-        own = None
-    if own is None and machine and unread and replied is None:
-        own = created  # a bot cleared the stamp; no person has ever answered
+    if own is None and newest.bot and unread and replied is None:
+        own = created  # no person has ever answered
     owner = known(fields.get("assignee", UNSHOWN))
     bot = owner is not None and owner.id.startswith("bot:")
     alone = fields.get("status") != "pending" and not bot
