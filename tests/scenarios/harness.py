@@ -193,9 +193,12 @@ class Harness:
 
 def _comparable(changes: dict[str, Any]) -> str:
     """Write changes down; of `attributes` only that they changed, for a provider may track more
-    of them than the simulator knows.
+    of them than the simulator knows; of a wait only that it began or ended, for where the row shows
+    the customer's message no more, another time stands for it.
     """
     told = {name: sides if name != "attributes" else ... for name, sides in changes.items()}
+    if wait := told.get("waiting_since"):
+        told["waiting_since"] = {side: at is not None for side, at in wait.items()}
     return json.dumps(told, sort_keys=True, default=str)
 
 
@@ -213,7 +216,7 @@ def _from_truth(entry: Any) -> tuple[Any, ...]:
 
 def _from_event(event: dict[str, Any]) -> tuple[Any, ...]:
     data = event["data"]
-    extra = {key: data[key] for key in ("reason", "returned") if key in data}
+    extra = {key: data[key] for key in ("reason", "returned", "outcome") if key in data}
     return (
         event["subject"],
         event["type"],

@@ -53,6 +53,22 @@ class TestChatwoot(ProviderSuite):
             at = int((self.now - age).timestamp())
             row |= {"id": number, "created_at": at - 1_000_000, "last_activity_at": at}
             row |= {"timestamp": at, "updated_at": at + 0.5}
+            row |= {"waiting_since": at - 60, "first_reply_created_at": at - 3600}
+            row["additional_attributes"] = {"mail_subject": "The invoice"}
+            row["last_non_activity_message"] |= {
+                "content_type": "incoming_email",
+                "attachments": [{"id": 1, "file_type": "image"}],
+                "content_attributes": {
+                    "external_echo": False,
+                    "automation_rule_id": None,
+                    "email": {
+                        "subject": "The invoice",
+                        "text_content": {"reply": row["last_non_activity_message"]["content"]},
+                    },
+                },
+                "additional_attributes": {"campaign_id": None},
+            }
+            row["messages"] = [copy.deepcopy(row["last_non_activity_message"])]
             rows.append(row)
         return rows
 

@@ -635,7 +635,7 @@ class ProviderSuite:
             if not isinstance(page, SourceError) and not page.complaints:
                 own |= _differing(before, self._shown([page]).get(id_, before))
         if "last_message" in own:
-            own.add("message_id")
+            own |= {"message_id", "evidence"}
         template = self._with_gap(body, path)
         for value in HOSTILE:
             what = f"{name} = {value!r:.40}"
@@ -780,7 +780,7 @@ def _dotted(path: _Path) -> str:
 
 
 def _differing(before: Observation, after: Observation) -> set[str]:
-    """Return the paths (and the message's id) that two observations show differently."""
+    """Return the paths (and the message's id, the evidence) that two observations show differently."""
     nothing = object()
     paths = before.fields.keys() | after.fields.keys()
     found = {
@@ -788,7 +788,10 @@ def _differing(before: Observation, after: Observation) -> set[str]:
         for path in paths
         if before.fields.get(path, nothing) != after.fields.get(path, nothing)
     }
-    return found | ({"message_id"} if before.message_id != after.message_id else set())
+    found |= {"message_id"} if before.message_id != after.message_id else set()
+    # That something is unreadable is part of the evidence.
+    one, other = (replace(row.evidence, unclear=False) for row in (before, after))
+    return found | ({"evidence"} if one != other else set())
 
 
 def _of_another_kind(value: Any, usual: Any) -> bool:

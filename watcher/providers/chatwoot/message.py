@@ -22,6 +22,7 @@ from watcher.providers.rows import (
     epoch_seconds,
     flag,
     identifier,
+    json_object,
     known,
     text,
 )
@@ -36,7 +37,8 @@ ACTIVITY = ("2", "activity")
 TEMPLATE = ("3", "template")
 """What the inbox itself sends: a greeting, an out-of-office text, a survey."""
 
-PLAIN_TEXT = (None, "text", "incoming_email")
+MAIL = "incoming_email"
+PLAIN_TEXT = (None, "text", MAIL)
 """Content types that say no more about a message than its channel does."""
 
 KINDS: Mapping[str, str] = {"fallback": "link", "ig_reel": "video", "voice_call": "call"}
@@ -101,9 +103,7 @@ def _message(
         known(line.object("additional_attributes")),
     )
     mail = known(marks.object("email")) if marks else None
-    words = known(mail.object("text_content")) if mail else None
-    # A mail's content repeats what it answers; `reply` has its new words alone.
-    said = (known(words.text("reply")) if words else None) or said
+    said = _new_words(line, marks, mail, said)
     # Nothing that could be read tells it from the one before.
     if said is None and at is None and line.failed("content", "created_at"):
         return SeenMessage(UNSHOWN)
@@ -119,7 +119,7 @@ def _message(
         type=channel if form in PLAIN_TEXT else form,
         at=at,
         automated=_automated(line, kind, marks, campaign=campaign),
-        subject=None if direction == "internal" else _subject(row, mail),
+        subject=None if direction == "internal" or _lost(line, marks) else _subject(row, mail),
         attachments=_attachments(line, form),
     )
     unclear = line.failed("content_attributes", "additional_attributes", "sender_type") or bool(
@@ -129,6 +129,24 @@ def _message(
     greets = kind in TEMPLATE and form != SURVEY
     bot = known(line.text("sender_type")) in BOTS
     return SeenMessage(message, id_, greets=greets, bot=bot, unclear=unclear)
+
+
+def _new_words(line: Row, marks: Row | None, mail: Row | None, content: str | None) -> str | None:
+    """Return what is new in a mail: its content repeats what it answers, its `reply` does not."""
+    words = known(mail.object("text_content")) if mail else None
+    reply = known(words.text("reply")) if words else None
+    # Where the reply cannot be read, the content would look like another text of the same mail.
+    lost = (
+        _lost(line, marks)
+        or (mail is not None and mail.failed("text_content"))
+        or (words is not None and words.failed("reply"))
+    )
+    return reply or (None if lost and known(line.text("content_type")) == MAIL else content)
+
+
+def _lost(line: Row, marks: Row | None) -> bool:
+    """Return whether what a message tells of its mail cannot be read."""
+    return line.failed("content_attributes") or (marks is not None and marks.failed("email"))
 
 
 def _automated(line: Row, kind: str | None, marks: Row | None, *, campaign: bool) -> bool | None:
@@ -151,6 +169,8 @@ def _automated(line: Row, kind: str | None, marks: Row | None, *, campaign: bool
 
 def _subject(row: Row, mail: Row | None) -> str | None:
     own = known(mail.text("subject")) if mail else None
+    if mail and mail.failed("subject"):
+        return None
     around = known(row.object("additional_attributes"))
     return own or (known(around.text("mail_subject")) if around else None)
 
@@ -165,8 +185,8 @@ def _attachments(line: Row, form: str | None) -> tuple[str, ...]:
 def _files(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise Unreadable
-    kinds = [text(one.get("file_type")) if isinstance(one, Mapping) else None for one in value]
-    return tuple(kind or "file" for kind in kinds)
+    kinds = (json_object(one).get("file_type") for one in value)
+    return tuple((text(kind) if kind is not None else None) or "file" for kind in kinds)
 
 
 def read_evidence(row: Row, newest: SeenMessage, fields: Mapping[str, Any]) -> Evidence:
