@@ -34,12 +34,25 @@ def recorded(name: str) -> Any:
     return json.loads((SHAPES / name).read_text())
 
 
+REPLY = ".email.text_content.reply"
+
+
 class TestChatwoot(ProviderSuite):
     rows_path = ("data", "payload")
     # `_conversation.json.jbuilder` leaves both out where there is none.
     empty_when_absent = frozenset({"assignee", "team"})
     free_objects = frozenset({"custom_attributes", "meta.sender.custom_attributes"})
-    read_with: ClassVar = {"meta.assignee_type": frozenset({"assignee"})}
+    read_with: ClassVar = {
+        "meta.assignee_type": frozenset({"assignee"}),
+        # What a mail says of itself, in the words and the subject that the conversation has, too.
+        **dict.fromkeys(
+            (
+                f"last_non_activity_message.content_attributes{path}"
+                for path in ("", ".email", ".email.subject", ".email.text_content", REPLY)
+            ),
+            frozenset({"last_message"}),
+        ),
+    }
 
     def provider(self, *, raw: bool = False) -> Provider:
         settings = ChatwootSettings(base_url="https://chat.example", account_id=3, token=TOKEN)
