@@ -58,15 +58,15 @@ class Renderer:
         event = self._shown(first) if single else digest_event(message, self._shown)
         if not self._with_text:
             return Notice(event, "", "", now)
-        reached = _reached(message)
+        reached, brief = _reached(message), first.refused > 0
         if single:
             title, body = self._text(first, now)
-            return Notice(event, title, body, now, self._words(first).format, reached)
+            return Notice(event, title, body, now, self._words(first).format, reached, brief)
         if first.kind == "digest":
             title, body = self._digest(message)
-            return Notice(event, title, body, now, self._words(first).format, reached)
+            return Notice(event, title, body, now, self._words(first).format, reached, brief)
         title, body = templates.digest([self._text(delivery, now) for delivery in message])
-        return Notice(event, title, body, now, reached=reached)
+        return Notice(event, title, body, now, reached=reached, brief=brief)
 
     def _shown(self, delivery: Delivery) -> Event:
         return redact(as_sent(delivery), self._visibility)

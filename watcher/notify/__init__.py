@@ -43,6 +43,9 @@ class Notice:
     reached: tuple[str, ...] = ()
     """Fingerprints of addresses that have it already, from the `Result` of an earlier attempt."""
 
+    brief: bool = False
+    """Whether it is to go as short plain text, because it was refused before."""
+
 
 class Notifier(Protocol):
     """Sends to one receiver."""

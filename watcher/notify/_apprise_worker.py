@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote
@@ -30,8 +30,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "examine", "send"]
 
-Attempt = tuple[Literal["ok", "failed", "rejected"], str]
-"""Outcome and note."""
+Attempt = tuple[Literal["ok", "failed", "refused"], str, bool]
+"""Outcome, note, and whether the answer itself says that the text is why it was refused."""
+
+_STATUS = re.compile(r"\berror=([45]\d\d)(?:\d\d)?\b")
+"""How Apprise's plug-ins tell the status that a service has answered; ntfy's codes begin with it."""
+
+_REFUSING = frozenset({400, 413, 414, 415, 422, 431})
+"""Statuses by which services refuse a text, among other things."""
+
+_SURE = frozenset({413, 414, 431})
+_AWAY = frozenset({401, 403, 404, 405, 407, 408, 409, 410, 425, 429})
+"""Statuses that are about the sender, the address or the pace, whatever the words."""
+
+_OF_THE_TEXT = re.compile(
+    r"too[ _-]?(long|large|big)|(exceed|larger than|longer than|max(imum)?[ _-]?(length|size))"
+    r"|fewer in length|can'?t parse|cannot parse|unable to parse|could not (parse|decode)"
+    r"|malformed|unsupported (start tag|markup)|(parse|find end of the) entit"
+    r"|(invalid|bad)[ _-]?(form body|json|markup|payload|block|attachment|format|body|text|message"
+    r"|markdown|html|content)|no_text|(text|message|content)( is|_is)?[ _-]empty"
+    r"|message size|\b5\.[36]\.[0-9]\b|\b552\b",
+    re.IGNORECASE,
+)
+"""What services say of a text that they do not take. Apprise passes no code of its own on."""
 
 NOTE_LENGTH = 200
 SHORTEST_SECRET = 4
@@ -86,7 +107,7 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
 
     plugin, problem = _load(url)
     if problem is not None:
-        return "rejected", problem
+        return "failed", problem, False
     if _schema(url) in _MAIL and draft.thread is not None:
         _put_into_thread(plugin, draft.thread)
     result = _notify(plugin, _written(plugin, url, draft, longest))
@@ -97,9 +118,11 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
         for service in result.results
         for attempt in service.attempts
     ):
-        return "ok", name
-    reason = _reason(((entry.level, entry.message) for entry in result.logs()), url)
-    return "failed", f"{name}: {reason or 'not sent, and the service gives no reason'}"
+        return "ok", f"{name}: accepted", False
+    lines = [(str(entry.level), str(entry.message)) for entry in result.logs()]
+    refused, certain = _refusal(lines)
+    reason = _reason(lines, url, answer=refused) or "not sent, and the service gives no reason"
+    return "refused" if refused else "failed", f"{name}: {reason}", certain
 
 
 _MAIL = ("mailto", "mailtos")
@@ -267,12 +290,37 @@ def _schema(url: str) -> str | None:
     return found.group(1).lower() if found else None
 
 
-def _reason(logs: Iterable[tuple[str, str]], url: str) -> str:
-    """Return the part of a failed attempt's log that explains it to a person."""
-    lines = list(logs)
+def _refusal(lines: Sequence[tuple[str, str]]) -> tuple[bool, bool]:
+    """Return whether a failed attempt's log says that the text was refused, and whether for certain.
+
+    All else is about the service: it is away, it is asked too often, it does not know us.
+    """
+    shown, answers = [text for level, text in lines if level != "DEBUG"], _answers(lines)
+    statuses = [int(found) for text in shown for found in _STATUS.findall(text)]
+    status = statuses[-1] if statuses else 0
+    # Without an answer there is nobody who could refuse.
+    if status in _AWAY or status >= 500 or not (status or answers):
+        return False, False
+    said = any(_OF_THE_TEXT.search(text) for text in (*shown, *answers))
+    certain = said or status in _SURE
+    return certain or status in _REFUSING, certain
+
+
+def _answers(lines: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what the service answered, as plug-ins log it. What was sent to it they log as well."""
+    begins = ("Response Details", "Socket Exception: (5")  # HTTP, and SMTP's codes
+    return [text for level, text in lines if level == "DEBUG" and text.startswith(begins)]
+
+
+def _reason(lines: Sequence[tuple[str, str]], url: str, *, answer: bool = False) -> str:
+    """Return the part of a failed attempt's log that explains it to a person; with `answer`, what the
+    service said, too.
+    """
     shown = [text for level, text in lines if level in ("WARNING", "ERROR", "CRITICAL")]
     causes = [text for level, text in lines if level == "DEBUG" and "Exception" in text]
     causes = [text.rpartition("(Caused by ")[2] for text in causes]  # requests says much before
+    if answer and not causes:
+        causes = [re.sub(r"^Response Details:\s*(b?['\"])?", "", text) for text in _answers(lines)]
     return scrub(" ".join(shown[-1:] + causes[-1:]), url)
 
 

@@ -19,7 +19,7 @@ import anyio.to_process
 from pydantic import ConfigDict, Field
 
 from watcher.errors import ConfigError
-from watcher.markup import Draft, Format, Part, Text, parts_of
+from watcher.markup import Draft, Format, Part, Text, brief, parts_of
 from watcher.model import Event, Result, derive_id
 from watcher.notify import Notice, _apprise_worker
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint
@@ -117,7 +117,9 @@ class AppriseReceiver(Receiver):
         return ReceiverPlan(
             name=self.name,
             notifier=notifier,
-            policy=Policy(self.retry, self.limit, self.ordering == "relaxed", once_more=True),
+            policy=Policy(
+                self.retry, self.limit, self.ordering == "relaxed", once_more=True, shortens=True
+            ),
             target=fingerprint(*(url.read() for url in self.addresses)),
             slots=1,
             lease=LEASE,
@@ -208,8 +210,9 @@ class AppriseNotifier:
         except ConfigError as error:
             return Result("failed", str(error).partition("\n")[0])
         draft = _draft(notice, self._format)
+        draft = brief(draft) if notice.brief else draft
         if not urls:
-            return Result("rejected", "the receiver has no address")
+            return Result("failed", "the receiver has no address")
         began = anyio.current_time()
         names = {url: fingerprint(url) for url in urls}
         results: dict[str, Result] = {}
@@ -297,7 +300,7 @@ async def _send(
 
 async def _send_in_worker(url: str, draft: Draft, longest: int, lifetime: float) -> Result:
     try:
-        outcome, note = await anyio.to_process.run_sync(
+        outcome, note, certain = await anyio.to_process.run_sync(
             _apprise_worker.send,
             url,
             draft,
@@ -316,7 +319,7 @@ async def _send_in_worker(url: str, draft: Draft, longest: int, lifetime: float)
     except (KeyboardInterrupt, SystemExit):
         # Of the worker: a signal to the process group that found it just starting.
         return Result("failed", "the worker process was interrupted")
-    return Result(outcome, note)
+    return Result(outcome, note, certain=certain)
 
 
 def _sum_up(results: Sequence[Result | None]) -> Result:
@@ -324,7 +327,7 @@ def _sum_up(results: Sequence[Result | None]) -> Result:
     again first. Of several URLs, a note lists those that failed by position.
     """
     several = len(results) > 1
-    for outcome in ("failed", "unknown", "rejected"):
+    for outcome in ("failed", "unknown", "refused"):
         worst = [
             (f"{number}. {result.note}" if several else result.note, result)
             for number, result in enumerate(results, 1)
@@ -332,5 +335,7 @@ def _sum_up(results: Sequence[Result | None]) -> Result:
         ]
         if worst:
             of = f"{len(worst)} of {len(results)}: " if several else ""
-            return Result(worst[0][1].outcome, of + "; ".join(note for note, _ in worst))
-    return Result("ok", ", ".join(dict.fromkeys(result.note for result in results if result)))
+            certain = all(result.certain for _, result in worst)
+            note = of + "; ".join(note for note, _ in worst)
+            return Result(worst[0][1].outcome, note, certain=certain)
+    return Result("ok", "; ".join(dict.fromkeys(result.note for result in results if result)))
