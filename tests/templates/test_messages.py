@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.make import MARIA, T0, conversation_event
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.model import Contact, Event, Message, to_plain
-from watcher.templates import default_message, digest, late_note
+from watcher.templates import default_message, digest, late_note, render_digest
 
 ANA, BEN = {"id": "u1", "name": "Ana"}, {"id": "u2", "name": "Ben"}
 LINKED = dataclasses.replace(MARIA, url="https://inbox.example.com/c1")
@@ -345,3 +345,23 @@ def test_one_message_stays_as_it_is_and_many_are_bounded() -> None:
     assert title == "80 notifications"
     assert len(body.splitlines()) == 80
     assert max(len(text) for text in body.splitlines()) <= 202
+
+
+def test_a_digest_tells_the_words_of_a_message_once() -> None:
+    one, other = (
+        dataclasses.replace(MARIA, last_message=Message(words, "inbound", "sms", T0))
+        for words in ("Does it have lights?", "And a bell?")
+    )
+    events = [
+        conversation_event("conversation.message", one),
+        conversation_event("conversation.unread", one),
+        conversation_event("conversation.waiting", one),
+        conversation_event("conversation.unread", other),
+    ]
+    body = render_digest(None, None, events).body
+    assert body.splitlines() == [
+        "- New message from Maria Lopez (sms): Does it have lights?",
+        "- Unread: Maria Lopez (sms): Assigned to: Ana",
+        "- Waiting for an answer: Maria Lopez (sms): Assigned to: Ana",
+        "- New message from Maria Lopez (sms): And a bell?",
+    ]

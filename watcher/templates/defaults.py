@@ -24,7 +24,7 @@ from watcher.templates.format import (
     words_of,
 )
 
-__all__ = ["default_message", "digest", "late_note"]
+__all__ = ["OF_WORDS", "default_message", "digest", "late_note"]
 
 LONGEST_TITLE = 200
 LONGEST_LINE = 200
@@ -61,8 +61,11 @@ def default_message(event: Event, zone: tzinfo = UTC, *, told: bool = False) -> 
     return line(title, LONGEST_TITLE), _body(lines)
 
 
+OF_WORDS = ("conversation.message", "conversation.created")
+"""The types that hold the words of a message, whatever comes beside them."""
+
 _TOLD_BESIDE = ("conversation.unread", "conversation.waiting")
-"""The types that come beside one with the same words: `message`, or `created`."""
+"""The types that come beside one of these."""
 
 
 def _body(lines: Sequence[Line]) -> Text:

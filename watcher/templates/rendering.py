@@ -7,6 +7,7 @@ returned, to be counted and shown.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from watcher.errors import WatcherError
 from watcher.markup import Text, capture, parts_of, unmarked
 from watcher.model import Event
 from watcher.templates.check import Diagnostic, Reader
-from watcher.templates.defaults import default_message, digest
+from watcher.templates.defaults import OF_WORDS, default_message, digest
 from watcher.templates.format import line, part, words_of
 from watcher.templates.sandbox import ENVIRONMENT, NULL, ZONE, SpokenNull
 from watcher.vocabulary import DIGEST_SHAPE, SAMPLES, TEMPLATE_SHAPE, variables
@@ -181,7 +182,8 @@ def render_digest(
 
     None as source is the default: a line for each event. Never raises.
     """
-    title, body = digest([default_message(event, zone) for event in events])
+    told = {_words(event) for event in events if event.type in OF_WORDS}
+    title, body = digest([default_message(one, zone, told=_words(one) in told) for one in events])
     try:
         own_title, own_body = (
             Text(parts_of(default))
@@ -194,6 +196,12 @@ def render_digest(
     if not (own_title or own_body):
         return Rendered(title, body, "the template rendered no text")
     return Rendered(own_title.capped(MOST_OF_A_NAME).line(LONGEST_TITLE), own_body)
+
+
+def _words(event: Event) -> tuple[str, str | None, str]:
+    """Return whose last message an event shows."""
+    message = part(part(event.data, "conversation"), "last_message")
+    return event.source, event.subject, json.dumps(message, sort_keys=True, default=str)
 
 
 def _fill(source: str | None, event: Event, default: str, zone: tzinfo) -> Text:
