@@ -401,7 +401,7 @@ class Settlement:
     """Whether the claim is taken back: no attempt was made, and none is counted."""
 
     uncertain: bool = False
-    """Whether the attempt was cut off, so that the message may have arrived."""
+    """Whether this attempt or an earlier one was cut off, so that the message may have arrived."""
 
     rule: str = ""
     """The candidate rule that took over, empty if none did."""

@@ -60,7 +60,6 @@ async def test_who_was_not_told_hears_nothing(store: Store, state: str | None) -
         ({"state": "delivered"}, True),
         ({"state": "pending", "uncertain": True}, True),
         ({"state": "pending"}, False),
-        ({"state": "pending", "untried": True}, False),
         ({"state": "dead"}, False),
     ],
 )
@@ -68,6 +67,7 @@ async def test_what_was_under_way_when_the_state_ended(
     store: Store, outcome: dict[str, object], told: bool
 ) -> None:
     out = await begun(store, delivery(timer="Slow"))
+    await store.begin([out.key])
     await ended(store)
     assert await resolved(store) == []
     await store.settle([settlement(out, **outcome)])  # type: ignore[arg-type]
@@ -77,6 +77,7 @@ async def test_what_was_under_way_when_the_state_ended(
 
 async def test_a_kill_while_it_was_under_way(store: Store) -> None:
     out = await begun(store, delivery(timer="Slow"))
+    await store.begin([out.key, "unknown"])
     await ended(store)
     await store.unclaim()
     assert [one.receiver for one in await resolved(store)] == ["team"]
@@ -86,10 +87,29 @@ async def test_a_kill_while_it_was_under_way(store: Store) -> None:
 
 
 async def test_a_kill_before_the_state_ended(store: Store) -> None:
-    await begun(store, delivery(timer="Slow"))
+    out = await begun(store, delivery(timer="Slow"))
+    await store.begin([out.key])
     await store.unclaim()
     await ended(store)
     assert len(await resolved(store)) == 1
+
+
+async def test_a_kill_before_anything_was_sent(store: Store) -> None:
+    await begun(store, delivery(timer="Slow"))
+    await store.unclaim()
+    await ended(store)
+    assert await resolved(store) == []
+
+
+@pytest.mark.parametrize(("uncertain", "told"), [(False, False), (True, True)])
+async def test_what_failed_for_certain_counts_no_more(
+    store: Store, uncertain: bool, told: bool
+) -> None:
+    out = await begun(store, delivery(timer="Slow"))
+    await store.begin([out.key])
+    await store.settle([settlement(out, "pending", uncertain=uncertain)])
+    await ended(store)
+    assert bool(await resolved(store)) is told
 
 
 async def test_an_acknowledged_state_ends_all_the_same(store: Store) -> None:

@@ -20,6 +20,7 @@ from watcher.dispatcher.render import Renderer
 from watcher.model import Result
 from watcher.notify.receivers import ReceiverPlan
 from watcher.records import DeliveryQuery, ReceiverState
+from watcher.rules.resolved import has_an_end
 from watcher.runtime import Runtime
 
 __all__ = ["Dispatcher"]
@@ -167,6 +168,10 @@ class Dispatcher:
 
     async def _attempt(self, message: Message) -> Literal["on", "hold", "stop"]:
         """Send once. Return whether the round goes on, without what is about the same (`hold`)."""
+        # Whoever may have heard that a state lasts is to hear of its end, also after a kill.
+        rules = self._runtime.rules()
+        if begun := [one.key for one in message if has_an_end(one, rules)]:
+            await self._runtime.store.begin(begun)
         now = self._runtime.clock()
         notice = self._renderer.notice(message, now)
         try:

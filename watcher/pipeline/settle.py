@@ -70,7 +70,7 @@ def settle(
     return dataclasses.replace(
         settled,
         reached=result.reached,
-        uncertain=result.outcome == "unknown",
+        uncertain=delivery.uncertain or result.outcome == "unknown",
         refused=refused,
     )
 

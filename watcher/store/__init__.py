@@ -130,6 +130,12 @@ class Outbox(Protocol):
         """
         ...
 
+    async def begin(self, keys: Collection[str]) -> None:
+        """Note that the messages of these deliveries are about to leave: should the process die
+        before they are settled, their receivers may have been told.
+        """
+        ...
+
     async def renew(self, receiver: str, until: datetime) -> None:
         """Let all leases of a receiver end at `until`, also those that are over. Called by its
         dispatcher, the only one that claims for it, about what it has not settled yet.

@@ -291,6 +291,9 @@ class MemoryStore:
         rows = [row for row in self._outbox.values() if receiver in (None, row.delivery.receiver)]
         self._change(rows, OutboxRow.released)
 
+    async def begin(self, keys: Collection[str]) -> None:
+        self._change([self._outbox[key] for key in keys if key in self._outbox], OutboxRow.begun)
+
     async def renew(self, receiver: str, until: datetime) -> None:
         self._change(self._outbox.waiting(receiver), lambda row: row.renewed(until))
 

@@ -100,6 +100,12 @@ class OutboxRow:
         refused = spell > 0 and self.delivery.refused == spell
         return self.delivery.attempt >= FAILED_OFTEN and (relaxed or refused)
 
+    @property
+    def told(self) -> bool:
+        """Whether its receiver has it, or may have it; of what is under way that is not known yet."""
+        one = self.delivery
+        return one.state == "delivered" or (one.uncertain and self.lease is None)
+
     def is_out(self, now: datetime) -> bool:
         """Return whether an attempt is under way."""
         return self.lease is not None and self.lease > now
@@ -154,12 +160,15 @@ class OutboxRow:
         return Change({} if self.lease is None else {"lease": until})
 
     def released(self) -> Change:
-        """End its lease: an attempt was cut off, and nobody knows whether it arrived."""
+        """End its lease: what was under way was cut off."""
         if self.lease is None:
             return Change({})
-        one = replace(self.delivery, uncertain=True)
-        then = () if self.waits else _end_messages(one)
-        return Change({"lease": None, "uncertain": True}, then=then)
+        then = () if self.waits else _end_messages(self.delivery)
+        return Change({"lease": None}, then=then)
+
+    def begun(self) -> Change:
+        """Note that its message is about to leave: until the outcome is known it may have arrived."""
+        return Change({"uncertain": True})
 
     def shifted(self, by: timedelta, after: datetime) -> Change:
         """Move times later than `after` along with a jump of the clock."""
@@ -178,7 +187,7 @@ class OutboxRow:
             return None
         # The state that the row is about may have ended while the attempt was under way.
         then = () if self.ended else outcome.then
-        uncertain = one.uncertain or outcome.uncertain
+        uncertain = one.uncertain if outcome.untried else outcome.uncertain
         # Cancelled or retired while it was out: it does not wait again, but a message that was
         # sent all the same is recorded as delivered.
         if not self.waits and outcome.state != "delivered":
@@ -302,7 +311,7 @@ def end_timers(
         ending = Ending(at or _newest_due(mine), end.note, (rule,), end.conversation, end.waited)
         for receiver in sorted({row.delivery.receiver for row in witnesses}):
             there = [row for row in witnesses if row.delivery.receiver == receiver]
-            told = [row for row in there if row.delivery.told]
+            told = [row for row in there if row.told]
             if told:
                 last = max(told, key=lambda row: (row.delivery.created, row.delivery.number))
                 then = _end_messages(replace(last.delivery, ending=ending))

@@ -233,6 +233,9 @@ class SqliteStore:
     async def expire_silence(self, silence: str, now: datetime) -> bool:
         return await self._write(transactions.expire_silence, silence, now)
 
+    async def begin(self, keys: Collection[str]) -> None:
+        await self._write(transactions.begin, keys)
+
     async def renew(self, receiver: str, until: datetime) -> None:
         await self._write(transactions.renew, receiver, until)
 

@@ -39,6 +39,7 @@ from watcher.store.sqlite import queries, rows
 __all__ = [
     "acknowledge",
     "add_silence",
+    "begin",
     "claim",
     "collect",
     "commit",
@@ -246,6 +247,12 @@ def save_receiver(connection: Connection, state: ReceiverState) -> None:
     """Save a receiver's state."""
     document = rows.RECEIVER.dump_json(state).decode()
     connection.execute(queries.SAVE_RECEIVER, (state.name, document))
+
+
+def begin(connection: Connection, keys: Collection[str]) -> None:
+    """Note that messages are about to leave."""
+    for key in keys:
+        _change(connection, _read(connection, queries.ROW, (key,)), OutboxRow.begun)
 
 
 def renew(connection: Connection, receiver: str, until: datetime) -> None:
