@@ -18,11 +18,18 @@ BROKEN = {
     "a rule that tells nobody": "rules: [{name: Odd, when: conversation.unred, notify: nobody}]\n",
 }
 
+EVENT = dead("one").events[0].id
+"""The event that each of these stores has."""
+
 READING = [
     ("status",),
     ("status", "--json"),
     ("events",),
+    ("conversations",),
     ("deliveries",),
+    ("deliveries", "list"),
+    ("deliveries", "show", EVENT),
+    ("why", EVENT),
     ("silence", "list"),
     ("release", "support"),
 ]
@@ -65,10 +72,16 @@ def test_status_from_the_store_alone_knows_the_sources_and_receivers(harness: Ha
 def test_beside_a_daemon_every_command_works_with_a_broken_file_and_without_secrets(
     harness: Harness, running: Any
 ) -> None:
+    harness.fill(dead("one"))
     with running("run") as daemon:
-        daemon.wait_for("watching")
+        daemon.wait_for("baseline done")
         spoil(harness, "a misspelt key")
-        for command in (*READING, ("send-test", "crm"), ("ack", "1")):
+        for command in (
+            *READING,
+            ("send-test", "crm"),
+            ("ack", "1"),
+            ("deliveries", "retry", EVENT),
+        ):
             result = harness.run(*command, secrets=False)
             expected = 1 if command[0] == "ack" else 0  # there is nothing to acknowledge yet
             assert result.exit_code == expected, result.output

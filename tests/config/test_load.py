@@ -113,6 +113,9 @@ def test_a_relative_store_starts_at_the_folder_of_the_file_that_names_it(write: 
     first, second = write(SOURCE, name="a.yaml"), write("store: state/w.db\n", name="b/b.yaml")
     assert read(first, second).store.path == second.parent / "state" / "w.db"
     assert read(first).store.path == first.parent / "inbox-watcher.db"
+    assert read(second.parent, first).store.path == second.parent / "state" / "w.db"
+    alone = write(SOURCE, name="folder/a.yaml").parent
+    assert read(alone).store.path == alone / "inbox-watcher.db"
 
 
 @pytest.mark.parametrize(
