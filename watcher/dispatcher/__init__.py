@@ -127,7 +127,11 @@ class Dispatcher:
             return f"off: {state.off}"
         if self.tally["retry"] or self.tally["dead"]:
             return self._outcomes.last_failure
-        return state.failing.reason if state.failing and state.failures else ""
+        if not state.failures:
+            return ""
+        return (
+            state.failing.reason if state.failing else "the last attempt failed, before this pass"
+        )
 
     def status(self) -> dict[str, Any]:
         """Return the receiver's status as plain JSON."""
