@@ -9,6 +9,7 @@ import structlog
 
 from tests.support.make import MARIA, T0
 from watcher.dispatcher.render import Renderer
+from watcher.markup import Format
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event, rfc3339, to_plain
 from watcher.rules import Rule
@@ -62,3 +63,29 @@ def test_late_news_says_when_it_happened(said: str, note: str) -> None:
 )
 def test_fresh_news_says_nothing_of_it(said: str) -> None:
     assert "This happened" not in said
+
+
+@pytest.mark.parametrize(
+    ("format_", "body"),
+    [
+        ("markdown", "**{{ conversation.contact.name }}**: *{{ conversation.last_message.text }}*"),
+        ("html", "<p><b>{{ conversation.contact.name }}</b>: {{ conversation.last_message.text }}</p>"),
+        ("text", "{{ conversation.contact.name }}: {{ conversation.last_message.text }}"),
+    ],
+)  # fmt: skip
+def test_lines_of_a_digest_show_no_markup_of_the_words_for_one_event(
+    format_: Format, body: str
+) -> None:
+    own = {
+        "name": "own",
+        "when": "conversation.unread",
+        "notify": "team",
+        "message": {"body": body},
+    }
+    rules = (Rule.model_validate(own),)
+    words = Renderer(lambda: rules, Metrics(), structlog.get_logger(), text=True, format=format_)
+    event = Event("e1", "conversation.unread", "s", "c1", T0, {"conversation": to_plain(MARIA)})
+    owed = [Delivery(f"d{n}", event, "team", "own", T0, T0) for n in range(3)]
+    first = words.notice(owed, T0).body.splitlines()[0]
+    said = "New message from Maria Lopez (sms): Maria Lopez: Is it still for sale?"
+    assert first == f"- {said}"

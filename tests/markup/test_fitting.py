@@ -187,6 +187,14 @@ def test_a_title_has_its_own_room() -> None:
     assert 40 < len(written.title) <= 60
 
 
+def test_an_author_s_title_that_is_too_long_becomes_plain() -> None:
+    draft = Draft(Text([("**Hot** lead " * 20, True)]), Text([("x", False)]), "markdown")
+    written = fit(draft, service_of("zulip://x"), room(1000, title=60), longest=2_000)
+    assert written.title.startswith("Hot lead Hot lead")
+    assert written.title.endswith("… (cut)")
+    assert len(written.title) <= 60
+
+
 def test_a_longest_value_is_all_that_a_chat_gets_of_a_mail() -> None:
     draft = message("text", "word " * 5_000)
     written = fit(draft, service_of("discord://1/2"), room(1_000_000), longest=2_000)

@@ -47,6 +47,7 @@ class Dispatcher:
             plan.notifier.text,
             plan.visibility,
             lambda: plan.zone or runtime.zone(),
+            plan.format,
         )
         self._wake = anyio.Event()
         self._busy = 0

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from watcher import templates
-from watcher.markup import Part, Text, joined
+from watcher.markup import Format, Part, Text, joined, plain
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event
 from watcher.notify import Notice
@@ -42,6 +42,7 @@ class Renderer:
         text: bool,
         visibility: Visibility = EVERYTHING,
         zone: Callable[[], tzinfo] = lambda: UTC,
+        format: Format = "text",  # noqa: A002 - the word of the configuration
     ) -> None:
         self._rules = rules
         self._metrics = metrics
@@ -49,6 +50,7 @@ class Renderer:
         self._with_text = text
         self._visibility = visibility
         self._zone = zone
+        self._format: Format = format
         self._complained: set[str] = set()
 
     def notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
@@ -65,7 +67,7 @@ class Renderer:
         if first.kind == "digest":
             title, body = self._digest(message)
             return Notice(event, title, body, now, self._words(first).format, reached, brief)
-        title, body = templates.digest([self._text(delivery, now) for delivery in message])
+        title, body = templates.digest([self._plain_text(delivery, now) for delivery in message])
         return Notice(event, title, body, now, reached=reached, brief=brief)
 
     def _shown(self, delivery: Delivery) -> Event:
@@ -98,6 +100,12 @@ class Renderer:
         late = Text([Part(f"\n\n{note}", False, "whole")])
         body = joined(rendered.body, late) if note else rendered.body
         return rendered.title, body
+
+    def _plain_text(self, delivery: Delivery, now: datetime) -> tuple[str, str]:
+        """Return title and body without the markup of their author: as parts of another text."""
+        title, body = self._text(delivery, now)
+        written = self._words(delivery).format or self._format
+        return plain(title, written), plain(body, written)
 
     def _rule(self, delivery: Delivery) -> Rule | None:
         return next((rule for rule in self._rules() if rule.name == delivery.rule), None)

@@ -8,7 +8,7 @@ into as much of that as the service takes.
 from __future__ import annotations
 
 from watcher.markup.escaping import restored
-from watcher.markup.fitting import Draft, brief, fit
+from watcher.markup.fitting import Draft, brief, fit, plain
 from watcher.markup.services import FORMATS, Service, Written, service_of, write
 from watcher.markup.text import (
     Format,
@@ -38,6 +38,7 @@ __all__ = [
     "joined",
     "mark",
     "parts_of",
+    "plain",
     "restored",
     "service_of",
     "shortened",

@@ -16,7 +16,7 @@ from watcher.markup.escaping import clean, clean_line
 from watcher.markup.services import Service, Written, write
 from watcher.markup.text import CUT, Format, Part, Text, joined, parts_of, shortened
 
-__all__ = ["Draft", "brief", "fit"]
+__all__ = ["Draft", "brief", "fit", "plain"]
 
 Fits = Callable[[Written], bool]
 
@@ -62,8 +62,8 @@ def brief(draft: Draft, most: int = BRIEF_BODY) -> Draft:
 
     It is what a service should take that has refused the message itself; `fit` it as well.
     """
-    title = shortened(clean_line(_plain(draft.title, draft.format)), min(most, BRIEF_TITLE))
-    body = clean(_plain(draft.body, draft.format)).strip()
+    title = shortened(clean_line(plain(draft.title, draft.format)), min(most, BRIEF_TITLE))
+    body = clean(plain(draft.body, draft.format)).strip()
     parts = [Part(shortened(body, most), False)]
     if draft.link is not None and len(draft.link) < most:
         body = re.sub(rf"\(?{re.escape(draft.link)}\)?", "", body).strip()
@@ -122,9 +122,9 @@ def _title(draft: Draft, fits: Callable[[Text], bool]) -> Text:
     )
     if found is not None:
         return draft.title.capped(found)
-    plain = clean_line(_plain(draft.title, draft.format))
-    most = _most(1, len(plain), lambda most: fits(Text([Part(shortened(plain, most), False)])))
-    return Text([Part(shortened(plain, most or 1), False)])
+    words = clean_line(plain(draft.title, draft.format))
+    most = _most(1, len(words), lambda most: fits(Text([Part(shortened(words, most), False)])))
+    return Text([Part(shortened(words, most or 1), False)])
 
 
 def _capped(
@@ -217,7 +217,7 @@ def _most(fewest: int, most: int, fits: Callable[[int], bool]) -> int | None:
     return fewest
 
 
-def _plain(text: Text, format: Format) -> str:  # noqa: A002 - the word of the configuration
+def plain(text: str, format: Format) -> str:  # noqa: A002 - the word of the configuration
     """Return a text without the markup of its author."""
     if format == "text":
         return str(text)

@@ -124,6 +124,7 @@ class AppriseReceiver(Receiver):
             slots=1,
             lease=LEASE,
             zone=self.zone,
+            format=self.format,
             visibility=self.visibility,
         )
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from watcher.markup import Format
 from watcher.model import derive_id
 from watcher.notify import Notice, Notifier, Post
 from watcher.pipeline import Policy
@@ -52,6 +53,9 @@ class ReceiverPlan:
 
     zone: tzinfo | None = None
     """The zone of the times in its texts, None for the configuration's."""
+
+    format: Format = "text"
+    """What templates for it are written in, where the message does not say."""
 
     visibility: Visibility = EVERYTHING
     """What of an event the receiver may see."""

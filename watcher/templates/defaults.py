@@ -206,6 +206,9 @@ def _about_conversation(
     if kind not in ("unread", "message", "read", "waiting", "answered"):
         changed = [text for name in changes for text in _changed(name, part(changes, name), zone)]
         lines += [(text, "whole") for text in changed]
+    if kind == "waiting" and isinstance(conversation.get("waiting_since"), str):
+        since = format_instant(conversation["waiting_since"], zone)
+        lines.append((f"Waiting since {since}", "optional"))
     for name, words in (("assignee", "Assigned to"), ("team", "Team"), ("labels", "Labels")):
         if conversation.get(name) and name not in changes:
             lines.append((f"{words}: {format_value(conversation[name])}", "optional"))
