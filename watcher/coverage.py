@@ -19,6 +19,7 @@ from watcher.providers import Provider
 from watcher.rules.when import covered
 from watcher.settings.base import Mistake
 from watcher.suggest import did_you_mean, listing, short
+from watcher.templates import TemplateError, template_mistakes_with
 from watcher.vocabulary import ANY, EVENT_SHAPE, Shape
 
 __all__ = ["Shown", "Source"]
@@ -94,6 +95,15 @@ class Shown:
             if not any(one.offset in each for each in unseen):
                 meant = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
                 yield Mistake(f"with {self._who}, {one.message}", meant, offset=one.offset)
+
+    def unseen_in_template(self, source: str, *, many: bool) -> Iterator[TemplateError]:
+        """Yield what a template asks for of `attributes` that no source shows."""
+        yield from template_mistakes_with(self._shape, source, many=many)
+
+    @property
+    def who(self) -> str:
+        """The providers, for people."""
+        return self._who
 
     def _unseen(self, path: str) -> tuple[str, str] | None:
         """Return what is wrong with a value that no source shows, with the remedy."""

@@ -249,6 +249,23 @@ def test_apprise_looks_at_its_urls_and_none_is_shown(harness: Harness) -> None:
     assert "short-secret" not in result.output
 
 
+def test_a_bad_url_is_told_at_its_own_line(harness: Harness) -> None:
+    harness.write(
+        receivers="  team:\n    type: apprise\n    limit: 5/1m\n    urls:\n"
+        "      - json://127.0.0.1/\n      - slak://a/b/c\n"
+        "  boss:\n    type: apprise\n    url: json://127.0.0.1/?formt=text\n"
+    )
+    first, second, _ = harness.run("check").stderr.splitlines()
+    assert first.startswith(
+        f"{harness.config}:17:9: the 2. URL of the receiver `team` is not usable"
+    )
+    assert "slak:// is no service that Apprise knows; did you mean slack://?" in first
+    assert second.startswith(
+        f"{harness.config}:20:10: the URL of the receiver `boss` is not usable"
+    )
+    assert "json:// has no parameter `formt`; did you mean `format`?" in second
+
+
 def test_a_mask_hides_no_words_of_ours(harness: Harness) -> None:
     harness.environ["CHAT_TOKEN"] = "sent"
     harness.write(

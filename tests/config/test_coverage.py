@@ -187,3 +187,53 @@ def test_names_for_people_whom_no_row_shows(tmp_path: Path, sources: str, count:
     found = warned(tmp_path, sources)
     assert len(found) == count
     assert all("leadping shows nobody's id" in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            "{body: '{{ conversation.attributes.inboxid }}'}",
+            "9:49: `body`: with chatwoot, conversation.attributes has no field 'inboxid'; it has",
+        ),
+        ("{title: '{{ conversation.attributes.sla }}'}", "`title`: with chatwoot, conversation."),
+        (
+            "{per_receiver: {crm: {body: '{{ changes.attributes.after.mutd }}'}}}",
+            "(did you mean `changes.attributes.after.muted`?)",
+        ),
+        ("short", "4:45: `body`: with chatwoot, conversation.attributes has no field 'inboxid'"),
+        ("{body: '{{ conversation.attributes.inbox_id }}'}", ""),
+        ("{body: '{{ conversation.attributes.custom_attributes.tier }}'}", ""),
+        ("{body: '{{ conversation.attributes[type] }}'}", ""),
+    ],
+)
+def test_a_template_that_asks_for_an_attribute_that_nobody_shows(
+    tmp_path: Path, message: str, expected: str
+) -> None:
+    file = tmp_path / "inbox.yaml"
+    file.write_text(
+        f"sources:\n  {DESK}\ntemplates:\n"
+        "  short: {body: '{{ conversation.attributes.inboxid }}'}\n"
+        "receivers: {crm: {type: webhook, url: 'http://127.0.0.1/'}}\nrules:\n"
+        "  - name: A\n    when: conversation.unread\n"
+        f"    message: {message}\n    notify: crm\n"
+        "  - {name: T, when: source.failing, notify: crm}\n"
+    )
+    found = [str(one) for one in load([file], environ={}).warnings]
+    said = [one for one in found if "no rule names the template" not in one]
+    assert len(said) == bool(expected), said
+    assert expected in "".join(said)
+
+
+def test_a_digest_is_judged_event_by_event(tmp_path: Path) -> None:
+    file = tmp_path / "inbox.yaml"
+    file.write_text(
+        f"sources:\n  {DESK}\n"
+        "receivers: {crm: {type: webhook, url: 'http://127.0.0.1/'}}\nrules:\n"
+        "  - name: A\n    when: conversation.unread\n    digest: 15m\n    message:\n"
+        "      body: '{% for e in events %}{{ e.conversation.attributes.inboxid }}{% endfor %}'\n"
+        "    notify: crm\n"
+        "  - {name: T, when: source.failing, notify: crm}\ntimezone: UTC\n"
+    )
+    (one,) = load([file], environ={}).warnings
+    assert "with chatwoot, e.conversation.attributes has no field 'inboxid'" in str(one)

@@ -337,6 +337,15 @@ def check_coverage(
             text = table.get(key)
             if condition is not None and text is not None and isinstance(text.value, Scalar):
                 _warn_of_unseen(key, text.value, condition, of_rule, validation)
+        written = table.get("message")
+        if written is not None and isinstance(written.value, Entries):
+            many = rule.digest is not None
+            for words in _written(written.value):
+                _warn_of_unseen_words(words, of_rule, validation, many=many)
+    for name, many in references.used_templates:
+        template = document.templates[name].value
+        if isinstance(template, Entries):
+            _warn_of_unseen_words(template, shown, validation, many=many)
     for entry in document.conditions.values():
         known = references.conditions.get(entry.name)
         if known is not None and isinstance(entry.value, Scalar):
@@ -383,6 +392,29 @@ def _warn_of_unseen(
     for mistake in shown.unseen_in(condition.tree):
         place = node.at(mistake.offset or 0)
         validation.warnings.append(place.problem(f"`{name}`: {mistake.message}", mistake.remedy))
+
+
+def _written(message: Entries) -> Iterator[Entries]:
+    """Yield the words of a rule: those for all receivers, then those for single ones."""
+    yield message
+    single = message.get("per_receiver")
+    for one in single.value if single is not None and isinstance(single.value, Entries) else ():
+        if isinstance(one.value, Entries):
+            yield one.value
+
+
+def _warn_of_unseen_words(
+    words: Entries, shown: Shown, validation: Validation, *, many: bool
+) -> None:
+    for key in ("title", "body"):
+        entry = words.get(key)
+        if entry is None or not isinstance(entry.value, Scalar):
+            continue
+        for one in shown.unseen_in_template(entry.value.raw, many=many):
+            place = entry.value.at(_offset(entry.value.raw, one.line, one.column))
+            meant = f"did you mean `{one.suggestion}`?" if one.suggestion else ""
+            message = f"`{key}`: with {shown.who}, {one.message}"
+            validation.warnings.append(place.problem(message, meant))
 
 
 def _check_template(

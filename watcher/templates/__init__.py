@@ -15,6 +15,7 @@ from watcher.templates.rendering import (
     render,
     render_digest,
     speaks_of,
+    template_mistakes_with,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "render",
     "render_digest",
     "speaks_of",
+    "template_mistakes_with",
 ]

@@ -26,7 +26,7 @@ from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import OF_WORDS, default_message, digest
 from watcher.templates.format import line, part, words_of
 from watcher.templates.sandbox import ENVIRONMENT, NULL, ZONE, SpokenNull
-from watcher.vocabulary import DIGEST_SHAPE, SAMPLES, TEMPLATE_SHAPE, variables
+from watcher.vocabulary import DIGEST_SHAPE, SAMPLES, TEMPLATE_SHAPE, Shape, variables
 
 __all__ = [
     "Rendered",
@@ -36,6 +36,7 @@ __all__ = [
     "render",
     "render_digest",
     "speaks_of",
+    "template_mistakes_with",
 ]
 
 LONGEST_SOURCE = 32_768
@@ -250,6 +251,22 @@ def compile_template(source: str, *, many: bool = False) -> Template:
         raise TemplateError("the template is nested too deeply") from None
     _try(template, reader.open, many=many)
     return template
+
+
+def template_mistakes_with(
+    shape: Shape, source: str, *, many: bool = False
+) -> tuple[TemplateError, ...]:
+    """Return what is wrong with a template where more is known of an event than everywhere.
+
+    The template is right by itself, and `shape` is that of `EVENT_SHAPE` or narrower.
+    """
+    names = {**(TEMPLATE_SHAPE.members or {}), **(shape.members or {})}
+    reader = Reader(Shape("map", {"events": Shape("list", element=shape)} if many else names))
+    reader.read(ENVIRONMENT.parse(source))
+    if not reader.diagnostics:
+        return ()
+    error = _collect(source, reader.diagnostics)
+    return (error, *error.others)
 
 
 def _collect(source: str, diagnostics: list[Diagnostic]) -> TemplateError:
