@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from standardwebhooks import Webhook
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tests.scenarios.harness import Harness, Inbox
+from tests.scenarios.harness import SECRET, Harness, Inbox
 from tests.scenarios.test_pace import quiet
 from tests.scenarios.test_restarts import Killed, Mortal
 from tests.support.virtual_time import VirtualClock
@@ -211,6 +213,30 @@ async def test_a_digest_that_is_too_large_goes_out_in_halves(
     assert len(set(ids)) == len(ids), "each half is a message of its own"
     sizes = [len(body["data"].get("events", ())) for body in crm.bodies]
     assert max(sizes) <= most
+
+
+async def test_a_body_is_no_larger_than_the_receiver_says(harness: Harness) -> None:
+    _account, conversations = quiet(harness, conversations=5)
+    harness.rules = DIGEST + "- {name: own, when: receiver.*, notify: ops}"
+    harness.receivers = "    largest: 128KiB\n"
+    ops = harness.hear("ops")
+    async with harness.running():
+        await harness.baseline()
+        for number, conversation in enumerate(conversations):
+            harness.world.message(conversation, f"{number}" * 20_000 * (number + 1))
+        await anyio.sleep(900)
+    assert max(map(len, harness.inbox.raw)) <= 128 * 1024
+    assert len(carried(harness.inbox)) == len(set(carried(harness.inbox))) == 5
+    assert ops.own == []
+    assert [len(body["data"]["events"]) for body in harness.inbox.bodies] == [2, 1, 1, 1]
+    cut = [body["data"].get("cut") for body in harness.inbox.bodies]
+    assert [bool(one) for one in cut] == [False, False, True, True]
+    signer = Webhook(SECRET)
+    for raw, headers in zip(harness.inbox.raw, harness.inbox.headers, strict=True):
+        at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=UTC)
+        signature = signer.sign(headers["webhook-id"], at, raw.decode())
+        assert headers["webhook-signature"] == signature
+        assert headers["webhook-id"] == json.loads(raw)["id"]
 
 
 async def halved(harness: Harness, kept: MemoryStore) -> tuple[set[str], list[str]]:

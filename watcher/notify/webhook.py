@@ -24,6 +24,7 @@ from watcher.errors import WatcherError
 from watcher.http import retry_after
 from watcher.model import Result
 from watcher.notify import Notice, Post
+from watcher.notify.cutting import cut
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint, retry_schedule
 from watcher.pipeline import Policy
 from watcher.records import HttpReply
@@ -31,7 +32,14 @@ from watcher.redaction import Visibility
 from watcher.secrets import SecretText, is_sensitive, spellings
 from watcher.settings.base import Mistake, SettingText, not_both, wrong
 from watcher.settings.link import Link, LinkSettings
-from watcher.settings.values import Duration, Limit, default_duration, is_http_url, secret
+from watcher.settings.values import (
+    Duration,
+    Limit,
+    Size,
+    default_duration,
+    is_http_url,
+    secret,
+)
 
 __all__ = ["WebhookNotifier", "WebhookReceiver", "read_answer"]
 
@@ -43,6 +51,9 @@ LONGEST_WISH = 7 * 86400.0
 
 SLACK = timedelta(seconds=30)
 """What a lease is longer than an attempt may take."""
+
+LARGEST = 256 * 2**10
+"""Bytes of a body, unless `largest` says otherwise."""
 
 HIDDEN = "***"
 SHORTEST_PATH = 4
@@ -165,6 +176,11 @@ class WebhookReceiver(Receiver, LinkSettings):
     retry: tuple[Duration, ...] = retry_schedule(
         "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"
     )
+    largest: Size = Field(
+        default=LARGEST,
+        json_schema_extra={"default": "256KiB"},
+        description="Size of a body at most, from 64KiB; long texts of a larger event are cut.",
+    )
     payload: Literal["full", "thin"] = Field(
         default="full", description="`thin` sends ids only, no personal data."
     )
@@ -181,6 +197,7 @@ class WebhookReceiver(Receiver, LinkSettings):
             secrets=lambda: [one.read() for one in self.signing],
             headers=lambda: {name: text.read() for name, text in self.headers.items()},
             timeout=self.timeout.total_seconds(),
+            largest=self.largest,
             post=network.post_over(self.link, self.connect_timeout),
             scrub=network.scrub,
         )
@@ -230,7 +247,7 @@ class WebhookReceiver(Receiver, LinkSettings):
             "method": "POST",
             "url": str(self.url) if self.url.names else _host(self.url.read()),
             "headers": headers,
-            "body": notice.event.body().decode(),
+            "body": cut(notice.event, self.largest).body().decode(),
         }
 
 
@@ -242,7 +259,7 @@ class WebhookNotifier:
     WatcherError.
     `timeout` is in seconds, for the whole exchange. The headers of the contract cannot be
     replaced by configured ones. `scrub` strikes secrets out of what the other side says, for it
-    may quote what it was sent.
+    may quote what it was sent. A body has at most `largest` bytes.
     """
 
     text = False
@@ -255,6 +272,8 @@ class WebhookNotifier:
         timeout: float,
         post: Post,
         scrub: Callable[[str], str] = str,
+        *,
+        largest: int = LARGEST,
     ) -> None:
         self._url = url
         self._secrets = secrets
@@ -262,10 +281,16 @@ class WebhookNotifier:
         self._timeout = timeout
         self._post = post
         self._scrub = scrub
+        self._largest = largest
 
     async def send(self, notice: Notice) -> Result:
-        """Post the event once."""
+        """Post the event once. Of a digest that is too large, nothing is posted before it is halved."""
         content = notice.event.body()
+        if len(content) > self._largest:
+            if len(notice.event.data.get("events", ())) > 1:
+                note = f"the digest has {len(content)} bytes, and `largest` is {self._largest}"
+                return Result("refused", note, certain=True, too_large=True)
+            content = cut(notice.event, self._largest).body()
         try:
             url = self._url()
             headers = {name.lower(): value for name, value in self._headers().items()}
