@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.make import T0, at, commit, delivery, event, snapshot
 from watcher.errors import Conflict, StoreError
-from watcher.records import Commit, ConversationQuery, EventQuery, ReceiverState
+from watcher.records import Commit, ConversationQuery, DeliveryQuery, EventQuery, ReceiverState
 from watcher.store.sqlite import SqliteStore, copy_to_memory, queries, read_lock, transactions
 
 
@@ -167,6 +167,9 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
             for ids in kind
         ),
         queries.conversations(ConversationQuery(ids=("c",)), waiting=True),
+        queries.deliveries(DeliveryQuery(id="d", receiver="team")),
+        queries.deliveries(DeliveryQuery(event="e")),
+        queries.events(EventQuery(conversations=("c",), sources=("s",))),
         queries.conversations(ConversationQuery(sources=("s",), unread=True), waiting=False),
     ):
         assert scans(store, statement, parameters) == [], statement
@@ -179,6 +182,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.DEAD, ()),
         (queries.DEAD_COUNTS, {"since": None}),
         (queries.QUEUES, {"now": 0}),
+        queries.deliveries(DeliveryQuery(state="dead")),
         (queries.TIMERS_OF_SOURCE, ("",)),
         (queries.UNCONFIGURED, configured),
     ):

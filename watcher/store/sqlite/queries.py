@@ -337,6 +337,16 @@ def events(query: EventQuery) -> tuple[str, list[Any]]:
     )
 
 
+IN_STATE = {
+    state: f"d.state = '{state}'" for state in ("pending", "delivered", "dead", "cancelled")
+}
+"""Spelt out, so that the partial indices of a state serve."""
+
+NAMED_SO = """d.seq IN (SELECT seq FROM deliveries WHERE id = ?
+    UNION SELECT seq FROM deliveries WHERE message <> '' AND message = ?)"""
+"""The row of an id, and those that went out with the digest of that id: each found by its index."""
+
+
 def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
     """Return the statement for a query of the outbox, and its parameters."""
     standing = None if query.stands is None else [rows.micros(query.stands[1]), query.stands[0]]
@@ -344,11 +354,11 @@ def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
         f"SELECT d.seq, {DELIVERY} {_ROWS}",
         "d.seq",
         [
-            ("d.state = ?", query.state),
+            (IN_STATE[query.state], []) if query.state is not None else ("", None),
             (f"{STANDS.replace(':now', '?')} = ?", standing),
             ("d.receiver = ?", query.receiver),
             ("d.event = ?", query.event),
-            ("(d.id = ? OR d.message = ?)", None if query.id is None else [query.id, query.id]),
+            (NAMED_SO, None if query.id is None else [query.id, query.id]),
             _among("e.subject", query.conversations),
             _among("e.source", query.sources),
             ("d.rule = ?", query.rule),
