@@ -260,6 +260,12 @@ def test_the_daemon_brings_no_interactive_shell() -> None:
     assert not {"cel.cli", "prompt_toolkit", "apprise"} & loaded
 
 
+def test_the_demo_logs_as_it_is_asked_to() -> None:
+    result = CliRunner().invoke(app, ["demo", "--for", "1s", "--log-level", "info"])
+    logged = [json.loads(line)["event"] for line in result.stderr.splitlines()]
+    assert "watching" in logged
+
+
 def test_demo_shows_the_watcher_at_work_for_as_long_as_is_asked() -> None:
     result = CliRunner().invoke(app, ["demo", "--for", "2s"])
     assert result.exit_code == 0, result.output

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from watcher.cli.commands import ReportingCommand
-from watcher.cli.options import read_duration
+from watcher.cli.options import LogLevel, invocation, read_duration
 
 __all__ = ["register"]
 
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    ctx: typer.Context,
     duration: Annotated[
         timedelta | None,
         typer.Option(
@@ -37,4 +38,6 @@ def demo(
     """Show the watcher at work: no account, no network and no other service needed."""
     from watcher.demo import run_demo  # no other command needs the simulators
 
-    raise typer.Exit(run_demo(duration, keep=keep))
+    asked = invocation(ctx)
+    level = asked.log_level or LogLevel.warning
+    raise typer.Exit(run_demo(duration, keep=keep, level=level, form=asked.log_format))

@@ -7,12 +7,13 @@ only the providers and the receiver are stand-ins.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,16 +43,25 @@ SETTLING = 4.0
 """Seconds without changes before the end, so that everything can arrive."""
 
 
-def run_demo(duration: timedelta | None, *, keep: bool = False) -> int:
+def run_demo(
+    duration: timedelta | None,
+    *,
+    keep: bool = False,
+    level: str = "warning",
+    form: str | None = None,
+) -> int:
     """Run until `duration` has passed, or until Ctrl-C; return the exit status.
 
     Status 1: a change is missing that should have arrived. With `keep`, the folder with configuration
-    and database stays. Raise StoreError and OSError like `watcher.daemon.serving.run`.
+    and database stays. `level` and `form` are those of the log. Raise StoreError and OSError like
+    `watcher.daemon.serving.run`.
     """
     _keep_off_proxies()
+    configure = functools.partial(logs.configure, level=level, form=form)
     folder = Path(tempfile.mkdtemp(prefix="inbox-watcher-demo-"))
     try:
-        demonstration = Demonstration(Terminal(wall_clock), duration, folder, keep=keep)
+        terminal = Terminal(wall_clock)
+        demonstration = Demonstration(terminal, duration, folder, configure, keep=keep)
         with contextlib.suppress(KeyboardInterrupt):  # before the daemon listens for it, or after
             anyio.run(demonstration.run)
         return demonstration.end()
@@ -64,9 +74,16 @@ class Demonstration:
     """One run: what happened in the scenes, what was detected, and what arrived."""
 
     def __init__(
-        self, terminal: Terminal, duration: timedelta | None, folder: Path, *, keep: bool
+        self,
+        terminal: Terminal,
+        duration: timedelta | None,
+        folder: Path,
+        configure_log: Callable[..., None],
+        *,
+        keep: bool,
     ) -> None:
         self.folder = folder
+        self.configure_log = configure_log
         self.keep = keep
         self.terminal = terminal
         self.seconds = math.inf if duration is None else duration.total_seconds()
@@ -89,7 +106,7 @@ class Demonstration:
             self.folder, self.scenes, self.inbound.secret, ports=ports, health=health
         )
         config = load([rules], environ={})
-        logs.configure(level="warning", scrub=config.redactor.scrub)
+        self.configure_log(scrub=config.redactor.scrub)
         self.terminal.introduce(self.scenes, ports, rules, str(config.store), health)
         async with anyio.create_task_group() as servers:
             for app, listener in zip((*apps, self.inbound.app), listeners, strict=True):
