@@ -11,8 +11,8 @@ import pytest
 from tests.support.make import MARIA, T0, at, snapshot
 from watcher.catalogue.events import STATES
 from watcher.conditions import compile_condition
-from watcher.model import Conversation, Reference, Snapshot
-from watcher.pipeline import SourcePolicy
+from watcher.model import Conversation, Observation, Reference, Snapshot
+from watcher.pipeline import Sighting, SourcePolicy, decide
 from watcher.pipeline.existing import first_look
 from watcher.records import Commit, SourceState
 from watcher.rules import Rule
@@ -95,3 +95,22 @@ def test_it_is_known_since_when_where_the_conversation_tells() -> None:
     assert moment(event).at == T0
     (event,) = look(rule("conversation.assigned")).events
     assert moment(event).at == at(60)
+
+
+@pytest.mark.parametrize(
+    ("unread", "looked", "told"),
+    [(True, ("slow",), ["conversation.unread"]), (False, ("slow",), []), (True, (), [])],
+)
+def test_a_conversation_that_is_seen_late_is_looked_at_then(
+    unread: bool, looked: tuple[str, ...], told: list[str]
+) -> None:
+    began = T0 - timedelta(days=1)
+    state = dataclasses.replace(STATE, baseline_started=began, existing=looked)
+    one = rule("conversation.unread")
+    policy = SourcePolicy("sales", "highlevel", "a", (one,))
+    row = Observation("old", {"unread": unread, "created_at": began - timedelta(days=9)})
+    sighting = Sighting(T0, T0, before={}, previous=began)
+    commit = decide(policy, state, {}, [row], sighting).commit
+    assert commit is not None
+    assert [event.type for event in commit.events if event.existing] == told
+    assert [owed.kind for owed in commit.deliveries if owed.event.existing] == ["for"] * len(told)

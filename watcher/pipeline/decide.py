@@ -26,9 +26,11 @@ from watcher.model import (
     to_plain,
 )
 from watcher.pipeline.deliveries import Failed, route
+from watcher.pipeline.existing import first_look
 from watcher.pipeline.schema_drift import older, undated, vanished, without
 from watcher.pipeline.waiting import first_wait, follow, waits
 from watcher.records import Commit, End, RuleResult, SourceState
+from watcher.rules.existing import rules_that_look
 from watcher.rules.resolved import rules_that_tell
 
 __all__ = ["Decision", "Sighting", "SourcePolicy", "decide", "remove"]
@@ -222,16 +224,18 @@ class _Builder:
         wait = follow(before, new, row, seen=self.sighting.received, returned=returned)
         new = waits(new, wait.since)
         changes: tuple[Change, ...] = ()
+        joined = False
         if old is None or returned:
             began = self.state.baseline_started
             if returned or not older(row.fields.get("created_at"), began):
                 # A crowd that a person discarded is not told.
-                silent = self.sighting.silent and not returned
+                joined = silent = self.sighting.silent and not returned
                 changes = () if silent else appearance(new.conversation, returned=returned)
             elif self.live:
                 # A conversation older than the baseline was there all along and is not news: what is
                 # younger in it is.
                 self.late += 1
+                joined = True
                 changes = late_appearance(new, lambda at: at is not None and not older(at, began))
         else:
             assert snapshot is not None and before is not None  # noqa: S101, PT018 - as old is
@@ -248,17 +252,18 @@ class _Builder:
             self._record(change, plain, counts, row.id)
         if self.live and snapshot is not None and not returned:
             self._end(snapshot.conversation, new.conversation, changes)
-        self._snapshots.append(
-            Snapshot(
-                conversation=new.conversation,
-                revision=snapshot.revision + 1 if snapshot is not None else 1,
-                seen=frozenset(seen),
-                counts=counts,
-                observed=self.sighting.sent,
-                message_id=new.message_id,
-                evidence=new.evidence,
-            )
+        stored = Snapshot(
+            conversation=new.conversation,
+            revision=snapshot.revision + 1 if snapshot is not None else 1,
+            seen=frozenset(seen),
+            counts=counts,
+            observed=self.sighting.sent,
+            message_id=new.message_id,
+            evidence=new.evidence,
         )
+        self._snapshots.append(stored)
+        if self.live and joined:
+            self._look(stored, frozenset(change.type for change in changes))
 
     def remove(self, snapshot: Snapshot, reason: str, *, held: bool) -> None:
         counts = dict(snapshot.counts)
@@ -338,6 +343,17 @@ class _Builder:
         self._deliveries.extend(routed.deliveries)
         self._verdicts[event.id] = routed.results
         self.failed.extend(routed.failed)
+
+    def _look(self, snapshot: Snapshot, news: frozenset[str]) -> None:
+        """Have rules with `existing` look at a conversation that was there before it was seen."""
+        looked = frozenset(self.state.existing)
+        rules = [one for one in rules_that_look(self.policy.rules) if one.name in looked]
+        now = self.sighting.received
+        commit, failed = first_look(self.policy, self.state, rules, [snapshot], now, news=news)
+        self._events.extend(commit.events)
+        self._deliveries.extend(commit.deliveries)
+        self._verdicts.update(commit.verdicts)
+        self.failed.extend(failed)
 
     def _end(self, old: Conversation, new: Conversation, changes: Sequence[Change]) -> None:
         policy = self.policy

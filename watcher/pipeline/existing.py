@@ -3,21 +3,23 @@
 Rules: pure. It is no news: no event is recorded in the log. What the rule sends is carried by an event
 of the state's type with `data.existing`, which is made for this rule alone. Its id comes from the
 conversation, the rule and the number of the look, so that a look that was cut off and made again starts
-nothing twice.
+nothing twice. A conversation that is older than the baseline and seen only later is looked at then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watcher.catalogue.events import EVENTS, STATES
 from watcher.model import Conversation, Delivery, Event, Snapshot, derive_id, rfc3339, to_plain
-from watcher.pipeline.decide import SourcePolicy
 from watcher.pipeline.deliveries import Failed, route
 from watcher.records import Commit, RuleResult, SourceState
 from watcher.rules import Rule, judge
+
+if TYPE_CHECKING:
+    from watcher.pipeline.decide import SourcePolicy
 
 __all__ = ["LOOKS", "first_look"]
 
@@ -31,8 +33,13 @@ def first_look(
     rules: Sequence[Rule],
     snapshots: Iterable[Snapshot],
     now: datetime,
+    *,
+    news: frozenset[str] = frozenset(),
 ) -> tuple[Commit, Failed]:
-    """Return what rules that look for the first time send of the states that hold in conversations."""
+    """Return what rules that look for the first time send of the states that hold in conversations.
+
+    `news` are the types of what is told of them as events anyway.
+    """
     events: list[Event] = []
     deliveries: list[Delivery] = []
     verdicts: dict[str, tuple[RuleResult, ...]] = {}
@@ -40,7 +47,7 @@ def first_look(
     for snapshot in snapshots:
         for rule in rules if snapshot.present else ():
             for kind in sorted(rule.types):
-                if not _holds(kind, snapshot):
+                if kind in news or not _holds(kind, snapshot):
                     continue
                 event = _event(policy, state, rule, kind, snapshot.conversation, now)
                 # An earlier rule with `stop` ends the evaluation here, too.
