@@ -118,7 +118,7 @@ def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -
         said = harness.run("status").stdout
         assert f"inbox-watcher {__version__}, process {daemon.process.pid}, up " in said
         well = harness.run("status", "--check")
-        assert (well.exit_code, well.stdout) == (0, "ok: 1 sources, 1 receivers\n")
+        assert (well.exit_code, well.stdout) == (0, "ok: 1 source, 1 receiver\n")
         assert daemon.stop(signal.SIGTERM) == 0
     assert "The daemon is not running" in harness.run("status").stdout
     ended = harness.run("status", "--check")
@@ -222,7 +222,7 @@ def judged(**changed: Any) -> list[str]:
         ({"sources": {"stale": True}}, "source sales is stale"),
         ({"sources": {"stale": True, "last_look": None}}, "source sales is starting"),
         ({"sources": {"baselined": None, "sweeping": {"seen": 7, "of": 40}}},
-         "source sales is no baseline: reading: 7 of 40"),
+         "source sales has no baseline: reading: 7 of 40"),
         ({"sources": {"plan": {"fits": False}}}, ""),
         ({"receivers": {"off": "HTTP 410"}},
          "receiver crm is off: HTTP 410 (`inbox-watcher send-test crm` turns it on again if it works)"),

@@ -69,6 +69,26 @@ def test_state_time_and_id_are_whole_at_every_width(busy: Harness, width: int) -
     assert "conversation.unread" in events.split()
 
 
+@pytest.mark.parametrize("width", [120, 80, 40])
+def test_every_table_fits(harness: Harness, width: int) -> None:
+    harness.world.message(harness.account.conversations["2"], "A rather long question: " * 9)
+    assert harness.run("run", "--once").exit_code == 0
+    why = ("--match", "source == 'support' && conversation.unread", "--reason", "a long one " * 9)
+    added = harness.run("silence", "add", "--for", "2h", *why).stdout.strip()
+    for command, whole in (
+        (("silence", "list"), (added,)),
+        (("conversations",), ("2", "waiting")),
+        (("backtest", "--messages"), ()),
+        (("status",), ("support", "crm")),
+    ):
+        shown = COLOUR.sub("", on_terminal(harness, width, *command)).splitlines()
+        table = [
+            line for line in shown if "; " not in line
+        ]  # sentences are wrapped by the terminal
+        assert all(cell_len(line) <= width for line in table), table
+        assert set(whole) <= set(" ".join(table).split())
+
+
 def test_narrow_terminals_shed_columns_and_tell_the_reason_below(busy: Harness) -> None:
     wide, narrow = (COLOUR.sub("", on_terminal(busy, width, "status")) for width in (200, 80))
     told = "at last failing; since"

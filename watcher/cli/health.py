@@ -93,7 +93,8 @@ def unwell(state: Mapping[str, Any], time: Format, *, running: bool) -> Iterator
         for part in parts:
             word, why = health(part, time, running=True)
             if word != "ok":
-                yield f"{kind} {part[kind]} is {word}{f': {why}' if why else ''}"
+                verb = "has" if word.startswith("no ") else "is"
+                yield f"{kind} {part[kind]} {verb} {word}{f': {why}' if why else ''}"
     for part in state["receivers"]:
         if part["died"]:
             yield (

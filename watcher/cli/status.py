@@ -86,7 +86,8 @@ def status(
         for reason in reasons:
             console.write(f"not ok: {reason}", "red")
         if not reasons:
-            parts = (f"{len(state[kind])} {kind}" for kind in ("sources", "receivers"))
+            counts = ((len(state[f"{kind}s"]), kind) for kind in ("source", "receiver"))
+            parts = (f"{count} {kind}{'' if count == 1 else 's'}" for count, kind in counts)
             console.write(f"ok: {', '.join(parts)}")
     else:
         _print(console, state, running=running)
