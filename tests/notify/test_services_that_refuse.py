@@ -121,3 +121,44 @@ def test_the_short_plain_text_of_each_is_short_and_has_the_link() -> None:
         short = brief(draft)
         assert len(short.body) <= 500, kind
         assert LINK in short.body or draft.digest, kind
+
+
+@pytest.mark.parametrize(
+    ("overflow", "longest"),
+    [("", 4_000), ("?overflow=split", 4_000), ("?overflow=truncate", 4_000), ("?overflow=upstream", 12_000)],
+)  # fmt: skip
+async def test_what_the_url_says_of_overflow_wins(overflow: str, longest: int) -> None:
+    taken: list[str] = []
+    async with serving(refusing("mattermost", taken)) as served:
+        url = URLS["mattermost"].format(port=served.port) + overflow
+        team = AppriseNotifier(
+            lambda: [url], "team", anyio.CapacityLimiter(1), longest=100_000, deadline=60.0
+        )
+        result = await team.send(texts(10_000)["own words"])
+    assert result.outcome == "ok"
+    assert (len(taken) > 1) == (overflow == "?overflow=split")
+    assert max(map(len, taken)) <= longest
+    if overflow == "?overflow=upstream":
+        assert len(taken[0]) > 10_000
+    if overflow != "?overflow=truncate":
+        assert LINK in "".join(taken)
+    assert ("(cut)" in "".join(taken)) == (overflow == "")
+
+
+async def test_each_url_of_a_receiver_gets_as_much_as_it_takes() -> None:
+    async with serving(answer(b'{"ok": true}')) as chat, serving(answer(b"{}")) as program:
+        urls = [
+            URLS["mattermost"].format(port=chat.port),
+            f"json://127.0.0.1:{program.port}/",
+            URLS["rocketchat"].format(port=chat.port),
+        ]
+        team = AppriseNotifier(
+            lambda: urls, "team", anyio.CapacityLimiter(1), longest=500, deadline=60.0
+        )
+        result = await team.send(texts(10_000)["own words"])
+    assert result.outcome == "ok", result.note
+    said = [json.loads(one.partition(b"\r\n\r\n")[2])["text"] for one in chat.requests]
+    (whole,) = (json.loads(one.partition(b"\r\n\r\n")[2])["message"] for one in program.requests)
+    assert all(500 < len(text) < 700 and LINK in text for text in said)
+    assert len(whole) > 10_000
+    assert LINK in whole
