@@ -268,7 +268,7 @@ class Event:
     """One of `watcher.catalogue.events`."""
 
     source: str
-    """The configured source's name; of `receiver.*` the receiver's, of `watcher.*` empty.
+    """The configured source's name; of `receiver.*` and `delivery.dead` the receiver's, of `watcher.*` empty.
 
     In JSON it reads `inbox-watcher/<source>`.
     """

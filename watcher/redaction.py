@@ -18,7 +18,7 @@ from watcher.vocabulary import EVENT_SHAPE, Shape
 
 __all__ = ["EVERYTHING", "RedactionError", "Visibility", "check_redaction", "redact"]
 
-_THIN = ("source", "provider", "test", "returned", "held")
+_THIN = ("source", "provider", "test", "returned", "held", "receiver", "rule", "event", "attempts")
 """Keys of `data` that say nothing about a person."""
 
 _THIN_DELIVERY = ("rule", "kind", "event", "count", "number", "resolved")

@@ -167,9 +167,9 @@ def variables(event: Event, zone: tzinfo = UTC) -> dict[str, Any]:
 
     `local` is the event's time in `zone`.
 
-    `source` is the name of the configured source, for `receiver.*` the receiver's. `changes` is
-    empty rather than null, so that `has(changes.assignee)` always has an answer. `delay` is the
-    greatest possible age of the change in whole seconds (see `moment`), never null.
+    `source` is the name of the configured source, for `receiver.*` and `delivery.dead` the
+    receiver's. `changes` is empty rather than null, so that `has(changes.assignee)` always has an
+    answer. `delay` is the greatest possible age of the change in whole seconds (see `moment`), never null.
     """
     age = (event.time - moment(event).at).total_seconds()
     return {

@@ -93,6 +93,13 @@ def test_whole_objects_that_are_never_null_stay_objects() -> None:
     assert shown["changes"]["contact"]["before"] == dict.fromkeys(PERSON)
 
 
+def test_a_thin_death_says_which_message_without_what_was_answered() -> None:
+    about = {"id": "e1", "type": "conversation.unread", "subject": "c1"}
+    data = {"receiver": "crm", "rule": "R", "event": about, "attempts": 3}
+    dead = Event("d1", "delivery.dead", "crm", None, EVENT.time, {**data, "reason": "Maria said"})
+    assert redact(dead, Visibility(thin=True)).data == data
+
+
 def test_thin_is_ids_and_the_watchers_own_words() -> None:
     data = {**EVENT.data, "delivery": {"rule": "R", "kind": "for", "event": "e", "by": "maria@"}}
     shown = redact(dataclasses.replace(EVENT, data=data), Visibility(thin=True)).to_plain()

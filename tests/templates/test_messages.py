@@ -138,6 +138,7 @@ def test_whoever_has_no_name_is_told_by_what_there_is(contact: Contact, who: str
         ("source.released", "Source sales: what was held back is decided"),
         ("receiver.failing", "Receiver sales is failing"),
         ("receiver.recovered", "Receiver sales works again"),
+        ("delivery.dead", "A message to sales is given up"),
         ("watcher.network_failing", "The network is failing: no source can be reached"),
         ("watcher.network_recovered", "The network works again"),
     ],
@@ -147,6 +148,17 @@ def test_the_watcher_tells_of_itself(kind: str, title: str) -> None:
     said, body = default_message(told)
     assert said == title
     assert body.splitlines()[:2] == ["the token is refused", "What to do: renew it"]
+
+
+def test_a_death_says_what_nobody_got() -> None:
+    about = {"id": "e1", "type": "conversation.unread", "subject": "c1"}
+    told = conversation_event("delivery.dead", None, reason="no", event=about, rule="News")
+    _, body = default_message(told)
+    assert "It was about: conversation.unread of conversation c1" in body
+    assert "Rule: News" in body
+    digest = {"id": "m1", "type": "watcher.digest", "subject": None}
+    told = conversation_event("delivery.dead", None, reason="no", event=digest)
+    assert "It was about: watcher.digest\n" in default_message(told)[1]
 
 
 @pytest.mark.parametrize("kind", ["source.recovered", "receiver.recovered"])

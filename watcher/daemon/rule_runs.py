@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.catalogue.events import EVENTS
+from watcher.catalogue.events import DEAD, EVENTS
 from watcher.catalogue.fields import FIELDS
 from watcher.config import Config
 from watcher.config.rule_tests import Expected, Given, RuleTest, Step, whole
@@ -85,7 +85,7 @@ async def _know(replay: Replay, given: Given, config: Config, at: datetime) -> N
 
 
 async def _take(replay: Replay, step: Step, config: Config) -> None:
-    if step.type is not None and step.type.startswith(("receiver.", "watcher.")):
+    if step.type is not None and step.type.startswith(("receiver.", DEAD, "watcher.")):
         await replay.record_events([_event(step, step.source, "")])
         return
     source, provider = _source(step, config)
@@ -168,12 +168,22 @@ def _row(plain: Mapping[str, Any], shown: Mapping[str, Any], at: datetime) -> Ob
     return Observation(conversation.id, fields, evidence=evidence)
 
 
+_GIVEN_UP = {
+    "rule": "a rule",
+    "event": {"id": "an event", "type": "conversation.message", "subject": "a conversation"},
+    "attempts": 1,
+}
+"""What a death tells of in a rule test, where nothing was sent before."""
+
+
 def _event(step: Step, source: str, provider: str) -> Event:
     """Make an event about the watcher itself."""
     kind = str(step.type)
     about: dict[str, Any] = {"source": source, "provider": provider}
     if kind.startswith("receiver."):
         about = {"receiver": source}
+    elif kind == DEAD:
+        about = {"receiver": source, **_GIVEN_UP}
     elif kind.startswith("watcher."):
         about, source = {}, ""
     data = {**about, "reason": step.reason, "remedy": None, "since": rfc3339(step.at)}

@@ -121,7 +121,7 @@ def check_names(tree: Tree, names: Names) -> Iterator[Mistake]:
 
     A rule with such a name never matches; a silence stops nothing, or too much.
     """
-    # The source of `receiver.*` events is the receiver's name, and that of `watcher.*` is empty.
+    # The source of `receiver.*` and `delivery.dead` is the receiver's name, and that of `watcher.*` is empty.
     sources = ("", *names["source"], *names["receiver"])
     known = {kind: names[kind] for kind in ("provider", "rule", "receiver")} | {"source": sources}
     for unknown in unknown_names(tree, known):

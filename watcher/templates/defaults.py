@@ -243,9 +243,18 @@ def _about_ourselves(data: Plain, zone: tzinfo) -> list[str]:
         ("reason", lambda value: str(value)),
         ("remedy", lambda value: f"What to do: {value}"),
         ("outcome", lambda value: f"Outcome: {value}"),
+        ("event", _given_up),
+        ("rule", lambda value: f"Rule: {value}"),
         ("since", lambda value: f"Since {format_instant(str(value), zone)}"),
     )
     return [words(data[key]) for key, words in lines if data.get(key)]
+
+
+def _given_up(event: Any) -> str:
+    """Return what a message was about that nobody got."""
+    about = event if isinstance(event, Mapping) else {}
+    of = f" of conversation {about['subject']}" if about.get("subject") else ""
+    return f"It was about: {about.get('type')}{of}"
 
 
 # Late messages, and one for several
