@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from typing import Any
 
 import pytest
 
-from tests.cli.harness import NOW, Harness, dead, json_lines
+from tests.cli.harness import NOW, Harness, dead, json_lines, wait_until
 from watcher.daemon.sample import sample
 from watcher.model import Delivery
 from watcher.records import Commit, DeliveryQuery
@@ -97,6 +98,19 @@ def test_a_conversation_is_acknowledged_by_whatever_names_it(stored: Harness, na
     assert (result.exit_code, result.stdout) == (0, "acknowledged: 0 pending messages cancelled\n")
 
 
+@pytest.mark.parametrize(
+    "arguments", [("why", "\udcff"), ("deliveries", "--receiver", "\udcff"), ("ack", "\udcff")]
+)
+def test_bytes_that_are_no_text_are_wrong_usage(
+    stored: Harness, arguments: tuple[str, ...]
+) -> None:
+    result = stored.run(*arguments)
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (
+        2,
+        "error: an argument is no valid text",
+    )
+
+
 def test_filters_narrow_ids(stored: Harness) -> None:
     said = stored.run("deliveries", "retry", "abc1", "--receiver", "team").stdout
     assert said == "1 delivery is to be sent again\n"
@@ -158,3 +172,18 @@ def test_pending_is_due_waiting_or_held(harness: Harness, state: str, names: str
     assert {part: receiver[part] for part in ("pending", "due", "waiting", "held", "dead")} == {
         "pending": 4, "due": 2, "waiting": 1, "held": 1, "dead": 1,
     }  # fmt: skip
+
+
+def test_a_running_daemon_sends_again_what_a_beginning_names(
+    harness: Harness, running: Any
+) -> None:
+    first, second = dead("a"), dead("b")
+    harness.fill(first, second)
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        id_ = first.deliveries[0].id
+        result = harness.run("deliveries", "retry", f"{id_[:12]}/crm")
+        assert result.stdout == "1 delivery is to be sent again\n"
+        assert wait_until(lambda: harness.receiver.got)[0]["id"] == id_
+        assert daemon.stop(signal.SIGTERM) == 0
+    assert len(harness.receiver.got) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.harness import Harness, json_lines
+from watcher.cli import app
 from watcher.cli.times import machine_zone, read_span
 from watcher.daemon.sample import sample
 from watcher.records import Commit
@@ -85,6 +87,21 @@ def test_a_time_that_is_shown_can_be_asked_for(at: datetime, zone: str) -> None:
     assert parse_moment(shown, BERLIN) == at
     start, _ = read_span(shown, None, zone=BERLIN, now=NOW)
     assert start == at
+
+
+def test_until_stands_wherever_since_does() -> None:
+    root: Any = typer.main.get_command(app)
+    commands = {**root.commands}
+    for name, group in root.commands.items():
+        inner = getattr(group, "commands", {})
+        commands |= {f"{name} {each}": one for each, one in inner.items()}
+    options = {
+        name: {option for each in one.params for option in each.opts}
+        for name, one in commands.items()
+    }
+    spans = {name for name, taken in options.items() if "--since" in taken}
+    assert spans >= {"events", "deliveries list", "deliveries retry", "backtest"}
+    assert all("--until" in options[name] for name in spans)
 
 
 def test_without_a_configured_zone_the_machines_counts(monkeypatch: pytest.MonkeyPatch) -> None:

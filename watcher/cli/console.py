@@ -143,6 +143,10 @@ def _report(console: Console, error: Exception) -> int:
             return MISUSED
         case StoreError() | SourceError() | OSError() as refused:
             console.error(*explain(refused))
+        case UnicodeEncodeError(reason="surrogates not allowed"):
+            # Bytes of the command line that are no text; whatever comes from elsewhere is sanitized.
+            console.error("an argument is no valid text", "write it in UTF-8")
+            return MISUSED
         case bug:
             if console.asked.log_level == LogLevel.debug:
                 console.note("".join(traceback.format_exception(error)).rstrip())
