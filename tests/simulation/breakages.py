@@ -91,6 +91,18 @@ def _moved(plan: Plan) -> bool:
     return any(turn.kind == "account" for turn in plan.turns)
 
 
+def _shows_direction(plan: Plan) -> bool:
+    return any(s.kind != "leadping" for s in plan.sources)
+
+
+def _refused(plan: Plan) -> bool:
+    return plan.receiver_refuses > 0
+
+
+def _timed(plan: Plan) -> bool:
+    return plan.timers and _shows_direction(plan)
+
+
 def _failing_for_long(plan: Plan) -> bool:
     return any(w.kind in PLAIN and w.end - w.start > 3600 for w in plan.windows)
 
@@ -129,6 +141,10 @@ BREAKAGES: dict[str, Breakage] = {
     "failure is silent": Breakage(sabotage.failure_is_silent, _failing_for_long, 12, 0.2),
     "recovery is silent": Breakage(sabotage.recovery_is_silent, _paged_and_faulty, 1),
     "message facts ignored": Breakage(sabotage.message_facts_ignored, _chatwoot, 7),
+    "greeting is an answer": Breakage(sabotage.greeting_is_an_answer, _shows_direction, 6, 0.2),
+    "late news are swallowed": Breakage(sabotage.late_news_are_swallowed, _shows_direction, 8, 0.2),
+    "death is silent": Breakage(sabotage.death_is_silent, _refused, 1),
+    "end is forgotten": Breakage(sabotage.end_is_forgotten, _timed, 5, 0.2),
 }
 
 

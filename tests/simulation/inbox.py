@@ -21,6 +21,9 @@ from .plan import Window
 
 __all__ = ["Accepted", "Receiver"]
 
+TAKES = ("", "dies", "slow")
+"""Kinds of attempt in which a message is read and taken."""
+
 
 @dataclass(slots=True)
 class Accepted:
@@ -69,11 +72,12 @@ class Receiver:
         await anyio.sleep(0.02)
         headers = dict(scope["headers"])
         kind = self._kind()
-        if not kind and (status := self.refusal(headers[b"webhook-id"].decode())):
-            kind = f"http_{status}"
-            self.refused.setdefault(headers[b"webhook-id"].decode(), []).append(self.now())
-        elif kind:
+        id_ = headers[b"webhook-id"].decode()
+        if kind:
             self.met.append((self.now(), kind))
+        if kind in TAKES and (status := self.refusal(id_)):
+            kind = f"http_{status}"
+            self.refused.setdefault(id_, []).append(self.now())
         if kind:
             self.counts[kind] += 1
         match kind:

@@ -13,6 +13,7 @@ from .claims import judge_claims
 from .complete import Completeness
 from .deliveries import judge_deliveries
 from .endings import judge_endings
+from .late import judge_late
 from .reign import reigns
 from .run import Run
 from .troubles import judge_troubles
@@ -31,6 +32,7 @@ def judge(run: Run) -> list[Discrepancy]:
         if chronicle.check():
             judge_claims(chronicle)
             judge_waits(chronicle)
+            judge_late(chronicle)
             Completeness(chronicle).check()
     judge_troubles(run, found)
     judge_deliveries(run, found)

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from watcher import mapping
-from watcher.dispatcher import Dispatcher
+from watcher.dispatcher import Dispatcher, outcomes
 from watcher.errors import SourceError, SourceRefused
 from watcher.model import Result
-from watcher.pipeline import SourceReport, sweep
+from watcher.pipeline import SourceReport, sweep, waiting
 from watcher.pipeline.announce import StateUpdate
 from watcher.pipeline.sweep import Removal
 from watcher.poller import SourcePoller, source
@@ -22,6 +22,7 @@ from watcher.poller import session as sessions
 from watcher.poller.session import SourceSession
 from watcher.poller.walks import LookUpRound, SweepWalk
 from watcher.records import Commit
+from watcher.store import outbox
 
 Patch = tuple[Any, str, Any]
 """The object, the name of its attribute, and what stands there instead."""
@@ -292,6 +293,36 @@ def message_facts_ignored() -> list[Patch]:
         return await absorb(self, rows, *args, **kwargs)
 
     return [(SourceSession, "absorb", broken_absorb)]
+
+
+def greeting_is_an_answer() -> list[Patch]:
+    """Whoever wrote an outbound message, a machine too, has answered."""
+    author = waiting._author
+
+    def broken_author(message: Any, row: Any) -> Any:
+        outbound = message is not None and message.direction == "outbound"
+        return "person" if outbound else author(message, row)
+
+    return [(waiting, "_author", broken_author)]
+
+
+def late_news_are_swallowed() -> list[Patch]:
+    """An older row that comes into view joins silently, whatever is young in it."""
+    return [(deciding, "late_appearance", lambda *args: ())]
+
+
+def death_is_silent() -> list[Patch]:
+    """A message that is given up is in the list of dead ones, and nobody is told."""
+
+    async def nothing(*args: Any) -> None:
+        return None
+
+    return [(outcomes, "tell_of_dead", nothing)]
+
+
+def end_is_forgotten() -> list[Patch]:
+    """Who was told that a state lasts is not told that it is over."""
+    return [(outbox, "_end_messages", lambda delivery: ())]
 
 
 def failure_is_silent() -> list[Patch]:
