@@ -277,7 +277,6 @@ DELIVERED = re.compile(r"^ *([\d.]+)s +webhook +(\w+) +\w+ +conversation\.\w+ +s
 STORY = (
     r"world +chatwoot support +.* is new, writes: .* The inbox greets: ",
     r"event +chatwoot support +conversation\.waiting +",
-    r"message +Apprise → team +Waiting for an answer: ",
     r"webhook +chatwoot support +conversation\.waiting +signature verified, it lasts: Nobody answers",
     r"world +chatwoot support +an agent answers ",
     r"event +chatwoot support +conversation\.answered +",
@@ -287,7 +286,7 @@ STORY = (
 
 
 def test_the_demo_delivers_signed_events_of_every_provider_in_time(tmp_path: Path) -> None:
-    with demo(tmp_path, "--for", "16s", "--keep") as process:
+    with demo(tmp_path, "--for", "26s", "--keep") as process:
         out, err = process.communicate(timeout=PATIENT)
     assert (process.returncode, err) == (0, "")
     first: dict[str, float] = {}
@@ -302,7 +301,7 @@ def test_the_demo_delivers_signed_events_of_every_provider_in_time(tmp_path: Pat
     assert all(places), out
     starts = [place.start() for place in places if place is not None]
     assert starts[:2] == sorted(starts[:2])
-    assert max(starts[:4]) < min(starts[4:])
+    assert max(starts[:3]) < min(starts[3:])
     told = "1 customer waited too long and people were told: 1 of these waits ended"
     assert told in out, out
     kept = next(tmp_path.glob("inbox-watcher-demo-*"))

@@ -119,14 +119,14 @@ class Breakage:
 
 BREAKAGES: dict[str, Breakage] = {
     "baseline of one page": Breakage(sabotage.baseline_of_one_page, _paged, 17),
-    "baseline by restart": Breakage(sabotage.baseline_by_restart, _paged_and_mortal, 7),
+    "baseline by restart": Breakage(sabotage.baseline_by_restart, _paged_and_mortal, 4, 0.2),
     "failed page ends the walk": Breakage(
         sabotage.failed_page_ends_the_walk, _paged_and_faulty, 17
     ),
     "absence is deletion": Breakage(sabotage.absence_is_deletion, _lying, 17),
-    "hold is ignored": Breakage(sabotage.hold_is_ignored, _lying, 18),
-    "refusal is lost access": Breakage(sabotage.refusal_is_lost_access, _refusing, 23),
-    "id from content": Breakage(sabotage.id_from_content, _any, 18),
+    "hold is ignored": Breakage(sabotage.hold_is_ignored, _lying, 1, 0.2),
+    "refusal is lost access": Breakage(sabotage.refusal_is_lost_access, _refusing, 20, 0.2),
+    "id from content": Breakage(sabotage.id_from_content, _any, 2, 0.2),
     "older answers count": Breakage(sabotage.older_answers_count, _paged_and_slow, 2, 0.2),
     "absent is null": Breakage(sabotage.absent_is_null, _keyless, 27),
     "events after snapshots": Breakage(sabotage.events_after_snapshots, _mortal, 1, 0.2),
@@ -134,10 +134,10 @@ BREAKAGES: dict[str, Breakage] = {
     "no order": Breakage(sabotage.no_order, _bad_receiver, 8),
     "watermark first": Breakage(sabotage.watermark_first, _polled_and_faulty, 23, 0.2),
     "no sweeps": Breakage(sabotage.no_sweeps, _any, 17),
-    "mapping is news": Breakage(sabotage.mapping_is_news, _remapped, 18),
+    "mapping is news": Breakage(sabotage.mapping_is_news, _remapped, 7, 0.2),
     "clock is trusted": Breakage(sabotage.clock_is_trusted, _skewed, 8),
     "accounts mixed": Breakage(sabotage.accounts_mixed, _moved, 17),
-    "position after crash": Breakage(sabotage.position_after_crash, _paged_and_mortal, 7),
+    "position after crash": Breakage(sabotage.position_after_crash, _paged_and_mortal, 2, 0.2),
     "failure is silent": Breakage(sabotage.failure_is_silent, _failing_for_long, 12, 0.2),
     "recovery is silent": Breakage(sabotage.recovery_is_silent, _paged_and_faulty, 1),
     "message facts ignored": Breakage(sabotage.message_facts_ignored, _chatwoot, 7),

@@ -106,6 +106,11 @@ def _read(told: Told, name: str, one: Any, found: list[Discrepancy]) -> None:
 
 
 def _turned(run: Run, told: Told) -> bool:
-    """Return whether rule, receiver or account changed since, which cancels without a word."""
+    """Return whether there was no such rule, or rule, receiver or account changed since, which cancels
+    without a word.
+    """
     begun = told.begun.at
+    toggles = [at for at, kind in run.turned if kind == "rules"]
+    if sum(at < begun for at in toggles) % 2:
+        return True
     return any(at >= begun - 60 for at, kind in run.turned if kind in ("rules", "account"))

@@ -84,8 +84,9 @@ class Waits:
             last = Stretch(start, end, since)
             self.stretches.append(last)
         last.end = end
-        if stamp := set_in(state.stamps, version):
-            last.natives.add(int(stamp.timestamp()))
+        if kind == "chatwoot":  # where a bot has cleared the stamp, the creation stands for it
+            stamps = (set_in(state.stamps, version), state.created_at)
+            last.natives |= {int(stamp.timestamp()) for stamp in stamps if stamp}
         if seen and tells(kind, state):
             if last.telling and last.telling[-1][1] == start:
                 last.telling[-1] = (last.telling[-1][0], end)
@@ -214,17 +215,12 @@ class _Judge:
         truth = [one.since and one.since.isoformat() for one in candidates]
         self.wrong(look.at, f"{name}: waiting since {now} is told, in truth {truth}")
 
-    def _goes_on(self, one: Stretch, told: Told) -> bool:
-        """Return whether a told wait is an earlier one, which ended and began again between two looks."""
-        return (
-            told is not None
-            and one.since is not None
-            and any(
-                before.since is not None and before.fits(told, before.end)
-                for before in self.waits.stretches
-                if before.start <= one.start
-            )
-        )
+    @staticmethod
+    def _goes_on(one: Stretch, told: Told) -> bool:
+        """Return whether a told wait may stand for this one: what ended and began between two looks, or
+        was told below a line that tells nothing, keeps its time.
+        """
+        return told is not None and one.since is not None and _seconds(_time(told)) <= one.end
 
     def _ended(self, look: Look, before: float, since: str, data: dict[str, Any]) -> None:
         """A told end is one that happened since the last look, and as it is told."""

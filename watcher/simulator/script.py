@@ -298,8 +298,8 @@ OWNERS: tuple[Kind, ...] = ("chatwoot", "highlevel")
 
 TOUR: tuple[tuple[tuple[Kind, ...], Act], ...] = (
     (CHATWOOT, _is_greeted),
-    (CHATWOOT, _answers),
     (HIGHLEVEL, _writes),
+    (CHATWOOT, _answers),
     (LEADPING, _writes),
     (CHATWOOT, _reads),
     (OWNERS, _assigns),
