@@ -46,9 +46,17 @@ class Shown:
     """What the sources of one configuration can show."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = sources
-        self._mapped = [targets(one.mapping) | _named(one) for one in sources]
-        self._coverage = [one.provider_class.coverage for one in sources]
+        self._sources = {one.name: one for one in sources}
+        # Thousands of accounts at one provider show the same.
+        alike = {
+            (
+                id(one.provider_class),
+                targets(one.mapping) | _named(one),
+            ): one.provider_class.coverage
+            for one in sources
+        }
+        self._mapped = [mapped for _, mapped in alike]
+        self._coverage = list(alike.values())
         self._who = listing(dict.fromkeys(one.provider for one in sources))
         self._shape = self._narrowed(EVENT_SHAPE, "")
 
@@ -57,12 +65,11 @@ class Shown:
         if tree is None:
             return self
         names, providers = demanded(tree, "source"), demanded(tree, "provider")
-        left = tuple(
-            one
-            for one in self._sources
-            if (names is None or one.name in names)
-            and (providers is None or one.provider in providers)
-        )
+        if names is None and providers is None:
+            return self
+        known = self._sources
+        among = known.values() if names is None else [known[one] for one in names if one in known]
+        left = [one for one in among if providers is None or one.provider in providers]
         # Names that no source has are a mistake of their own.
         return Shown(left) if left and len(left) < len(self._sources) else self
 

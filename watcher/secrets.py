@@ -77,8 +77,8 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self._distinct: re.Pattern[str] | None = None
+        # Made when they are asked for: thousands of secrets are learned one by one.
+        self._patterns: dict[int, re.Pattern[str] | None] = {}
 
     def add(self, value: str) -> None:
         """Learn a secret value in every spelling in which another side may quote it."""
@@ -89,9 +89,14 @@ class Redactor:
         new = set(values) - self._values
         if new:
             self._values |= new
+            self._patterns.clear()
+
+    def _pattern(self, shortest: int) -> re.Pattern[str] | None:
+        """Return the pattern of all values that have so many characters."""
+        if shortest not in self._patterns:
             longest_first = sorted(self._values, key=lambda text: (-len(text), text))
-            self._pattern = _any(longest_first)
-            self._distinct = _any(text for text in longest_first if len(text) >= _DISTINCT)
+            self._patterns[shortest] = _any(one for one in longest_first if len(one) >= shortest)
+        return self._patterns[shortest]
 
     def add_url(self, url: str) -> None:
         """Learn a URL that is a secret as a whole, and the user and password in it."""
@@ -113,13 +118,13 @@ class Redactor:
 
     def scrub(self, text: str) -> str:
         """Return the text with every known secret struck out."""
-        return _strike(self._pattern, text)
+        return _strike(self._pattern(0), text)
 
     def scrub_sentence(self, text: str) -> str:
         """Return a sentence of this program with every known secret struck out that cannot be a word
         of it. What others said was scrubbed before it was put in.
         """
-        return _strike(self._distinct, text)
+        return _strike(self._pattern(_DISTINCT), text)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._values)} values)"

@@ -182,3 +182,13 @@ def test_a_server_that_other_machines_reach(tmp_path: Path, listen: str, count: 
 def test_ipv6_loopback_is_this_machine(tmp_path: Path) -> None:
     assert said(tmp_path, more="server: {listen: '[::1]:8484'}") == []
     assert len(said(tmp_path, more="server: {listen: '[::]:8484'}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("match", "count"), [("false", 1), ("source == 'desk' && 1 > 2", 1), ("true", 0)]
+)
+def test_a_silence_that_never_matches(tmp_path: Path, match: str, count: int) -> None:
+    silence = f"{{name: S, match: \"{match}\", reason: r, until: '2099-01-01', timezone: UTC}}"
+    found = said(tmp_path, more=f"silences: [{silence}]")
+    assert len(found) == count, found
+    assert all("`match` is always false: this silence suppresses nothing" in one for one in found)

@@ -95,6 +95,8 @@ class Silence(FilledSettings):
         first = next((key for key, at in (("from", self.starts), ("until", self.ends)) if at), None)
         if first is not None:
             yield from warn_of_utc(self, context, first)
+        if self.match.constant is False:
+            yield Mistake("is always false: this silence suppresses nothing", "", ("match",))
         if self.ends is None and self.hours is None:
             yield Mistake("never ends", "add `until: 2026-12-24`, or `hours:`", whole=True)
 
