@@ -10,6 +10,8 @@ import pytest
 
 from tests.scenarios.harness import Harness, Inbox
 from tests.scenarios.test_restarts import Killed, Mortal
+from watcher.config import load
+from watcher.daemon.reload import Reloading
 from watcher.records import DeliveryQuery
 from watcher.simulator import Account, faults
 from watcher.store.memory import MemoryStore
@@ -330,3 +332,73 @@ async def test_killed_around_calls_of_the_store_the_end_is_told_once(
             assert {subject for subject, _ in told} == {first.id, second.id}, call
             assert len(set(told)) == 2, call
         call += 17
+
+
+async def test_what_a_throttle_stopped_has_no_end_and_no_throttle_stops_an_end(
+    harness: Harness,
+) -> None:
+    _account, (first, *_) = calm(harness)
+    harness.rules = (
+        "- {name: slow, when: conversation.unread, for: 5m, throttle: 1d, resolved: true,"
+        " notify: crm}"
+    )
+    async with harness.running():
+        await harness.baseline()
+        for _ in range(2):
+            harness.world.message(first, "hello?")
+            await anyio.sleep(10 * 60)
+            harness.world.read(first)
+            await anyio.sleep(10 * 60)
+    assert kinds(harness.inbox) == ["for", "resolved"]
+
+
+async def test_restarts_and_reloads_between_and_what_the_rule_says_at_the_end_counts(
+    harness: Harness,
+) -> None:
+    _account, (first, second, *_) = calm(harness)
+    silent = "- {name: slow, when: conversation.unread, for: 5m, notify: crm}"
+    harness.rules = silent
+    file = harness.folder / "watcher.yaml"
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(first, "hello?")
+        harness.world.message(second, "hello?")
+        await anyio.sleep(10 * 60)
+    harness.rules = silent.replace("for: 5m", "for: 5m, resolved: true")
+    async with harness.running() as daemon:
+        await anyio.sleep(60)
+        harness.world.read(first)
+        await anyio.sleep(5 * 60)
+        for rules in (silent, harness.rules):
+            harness.rules = rules
+            file.write_text(harness.configure())
+            await Reloading(daemon, lambda: load([file], environ={})).reload()
+        await anyio.sleep(60)
+    async with harness.running():
+        await anyio.sleep(60)
+        harness.world.read(second)
+        await anyio.sleep(5 * 60)
+    assert kinds(harness.inbox) == ["for", "for", "resolved", "resolved"]
+    assert {body["subject"] for body in ends(harness.inbox)} == {first.id, second.id}
+
+
+async def test_what_exceeds_a_limit_holds_ends_too_each_once(harness: Harness) -> None:
+    _account, conversations = calm(harness)
+    few = harness.hear("few", "    limit: 2/1m\n")
+    harness.rules = (
+        "- {name: slow, when: conversation.unread, for: 5m, resolved: true, notify: few}"
+    )
+    async with harness.running():
+        await harness.baseline()
+        for one in conversations:
+            harness.world.message(one, "hello?")
+        await anyio.sleep(10 * 60)
+        for one in conversations:
+            harness.world.read(one)
+        await anyio.sleep(10 * 60)
+    told = [one for body in few.bodies for one in body["data"].get("events", [body])]
+    said = [(one["subject"], one["data"]["delivery"]["kind"]) for one in told]
+    assert sorted(said) == sorted(
+        (one.id, kind) for one in conversations for kind in ("for", "resolved")
+    )
+    assert len(few.bodies) < len(told)

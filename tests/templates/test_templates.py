@@ -18,6 +18,7 @@ from watcher.templates import (
     default_message,
     render,
     render_digest,
+    speaks_of,
 )
 
 
@@ -276,6 +277,17 @@ def test_times_are_those_of_the_configured_zone(source: str, expected: str) -> N
     assert utc == expected.replace("11:00", "10:00").replace("CET", "UTC")
     many = "{% for e in events %}{{ e.conversation.last_message.at | local }}{% endfor %}"
     assert render_digest(None, many, [event], BERLIN).body == "2026-11-20 11:00 CET"
+
+
+def test_the_end_of_a_state_is_a_name_of_templates() -> None:
+    source = "{% if resolved %}over after {{ resolved.seconds // 60 }} min{% else %}slow{% endif %}"
+    over = {"kind": "resolved", "resolved": {"reason": "it was read", "seconds": 1500}}
+    assert render(None, source, conversation_event()).body == "slow"
+    assert render(None, source, conversation_event(delivery=over)).body == "over after 25 min"
+    with pytest.raises(TemplateError, match="resolved has no field 'second'"):
+        compile_template("{{ resolved.second }}")
+    assert speaks_of("resolved", None, source)
+    assert not speaks_of("resolved", None, "{{ conversation.id }}", "{{ broken", "resolved")
 
 
 def test_what_the_clock_shows_is_a_name_of_templates_too() -> None:
