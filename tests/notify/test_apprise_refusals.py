@@ -155,7 +155,7 @@ async def test_the_note_says_what_the_service_said(
         result = await notifier(url).send(notice())
     assert result.outcome == "refused"
     assert result.note.startswith("Discord: ")
-    assert "Must be 2000 or fewer in length" in result.note
+    assert result.note.endswith('{"content": ["Must be 2000 or fewer in length."]}')
     for part in ("4174216298", "JHMHI8qBe7bk2ZwO5U711o3dV_js"):
         assert part not in result.note
 

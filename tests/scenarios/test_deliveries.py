@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from tests.scenarios.harness import SECRET, Harness
 from watcher.records import Commit, DeliveryQuery, EventQuery, Hold, ReceiverState
@@ -66,11 +67,17 @@ async def test_gone_turns_the_receiver_off_and_what_waits_stays(harness: Harness
     account = harness.watch("chatwoot", "sales", "1", conversations=3)
     async with harness.running() as daemon:
         await harness.baseline()
-        harness.inbox.status = 410
+        before, harness.inbox.status = harness.inbox.attempts, 410
         for conversation in account.conversations.values():
             harness.world.message(conversation, "hi")
-        await anyio.sleep(24 * 3600)
+        with capture_logs() as logs:
+            await anyio.sleep(24 * 3600)
         assert harness.inbox.attempts <= 1 + 3
+        said = [line["event"] for line in logs if line["event"] != "a delivery is given up"]
+        assert not [one for one in said if "tried again" in one]
+        assert [line["remedy"] for line in logs if "turned off" in line["event"]] == [
+            "inbox-watcher send-test crm"
+        ] * (harness.inbox.attempts - before)
         harness.inbox.status = 200
         await daemon.turn_on("crm")
         await anyio.sleep(60)

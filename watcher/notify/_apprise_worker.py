@@ -43,6 +43,9 @@ _SURE = frozenset({413, 414, 431})
 _AWAY = frozenset({401, 403, 404, 405, 407, 408, 409, 410, 425, 429})
 """Statuses that are about the sender, the address or the pace, whatever the words."""
 
+_BYTES = re.compile(r"^Response Details:\s*(?:b(['\"]))?(.*?)\1?$", re.DOTALL)
+"""An answer as plug-ins log it: as Python writes bytes."""
+
 _OF_THE_TEXT = re.compile(
     r"too[ _-]?(long|large|big)|(exceed|larger than|longer than|max(imum)?[ _-]?(length|size))"
     r"|fewer in length|can'?t parse|cannot parse|unable to parse|could not (parse|decode)"
@@ -320,7 +323,7 @@ def _reason(lines: Sequence[tuple[str, str]], url: str, *, answer: bool = False)
     causes = [text for level, text in lines if level == "DEBUG" and "Exception" in text]
     causes = [text.rpartition("(Caused by ")[2] for text in causes]  # requests says much before
     if answer and not causes:
-        causes = [re.sub(r"^Response Details:\s*(b?['\"])?", "", text) for text in _answers(lines)]
+        causes = [_BYTES.sub(r"\2", text) for text in _answers(lines)]
     return scrub(" ".join(shown[-1:] + causes[-1:]), url)
 
 
