@@ -48,8 +48,10 @@ SETTING = {
     "leadway": "location_id: '{0}'",
     "chatwoot": "account_id: {0}",
 }
-RECEIVERS = ("crm", "audit", "late")
-"""`crm` fails often, `audit` never; `late` is told what has lasted."""
+RECEIVERS = ("crm", "audit", "late", "picky")
+"""`crm` fails often, `audit` never; `late` is told what has lasted; `picky` refuses some messages for
+ever, so that they die.
+"""
 
 CONFIGURATION = """\
 store: {folder}/watcher.db
@@ -58,9 +60,16 @@ sources:
 {sources}receivers:
 {receivers}rules:
   - {{name: all, when: '*', notify: [crm, audit]}}
+  - {{name: some, when: conversation.message, notify: picky}}
 """
 LASTING = "  - {name: lasting, when: conversation.unread, for: 2s, notify: late}\n"
 RETRY = ", ".join(["300ms"] * 60)
+SOON = "100ms"
+
+
+def is_refused(id_: str) -> bool:
+    """Return whether `picky` refuses a message: one in four, whenever it comes."""
+    return id_[-1] in "0123"
 
 
 @dataclass
@@ -130,7 +139,8 @@ class Harness:
                 f"    sweep_every: 2s\n    {SETTING[provider].format(account.id)}\n"
             )
         receivers = "".join(
-            f"  {name}: {{type: webhook, secret: {SECRET}, retry: [{RETRY}], timeout: 5s,"
+            f"  {name}: {{type: webhook, secret: {SECRET}, timeout: 5s,"
+            f" retry: [{SOON if name == 'picky' else RETRY}],"
             f" url: 'http://127.0.0.1:{taker}/{name}'}}\n"
             for name in RECEIVERS
         )
@@ -175,6 +185,8 @@ class Harness:
             if not self._genuine(dict(request.headers), body):
                 self.ledger.forged += 1
                 return Response(status_code=401)
+            if receiver == "picky" and is_refused(request.headers["webhook-id"]):
+                return Response(status_code=422)
             fails = receiver == "crm" and self.chance.random() < self.failing
             taken = not fails or self.chance.random() < 0.5
             if taken:

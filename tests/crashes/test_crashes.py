@@ -15,3 +15,4 @@ def test_killed_at_many_moments(tmp_path: Path) -> None:
     assert sum(account.kills.values()) >= 10  # one stop may be over before the blow
     assert account.facts["changes"] > 50
     assert account.facts["repeats"] > 0
+    assert account.facts["dead"] > 5

@@ -55,7 +55,7 @@ class Account:
             f" to report, {facts['events']} events in the log",
             f"{facts['deliveries']} deliveries, {facts['arrivals']} webhooks taken, of them"
             f" {facts['repeats']} repeats; {facts['refused']} refused and {facts['cut']} cut by a"
-            " failing receiver",
+            f" failing receiver, {facts['dead']} dead",
             f"{self.checks} stores examined after a kill (integrity, foreign keys)",
             *(f"WRONG: {line}" for line in self.wrong[:40]),
             "nothing lost, nothing twice, nothing invented" if not self.wrong else "FAILED",
@@ -182,6 +182,7 @@ class Trial:
             changes=len(self.harness.world.truth),
             events=count(self.harness.folder, "events"),
             deliveries=count(self.harness.folder, "deliveries"),
+            dead=count(self.harness.folder, "deliveries WHERE state = 'dead'"),
             arrivals=len(ledger.arrivals),
             repeats=len(ledger.arrivals) - len(first),
             refused=ledger.refused,

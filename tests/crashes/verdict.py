@@ -17,7 +17,7 @@ from watcher.clock import wall_clock
 from watcher.demo.receiver import Arrival as Reported
 from watcher.demo.scorecard import Change, score
 
-from .harness import Harness
+from .harness import Harness, is_refused
 
 __all__ = ["count", "examine", "judge", "pending"]
 
@@ -55,7 +55,7 @@ def _read(folder: Path, statement: str) -> list[tuple[Any, ...]]:
 
 
 def count(folder: Path, table: str) -> int:
-    """Count the rows of a table."""
+    """Count the rows of a table, or of a part of it."""
     ((rows,),) = _read(folder, f"SELECT count(*) FROM {table}")  # noqa: S608 - a constant
     return int(rows)
 
@@ -73,6 +73,7 @@ def judge(harness: Harness) -> list[str]:
     return [
         *_judge_log(harness, [json.loads(body) for _, _, body in log]),
         *_judge_outbox([id_ for _, id_, _ in log], outbox),
+        *_judge_deaths([json.loads(body) for _, _, body in log], outbox),
         *_judge_arrivals(harness, {id_: seq for seq, id_, _ in log}, outbox),
     ]
 
@@ -106,10 +107,23 @@ def _judge_outbox(log: list[str], outbox: list[tuple[Any, ...]]) -> list[str]:
     wrong = []
     settled = {(event, receiver) for event, _, receiver, state, _ in outbox if state == "delivered"}
     for event, _, receiver, state, timer in outbox:
-        if state not in (("delivered", "cancelled") if timer else ("delivered",)):
+        if receiver == "picky" and is_refused(event):
+            wrong += [f"{state}: {event}, which is refused for ever"] if state != "dead" else []
+        elif state not in (("delivered", "cancelled") if timer else ("delivered",)):
             wrong.append(f"{state}: {event} to {receiver}")
     wrong += [f"no delivery of {id_} to audit" for id_ in log if (id_, "audit") not in settled]
     return wrong
+
+
+def _judge_deaths(events: list[dict[str, Any]], outbox: list[tuple[Any, ...]]) -> list[str]:
+    """Each message that was given up is told once, whenever the program was killed."""
+    dead = Counter((event, receiver) for event, _, receiver, state, _ in outbox if state == "dead")
+    told = Counter(
+        (one["data"]["event"]["id"], one["data"]["receiver"])
+        for one in events
+        if one["type"] == "delivery.dead"
+    )
+    return [f"told {told[one]} times that {one} is dead" for one in dead | told if told[one] != 1]
 
 
 def _judge_arrivals(
