@@ -28,7 +28,7 @@ from watcher.demo.scenes import open_scenes, write_configuration
 from watcher.demo.scorecard import PATIENCE, Change, score
 from watcher.demo.terminal import describe
 from watcher.model import Event
-from watcher.simulator import TruthEntry
+from watcher.simulator import TruthEntry, World, leadping
 from watcher.transport import Transport
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -193,6 +193,33 @@ async def test_the_receiver_takes_only_what_is_signed_and_counts_repeats() -> No
     assert [answer.status for answer in answers] == [204, 204, 401, 401]
     assert [dict(one.event) for one in shown] == [json.loads(body)]
     assert (len(inbound.arrivals), inbound.repeats, inbound.refused) == (1, 1, 2)
+
+
+async def test_a_request_that_is_cut_off_raises_nothing() -> None:
+    """Else the end of the demonstration would print a traceback."""
+    world = World(lambda: NOW)
+    world.open_account("leadping", "org-leads")
+    inbound = Inbound(lambda: NOW, lambda _arrival: None, lambda _title, _body: None)
+    token = b"Bearer " + next(iter(world.accounts.values())).token.encode()
+    for app, path in (
+        (leadping.app(world), "/conversations/my"),
+        (inbound.app, "/crm"),
+        (inbound.app, "/team"),
+    ):
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "POST", "path": path, "query_string": b"",
+            "headers": [(b"authorization", token)],
+        }  # fmt: skip
+        await app(scope, receive, send)
+        assert sent[0]["status"] == 400
 
 
 # The configuration

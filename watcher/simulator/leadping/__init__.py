@@ -16,7 +16,7 @@ from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -98,7 +98,7 @@ def app(
             Route("/conversations/lead/{lead}", server.of_lead, methods=["POST"]),
             Route("/leads/{lead}", server.lead, methods=["GET"]),
         ],
-        exception_handlers={HTTPException: _bare},
+        exception_handlers={HTTPException: _bare, ClientDisconnect: _unheard},
     )
     served.state.refusal = lambda status, wait=None: refusal(status, wait, server.options.era)
     return served
@@ -108,6 +108,11 @@ async def _bare(request: Request, error: Exception) -> Response:
     """Answer as .NET does for a wrong method or path: the status and no body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - narrows Starlette's signature
     return Response(None, error.status_code, error.headers)
+
+
+async def _unheard(_request: Request, _error: Exception) -> Response:
+    """Answer a client that has gone before its request was read: nobody hears it."""
+    return Response(None, 400)
 
 
 def refusal(
