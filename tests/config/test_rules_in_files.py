@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.harness import SOURCE, Write, read, warned
-from watcher.config import Config, compare
+from watcher.config import Config, compare, load
 from watcher.rules import Digest, Rule, Span
 from watcher.settings.calendar import format_days, parse_between, parse_days
 
@@ -357,6 +358,28 @@ KEYS = {
     "hours": {"between": "09:00-18:00"}, "severity": "info", "stop": True,
 }  # fmt: skip
 """A value of each key that decides when something is sent."""
+
+
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("when: conversation.assigned\n    for: 5m", True),
+        ("when: [conversation.assigned, conversation.unread]\n    repeat: 5m", True),
+        ("when: [conversation.assigned, conversation.reassigned]\n    for: 5m", False),
+        ("when: conversation.assigned", False),
+    ],
+)
+def test_a_wait_for_an_owner_that_ends_when_it_is_handed_on_is_warned_of(
+    tmp_path: Path, text: str, warns: bool
+) -> None:
+    file = tmp_path / "inbox.yaml"
+    file.write_text(
+        "sources: {desk: {provider: chatwoot, account_id: 3, token: not-a-real-token}}\n"
+        "receivers: {crm: {type: webhook, url: 'http://127.0.0.1/'}}\n"
+        f"rules:\n  - name: Slow\n    {text}\n    notify: crm\n"
+    )
+    found = [one for one in load([file], environ={}).warnings if "handed on" in one.message]
+    assert [(one.line, one.column) for one in found] == ([(5, 5)] if warns else [])
 
 
 def test_every_key_is_described() -> None:

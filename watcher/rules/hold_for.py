@@ -5,6 +5,7 @@ Rules: pure. `repeat` waits on the same states, so what is checked here holds fo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated
@@ -13,10 +14,10 @@ from pydantic import AfterValidator, ValidationInfo
 
 from watcher.catalogue.events import EVENT_TYPES, EVENTS, TIMED_TYPES
 from watcher.conditions import Outcome
-from watcher.settings.base import clash
+from watcher.settings.base import Mistake, clash
 from watcher.settings.values import Duration, format_duration
 
-__all__ = ["HoldFor", "check_states", "describe", "waits"]
+__all__ = ["HoldFor", "check_states", "describe", "oddities", "waits"]
 
 
 def waits(hold_for: timedelta) -> Outcome:
@@ -45,6 +46,17 @@ def check_states(key: str, info: ValidationInfo) -> None:
                     f"{message}; it applies to {', '.join(TIMED_TYPES)}",
                     "name other types in `when`, or remove it",
                 )
+
+
+def oddities(types: frozenset[str]) -> Iterator[Mistake]:
+    """Yield what a rule that waits on these types probably does not mean."""
+    if "conversation.assigned" in types and "conversation.reassigned" not in types:
+        yield Mistake(
+            "waits for an owner, and no longer once the conversation is handed on",
+            "name `conversation.reassigned` too, so that the new owner has the whole time again",
+            ("when",),
+            whole=True,
+        )
 
 
 def _checked(value: timedelta, info: ValidationInfo) -> timedelta | None:

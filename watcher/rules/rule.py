@@ -108,6 +108,8 @@ class Rule(FilledSettings):
     def warnings(self, context: SettingsContext) -> Iterator[Mistake]:
         """Yield what works but is probably not meant."""
         yield from super().warnings(context)
+        if self.lasting:
+            yield from hold_for.oddities(self.types)
         for key, condition in self._conditions():
             yield from where.oddities(key, condition, self.types)
 
