@@ -11,7 +11,8 @@ from watcher.config import load
 from watcher.daemon.estimates import foreseeable_overloads
 
 REST = (
-    "receivers: {a: {type: apprise, url: 'json://x'}}\nrules: [{name: A, when: '*', notify: a}]\n"
+    "receivers: {a: {type: apprise, url: 'json://x'}}\n"
+    "rules: [{name: A, when: [conversation.unread, 'source.*'], notify: a}]\n"
 )
 
 
