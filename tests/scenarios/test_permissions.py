@@ -102,6 +102,33 @@ async def test_a_wider_token_shows_what_was_there_before_and_nobody_is_told(
         assert harness.inbox.own == ["source.baselined"]
 
 
+async def test_a_wider_token_tells_what_is_young_in_what_it_shows(
+    harness: Harness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = harness.watch("chatwoot", "sales", "1", conversations=60)
+    inbox = account.living()[0].state.inbox
+    administrator = account.viewer
+    account.tokens[account.token] = Viewer(user="99", role="agent", inboxes=frozenset({inbox.id}))
+    hidden = [one for one in account.living() if one.state.inbox != inbox]
+    asked, answered = [one for one in hidden if not one.state.archived][:2]
+    async with harness.running():
+        await harness.baseline()
+        await anyio.sleep(60)
+        harness.world.message(asked, "Is anybody there?")
+        harness.world.message(answered, "It is settled.", "outbound")
+        account.tokens[account.token] = administrator
+        await anyio.sleep(1800)
+    told = {
+        one.id: [body["type"].removeprefix("conversation.") for body in harness.inbox.conversations
+                 if body["subject"] == one.id]
+        for one in hidden
+    }  # fmt: skip
+    assert told.pop(asked.id) == ["message", "unread", "waiting"]
+    assert told.pop(answered.id)[:1] == ["message"]
+    assert not any(told.values()), "what is older joins silently"
+    assert "older conversations became visible" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_source_that_loses_all_access_removes_nothing(
