@@ -14,6 +14,12 @@ from watcher.simulator import faults
 
 HOUR = 3600.0
 
+
+def _waiting(provider: str) -> tuple[str, ...]:
+    """Return who waits for an answer then; Leadping tells nothing of that."""
+    return () if provider == "leadping" else ("busy", "answered", "fresh")
+
+
 CONDITIONS = (
     "delay < 1800",
     'timestamp(observed.before) - timestamp(observed.after) < duration("30m")',
@@ -26,6 +32,7 @@ async def outage(harness: Harness, account: Any) -> dict[str, Any]:
     cast = dict(zip(names, account.conversations.values(), strict=False))
     for conversation in cast.values():
         harness.world.unarchive(conversation)
+        harness.world.message(conversation, "Thank you, all is well.", "outbound")
         harness.world.read(conversation)
     async with harness.running():
         await harness.baseline()
@@ -64,6 +71,7 @@ async def test_what_stands_is_told_once_however_often_it_changed(
             (ids["answered"], "conversation.message"),
             (ids["fresh"], "conversation.message"),
             (ids["fresh"], "conversation.unread"),
+            *((ids[name], "conversation.waiting") for name in _waiting(provider)),
         ]
     )
     for body in harness.inbox.conversations:
@@ -88,7 +96,9 @@ async def test_a_rule_tells_late_news_from_fresh(
     cast = await outage(harness, account)
     fresh = {body["subject"] for body in harness.inbox.conversations}
     assert fresh == {cast["fresh"].state.id}
-    assert len(await harness.store.events(EventQuery(types=("conversation.*",)))) == 5
+    assert len(await harness.store.events(EventQuery(types=("conversation.*",)))) == 5 + len(
+        _waiting(provider)
+    )
     own = [body["type"] for body in harness.inbox.bodies if body["type"].startswith("source.")]
     assert own == ["source.baselined", "source.failing", "source.recovered"]
 
