@@ -21,12 +21,12 @@ SHOWN = {
         "disposition_changed", "contact_changed", "updated", "removed",
     },
     "highlevel": {
-        "created", "unread", "read", "message", "assigned", "reassigned", "unassigned", "archived",
-        "unarchived", "labels_changed", "contact_changed", "updated", "removed",
+        "created", "unread", "read", "message", "waiting", "answered", "assigned", "reassigned",
+        "unassigned", "archived", "unarchived", "labels_changed", "contact_changed", "updated", "removed",
     },
     "chatwoot": {
-        "created", "unread", "read", "message", "assigned", "reassigned", "unassigned",
-        "team_changed", "archived", "unarchived", "status_changed", "labels_changed",
+        "created", "unread", "read", "message", "waiting", "answered", "assigned", "reassigned",
+        "unassigned", "team_changed", "archived", "unarchived", "status_changed", "labels_changed",
         "priority_changed", "contact_changed", "updated", "removed",
     },
 }  # fmt: skip
@@ -41,7 +41,7 @@ async def test_each_change_is_reported_once_with_right_sides(
     async with harness.running():
         await harness.baseline()
         script = lively(harness.world, Random(3))
-        for _ in range(60):
+        for _ in range(120):
             script.step()
             await anyio.sleep(150)
         await anyio.sleep(300)
