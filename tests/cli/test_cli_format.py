@@ -70,6 +70,9 @@ def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
         (Event("1", "source.failing", "sales", None, NOW,
                {"reason": "HTTP 401", "remedy": "renew the token"}),
          "HTTP 401 (renew the token)"),
+        (Event("1", "delivery.dead", "crm", None, NOW,
+               {"event": {"id": "4c14913cd585335a", "type": "conversation.read"}, "reason": "no"}),
+         "conversation.read 4c14913cd585: no"),
     ],
 )  # fmt: skip
 def test_a_change_is_said_in_words(event: Event, words: str) -> None:

@@ -69,6 +69,13 @@ def test_people_read_what_changed_what_decided_and_what_came_of_it(told: Harness
     assert "throttled: the rule 'At most one an hour' has sent one at" in text
 
 
+def test_an_event_of_the_watcher_itself_says_its_reason(told: Harness) -> None:
+    (baselined,) = json_lines(told.run("events", "--json", "--type", "source.baselined").stdout)
+    text = told.run("why", baselined["id"]).stdout
+    assert baselined["data"]["reason"]
+    assert f"  {baselined['data']['reason']}" in text
+
+
 def test_rules_about_other_types_are_one_line(told: Harness) -> None:
     unread = next(
         one["event"]["id"]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from watcher.cli.ids import short_id
 from watcher.model import Event
 from watcher.settings.calendar import format_moment
 from watcher.settings.values import format_duration
@@ -66,7 +67,10 @@ def format_what(event: Event) -> str:
     conversation = data.get("conversation")
     if conversation is None:
         remedy = f" ({data['remedy']})" if data.get("remedy") else ""
-        return f"{data.get('reason') or ''}{remedy}"
+        given_up = data.get("event")  # of `delivery.dead`
+        about = given_up if isinstance(given_up, Mapping) else {}
+        of = f"{about.get('type')} {short_id(str(about.get('id')))}: " if about else ""
+        return f"{of}{data.get('reason') or ''}{remedy}"
     said = list(format_changes(event))
     if event.type == "conversation.removed":
         said.append(f"reason: {data.get('reason')}")

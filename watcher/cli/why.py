@@ -18,7 +18,7 @@ from watcher.cli.completion import complete_events
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.deliveries_show import format_entry, plain_entry
-from watcher.cli.format import format_changes, format_who
+from watcher.cli.format import format_changes, format_what, format_who
 from watcher.cli.ids import NotOne, find_deliveries, resolve, short_id, short_key
 from watcher.cli.options import AsJson, Limit
 from watcher.clock import wall_clock
@@ -145,6 +145,8 @@ def _print(console: Console, story: Story) -> None:
         console.write(f"  happened between {after} and {before}")
     for line in format_changes(event):
         console.write(f"  {line}")
+    if "conversation" not in event.data and (said := format_what(event)):
+        console.write(f"  {said}")
     console.write("rules, in order")
     if story.verdicts is None:
         console.write("  rule results are no longer stored")
