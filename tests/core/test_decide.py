@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import T0, message, observations, row
-from watcher.model import Disposition, Observation, Reference, Snapshot
+from watcher.model import Disposition, Evidence, Observation, Reference, Snapshot
 from watcher.pipeline import Decision, Sighting, SourcePolicy, decide, remove
 from watcher.records import SourceState
 from watcher.rules import Rule
@@ -50,6 +50,20 @@ def play(
 
 
 pages = st.lists(st.lists(observations(), max_size=5), max_size=6)
+
+
+def test_a_wait_that_is_taken_over_has_no_end_that_nobody_was_told_the_beginning_of() -> None:
+    # A conversation whose rows showed no message first; then a note, a stamp, and a person's answer.
+    bare = row("c1", created_at=T0 + timedelta(days=1))
+    known, _ = play([[bare]])
+    evidence = Evidence(waits_since=T0 + timedelta(seconds=1), by_person=True)
+    note = dataclasses.replace(message("Called them", "internal"), automated=None)
+    full = dataclasses.replace(
+        bare, fields={**bare.fields, "last_message": note}, evidence=evidence
+    )
+    first = decide(POLICY, STATE, known, [full], sighting(100))
+    assert not first.commit or not first.commit.events
+    assert decide(POLICY, STATE, apply(known, first), [full], sighting(101)).commit is None
 
 
 @given(pages, st.lists(observations(), max_size=5))

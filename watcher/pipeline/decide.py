@@ -375,6 +375,8 @@ def _taken_over(old: Known, row: Observation, shown: frozenset[str]) -> Known:
     before = take_over_new_fields(old, row, shown)
     if before.conversation.last_message == old.conversation.last_message:
         return before
+    # What the row proves was proved before it was shown: it cannot end a wait that nobody was told of.
+    before = dataclasses.replace(before, evidence=row.evidence)
     return waits(before, first_wait(before, row))
 
 

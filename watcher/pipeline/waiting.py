@@ -101,8 +101,12 @@ def _begun(
     if was.archived and change != "new":
         return _unanswered(clues, clues.waits_since, at if author == "customer" else None)
     known = _latest(_known_until(was), answered)
-    # The provider's own time may be that of a wait which is over.
-    own = clues.waits_since if _is_later(clues.waits_since, known) else None
+    # The provider's own time may be that of a wait which is over: so is what the last look showed, too.
+    # The one that showed the answer by moving on is that of the next.
+    own = clues.waits_since
+    known_before = own == old.evidence.waits_since or not _is_later(own, _known_until(was))
+    if known_before or not _unanswered_by(own, answered):
+        own = None
     # A row may tell later what it left out at first: who wrote the message.
     told = change == "new" or (_same(old, new) and _author(was.last_message, row) != author)
     if author == "customer" and told:
@@ -193,9 +197,13 @@ def _rose(was: Conversation, now: Conversation) -> bool:
 
 def _unanswered(clues: Evidence, *times: datetime | None) -> datetime | None:
     """Return the first of the times after which no person has written."""
-    answered = clues.answered_at
-    open_ = (at for at in times if at is not None and (answered is None or at >= answered))
+    open_ = (at for at in times if at is not None and _unanswered_by(at, clues.answered_at))
     return min(open_, default=None)
+
+
+def _unanswered_by(at: datetime | None, answered: datetime | None) -> bool:
+    """Return whether a message of this time came no sooner than the answer."""
+    return at is not None and (answered is None or at >= answered)
 
 
 def _latest(*times: datetime | None) -> datetime | None:
