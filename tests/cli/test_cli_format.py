@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.console import plain
-from watcher.cli.format import format_age, format_event, format_what
+from watcher.cli.format import format_age, format_event, format_times, format_what
 from watcher.daemon.sample import sample
 from watcher.model import Event
 
@@ -63,6 +63,8 @@ def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
          "contact.phone: none → 5"),
         (changed(last_message=({"text": "a"}, {"text": "b " * 80})),
          "last_message: a → " + "b " * 29 + "b…"),
+        (changed(waiting_since=(None, "2026-11-20T10:00:05.123Z")),
+         "waiting_since: none → 2026-11-20 19:00:05+09:00"),
         (changed(), "This is a test message from inbox-watcher."),
         (dataclasses.replace(changed(), type="conversation.removed",
                              data={**SAMPLE.data, "changes": {}, "reason": "deleted"}),
@@ -76,7 +78,13 @@ def test_any_event_is_one_line(type_: str, changes: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_a_change_is_said_in_words(event: Event, words: str) -> None:
-    assert format_what(event) == words
+    assert format_what(event, ZoneInfo("Asia/Tokyo")) == words
+
+
+def test_times_in_notes_are_those_of_the_zone_and_all_else_stays() -> None:
+    note = "held until 2026-11-20T12:00:00.000Z: outside the hours; 2026-13-45T99:00:00Z"
+    said = "held until 2026-11-20 21:00:00+09:00: outside the hours; 2026-13-45T99:00:00Z"
+    assert format_times(note, ZoneInfo("Asia/Tokyo")) == said
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,13 @@ def test_send_test_without_a_daemon_says_what_hides_the_receiver(harness: Harnes
     assert result.exit_code == 2
     assert "not valid YAML" in result.stderr.splitlines()[-1]
     assert "there is no receiver" not in result.stderr
+
+
+def test_a_receiver_that_nobody_knows_names_each_other_one_once(
+    harness: Harness, running: Any
+) -> None:
+    with running("run") as daemon:
+        daemon.wait_for("watching")
+        result = harness.run("send-test", "nowhere")
+    assert result.exit_code == 2
+    assert result.output.count("crm") == 1

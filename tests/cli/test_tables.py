@@ -34,6 +34,17 @@ def test_in_a_pipe_a_row_is_a_line_whole_and_without_empty_fields() -> None:
     ]
 
 
+def test_a_folded_row_has_no_line_for_cells_that_are_all_empty() -> None:
+    columns = (Column("id"), Column("when"), Column("conversation"))
+    row = [Cell("3f2a9c41d5e6"), Cell("2026-11-20"), Cell("")]
+    shown = [line.plain for line in table_lines(columns, [row], 26)]
+    assert shown == [
+        "id            when",
+        "    conversation",
+        "3f2a9c41d5e6  2026-11-20",
+    ]
+
+
 def test_first_texts_are_cut_then_one_goes_below_then_columns_go_then_rows_fold() -> None:
     head, first, second = lines(None)
     assert lines(63) == [head, first, second.replace("-", " ").rstrip()]

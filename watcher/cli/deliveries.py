@@ -27,7 +27,7 @@ from watcher.cli.filters import (
     OfType,
     ToReceiver,
 )
-from watcher.cli.format import format_who
+from watcher.cli.format import format_times, format_who
 from watcher.cli.ids import NotOne, find_deliveries, short_key
 from watcher.cli.options import AsJson, Limit
 from watcher.cli.tables import Cell, Column, state_style
@@ -258,5 +258,5 @@ def _row(console: Console, delivery: Delivery, now: datetime) -> tuple[str | Cel
         delivery.rule,
         format_who(delivery.event),
         str(delivery.attempt),
-        delivery.note or (then if stands == "waiting" else ""),
+        format_times(delivery.note, console.zone) or (then if stands == "waiting" else ""),
     )

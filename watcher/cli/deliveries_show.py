@@ -19,7 +19,7 @@ import typer
 from watcher.cli.completion import complete_deliveries
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
-from watcher.cli.format import format_who
+from watcher.cli.format import format_times, format_who
 from watcher.cli.ids import NotOne, find_deliveries
 from watcher.cli.options import AsJson
 from watcher.clock import wall_clock
@@ -171,12 +171,17 @@ def _print(
         else f"due {console.time(first.due)}"
     )
     tries = f"{first.attempt} attempt{'' if first.attempt == 1 else 's'}"
-    said = f": {first.note}" if first.note else ""
-    if tries in first.note:  # given up after that many
-        tries, said = first.note, ""
+    note = format_times(first.note, console.zone)
+    said = f": {note}" if note else ""
+    if tries in note:  # given up after that many
+        tries, said = note, ""
     rows = [
         ("state", f"{first.stands(wall_clock())} {when}, {tries}{said}"),
-        ("rule", first.rule + ("" if first.kind == "event" else f" ({first.kind} {first.number})")),
+        (
+            "rule",
+            first.rule
+            + ("" if first.kind == "event" else f" ({first.kind}, message {first.number})"),
+        ),
     ]
     rows += [("event", f"{_about(console, one)}") for one in message]
     for name, value in rows:
@@ -215,7 +220,7 @@ def format_entry(entry: HistoryEntry, zone: ZoneInfo) -> list[str]:
     lines = [f"{when}  {said}"]
     if entry.excerpt and not entry.note.endswith(f": {entry.excerpt}"):
         lines += [f"    | {line}" for line in entry.excerpt.splitlines()]
-    return lines
+    return [format_times(line, zone) for line in lines]
 
 
 def _indent(console: Console, lines: Sequence[str]) -> None:

@@ -129,5 +129,5 @@ def _row(console: Console, event: Event) -> tuple[str | Cell, ...]:
         event.source,
         event.subject or "",
         format_who(event) if event.data.get("conversation") else "",
-        format_what(event),
+        format_what(event, console.zone),
     )

@@ -5,8 +5,9 @@ Rules: pure; values in, text out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ __all__ = [
     "format_age",
     "format_changes",
     "format_event",
+    "format_times",
     "format_what",
     "format_who",
 ]
@@ -28,6 +30,9 @@ LONGEST = 60
 
 HEADLINES = ("name", "label", "text", "outcome", "id")
 """Keys that identify an object, the most specific first."""
+
+_STAMP = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
+"""A time as events and notes have it."""
 
 
 def format_age(seconds: float | None) -> str:
@@ -42,6 +47,18 @@ def format_age(seconds: float | None) -> str:
     return format_duration(whole)
 
 
+def format_times(text: str, zone: ZoneInfo) -> str:
+    """Return a text whose times in UTC are those of a zone."""
+    return _STAMP.sub(lambda found: _moment(found[0], zone), text)
+
+
+def _moment(stamp: str, zone: ZoneInfo) -> str:
+    try:
+        return format_moment(datetime.fromisoformat(stamp), zone)
+    except (ValueError, OverflowError):  # the 13th month; a time at the calendar's edge
+        return stamp
+
+
 def format_event(event: Event, zone: ZoneInfo) -> str:
     """Format an event in one line: time, type, source, contact and changes."""
     words = (
@@ -49,7 +66,7 @@ def format_event(event: Event, zone: ZoneInfo) -> str:
         event.type,
         event.source,
         format_who(event),
-        format_what(event),
+        format_what(event, zone),
     )
     return "  ".join(word for word in words if word)
 
@@ -61,7 +78,7 @@ def format_who(event: Event) -> str:
     return next((_short(name) for name in named if name), event.subject or "")
 
 
-def format_what(event: Event) -> str:
+def format_what(event: Event, zone: ZoneInfo) -> str:
     """Format what an event changed, field by field, or its reason."""
     data = event.data
     conversation = data.get("conversation")
@@ -70,39 +87,41 @@ def format_what(event: Event) -> str:
         given_up = data.get("event")  # of `delivery.dead`
         about = given_up if isinstance(given_up, Mapping) else {}
         of = f"{about.get('type')} {short_id(str(about.get('id')))}: " if about else ""
-        return f"{of}{data.get('reason') or ''}{remedy}"
-    said = list(format_changes(event))
+        return format_times(f"{of}{data.get('reason') or ''}{remedy}", zone)
+    said = list(format_changes(event, zone))
     if event.type == "conversation.removed":
         said.append(f"reason: {data.get('reason')}")
     if not said and conversation.get("last_message"):
-        said.append(_format_value(conversation["last_message"]))
+        said.append(_format_value(conversation["last_message"], zone))
     return ", ".join(said)
 
 
-def format_changes(event: Event) -> Iterator[str]:
+def format_changes(event: Event, zone: ZoneInfo) -> Iterator[str]:
     """Format each changed field with its values before and after."""
     changes: Mapping[str, Any] = event.data.get("changes") or {}
     for name, change in changes.items():
-        yield from _format_change(name, change.get("before"), change.get("after"))
+        yield from _format_change(name, change.get("before"), change.get("after"), zone)
 
 
-def _format_change(name: str, before: Any, after: Any) -> Iterator[str]:
+def _format_change(name: str, before: Any, after: Any, zone: ZoneInfo) -> Iterator[str]:
     """Format one changed field; of an object with the same name, its changed parts."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         was, is_ = _headline(before), _headline(after)
         if was == is_:
             for key in dict.fromkeys((*before, *after)):
                 if before.get(key) != after.get(key):
-                    yield from _format_change(f"{name}.{key}", before.get(key), after.get(key))
+                    yield from _format_change(
+                        f"{name}.{key}", before.get(key), after.get(key), zone
+                    )
             return
-    yield f"{name}: {_format_value(before)} → {_format_value(after)}"
+    yield f"{name}: {_format_value(before, zone)} → {_format_value(after, zone)}"
 
 
 def _headline(value: Mapping[str, Any]) -> Any:
     return next((value[key] for key in HEADLINES if value.get(key) is not None), None)
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: Any, zone: ZoneInfo) -> str:
     match value:
         case None:
             return "none"
@@ -111,10 +130,14 @@ def _format_value(value: Any) -> str:
         case Mapping():
             headline = _headline(value)
             if headline is None:
-                return ", ".join(f"{key} {_format_value(each)}" for key, each in value.items())
+                return ", ".join(
+                    f"{key} {_format_value(each, zone)}" for key, each in value.items()
+                )
             return _short(str(headline))
         case list() | tuple():
             return _short(", ".join(map(str, value))) or "none"
+        case str() if _STAMP.fullmatch(value):
+            return _moment(value, zone)
     return _short(str(value))
 
 

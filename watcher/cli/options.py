@@ -82,7 +82,7 @@ def read_duration(text: str | timedelta) -> timedelta:
 
 def choose(kind: str, name: str, known: Iterable[str]) -> None:
     """Raise BadParameter, naming the nearest or all there are, unless `name` is one of `known`."""
-    names = list(known)
+    names = list(dict.fromkeys(known))
     if name in names:
         return
     near = nearest(name, names)

@@ -98,7 +98,8 @@ def table_lines(
     for row in ([heads] if head else []) + list(rows):
         for number, line in enumerate(lines):
             cells = [(columns[place], row[place], sizes[place]) for place in line]
-            yield _line(cells, blank=width is not None, indent=INDENT if number else "")
+            if not number or width is None or any(cell.text for _, cell, _ in cells):
+                yield _line(cells, blank=width is not None, indent=INDENT if number else "")
         for place in below if row is not heads else ():
             yield from _paragraph(row[place], width or 0)
 

@@ -18,7 +18,7 @@ from watcher.cli.completion import complete_events
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.deliveries_show import format_entry, plain_entry
-from watcher.cli.format import format_changes, format_what, format_who
+from watcher.cli.format import format_changes, format_times, format_what, format_who
 from watcher.cli.ids import NotOne, find_deliveries, resolve, short_id, short_key
 from watcher.cli.options import AsJson, Limit
 from watcher.clock import wall_clock
@@ -143,9 +143,9 @@ def _print(console: Console, story: Story) -> None:
     if observed := event.data.get("observed"):
         after, before = (console.time(observed[side]) for side in ("after", "before"))
         console.write(f"  happened between {after} and {before}")
-    for line in format_changes(event):
+    for line in format_changes(event, console.zone):
         console.write(f"  {line}")
-    if "conversation" not in event.data and (said := format_what(event)):
+    if "conversation" not in event.data and (said := format_what(event, console.zone)):
         console.write(f"  {said}")
     console.write("rules, in order")
     if story.verdicts is None:
@@ -170,7 +170,7 @@ def _print(console: Console, story: Story) -> None:
 
 
 def _print_delivery(console: Console, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
-    kind = "" if delivery.kind == "event" else f" ({delivery.kind} {delivery.number})"
+    kind = "" if delivery.kind == "event" else f" ({delivery.kind}, message {delivery.number})"
     due = f", due {console.time(delivery.due)}" if delivery.state == "pending" else ""
     console.write(
         f"  {delivery.receiver}: {delivery.stands(wall_clock())}{due}, by the rule {delivery.rule!r}{kind},"
@@ -182,7 +182,7 @@ def _print_delivery(console: Console, delivery: Delivery, history: Sequence[Hist
         for line in format_entry(entry, console.zone):
             console.write(f"    {line}")
     if not history and delivery.note:
-        console.write(f"    {delivery.note}")
+        console.write(f"    {format_times(delivery.note, console.zone)}")
 
 
 def _plain(story: Story) -> dict[str, Any]:
