@@ -358,18 +358,18 @@ def warn_of_doubles(
     receivers: Sequence[Receiver],
     validation: Validation,
 ) -> None:
-    """Warn where people get two messages for each message of a customer."""
+    """Warn where people get two messages about the same thing."""
     people = {one.name for one in receivers if one.text}
     tables = _tables(document)
     for rule in rules:
-        if not rule.tells_twice or people.isdisjoint(rule.notify):
+        if (twice := rule.tells_twice) is None or people.isdisjoint(rule.notify):
             continue
+        when, first, second = twice
         entry = tables[rule.name].get("when")
         node = entry.value if entry is not None else tables[rule.name]
         validation.warnings.append(
             node.place.problem(
-                "`when`: people get two messages for each new one of a customer:"
-                " of `conversation.message` and of `conversation.unread`",
+                f"`when`: people get two messages {when}: of `{first}` and of `{second}`",
                 "name one of them, or collect them with `digest: 1m`",
             )
         )

@@ -171,9 +171,14 @@ class Rule(FilledSettings):
         return self._sends_all_of("conversation.message", "conversation.created")
 
     @property
-    def tells_twice(self) -> bool:
-        """Whether each new message of a customer surely makes two messages."""
-        return self._sends_all_of("conversation.message", "conversation.unread")
+    def tells_twice(self) -> tuple[str, str, str] | None:
+        """When two messages surely go out about the same thing, and the types of both."""
+        if self._sends_all_of("conversation.message", "conversation.unread"):
+            return "for each new one of a customer", "conversation.message", "conversation.unread"
+        # With `for`, one waits for somebody who reads, the other for an answer: both can be meant.
+        if not self.lasting and self._sends_all_of("conversation.unread", "conversation.waiting"):
+            return "when a customer begins to wait", "conversation.unread", "conversation.waiting"
+        return None
 
     def _sends_all_of(self, *types: str) -> bool:
         return (
