@@ -193,6 +193,9 @@ class ReceiverState:
     works: datetime | None = None
     """While it counts as failing: since when it has taken messages without failing so again."""
 
+    turned: datetime | None = None
+    """When it last began to count as failing, or as working again."""
+
     @property
     def spell(self) -> int:
         """The number of its present spell, from 1: a new one begins when it fails or has recovered."""

@@ -299,34 +299,38 @@ def test_failing_and_recovered_follow_from_what_was_attempted(
 ) -> None:
     played, past, now = Played(), [], 0.0
     told: list[tuple[float, str]] = []
+
+    def follows() -> None:
+        """Check what is told from now on against what was attempted until now."""
+        for when, turn in played.turns[len(told) :]:
+            taken = [one.at for one in past if one.kind == "o"]
+            if turn == "failing":
+                assert len(streak(past)) >= 3
+                assert not taken or when - taken[-1] >= 30
+            else:
+                assert past[-1].kind == "o"
+            told.append((when, turn))
+
     for wait, kind, name, alone in script:
         # What the dispatcher does while nothing is sent: it looks again when it is time to.
         due = review_due(played.state, at(now))
         if due is not None and due <= at(now + wait):
             played.look((due - T0).total_seconds(), alone=True)
+            follows()
         now += wait
         itself = played.attempt(now, RESULTS[kind], message(name), alone=alone)
         if kind == "c":
             assert itself
         if kind in "of" or not itself:
             past.append(Attempted(now, "o" if kind == "o" else "f", name))
-        for when, turn in played.turns[len(told) :]:
-            taken = [one.at for one in past if one.kind == "o" and one.at <= when]
-            if turn == "failing":
-                before = streak(one for one in past if one.at <= when)
-                assert len(before) >= 3
-                assert not taken or when - taken[-1] >= 30
-            else:
-                assert taken
-                assert past[-1].kind == "o"
-            told.append((when, turn))
+        follows()
         failing = played.state.failing is not None
         assert failing == (bool(told) and told[-1][1] == "failing")
         # Nobody is left in doubt: where the conditions hold, it has been told.
         row = streak(past)
         several = alone or len({one.message for one in row}) > 1
-        taken = [one.at for one in past if one.kind == "o"]
-        if len(row) >= 3 and several and (not taken or now - taken[-1] >= 30):
+        since = [one.at for one in past if one.kind == "o"] + [when for when, _ in told]
+        if len(row) >= 3 and several and all(now - then >= 30 for then in since):
             assert failing
         if kind == "o" and alone:
             assert not failing

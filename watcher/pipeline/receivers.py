@@ -160,22 +160,26 @@ def review(state: ReceiverState, now: datetime, *, more: bool) -> tuple[Receiver
             if state.off
             else f"see: inbox-watcher deliveries --receiver {state.name}"
         )
-        return dataclasses.replace(
-            state, failing=Trouble(now, state.why or state.off, remedy)
-        ), "failing"
+        trouble = Trouble(now, state.why or state.off, remedy)
+        return dataclasses.replace(state, failing=trouble, turned=now), "failing"
     if fails:  # so again: what it takes from now on begins another minute
         return dataclasses.replace(state, works=None), None
     steady = state.works is not None and _since(state.works, now) >= STEADY
     if state.failures or state.works is None or (more and not steady):
         return state, None
-    return dataclasses.replace(state, failing=None, works=None), "recovered"
+    return dataclasses.replace(state, failing=None, works=None, turned=now), "recovered"
 
 
 def _fails(state: ReceiverState, now: datetime, *, more: bool) -> bool:
     # One message alone may be what fails: where another one is due, its attempt is awaited.
     several = len(state.failed) >= REMEMBERED or not more
-    quiet = state.taken is None or _since(state.taken, now) >= QUIET
+    quiet = all(_since(then, now) >= QUIET for then in _quiet_since(state))
     return state.failures >= FAILING_AFTER and several and quiet
+
+
+def _quiet_since(state: ReceiverState) -> list[datetime]:
+    """Return the times after which it must be quiet: when it last took something, or was told of."""
+    return [then for then in (state.taken, state.turned) if then is not None]
 
 
 def _since(then: datetime, now: datetime) -> timedelta:
@@ -190,7 +194,7 @@ def review_due(state: ReceiverState, now: datetime) -> datetime | None:
     if not may_turn(state):
         return None
     if state.failing is None:
-        due = None if state.taken is None else state.taken + QUIET
+        due = max((then + QUIET for then in _quiet_since(state)), default=None)
     else:
         due = None if state.works is None else state.works + STEADY
     return due if due is not None and due > now else None
