@@ -154,6 +154,15 @@ def test_messages_without_times_wait_from_when_the_provider_tells() -> None:
     assert told(events) == ["created", "waiting", "message", "answered"]
 
 
+def test_a_stamp_that_stood_before_begins_no_other_wait() -> None:
+    clues = Evidence(waits_since=T0)
+    first = row(created_at=NEW, clues=clues)
+    answered = row(clues=dataclasses.replace(clues, by_person=True))
+    known, events = play([[first], [answered], [answered]])
+    assert told(events) == ["created", "waiting", "answered"]
+    assert waiting_since(known) is None
+
+
 ODD: Any = [True, "yesterday", 12, datetime(2026, 1, 1), datetime(9999, 12, 31, tzinfo=UTC)]  # noqa: DTZ001
 
 
