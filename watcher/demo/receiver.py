@@ -32,7 +32,8 @@ class Arrival:
 
 
 class Inbound:
-    """Accepts webhooks at `/crm`, and what Apprise's `json://` sends at `/team`.
+    """Accepts webhooks at `/crm`, and what Apprise's `json://` sends at `/team` and
+    `/manager`.
 
     `arrivals` has each event once, by `webhook-id`; `repeats` counts duplicates, `refused` requests
     without a valid signature, `texts` messages through Apprise.
@@ -42,7 +43,7 @@ class Inbound:
         self,
         clock: Callable[[], datetime],
         arrived: Callable[[Arrival], None],
-        read: Callable[[str, str], None],
+        read: Callable[[str, str, str], None],
     ) -> None:
         self.secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         self.arrivals: list[Arrival] = []
@@ -57,7 +58,7 @@ class Inbound:
         self.app = Starlette(
             routes=[
                 Route("/crm", self._take_event, methods=["POST"]),
-                Route("/team", self._take_text, methods=["POST"]),
+                Route("/{receiver:str}", self._take_text, methods=["POST"]),
             ],
             # The demonstration's end cuts requests off; nobody hears the answer.
             exception_handlers={ClientDisconnect: _unheard},
@@ -82,7 +83,7 @@ class Inbound:
     async def _take_text(self, request: Request) -> Response:
         text = json.loads(await request.body())
         self.texts += 1
-        self._read(text["title"], text["message"])
+        self._read(request.path_params["receiver"], text["title"], text["message"])
         return Response(status_code=200)
 
 

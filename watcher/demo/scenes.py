@@ -5,10 +5,11 @@ Rules: sets things up and writes files; does not wait, listen or print.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -84,11 +85,28 @@ class Scene:
     @property
     def changes(self) -> Sequence[TruthEntry]:
         """What should be reported, from the first step on."""
-        return self._world.truth.entries[self._before :]
+        entries = self._world.truth.entries[self._before :]
+        return [
+            replace(one, before=self._named(one.before), after=self._named(one.after))
+            for one in entries
+        ]
+
+    @property
+    def people(self) -> Mapping[str, str]:
+        """The names of those whom the provider shows as an ID alone."""
+        agents = self.account.agents if self.account.kind == "highlevel" else ()
+        return {one.id: one.name for one in agents}
 
     def step(self) -> str:
         """Make the next change; return its description without the provider's name."""
         return self._script.step().partition(": ")[2]
+
+    def _named(self, side: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return one side of a change with the name that `people` gives to an assignee."""
+        assignee = side.get("assignee")
+        if not assignee or assignee["id"] not in self.people:
+            return side
+        return {**side, "assignee": {**assignee, "name": self.people[assignee["id"]]}}
 
 
 def open_scenes(clock: Callable[[], datetime]) -> tuple[Scene, ...]:
@@ -113,6 +131,13 @@ rules:
     resolved: true    # and once more when it is over
     where: source == "support"
     notify: [crm, team]
+
+  - name: Still nobody answers
+    when: conversation.waiting
+    for: 4s           # 1h in earnest
+    resolved: true
+    where: source == "support"
+    notify: manager
 
   - name: An outcome
     when: conversation.disposition_changed
@@ -143,7 +168,7 @@ def write_configuration(
             f"    {scene.setting}\n"
             f"    token: ${{file:secrets/{scene.name}}}\n"
             f"    poll_every: 1s\n"
-            f"    sweep_every: 3s\n"
+            f"    sweep_every: 3s\n" + _people(scene)
         )
     file = folder / "watcher.yaml"
     file.write_text(
@@ -158,10 +183,19 @@ def write_configuration(
         "    secret: ${file:secrets/crm}\n"
         "  team:\n"
         "    type: apprise   # any Apprise URL: slack://, mailto://, tgram://, …\n"
-        f"    url: json://127.0.0.1:{ports[-1]}/team\n\n" + RULES,
+        f"    url: json://127.0.0.1:{ports[-1]}/team\n"
+        "  manager:\n"
+        "    type: apprise\n"
+        f"    url: json://127.0.0.1:{ports[-1]}/manager\n\n" + RULES,
         encoding="utf-8",
     )
     return file
+
+
+def _people(scene: Scene) -> str:
+    """Return the setting `people`, where the provider needs it."""
+    lines = "".join(f"      {id_}: {name}\n" for id_, name in scene.people.items())
+    return f"    people:\n{lines}" if lines else ""
 
 
 def _keep(file: Path, secret: str) -> None:

@@ -91,9 +91,10 @@ class Terminal:
             words = f"{event['type']}  signature verified, {_later(about)}"
         self._line("webhook", _where(event["data"]), Text(words))
 
-    def read(self, title: str, body: str) -> None:
+    def read(self, receiver: str, title: str, body: str) -> None:
         """Print the beginning of a text that arrived through Apprise."""
-        self._line("message", "Apprise → team", Text(f"{title} | {body.partition(chr(10))[0]}"))
+        words = Text(f"{title} | {body.partition(chr(10))[0]}")
+        self._line("message", f"Apprise → {receiver}", words)
 
     def sum_up(
         self,
