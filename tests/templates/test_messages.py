@@ -15,6 +15,7 @@ from tests.support.make import MARIA, T0, conversation_event
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.model import Contact, Event, Message, to_plain
 from watcher.templates import default_message, digest, late_note, render_digest
+from watcher.templates.format import format_instant
 
 ANA, BEN = {"id": "u1", "name": "Ana"}, {"id": "u2", "name": "Ben"}
 LINKED = dataclasses.replace(MARIA, url="https://inbox.example.com/c1")
@@ -159,6 +160,19 @@ def test_a_death_says_what_nobody_got() -> None:
     digest = {"id": "m1", "type": "watcher.digest", "subject": None}
     told = conversation_event("delivery.dead", None, reason="no", event=digest)
     assert "It was about: watcher.digest\n" in default_message(told)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("2026-13-01T10:00:00Z", "UTC"),
+        ("2026-12-01T10:00:00+99:99", "UTC"),
+        ("0001-01-01T00:00:00Z", "America/New_York"),
+        ("9999-12-31T23:59:59Z", "Asia/Tokyo"),
+    ],
+)
+def test_a_text_that_only_looks_like_a_time_stays_as_it_is(text: str, zone: str) -> None:
+    assert format_instant(text, ZoneInfo(zone)) == text
 
 
 @pytest.mark.parametrize("kind", ["source.recovered", "receiver.recovered"])

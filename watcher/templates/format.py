@@ -111,4 +111,11 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d
 
 def format_instant(value: str, zone: tzinfo) -> str:
     """Format a time as events have it (`2026-11-20T10:00:05.123Z`); other texts stay as they are."""
-    return format_time(datetime.fromisoformat(value), zone) if _INSTANT.fullmatch(value) else value
+    if not _INSTANT.fullmatch(value):
+        return value
+    # A provider's own text may look like a time and be none: the 13th month, an offset of days, or the
+    # edge of the calendar.
+    try:
+        return format_time(datetime.fromisoformat(value), zone)
+    except (ValueError, OverflowError):
+        return value
