@@ -236,8 +236,10 @@ class _Recorder:
         """Close nothing."""
 
 
-def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
+def _ends(config: Config, events: Sequence[Event]) -> Iterable[End]:
     """Yield the pending deliveries that recorded events end; of each event only its change is known."""
+    # Events that stand before it, such as the answer's own message, show its end, too.
+    answered = next((one.data for one in events if one.type == "conversation.answered"), None)
     for event in events:
         plain = event.data.get("conversation")
         if plain is None:
@@ -254,5 +256,5 @@ def _ends(config: Config, events: Iterable[Event]) -> Iterable[End]:
             None if gone else from_plain(plain),
             source=event.source,
             provider=str(event.data.get("provider")),
-            facts=event.data,
+            facts=answered,
         )
