@@ -205,6 +205,16 @@ def test_a_test_of_a_receiver_that_is_not_there_fails_as_missing(run: Run) -> No
     assert "nobody-there" in result.stdout
 
 
+def test_one_that_cannot_be_run_stops_no_other(run: Run) -> None:
+    odd = one("      - {at: 0s, type: conversation.removed, conversation: {id: 9}}", "      []")
+    more = one(UNREAD, TOLD, "    until: 2026-01-05 09:01\n").replace("name: it", "name: good")
+    bad = one(UNREAD, "      []").replace("name: it", "name: bad")
+    result = run(odd + more.partition("\n")[2] + bad.partition("\n")[2])
+    assert result.exit_code == 2
+    assert "the conversation 9 is not there" in result.stderr
+    assert result.stdout.endswith("1 passed, 1 failed, 1 could not be run\n")
+
+
 def test_without_tests_there_is_a_way_to_write_one(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["test", str(tmp_path)])
     assert result.exit_code == 2

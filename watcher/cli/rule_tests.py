@@ -60,21 +60,28 @@ def run_tests(
             " docs/rule-tests.md shows how to write one",
         )
         raise typer.Exit(MISUSED)
-    broken, failed, passed = False, 0, 0
+    failed, passed, stopped, unread = 0, 0, 0, 0
     for file in files:
         try:
-            good, bad = anyio.run(_run_file, console, read_rule_tests(file))
+            good, bad, not_run = anyio.run(_run_file, console, read_rule_tests(file))
         except ConfigError as wrong:
-            broken = True
-            for problem in wrong.problems:
-                console.note(str(problem))
+            unread += 1
+            _tell(console, wrong)
             continue
-        passed, failed = passed + good, failed + bad
-    console.write(
-        f"{passed} passed, {failed} failed" + (", some could not be run" if broken else "")
-    )
-    if broken or failed:
-        raise typer.Exit(MISUSED if broken else FAILED)
+        passed, failed, stopped = passed + good, failed + bad, stopped + not_run
+    counts = [f"{passed} passed", f"{failed} failed"]
+    if stopped:
+        counts.append(f"{stopped} could not be run")
+    if unread:
+        counts.append(f"none of {unread} {'file' if unread == 1 else 'files'} could be run")
+    console.write(", ".join(counts))
+    if stopped or unread or failed:
+        raise typer.Exit(MISUSED if stopped or unread else FAILED)
+
+
+def _tell(console: Console, wrong: ConfigError) -> None:
+    for problem in wrong.problems:
+        console.note(str(problem))
 
 
 def _own(path: Path) -> list[Path]:
@@ -99,21 +106,26 @@ def _find(paths: Sequence[Path]) -> list[Path]:
     return list(files)
 
 
-async def _run_file(console: Console, tests: RuleTests) -> tuple[int, int]:
-    """Run the tests of one file; gives how many passed and failed."""
+async def _run_file(console: Console, tests: RuleTests) -> tuple[int, int, int]:
+    """Run the tests of one file; return how many passed, failed and could not be run."""
     loaded = load_valid(console, tests.rules)
     plans = await plans_for(loaded)
-    failed = 0
+    failed, stopped = 0, 0
     for test in tests.tests:
-        sent = await run(test, loaded, plans)
+        try:
+            sent = await run(test, loaded, plans)
+        except ConfigError as wrong:
+            stopped += 1
+            _tell(console, wrong)
+            continue
         lines = compare(test, sent)
         if any(line.mark != " " for line in lines):
             failed += 1
             _show(console, tests, test, lines)
-    good = len(tests.tests) - failed
-    if not failed:
+    good = len(tests.tests) - failed - stopped
+    if not failed and not stopped:
         console.write(f"ok    {tests.file}: {good} {'test' if good == 1 else 'tests'}")
-    return good, failed
+    return good, failed, stopped
 
 
 def _show(console: Console, tests: RuleTests, test: RuleTest, lines: Sequence[Line]) -> None:
