@@ -234,8 +234,8 @@ class _Judge:
         outcome = data.get("outcome")
         if not ends:
             self.wrong(look.at, f"the wait since {since} is told as {outcome}, and it is not over")
-        elif self._written_over(ends, look.seen):
-            pass  # who wrote again hides how it ended
+        elif self._written_over(ends, look.seen) or (outcome == "closed" and _covered(look)):
+            pass  # who wrote again, or a machine's last word (a survey), hides how it ended
         elif outcome not in (
             truth := {one.outcome for one in ends} | self._wrote(before, look.seen)
         ):
@@ -298,6 +298,13 @@ class _Judge:
         right = one.fits(value, end) or self._goes_on(one, value)
         if not right and one.telling and one.telling[-1][1] == one.end:
             self.wrong(end, f"waits since {one.since} at the end, known: {value}")
+
+
+def _covered(look: Look) -> bool:
+    """Return whether what is put away ends with a line that is neither a customer's nor a person's."""
+    message = look.told["last_message"]
+    machine = message is not None and (message["automated"] or message["direction"] == "internal")
+    return bool(look.told["archived"] and machine)
 
 
 def _silent(one: Stretch, start: float, end: float) -> bool:
