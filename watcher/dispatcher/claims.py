@@ -120,10 +120,12 @@ class Claimer:
             return [digests]
         waiting = await self._claim(now, TOGETHER_AT_MOST, together=True)
         space = room(plan.policy.limit, [*sent, *[now] * len(digests)], len(waiting), now)
-        single, rest = waiting[: space.single], waiting[space.single :]
+        # What is left of a digest that was halved, or has failed, is one message as before.
+        single = list(takewhile(lambda one: not one.message, waiting[: space.single]))
+        rest = waiting[len(single) :]
         messages = [*digests, *([delivery] for delivery in single)]
         if rest:
-            # What is left of a digest that was halved goes by itself, and the next one after it.
+            # The next one goes after it.
             whole = list(takewhile(lambda one: one.message == rest[0].message, rest))
             messages.append(whole)
             await self._give_back(rest[len(whole) :])
