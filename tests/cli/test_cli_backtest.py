@@ -37,7 +37,7 @@ def test_other_rules_show_what_they_would_have_done_and_send_nothing(past: Harne
     before = len(past.receiver.got)
     told = past.run("backtest", "--since", "1h")
     assert told.exit_code == 0, told.stderr
-    assert f"1 messages would be sent, {before} were sent" in told.stdout
+    assert f"1 message would be sent, {before} were sent" in told.stdout
     assert told.stdout.count("At most one an hour") == 1
     assert len(past.receiver.got) == before
     assert past.run("backtest", "--counts").stdout.count("At most one an hour") == 0

@@ -103,6 +103,13 @@ def test_people_that_are_none_are_refused_in_their_place(
     assert said in problem
 
 
+def test_a_short_form_that_there_is_not_is_told_which_keys_there_are(write: Write) -> None:
+    rule = "rules:\n  - {name: A, when: conversation.unread, hours: 9-18, notify: x}\n"
+    told = next(one for one in refused(write(SOURCE + rule)) if "`hours`" in one)
+    assert "must be a mapping, found `9-18`" in told
+    assert "its keys: days, between, windows, timezone, otherwise" in told
+
+
 def test_another_name_is_another_source_for_a_reload(write: Write) -> None:
     old = read(write(people("{u1: Ana}"))).sources
     assert compare(old, read(write(people("{u1: Ana}"))).sources).changed == ()

@@ -22,7 +22,7 @@ import typer
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load_valid, reading
-from watcher.cli.format import format_who
+from watcher.cli.format import format_count, format_who
 from watcher.cli.ids import short_id
 from watcher.cli.options import AsJson
 from watcher.cli.tables import Cell, Column
@@ -129,7 +129,8 @@ def backtest(
     )
     would, was = (sum(one.mark != absent for one in compared) for absent in (GONE, NEW))
     console.write(
-        f"{len(past.events)} events; {would} messages would be sent, {was} were sent:"
+        f"{format_count(len(past.events), 'event')}; {format_count(would, 'message')} would be sent,"
+        f" {was} {'was' if was == 1 else 'were'} sent:"
         f" {sum(one.mark == NEW for one in compared)} more (+),"
         f" {sum(one.mark == GONE for one in compared)} fewer (-)"
     )

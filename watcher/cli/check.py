@@ -18,6 +18,7 @@ import typer
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, MISUSED, Console
 from watcher.cli.daemon_client import begin, reading
+from watcher.cli.format import format_count
 from watcher.cli.preflight import obstacles
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
@@ -89,7 +90,7 @@ def check(
     for problem in problems:
         console.note(str(problem))
     if loaded is None or problems:
-        console.error(f"{_count(len(problems), 'mistake')} in the configuration")
+        console.error(f"{format_count(len(problems), 'mistake')} in the configuration")
         raise typer.Exit(MISUSED)
     for warning in (*loaded.warnings, *_over(loaded)):
         console.note(f"warning: {warning}")
@@ -111,7 +112,7 @@ def check(
     refused = [outcome.source for outcome in outcomes if outcome.error]
     if refused:
         console.error(
-            f"{len(refused)} of {_count(len(outcomes), 'source')} cannot be read:"
+            f"{len(refused)} of {format_count(len(outcomes), 'source')} cannot be read:"
             f" {listing(refused)}",
             "the lines above say why",
         )
@@ -195,9 +196,9 @@ def _about(number: float) -> str:
 def _summary(loaded: Config) -> str:
     store = loaded.store.absolute()
     counted = (
-        _count(len(loaded.sources), "source"),
-        _count(len(loaded.receivers), "receiver"),
-        _count(len(loaded.rules), "rule"),
+        format_count(len(loaded.sources), "source"),
+        format_count(len(loaded.receivers), "receiver"),
+        format_count(len(loaded.rules), "rule"),
     )
     state = "the store is" if store.exists() else "the store will be"
     return f"ok: {', '.join(counted)}; {state} {store}"
@@ -223,10 +224,6 @@ def _over(loaded: Config) -> tuple[Problem, ...]:
         for one in loaded.silences
         if one.ends is not None and one.ends <= now
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:

@@ -19,6 +19,7 @@ from watcher.settings.values import format_duration
 __all__ = [
     "format_age",
     "format_changes",
+    "format_count",
     "format_event",
     "format_times",
     "format_what",
@@ -45,6 +46,11 @@ def format_age(seconds: float | None) -> str:
     elif whole >= timedelta(hours=1):
         whole -= whole % timedelta(minutes=1)
     return format_duration(whole)
+
+
+def format_count(number: int, noun: str) -> str:
+    """Format how many there are of what a noun names."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_times(text: str, zone: ZoneInfo) -> str:

@@ -243,6 +243,8 @@ def _problem(owner: _Owner, error: Mapping[str, Any], spot: _Spot) -> Problem:
     if message.startswith(":"):
         return spot.node.place.problem(f"`{name}`{message}", remedy)
     hidden = any(map(is_sensitive, spot.names)) or _hides(owner.model, spot.names)
+    if message == "must be a mapping" and (keys := _allowed(owner.model, spot.names)):
+        remedy = f"{remedy}; its keys: {listing(keys)}"
     if owner.texts.refers(spot.node) or hidden:
         if message.startswith(_FOREIGN):  # which may quote the value
             message = _without(message, owner.texts.plain(spot.node))
