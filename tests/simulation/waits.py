@@ -41,6 +41,11 @@ class Stretch:
     end: float
     since: datetime | None
     outcome: str = ""
+    polled: bool = True
+    """Whether polls show its beginning. Nothing moves a row in the provider's recent activity when the
+    token may see it again, so only a sweep has to show it.
+    """
+
     natives: set[int] = field(default_factory=set)
     telling: list[tuple[float, float]] = field(default_factory=list)
 
@@ -65,6 +70,8 @@ class Waits:
         """When people wrote."""
         account, history = conversation.account, conversation.history
         ends = [_seconds(at) for at, _ in history[1:]] + [float("inf")]
+        self._seen = True
+        """Whether the state before could be seen."""
         for (at, state), end in zip(history, ends, strict=True):
             start, message = _seconds(at), state.message
             if message and message.direction == "outbound" and message.sender in ANSWERS:
@@ -81,9 +88,10 @@ class Waits:
         if last is None or last.since != since:
             if last is not None:
                 last.outcome = "gone" if not seen else "closed" if state.archived else "answered"
-            last = Stretch(start, end, since)
+            moved = _seconds(state.updated_at) >= start
+            last = Stretch(start, end, since, polled=self._seen or moved)
             self.stretches.append(last)
-        last.end = end
+        last.end, self._seen = end, seen
         if kind == "chatwoot":  # where a bot has cleared the stamp, the creation stands for it
             stamps = (set_in(state.stamps, version), state.created_at)
             last.natives |= {int(stamp.timestamp()) for stamp in stamps if stamp}
@@ -269,7 +277,7 @@ class _Judge:
                 if start <= self.chronicle.baselined:
                     continue
                 limit = end + LATE if self.reign.stands(start, end) else None
-                if one.since is not None and limit is None:
+                if one.since is not None and one.polled and limit is None:
                     limit = self.reign.prompt(start, end) if start == one.start else None
                 if limit is not None:
                     self._believed_by(one, start, limit)
