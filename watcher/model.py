@@ -166,9 +166,10 @@ class Evidence:
     """Whether a later `waits_since` than that of the row before shows that a person answered."""
 
     asked_at: Time | None = None
-    """When the customer wrote, or about when, where something is unread below a line that is no answer.
+    """When somebody wrote last, or about when, below a line that is no answer; no answer is later.
 
-    It is believed where the unread count rose, and of a row that was not known if it is `unanswered`.
+    It is taken for the customer where the unread count rose, and in a row that was not known if it is
+    `unanswered`.
     """
 
     unanswered: bool = False

@@ -511,6 +511,24 @@ HIGHLEVEL: Mapping[str, tuple[Sequence[Look], list[str]]] = {
         ],
         ["waiting 1", "answered 7", "waiting 8"],
     ),
+    "an answer below an activity line is no newer than what people wrote last": (
+        [
+            hl("inbound", 1, unread=1), hl("outbound", 2, action="automated", manual=1, unread=1),
+            hl("outbound", 9, action="manual", manual=6, lastMessageType="TYPE_ACTIVITY_CONTACT"),
+        ],
+        ["answered 5"],
+    ),
+    "nor are the customer's words beside it, perhaps answered": (
+        [
+            hl("inbound", 1, unread=1), hl("outbound", 2, action="automated", manual=1, unread=1),
+            hl(
+                "outbound", 9, action="manual", manual=6, unread=2,
+                lastMessageType="TYPE_ACTIVITY_CONTACT",
+            ),
+            hl("outbound", 11, action="manual", manual=11, unread=2),
+        ],
+        ["answered 5", "waiting 6", "answered 5"],
+    ),
     "a later answer and the customer's next words: the row shows nothing of it": (
         [hl("inbound", 1, action="manual"), hl("inbound", 8, action="manual", manual=8)], [],
     ),

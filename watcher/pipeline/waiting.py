@@ -100,7 +100,6 @@ def _begun(
     # An end of the archive leaves the customer waiting whose message was never answered.
     if was.archived and change != "new":
         return _unanswered(clues, clues.waits_since, at if author == "customer" else None)
-    known = _latest(_known_until(was), answered)
     # The provider's own time may be that of a wait which is over: so is what the last look showed, too.
     # The one that showed the answer by moving on is that of the next.
     own = clues.waits_since
@@ -116,7 +115,8 @@ def _begun(
     # Something became unread below a line of ours, or below one that is not shown.
     if clues.asked_at is None or not _rose(was, now) or (shown and change != "new"):
         return None
-    if _is_later(clues.asked_at, known):
+    # Which came first, the answer or these words, is not shown: what is doubtful ends no wait.
+    if _is_later(clues.asked_at, _known_until(was)) and _unanswered_by(clues.asked_at, answered):
         return _unanswered(clues, clues.asked_at)
     return _unanswered(clues, at if change == "new" and at is not None else now.last_activity_at)
 
@@ -135,8 +135,9 @@ def _answered(
     if clues.answered_at is not None and clues.answered_at > was:
         return clues.answered_at
     if clues.by_person and _nobody_wrote_before(was, old, new):
-        latest = message.at if message is not None and "last_message" in row.fields else None
-        return max(was, latest or new.conversation.last_activity_at or seen)
+        # It is no newer than what was written last, which a note or an activity line stands above.
+        shown = message.at if message is not None and "last_message" in row.fields else None
+        return max(was, clues.asked_at or shown or new.conversation.last_activity_at or seen)
     # The provider's own stamp moved on. Where a machine had the last word, it may have moved it.
     last, stamp, now = old.conversation.last_message, old.evidence.waits_since, clues.waits_since
     machine = last is not None and last.automated is True
@@ -204,10 +205,6 @@ def _unanswered(clues: Evidence, *times: datetime | None) -> datetime | None:
 def _unanswered_by(at: datetime | None, answered: datetime | None) -> bool:
     """Return whether a message of this time came no sooner than the answer."""
     return at is not None and (answered is None or at >= answered)
-
-
-def _latest(*times: datetime | None) -> datetime | None:
-    return max((at for at in times if at is not None), default=None)
 
 
 def _is_later(at: datetime | None, than: datetime | None) -> bool:

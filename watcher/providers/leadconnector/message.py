@@ -50,12 +50,12 @@ def observe_message(row: Row, fields: dict[str, Any]) -> tuple[set[str], Evidenc
     action = ACTIONS.get(known(row.text("lastOutboundMessageAction")) or "")
     direction = message.direction if message is not None else None
     asked = None
-    # A line that is no answer stands above what the customer wrote and nobody has read.
-    if fields.get("unread") and (direction == "internal" or _hides(row) or _is_machine(message)):
+    # A line that is no answer stands above what people wrote; what nobody has read is the customer's.
+    if direction == "internal" or _hides(row) or _is_machine(message):
         asked = known(row.read("lastManualMessageDate", time)) or fields.get("last_activity_at")
     evidence = Evidence(
         asked_at=asked,
-        unanswered=asked is not None,
+        unanswered=asked is not None and fields.get("unread") is True,
         by_person=None if action is None else not action,
         unclear=row.failed("lastOutboundMessageAction"),
     )
