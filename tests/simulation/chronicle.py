@@ -82,7 +82,7 @@ class Chronicle:
             before = look.at
             like = next(m.plain for m in past.moments if m.plain is not None)
             told = seen_as(self.kind, look.told, like)
-            unseen = self.unseen(look, unseen)
+            unseen = self.unseen(subject, look, unseen)
             if "conversation.removed" in look.types:
                 self._removed(look, past, name, believed, told, there)
                 believed, there = told, False
@@ -100,13 +100,20 @@ class Chronicle:
             index = self._stood(look, past, name, index, old, told)
             believed, there = {**told, **dict.fromkeys(unseen, ...)}, True
 
-    def unseen(self, look: Look, before: set[str]) -> set[str]:
-        """Return the fields that no row has shown since the conversation was told as created: their
-        first value is taken over silently.
+    def unseen(self, subject: str, look: Look, before: set[str]) -> set[str]:
+        """Return the fields that no row has shown since the conversation joined: their first value is
+        taken over silently, as the contract has it of what is shown for the first time.
         """
-        low = look.seen - self.reign.slack(look.seen)
-        doubtful = self.reign.doubtful_fields(low, look.seen)
-        return doubtful if "conversation.created" in look.types else doubtful & before
+        doubtful = self._doubtful(look.seen)
+        if "conversation.created" in look.types:
+            return doubtful
+        # What came late joined without `created`, and perhaps long before something was told of it.
+        if subject not in self.known and look is self.looks[subject][0]:
+            return doubtful & self._doubtful(self.reign.joined(subject, look.at))
+        return doubtful & before
+
+    def _doubtful(self, seen: float) -> set[str]:
+        return self.reign.doubtful_fields(seen - self.reign.slack(seen), seen)
 
     def _removed(
         self, look: Look, past: Past, name: str, believed: Plain | None, told: Plain,

@@ -149,7 +149,7 @@ class Completeness:
         unseen: set[str] = set()
         for look in looks:
             gone = "conversation.removed" in look.types
-            unseen = self.chronicle.unseen(look, unseen)
+            unseen = self.chronicle.unseen(subject, look, unseen)
             told = None
             if not gone:
                 told = {**seen_as(self.kind, look.told, like), **dict.fromkeys(unseen, ...)}

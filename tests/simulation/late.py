@@ -53,7 +53,9 @@ def _judge(chronicle: Chronicle, subject: str, past: Past) -> None:
         return
     state = chronicle.reign.account.conversations[subject].as_of(START + timedelta(seconds=start))
     assert state is not None
+    # Whether it is unread is not told where no row has shown that.
+    unread = moment.plain["unread"] and "unread" not in chronicle.unseen(subject, looks[0], set())
     waits = tells(chronicle.kind, state) and moment.plain["waiting_since"] is not None
-    for name, holds in (("unread", moment.plain["unread"]), ("waiting", waits)):
+    for name, holds in (("unread", unread), ("waiting", waits)):
         if holds and f"conversation.{name}" not in told:
             chronicle.wrong(looks[0].at, f"{subject} came late and is {name}: told {told}")

@@ -77,6 +77,10 @@ class Reign:
             look.changes.update(event.data["changes"])
         return {subject: list(looks.values()) for subject, looks in found.items()}
 
+    def joined(self, subject: str, at: float) -> float:
+        """Return when a conversation that is known at a time became known."""
+        return max(when for when in self.run.joined[self.source.name, subject] if when <= at)
+
     # -- the truth ----------------------------------------------------------------------------
 
     def mapped(self, at: float) -> bool:

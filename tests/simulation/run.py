@@ -62,6 +62,8 @@ class Run(Scene):
     snapshots: dict[str, dict[str, Snapshot]] = field(default_factory=dict)
     baselines: dict[int, frozenset[str]] = field(default_factory=dict)
     """What was known when each baseline was told, by the event's number."""
+    joined: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    """When each source's conversations became known: a second time by a return."""
     down: list[tuple[float, float]] = field(default_factory=list)
     deaths: list[float] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
@@ -235,7 +237,10 @@ class Run(Scene):
         if commit.forget:
             known.clear()
         for snapshot in commit.snapshots:
-            (known.add if snapshot.present else known.discard)(snapshot.conversation.id)
+            subject = snapshot.conversation.id
+            if snapshot.present and subject not in known:
+                self.joined.setdefault((commit.source, subject), []).append(self.now())
+            (known.add if snapshot.present else known.discard)(subject)
 
     def taken_up(self, source: str) -> list[Epoch]:
         """Return what a source watched, without what no process lived to take up."""
