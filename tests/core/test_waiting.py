@@ -104,6 +104,21 @@ def test_what_is_archived_waits_for_nobody_until_it_comes_back() -> None:
     assert told(events) == ["created", "message", "waiting", "unarchived"]
 
 
+@pytest.mark.parametrize(("by_person", "again"), [(True, []), (False, ["waiting"])])
+def test_what_was_answered_in_the_archive_waits_for_nobody_when_it_comes_back(
+    by_person: bool, again: list[str]
+) -> None:
+    created = ASKS.at
+    rows = [
+        row(created_at=created, last_message=ASKS, archived=False),
+        row(created_at=created, last_message=ASKS, archived=True),
+        # Its last line is an activity line: the messages that were written meanwhile do not show.
+        row(clues=Evidence(by_person=by_person), created_at=created, archived=False),
+    ]
+    _, events = play([[one] for one in rows])
+    assert told(events) == ["created", "waiting", "answered", "archived", *again, "unarchived"]
+
+
 @pytest.mark.parametrize(
     ("back", "types", "since"),
     [

@@ -99,7 +99,11 @@ def _begun(
     at = message.at if message is not None else None
     # An end of the archive leaves the customer waiting whose message was never answered.
     if was.archived and change != "new":
-        return _unanswered(clues, clues.waits_since, at if author == "customer" else None)
+        asked = at if author == "customer" else None
+        # Below an activity line, what was answered meanwhile shows by what went out alone.
+        if asked is not None and not shown and clues.by_person:
+            asked = None if _nobody_wrote_before(asked, old, new) else asked
+        return _unanswered(clues, clues.waits_since, asked)
     # The provider's own time may be that of a wait which is over: so is what the last look showed, too.
     # The one that showed the answer by moving on is that of the next.
     own = clues.waits_since
