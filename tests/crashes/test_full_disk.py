@@ -12,7 +12,7 @@ from pathlib import Path
 from anyio.from_thread import start_blocking_portal
 
 from .harness import Harness, wait_until
-from .verdict import judge
+from .verdict import judge, pending
 
 
 def watcher(harness: Harness, *arguments: str) -> list[str]:
@@ -42,6 +42,8 @@ def test_files_that_may_not_grow_stop_nothing_for_good(tmp_path: Path) -> None:
             harness.changing = False
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, forever)
             assert wait_until(lambda: not harness.owed(), 60, 0.05)
+            # The deaths of what one receiver refuses are told after the changes.
+            assert wait_until(lambda: not pending(tmp_path), 60, 0.05)
             process.send_signal(signal.SIGTERM)
             assert process.wait(15) == 0
         finally:

@@ -155,6 +155,7 @@ def simulated() -> Iterator[tuple[subprocess.Popen[str], str]]:
     (line,) = (
         line
         for block in blocks("sh")
+        if block.page.name == PAGE
         for line in block.text.splitlines()
         if line.startswith("python -m watcher.simulator")
     )
