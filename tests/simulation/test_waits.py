@@ -8,8 +8,9 @@ import pytest
 
 from tests.simulator.harness import Harness
 from watcher.simulator import Conversation, World
+from watcher.simulator.state import Kind
 
-from .waits import NEWEST, Waits
+from .waits import NEWEST, Waits, seconds_of
 
 Act = Callable[[World, Conversation], object]
 
@@ -39,27 +40,68 @@ def show_and_ask(world: World, conversation: Conversation) -> None:
     ask(world, conversation)
 
 
-BEGINNINGS: dict[str, tuple[tuple[Act, ...], bool]] = {
-    "the customer writes": ((), True),
-    "writes after an answer": ((answer, ask), True),
-    "writes on what is resolved": ((resolve, ask), True),
-    "comes back into sight": ((hide, show), False),
-    "wrote out of sight": ((answer, hide, ask, show), False),
-    "comes back and writes at once": ((hide, show_and_ask), True),
-    "was answered in sight, and writes": ((hide, show, answer, ask), True),
+def restore(world: World, conversation: Conversation) -> None:
+    world.unarchive(conversation)
+
+
+def trash(world: World, conversation: Conversation) -> None:
+    world.archive(conversation, "trash")
+
+
+def note(world: World, conversation: Conversation) -> None:
+    world.message(conversation, "Calls back on Monday.", "internal")
+
+
+def read(world: World, conversation: Conversation) -> None:
+    world.read(conversation)
+
+
+def log(world: World, conversation: Conversation) -> None:
+    world.activity(conversation)
+
+
+BEGINNINGS: dict[Kind, dict[str, tuple[tuple[Act, ...], int | None]]] = {
+    "chatwoot": {
+        "the customer writes": ((), 0),
+        "writes after an answer": ((answer, ask), 2),
+        "writes on what is resolved": ((resolve, ask), 2),
+        "is opened again": ((resolve, restore), 2),
+        "comes back into sight": ((hide, show), None),
+        "comes back into sight, and is read": ((hide, show, read), None),
+        "comes back into sight, and writes": ((hide, show, ask), 3),
+        "wrote out of sight": ((answer, hide, ask, show), None),
+        "comes back and writes at once": ((hide, show_and_ask), 2),
+        "was answered in sight, and writes": ((hide, show, answer, ask), 4),
+    },
+    "highlevel": {
+        "the customer writes": ((), 0),
+        "writes, and a note follows": ((note,), 0),
+        "writes after an answer": ((answer, ask), 2),
+        "comes back from the archive": ((resolve, restore), None),
+        "comes back from the trash": ((trash, restore), None),
+        "wrote in the archive": ((answer, resolve, ask, restore), None),
+        "comes back from the archive, and is read": ((resolve, restore, read), None),
+        "comes back from the archive below an activity line": ((resolve, restore, log), None),
+        "comes back from the archive, and writes": ((resolve, restore, note, ask), 4),
+    },
 }
-"""What happens to a customer's conversation; whether the provider's recent activity shows how the wait
-begins."""
+"""What happens to a customer's conversation; which of it (0: its beginning) moves it in the provider's
+recent activity while the customer waits, so that a poll shows the wait.
+"""
 
 
-@pytest.mark.parametrize("name", BEGINNINGS)
-def test_a_poll_shows_only_what_moves_the_providers_clock(name: str) -> None:
-    acts, polled = BEGINNINGS[name]
-    harness = Harness("chatwoot")
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, table in BEGINNINGS.items() for name in table]
+)
+def test_a_poll_shows_only_what_moves_the_providers_clock(kind: Kind, name: str) -> None:
+    acts, polled = BEGINNINGS[kind][name]
+    harness = Harness(kind)
     conversation = harness.create("Hello?")
+    moments = [harness.clock.now]
     for act in acts:
         harness.clock.forward(3600)
         act(harness.world, conversation)
-    last = Waits("chatwoot", conversation, NEWEST).stretches[-1]
+        moments.append(harness.clock.now)
+    last = Waits(kind, conversation, NEWEST).stretches[-1]
     assert last.since is not None
-    assert last.polled is polled
+    assert last.polled == (None if polled is None else seconds_of(moments[polled].isoformat()))

@@ -41,9 +41,10 @@ class Stretch:
     end: float
     since: datetime | None
     outcome: str = ""
-    polled: bool = True
-    """Whether polls show its beginning. Nothing moves a row in the provider's recent activity when the
-    token may see it again, so only a sweep has to show it.
+    polled: float | None = None
+    """When a row that tells first moved in the provider's recent activity, which is what polls read. A
+    wait that begins otherwise (the token may see the row again, HighLevel's archive gives it back) has
+    to be shown by a sweep alone, until somebody writes.
     """
 
     natives: set[int] = field(default_factory=set)
@@ -70,8 +71,6 @@ class Waits:
         """When people wrote."""
         account, history = conversation.account, conversation.history
         ends = [_seconds(at) for at, _ in history[1:]] + [float("inf")]
-        self._seen = True
-        """Whether the state before could be seen."""
         for (at, state), end in zip(history, ends, strict=True):
             start, message = _seconds(at), state.message
             if message and message.direction == "outbound" and message.sender in ANSWERS:
@@ -88,14 +87,15 @@ class Waits:
         if last is None or last.since != since:
             if last is not None:
                 last.outcome = "gone" if not seen else "closed" if state.archived else "answered"
-            moved = _seconds(state.updated_at) >= start
-            last = Stretch(start, end, since, polled=self._seen or moved)
+            last = Stretch(start, end, since)
             self.stretches.append(last)
-        last.end, self._seen = end, seen
+        last.end = end
         if kind == "chatwoot":  # where a bot has cleared the stamp, the creation stands for it
             stamps = (set_in(state.stamps, version), state.created_at)
             last.natives |= {int(stamp.timestamp()) for stamp in stamps if stamp}
         if seen and tells(kind, state):
+            if last.polled is None and _moved_at(kind, state) >= start:
+                last.polled = start
             if last.telling and last.telling[-1][1] == start:
                 last.telling[-1] = (last.telling[-1][0], end)
             else:
@@ -116,6 +116,19 @@ def tells(kind: str, state: State) -> bool:
     if message is None or message.direction == "inbound":
         return True
     return message.direction == "outbound" and message.sender in ANSWERS
+
+
+def _moved_at(kind: str, state: State) -> float:
+    """Return when the row of a state last moved in the provider's recent activity.
+
+    HighLevel sorts by the newest line's time alone: neither `inbox` nor `deleted` moves it, and no filter
+    knows them. Chatwoot's `updated_at` moves with whatever a person or the service changes.
+    (What polls see: docs/guarantees.md.)
+    """
+    if kind != "highlevel":
+        return _seconds(state.updated_at)
+    line = newest_event(state)
+    return _seconds(state.created_at if line is None else line.at)
 
 
 def judge_waits(chronicle: Chronicle) -> None:
@@ -277,8 +290,9 @@ class _Judge:
                 if start <= self.chronicle.baselined:
                     continue
                 limit = end + LATE if self.reign.stands(start, end) else None
-                if one.since is not None and one.polled and limit is None:
-                    limit = self.reign.prompt(start, end) if start == one.start else None
+                polled = one.polled if one.since is not None else None
+                if limit is None and polled is not None and start <= polled < end:
+                    limit = self.reign.prompt(polled, end)
                 if limit is not None:
                     self._believed_by(one, start, limit)
         if self.reign.end == float("inf"):
