@@ -81,6 +81,25 @@ async def test_a_jump_while_it_runs(harness: ClockStage, jump: timedelta) -> Non
             assert observed["after"] <= observed["before"]
 
 
+@pytest.mark.parametrize("provider", ["chatwoot", "highlevel"])
+@pytest.mark.parametrize("jump", [timedelta(hours=-2), timedelta(hours=2)], ids=str)
+async def test_a_jump_between_the_first_sweeps_hides_no_new_conversation(
+    harness: ClockStage, provider: str, jump: timedelta
+) -> None:
+    """Two empty sweeps make a baseline, and no answer has told the provider's time since the jump."""
+    harness.poll_every = harness.sweep_every = "30m"
+    account = harness.watch(provider, "support", "1", conversations=0)
+    async with harness.running():
+        await anyio.sleep(60)
+        harness.clock.off = jump
+        await harness.baseline()
+        await anyio.sleep(60)
+        harness.world.create(account, "a new one")
+        await anyio.sleep(3600)
+        assert "conversation.created" in {body["type"] for body in harness.inbox.conversations}
+        assert harness.got() == harness.expect()
+
+
 async def test_a_jump_there_and_back_leaves_the_log(harness: ClockStage) -> None:
     harness.poll_every, harness.sweep_every = "5m", "30m"
     account = harness.watch("chatwoot", "support", "1", conversations=8)

@@ -394,7 +394,6 @@ class SourcePoller:
         walk, fetch = self._walk, self.session.fetch
         if walk is None:
             return
-        undated = self.session.skew is None
         try:
             await step(walk, fetch, self._absorb_swept)
         except WalkExpired:
@@ -414,9 +413,12 @@ class SourcePoller:
                 "a page of the listing always fails; the sweep goes past it", reason=error.reason
             )
             return
-        if undated and walk.pages == 1:
-            # No answer had told the provider's time when the sweep began: its own clock may be wrong.
-            walk.started = walk.began + (self.session.provider_now() - self.session.clock())
+        if walk.pages == 1:
+            # Our clock may have been wrong when the sweep began, or set since the last answer before:
+            # what the provider's time was then is known by the first answer.
+            assert self._swept_at is not None  # noqa: S101 - a walk has begun
+            passed = timedelta(seconds=anyio.current_time() - self._swept_at)
+            walk.started = self.session.provider_now() - passed
         if walk.position is not None:
             self._show_progress(walk)
             return
