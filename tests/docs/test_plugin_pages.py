@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -149,13 +150,13 @@ async def test_the_quality_of_our_providers_is_as_the_page_says(name: str) -> No
 # A service to try it on
 
 
-@pytest.fixture
-def simulated() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start the fake as the page does, at any free port."""
+@contextmanager
+def simulated(page: str = PAGE) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the fake as a page does, at any free port."""
     (line,) = (
         line
         for block in blocks("sh")
-        if block.page.name == PAGE
+        if block.page.name == page
         for line in block.text.splitlines()
         if line.startswith("python -m watcher.simulator")
     )
@@ -169,16 +170,38 @@ def simulated() -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.terminate()
 
 
-def test_the_commands_on_the_page_steer_the_fake(
-    simulated: tuple[subprocess.Popen[str], str],
-) -> None:
-    _process, shown = simulated
-    assert "provider: chatwoot" in shown
+def test_the_commands_on_the_page_steer_the_fake() -> None:
+    with simulated() as (_process, shown):
+        assert "provider: chatwoot" in shown
+        answers = steer(PAGE, shown)
+    assert len(answers) == 11
+    assert answers[0]["conversations"] == 40
+    types = [entry["type"].removeprefix("conversation.") for entry in answers[-1]]
+    assert {"message", "archived"} <= set(types)
+
+
+def test_the_commands_about_rules_steer_it_too() -> None:
+    page = "rule-tests.md"
+    with simulated(page) as (_process, shown):
+        told = [
+            [(one["conversation"], one["type"]) for one in each["truth"]]
+            for each in steer(page, shown)
+        ]
+    assert ("41", "conversation.waiting") in told[0]
+    assert ("41", "conversation.answered") in told[1]
+
+
+def steer(page: str, shown: str) -> list[Any]:
+    """Send the commands of a page to the fake that printed what is `shown`; return its answers."""
     found = re.search(r"http://127\.0\.0\.1:(\d+)/_simulator", shown)
     assert found is not None
-    lines = [line for block in blocks("sh") for line in block.text.splitlines()]
+    lines = [
+        line
+        for block in blocks("sh")
+        if block.page.name == page
+        for line in block.text.splitlines()
+    ]
     commands = [line for line in lines if line.startswith("curl") and "/_simulator/" in line]
-    assert len(commands) == 11
     answers = []
     for line in commands:
         words = shlex.split(line.replace(":8901", f":{found[1]}"))[1:]
@@ -188,9 +211,7 @@ def test_the_commands_on_the_page_steer_the_fake(
         request = urllib.request.Request(url, body, method=method)  # noqa: S310 - our own page
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             answers.append(json.load(answer))
-    assert answers[0]["conversations"] == 40
-    types = [entry["type"].removeprefix("conversation.") for entry in answers[-1]]
-    assert {"message", "archived"} <= set(types)
+    return answers
 
 
 def test_the_options_on_the_page_exist() -> None:
