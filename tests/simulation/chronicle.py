@@ -22,6 +22,8 @@ MAPPED = ("disposition", "attributes")
 """What a mapping concerns; when it changes, they are taken over silently."""
 TIE = 7.0
 """Seconds: a skew of our clock below five is not corrected, and a `Date` has whole seconds."""
+LEAVES = {"contact": "email", "attributes": "starred"}
+"""Fields of which one part alone has a key that may vanish from all rows (`plan.KEYS`)."""
 WAITS = frozenset({"conversation.waiting", "conversation.answered"})
 """What follows from a conversation's history and not from two of its states: `waits` judges it."""
 
@@ -247,7 +249,7 @@ class Chronicle:
                     and (
                         old is None
                         or silently_equal(self.kind, field, old, told)
-                        or (field == "contact" and _but_for_email(old, told, moment.plain))
+                        or _but_for_leaf(field, old, told, moment.plain)
                     )
                 )
             ]
@@ -266,11 +268,16 @@ def came_late(look: Look) -> bool:
     return look.changes.get("last_message", {}).get("before", ...) is None
 
 
-def _but_for_email(old: Plain, told: Plain, plain: Plain) -> bool:
-    """Return whether a contact is the true one, with the address that was known when rows had one."""
-    shown, true = dict(told["contact"] or {}), dict(plain["contact"] or {})
-    kept = shown.pop("email", None) == (old["contact"] or {}).get("email")
-    true.pop("email", None)
+def _but_for_leaf(field: str, old: Plain, told: Plain, plain: Plain) -> bool:
+    """Return whether a field is the true one but for the part whose key may vanish from all rows: that
+    stays what it was when rows had it.
+    """
+    leaf = LEAVES.get(field)
+    if leaf is None:
+        return False
+    shown, true = dict(told[field] or {}), dict(plain[field] or {})
+    kept = shown.pop(leaf, None) == (old[field] or {}).get(leaf)
+    true.pop(leaf, None)
     return kept and shown == true
 
 
