@@ -67,7 +67,7 @@ class Trial:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.scenes = open_scenes(wall_clock)
-        self.inbound = Inbound(wall_clock, self._arrived, lambda _title, _body: None)
+        self.inbound = Inbound(wall_clock, self._arrived, lambda _reader, _title, _body: None)
         self.baselines: list[str] = []
 
     def _arrived(self, arrival: Arrival) -> None:
