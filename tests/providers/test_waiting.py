@@ -532,6 +532,17 @@ HIGHLEVEL: Mapping[str, tuple[Sequence[Look], list[str]]] = {
     "a later answer and the customer's next words: the row shows nothing of it": (
         [hl("inbound", 1, action="manual"), hl("inbound", 8, action="manual", manual=8)], [],
     ),
+    "put away below an activity line: answered, or asked again and read, the row is the same": (
+        [
+            hl("inbound", 1, action="manual", manual=1, unread=1),
+            hl(None, 9, action="manual", manual=6, lastMessageType="TYPE_ACTIVITY_CONTACT"),
+            hl(
+                None, 9, action="manual", manual=6, inbox=False,
+                lastMessageType="TYPE_ACTIVITY_CONTACT",
+            ),
+        ],
+        ["closed 119"],
+    ),
     "put away without an answer": (
         [hl("inbound", 1), hl("inbound", 1, inbox=False)], ["closed 59"],
     ),

@@ -1,4 +1,4 @@
-"""The oracle knows which waits a poll shows, and which only a sweep does."""
+"""The oracle knows which waits a poll shows, and which only a sweep does; and which answers no row shows."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ def ask(world: World, conversation: Conversation) -> None:
 
 def answer(world: World, conversation: Conversation) -> None:
     world.answer(conversation)
+
+
+def greet(world: World, conversation: Conversation) -> None:
+    world.answer(conversation, by="rule")
 
 
 def resolve(world: World, conversation: Conversation) -> None:
@@ -105,3 +109,40 @@ def test_a_poll_shows_only_what_moves_the_providers_clock(kind: Kind, name: str)
     last = Waits(kind, conversation, NEWEST).stretches[-1]
     assert last.since is not None
     assert last.polled == (None if polled is None else seconds_of(moments[polled].isoformat()))
+
+
+ENDINGS: dict[Kind, dict[str, tuple[str | None, tuple[Act, ...], bool]]] = {
+    "highlevel": {
+        # The row of a person's answer, and that of the customer's next words which somebody read, are one.
+        "answered before": ("Hello?", (answer, ask, answer, log, read, resolve), True),
+        "answered before, and put in the trash": ("Hello?", (answer, ask, answer, log, trash), True),
+        "nobody had written in an older conversation": (None, (ask, answer, log, resolve), True),
+        "the first answer of a conversation": ("Hello?", (answer, log, resolve), False),
+        "a machine had written before": ("Hello?", (answer, greet, ask, answer, log, resolve), False),
+        "the answer is the newest line": ("Hello?", (answer, ask, answer, resolve), False),
+        "a note is the newest line": ("Hello?", (answer, ask, answer, log, note, resolve), False),
+        "not put away": ("Hello?", (answer, ask, answer, log), False),
+    },
+    "chatwoot": {
+        "messages stand beside activity lines": (
+            "Hello?", (answer, ask, answer, log, resolve), False),
+    },
+}  # fmt: skip
+"""What happens to a customer's conversation, and whether its last row leaves open if a person answered."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, table in ENDINGS.items() for name in table]
+)
+def test_an_answer_below_an_activity_line_may_look_like_none(kind: Kind, name: str) -> None:
+    text, acts, hidden = ENDINGS[kind][name]
+    harness = Harness(kind)
+    conversation = harness.create(text)
+    for act in acts:
+        harness.clock.forward(3600)
+        act(harness.world, conversation)
+    waits = Waits(kind, conversation, NEWEST)
+    ended = [one for one in waits.stretches if one.since is not None][-1]
+    assert ended.outcome == "answered"
+    now = seconds_of(harness.clock.now.isoformat())
+    assert waits.hide_answer([ended], now, now + 1) is hidden

@@ -9,7 +9,7 @@ end that is told may be any of theirs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support.virtual_time import START
@@ -26,6 +26,9 @@ __all__ = ["judge_waits", "seconds_of", "tells"]
 NEWEST = (4, 15, 1)
 APART = 1.0
 """Seconds by which a provider's own times of one message differ: Chatwoot's have whole seconds."""
+
+AT_ONCE = timedelta(seconds=5)
+"""By how much less than this one message's times differ at HighLevel (observed)."""
 
 Told = str | None
 """A time of `waiting_since` as it is told, None for nobody."""
@@ -45,6 +48,12 @@ class Stretch:
     """When a row that tells first moved in the provider's recent activity, which is what polls read. A
     wait that begins otherwise (the token may see the row again, HighLevel's archive gives it back) has
     to be shown by a sweep alone, until somebody writes.
+    """
+
+    proves: bool = True
+    """Whether HighLevel's row proves an answer to this wait below an activity line. What went out last
+    shows as a person's (`lastOutboundMessageAction`), not when it went out: that proves an answer only
+    where it was a machine's when the wait began, or where the conversation began with the wait.
     """
 
     natives: set[int] = field(default_factory=set)
@@ -69,6 +78,8 @@ class Waits:
         self.stretches: list[Stretch] = []
         self.answers: list[float] = []
         """When people wrote."""
+        self.covered: list[tuple[float, float]] = []
+        """When what is put away ended with an activity line, in whose row no message shows."""
         account, history = conversation.account, conversation.history
         ends = [_seconds(at) for at, _ in history[1:]] + [float("inf")]
         for (at, state), end in zip(history, ends, strict=True):
@@ -87,9 +98,11 @@ class Waits:
         if last is None or last.since != since:
             if last is not None:
                 last.outcome = "gone" if not seen else "closed" if state.archived else "answered"
-            last = Stretch(start, end, since)
+            last = Stretch(start, end, since, proves=_proves(state))
             self.stretches.append(last)
         last.end = end
+        if state.archived and _below_activity(kind, state):
+            self.covered.append((start, end))
         if kind == "chatwoot":  # where a bot has cleared the stamp, the creation stands for it
             stamps = (set_in(state.stamps, version), state.created_at)
             last.natives |= {int(stamp.timestamp()) for stamp in stamps if stamp}
@@ -105,17 +118,38 @@ class Waits:
         """Return the stretches that touch a time."""
         return [one for one in self.stretches if one.start <= end and start < one.end]
 
+    def hide_answer(self, ends: list[Stretch], start: float, end: float) -> bool:
+        """Return whether a row of this time, put away below an activity line, leaves open how one of
+        these waits ended. Its `lastManualMessageDate` is that of a person's answer or of the customer's
+        next words: where somebody has read those, the row is the same.
+        """
+        covered = any(a <= end and start < b for a, b in self.covered)
+        return covered and not all(one.proves for one in ends)
+
 
 def tells(kind: str, state: State) -> bool:
     """Return whether the row of a state shows who has the last word."""
     if state.archived:
         return True
-    if kind == "highlevel" and isinstance(newest_event(state), Activity):
+    if _below_activity(kind, state):
         return False
     message = state.message
     if message is None or message.direction == "inbound":
         return True
     return message.direction == "outbound" and message.sender in ANSWERS
+
+
+def _below_activity(kind: str, state: State) -> bool:
+    """Return whether the row of a state shows an activity line in the last message's place."""
+    return kind == "highlevel" and isinstance(newest_event(state), Activity)
+
+
+def _proves(state: State) -> bool:
+    """Return whether a row proves a person's answer to a wait that begins with this state."""
+    if state.outbound_by is None:
+        since = state.waiting_since
+        return since is not None and since - state.created_at <= AT_ONCE
+    return state.outbound_by not in ANSWERS
 
 
 def _moved_at(kind: str, state: State) -> float:
@@ -255,8 +289,10 @@ class _Judge:
         outcome = data.get("outcome")
         if not ends:
             self.wrong(look.at, f"the wait since {since} is told as {outcome}, and it is not over")
-        elif self._written_over(ends, look.seen) or (outcome == "closed" and _covered(look)):
-            pass  # who wrote again, or a machine's last word (a survey), hides how it ended
+        elif self._written_over(ends, look.seen) or (
+            outcome == "closed" and self._hidden(ends, look)
+        ):
+            pass  # who wrote again, or what stands above the answer (a survey), hides how it ended
         elif outcome not in (
             truth := {one.outcome for one in ends} | self._wrote(before, look.seen)
         ):
@@ -269,6 +305,11 @@ class _Judge:
             if len(ends) == 1 and (waited is None or abs(waited - exact) > 2 * APART):
                 text = f"answered after {exact:.0f} s, told are {waited}"
                 self.wrong(look.at, f"the wait since {since} was {text}")
+
+    def _hidden(self, ends: list[Stretch], look: Look) -> bool:
+        """Return whether the row of what is put away does not show that these waits were answered."""
+        low = look.seen - self.reign.slack(look.seen)
+        return _covered(look) or self.waits.hide_answer(ends, low, look.seen + 0.002)
 
     def _written_over(self, ends: list[Stretch], seen: float) -> bool:
         """Return whether a customer waits again since the end."""
