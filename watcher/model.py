@@ -159,11 +159,8 @@ class Evidence:
     """The provider's own time since which the customer has waited.
 
     It may have begun or been cleared by what is no event here (a bot's text): it is believed only as
-    far as it agrees with what was known.
+    far as it agrees with what was known, and one that moves on ends nothing.
     """
-
-    moves: bool = False
-    """Whether a later `waits_since` than that of the row before shows that a person answered."""
 
     asked_at: Time | None = None
     """When somebody wrote last, or about when, below a line that is no answer; no answer is later.

@@ -42,7 +42,6 @@ maybe_times = st.one_of(st.none(), times)
 evidence = st.builds(
     Evidence,
     waits_since=maybe_times,
-    moves=st.booleans(),
     asked_at=maybe_times,
     unanswered=st.booleans(),
     answered_at=maybe_times,

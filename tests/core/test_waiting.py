@@ -190,7 +190,7 @@ def test_evidence_that_is_no_time_shows_nothing(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["yes", 1, T0])
 def test_evidence_that_is_no_flag_shows_nothing(value: Any) -> None:
-    odd = Evidence(moves=value, unanswered=value, by_person=value, unclear=value)
+    odd = Evidence(unanswered=value, by_person=value, unclear=value)
     (clean,) = sanitize(Page(rows=(row(clues=odd),))).rows
     assert clean.evidence == NO_EVIDENCE
 

@@ -314,21 +314,29 @@ CHATWOOT: Mapping[str, tuple[Sequence[Look], list[str]]] = {
         ],
         ["waiting 0", "answered 2", "waiting 6"],
     ),
-    "a later answer and the customer's next words between two looks": (
+    "a later answer, perhaps a bot's, and the customer's next words between two looks": (
         [
             cw("customer", 10, native=10, replied=2, unread=1),
             cw("customer", 16, native=16, replied=2, unread=1),
+            cw("person", 20, replied=2, unread=1),
         ],
-        ["answered 6", "waiting 16"],
+        ["answered 10"],
     ),
-    "the same where a bot has the conversation proves nothing": (
+    "a bot hands over between two looks": (
+        [
+            cw("customer", 10, native=10, replied=2, unread=1, status="pending"),
+            cw("customer", 16, native=16, replied=2, unread=2),
+        ],
+        [],
+    ),
+    "the same where a bot has the conversation": (
         [
             cw("customer", 10, native=10, replied=2, unread=1, status="pending"),
             cw("customer", 16, native=16, replied=2, unread=2, status="pending"),
         ],
         [],
     ),
-    "the same after an automatic text proves nothing": (
+    "the same after an automatic text": (
         [
             cw("customer", 10, native=10, replied=2, unread=1), cw("bot", 11, replied=2, unread=1),
             cw("customer", 16, native=16, replied=2, unread=2),

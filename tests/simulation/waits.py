@@ -194,6 +194,12 @@ class _Judge:
         self.believed: list[tuple[float, Any]] = [(0.0, self._found())]
         """What was believed from when on, `...` where that may be several things."""
 
+        self.removed: Any = None
+        """What was believed when it was removed: one that returns waits on if it waited."""
+
+        self.doubtful: Told = None
+        """A wait that was told below a line that does not tell, and of which nothing else is known."""
+
     def wrong(self, at: float, text: str) -> None:
         self.chronicle.wrong(at, f"{self.subject}: {text}")
 
@@ -225,6 +231,7 @@ class _Judge:
         believed: Any = self.believed[-1][1]
         name = f"at event {look.seq} ({', '.join(look.types)})"
         if "conversation.removed" in look.types:
+            self.removed = believed
             self.believed.append((look.seen, None))
             return
         now: Any = believed
@@ -259,13 +266,15 @@ class _Judge:
         candidates = self.waits.between(low, look.seen + 0.002)
         if now is ... or any(one.fits(now, look.seen) for one in candidates):
             return
-        same = believed is ... or now == believed
+        returned = "conversation.created" in look.types
+        same = believed is ... or now == believed or (returned and self.removed in (..., now))
         if same and any(self._goes_on(one, now) for one in candidates):
             return
         # Below a line that tells nothing, somebody may have written, and have been answered.
         between = self.waits.between(before, look.seen)
         silent = any(_silent(one, low, look.seen) for one in candidates)
         if silent and (same or any(one.fits(now, look.seen) for one in between)):
+            self.doubtful = self.doubtful if same else now
             return
         truth = [one.since and one.since.isoformat() for one in candidates]
         self.wrong(look.at, f"{name}: waiting since {now} is told, in truth {truth}")
@@ -287,6 +296,8 @@ class _Judge:
             and (one.end >= before or one.fits(since, one.end))
         ]
         outcome = data.get("outcome")
+        if not ends and self._doubt_ends(look, since, outcome):
+            return
         if not ends:
             self.wrong(look.at, f"the wait since {since} is told as {outcome}, and it is not over")
         elif self._written_over(ends, look.seen) or (
@@ -310,6 +321,17 @@ class _Judge:
         """Return whether the row of what is put away does not show that these waits were answered."""
         low = look.seen - self.reign.slack(look.seen)
         return _covered(look) or self.waits.hide_answer(ends, low, look.seen + 0.002)
+
+    def _doubt_ends(self, look: Look, since: Told, outcome: Any) -> bool:
+        """Return whether a wait that was told in doubt is told as over because of what really ends one.
+
+        Whether the customer wrote before a person's answer or after it, and then a bot (whose text clears
+        Chatwoot's stamp), a note or an activity line above both does not show.
+        """
+        if since is None or since != self.doubtful:
+            return False
+        closed = outcome == "closed" and bool(look.told["archived"])
+        return closed or outcome in self._wrote(_seconds(_time(since)), look.seen)
 
     def _written_over(self, ends: list[Stretch], seen: float) -> bool:
         """Return whether a customer waits again since the end."""

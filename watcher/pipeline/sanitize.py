@@ -101,7 +101,7 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
     )
 
 
-_FLAGS = ("moves", "unanswered", "by_person", "unclear")
+_FLAGS = ("unanswered", "by_person", "unclear")
 """The parts of the evidence that are no times."""
 
 

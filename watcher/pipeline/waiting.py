@@ -105,7 +105,6 @@ def _begun(
             asked = None if _nobody_wrote_before(asked, old, new) else asked
         return _unanswered(clues, clues.waits_since, asked)
     # The provider's own time may be that of a wait which is over: so is what the last look showed, too.
-    # The one that showed the answer by moving on is that of the next.
     own = clues.waits_since
     known_before = own == old.evidence.waits_since or not _is_later(own, _known_until(was))
     if known_before or not _unanswered_by(own, answered):
@@ -142,11 +141,7 @@ def _answered(
         # It is no newer than what was written last, which a note or an activity line stands above.
         shown = message.at if message is not None and "last_message" in row.fields else None
         return max(was, clues.asked_at or shown or new.conversation.last_activity_at or seen)
-    # The provider's own stamp moved on. Where a machine had the last word, it may have moved it.
-    last, stamp, now = old.conversation.last_message, old.evidence.waits_since, clues.waits_since
-    machine = last is not None and last.automated is True
-    if clues.moves and stamp is not None and _is_later(now, max(stamp, was)) and not machine:
-        return now
+    # The provider's own stamp may have moved on, but a bot's text between two looks moves it, too.
     return None
 
 

@@ -204,18 +204,12 @@ def read_evidence(row: Row, newest: SeenMessage, fields: Mapping[str, Any]) -> E
     wrote = direction == "inbound" or unread or newest.greets
     if own is not None and not wrote and (created is None or own <= created):
         own = None
-    first = known(replied)
     if own is None and newest.bot and unread and replied is None:
         own = created  # no person has ever answered
-    owner = known(fields.get("assignee", UNSHOWN))
-    bot = owner is not None and owner.id.startswith("bot:")
-    alone = fields.get("status") != "pending" and not bot
     found = Evidence(
         waits_since=own,
         asked_at=message.at if message and machine and unread else None,
-        answered_at=first,
-        # The stamp moves on when somebody answers: a person, where no bot has the conversation.
-        moves=first is not None and direction == "inbound" and alone,
+        answered_at=known(replied),
         unclear=newest.unclear,
     )
     return NO_EVIDENCE if found == NO_EVIDENCE else found
