@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.markup.test_escaping import HOSTILE, read_html, read_markdown
@@ -297,6 +297,7 @@ def plugins() -> Iterator[tuple[str, Any]]:
     st.sampled_from(SIZES),
     st.sampled_from(FORMATS),
 )
+@example("0", 100_000, "text")
 @settings(max_examples=6, deadline=None)
 def test_what_a_plug_in_is_given_fits(piece: str, size: int, format_: Format) -> None:
     text = (piece * (size // len(piece) + 1))[:size] if piece else "x"
@@ -308,7 +309,8 @@ def test_what_a_plug_in_is_given_fits(piece: str, size: int, format_: Format) ->
         _apprise_worker._notify(plugin, written)
         assert len(pieces) == 1, name
         (piece_,) = pieces
-        assert len(piece_["body"]) <= (60_000 if name == "matrix" else SERVICES[name].most), name
+        # Matrix counts the bytes of the whole event, of which the plug-in leaves 65,000 for the text.
+        assert len(piece_["body"]) <= min(SERVICES[name].most, 65_000), name
         assert len(piece_["title"]) <= 250, name
         shown = re.sub("%5F", "_", piece_["body"].replace("&amp;", "&").replace("\\", ""))
         assert LINK in shown, (name, piece_["body"][-200:])
