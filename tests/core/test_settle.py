@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import T0
 from watcher.model import Delivery, Event, Result
-from watcher.pipeline import Policy, room, settle
+from watcher.pipeline import Policy, divide, room, settle
 
 EVENT = Event("e1", "conversation.unread", "sales", "c1", T0, {})
 HOURS = (2, 5, 10, 14, 20, 24)
@@ -138,3 +138,25 @@ def test_a_window_never_holds_more_messages_than_the_limit(
     assert goes == 0 or recent + goes <= allowed
     if space.wait is not None:
         assert space.wait > now
+
+
+@pytest.mark.parametrize(
+    ("waiting", "single", "messages", "left"),
+    [
+        ("", 3, [], ""),
+        ("...", 3, [".", ".", "."], ""),
+        ("......", 2, [".", ".", "...."], ""),
+        ("aaabb", 3, ["aaa"], "bb"),
+        (".aabb", 3, [".", "aa"], "bb"),
+        ("....aab", 2, [".", ".", ".."], "aab"),
+        ("aab..", 0, ["aa"], "b.."),
+    ],
+)
+def test_what_is_left_of_a_digest_stays_one_message(
+    waiting: str, single: int, messages: list[str], left: str
+) -> None:
+    due = [dataclasses.replace(delivery(), message=one.strip(".")) for one in waiting]
+    sent, rest = divide(due, single)
+    assert ["".join(one.message or "." for one in each) for each in sent] == messages
+    assert "".join(one.message or "." for one in rest) == left
+    assert [one for each in sent for one in each] + list(rest) == due

@@ -217,7 +217,7 @@ class RootGroup(CommandGroup):
 
 @contextmanager
 def _reporting_usage() -> Iterator[None]:
-    """Say in two lines how a command was called wrongly, and exit with 2."""
+    """Report wrong usage of a command in two lines, and exit with 2."""
     try:
         yield
     except typer.TyperException as wrong:

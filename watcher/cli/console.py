@@ -42,7 +42,7 @@ def plain(text: str) -> str:
 
 
 class _Terminal(RichConsole):
-    """Says that nobody reads on, instead of ending the program."""
+    """A terminal that reports a closed pipe as an error, instead of ending the program."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

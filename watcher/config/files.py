@@ -221,7 +221,7 @@ def _read_file(path: Path, document: Document) -> None:
 
 
 def _salvage(content: bytes, file: str, document: Document) -> None:
-    """Take the store from the line of a file that is no YAML: commands go on with the old store."""
+    """Read `store` alone from a file that is not YAML, so that commands still find the old store."""
     if (line := _STORE.search(content)) is None:
         return
     above = b"\n" * content.count(b"\n", 0, line.start())

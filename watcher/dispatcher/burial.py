@@ -25,7 +25,7 @@ BATCH = 500
 
 
 async def bury(runtime: Runtime, receiver: str) -> None:
-    """Give up all that waits for a receiver which nobody serves any more."""
+    """Mark as dead all that waits for a receiver which is no longer configured, and report each."""
     query = DeliveryQuery(state="pending", receiver=receiver, limit=BATCH)
     before: set[tuple[str, int]] = set()
     while waiting := await runtime.store.deliveries(query):

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import Any
 
 from watcher.dispatcher.guards import let_pass
 from watcher.model import Delivery
 from watcher.notify.receivers import ReceiverPlan
-from watcher.pipeline import room
+from watcher.pipeline import divide, room
 from watcher.pipeline.receivers import passable
 from watcher.records import ReceiverState, Settlement
 from watcher.runtime import Runtime
@@ -120,16 +119,10 @@ class Claimer:
             return [digests]
         waiting = await self._claim(now, TOGETHER_AT_MOST, together=True)
         space = room(plan.policy.limit, [*sent, *[now] * len(digests)], len(waiting), now)
-        # What is left of a digest that was halved, or has failed, is one message as before.
-        single = list(takewhile(lambda one: not one.message, waiting[: space.single]))
-        rest = waiting[len(single) :]
-        messages = [*digests, *([delivery] for delivery in single)]
-        if rest:
-            # The next one goes after it.
-            whole = list(takewhile(lambda one: one.message == rest[0].message, rest))
-            messages.append(whole)
-            await self._give_back(rest[len(whole) :])
-        return [messages] if messages else []
+        messages, rest = divide(waiting, space.single)
+        await self._give_back(rest)
+        round_ = [*digests, *messages]
+        return [round_] if round_ else []
 
     async def _give_back(self, rest: Sequence[Delivery]) -> None:
         if rest:

@@ -32,6 +32,7 @@ from watcher.pipeline.settle import (
     FAILING_AFTER,
     Policy,
     Room,
+    divide,
     room,
     settle,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "decide",
     "decide_hold",
     "digest_event",
+    "divide",
     "guard",
     "halves",
     "next_repeat",

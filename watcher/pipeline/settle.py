@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from watcher.model import Delivery, Result
 from watcher.records import Settlement
@@ -18,6 +19,7 @@ __all__ = [
     "FAILING_AFTER",
     "Policy",
     "Room",
+    "divide",
     "room",
     "settle",
 ]
@@ -125,6 +127,22 @@ class Room:
     single: int
     digest: bool = False
     wait: datetime | None = None
+
+
+def divide(
+    waiting: Sequence[Delivery], single: int
+) -> tuple[list[list[Delivery]], Sequence[Delivery]]:
+    """Return due deliveries as messages, at most `single` of them alone and the next as one digest;
+    and those that are left for later.
+
+    What is left of a digest that was halved, or has failed, is one message as before.
+    """
+    alone = list(takewhile(lambda one: not one.message, waiting[:single]))
+    rest = waiting[len(alone) :]
+    messages = [[one] for one in alone]
+    if rest:
+        messages.append(list(takewhile(lambda one: one.message == rest[0].message, rest)))
+    return messages, waiting[sum(map(len, messages)) :]
 
 
 def room(

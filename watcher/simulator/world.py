@@ -191,7 +191,7 @@ class World:
         self.message(conversation, text, direction, attachments=attachments)
 
     def retract(self, conversation: Conversation) -> None:
-        """Take the last message back: Chatwoot puts other words in its place."""
+        """Retract the last message: Chatwoot puts other words in its place."""
         self._need(conversation, "a deleted message", "chatwoot")
         message = conversation.state.message
         if message is None:
