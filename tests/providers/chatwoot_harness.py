@@ -62,7 +62,8 @@ def one(**over: Any) -> Observation:
 class Account:
     """Conversations by id; every request may be preceded by changes (`between`).
 
-    `capabilities` is what the watcher's store would keep of the pages' lessons.
+    `capabilities` is what the watcher's store would keep of the pages' lessons; the server's clock is
+    `off` from ours, and no answer carries a `Date`.
     """
 
     size: int = 3
@@ -71,6 +72,7 @@ class Account:
     stamps: bool = True
     paging: bool = True
     now: datetime = NOW
+    off: timedelta = timedelta(0)
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     capabilities: dict[str, Any] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
@@ -118,6 +120,9 @@ class Account:
             rows = rows[(page - 1) * self.size : page * self.size]
         if any(row.get("orphan") for row in rows):
             return answer(status=500, text=b"<html>We're sorry, but something went wrong</html>")
+        ahead = self.off.total_seconds()
+        times = ("created_at", "last_activity_at", "updated_at")
+        rows = [row | {key: row[key] + ahead for key in times} for row in rows]
         if not self.stamps:
             rows = [{k: v for k, v in row.items() if k != "updated_at"} for row in rows]
         return answer(envelope(rows, total), at=self.now)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.providers.chatwoot_harness import NOW, account, chatwoot, ids, walk
+from tests.providers.chatwoot_harness import LIST, NOW, account, chatwoot, ids, walk
 from watcher.providers import Check, Poll
 
 POLL = Poll(since=NOW - timedelta(seconds=30), now=NOW, newest=NOW - timedelta(seconds=40))
@@ -78,13 +78,66 @@ def test_an_old_server_is_found_out_once_and_then_polled_the_old_way() -> None:
     assert [dict(request.params).get("page") for request in old.asked] == ["1", "2"]
 
 
-def test_an_ignored_window_full_of_fresh_rows_is_walked_on_although_nothing_is_proven() -> None:
+def test_an_ignored_window_full_of_fresh_rows_is_found_out_and_walked_on() -> None:
     old = account(12, size=3, windows=False, stamps=False)
     for number in (2, 5, 8, 11):
         old.bump(number)
     walked = walk(chatwoot(), old, POLL)
     assert set(walked.ids) >= set(ids(2, 5, 8, 11))
-    assert old.capabilities == {}
+    assert old.capabilities == {"updated_within": False}
+
+
+def test_a_row_that_another_web_server_dated_a_moment_ahead_proves_nothing() -> None:
+    busy = account(12, size=3)
+    for number in (2, 5):
+        busy.bump(number)
+    busy.rows[5]["updated_at"] += 0.4
+    walked = walk(chatwoot(), busy, POLL)
+    assert set(walked.ids) >= set(ids(2, 5))
+    assert busy.capabilities == {}
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+@pytest.mark.parametrize("windows", [True, False])
+@pytest.mark.parametrize("off", [-86_400, -600, 600, 86_400])
+def test_the_servers_clock_has_no_say_in_what_is_concluded(
+    off: int, windows: bool, stamps: bool
+) -> None:
+    wrong = account(30, size=25, windows=windows, stamps=stamps, off=timedelta(seconds=off))
+    provider = chatwoot()
+    walk(provider, wrong, Check())
+    assert wrong.capabilities["updated_within"] is windows
+    for _ in range(5):
+        wrong.asked.clear()
+        wrong.now += timedelta(seconds=30)
+        wrong.bump(7)
+        poll = Poll(wrong.now - timedelta(seconds=30), wrong.now, wrong.now)
+        assert "7" in walk(provider, wrong, poll).ids
+        assert not windows or len(wrong.asked) == 1
+    assert wrong.capabilities["updated_within"] is windows
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+def test_what_an_upgraded_server_can_do_is_found_out_after_the_next_sweep(stamps: bool) -> None:
+    server = account(30, size=25, windows=False, stamps=stamps)
+    provider = chatwoot()
+    walk(provider, server, Check())
+    server.windows = True
+    walk(provider, server, POLL)
+    assert server.capabilities["updated_within"] is False
+    walk(provider, server, LIST)
+    server.touch(4)
+    assert "4" in walk(provider, server, POLL).ids
+    assert server.capabilities["updated_within"] is True
+
+
+def test_a_sweep_learns_the_page_size_too() -> None:
+    grown = account(3, size=3)
+    provider = chatwoot()
+    walk(provider, grown, Check())
+    grown.add(4)
+    walk(provider, grown, LIST)
+    assert grown.capabilities == {"updated_within": True, "page_size": 3}
 
 
 def test_the_first_ignored_window_goes_on_as_a_walk_and_loses_no_row() -> None:
@@ -110,16 +163,22 @@ def test_changes_without_activity_do_not_make_an_honest_server_look_old(count: i
     provider.set_capabilities(honest.capabilities)
     honest.asked.clear()
     walk(provider, honest, POLL)
-    assert len(honest.asked) == 1, "a server that passed the probe is not asked again"
+    assert honest.capabilities == {"updated_within": True}
+    if count < 2:
+        assert len(honest.asked) == 1, "a server that passed the probe is not asked again"
 
 
-def test_a_stamp_outside_the_window_is_doubted_even_of_a_server_that_passed() -> None:
-    changed = account(9, size=3, windows=False)
-    changed.capabilities = {"updated_within": True}
+@pytest.mark.parametrize("stamps", [True, False])
+@pytest.mark.parametrize("size", [3, 9], ids=["a page of rows", "far apart"])
+def test_a_window_that_looks_like_a_page_is_doubted_even_of_a_server_that_passed(
+    size: int, stamps: bool
+) -> None:
+    changed = account(10, size=size, windows=False, stamps=stamps)
+    changed.capabilities = {"updated_within": True, "page_size": 3}
     provider = chatwoot()
     provider.set_capabilities(changed.capabilities)
     walk(provider, changed, POLL)
-    assert changed.capabilities == {"updated_within": False}
+    assert changed.capabilities["updated_within"] is False
 
 
 @pytest.mark.parametrize(("windows", "capabilities"), [(True, True), (False, False)])
@@ -146,12 +205,12 @@ def test_a_check_of_an_empty_account_learns_nothing() -> None:
     assert len(empty.asked) == 1
 
 
-def test_rows_that_are_all_fresh_prove_neither_answer_to_the_probe() -> None:
+def test_an_old_server_is_found_out_although_all_its_rows_are_fresh() -> None:
     busy = account(0, windows=False)
     for number in (1, 2, 3):
         busy.add(number, age=5)
     walk(chatwoot(), busy, Check())
-    assert busy.capabilities == {}
+    assert busy.capabilities == {"updated_within": False}
 
 
 @given(

@@ -183,7 +183,7 @@ class Chatwoot(Provider):
             case WindowAt():
                 order = (("updated_within", str(position.seconds)),)
             case ProbeAt():
-                order = (("updated_within", str(position.seconds)),)
+                order = (("updated_within", "0"),)
             case NewestAt():
                 order = (("sort_by", "last_activity_at_desc"), ("page", str(position.page)))
             case SweepAt():
@@ -199,24 +199,32 @@ class Chatwoot(Provider):
             return self._looked_up(position, response)
         self._judge(response)
         listing = read_listing(response, links=self._links, raw=self.raw)
-        capabilities: dict[str, Any] = {}
+        capabilities: Mapping[str, Any] = {}
         match position:
             case WindowAt():
-                step = after_window(position, listing, honoured=self._windows is True)
+                honours = self._windows is True
+                step = after_window(position, listing, honoured=honours, size=self._page_size)
             case ProbeAt():
-                honoured, step = after_probe(position, listing, _server_time(response))
+                honoured, step = after_probe(position, listing)
                 if honoured is not None:
-                    capabilities["updated_within"] = honoured
+                    capabilities = {"updated_within": honoured}
             case NewestAt():
                 step = after_newest(position, listing)
             case SweepAt():
                 step = after_walk(position, listing)
+                capabilities = self._learned_of_sweep(position, listing)
             case _:
                 step = after_first(listing)
-                if (listing.total or 0) > len(listing.ids) > 0:
-                    capabilities["page_size"] = len(listing.ids)
+                capabilities = _page_size(listing)
         partial = isinstance(position, SweepAt) and position.status != "all"
         return _page(listing, step, partial=partial, capabilities=capabilities)
+
+    def _learned_of_sweep(self, position: SweepAt, listing: Listing) -> Mapping[str, Any]:
+        if position.page > 1 or position.status != "all":
+            return {}
+        # The server may have been upgraded: with each sweep, polls find out again what it could not do.
+        again = {"updated_within": None} if self._windows is False else {}
+        return {**_page_size(listing), **again}
 
     def skip(self, position: Position) -> Position | None:
         """Return the position behind a page that always fails.
@@ -269,6 +277,12 @@ def _page(listing: Listing, step: Step, *, partial: bool, capabilities: Mapping[
         missing=listing.missing,
         capabilities=capabilities,
     )
+
+
+def _page_size(listing: Listing) -> Mapping[str, Any]:
+    """Return what the first page of a list teaches: only a list that is longer cuts it off."""
+    cut = (listing.total or 0) > len(listing.ids) > 0
+    return {"page_size": len(listing.ids)} if cut else {}
 
 
 def _patience(response: Response) -> float:

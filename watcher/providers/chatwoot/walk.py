@@ -9,7 +9,8 @@ What shapes the walks (Chatwoot's source, `conversation_finder.rb`, v4.15.1 and 
   the rest up and hides one row, whose absence the caller looks up. That order exists since
   v3.4.0; an older server ignores the unknown word and lists by activity, newest first.
 - `updated_within=N` selects, without pages, the rows whose `updated_at` is within N seconds of the
-  server's clock. Since v3.6.0; an older server ignores it and answers with page 1.
+  server's clock. Since v3.6.0; an older server ignores it and answers with page 1. Which of the two a
+  server does is never concluded from its clock and ours: a window of no seconds is asked for.
 - A conversation whose contact is gone makes every page that holds it answer 500.
 """
 
@@ -52,7 +53,9 @@ OVERLAP = timedelta(seconds=120)
 """What a walk by activity reads again below the watermark."""
 
 MARGIN = timedelta(seconds=60)
-"""How far beyond its window a row must be before we doubt that there was a window."""
+"""How much further apart than its window is long rows must be before we doubt that there was a window:
+several web servers behind one address have several clocks.
+"""
 
 NEWEST_PAGES = 20
 FAILED_PAGES = 10
@@ -67,9 +70,6 @@ class WindowAt:
 
     seconds: int
     """The length of the window, back from the server's present."""
-
-    edge: datetime
-    """A row that was last updated before this would be a surprise."""
 
     floor: datetime
     """Where a walk by activity would end in its place."""
@@ -104,21 +104,18 @@ class NewestAt:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAt:
-    """Ask for what was updated just now: next to nothing, unless the server ignores the parameter.
+    """Ask for what was updated within no seconds: nothing, unless the server ignores the parameter.
 
     A window's own rows prove little. One may be rightly there although its last activity is old
     (custom attributes, a snooze that ran out), and before v4.0.2 rows show no `updated_at`; and
-    when all are fresh, an ignored window's page 1 may be full and the rest cut off. This request
-    has one right answer.
+    when all are fresh, an ignored window's page 1 may be full and the rest cut off.
     """
+
+    rows: int
+    """How many rows page 1 has, if the answer before was that."""
 
     then: NewestAt | None = None
     """How the poll goes on if the window was ignored."""
-
-    seconds: int = 0
-    """1 where rows show their `updated_at`, which tells a row of that very second from an old one; 0,
-    which must be answered with nothing, where they do not.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,46 +189,46 @@ def begin_poll(poll: Poll, *, ignored: bool) -> WindowAt | NewestAt:
     gap = max(timedelta(0), poll.now - poll.since)
     if ignored or gap > WINDOW_MOST:
         return NewestAt(floor)
-    seconds = ceil(gap.total_seconds()) + WINDOW_OVERLAP
-    return WindowAt(seconds, poll.now - timedelta(seconds=seconds) - MARGIN, floor)
+    return WindowAt(ceil(gap.total_seconds()) + WINDOW_OVERLAP, floor)
 
 
-def after_window(at: WindowAt, listing: Listing, *, honoured: bool) -> Step:
+def after_window(at: WindowAt, listing: Listing, *, honoured: bool, size: int) -> Step:
     """Return the end of the poll, or a probe if the window may have been ignored.
 
-    A server that passed the probe once (`honoured`) is doubted again only when a row's
-    `updated_at` lies outside of the window.
+    `size` is the length of a page. A server that passed the probe once (`honoured`) may have been
+    replaced by an older one; it is doubted where the answer looks like a page.
     """
-    stamps = (row.updated_at for row in listing.rows)
-    surprise = any(stamp is not None and stamp < at.edge for stamp in stamps)
-    # An empty answer, or fresh rows alone from a server that passed the probe: this was the window.
-    if not listing.ids or (honoured and not surprise):
+    if not listing.ids or (honoured and not _like_a_page(at, listing, size)):
         return Step(None)
     # If there was no window, then this was page 1 of the walk by activity.
     beyond = after_newest(NewestAt(at.floor), listing).next
-    return Step(ProbeAt(beyond if isinstance(beyond, NewestAt) else None, _stamped(listing)))
+    return Step(ProbeAt(len(listing.ids), beyond if isinstance(beyond, NewestAt) else None))
+
+
+def _like_a_page(at: WindowAt, listing: Listing, size: int) -> bool:
+    """Return whether rows are further apart, by their own stamps, than the window is long, or as many as
+    a page takes of a longer list.
+    """
+    stamps = [row.updated_at or row.last_activity_at for row in listing.rows]
+    known = [stamp for stamp in stamps if stamp is not None]
+    apart = max(known) - min(known) if known else timedelta(0)
+    cut = len(listing.ids) == size < (listing.total or 0)
+    return cut or apart > timedelta(seconds=at.seconds) + MARGIN
 
 
 def after_first(listing: Listing) -> Step:
     """Return a probe if there are rows; an empty list answers any request with nothing."""
-    return Step(ProbeAt(seconds=_stamped(listing)) if listing.ids else None)
+    return Step(ProbeAt(len(listing.ids)) if listing.ids else None)
 
 
-def _stamped(listing: Listing) -> int:
-    return int(any(row.updated_at is not None for row in listing.rows))
-
-
-def after_probe(at: ProbeAt, listing: Listing, now: datetime) -> tuple[bool | None, Step]:
-    """Return whether the server honours windows, None where the answer proves neither.
-
-    Fresh rows alone prove nothing: several web servers behind one address have several clocks.
-    """
+def after_probe(at: ProbeAt, listing: Listing) -> tuple[bool | None, Step]:
+    """Return whether the server honours windows, None where the answer proves neither."""
     # A server that ignored the window would have answered with page 1.
     if not listing.ids:
         return True, Step(None)
-    stamps = (row.updated_at or row.last_activity_at for row in listing.rows)
-    ignored = any(stamp is not None and stamp < now - MARGIN for stamp in stamps)
-    return (False if ignored else None), Step(at.then)
+    # Fewer rows prove nothing: where several web servers answer, the clock of one may be a moment
+    # behind the clock of another, which wrote them.
+    return (False if len(listing.ids) >= at.rows else None), Step(at.then)
 
 
 def after_newest(at: NewestAt, listing: Listing) -> Step:
