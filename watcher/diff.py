@@ -8,7 +8,7 @@ what depends on the values, or on several fields together, is decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -173,6 +173,8 @@ def message_change(old: Known, new: Known) -> Literal["new", "edited", "same"]:
     because a later one was deleted.
     """
     a, b = old.conversation.last_message, new.conversation.last_message
+    if a is not None and b is not None:
+        a = _as_told(a, b)
     if a == b and old.message_id == new.message_id:
         return "same"
     if b is None:
@@ -195,6 +197,20 @@ def message_change(old: Known, new: Known) -> Literal["new", "edited", "same"]:
     if _is_other_activity(old.conversation, new.conversation, a, b):
         return "same"
     return "new"
+
+
+_TOLD_LATER = ("direction", "type", "automated", "subject")
+"""Parts of a message that stay as they are: where a row shows one for the first time, it was not told
+before (a row or a version of the service without the key).
+"""
+
+
+def _as_told(a: Message, b: Message) -> Message:
+    """Return the former message with what its row left out and the same message now shows."""
+    if (a.at, a.text) != (b.at, b.text):
+        return a
+    first = {name: getattr(b, name) for name in _TOLD_LATER if getattr(a, name) is None}
+    return replace(a, **first)
 
 
 def _before(b: Message, a: Message) -> bool:

@@ -70,6 +70,7 @@ class Account:
     windows: bool = True
     orders: bool = True
     stamps: bool = True
+    activity: bool = True
     paging: bool = True
     now: datetime = NOW
     off: timedelta = timedelta(0)
@@ -77,6 +78,11 @@ class Account:
     capabilities: dict[str, Any] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
     between: Callable[[int], object] = lambda _: None
+
+    def install(self, version: tuple[int, int, int]) -> None:
+        """Put a version of the server in the place of the one that ran."""
+        self.windows, self.orders = version >= (3, 6, 0), version >= (3, 4, 0)
+        self.stamps, self.activity = version >= (4, 0, 2), version >= (2, 17, 0)
 
     def add(self, number: int, *, age: float = 86400, status: str = "open", **more: Any) -> None:
         """Add a conversation that has been silent for `age` seconds."""
@@ -123,8 +129,12 @@ class Account:
         ahead = self.off.total_seconds()
         times = ("created_at", "last_activity_at", "updated_at")
         rows = [row | {key: row[key] + ahead for key in times} for row in rows]
-        if not self.stamps:
-            rows = [{k: v for k, v in row.items() if k != "updated_at"} for row in rows]
+        rows = [{**row, "timestamp": row["last_activity_at"]} for row in rows]
+        lacks = {
+            *(() if self.stamps else ("updated_at",)),
+            *(() if self.activity else ("last_activity_at",)),
+        }
+        rows = [{k: v for k, v in row.items() if k not in lacks} for row in rows]
         return answer(envelope(rows, total), at=self.now)
 
 
@@ -164,9 +174,13 @@ def walk(provider: Chatwoot, account: Account, motion: Any, *, limit: int = 200)
     raise AssertionError("the walk does not end")
 
 
-def account(count: int, **more: Any) -> Account:
-    """Return an account whose conversations are the more active the younger they are."""
+def account(count: int, *, version: tuple[int, int, int] | None = None, **more: Any) -> Account:
+    """Return an account whose conversations are the more active the younger they are; `version` is that
+    of its server.
+    """
     made = Account(**more)
+    if version is not None:
+        made.install(version)
     for number in range(1, count + 1):
         made.add(number, age=86400 - 60 * number)
     return made

@@ -79,7 +79,10 @@ def observe(row: Row, id_: str, links: str, *, raw: bool) -> SeenRow:
     status, unread = row.text("status"), row.read("unread_count", whole_number)
     created = row.read("created_at", epoch_seconds)
     updated = row.read("updated_at", epoch_seconds)
-    active = row.read("last_activity_at", epoch_seconds)
+    # Before v2.17 there is no such key, and this one, which is the same time, stands in for it.
+    active = row.read(
+        "last_activity_at" if row.has("last_activity_at") else "timestamp", epoch_seconds
+    )
     labels, sla = row.read("labels", texts), row.object("applied_sla")
     snoozed = row.read("snoozed_until", epoch_seconds)
     fields: dict[str, Any] = {

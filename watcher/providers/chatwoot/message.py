@@ -161,7 +161,11 @@ def _automated(line: Row, kind: str | None, marks: Row | None, *, campaign: bool
     # An answer from the phone's own app comes back without a sender.
     if marks and known(marks.read("external_echo", flag)):
         return False
-    if sender is UNSHOWN or kind is None:
+    if isinstance(sender, str) and sender in BOTS:
+        return True
+    # Without these keys, a person's message and a machine's look alike.
+    marked = line.has("content_attributes") and line.has("additional_attributes")
+    if sender is UNSHOWN or kind is None or not marked:
         return None
     # Bots, and what is sent by a rule or a script: only people are users and contacts.
     return sender not in ("User", "Contact")
