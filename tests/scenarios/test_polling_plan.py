@@ -14,7 +14,7 @@ import pytest
 
 from tests.scenarios.harness import PROVIDERS, Harness
 from tests.scenarios.listings import edit, later_pages
-from watcher.simulator import Fault, chatwoot, faults
+from watcher.simulator import Fault, faults
 
 # -- watermarks and overlaps
 
@@ -23,9 +23,9 @@ from watcher.simulator import Fault, chatwoot, faults
 async def test_a_poll_that_breaks_off_moves_no_watermark(harness: Harness, provider: str) -> None:
     """What its later pages would have shown is shown by the next poll, also after a restart."""
     harness.poll_every, harness.sweep_every = "1m", "1d"
-    if provider == "chatwoot":  # a server that knows no windows is polled page by page
-        harness.options[provider] = chatwoot.Options(version=(3, 5, 0))
     account = harness.watch(provider, "sales", "1", conversations=130)
+    if provider == "chatwoot":  # a server that knows no windows is polled page by page
+        harness.world.install(account, (3, 5, 0))
     async with harness.running():
         await harness.baseline()
         harness.faults[provider].plan(faults.status(500))

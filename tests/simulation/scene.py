@@ -17,6 +17,7 @@ import anyio
 from tests.support.virtual_time import START
 from watcher.daemon import Daemon
 from watcher.simulator import Account, Conversation, World, chatwoot, leadconnector, leadping
+from watcher.simulator.versions import NEWEST
 
 from .inbox import Receiver
 from .life import Life
@@ -119,6 +120,7 @@ class Scene:
         self.accounts[source.name] = accounts
         build, options = APPS[source.kind]
         extra = dict(source.options)
+        extra.pop("version", None)
         if source.kind == "highlevel":
             extra["index_delay"] = source.index_delay
         app = build(self.world, options(**extra), accounts=accounts)
@@ -142,6 +144,7 @@ class Scene:
                 source.kind,  # type: ignore[arg-type]
                 key,
                 conversations=source.rows,
+                version=source.options.get("version", NEWEST),  # type: ignore[arg-type]
             )
             accounts.append(opened)
             self.tokens[opened.key] = opened.token

@@ -8,6 +8,7 @@ import httpx  # noqa: TID251 - type of the answers
 
 from tests.simulator.harness import Harness, ask
 from watcher.simulator import chatwoot
+from watcher.simulator.versions import NEWEST
 
 LIST = "/api/v1/accounts/3/conversations"
 
@@ -19,8 +20,12 @@ async def index(
     token: str | None = None,
     **params: Any,
 ) -> httpx.Response:
-    """List conversations at a server that was never asked before."""
-    app = chatwoot.app(harness.world, chatwoot.Options(**(options or {})))
+    """List conversations at a server that was never asked before; its `version` is the newest unless
+    another is asked for.
+    """
+    options = dict(options or {})
+    harness.world.install(harness.account, options.pop("version", NEWEST))
+    app = chatwoot.app(harness.world, chatwoot.Options(**options))
     headers = {"Api-Access-Token": token or harness.account.token}
     return await ask(app, "GET", LIST, params=params, headers=headers)
 
@@ -40,6 +45,7 @@ async def show(
     harness: Harness, name: str, *, token: str | None = None, **options: Any
 ) -> httpx.Response:
     """Ask for one conversation."""
+    harness.world.install(harness.account, options.pop("version", NEWEST))
     app = chatwoot.app(harness.world, chatwoot.Options(**options))
     headers = {"Api-Access-Token": token or harness.account.token}
     return await ask(app, "GET", f"{LIST}/{name}", headers=headers)

@@ -22,6 +22,7 @@ from watcher.clock import wall_clock
 from watcher.simulator import World, chatwoot, leadconnector, leadping
 from watcher.simulator.state import Kind
 from watcher.simulator.steering import Steered, fault_of
+from watcher.simulator.versions import NEWEST, Version, read_version, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ def seconds(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
+def version(text: str) -> Version:
+    """Read a version such as `3.16`."""
+    try:
+        return read_version(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     asked = argparse.ArgumentParser("python -m watcher.simulator", description=__doc__)
@@ -73,6 +82,16 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     asked.add_argument("--account", help="the account's id")
     asked.add_argument("--token", help="the token that is accepted")
     asked.add_argument("--events-every", type=seconds, help="let something happen as often, as 2s")
+    asked.add_argument(
+        "--chatwoot-version",
+        type=version,
+        default=NEWEST,
+        help="what the Chatwoot runs, as 2.16 or 3.16",
+    )
+    asked.add_argument("--install", type=version, help="another version that is installed later")
+    asked.add_argument(
+        "--install-after", type=seconds, default=60.0, help="when --install happens, as 5m"
+    )
     asked.add_argument("--status", type=int, help="answer with this status")
     asked.add_argument("--slow", type=seconds, help="answer so much later, as 500ms")
     asked.add_argument("--after", type=int, default=0, help="requests before --status or --slow")
@@ -88,6 +107,7 @@ def open_service(asked: argparse.Namespace, clock: Callable[[], datetime] = wall
         asked.account or service.account,
         conversations=asked.conversations,
         token=asked.token,
+        version=asked.chatwoot_version,
     )
     steered = Steered(world, account, service.app(world))
     for key in ("status", "slow"):
@@ -109,8 +129,15 @@ async def serve(asked: argparse.Namespace) -> None:
             await anyio.sleep(asked.events_every)
             say(steered.script.step())
 
+    async def install() -> None:
+        if asked.install is not None:
+            await anyio.sleep(asked.install_after)
+            steered.world.install(steered.account, asked.install)
+            say(f"# version {written(asked.install)} is installed")
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(live)
+        tasks.start_soon(install)
         await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
 

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from watcher.simulator.state import Activity, Kind, Message, State
+from watcher.simulator.versions import NEWEST, Version, can
 from watcher.simulator.waiting import ANSWERS
 
 __all__ = ["CHATWOOT_CAP", "canonical", "newest_event", "rfc3339", "unread_count"]
 
 CHATWOOT_CAP = 10
-"""Chatwoot counts no further (conversation.rb, `.last(10)`)."""
+"""Chatwoot counts no further since v3.0.0 (conversation.rb, `.last(10)`)."""
 
 
 SHOWN: dict[Kind, frozenset[str]] = {
@@ -39,23 +40,25 @@ def newest_event(state: State) -> Message | Activity | None:
     return max(lines, key=lambda line: (line.at, line.id), default=None)
 
 
-def unread_count(kind: Kind, state: State) -> int | None:
-    """Return the count that the provider shows: none at Leadping, at most ten at Chatwoot."""
+def unread_count(kind: Kind, state: State, version: Version = NEWEST) -> int | None:
+    """Return the count that the provider shows: none at Leadping, at most ten at Chatwoot of today."""
     if kind == "leadping":
         return None
     if kind == "highlevel":
         return state.unread
     unseen = sum(line > state.seen_line for _, line in state.inbound)
-    return min(unseen, CHATWOOT_CAP)
+    return min(unseen, CHATWOOT_CAP) if can(version, "counts unread to ten") else unseen
 
 
-def canonical(kind: Kind, state: State) -> dict[str, Any]:
+def canonical(kind: Kind, state: State, version: Version = NEWEST) -> dict[str, Any]:
     """Return the conversation as the contract's section 2 writes it (times as RFC 3339).
+
+    `version` is that of a Chatwoot, which may have no priorities yet.
 
     Left out are `url`, `created_at` and `last_activity_at`, which never change alone.
     The keys of `attributes` are the simulator's own; a provider may track more of them.
     """
-    count = unread_count(kind, state)
+    count = unread_count(kind, state, version)
     return {
         "id": state.id,
         "contact": {
@@ -73,7 +76,7 @@ def canonical(kind: Kind, state: State) -> dict[str, Any]:
         "status": state.status,
         "disposition": _disposition(state),
         "labels": sorted(state.labels),
-        "priority": state.priority,
+        "priority": state.priority if can(version, "priorities") else None,
         "last_message": _last_message(kind, state),
         "waiting_since": waiting_since(kind, state),
         "attributes": _attributes(kind, state),

@@ -24,6 +24,7 @@ from watcher.simulator.state import (
     Team,
     Viewer,
 )
+from watcher.simulator.versions import Version
 from watcher.simulator.waiting import NO_STAMPS, cleared, stamped
 
 __all__ = ["FIRST_STATUS", "new_account", "new_contact", "opaque", "past_state"]
@@ -54,6 +55,7 @@ def new_account(
     token: str | None,
     viewer: Viewer | None,
     now: datetime,
+    version: Version,
 ) -> Account:
     """Make an empty account with agents, and with teams, labels and inboxes where there are any."""
     numbered = kind == "chatwoot"
@@ -72,6 +74,7 @@ def new_account(
         labels=[] if kind == "leadping" else list(people.LABELS),
         inboxes=[Inbox(number, channel) for number, channel in enumerate(channels, start=1)],
         opened_at=now,
+        version=version,
     )
     account.tokens[account.token] = account.viewer
     return account
@@ -100,6 +103,7 @@ def past_state(
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     inbound = rng.random() < 0.6
     text = rng.choice(people.INBOUND if inbound else people.ANSWERS)
+    written = Message(message_id, text, "inbound" if inbound else "outbound", at)
     unread = 1 if inbound and rng.random() < 0.5 else 0
     state = State(
         id=conversation_id,
@@ -107,7 +111,8 @@ def past_state(
         inbox=rng.choice(account.inboxes),
         created_at=created,
         updated_at=at,
-        message=Message(message_id, text, "inbound" if inbound else "outbound", at),
+        message=written,
+        recent=(written,),
         inbound=((at, message_id),) if inbound else (),
         unread=unread,
         seen_at=None if unread else at,

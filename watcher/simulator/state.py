@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from watcher.simulator.versions import NEWEST, Version, can
 from watcher.simulator.waiting import NO_STAMPS, Sender, Stamps
 
 __all__ = [
@@ -151,6 +152,9 @@ class State:
 
     message: Message | None = None
     """The newest message, answer or note."""
+
+    recent: tuple[Message, ...] = ()
+    """The newest ten of them, oldest first; `message` is the last."""
 
     activities: tuple[Activity, ...] = ()
     """The newest lines of the system."""
@@ -305,11 +309,16 @@ class Viewer:
             or (self.role == "conversation_unassigned_manage" and state.assignee is None)
         )
 
-    def shows(self, state: State) -> bool:
+    def shows(self, state: State, version: Version = NEWEST) -> bool:
         """Return whether `show` answers: wider than the list by the viewer's teams, and for bots."""
         if state.hidden:
             return False
-        by_team = state.team is not None and state.team.id in self.teams and self.role == "agent"
+        by_team = (
+            can(version, "a team member looks up")
+            and state.team is not None
+            and state.team.id in self.teams
+            and self.role == "agent"
+        )
         return self.role == "bot" or by_team or self.lists(state)
 
     def _member(self, state: State) -> bool:
@@ -352,6 +361,9 @@ class Account:
 
     conversations: dict[str, Conversation] = field(default_factory=dict)
     """All conversations by id, deleted ones too."""
+
+    version: Version = NEWEST
+    """What its Chatwoot runs; `World.install` puts another version in its place."""
 
     suspended: bool = False
     """Whether Chatwoot has suspended the account."""

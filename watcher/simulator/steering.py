@@ -5,6 +5,7 @@
     GET    /_simulator/truth          what an ideal watcher has to report so far
     GET    /_simulator/requests       every request to the faked API
     POST   /_simulator/ACTION         let something happen: `message`, `greet`, `answer`, `assign`, …
+    POST   /_simulator/install        another version of Chatwoot: {"version": "3.16"}
     POST   /_simulator/faults         let requests fail: {"status": 429, "wait": 7, "after": 20}
     DELETE /_simulator/faults         end that
 
@@ -33,6 +34,7 @@ from watcher.simulator.faults import Fault, Faults
 from watcher.simulator.script import lively
 from watcher.simulator.state import Account, Agent, Conversation, Impossible, Team
 from watcher.simulator.truth import TruthEntry
+from watcher.simulator.versions import read_version, written
 from watcher.simulator.world import World
 
 __all__ = ["ACTIONS", "Steered", "fault_of"]
@@ -74,6 +76,7 @@ class Steered:
                         Route("/requests", self._requests),
                         Route("/faults", self._plan, methods=["POST"]),
                         Route("/faults", self._clear, methods=["DELETE"]),
+                        Route("/install", self._install, methods=["POST"]),
                         Route("/{action}", self._act, methods=["POST"]),
                     ],
                 )
@@ -91,10 +94,11 @@ class Steered:
     async def _describe(self, _request: Request) -> JSONResponse:
         usage = {name: _usage(getattr(self.world, name)) for name in ACTIONS}
         usage |= {name: list(_wanted(getattr(self.world, name))) for name in BEGINNINGS}
-        usage |= {"step": []}
+        usage |= {"step": [], "install": ["version"]}
         return JSONResponse(
             {
                 "account": self.account.key,
+                "version": written(self.account.version),
                 "conversations": len(self.account.living()),
                 "agents": [agent.name for agent in self.account.agents],
                 "teams": [team.name for team in self.account.teams],
@@ -103,8 +107,10 @@ class Steered:
         )
 
     async def _conversations(self, _request: Request) -> JSONResponse:
-        kind = self.account.kind
-        return JSONResponse([canonical(kind, each.state) for each in self.account.living()])
+        kind, version = self.account.kind, self.account.version
+        return JSONResponse(
+            [canonical(kind, each.state, version) for each in self.account.living()]
+        )
 
     async def _truth(self, _request: Request) -> JSONResponse:
         return JSONResponse([_plain(entry) for entry in self.world.truth])
@@ -126,6 +132,17 @@ class Steered:
     async def _clear(self, _request: Request) -> JSONResponse:
         self.faults.clear()
         return JSONResponse({})
+
+    async def _install(self, request: Request) -> JSONResponse:
+        given = await _read(request)
+        try:
+            version = read_version(str(given.pop("version", "")))
+        except ValueError as error:
+            raise _Wrong(str(error)) from None
+        if given:
+            raise _Wrong(f"unknown: {', '.join(sorted(given))}; known is version")
+        self.world.install(self.account, version)
+        return JSONResponse({"version": written(self.account.version)})
 
     async def _act(self, request: Request) -> JSONResponse:
         """Let something happen; answer with what an ideal watcher reports about it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from watcher.simulator.contract import CHATWOOT_CAP, canonical, newest_event
 from watcher.simulator.state import Account, Kind, Message, State
+from watcher.simulator.versions import NEWEST, Version, can
 
 __all__ = ["Truth", "TruthEntry", "differences"]
 
@@ -87,7 +88,8 @@ class Truth:
         seen_before = before is not None and account.sees(before)
         seen_after = account.sees(after)
         if before is not None and seen_before and seen_after:
-            for name, old, new, extra in differences(account.kind, before, after):
+            found = differences(account.kind, before, after, account.version)
+            for name, old, new, extra in found:
                 self.entries.append(TruthEntry(at, *identity, name, old, new, extra))
         elif seen_after and identity not in self._removed and _old(account, after):
             self._late(at, account, after)
@@ -103,7 +105,7 @@ class Truth:
         """Log what is young in a conversation that is older than the account's opening."""
         if state.message is None or state.message.at < account.opened_at:
             return
-        message = canonical(account.kind, state)["last_message"]
+        message = canonical(account.kind, state, account.version)["last_message"]
         sides = {"last_message": None}, {"last_message": message}
         self._log(at, account, state, "message", sides, {})
         self._holds(at, account, state, {})
@@ -115,7 +117,7 @@ class Truth:
 
     def _holds(self, at: datetime, account: Account, state: State, extra: Fields) -> None:
         """Log what already holds of a conversation that is seen for the first time."""
-        now = canonical(account.kind, state)
+        now = canonical(account.kind, state, account.version)
         if now["unread"]:
             self._log(at, account, state, "unread", ({"unread": False}, {"unread": True}), extra)
         if now["waiting_since"] is not None:
@@ -135,11 +137,13 @@ class Truth:
         self.entries.append(entry)
 
 
-def differences(kind: Kind, before: State, after: State) -> list[Difference]:
+def differences(
+    kind: Kind, before: State, after: State, version: Version = NEWEST
+) -> list[Difference]:
     """Return the events between two states of one visible conversation, each as (type, old, new,
     what the event says besides).
     """
-    old, new = canonical(kind, before), canonical(kind, after)
+    old, new = canonical(kind, before, version), canonical(kind, after, version)
 
     def cut(name: str, *keys: str) -> Difference:
         changed = [key for key in keys if old[key] != new[key]]
@@ -157,7 +161,9 @@ def differences(kind: Kind, before: State, after: State) -> list[Difference]:
         found.append(cut("unread", "unread", "unread_count"))
     elif old["unread"] and not new["unread"]:
         found.append(cut("read", "unread", "unread_count"))
-    elif old["unread"] and _risen(kind, before, after, old["unread_count"], new["unread_count"]):
+    elif old["unread"] and _risen(
+        kind, before, after, (old["unread_count"], new["unread_count"]), version
+    ):
         found.append(cut("unread", "unread_count"))
     found += _waits(after, old["waiting_since"], new["waiting_since"])
     if _id(old["assignee"]) != _id(new["assignee"]):
@@ -206,7 +212,13 @@ def _only_riders(old: Fields, new: Fields) -> bool:
     return all(old[key] == new[key] for key in old if key not in RIDERS)
 
 
-def _risen(kind: Kind, before: State, after: State, old: int | None, new: int | None) -> bool:
+def _risen(
+    kind: Kind,
+    before: State,
+    after: State,
+    counts: tuple[int | None, int | None],
+    version: Version,
+) -> bool:
     """Return whether something new is unread in a conversation that already was.
 
     A count that rose proves it. Where there is none, any later event that is not an internal note
@@ -216,9 +228,11 @@ def _risen(kind: Kind, before: State, after: State, old: int | None, new: int | 
         event = newest_event(after)
         note = isinstance(event, Message) and event.direction == "internal"
         return event is not None and event != newest_event(before) and not note
+    old, new = counts
     if old is None or new is None:
         return False
-    capped = kind == "chatwoot" and old == new == CHATWOOT_CAP
+    caps = kind == "chatwoot" and can(version, "counts unread to ten")
+    capped = caps and old == new == CHATWOOT_CAP
     inbound = after.message is not None and after.message.direction == "inbound"
     return new > old or (capped and inbound and _new_message(before, after))
 

@@ -1,8 +1,9 @@
 """Who waits for an answer: as the contract counts it, and as Chatwoot's own stamp does.
 
-Rules: pure. The stamp is another idea than ours, and its rules changed over the versions, so a state keeps
-it once for each of `ERAS`; a row shows the one of its server. Facts were seen on real servers of
-v3.16.0 and v4.15.1, and read in message.rb and conversation.rb in between.
+Rules: pure. The stamp is another idea than ours, and its rules changed over the versions
+(`watcher.simulator.versions`), so a state keeps it once for each of `ERAS`; a row shows the one of its
+server. Facts were seen on real servers of v3.16.0 and v4.15.1, and read in message.rb and
+conversation.rb in between.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["ANSWERS", "NO_STAMPS", "Sender", "Stamps", "Version", "cleared", "set_in", "stamped"]
+from watcher.simulator.versions import SINCE, Version
 
-Version = tuple[int, int, int]
+__all__ = ["ANSWERS", "NO_STAMPS", "Sender", "Stamps", "cleared", "set_in", "stamped"]
+
 Stamps = tuple[datetime | None, ...]
 """Chatwoot's `waiting_since` in each of `ERAS`."""
 
@@ -28,17 +30,17 @@ automation rule or a workflow, a campaign, or nobody whom the service names.
 ANSWERS: frozenset[Sender] = frozenset({"person", "phone"})
 """Whose message ends a wait."""
 
-ERAS: tuple[Version, ...] = ((0, 0, 0), (4, 4, 0), (4, 10, 0), (4, 11, 0))
-"""The versions since which something more clears the stamp."""
-
 CLEARS: Mapping[str, Version] = {
     "person": (0, 0, 0),
-    "resolved": (4, 4, 0),
-    "bot": (4, 10, 0),
-    "assistant": (4, 10, 0),
-    "phone": (4, 11, 0),
+    "resolved": SINCE["resolving clears the stamp"],
+    "bot": SINCE["a bot clears the stamp"],
+    "assistant": SINCE["a bot clears the stamp"],
+    "phone": SINCE["a phone clears the stamp"],
 }
 """What clears the stamp, and since when: a sender, or resolving."""
+
+ERAS: tuple[Version, ...] = tuple(sorted(set(CLEARS.values())))
+"""The versions since which something more clears the stamp."""
 
 NO_STAMPS: Stamps = (None,) * len(ERAS)
 

@@ -42,6 +42,7 @@ from watcher.simulator.state import (
     Viewer,
 )
 from watcher.simulator.truth import Truth
+from watcher.simulator.versions import NEWEST, Version, can
 from watcher.simulator.waiting import ANSWERS, NO_STAMPS, Sender, cleared, stamped
 
 __all__ = ["World"]
@@ -75,18 +76,27 @@ class World:
         conversations: int = 0,
         token: str | None = None,
         viewer: Viewer | None = None,
+        version: Version = NEWEST,
     ) -> Account:
         """Open an account with this many conversations from the past, which are not in the truth.
 
-        Leadway is HighLevel's server: open it as `highlevel`.
+        Leadway is HighLevel's server: open it as `highlevel`. `version` is that of a Chatwoot.
         """
-        account = new_account(self.rng, kind, account_id, token, viewer, self.now())
+        account = new_account(self.rng, kind, account_id, token, viewer, self.now(), version)
         self.accounts[account.key] = account
         for _ in range(conversations):
             name, line = self._name(account), self._line()
             state = past_state(self.rng, account, name, line, self.now())
             account.conversations[name] = Conversation(account, state)
         return account
+
+    def install(self, account: Account, version: Version) -> None:
+        """Put another version of Chatwoot in the place of the one that runs: a newer or an older one.
+
+        The conversations stay what they are; what rows, orders and look-ups show of them changes.
+        """
+        self._need_of(account, "versions", "chatwoot")
+        account.version = version
 
     def of_kind(self, kind: Kind) -> list[Account]:
         """Return the accounts at one provider."""
@@ -165,7 +175,7 @@ class World:
         elif direction == "outbound":
             changes = self._outbound(state, message)
         else:
-            changes = {"message": message, "manual_at": now}
+            changes = {**_written(state, message), "manual_at": now}
         self._change(conversation, **changes)
 
     def greet(
@@ -198,7 +208,7 @@ class World:
             raise Impossible("there is no message to take back")
         words = "This message was deleted"
         gone = replace(message, text=words, attachments=(), deleted=True)
-        self._change(conversation, touch=False, message=gone)
+        self._reword(conversation, gone)
 
     def edit(self, conversation: Conversation, text: str) -> None:
         """Change the words of the last message, which keeps its id and time."""
@@ -206,7 +216,7 @@ class World:
         message = conversation.state.message
         if message is None:
             raise Impossible("there is no message to edit")
-        self._change(conversation, message=replace(message, text=text))
+        self._reword(conversation, replace(message, text=text))
 
     def activity(self, conversation: Conversation, text: str = "Opportunity created") -> None:
         """Let the system write an activity line, which is not a message."""
@@ -388,6 +398,8 @@ class World:
     def set_priority(self, conversation: Conversation, priority: str | None) -> None:
         """Set low, medium, high, urgent or none; Chatwoot always writes a line about it."""
         self._need(conversation, "a priority", "chatwoot")
+        if not can(conversation.account.version, "priorities"):
+            raise Impossible("this version of Chatwoot has no such thing as a priority")
         line = f"Grace Hill set the priority to {priority or 'none'}"
         self._change(conversation, line=line, priority=priority)
 
@@ -415,8 +427,12 @@ class World:
         return theirs
 
     def delete_label(self, account: Account, label: str) -> list[Conversation]:
-        """Delete a label (a HighLevel tag) everywhere; no timestamp moves."""
+        """Delete a label (a HighLevel tag) everywhere; no timestamp moves. On old versions of Chatwoot
+        the conversations keep it.
+        """
         account.labels.remove(label)
+        if account.kind == "chatwoot" and not can(account.version, "strips labels"):
+            return []
         labelled = [c for c in _existing(account) if label in c.state.labels]
         for conversation in labelled:
             rest = tuple(one for one in conversation.state.labels if one != label)
@@ -447,9 +463,9 @@ class World:
     def _inbound(self, state: State, message: Message) -> dict[str, Any]:
         """Return what an inbound message changes."""
         changes: dict[str, Any] = {
-            "message": message,
+            **_written(state, message),
             "unread": state.unread + 1,
-            "inbound": (*state.inbound, (message.at, message.id))[-12:],
+            "inbound": (*state.inbound, (message.at, message.id))[-100:],
             "read_by": frozenset(),
             "asked_at": state.waiting_since or message.at,
             "stamps": stamped(state.stamps, message.at),
@@ -464,7 +480,7 @@ class World:
     def _outbound(state: State, message: Message) -> dict[str, Any]:
         """Return what an outbound message changes: a person's ends the wait."""
         changes: dict[str, Any] = {
-            "message": message,
+            **_written(state, message),
             "outbound_by": message.sender,
             "stamps": cleared(state.stamps, message.sender),
         }
@@ -475,6 +491,12 @@ class World:
                 "manual_at": message.at,
             }
         return changes
+
+    def _reword(self, conversation: Conversation, message: Message) -> None:
+        """Put the last message in other words; old versions touch the conversation for that."""
+        touch = not can(conversation.account.version, "edits move nothing")
+        recent = (*conversation.state.recent[:-1], message)
+        self._change(conversation, touch=touch, message=message, recent=recent)
 
     def _greeted(self, state: State, text: str, at: datetime) -> dict[str, Any]:
         return self._outbound(state, Message(self._line(), text, "outbound", at, "greeting"))
@@ -535,8 +557,12 @@ class World:
 
     @staticmethod
     def _need(conversation: Conversation, what: str, *kinds: Kind) -> None:
-        if conversation.account.kind not in kinds:
-            raise Impossible(f"{conversation.account.kind} has no such thing as {what}")
+        World._need_of(conversation.account, what, *kinds)
+
+    @staticmethod
+    def _need_of(account: Account, what: str, *kinds: Kind) -> None:
+        if account.kind not in kinds:
+            raise Impossible(f"{account.kind} has no such thing as {what}")
 
     def _line(self) -> int:
         self._lines += 1
@@ -546,6 +572,11 @@ class World:
         if account.kind != "chatwoot":
             return opaque(self.rng)
         return str(len(account.conversations) + 1)
+
+
+def _written(state: State, message: Message) -> dict[str, Any]:
+    """Return what every message changes that comes after the others."""
+    return {"message": message, "recent": (*state.recent, message)[-10:]}
 
 
 def _existing(account: Account) -> list[Conversation]:

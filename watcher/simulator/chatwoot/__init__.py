@@ -1,4 +1,4 @@
-"""A fake Chatwoot: the conversation list, one conversation, and the counts.
+"""A fake Chatwoot: the conversation list, one conversation, the counts, and its version.
 
 Rules: reads the world, never changes it; shares nothing with the provider that it tests.
 
@@ -9,6 +9,7 @@ access_token_auth_helper.rb, rack_attack.rb.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,7 @@ from watcher.simulator.chatwoot.query import NotFound, Query, read_query
 from watcher.simulator.chatwoot.rows import row
 from watcher.simulator.limits import FixedWindows, answer
 from watcher.simulator.state import Account, Conversation, State, Viewer
-from watcher.simulator.waiting import Version
+from watcher.simulator.versions import NEWEST, written
 from watcher.simulator.world import World
 
 __all__ = ["Options", "app", "refusal"]
@@ -34,12 +35,7 @@ FORBIDDEN = {"error": "You are not authorized to do this action"}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How this Chatwoot is installed."""
-
-    version: Version = (4, 15, 1)
-    """Decides what the list can do (`updated_within` since 3.6.0, sort names since 3.4.0), and which keys
-    a row has.
-    """
+    """How this Chatwoot is installed. Its version is the account's (`World.install`)."""
 
     page_size: int = 25
     """Rows of a page."""
@@ -70,6 +66,7 @@ def app(
     server = _Chatwoot(world, options or Options(), accounts)
     served = Starlette(
         routes=[
+            Route("/api", server.version, methods=["GET"]),
             Route(PATH, server.index, methods=["GET"]),
             Route(PATH + "/meta", server.meta, methods=["GET"]),
             Route(PATH + "/{conversation:int}", server.show, methods=["GET"]),
@@ -93,6 +90,16 @@ def refusal(status: int, wait: float | None = None) -> Response:
     return answer(bodies.get(status, generic), status, headers)
 
 
+def _tagged(request: Request, body: object) -> Response:
+    """Return the answer with its weak ETag, or 304 without a body to whoever has it already."""
+    whole = answer(body)
+    tag = f'W/"{hashlib.sha256(whole.body).hexdigest()[:32]}"'
+    if tag in request.headers.get("If-None-Match", "").split(", "):
+        return Response(None, 304, {"ETag": tag})
+    whole.headers["ETag"] = tag
+    return whole
+
+
 class _Chatwoot:
     def __init__(self, world: World, options: Options, accounts: Sequence[Account] | None) -> None:
         self.world = world
@@ -102,6 +109,21 @@ class _Chatwoot:
         self._meta_limit = FixedWindows(world.clock, options.meta_limit, 60)
         self._lists = 0
         self._lingering: dict[tuple[str, str], int] = {}
+
+    async def version(self, request: Request) -> Response:
+        """Answer `GET /api`, which asks for no token."""
+        if self.options.limit is not None and not self._limit.admit("ip"):
+            return refusal(429)
+        served = self._served()
+        return _tagged(
+            request,
+            {
+                "version": written(served[0].version if served else NEWEST),
+                "timestamp": f"{self.world.now():%Y-%m-%d %H:%M:%S}",
+                "queue_services": "ok",
+                "data_services": "ok",
+            },
+        )
 
     async def index(self, request: Request) -> Response:
         caller = self._enter(request)
@@ -121,11 +143,8 @@ class _Chatwoot:
         page = query.page(states, viewer, now, swap=options.swap_ties and self._lists % 2 == 0)
         if any(state.orphan for state in page):
             return refusal(500)
-        rows = [
-            row(account, viewer, state, now, options.activity_delay, options.version)
-            for state in page
-        ]
-        return answer({"data": {"meta": counts, "payload": rows}})
+        rows = [row(account, viewer, state, now, options.activity_delay) for state in page]
+        return _tagged(request, {"data": {"meta": counts, "payload": rows}})
 
     async def meta(self, request: Request) -> Response:
         caller = self._enter(request)
@@ -138,7 +157,7 @@ class _Chatwoot:
         if isinstance(found, Response):
             return found
         query, states = found
-        return answer({"meta": query.counts(states, viewer)})
+        return _tagged(request, {"meta": query.counts(states, viewer)})
 
     async def show(self, request: Request) -> Response:
         caller = self._enter(request)
@@ -148,13 +167,12 @@ class _Chatwoot:
         conversation = account.conversations.get(str(request.path_params["conversation"]))
         if conversation is None or not self._lingers(conversation):
             return refusal(404)
-        if not viewer.shows(conversation.state):
+        if not viewer.shows(conversation.state, account.version):
             return answer(FORBIDDEN, 401)
         if conversation.state.orphan:
             return refusal(500)
-        options, now = self.options, self.world.now()
-        state = conversation.state
-        return answer(row(account, viewer, state, now, options.activity_delay, options.version))
+        now, delay = self.world.now(), self.options.activity_delay
+        return _tagged(request, row(account, viewer, conversation.state, now, delay))
 
     def _find(
         self, request: Request, account: Account, viewer: Viewer
@@ -170,7 +188,6 @@ class _Chatwoot:
                 request.query_params.multi_items(),
                 account,
                 size=self.options.page_size,
-                version=self.options.version,
                 delay=timedelta(seconds=self.options.activity_delay),
             )
         except NotFound:
@@ -187,9 +204,7 @@ class _Chatwoot:
         if not token:
             errors = ["You need to sign in or sign up before continuing."]
             return answer({"errors": errors}, 401)
-        accounts = self._accounts
-        if accounts is None:
-            accounts = self.world.of_kind("chatwoot")
+        accounts = self._served()
         if not any(token in account.tokens for account in accounts):
             return refusal(401)
         wanted = request.path_params["account"]
@@ -202,6 +217,9 @@ class _Chatwoot:
         if account.suspended:
             return answer({"error": "Account is suspended"}, 401)
         return account, viewer
+
+    def _served(self) -> Sequence[Account]:
+        return self.world.of_kind("chatwoot") if self._accounts is None else self._accounts
 
     def _lingers(self, conversation: Conversation) -> bool:
         """Return whether it is still there: a deletion is a job that runs a few lists later."""

@@ -16,15 +16,13 @@ from typing import Any
 from watcher.simulator.chatwoot.rows import last_activity_at, updated_at
 from watcher.simulator.contract import unread_count
 from watcher.simulator.state import Account, State, Viewer
-from watcher.simulator.waiting import Version, set_in
+from watcher.simulator.versions import Version, can
+from watcher.simulator.waiting import set_in
 
 __all__ = ["NotFound", "Query", "read_query"]
 
 Key = Callable[[State], Any]
 PRIORITIES = {"urgent": 4, "high": 3, "medium": 2, "low": 1}
-SORT_NAMES_SINCE = (3, 4, 0)
-UPDATED_WITHIN_SINCE = (3, 6, 0)
-UNREAD_SORT_SINCE = (4, 15, 0)
 
 
 class NotFound(Exception):
@@ -86,19 +84,18 @@ def read_query(
     account: Account,
     *,
     size: int,
-    version: Version,
     delay: timedelta,
 ) -> Query:
     """Read the query parameters as Rails does: what cannot be read is nought or ignored.
 
     Raises NotFound for a team that does not exist.
     """
-    given = dict(params)
+    given, version = dict(params), account.version
     within = given.get("updated_within")
     return Query(
-        tests=tuple(_tests(params, given, account, version)),
+        tests=tuple(_tests(params, given, account)),
         assignee_type=given.get("assignee_type"),
-        updated_within=_to_i(within) if within and version >= UPDATED_WITHIN_SINCE else None,
+        updated_within=_to_i(within) if within and can(version, "windows") else None,
         sort_by=given.get("sort_by", ""),
         number=max(1, _to_i(given.get("page", "1"))),
         size=size,
@@ -108,7 +105,7 @@ def read_query(
 
 
 def _tests(
-    params: Sequence[tuple[str, str]], given: Mapping[str, str], account: Account, version: Version
+    params: Sequence[tuple[str, str]], given: Mapping[str, str], account: Account
 ) -> list[Callable[[State], bool]]:
     tests: list[Callable[[State], bool]] = []
     status = given.get("status", "open")
@@ -131,6 +128,7 @@ def _tests(
     if labels:
         tests.append(lambda state: bool(labels & set(state.labels)))
     if given.get("conversation_type") == "unattended":
+        version = account.version
         tests.append(lambda s: s.first_reply_at is None or set_in(s.stamps, version) is not None)
     elif given.get("conversation_type") in ("mention", "participating"):
         tests.append(lambda state: False)  # no conversation mentions the watcher's user here
@@ -162,7 +160,7 @@ def _order(name: str, version: Version, now: datetime, delay: float) -> list[tup
         return PRIORITIES.get(state.priority or "")
 
     def unread(state: State) -> bool:
-        return bool(unread_count("chatwoot", state))
+        return bool(unread_count("chatwoot", state, version))
 
     orders: dict[str, list[tuple[Key, bool]]] = {
         "last_activity_at_desc": [(active, True)],
@@ -175,10 +173,10 @@ def _order(name: str, version: Version, now: datetime, delay: float) -> list[tup
         "waiting_since_desc": [nulls(True, waiting), (created, False)],
         "waiting_since_asc": [nulls(False, waiting), (created, False)],
     }
-    if version >= UNREAD_SORT_SINCE:
+    if can(version, "order by unread"):
         orders["unread"] = [(unread, True), (active, True)]
     default = orders["last_activity_at_desc"]
-    return orders.get(name, default) if version >= SORT_NAMES_SINCE else default
+    return orders.get(name, default) if can(version, "orders") else default
 
 
 def _is_mine(state: State, viewer: Viewer) -> bool:

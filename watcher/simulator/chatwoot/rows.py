@@ -1,6 +1,7 @@
-"""Chatwoot's row of a conversation, as its jbuilder templates write it at v4.15.1.
+"""Chatwoot's row of a conversation, as the jbuilder templates of its version write it.
 
-Rules: pure; `moment` is the server's time. Two clocks: `last_activity_at` moves when any message is
+Rules: pure; `moment` is the server's time. What the versions differ in is asked of
+`watcher.simulator.versions`. Two clocks: `last_activity_at` moves when any message is
 created, the activity lines of background jobs included, `updated_at` with every normal save. The
 jobs run `delay` seconds after the change that asked for them: until then neither line nor bump is
 there.
@@ -13,7 +14,8 @@ from typing import Any
 
 from watcher.simulator.contract import unread_count
 from watcher.simulator.state import Account, Activity, Message, State, Viewer
-from watcher.simulator.waiting import Version, set_in
+from watcher.simulator.versions import KEYS, can
+from watcher.simulator.waiting import set_in
 
 __all__ = ["last_activity_at", "row", "updated_at"]
 
@@ -62,20 +64,16 @@ def updated_at(state: State, moment: datetime, delay: float) -> datetime:
 
 
 def row(
-    account: Account,
-    viewer: Viewer,
-    state: State,
-    moment: datetime,
-    delay: float,
-    version: Version,
+    account: Account, viewer: Viewer, state: State, moment: datetime, delay: float
 ) -> dict[str, Any]:
     """Return the row of list and show."""
+    version = account.version
     active = _seconds(last_activity_at(state, moment, delay))
     until = state.snoozed_until
     shown: dict[str, Any] = {
-        "meta": _meta(account, viewer, state, version),
+        "meta": _meta(account, viewer, state),
         "id": int(state.id),
-        "messages": _newest(account, state, moment, delay),
+        "messages": _lines(account, state, moment, delay),
         "account_id": int(account.id),
         "uuid": f"00000000-0000-4000-8000-{int(account.id):04d}{int(state.id):08d}",
         "additional_attributes": {"initiated_at": {"timestamp": state.created_at.ctime()}},
@@ -93,7 +91,7 @@ def row(
         "updated_at": updated_at(state, moment, delay).timestamp(),
         "timestamp": active,
         "first_reply_created_at": _seconds(state.first_reply_at),
-        "unread_count": unread_count("chatwoot", state),
+        "unread_count": unread_count("chatwoot", state, version),
         "last_non_activity_message": _last_message(account, state, active),
         "last_activity_at": active,
         "priority": state.priority,
@@ -102,20 +100,12 @@ def row(
     }
     if state.mail_subject is not None:
         shown["additional_attributes"]["mail_subject"] = state.mail_subject
-    for since, key in (
-        ((2, 18, 0), "uuid"),
-        ((3, 0, 0), "waiting_since"),
-        ((3, 7, 0), "sla_policy_id"),
-        ((4, 0, 2), "updated_at"),
-    ):
-        if version < since:
-            del shown[key]
-    return shown
+    return {key: value for key, value in shown.items() if version >= KEYS.get(key, version)}
 
 
-def _meta(account: Account, viewer: Viewer, state: State, version: Version) -> dict[str, Any]:
+def _meta(account: Account, viewer: Viewer, state: State) -> dict[str, Any]:
     """Return `meta`; assignee, its type and team are absent when there is none."""
-    contact = state.contact
+    contact, version = state.contact, account.version
     meta: dict[str, Any] = {
         "sender": {
             "additional_attributes": {},
@@ -134,6 +124,8 @@ def _meta(account: Account, viewer: Viewer, state: State, version: Version) -> d
         "channel": CHANNELS[state.inbox.channel],
         "hmac_verified": False,
     }
+    if not can(version, "blocked contacts"):
+        del meta["sender"]["blocked"]
     agent, team = state.assignee, state.team
     if agent is not None and agent.bot:
         meta["assignee"] = {
@@ -157,7 +149,7 @@ def _meta(account: Account, viewer: Viewer, state: State, version: Version) -> d
             "role": "agent",
             "thumbnail": "",
         }
-    if agent is not None and version >= (4, 8, 0):
+    if agent is not None and can(version, "assignee types"):
         meta["assignee_type"] = "AgentBot" if agent.bot else "User"
     if team is not None:
         meta["team"] = {
@@ -171,15 +163,19 @@ def _meta(account: Account, viewer: Viewer, state: State, version: Version) -> d
     return meta
 
 
-def _newest(account: Account, state: State, moment: datetime, delay: float) -> list[dict[str, Any]]:
-    """Return the newest line, an activity line included: none or one."""
+def _lines(account: Account, state: State, moment: datetime, delay: float) -> list[dict[str, Any]]:
+    """Return the newest line, an activity line included: none or one. Old versions show up to ten that
+    are unread, oldest first, where a customer's is among them.
+    """
     lines: list[tuple[datetime, Message | Activity]] = [*_written(state, moment, delay)]
-    if state.message is not None:
-        lines.append((state.message.at, state.message))
-    if not lines:
-        return []
-    at, line = max(lines, key=lambda pair: (pair[0], pair[1].id))
-    return [_message(account, state, line, at, _seconds(at))]
+    lines += [(message.at, message) for message in state.recent]
+    lines.sort(key=lambda pair: (pair[0], pair[1].id))
+    unread = any(line > state.seen_line for _, line in state.inbound)
+    if unread and not can(account.version, "shows the last line alone"):
+        shown = [(at, line) for at, line in lines if line.id > state.seen_line][-10:]
+    else:
+        shown = lines[-1:]
+    return [_message(account, state, line, at, _seconds(at)) for at, line in shown]
 
 
 def _last_message(account: Account, state: State, active: int) -> dict[str, Any] | None:
@@ -216,7 +212,7 @@ def _message(
         "sentiment": {},
         "conversation": {
             "assignee_id": int(state.assignee.id) if state.assignee else None,
-            "unread_count": unread_count("chatwoot", state),
+            "unread_count": unread_count("chatwoot", state, account.version),
             "last_activity_at": active,
             "contact_inbox": {"source_id": f"source-{state.contact.id}"},
         },
