@@ -104,10 +104,10 @@ def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -
             "polls_per_hour": 3600.0,
             "requests_per_poll": 1,
             "sweeps_per_hour": 4.0,
-            "requests_per_sweep": 1,
-            "requests_per_hour": 3604,
+            "requests_per_sweep": 2,
+            "requests_per_hour": 3608,
             "budget_per_hour": 180000,
-            "asked_together": 3604,
+            "asked_together": 3608,
             "shared_with": [],
             "fits": True,
         }

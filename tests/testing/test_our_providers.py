@@ -86,6 +86,8 @@ class TestChatwoot(ProviderSuite):
         return rows
 
     def answer(self, request: Request, rows: Sequence[Any], size: int) -> Response:
+        if request.path == "/api":
+            return self.respond({"version": "4.15.1", "timestamp": "2026-11-20 10:00:00"})
         params = dict(request.params)
         last = request.path.rpartition("/")[2]
         if last != "conversations":

@@ -18,6 +18,7 @@ from watcher.errors import SourceChanged, SourceRefused, SourceUnavailable
 from watcher.model import Message
 from watcher.providers import (
     Budget,
+    Check,
     Members,
     Page,
     Poll,
@@ -26,6 +27,7 @@ from watcher.providers import (
     Quota,
     Request,
 )
+from watcher.providers.answers import json_body
 from watcher.testing import BrokenLaw, ProviderSuite
 
 module, suite_module = acme()
@@ -350,6 +352,32 @@ class Stars(Acme):
     """Names a set that the store does not know."""
 
     sets = ("starred",)  # type: ignore[assignment]
+
+
+@breaks("a_version_is_told_or_not")
+class Echoes(Acme):
+    """Takes whatever stands there for a version."""
+
+    @property
+    def about(self) -> Any:
+        return self.start(Check())
+
+    def parse(self, position: Any, response: Any) -> Page:
+        body = json_body(response)
+        told = body.get("version", "1.0") if isinstance(body, dict) else "none"
+        return Page(capabilities={"version": told})
+
+
+@breaks("a_version_is_told_or_not")
+class Boasts(Acme):
+    """Lists what its customers lack in words that it was told."""
+
+    def set_capabilities(self, capabilities: Any) -> None:
+        self.version = capabilities.get("version")
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        return (f"{getattr(self, 'version', '1')} cannot show labels",)
 
 
 @breaks("an_account_is_known_without_its_token")

@@ -13,7 +13,7 @@ from watcher.providers import Provider, answers, rows
 EXPORTED: dict[ModuleType, str] = {
     providers: """
         Budget Check Coverage IdSet LookUp Members Motion Page Poll Position Provider ProviderSettings Quota
-        Request Response Sweep
+        Request Response Sweep VERSION
     """,
     answers: """
         MOST_ROWS check_size describe foreign_refusal is_foreign json_body judge said
@@ -32,7 +32,8 @@ EXPORTED: dict[ModuleType, str] = {
 
 COMPULSORY = {"account", "parse", "request", "start"}
 OPTIONAL = {
-    "authorization", "budget", "cost", "coverage", "quota", "set_capabilities", "sets", "skip", "unread_cap",
+    "about", "authorization", "budget", "cost", "coverage", "limits", "quota", "set_capabilities", "sets",
+    "skip", "unread_cap",
 }  # fmt: skip
 
 
@@ -70,6 +71,7 @@ def test_the_suites_laws_keep_their_names() -> None:
         "a_poll_shows_what_is_newer",
         "a_request_depends_on_its_position_alone",
         "a_server_is_left_alone_for_as_long_as_it_asks",
+        "a_version_is_told_or_not",
         "an_absent_key_is_not_a_value",
         "an_account_is_known_without_its_token",
         "an_answer_without_the_promised_shape_is_refused",

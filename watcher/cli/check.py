@@ -32,9 +32,18 @@ from watcher.daemon.estimates import (
 from watcher.daemon.plans import plan_source
 from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError
 from watcher.notify.receivers import Receiver
+from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.poll import SET_PAGES
 from watcher.poller import SourcePlan
-from watcher.poller.walks import CheckWalk, Seen, SetWalk, broken_plugin, follow
+from watcher.poller.walks import (
+    VERSION_WAIT,
+    CheckWalk,
+    Seen,
+    SetWalk,
+    ask_version,
+    broken_plugin,
+    follow,
+)
 from watcher.providers import Position
 from watcher.secrets import Redactor
 from watcher.settings.calendar import format_moment
@@ -54,7 +63,7 @@ MOST_NAMES = 10
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a provider answered. `error` is None if the token works; then `measured` is what its first
-    pages show of the inbox.
+    pages show of the inbox. `limits` is what the server's version cannot tell.
     """
 
     source: str
@@ -62,6 +71,8 @@ class Outcome:
     seconds: float
     error: SourceError | None
     measured: Measurements
+    version: str | None = None
+    limits: tuple[str, ...] = ()
 
 
 def register(app: typer.Typer) -> None:
@@ -237,7 +248,13 @@ async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:
         error = await _ask(visit)
         took = time.monotonic() - started
         outcomes[plan.name] = Outcome(
-            plan.name, plan.provider_name, took, error, visit.measured(took)
+            plan.name,
+            plan.provider_name,
+            took,
+            error,
+            visit.measured(took),
+            visit.version,
+            plan.provider.limits,
         )
 
     async with Transport(wall_clock) as transport, anyio.create_task_group() as tasks:
@@ -251,7 +268,7 @@ class _Visit:
 
     def __init__(self, plan: SourcePlan) -> None:
         self._plan = plan
-        self._capabilities: dict[str, Any] = {}
+        self._capabilities: Mapping[str, Any] = {}
         self._total: int | None = None
         self._sets: dict[str, int] = {}
         self._requests = 0
@@ -261,9 +278,18 @@ class _Visit:
         each = took / self._requests if self._requests else 0.0
         return Measurements(self._total, self._sets, self._capabilities, each)
 
+    @property
+    def version(self) -> str | None:
+        """The server's version, as far as it told one."""
+        return told_version(self._capabilities)
+
     async def make(self) -> None:
-        """Walk the check to its end, then the id sets as far as polls would; raises SourceError."""
+        """Ask for the version, walk the check to its end, then the id sets as far as polls would;
+        raises SourceError.
+        """
         provider = self._plan.provider
+        with anyio.move_on_after(VERSION_WAIT):
+            await ask_version(provider, self._fetch)
         check = CheckWalk(provider)
         await follow(check, self._fetch)
         self._total = check.total
@@ -282,9 +308,8 @@ class _Visit:
             raise
         except Exception as error:
             raise broken_plugin(error) from error
-        if page.capabilities:
-            self._capabilities |= page.capabilities
-            provider.set_capabilities(self._capabilities)
+        self._capabilities = learn(self._capabilities, page.capabilities)
+        provider.set_capabilities(self._capabilities)
         return Seen(page, response)
 
 
@@ -307,7 +332,10 @@ async def _ask(visit: _Visit) -> SourceError | None:
 def _show(console: Console, outcome: Outcome, redactor: Redactor) -> None:
     name = f"{outcome.source} ({outcome.provider})"
     if outcome.error is None:
-        console.write(f"{name}: ok, {outcome.seconds:.1f} s", "green")
+        version = f"; version {outcome.version}" if outcome.version else ""
+        console.write(f"{name}: ok, {outcome.seconds:.1f} s{version}", "green")
+        for limit in outcome.limits:
+            console.write(f"{name}: version {outcome.version}: {limit}")
         return
     remedy = f" ({outcome.error.remedy})" if outcome.error.remedy else ""
     console.write(f"{name}: {redactor.scrub(outcome.error.reason)}{remedy}", "red")

@@ -25,6 +25,7 @@ from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
 from watcher.errors import StoreError, StoreLocked
 from watcher.records import Queue
+from watcher.suggest import listing
 
 __all__ = ["register"]
 
@@ -191,6 +192,7 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None
         console.write(trouble[0].upper() + trouble[1:], "red")
     rows = [_source_row(console, one, running=running) for one in state["sources"]]
     console.table(SOURCES, rows)
+    _print_limits(console, state["sources"])
     if state["receivers"]:
         console.write("")
         rows = [_receiver_row(console, one, running=running) for one in state["receivers"]]
@@ -199,6 +201,22 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None
         console.write("")
         what = "1 delivery is" if state["dead"] == 1 else f"{state['dead']} deliveries are"
         console.write(f"{what} dead (`inbox-watcher deliveries --state dead`)", "red")
+
+
+def _print_limits(console: Console, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Print what the servers' versions cannot tell, once for each version."""
+    limits: dict[str, Sequence[str]] = {}
+    names: dict[str, list[str]] = {}
+    for one in sources:
+        if one["limits"]:
+            version = f"{one['provider']} {one['version']}"
+            limits[version] = one["limits"]
+            names.setdefault(version, []).append(one["source"])
+    for version, lines in limits.items():
+        console.write("")
+        console.write(f"What {version} ({listing(names[version])}) cannot tell:")
+        for line in lines:
+            console.write(f"  {line}")
 
 
 def _source_row(
@@ -212,7 +230,7 @@ def _source_row(
         console.time(source["last_look"]),
         format_age(source["lag"]),
         str(source["conversations"]),
-        source["provider"],
+        " ".join(filter(None, (source["provider"], source["version"]))),
         Cell(why, style),
     )
 

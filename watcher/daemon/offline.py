@@ -15,11 +15,12 @@ import structlog
 
 from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
-from watcher.config import Config
+from watcher.config import Config, Source
 from watcher.daemon.estimates import estimate_sources
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
 from watcher.model import rfc3339
 from watcher.pipeline import SourcePolicy, decide_hold
+from watcher.pipeline.capabilities import told_version
 from watcher.poller.request_plan import describe_plan
 from watcher.records import ReceiverState, SourceState
 from watcher.store import Store
@@ -42,11 +43,13 @@ class OfflineControl:
         """Return the last saved state, with the keys of `Daemon.status`."""
         states = {state.name: state for state in await self._store.sources()}
         sources = []
+        configured = {one.name: one for one in self._config.sources}
         for each in await estimate_sources(self._config, self._store):
             state = states.get(each.source) or SourceState(each.source, each.provider, "")
             present = len(await self._store.present_ids(each.source))
             plan = describe_plan(each.source, each.share)
-            sources.append({**_describe(state, present), "plan": plan})
+            limits = _limits(configured[each.source], state)
+            sources.append({**_describe(state, present, limits), "plan": plan})
         stored = await self._store.receivers()
         names = dict.fromkeys(one.name for one in self._config.receivers)
         if (
@@ -123,12 +126,21 @@ class OfflineControl:
         return await acknowledge(self._store, conversation, source, self._clock())
 
 
-def _describe(state: SourceState, conversations: int) -> dict[str, Any]:
+def _limits(source: Source, state: SourceState) -> tuple[str, ...]:
+    """Return what the version of a source's server cannot tell."""
+    provider = source.provider_class(source.settings)
+    provider.set_capabilities(state.learned)
+    return provider.limits
+
+
+def _describe(state: SourceState, conversations: int, limits: Sequence[str] = ()) -> dict[str, Any]:
     """Return what the store knows of a source with the keys of `SourcePoller.status`."""
     looked = max((at for at in (state.polled, state.swept) if at is not None), default=None)
     return {
         "source": state.name,
         "provider": state.provider,
+        "version": told_version(state.learned),
+        "limits": list(limits),
         "conversations": conversations,
         "baselined": rfc3339(state.baselined) if state.baselined else None,
         "last_look": rfc3339(looked) if looked else None,

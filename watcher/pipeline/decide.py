@@ -60,6 +60,12 @@ class SourcePolicy:
     are those that it shows.
     """
 
+    version: str | None = None
+    """The version of the provider's server, None where it tells none."""
+
+    limits: tuple[str, ...] = ()
+    """What that version cannot tell, a line for people each."""
+
     hold_rows: int = 20
     """How many rows may vanish or arrive in one sweep, whatever their share."""
 

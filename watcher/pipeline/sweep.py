@@ -163,7 +163,7 @@ def conclude(
 ) -> Conclusion:
     """Conclude what a sweep showed; `known` conversations are present so far."""
     if state.baselined is None:
-        return _baseline(sweep, state, now)
+        return _baseline(sweep, state, policy, now)
     if not sweep.whole:
         return _incomplete(sweep, state, policy, known, now)
     effects: list[Effect] = []
@@ -192,7 +192,9 @@ def conclude(
     )
 
 
-def _baseline(sweep: SweepSummary, state: SourceState, now: datetime) -> Conclusion:
+def _baseline(
+    sweep: SweepSummary, state: SourceState, policy: SourcePolicy, now: datetime
+) -> Conclusion:
     # A page that failed once is read by the next sweep. A hole that stays must not keep the source
     # from being watched for ever: then what could be read is the baseline.
     if not sweep.whole and not sweep.hole_stays:
@@ -210,7 +212,13 @@ def _baseline(sweep: SweepSummary, state: SourceState, now: datetime) -> Conclus
         "learned": {**state.learned, MISSING: sorted(sweep.missing)},
     }
     count = len(sweep.seen)
-    report = SourceReport("baselined", f"{count} conversations known", sweep.began, changes=changes)
+    report = SourceReport(
+        "baselined",
+        f"{count} conversations known",
+        sweep.began,
+        extra={"version": policy.version, "limits": list(policy.limits)},
+        changes=changes,
+    )
     return Conclusion("baseline", (report,) if sweep.whole else (report, _hole(sweep, now)))
 
 

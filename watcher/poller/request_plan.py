@@ -68,7 +68,10 @@ class RequestPlan:
     """Requests of a poll, id sets included."""
 
     sweep: int
-    """Requests of a sweep."""
+    """Requests of a sweep's walk."""
+
+    about: int = 0
+    """Requests before a sweep: the one that asks for the server's version."""
 
     priced: bool = True
     """Whether the provider says what walks cost. If not, each counts as one request, the least that
@@ -96,7 +99,12 @@ class RequestPlan:
     @property
     def hourly(self) -> float:
         """Requests of an hour."""
-        return self.polling + self.sweeps * self.sweep
+        return self.polling + self.sweeping
+
+    @property
+    def sweeping(self) -> float:
+        """Requests of an hour's sweeps."""
+        return self.sweeps * (self.about + self.sweep)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the figures as plain JSON."""
@@ -105,7 +113,7 @@ class RequestPlan:
             "polls_per_hour": round(self.polls, 1),
             "requests_per_poll": self.poll,
             "sweeps_per_hour": round(self.sweeps, 2),
-            "requests_per_sweep": self.sweep,
+            "requests_per_sweep": self.about + self.sweep,
             "requests_per_hour": math.ceil(self.hourly),
         }
 
@@ -185,7 +193,7 @@ class SharedBudget:
             slower = _first_that(most, "poll_every", lambda d: self._with(d).fits(polls_alone=True))
             return Advice(most.source, "poll_every", reason, slower)
         if not self.fits():
-            most = max(self.plans, key=lambda plan: plan.sweeps * plan.sweep)
+            most = max(self.plans, key=lambda plan: plan.sweeping)
             reason = f"polls and sweeps ask for {_about(self.hourly)} requests an hour"
             slower = _first_that(most, "sweep_every", lambda d: self._with(d).fits())
             return Advice(most.source, "sweep_every", reason, slower)
@@ -238,8 +246,9 @@ def estimate(
         else:
             sweep += SET_PAGES
     priced = provider.cost(0) is not None
+    about = int(provider.about is not None)
     return RequestPlan(
-        source, provider.budget, poll_every, sweep_every, conversations, poll, sweep, priced
+        source, provider.budget, poll_every, sweep_every, conversations, poll, sweep, about, priced
     )
 
 

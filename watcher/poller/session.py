@@ -30,6 +30,7 @@ from watcher.pipeline import (
     sanitize,
 )
 from watcher.pipeline.announce import Effect, StateUpdate
+from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.existing import LOOKS, first_look
 from watcher.pipeline.sweep import Removal
 from watcher.poller.plan import SourcePlan
@@ -124,9 +125,16 @@ class SourceSession:
             rules=self._rules(),
             unread_cap=self.plan.provider.unread_cap,
             people=self.plan.people,
+            version=self.version,
+            limits=self.plan.provider.limits,
             hold_rows=self.plan.hold_rows,
             hold_share=self.plan.hold_share,
         )
+
+    @property
+    def version(self) -> str | None:
+        """The server's version, as it last told it."""
+        return told_version(self.state.learned)
 
     async def open(self) -> None:
         """Load the stored state; another account or mapping is taken over silently."""
@@ -188,10 +196,8 @@ class SourceSession:
             raise broken_plugin(error) from error
         counted.labels(self.plan.name, "ok").inc()
         self._note_answer(page, response)
-        if page.capabilities and any(
-            self.state.learned.get(k) != v for k, v in page.capabilities.items()
-        ):
-            learned = {**self.state.learned, **page.capabilities}
+        learned = learn(self.state.learned, page.capabilities)
+        if learned is not self.state.learned:
             await self.commit(
                 Commit(self.plan.name, dataclasses.replace(self.state, learned=learned))
             )

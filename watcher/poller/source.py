@@ -43,6 +43,7 @@ from watcher.poller.schedule import LONGEST_WAIT, Dues, Stage, delay, next_step
 from watcher.poller.session import SourceSession
 from watcher.poller.walks import (
     POLL_PAGES,
+    VERSION_WAIT,
     CheckWalk,
     LookUpRound,
     LookUpWalk,
@@ -50,6 +51,7 @@ from watcher.poller.walks import (
     Seen,
     SetWalk,
     SweepWalk,
+    ask_version,
     find_working_page,
     follow,
     newest_of,
@@ -96,6 +98,7 @@ class SourcePoller:
 
         self._dues = Dues()
         self._checked = False
+        self._asked_version = False
         self._halted = False
         self._wake = anyio.Event()
         self._lock = anyio.Lock()
@@ -242,6 +245,8 @@ class SourcePoller:
 
     async def _check(self) -> None:
         """Ask whether the list shows what the watcher needs, before anything is believed."""
+        await self._ask_version()
+        self._asked_version = True
         try:
             await follow(CheckWalk(self.plan.provider), self.session.fetch)
         except (SourceUnavailable, SourceChanged) as error:
@@ -249,6 +254,16 @@ class SourcePoller:
             if not check_may_pass(error, self._check_failures):
                 raise
         self._checked = True
+
+    async def _ask_version(self) -> None:
+        """Ask the server for its version; another one than before may have other abilities, which a
+        check finds out.
+        """
+        before = self.session.version
+        with anyio.move_on_after(VERSION_WAIT):
+            await ask_version(self.plan.provider, self.session.fetch)
+        if self.session.version != before:
+            self._checked = False
 
     # -- polls --------------------------------------------------------------------------------
 
@@ -380,6 +395,9 @@ class SourcePoller:
     async def _begin_sweep(self) -> None:
         session = self.session
         self._dues.sweep = anyio.current_time() + self.plan.sweep_every
+        if not self._asked_version:  # the check has just done so
+            await self._ask_version()
+        self._asked_version = False
         if session.state.baselined is None and session.present:
             # What an unfinished first sweep left behind is no knowledge.
             await session.commit(Commit(self.plan.name, session.state, forget=True))
@@ -661,6 +679,8 @@ class SourcePoller:
         return {
             "source": self.plan.name,
             "provider": self.plan.provider_name,
+            "version": self.session.version,
+            "limits": list(self.plan.provider.limits),
             "conversations": self.session.present,
             "baselined": rfc3339(state.baselined) if state.baselined else None,
             "last_look": rfc3339(self.looked) if self.looked else None,

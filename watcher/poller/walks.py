@@ -8,6 +8,7 @@ A walk does no I/O and commits nothing: who follows it passes in how pages are f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -31,6 +32,7 @@ from watcher.providers import (
 )
 
 __all__ = [
+    "VERSION_WAIT",
     "Absorb",
     "Arrivals",
     "CheckWalk",
@@ -42,6 +44,7 @@ __all__ = [
     "SetWalk",
     "SweepWalk",
     "Walk",
+    "ask_version",
     "broken_plugin",
     "find_working_page",
     "follow",
@@ -70,6 +73,11 @@ EXPIRED_RESTARTS = 3
 
 MOST_RESTARTS = 5
 """Times that a sweep begins again for any reason."""
+
+VERSION_WAIT = 5.0
+"""Seconds that a server gets to tell its version: a proxy that swallows the question delays no poll
+for longer.
+"""
 
 LOOK_UP_TRIES = 3
 """Failed look-ups of one row after which it waits for the next sweep."""
@@ -378,6 +386,18 @@ async def follow(walk: Walk, fetch: Fetch, absorb: Absorb | None = None) -> None
     """Make all steps of a walk; raises SourceError."""
     while walk.position is not None:
         await step(walk, fetch, absorb)
+
+
+async def ask_version(provider: Provider, fetch: Fetch) -> None:
+    """Have a server tell its version, where it can be asked for one; what fetches remembers it.
+
+    That nothing is told is no failure: a proxy may hide it, and nothing depends on it. Whoever calls
+    waits no longer than `VERSION_WAIT`.
+    """
+    if provider.about is None:
+        return
+    with suppress(SourceError):
+        await fetch(provider.about, urgent=False)
 
 
 async def find_working_page(walk: SweepWalk, provider: Provider, fetch: Fetch) -> bool:

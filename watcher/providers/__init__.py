@@ -35,6 +35,7 @@ from watcher.model import Conversation, IdSet, Observation
 from watcher.settings.base import Settings
 
 __all__ = [
+    "VERSION",
     "Budget",
     "Check",
     "Coverage",
@@ -57,6 +58,9 @@ LONGEST_WAIT = 3_600.0
 """Seconds of `Retry-After` that are believed: one request an hour is no burden for a provider, and
 a proxy's header of years must not silence a source for years.
 """
+
+VERSION = "version"
+"""The capability that holds the server's own version, as text."""
 
 Position: TypeAlias = Any
 """Where a walk stands: a frozen value of the provider's own. Callers only hand it back."""
@@ -228,7 +232,11 @@ class Page:
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
-    """Facts about the server, as plain JSON, for `Provider.set_capabilities` before the next walk."""
+    """Facts about the server, as plain JSON, for `Provider.set_capabilities` before the next walk.
+
+    `VERSION` is what the server says of its version. When it tells another one than before, all other
+    facts are forgotten, and a check finds them out anew.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +352,25 @@ class Provider(ABC):
         Default: 60 a minute for the account, for a provider that publishes no limit.
         """
         return Budget(f"{type(self).__name__}:{self.account}", requests=60, per=60.0)
+
+    @property
+    def about(self) -> Position | None:
+        """Return the position of one request that asks the server for its version.
+
+        It is asked before a check and before each sweep. Its page holds no rows, and `VERSION` in its
+        capabilities where the answer tells it. Any error, and any answer without a version (a proxy may
+        hide it), is harmless: nothing may depend on a version. Default: None, the API tells none.
+        """
+        return None
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Return what the server's version cannot tell, a line for people each.
+
+        The version is the one in the capabilities that were set; without one, nothing is said. Default:
+        nothing.
+        """
+        return ()
 
     def authorization(self, token: str) -> Mapping[str, str]:
         """Return the headers that carry the credentials. Default: a bearer token."""

@@ -18,7 +18,9 @@ from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnav
 from watcher.merge import merge
 from watcher.model import Conversation, Observation
 from watcher.pipeline import sanitize
+from watcher.pipeline.capabilities import told_version
 from watcher.providers import (
+    VERSION,
     Check,
     IdSet,
     LookUp,
@@ -385,6 +387,28 @@ class ProviderSuite:
                 except Exception as error:  # noqa: BLE001 - judged here
                     _break(f"{name} = {value!r} in the store fails with {type(error).__name__}")
 
+    def test_a_version_is_told_or_not(self) -> None:
+        """An answer to `about` tells the version or nothing, whatever it is; `limits` are for people."""
+        provider = self.provider()
+        if (position := provider.about) is not None:
+            request = provider.request(position)
+            _check_request(request, provider.settings.token)
+            page = self._parse(provider, position, self.answer(request, self.rows(), 1))
+            if isinstance(page, SourceError) or told_version(page.capabilities) is None:
+                _break(f"the server is asked for its version and tells none: {page}")
+            provider.set_capabilities(page.capabilities)
+            versions = [json.dumps({"version": value}).encode() for value in HOSTILE]
+            for body in (*NOT_JSON, b"<html>Error</html>", *versions):
+                for status in (200, *REFUSED, *UNKNOWN, *UNAVAILABLE, *ODD):
+                    self._check_version(provider, position, self.respond(body, status))
+        for line in provider.limits:
+            _check_words(line, provider.settings.token)
+        for value in HOSTILE:
+            provider = self.provider()
+            provider.set_capabilities({VERSION: value})
+            for line in provider.limits:
+                _check_words(line, provider.settings.token)
+
     def test_id_sets_can_be_walked(self) -> None:
         """Each of `sets` has a name that the store knows, and a walk."""
         for name in self.provider().sets:
@@ -508,6 +532,15 @@ class ProviderSuite:
                 f"`parse` fails with {type(error).__name__}: {error} on HTTP {response.status},"
                 f" {response.body[:200]!r}"
             ) from error
+
+    def _check_version(self, provider: Provider, position: Position, response: Response) -> None:
+        page = self._parse(provider, position, response)
+        if isinstance(page, SourceError):
+            return
+        if page.rows or page.next is not None or page.verdict is not None or page.fallback:
+            _break(f"the answer to `about` is more than a version: {page}")
+        if VERSION in page.capabilities and told_version(page.capabilities) is None:
+            _break(f"{response.body[:40]!r} tells a version that cannot be shown: {page}")
 
     def _walk(self, motion: Motion, rows: Sequence[Any], size: int) -> list[Page]:
         """Walk to the end as the poller does; return the pages since the last fresh start."""

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from watcher.errors import SourceChanged, SourceRefused
 from watcher.providers import (
+    VERSION,
     Budget,
     Check,
     Coverage,
@@ -35,7 +36,9 @@ from watcher.providers import (
 )
 from watcher.providers.answers import describe, json_body, judge, said
 from watcher.providers.chatwoot.listing import Listing, read_conversation, read_listing
+from watcher.providers.chatwoot.versions import limits, read_version
 from watcher.providers.chatwoot.walk import (
+    AboutAt,
     CheckAt,
     LookUpAt,
     NewestAt,
@@ -138,6 +141,7 @@ class Chatwoot(Provider):
         self._links = f"{self._base}/app/accounts/{settings.account_id}/conversations"
         self._windows: bool | None = None
         self._page_size = PAGE_SIZE
+        self._version: str | None = None
 
     @property
     def account(self) -> str:
@@ -149,16 +153,28 @@ class Chatwoot(Provider):
         """The default of `RACK_ATTACK_LIMIT`, per address of the caller; Chatwoot Cloud publishes none."""
         return Budget(f"chatwoot:{urlsplit(self._base).netloc.lower()}", requests=3000, per=60.0)
 
+    @property
+    def about(self) -> Position:
+        """Return the position of `GET /api`, which every version answers, without a token, too."""
+        return AboutAt()
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Return what the server's version cannot tell."""
+        return limits(self._version)
+
     def authorization(self, token: str) -> Mapping[str, str]:
         """Return the header in its hyphenated form: nginx drops names with underscores by default."""
         return {"Api-Access-Token": token}
 
     def set_capabilities(self, capabilities: Mapping[str, Any]) -> None:
-        """Remember whether the server honours `updated_within`, and its page size."""
+        """Remember whether the server honours `updated_within`, its page size and its version."""
         windows = capabilities.get("updated_within")
         self._windows = windows if isinstance(windows, bool) else None
         size = capabilities.get("page_size")
         self._page_size = size if type(size) is int and size > 0 else PAGE_SIZE
+        version = capabilities.get(VERSION)
+        self._version = version if isinstance(version, str) else None
 
     def start(self, motion: Motion) -> Position:
         """Return the first position of a walk; there are no id sets."""
@@ -178,6 +194,8 @@ class Chatwoot(Provider):
         """Return the request; without `status=all` resolved conversations would be hidden."""
         order: tuple[tuple[str, str], ...]
         match position:
+            case AboutAt():
+                return Request("/api")
             case LookUpAt():
                 return Request(f"{self._path}/{quote(position.id, safe='')}")
             case WindowAt():
@@ -195,6 +213,8 @@ class Chatwoot(Provider):
 
     def parse(self, position: Position, response: Response) -> Page:
         """Return the page of an answer; see `Provider.parse`."""
+        if isinstance(position, AboutAt):
+            return Page(capabilities=read_version(response))
         if isinstance(position, LookUpAt):
             return self._looked_up(position, response)
         self._judge(response)

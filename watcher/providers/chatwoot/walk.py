@@ -27,6 +27,7 @@ from watcher.providers import Poll
 from watcher.providers.chatwoot.listing import Listing, SeenRow
 
 __all__ = [
+    "AboutAt",
     "CheckAt",
     "LookUpAt",
     "NewestAt",
@@ -164,6 +165,11 @@ class LookUpAt:
     """A look-up of one conversation."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AboutAt:
+    """The request that asks for the server's version."""
 
 
 @dataclass(frozen=True, slots=True)
