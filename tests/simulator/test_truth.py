@@ -132,7 +132,6 @@ IMPOSSIBLE: dict[Kind, list[Act]] = {
         lambda w, c: w.set_labels(c, []),
         lambda w, c: w.set_priority(c, None),
         lambda w, c: w.star(c),
-        lambda w, c: w.orphan(c),
         lambda w, c: w.remove_agent(c.account, c.account.agents[0]),
     ],
     "highlevel": [

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import anyio
 import uvicorn
@@ -32,8 +33,11 @@ class Service:
     kind: Kind
     """What it is in the world."""
 
-    app: Callable[[World], Starlette]
+    app: Callable[[World, Any], Starlette]
     """Returns its API."""
+
+    options: Callable[..., Any]
+    """Returns how it behaves."""
 
     setting: str
     """The provider's setting that names an account."""
@@ -43,10 +47,14 @@ class Service:
 
 
 SERVICES: dict[str, Service] = {
-    "chatwoot": Service("chatwoot", chatwoot.app, "account_id", "3"),
-    "highlevel": Service("highlevel", leadconnector.app, "location_id", "loc-sales"),
-    "leadway": Service("highlevel", leadconnector.app, "location_id", "loc-sales"),
-    "leadping": Service("leadping", leadping.app, "organization", "org-leads"),
+    "chatwoot": Service("chatwoot", chatwoot.app, chatwoot.Options, "account_id", "3"),
+    "highlevel": Service(
+        "highlevel", leadconnector.app, leadconnector.Options, "location_id", "loc-sales"
+    ),
+    "leadway": Service(
+        "highlevel", leadconnector.app, leadconnector.Options, "location_id", "loc-sales"
+    ),
+    "leadping": Service("leadping", leadping.app, leadping.Options, "organization", "org-leads"),
 }
 """By provider."""
 
@@ -92,6 +100,18 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     asked.add_argument(
         "--install-after", type=seconds, default=60.0, help="when --install happens, as 5m"
     )
+    asked.add_argument(
+        "--rendering",
+        type=seconds,
+        default=0.0,
+        help="how long an answer is put together, row by row, as 1s: what changes meanwhile tears it",
+    )
+    asked.add_argument(
+        "--commit-lag",
+        type=seconds,
+        default=0.0,
+        help="how much later than its stamp a change may be seen, as 5s",
+    )
     asked.add_argument("--status", type=int, help="answer with this status")
     asked.add_argument("--slow", type=seconds, help="answer so much later, as 500ms")
     asked.add_argument("--after", type=int, default=0, help="requests before --status or --slow")
@@ -109,7 +129,8 @@ def open_service(asked: argparse.Namespace, clock: Callable[[], datetime] = wall
         token=asked.token,
         version=asked.chatwoot_version,
     )
-    steered = Steered(world, account, service.app(world))
+    options = service.options(rendering=asked.rendering, commit_lag=asked.commit_lag)
+    steered = Steered(world, account, service.app(world, options))
     for key in ("status", "slow"):
         if (value := getattr(asked, key)) is not None:
             steered.faults.plan(fault_of({key: value}), lambda seen: seen.number > asked.after)

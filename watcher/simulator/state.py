@@ -27,6 +27,7 @@ __all__ = [
     "Inbox",
     "Kind",
     "Message",
+    "Part",
     "Role",
     "State",
     "Team",
@@ -50,6 +51,9 @@ Role = Literal[
     "bot",
 ]
 """Chatwoot's roles, its Enterprise custom roles by their permission, and a bot's token."""
+
+Part = Literal["messages", "newest", "contact"]
+"""What a row may lack for a moment: all its messages, the newest one, who the contact is."""
 
 
 class Impossible(ValueError):
@@ -240,7 +244,10 @@ class State:
     """Whether the watcher's token may not see it."""
 
     orphan: bool = False
-    """Whether its contact was half deleted, which breaks every Chatwoot page that holds it."""
+    """Whether its contact was half deleted, which breaks every page that holds it, and its look-up."""
+
+    torn: frozenset[Part] = frozenset()
+    """What rows do not show although it is there, or is on its way out: no ideal watcher tells that."""
 
     @property
     def waiting_since(self) -> datetime | None:

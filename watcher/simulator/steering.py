@@ -42,10 +42,11 @@ __all__ = ["ACTIONS", "Steered", "fault_of"]
 PREFIX = "/_simulator"
 
 ACTIONS = (
-    "activity", "answer", "archive", "assign", "attach", "delete", "edit", "follow", "grant_access",
-    "greet", "mark_unread", "message", "orphan", "read", "rename_contact", "retract",
+    "activity", "answer", "archive", "assign", "attach", "delete",
+    "delete_contact", "delete_step", "edit", "follow", "grant_access",
+    "greet", "mark_unread", "mend", "message", "orphan", "read", "rename_contact", "retract",
     "revoke_access", "set_attribute", "set_disposition", "set_labels", "set_priority", "set_status",
-    "set_team", "snooze", "snooze_expires", "star", "unarchive",
+    "set_team", "snooze", "snooze_expires", "star", "tear", "unarchive",
 )  # fmt: skip
 """Methods of `World` that take a conversation."""
 

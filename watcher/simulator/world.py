@@ -37,6 +37,7 @@ from watcher.simulator.state import (
     Inbox,
     Kind,
     Message,
+    Part,
     State,
     Team,
     Viewer,
@@ -273,7 +274,38 @@ class World:
     def delete(self, conversation: Conversation) -> None:
         """Delete it; at Leadping the lead, with all its conversations."""
         for each in self._of_contact(conversation, "leadping"):
-            self._change(each, gone_at=self.now())
+            self._change(each, gone_at=self.now(), orphan=False)
+
+    def delete_contact(self, conversation: Conversation) -> None:
+        """Delete the contact with all its conversations."""
+        for each in self._of_contact(conversation, conversation.account.kind):
+            self._change(each, gone_at=self.now(), orphan=False)
+
+    def delete_step(self, conversation: Conversation, *, with_contact: bool = False) -> bool:
+        """Take the next step of a deletion, of the contact too, as servers do it in jobs; return whether it
+        is gone.
+
+        First the messages are gone from the rows, then pages and look-ups answer 500, then nothing is
+        left. The truth knows the last step alone.
+        """
+        state = conversation.state
+        kind = conversation.account.kind if with_contact else "leadping"
+        for each in self._of_contact(conversation, kind):
+            if state.orphan:
+                self._change(each, gone_at=self.now(), orphan=False)
+            elif "messages" in state.torn:
+                self._change(each, touch=False, orphan=True)
+            else:
+                self._change(each, touch=False, torn=frozenset({"messages"}))
+        return conversation.state.gone_at is not None
+
+    def tear(self, conversation: Conversation, parts: tuple[Part, ...] = ("messages",)) -> None:
+        """Let rows lack some parts until `mend`: an answer that was read in a bad moment."""
+        self._change(conversation, touch=False, torn=frozenset(parts))
+
+    def mend(self, conversation: Conversation) -> None:
+        """Let rows show again what `tear` hid from them."""
+        self._change(conversation, touch=False, torn=frozenset())
 
     def revoke_access(self, conversation: Conversation) -> None:
         """Hide the conversation from the token (another agent's inbox or lead)."""
@@ -288,8 +320,7 @@ class World:
             self._change(each, touch=False, hidden=False)
 
     def orphan(self, conversation: Conversation, orphaned: bool = True) -> None:
-        """Half delete the contact: every Chatwoot page with this row answers 500 meanwhile."""
-        self._need(conversation, "orphans", "chatwoot")
+        """Half delete the contact: every page with this row answers 500 meanwhile, and its look-up."""
         self._change(conversation, touch=False, orphan=orphaned)
 
     # What agents do.

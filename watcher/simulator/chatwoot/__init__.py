@@ -22,6 +22,7 @@ from starlette.routing import Route
 from watcher.simulator.chatwoot.query import NotFound, Query, read_query
 from watcher.simulator.chatwoot.rows import row
 from watcher.simulator.limits import FixedWindows, answer
+from watcher.simulator.rendering import committed, fill
 from watcher.simulator.state import Account, Conversation, State, Viewer
 from watcher.simulator.versions import NEWEST, written
 from watcher.simulator.world import World
@@ -45,6 +46,14 @@ class Options:
 
     delete_lag: int = 0
     """How many list requests still show a deleted row; meanwhile `show` answers 200."""
+
+    rendering: float = 0.0
+    """Seconds that an answer takes: its rows are chosen first and filled in later, part by part
+    (`watcher.simulator.rendering`).
+    """
+
+    commit_lag: float = 0.0
+    """Seconds by which others may see a change later than its stamps say."""
 
     strips_underscores: bool = False
     """Whether a proxy (nginx) drops the header `api_access_token`."""
@@ -141,9 +150,13 @@ class _Chatwoot:
         options, now = self.options, self.world.now()
         counts = query.counts(states, viewer)
         page = query.page(states, viewer, now, swap=options.swap_ties and self._lists % 2 == 0)
-        if any(state.orphan for state in page):
+        shown = await fill(account, page, options.rendering, self._committed)
+        if any(state.orphan for state in shown):
             return refusal(500)
-        rows = [row(account, viewer, state, now, options.activity_delay) for state in page]
+        rows = [
+            row(account, viewer, state, now, options.activity_delay, columns)
+            for columns, state in zip(page, shown, strict=True)
+        ]
         return _tagged(request, {"data": {"meta": counts, "payload": rows}})
 
     async def meta(self, request: Request) -> Response:
@@ -165,23 +178,25 @@ class _Chatwoot:
             return caller
         account, viewer = caller
         conversation = account.conversations.get(str(request.path_params["conversation"]))
-        if conversation is None or not self._lingers(conversation):
+        state = None if conversation is None else self._committed(conversation)
+        if conversation is None or state is None or not self._lingers(conversation, state):
             return refusal(404)
-        if not viewer.shows(conversation.state, account.version):
+        if not viewer.shows(state, account.version):
             return answer(FORBIDDEN, 401)
-        if conversation.state.orphan:
-            return refusal(500)
         now, delay = self.world.now(), self.options.activity_delay
-        return _tagged(request, row(account, viewer, conversation.state, now, delay))
+        (shown,) = await fill(account, [state], self.options.rendering, self._committed)
+        if shown.orphan:
+            return refusal(500)
+        return _tagged(request, row(account, viewer, shown, now, delay, state))
 
     def _find(
         self, request: Request, account: Account, viewer: Viewer
     ) -> tuple[Query, list[State]] | Response:
         """Return the query and the states that it filters, before counting and paging."""
         states = [
-            c.state
+            state
             for c in list(account.conversations.values())
-            if self._lingers(c) and viewer.lists(c.state)
+            if (state := self._committed(c)) and self._lingers(c, state) and viewer.lists(state)
         ]
         try:
             query = read_query(
@@ -221,9 +236,12 @@ class _Chatwoot:
     def _served(self) -> Sequence[Account]:
         return self.world.of_kind("chatwoot") if self._accounts is None else self._accounts
 
-    def _lingers(self, conversation: Conversation) -> bool:
+    def _committed(self, conversation: Conversation) -> State | None:
+        return committed(conversation, self.world.now(), self.options.commit_lag)
+
+    def _lingers(self, conversation: Conversation, state: State) -> bool:
         """Return whether it is still there: a deletion is a job that runs a few lists later."""
-        if conversation.state.gone_at is None:
+        if state.gone_at is None:
             return True
         key = (conversation.account.key, conversation.id)
         first = self._lingering.setdefault(key, self._lists)

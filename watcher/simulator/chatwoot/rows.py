@@ -64,11 +64,18 @@ def updated_at(state: State, moment: datetime, delay: float) -> datetime:
 
 
 def row(
-    account: Account, viewer: Viewer, state: State, moment: datetime, delay: float
+    account: Account,
+    viewer: Viewer,
+    state: State,
+    moment: datetime,
+    delay: float,
+    columns: State | None = None,
 ) -> dict[str, Any]:
-    """Return the row of list and show."""
-    version = account.version
-    active = _seconds(last_activity_at(state, moment, delay))
+    """Return the row of list and show. `columns` is the state when the row was chosen, where its messages
+    and counts were read later.
+    """
+    version, columns = account.version, columns or state
+    active = _seconds(last_activity_at(columns, moment, delay))
     until = state.snoozed_until
     shown: dict[str, Any] = {
         "meta": _meta(account, viewer, state),
@@ -88,7 +95,7 @@ def row(
         "snoozed_until": None if until is None else _iso(until),
         "status": state.status,
         "created_at": _seconds(state.created_at),
-        "updated_at": updated_at(state, moment, delay).timestamp(),
+        "updated_at": updated_at(columns, moment, delay).timestamp(),
         "timestamp": active,
         "first_reply_created_at": _seconds(state.first_reply_at),
         "unread_count": unread_count("chatwoot", state, version),

@@ -10,7 +10,7 @@ above 100, GET of a deleted conversation, the 429's body) is an option or plain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -25,7 +25,8 @@ from watcher.simulator.leadconnector.oauth import OAuth
 from watcher.simulator.leadconnector.query import Refused, read_search
 from watcher.simulator.leadconnector.rows import by_id, row
 from watcher.simulator.limits import FixedWindows, SlidingWindow, answer
-from watcher.simulator.state import Account, State
+from watcher.simulator.rendering import committed, fill
+from watcher.simulator.state import Account, Conversation, State
 from watcher.simulator.world import World
 
 __all__ = ["OAuth", "Options", "app", "refusal"]
@@ -58,6 +59,14 @@ class Options:
 
     index_delay: float = 0.0
     """Seconds until a change shows in search (GET by id shows it at once)."""
+
+    rendering: float = 0.0
+    """Seconds that an answer takes: its rows are chosen first and filled in later, part by part
+    (`watcher.simulator.rendering`).
+    """
+
+    commit_lag: float = 0.0
+    """Seconds by which others may see a change later than its stamps say."""
 
     drop_out: frozenset[int] = frozenset()
     """The search requests (1 is the first) that lose one row of their page."""
@@ -132,10 +141,10 @@ class _LeadConnector:
         self._answers = 0
 
     async def search(self, request: Request) -> Response:
-        return self._metered(request, self._search)
+        return await self._metered(request, self._search)
 
     async def one(self, request: Request) -> Response:
-        return self._metered(request, self._one)
+        return await self._metered(request, self._one)
 
     async def refresh(self, request: Request) -> Response:
         if self.options.oauth is None:
@@ -143,7 +152,7 @@ class _LeadConnector:
         status, body = self.options.oauth.refresh(await request.body(), self.world.now())
         return answer(body, status)
 
-    def _search(self, request: Request) -> Response:
+    async def _search(self, request: Request) -> Response:
         location = request.query_params.get("locationId")
         account = self._enter(request, location)
         if isinstance(account, Response):
@@ -160,29 +169,35 @@ class _LeadConnector:
             text = [str(refused)] if options.messages == "array" else str(refused)
             return refusal(options.refusal, message=text)
         states = self._indexed(account)
-        page, total = query.take(states)
+        chosen, total = query.take(states)
+        page = self._dropped_out(chosen)
+        shown = await fill(account, page, options.rendering, self._indexed_of)
+        if any(state.orphan for state in shown):
+            return refusal(500)
         return answer(
             {
                 "conversations": [
-                    row(state, account.id, as_strings=options.numbers_as_strings)
-                    for state in self._dropped_out(page)
+                    row(state, account.id, columns, as_strings=options.numbers_as_strings)
+                    for columns, state in zip(page, shown, strict=True)
                 ],
                 "total": total,
                 "traceId": self._trace(),
             }
         )
 
-    def _one(self, request: Request) -> Response:
+    async def _one(self, request: Request) -> Response:
         account = self._enter(request, None)
         if isinstance(account, Response):
             return account
         conversation = account.conversations.get(request.path_params["conversation"])
-        if conversation is None:
+        state = None if conversation is None else self._committed(conversation)
+        if state is None:
             unknown = 404 if self.options.deleted == 200 else self.options.deleted
             return refusal(unknown)
-        if conversation.state.gone_at is not None and self.options.deleted != 200:
+        if state.gone_at is not None and self.options.deleted != 200:
             return refusal(self.options.deleted)
-        return answer(by_id(conversation.state, account.id))
+        (shown,) = await fill(account, [state], self.options.rendering, self._committed)
+        return refusal(500) if shown.orphan else answer(by_id(shown, account.id))
 
     def _enter(self, request: Request, location: str | None) -> Account | Response:
         """Check token, version, scope and location, in the order in which HighLevel does."""
@@ -219,14 +234,16 @@ class _LeadConnector:
                 return account
         return None
 
-    def _metered(self, request: Request, respond: Callable[[Request], Response]) -> Response:
+    async def _metered(
+        self, request: Request, respond: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
         """Count the request and put the quota's headers on the answer, whatever it is."""
         if self.options.limit is None:
-            return respond(request)
+            return await respond(request)
         account = self._caller(request)
         key = "unknown" if account is None else account.id
         admitted = self._daily.admit(key) and self._burst.admit(key)
-        response = respond(request) if admitted else refusal(429)
+        response = await respond(request) if admitted else refusal(429)
         response.headers.update(
             {
                 "X-RateLimit-Max": str(self.options.limit),
@@ -240,9 +257,15 @@ class _LeadConnector:
 
     def _indexed(self, account: Account) -> list[State]:
         """Return the states as the index has them: those of a moment ago."""
-        moment = self.world.now() - timedelta(seconds=self.options.index_delay)
-        states = (c.as_of(moment) for c in account.conversations.values())
+        states = map(self._indexed_of, account.conversations.values())
         return [state for state in states if state is not None and state.gone_at is None]
+
+    def _indexed_of(self, conversation: Conversation) -> State | None:
+        moment = self.world.now() - timedelta(seconds=self.options.index_delay)
+        return committed(conversation, moment, self.options.commit_lag)
+
+    def _committed(self, conversation: Conversation) -> State | None:
+        return committed(conversation, self.world.now(), self.options.commit_lag)
 
     def _dropped_out(self, page: list[State]) -> list[State]:
         self._searches += 1

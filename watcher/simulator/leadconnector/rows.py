@@ -54,9 +54,13 @@ def manual_message_date(state: State) -> int:
     return 0 if state.manual_at is None else millis(state.manual_at) - STAMP_APART
 
 
-def row(state: State, location: str, *, as_strings: bool = False) -> dict[str, Any]:
-    """Return a row of the search; keys without a value are absent, as observed."""
-    contact, date = state.contact, last_message_date(state)
+def row(
+    state: State, location: str, columns: State | None = None, *, as_strings: bool = False
+) -> dict[str, Any]:
+    """Return a row of the search; keys without a value are absent, as observed. `columns` is the state by
+    which it was sorted, where its messages and counts were read later.
+    """
+    contact, date = state.contact, last_message_date(columns or state)
 
     def number(value: int) -> int | str:
         return str(value) if as_strings else value

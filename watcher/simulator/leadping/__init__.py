@@ -23,7 +23,8 @@ from starlette.routing import Route
 from watcher.simulator.leadping.query import FIELDS, Query, Refused, read_query, take_page
 from watcher.simulator.leadping.rows import Era, lead, row
 from watcher.simulator.limits import SlidingWindow, answer
-from watcher.simulator.state import Account, State, Viewer
+from watcher.simulator.rendering import committed, fill
+from watcher.simulator.state import Account, Conversation, State, Viewer
 from watcher.simulator.world import World
 
 __all__ = ["Options", "app", "refusal"]
@@ -63,6 +64,14 @@ class Options:
 
     empty_pages: int = 0
     """Each n-th page of a walk is empty with a token (Cosmos), 0 for none."""
+
+    rendering: float = 0.0
+    """Seconds that an answer takes: its rows are chosen first and filled in later, part by part
+    (`watcher.simulator.rendering`).
+    """
+
+    commit_lag: float = 0.0
+    """Seconds by which others may see a change later than its stamps say."""
 
     short_pages: bool = False
     """Whether pages hold about half of what was asked for."""
@@ -163,11 +172,13 @@ class _Leadping:
             return caller
         account, _ = caller
         wanted = request.path_params["lead"]
-        states = [c.state for c in account.conversations.values()]
-        states = [state for state in states if state.contact.id == wanted]
+        found = map(self._committed, account.conversations.values())
+        states = [state for state in found if state is not None and state.contact.id == wanted]
         gone = bool(states) and all(state.gone_at is not None for state in states)
         if not states or (gone and self.options.deleted_lead == "404"):
             return self._refuse(404, "The specified lead was not found.")
+        if any(state.orphan for state in states):
+            return self._refuse(500, "The lead is on its way out.")
         if all(state.hidden for state in states):
             return self._refuse(401, "The user does not own this lead.")
         return answer(lead(states[0], self.options.time_digits))
@@ -187,18 +198,19 @@ class _Leadping:
                 sortable=self.options.sortable,
                 range_filters=self.options.range_filters,
             )
-            return answer(self._page(account, viewer, query, lead_id))
+            return await self._page(account, viewer, query, lead_id)
         except Refused as refused:
             return self._refuse(400, str(refused))
 
-    def _page(
+    async def _page(
         self, account: Account, viewer: Viewer, query: Query, lead_id: str | None
-    ) -> dict[str, object]:
+    ) -> Response:
         options = self.options
         states = [
             state
-            for state in (c.state for c in account.conversations.values())
-            if state.gone_at is None
+            for state in map(self._committed, account.conversations.values())
+            if state is not None
+            and state.gone_at is None
             and not state.hidden
             and (lead_id is None or state.contact.id == lead_id)
         ]
@@ -207,20 +219,25 @@ class _Leadping:
         page = take_page(
             query, states, unread, size, empty_every=options.empty_pages, short=options.short_pages
         )
+        shown = await fill(account, page.states, options.rendering, self._committed)
+        if any(state.orphan for state in shown):
+            return self._refuse(500, "The conversation has no lead.")
         total = page.total if query.include_count else None
 
         def number(value: int | None) -> int | str | None:
             return str(value) if options.numbers_as_strings and value is not None else value
 
-        return {
-            "items": [
-                row(state, unread[state.id], options.era, options.time_digits)
-                for state in page.states
-            ],
-            "pageSize": number(size),
-            "totalCount": number(total),
-            "continuationToken": page.token,
-        }
+        return answer(
+            {
+                "items": [
+                    row(state, _unread(account, viewer, state), options.era, options.time_digits)
+                    for state in shown
+                ],
+                "pageSize": number(size),
+                "totalCount": number(total),
+                "continuationToken": page.token,
+            }
+        )
 
     def _admit(self, request: Request) -> tuple[Account, Viewer] | Response:
         """Find out who asks; the limit counts each organization's requests together."""
@@ -236,6 +253,9 @@ class _Leadping:
                     return refusal(429, wait, self.options.era)
                 return account, viewer
         return refusal(401, None, self.options.era)
+
+    def _committed(self, conversation: Conversation) -> State | None:
+        return committed(conversation, self.world.now(), self.options.commit_lag)
 
     def _refuse(self, status: int, detail: str) -> Response:
         return refusal(status, None, self.options.era, detail)
