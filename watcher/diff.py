@@ -17,7 +17,15 @@ from watcher.catalogue.fields import FIELDS, differs
 from watcher.merge import Known
 from watcher.model import Conversation, Message, Reference, rfc3339, to_plain
 
-__all__ = ["Change", "WaitEnd", "appearance", "diff", "late_appearance", "message_change"]
+__all__ = [
+    "Change",
+    "WaitEnd",
+    "appearance",
+    "diff",
+    "is_older",
+    "late_appearance",
+    "message_change",
+]
 
 _UPDATED = "conversation.updated"
 
@@ -185,11 +193,11 @@ def message_change(old: Known, new: Known) -> Literal["new", "edited", "same"]:
     if old.message_id is not None and new.message_id is not None:
         if old.message_id == new.message_id:
             return "edited" if a != b else "same"
-        return "edited" if _before(b, a) else "new"
+        return "edited" if is_older(b, a, new.message_id, old.message_id) else "new"
     if a == b:
         return "same"
     # Without ids, time and text identify a message.
-    if _before(b, a) or (a.at, a.text) == (b.at, b.text):
+    if is_older(b, a) or (a.at, a.text) == (b.at, b.text):
         return "edited"
     # The same words with a time that was not known before are the same message.
     if a.at is None and a.text is not None and a.text == b.text:
@@ -213,8 +221,27 @@ def _as_told(a: Message, b: Message) -> Message:
     return replace(a, **first)
 
 
-def _before(b: Message, a: Message) -> bool:
-    return a.at is not None and b.at is not None and b.at < a.at
+def is_older(
+    message: Message, than: Message, message_id: str | None = None, than_id: str | None = None
+) -> bool:
+    """Return whether a message was written before another, as far as their times tell.
+
+    Of the same time (some providers have whole seconds), ids that are numbers decide: they count up.
+    """
+    if message.at is None or than.at is None:
+        return False
+    if message.at != than.at:
+        return message.at < than.at
+    one, other = _number(message_id), _number(than_id)
+    return one is not None and other is not None and one < other
+
+
+def _number(id_: str | None) -> tuple[int, str] | None:
+    """Return what orders ids that are numbers, None for any other."""
+    if id_ is None or not (id_.isascii() and id_.isdecimal()):
+        return None
+    digits = id_.lstrip("0")
+    return len(digits), digits
 
 
 def _is_other_activity(old: Conversation, new: Conversation, a: Message, b: Message) -> bool:

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
 
 __all__ = [
     "NO_EVIDENCE", "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
-    "Disposition", "Event", "Evidence", "IdSet", "Message", "Observation", "Reference", "Result",
+    "Disposition", "Doubt", "Event", "Evidence", "IdSet", "Message", "Observation", "Reference", "Result",
     "Snapshot", "Standing", "derive_id", "from_plain", "rfc3339", "to_plain",
 ]  # fmt: skip
 
@@ -220,6 +220,20 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """What the last row of a conversation lost, and what is therefore not believed yet."""
+
+    since: Time
+    """When the answer had arrived that first showed the loss, by our clock."""
+
+    lost: tuple[str, ...]
+    """The leaf paths that still have their old values, sorted."""
+
+    shown: str
+    """Fingerprint of what rows show in their place: another loss begins another doubt."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What is known about a conversation, as it is stored."""
 
@@ -248,6 +262,9 @@ class Snapshot:
 
     present: bool = True
     """False after `conversation.removed`."""
+
+    doubt: Doubt | None = None
+    """What the last row lost that is not believed yet; None where it was whole."""
 
 
 def derive_id(*parts: Any) -> str:

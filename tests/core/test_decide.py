@@ -38,12 +38,12 @@ def old_row(key: str = "c1", message_id: str | None = None, **fields: Any) -> Ob
 
 
 def play(
-    pages: Sequence[Sequence[Observation]], state: SourceState = STATE
+    pages: Sequence[Sequence[Observation]], state: SourceState = STATE, *, every: int = 1
 ) -> tuple[dict[str, Snapshot], list[Any]]:
     known: dict[str, Snapshot] = {}
     events: list[Any] = []
     for number, page in enumerate(pages):
-        decision = decide(POLICY, state, known, page, sighting(number))
+        decision = decide(POLICY, state, known, page, sighting(every * number))
         known = apply(known, decision)
         events += decision.commit.events if decision.commit else []
     return known, events
@@ -136,9 +136,10 @@ def test_a_message_that_drops_out_and_returns_is_the_same_fact() -> None:
         [old_row(last_message=first, message_id="m1")],
         [old_row(last_message=second, message_id="m2")],
         [old_row(last_message=first, message_id="m1")],
+        [old_row(last_message=first, message_id="m1")],  # a minute later it is believed
         [old_row(last_message=second, message_id="m2")],
     ]
-    _, events = play(history)
+    _, events = play(history, every=61)
     _, *messages = [event.id for event in events if event.type == "conversation.message"]
     assert len(messages) == 2
     assert len(set(messages)) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement, snapshot
 from watcher.errors import Conflict, StoreError
-from watcher.model import Contact, Conversation, Disposition, Message, Reference, Snapshot
+from watcher.model import Contact, Conversation, Disposition, Doubt, Message, Reference, Snapshot
 from watcher.records import (
     Commit,
     DeliveryQuery,
@@ -47,6 +47,7 @@ FULL = Snapshot(
     counts={"conversation.unread": 2},
     observed=T0 + timedelta(microseconds=7),
     message_id="m1",
+    doubt=Doubt(T0 + timedelta(microseconds=11), ("last_message", "unread"), "shown"),
 )
 
 STATE = SourceState(
@@ -132,6 +133,16 @@ async def test_present_leaves_removed_ones_out(store: Store) -> None:
     assert set(await store.present_ids("sales")) == {"c1"}
     await store.commit(Commit("sales", snapshots=(snapshot("c2", 3),)))
     assert set(await store.present_ids("sales")) == {"c1", "c2"}
+
+
+async def test_doubts_are_those_of_conversations_that_are_present(store: Store) -> None:
+    doubt = Doubt(T0, ("last_message",), "shown")
+    torn, gone = snapshot("torn", doubt=doubt), snapshot("gone", doubt=doubt, present=False)
+    await store.commit(Commit("sales", snapshots=(snapshot("whole"), torn, gone)))
+    await store.commit(Commit("leads", snapshots=(snapshot("other", doubt=doubt),)))
+    assert await store.doubts("sales") == {"torn": doubt}
+    await store.commit(Commit("sales", snapshots=(snapshot("torn", 2), snapshot("whole", 2))))
+    assert await store.doubts("sales") == {}
 
 
 async def test_members_follow_from_the_conversation_and_removed_ones_are_none(

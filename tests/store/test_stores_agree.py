@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.make import T0, at, delivery, digested, event, settlement, snapshot
 from watcher.errors import WatcherError
-from watcher.model import Delivery, Event
+from watcher.model import Delivery, Doubt, Event
 from watcher.records import (
     Commit,
     ConversationQuery,
@@ -69,6 +69,7 @@ snapshots = st.builds(
     unread=st.booleans(),
     assignee=st.none() | st.just("u1"),
     seen=st.frozensets(st.sampled_from(["unread", "status", "labels"])),
+    doubt=st.none() | st.just(Doubt(T0, ("last_message",), "shown")),
 )
 ends = st.builds(End, names, subjects, st.none() | rules, st.just("over"))
 
@@ -300,6 +301,7 @@ async def compare(pair: Pair) -> None:
     for name in ("sales", "sales-2"):
         await pair.both(lambda store, name=name: store.known(name, ["c1", "c2"]))
         await pair.both(lambda store, name=name: store.present_ids(name))
+        await pair.both(lambda store, name=name: store.doubts(name))
         await pair.both(lambda store, name=name: store.ids_in_set(name, "unread"))
         await pair.both(lambda store, name=name: store.ids_in_set(name, "unassigned"))
     for name in ("team", "crm"):

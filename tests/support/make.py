@@ -55,7 +55,8 @@ def at(seconds: float) -> datetime:
 
 def snapshot(id: str = "c1", revision: int = 1, **changed: Any) -> Snapshot:
     """Make a snapshot; `assignee` is an id, what is no part of it goes to the conversation."""
-    own = {name: changed.pop(name) for name in ("observed", "present", "seen") if name in changed}
+    names = ("observed", "present", "seen", "doubt")
+    own = {name: changed.pop(name) for name in names if name in changed}
     if assignee := changed.pop("assignee", None):
         changed["assignee"] = Reference(assignee)
     defaults: dict[str, Any] = {"seen": frozenset({"unread"}), "observed": T0}

@@ -9,7 +9,7 @@ import itertools
 import random
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,6 +21,7 @@ from watcher.providers import (
     Check,
     Members,
     Page,
+    Parts,
     Poll,
     Provider,
     ProviderSettings,
@@ -63,6 +64,26 @@ class Shows(Acme):
     def request(self, position: Any) -> Request:
         request = super().request(position)
         return replace(request, params=(*request.params, ("token", self.settings.token)))
+
+
+@breaks("a_torn_row_shows_less_only_of_parts_that_are_named")
+class NamesNothing(Acme):
+    """Says that a part can be torn which no observation has."""
+
+    torn: ClassVar[Parts] = {"messages": frozenset()}
+
+
+@breaks("a_torn_row_shows_less_only_of_parts_that_are_named")
+class Forgets(Acme):
+    """Reads the topic with the customer, and does not say so."""
+
+    def parse(self, position: Any, response: Any) -> Page:
+        page = super().parse(position, response)
+        rows = []
+        for row in page.rows:
+            words = "vip" if row.fields.get("contact.name") else "walk-in"
+            rows.append(replace(row, fields={**row.fields, "priority": words}))
+        return replace(page, rows=tuple(rows))
 
 
 @breaks("the_same_answer_gives_the_same_page")

@@ -12,8 +12,8 @@ from watcher.providers import Provider, answers, rows
 
 EXPORTED: dict[ModuleType, str] = {
     providers: """
-        Budget Check Coverage IdSet LookUp Members Motion Page Poll Position Provider ProviderSettings Quota
-        Request Response Sweep VERSION
+        Budget Check Coverage IdSet LookUp Members Motion Page Parts Poll Position Provider ProviderSettings
+        Quota Request Response Sweep TORN VERSION
     """,
     answers: """
         MOST_ROWS check_size describe foreign_refusal is_foreign json_body judge said
@@ -33,7 +33,7 @@ EXPORTED: dict[ModuleType, str] = {
 COMPULSORY = {"account", "parse", "request", "start"}
 OPTIONAL = {
     "about", "authorization", "budget", "cost", "coverage", "limits", "quota", "set_capabilities", "sets",
-    "skip", "unread_cap",
+    "skip", "torn", "unread_cap",
 }  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def test_the_suites_laws_keep_their_names() -> None:
         "a_look_up_finds_what_is_there_and_nothing_else",
         "a_poll_shows_what_is_newer",
         "a_request_depends_on_its_position_alone",
+        "a_torn_row_shows_less_only_of_parts_that_are_named",
         "a_server_is_left_alone_for_as_long_as_it_asks",
         "a_version_is_told_or_not",
         "an_absent_key_is_not_a_value",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from watcher.merge import Known, drop_unmapped, merge, name_people, take_over_ne
 from watcher.model import (
     Conversation,
     Delivery,
+    Doubt,
     Event,
     Observation,
     Snapshot,
@@ -28,7 +29,9 @@ from watcher.model import (
 from watcher.pipeline.deliveries import Failed, route
 from watcher.pipeline.existing import first_look
 from watcher.pipeline.schema_drift import older, undated, vanished, without
+from watcher.pipeline.torn import believe, never_shown
 from watcher.pipeline.waiting import first_wait, follow, waits
+from watcher.providers import TORN, Parts
 from watcher.records import Commit, End, RuleResult, SourceState
 from watcher.rules.existing import rules_that_look
 from watcher.rules.resolved import rules_that_tell
@@ -54,6 +57,9 @@ class SourcePolicy:
 
     unread_cap: int | None = None
     """The number at which the provider's unread count stops counting; None where it counts on."""
+
+    torn: Parts = field(default_factory=lambda: TORN)
+    """The parts that a row of the provider may lack for a moment."""
 
     people: Mapping[str, str] | None = None
     """Names for ids of people and teams that the provider shows without one; None where the names
@@ -139,6 +145,9 @@ class Decision:
     late: int = 0
     """How many rows were seen for the first time that are older than the baseline."""
 
+    torn: frozenset[str] = frozenset()
+    """The ids of rows that lost what is not believed of one look."""
+
 
 def decide(
     policy: SourcePolicy,
@@ -155,6 +164,7 @@ def decide(
     builder = _Builder(policy, state, sighting)
     arrivals: list[Observation] = []
     agreed: set[str] = set()
+    torn: set[str] = set()
     for row in latest.values():
         snapshot = known.get(row.id)
         # The request began before the row was last observed, so the answer may be older. (An
@@ -170,9 +180,11 @@ def decide(
         if snapshot is None and builder.live and not sighting.admit and undated(row):
             arrivals.append(row)
             continue
-        builder.add(row, snapshot)
+        whole = builder.add(row, snapshot)
         # A doubtful row must be decided again when more is known, so it is not remembered as seen.
-        if not lost:
+        if not whole:
+            torn.add(row.id)
+        elif not lost:
             agreed.add(row.id)
     return Decision(
         builder.commit(),
@@ -182,6 +194,7 @@ def decide(
         frozenset(agreed),
         tuple(builder.failed),
         builder.late,
+        frozenset(torn),
     )
 
 
@@ -220,13 +233,19 @@ class _Builder:
         self._ends: list[End] = []
         self._verdicts: dict[str, tuple[RuleResult, ...]] = {}
 
-    def add(self, row: Observation, snapshot: Snapshot | None) -> None:
+    def add(self, row: Observation, snapshot: Snapshot | None) -> bool:
+        """Add what a row comes to; return whether all that it shows is believed."""
         old = _known(snapshot) if snapshot is not None else None
+        row, doubt = self._believed(row, old, snapshot)
+        # What a removed conversation shows while its last rows are being deleted is no return.
+        if doubt is not None and snapshot is not None and not snapshot.present:
+            self._keep_away(snapshot, doubt)
+            return False
         new = name_people(merge(old, row), row, self.policy.people)
         shown = snapshot.seen if snapshot is not None else frozenset()
         seen = shown | row.fields.keys()
         returned = snapshot is not None and not snapshot.present
-        before = _taken_over(old, row, shown) if old is not None else None
+        before = self._before(old, row, snapshot)
         wait = follow(before, new, row, seen=self.sighting.received, returned=returned)
         new = waits(new, wait.since)
         changes: tuple[Change, ...] = ()
@@ -247,8 +266,8 @@ class _Builder:
             assert snapshot is not None and before is not None  # noqa: S101, PT018 - as old is
             changes = diff(before, new, unread_cap=self.policy.unread_cap, ended=wait.ended)
             # Nothing is stored for a row that shows what is stored already.
-            if _stored(snapshot) == new and seen == snapshot.seen:
-                return
+            if (_stored(snapshot), snapshot.seen, snapshot.doubt) == (new, seen, doubt):
+                return doubt is None
         # The baseline reads what is there; nothing has changed by that.
         if not self.live:
             changes = ()
@@ -266,10 +285,35 @@ class _Builder:
             observed=self.sighting.sent,
             message_id=new.message_id,
             evidence=new.evidence,
+            doubt=doubt,
         )
         self._snapshots.append(stored)
         if self.live and joined:
             self._look(stored, frozenset(change.type for change in changes))
+        return doubt is None
+
+    def _believed(
+        self, row: Observation, old: Known | None, snapshot: Snapshot | None
+    ) -> tuple[Observation, Doubt | None]:
+        if old is None or snapshot is None:
+            return row, None
+        sent, received = self.sighting.sent, self.sighting.received
+        return believe(old, snapshot.doubt, row, self.policy.torn, sent=sent, received=received)
+
+    def _before(
+        self, old: Known | None, row: Observation, snapshot: Snapshot | None
+    ) -> Known | None:
+        """Return what was known before a row, with what it is the first to show."""
+        if old is None or snapshot is None:
+            return None
+        began = self.state.baseline_started
+        hidden = never_shown(snapshot, row, self.policy.torn, began)
+        return _taken_over(old, row, snapshot.seen - hidden)
+
+    def _keep_away(self, snapshot: Snapshot, doubt: Doubt) -> None:
+        if doubt != snapshot.doubt:
+            stored = dataclasses.replace(snapshot, revision=snapshot.revision + 1, doubt=doubt)
+            self._snapshots.append(stored)
 
     def remove(self, snapshot: Snapshot, reason: str, *, held: bool) -> None:
         counts = dict(snapshot.counts)
@@ -293,6 +337,7 @@ class _Builder:
                 counts=counts,
                 observed=self.sighting.sent,
                 present=False,
+                doubt=None,
             )
         )
 

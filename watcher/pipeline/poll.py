@@ -175,5 +175,5 @@ def unexplained(
         for key, paths in doubts.items()
         if key in known and known[key].present
         for path in paths
-        if value_at(known[key], path) is not None
+        if value_at(known[key].conversation, path) is not None
     )

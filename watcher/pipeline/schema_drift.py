@@ -1,6 +1,7 @@
-"""Has the provider's API changed? What a row may not be believed to have lost, and how old it is.
+"""Has the provider's API changed? What all rows lost together with its key, and how old a row is.
 
-Rules: pure.
+Rules: pure. Other rows settle whether a key is gone. What a single row lost, though it has the key or
+though others have it, is `watcher.pipeline.torn`'s.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.model import Observation, Snapshot
+from watcher.model import Conversation, Observation, Snapshot
 
 __all__ = ["MISSING", "older", "undated", "value_at", "vanished", "without"]
 
@@ -55,7 +56,7 @@ def vanished(
             for row in rows
             if (snapshot := known.get(row.id)) is not None
             and snapshot.present
-            and value_at(snapshot, path) not in (None, row.fields.get(path))
+            and value_at(snapshot.conversation, path) not in (None, row.fields.get(path))
         )
         for path in candidates
     }
@@ -64,10 +65,10 @@ def vanished(
     )
 
 
-def value_at(snapshot: Snapshot, path: str) -> Any:
-    """Return what a snapshot holds under a leaf path."""
+def value_at(conversation: Conversation, path: str) -> Any:
+    """Return what a conversation holds under a leaf path."""
     head, _, leaf = path.partition(".")
-    value = getattr(snapshot.conversation, head)
+    value = getattr(conversation, head)
     if not leaf:
         return value
     return value.get(leaf) if head == "attributes" else getattr(value, leaf)

@@ -18,7 +18,7 @@ import structlog
 from watcher import mapping as fields
 from watcher.errors import Conflict, SourceError
 from watcher.metrics import Metrics
-from watcher.model import Observation, Snapshot
+from watcher.model import Doubt, Observation, Snapshot
 from watcher.pipeline import (
     Decision,
     Sighting,
@@ -103,6 +103,7 @@ class SourceSession:
         self.metrics = runtime.metrics
         self.rows = RowCache()
         self.doubted: frozenset[str] = frozenset()
+        self.doubts: dict[str, Doubt] = {}
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
         self.present = 0
         self.last_full_look = self._saved = self.clock()
@@ -124,6 +125,7 @@ class SourceSession:
             account=self.plan.provider.account,
             rules=self._rules(),
             unread_cap=self.plan.provider.unread_cap,
+            torn=self.plan.provider.torn,
             people=self.plan.people,
             version=self.version,
             limits=self.plan.provider.limits,
@@ -160,6 +162,7 @@ class SourceSession:
         if self.state.polled is not None:  # what is new may have come while the daemon was down
             self.last_full_look = min(self.last_full_look, self.state.polled)
         self.present = len(await self.store.present_ids(name))
+        self.doubts = dict(await self.store.doubts(name))
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
         self.metrics.held.labels(name).set(self.state.hold is not None)
@@ -285,6 +288,7 @@ class SourceSession:
                     raise
         self.doubted |= decision.vanished
         self.rows.keep((row for row in fresh if row.id in decision.agreed), response.sent)
+        self.rows.forget(decision.torn)  # the next look decides, also one that shows what was known
         self.warnings.rules(decision.failed)
         if decision.late:
             noun = "conversation" if decision.late == 1 else "conversations"
@@ -368,12 +372,18 @@ class SourceSession:
         if commit.forget:
             self.rows.forget()
             self.present = 0
+            self.doubts.clear()
         known = sum(s.present and s.revision == 1 for s in commit.snapshots)
-        gone = sum(not s.present for s in commit.snapshots)
+        # A row of a removed conversation that is in doubt leaves it removed.
+        gone = sum(not s.present and s.doubt is None for s in commit.snapshots)
         returned = sum(
             e.type == "conversation.created" and bool(e.data.get("returned")) for e in commit.events
         )
         self.present += known + returned - gone
+        for one in commit.snapshots:
+            self.doubts.pop(one.conversation.id, None)
+            if one.present and one.doubt is not None:
+                self.doubts[one.conversation.id] = one.doubt
         if commit.forget_fields:
             self.rows.forget()
         if gone:

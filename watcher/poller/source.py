@@ -24,7 +24,7 @@ from watcher.errors import (
     WalkExpired,
 )
 from watcher.model import IdSet, rfc3339
-from watcher.pipeline import Decision, SourceReport, decide_hold
+from watcher.pipeline import Decision, SourceReport, decide_hold, torn
 from watcher.pipeline import poll as polls
 from watcher.pipeline import sweep as sweeps
 from watcher.pipeline.announce import StateUpdate
@@ -112,6 +112,7 @@ class SourcePoller:
         self._sets: dict[IdSet, _Set] = {name: _Set() for name in plan.provider.sets}
         self._doubts: dict[str, frozenset[str]] = {}
         self._doubts_whole = False
+        self._asked: dict[str, datetime] = {}
         self._drift: int | None = None
 
         self._walk: SweepWalk | None = None
@@ -301,6 +302,7 @@ class SourcePoller:
         for name, known in self._sets.items():
             if self._doubts or not known.too_large:
                 await self._poll_set(name, known)
+        await self._look_at_torn()
         vanished = await self._settle_doubts()
         conclusion = polls.conclude(
             walk.summary(),
@@ -370,6 +372,24 @@ class SourcePoller:
         if snapshot is not None:
             walk = LookUpWalk(self.plan.provider, snapshot.conversation, "suspect")
             await follow(walk, self.session.fetch, self._absorb)
+
+    async def _look_at_torn(self) -> None:
+        """Ask for rows that lost something a while ago: no poll may ever show them again."""
+        session = self.session
+        self._asked = {key: at for key, at in self._asked.items() if key in session.doubts}
+        since = {key: doubt.since for key, doubt in session.doubts.items()}
+        for key in torn.look_again(since, self._asked, session.clock()):
+            self._asked[key] = session.clock()
+            try:
+                snapshot = await session.snapshot(key)
+                if snapshot is not None and snapshot.present:
+                    conversation = snapshot.conversation
+                    walk = LookUpWalk(self.plan.provider, conversation, "absent")
+                    await self._take_word(walk, key)
+            except (SourceUnavailable, SourceChanged) as error:
+                # In the middle of a deletion, a look-up fails: the row is asked for again later.
+                if error.concerns_all:
+                    raise
 
     async def _absorb(self, seen: Seen) -> Decision:
         return await self.session.absorb(seen.page.rows, seen.response)
@@ -552,17 +572,28 @@ class SourcePoller:
             look_ups.settle(key, decided=True)
             return
         walk = LookUpWalk(self.plan.provider, snapshot.conversation, "absent")
-        await follow(walk, self.session.fetch, self._absorb)
-        reason = sweeps.after_look_up(walk.verdict, confirmed=key in wanted.confirmed)
-        if reason is not None and walk.response is not None:
-            sent, received = walk.response.sent, walk.response.received
-            try:
-                await self.session.remove(key, reason, sent, received, held=key in wanted.from_hold)
-            except Conflict:
-                reason = None  # it was seen meanwhile: ask again after the next sweep
+        gone = await self._take_word(
+            walk, key, confirmed=key in wanted.confirmed, held=key in wanted.from_hold
+        )
         if walk.verdict == "found":
             self._found_by_lookup |= {key}
-        look_ups.settle(key, decided=reason is not None or walk.verdict == "found")
+        look_ups.settle(key, decided=gone or walk.verdict == "found")
+
+    async def _take_word(
+        self, walk: LookUpWalk, key: str, *, confirmed: bool = False, held: bool = False
+    ) -> bool:
+        """Follow a look-up; remove the row where it is gone, and return whether it was."""
+        await follow(walk, self.session.fetch, self._absorb)
+        reason = sweeps.after_look_up(walk.verdict, confirmed=confirmed)
+        if reason is None or walk.response is None:
+            return False
+        try:
+            await self.session.remove(
+                key, reason, walk.response.sent, walk.response.received, held=held
+            )
+        except Conflict:
+            return False  # it was seen meanwhile: ask again later
+        return True
 
     # -- failures -----------------------------------------------------------------------------
 

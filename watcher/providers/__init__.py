@@ -35,6 +35,7 @@ from watcher.model import Conversation, IdSet, Observation
 from watcher.settings.base import Settings
 
 __all__ = [
+    "TORN",
     "VERSION",
     "Budget",
     "Check",
@@ -44,6 +45,7 @@ __all__ = [
     "Members",
     "Motion",
     "Page",
+    "Parts",
     "Poll",
     "Position",
     "Provider",
@@ -289,6 +291,15 @@ class Quota:
         return None if resets is None else cls(0, resets)
 
 
+Parts: TypeAlias = Mapping[str, frozenset[str]]
+"""Parts of a conversation by the path that shows their loss, each with the paths that go with it."""
+
+TORN: Parts = {
+    "last_message": frozenset({"unread", "unread_count", "channel", "last_activity_at"}),
+    "contact": frozenset(),
+}
+"""What a row may lack for a moment at any provider of which nothing else is known."""
+
 AttributeKind: TypeAlias = Literal["string", "number", "bool", "list", "map", "any"]
 
 
@@ -322,6 +333,16 @@ class Provider(ABC):
 
     coverage: ClassVar[Coverage] = Coverage()
     """What its rows can show. Default: it may be anything."""
+
+    torn: ClassVar[Parts] = TORN
+    """The parts that a row may lack for a moment, while the server reads it or deletes it in steps.
+
+    A part whose value is lost (of `last_message` also: an older one is shown) is believed to be gone
+    only when it is missing in two answers a minute apart; so are the paths that go with it, in the
+    rows in which it is lost, unless they grew. `contact` stands for `contact.*`: it is lost where its
+    id is, or all that was known of it. Default: the last message with what depends on it, and the
+    contact. A server that answers from one snapshot of its database has none: `{}`.
+    """
 
     sets: tuple[IdSet, ...] = ()
     """The id sets that the provider can list cheaply; they find changes that move no order."""

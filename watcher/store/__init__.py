@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from watcher.model import Delivery, IdSet, Snapshot
+from watcher.model import Delivery, Doubt, IdSet, Snapshot
 from watcher.records import (
     Commit,
     ConversationQuery,
@@ -52,6 +52,10 @@ class Snapshots(Protocol):
 
     async def present_ids(self, source: str) -> Collection[str]:
         """Return the ids of all conversations of the source that are not removed."""
+        ...
+
+    async def doubts(self, source: str) -> Mapping[str, Doubt]:
+        """Return what is doubted of the source's present conversations, by id."""
         ...
 
     async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:

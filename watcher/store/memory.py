@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from watcher.errors import Conflict, StoreError
-from watcher.model import Delivery, Event, IdSet, Snapshot
+from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
 from watcher.records import (
     Commit,
     ConversationQuery,
@@ -128,6 +128,14 @@ class MemoryStore:
     async def present_ids(self, source: str) -> Collection[str]:
         stored = self._snapshots.get(source, {})
         return frozenset(id_ for id_, snapshot in stored.items() if snapshot.present)
+
+    async def doubts(self, source: str) -> Mapping[str, Doubt]:
+        stored = self._snapshots.get(source, {})
+        return {
+            id_: snapshot.doubt
+            for id_, snapshot in stored.items()
+            if snapshot.present and snapshot.doubt is not None
+        }
 
     async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:
         stored = self._snapshots.get(source, {})

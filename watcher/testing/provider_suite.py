@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, get_args
 
+from watcher.catalogue.fields import PATHS
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
 from watcher.merge import merge
 from watcher.model import Conversation, Observation
@@ -22,11 +23,13 @@ from watcher.pipeline.capabilities import told_version
 from watcher.providers import (
     VERSION,
     Check,
+    Coverage,
     IdSet,
     LookUp,
     Members,
     Motion,
     Page,
+    Parts,
     Poll,
     Position,
     Provider,
@@ -50,6 +53,8 @@ HOSTILE: tuple[Any, ...] = (
     {PRIVATE: PRIVATE}, [[[[[[]]]]]], {"id": {}},
 )  # fmt: skip
 """Values that no key of a row should have, or that are unusual where a text is right."""
+
+EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 GAP = '"@gap@"'
 
@@ -278,6 +283,23 @@ class ProviderSuite:
                 continue
             for row in page.rows:
                 self._check_absence(sound[row.id], row, ".".join(path))
+
+    def test_a_torn_row_shows_less_only_of_parts_that_are_named(self) -> None:
+        """Where a row shows a part of `torn` as empty, nothing else changes but what goes with it."""
+        provider = self.provider()
+        for part, others in provider.torn.items():
+            _check_part(part, others, provider.coverage)
+        position = provider.start(Sweep(self.now))
+        for body in self._shapes(provider, position):
+            before = list(self._sound(provider, position, body).values())[1]
+            for path in _value_paths(self._list(body)[1]):
+                for empty in EMPTY:
+                    torn = deepcopy(body)
+                    _put(self._list(torn)[1], path, empty)
+                    page = self._parse(provider, position, self.respond(torn))
+                    shown = {} if isinstance(page, SourceError) else self._shown([page])
+                    if before.id in shown:
+                        _check_torn(before, shown[before.id], provider.torn, _dotted(path))
 
     def test_every_status_has_its_error(self) -> None:
         """401 and 403 are for a person, 429 and 5xx for later; nothing but 2xx shows a row."""
@@ -775,6 +797,39 @@ def _check_request(request: Request, token: str) -> None:
 def _check_quota(quota: Quota | None) -> None:
     if quota is not None and not (quota.remaining >= 0 and 0 <= quota.resets <= 3_600):
         _break(f"a quota that cannot be kept: {quota}")
+
+
+def _check_part(part: str, others: frozenset[str], coverage: Coverage) -> None:
+    """Check that a part of `Provider.torn` and what goes with it are paths that rows can show."""
+    for path in (part, *others):
+        head, _, leaf = path.partition(".")
+        if path != "contact" and path not in PATHS and not (head == "attributes" and leaf):
+            _break(f"`torn` names {path!r}, which no observation has")
+        known = coverage.attributes
+        if head == "attributes" and known is not None and leaf not in known:
+            _break(f"`torn` names {path}, which `coverage` does not know")
+
+
+def _check_torn(before: Observation, after: Observation, parts: Parts, key: str) -> None:
+    """Check that what a row shows otherwise than before, where it lost a part, is named in `torn`."""
+    changed = _differing(before, after) - {"message_id", "evidence"}
+    lost = [part for part in parts if _is_lost(before, after, part)]
+    named = {path for part in parts for path in changed if _belongs(path, part)}
+    named |= {path for part in lost for path in parts[part]}
+    if lost and (extra := sorted(changed - named)):
+        _break(
+            f"without {key}, a row loses {lost[0]} and shows {', '.join(extra)} otherwise: name it"
+            f" in `torn`"
+        )
+
+
+def _belongs(path: str, part: str) -> bool:
+    return path == part or path.startswith(f"{part}.")
+
+
+def _is_lost(before: Observation, after: Observation, part: str) -> bool:
+    mine = [path for path, value in before.fields.items() if value and _belongs(path, part)]
+    return bool(mine) and all(path in after.fields and not after.fields[path] for path in mine)
 
 
 def _check_words(text: str, token: str) -> None:

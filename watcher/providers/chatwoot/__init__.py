@@ -25,6 +25,7 @@ from watcher.providers import (
     LookUp,
     Motion,
     Page,
+    Parts,
     Poll,
     Position,
     Provider,
@@ -129,6 +130,15 @@ class Chatwoot(Provider):
             "contact_custom_attributes": "map",
         },
     )
+    torn: ClassVar[Parts] = {
+        # A page is rendered row by row, and messages, contacts and inboxes are deleted before the
+        # conversations (seen on v2.16 to v4.15).
+        "last_message": frozenset({"unread", "unread_count"}),
+        "contact": frozenset(
+            {"attributes.contact_identifier", "attributes.contact_custom_attributes"}
+        ),
+        "channel": frozenset(),
+    }
     unread_cap: int | None = 10
     """`unread_count` counts no further than this (`conversation.rb`, since v3.0.0)."""
 

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from watcher.errors import SourceChanged, SourceError, SourceRefused
 from watcher.providers import (
+    TORN,
     Budget,
     Check,
     Coverage,
@@ -30,6 +31,7 @@ from watcher.providers import (
     Members,
     Motion,
     Page,
+    Parts,
     Poll,
     Position,
     Provider,
@@ -101,6 +103,9 @@ class HighLevel(Provider):
         ),
         attributes={"starred": "bool", "followers": "list"},
     )
+    torn: ClassVar[Parts] = {**TORN, "contact": frozenset({"labels"})}
+    """Labels are the contact's tags."""
+
     settings: HighLevelSettings
     sets: tuple[IdSet, ...] = ("unread", "unassigned")
 

@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 
 from watcher.errors import StoreError
-from watcher.model import Delivery, Event, IdSet, Snapshot
+from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
 from watcher.records import (
     Commit,
     ConversationQuery,
@@ -182,6 +182,10 @@ class SqliteStore:
     async def present_ids(self, source: str) -> Collection[str]:
         found = await self._reader.fetch(queries.PRESENT_IDS, (source,))
         return frozenset(id_ for (id_,) in found)
+
+    async def doubts(self, source: str) -> Mapping[str, Doubt]:
+        found = await self._reader.fetch(queries.DOUBTS, (source,))
+        return {id_: rows.read_doubt(doubt) for id_, doubt in found}
 
     async def ids_in_set(self, source: str, name: IdSet) -> Collection[str]:
         if name not in queries.IDS_IN_SET:

@@ -33,7 +33,7 @@ SAVE_RECEIVER = """
 
 # Snapshots
 
-SNAPSHOT = "revision, present, observed, message_id, seen, counts, conversation, evidence"
+SNAPSHOT = "revision, present, observed, message_id, seen, counts, conversation, evidence, doubt"
 """The columns that `rows.read_snapshot` expects."""
 
 KNOWN = f"""
@@ -41,6 +41,7 @@ KNOWN = f"""
     WHERE source = ? AND id IN (SELECT value FROM json_each(?))"""
 ALL_SNAPSHOTS = f"SELECT source, {SNAPSHOT} FROM snapshots"
 PRESENT_IDS = "SELECT id FROM snapshots WHERE source = ? AND present = 1"
+DOUBTS = "SELECT id, doubt FROM snapshots WHERE source = ? AND present = 1 AND doubt IS NOT NULL"
 IDS_IN_SET = {
     "unread": PRESENT_IDS + " AND unread = 1",
     "unassigned": PRESENT_IDS + " AND unassigned = 1",
@@ -52,15 +53,15 @@ FORGET_FIELDS = "UPDATE snapshots SET seen = :after WHERE source = :source AND s
 
 ADD_SNAPSHOT = """
     INSERT INTO snapshots (source, id, revision, present, unread, unassigned, observed,
-                           message_id, seen, counts, conversation, evidence)
+                           message_id, seen, counts, conversation, evidence, doubt)
     VALUES (:source, :id, :revision, :present, :unread, :unassigned, :observed,
-            :message_id, :seen, :counts, :conversation, :evidence)
+            :message_id, :seen, :counts, :conversation, :evidence, :doubt)
     ON CONFLICT (source, id) DO NOTHING"""
 CHANGE_SNAPSHOT = """
     UPDATE snapshots
     SET revision = :revision, present = :present, unread = :unread, unassigned = :unassigned,
         observed = :observed, message_id = :message_id, seen = :seen, counts = :counts,
-        conversation = :conversation, evidence = :evidence
+        conversation = :conversation, evidence = :evidence, doubt = :doubt
     WHERE source = :source AND id = :id AND revision = :revision - 1"""
 
 # The log

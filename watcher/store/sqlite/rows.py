@@ -13,7 +13,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from watcher.model import CONVERSATION, NO_EVIDENCE, Delivery, Ending, Event, Evidence, Snapshot
+from watcher.model import (
+    CONVERSATION,
+    NO_EVIDENCE,
+    Delivery,
+    Doubt,
+    Ending,
+    Event,
+    Evidence,
+    Snapshot,
+)
 from watcher.records import (
     HistoryEntry,
     ReceiverState,
@@ -40,6 +49,7 @@ __all__ = [
     "micros",
     "pack_verdicts",
     "read_delivery",
+    "read_doubt",
     "read_entry",
     "read_facts",
     "read_mark",
@@ -57,6 +67,7 @@ _MICROSECOND = timedelta(microseconds=1)
 SOURCE: TypeAdapter[SourceState] = TypeAdapter(SourceState)
 _ENDING: TypeAdapter[Ending] = TypeAdapter(Ending)
 _EVIDENCE: TypeAdapter[Evidence] = TypeAdapter(Evidence)
+_DOUBT: TypeAdapter[Doubt] = TypeAdapter(Doubt)
 RECEIVER: TypeAdapter[ReceiverState] = TypeAdapter(ReceiverState)
 
 
@@ -114,12 +125,13 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
         "counts": json.dumps(dict(snapshot.counts)),
         "conversation": CONVERSATION.dump_json(conversation).decode(),
         "evidence": None if evidence == NO_EVIDENCE else _EVIDENCE.dump_json(evidence).decode(),
+        "doubt": None if snapshot.doubt is None else _DOUBT.dump_json(snapshot.doubt).decode(),
     }
 
 
 def read_snapshot(columns: Sequence[Any]) -> Snapshot:
     """Read the columns of `queries.SNAPSHOT`."""
-    revision, present, observed, message_id, seen, counts, conversation, evidence = columns
+    revision, present, observed, message_id, seen, counts, conversation, evidence, doubt = columns
     return Snapshot(
         conversation=CONVERSATION.validate_json(conversation),
         revision=revision,
@@ -129,7 +141,13 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
         message_id=message_id,
         evidence=NO_EVIDENCE if evidence is None else _EVIDENCE.validate_json(evidence),
         present=bool(present),
+        doubt=None if doubt is None else read_doubt(doubt),
     )
+
+
+def read_doubt(text: str) -> Doubt:
+    """Read what a snapshot's row lost that is not believed yet."""
+    return _DOUBT.validate_json(text)
 
 
 def event_row(event: Event) -> dict[str, Any]:

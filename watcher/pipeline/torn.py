@@ -1,0 +1,186 @@
+"""What one row lost: is it gone, or only missing from this look?
+
+Rules: pure. An answer is not one instant: a server reads the rows first, then each row's messages,
+counts and contact, and it deletes in steps. So a value that is lost without something newer in its place
+is not believed from one look: the row counts as if it had not shown it. It is believed when an answer
+that was asked for a minute later, by our clock, shows the same; a removal takes its place at any time. What
+else the row shows is believed at once, and a row that is whole again ends the doubt silently.
+
+The neighbour is `watcher.pipeline.schema_drift`: what *all* rows lose together with its key is a changed
+API, which only other rows can settle; what one row loses, only time can. A row is stripped of the former
+first, and what is stripped neither confirms nor ends a doubt.
+
+Nobody can tell what a row lost that is seen for the first time: it is told as it is shown. A conversation
+in which nobody wrote has no message, so one that is new is told as created even if it is on its way out.
+Where it was there before the baseline, nothing is told of it by that, nor when its old message
+shows (`never_shown`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from watcher.catalogue.fields import CONTACT
+from watcher.diff import is_older
+from watcher.merge import Known
+from watcher.model import Doubt, Observation, Snapshot, derive_id
+from watcher.pipeline.schema_drift import older, value_at, without
+from watcher.providers import Parts
+
+__all__ = ["STANDS", "believe", "look_again", "never_shown"]
+
+STANDS = timedelta(minutes=1)
+"""How long a loss must have stood, from the answer that first showed it to the request that does again."""
+
+LOOKS_A_POLL = 3
+"""Rows in doubt that one poll asks for; the longest wait goes first, so none starves."""
+
+LONGEST_PAUSE = timedelta(hours=1)
+"""How long a row in doubt is left alone whose look-ups settle nothing; until then the pauses double."""
+
+_CONTACT = tuple(f"contact.{leaf}" for leaf in CONTACT)
+
+_TOLD = ("conversation.message", "conversation.updated")
+"""The events by which somebody may know that a conversation had no message."""
+
+
+def believe(
+    old: Known,
+    doubt: Doubt | None,
+    row: Observation,
+    parts: Parts,
+    *,
+    sent: datetime,
+    received: datetime,
+) -> tuple[Observation, Doubt | None]:
+    """Return what of a row is believed, and the doubt about the rest.
+
+    `old` is what was known before it, `doubt` what was doubted then, and `parts` what the provider may
+    show torn; `sent` and `received` are the times of the answer.
+    """
+    lost = {part: _lost(old, row, part) for part in parts}
+    # A look that does not show what is in doubt proves nothing either way.
+    hidden = _hidden(doubt, row, parts)
+    held = set[str]().union(*lost.values())
+    for part in (part for part in parts if lost[part] or part in hidden):
+        held |= {path for path in parts[part] if _fell(old, row, path)}
+    if not any(lost.values()):
+        kept = doubt if hidden else None
+        return _strip(old, row, held), kept
+    shown = derive_id(repr(sorted((path, _mark(row, path)) for path in held)))
+    same = doubt is not None and (doubt.lost, doubt.shown) == (tuple(sorted(held)), shown)
+    # A time in the future is from before our clock was set back: the minute begins again.
+    if doubt is None or not same or doubt.since > received:
+        doubt = Doubt(received, tuple(sorted(held)), shown)
+    elif sent - doubt.since >= STANDS:
+        return row, None
+    return _strip(old, row, held), doubt
+
+
+def never_shown(
+    snapshot: Snapshot, row: Observation, parts: Parts, baseline_started: datetime | None
+) -> frozenset[str]:
+    """Return the paths that count as shown for the first time by a row, though earlier ones had them.
+
+    A message older than the baseline, in a conversation that was first seen without one, was there
+    all along: with what belongs to it, it is no news. Where somebody was told that there was none, it is.
+    """
+    message = row.fields.get("last_message")
+    if message is None or snapshot.conversation.last_message is not None:
+        return frozenset()
+    if not older(message.at, baseline_started) or any(one in snapshot.counts for one in _TOLD):
+        return frozenset()
+    return frozenset({"last_message"}) | parts.get("last_message", frozenset())
+
+
+def look_again(
+    doubts: Mapping[str, datetime], asked: Mapping[str, datetime], now: datetime
+) -> tuple[str, ...]:
+    """Return the rows to ask for now, because no poll may ever show them again.
+
+    `doubts` are the rows in doubt with when that began, `asked` when they were asked for last.
+    """
+    due = {key: _due(since, asked.get(key), now) for key, since in doubts.items()}
+    ready = sorted((at, key) for key, at in due.items() if at <= now)
+    return tuple(key for _, key in ready[:LOOKS_A_POLL])
+
+
+def _due(since: datetime, asked: datetime | None, now: datetime) -> datetime:
+    # What lies in the future was noted before our clock was set back.
+    if since > now or (asked is not None and asked > now):
+        return now
+    if asked is None or asked < since:
+        return since + STANDS
+    return asked + min(max(asked - since, STANDS), LONGEST_PAUSE)
+
+
+def _lost(old: Known, row: Observation, part: str) -> frozenset[str]:
+    """Return the paths of a part that the row lost, none where it has not lost the part."""
+    if part == "last_message":
+        return frozenset({part}) if _message_lost(old, row) else frozenset()
+    if part != "contact":
+        return frozenset({part}) if _is_gone(old, row, part) else frozenset()
+    had = [path for path in _CONTACT if value_at(old.conversation, path)]
+    gone = frozenset(path for path in had if _is_gone(old, row, path))
+    # One detail may be taken out of a contact at any time; all of them at once are the contact itself.
+    details = [path for path in _CONTACT if path != "contact.id"]
+    bare = not any(row.fields.get(path) for path in details)
+    whole = "contact.id" in gone or (bare and gone and gone >= set(had) - {"contact.id"})
+    return gone if whole else frozenset()
+
+
+def _message_lost(old: Known, row: Observation) -> bool:
+    known = old.conversation.last_message
+    if known is None or "last_message" not in row.fields:
+        return False
+    message = row.fields["last_message"]
+    if message is None:
+        return True
+    same = row.message_id is not None and row.message_id == old.message_id
+    return not same and is_older(message, known, row.message_id, old.message_id)
+
+
+def _is_gone(old: Known, row: Observation, path: str) -> bool:
+    return path in row.fields and bool(value_at(old.conversation, path)) and not row.fields[path]
+
+
+def _fell(old: Known, row: Observation, path: str) -> bool:
+    """Return whether what goes with a lost part changed, other than by growing: that something came is
+    no loss.
+    """
+    if path not in row.fields:
+        return False
+    was, now = value_at(old.conversation, path), row.fields[path]
+    if was is None or was == now:
+        return False
+    grows = isinstance(was, int | datetime) and isinstance(now, int | datetime)
+    return not (grows and now > was)
+
+
+def _hidden(doubt: Doubt | None, row: Observation, parts: Parts) -> frozenset[str]:
+    """Return the parts in doubt that the row does not show."""
+    in_doubt = doubt.lost if doubt is not None else ()
+    return frozenset(
+        part
+        for part in parts
+        if (mine := [path for path in in_doubt if path == part or path.startswith(f"{part}.")])
+        and not any(path in row.fields for path in mine)
+    )
+
+
+def _strip(old: Known, row: Observation, held: set[str]) -> Observation:
+    stripped = without(row, frozenset(held)) if held else row
+    if "last_message" not in held:
+        return stripped
+    # What a row tells of who waits for whom, it tells by its messages.
+    return dataclasses.replace(stripped, message_id=None, evidence=old.evidence)
+
+
+def _mark(row: Observation, path: str) -> Any:
+    """Return what tells whether two looks show the same in place of what was lost."""
+    value = row.fields[path]
+    # Two kinds of look may tell the same message in more or less detail.
+    return (row.message_id, value.at) if path == "last_message" and value is not None else value
