@@ -427,6 +427,11 @@ class Delivery:
     held: bool = False
     """Whether it was put off to the hours of its rule, so that it does not block later deliveries."""
 
+    aside: bool = False
+    """Whether it failed so often that it left the order of its conversation: later deliveries pass it,
+    and it goes out whenever it is due.
+    """
+
     redirected: str = ""
     """The receiver that it was first meant for, if the hours of its rule sent it to another."""
 
@@ -464,7 +469,7 @@ class Delivery:
     @property
     def ordered(self) -> bool:
         """Whether it is sent in the order of its conversation. Others do not block later ones."""
-        return self.kind == "event" and not self.held
+        return self.kind == "event" and not self.held and not self.aside
 
 
 @dataclass(frozen=True, slots=True)

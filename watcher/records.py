@@ -418,6 +418,9 @@ class Settlement:
     held: bool = False
     """Whether it is put out of the order of its conversation."""
 
+    aside: bool = False
+    """Whether it leaves the order of its conversation, because it failed so often."""
+
     entry: HistoryEntry | None = None
     """What the history records."""
 

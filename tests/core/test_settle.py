@@ -86,6 +86,21 @@ def test_a_refused_webhook_is_tried_again_by_the_schedule(itself: bool) -> None:
     assert (last.state, last.note) == ("dead", "given up after 10 attempts: HTTP 400: too long")
 
 
+@pytest.mark.parametrize("result", [REFUSED, FAILED])
+@pytest.mark.parametrize("relaxed", [False, True])
+@pytest.mark.parametrize("itself", [False, True])
+def test_after_three_attempts_a_delivery_leaves_the_order_where_it_may_be_passed(
+    result: Result, relaxed: bool, itself: bool
+) -> None:
+    policy = dataclasses.replace(WEBHOOK, relaxed=relaxed)
+    aside = [
+        settle(delivery(attempt), result, policy, T0, itself=itself).aside
+        for attempt in (1, 2, 3, 9, 10)
+    ]
+    left = relaxed or itself
+    assert aside == [False, False, left, left, False], "after the last attempt it is dead"
+
+
 def test_a_refused_text_goes_once_more_and_is_dead() -> None:
     first = settle(delivery(), REFUSED, APPRISE, T0, itself=True)
     assert (first.state, first.refused) == ("pending", 1)

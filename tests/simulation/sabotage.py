@@ -21,7 +21,7 @@ from watcher.poller import SourcePoller, source
 from watcher.poller import session as sessions
 from watcher.poller.session import SourceSession
 from watcher.poller.walks import LookUpRound, SweepWalk
-from watcher.records import Commit
+from watcher.records import Commit, Settlement
 from watcher.store import outbox
 
 Patch = tuple[Any, str, Any]
@@ -204,11 +204,12 @@ def recorded_before_sent() -> list[Patch]:
 
 def no_order() -> list[Patch]:
     """Later deliveries of a conversation do not wait for one that failed."""
-    from watcher.store.sqlite import queries
+    settled = outcomes.settle
 
-    strict = "failed_often"
-    assert f":{strict}" in queries.ELIGIBLE
-    return [(queries, "ELIGIBLE", queries.ELIGIBLE.replace(f":{strict}", f"min(:{strict}, 1)"))]
+    def aside(*args: Any, **kwargs: Any) -> Settlement:
+        return dataclasses.replace(settled(*args, **kwargs), aside=True)
+
+    return [(outcomes, "settle", aside)]
 
 
 def watermark_first() -> list[Patch]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,32 +20,20 @@ async def fill(store: Store, *deliveries: Delivery) -> None:
         await store.commit(commit(owed))
 
 
-async def take(
-    store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False, spell: int = 0
-) -> Sequence[Delivery]:
+async def take(store: Store, seconds: float = 0, *, limit: int = 100) -> Sequence[Delivery]:
     """Claim for the receiver `team`."""
-    return await store.claim(
-        "team", at(seconds), lease=LEASE, limit=limit, relaxed=relaxed, spell=spell
-    )
+    return await store.claim("team", at(seconds), lease=LEASE, limit=limit)
 
 
-async def ids(
-    store: Store, seconds: float = 0, *, limit: int = 100, relaxed: bool = False, spell: int = 0
-) -> str:
+async def ids(store: Store, seconds: float = 0, *, limit: int = 100) -> str:
     """Claim for the receiver `team` and give the ids in their order."""
-    return " ".join(
-        [d.id for d in await take(store, seconds, limit=limit, relaxed=relaxed, spell=spell)]
-    )
+    return " ".join([d.id for d in await take(store, seconds, limit=limit)])
 
 
-async def fail(
-    store: Store, seconds: float = 0, *, relaxed: bool = False, spell: int = 0, refused: int = 0
-) -> str:
+async def fail(store: Store, seconds: float = 0, **changed: Any) -> str:
     """Claim and fail whatever can be claimed; it is due again a minute later."""
-    out = await take(store, seconds, relaxed=relaxed, spell=spell)
-    await store.settle(
-        [settlement(one, "pending", seconds=seconds, refused=refused) for one in out]
-    )
+    out = await take(store, seconds)
+    await store.settle([settlement(one, "pending", seconds=seconds, **changed) for one in out])
     return " ".join(one.id for one in out)
 
 
@@ -181,43 +170,47 @@ async def test_timers_wait_for_nobody_and_nobody_waits_for_them(store: Store) ->
     assert await ids(store) == "1.A 2 3.B"
 
 
-async def test_relaxed_lets_later_ones_pass_after_the_third_failure(store: Store) -> None:
-    await fill(store, of("1", "c1"), of("2", "c1"))
-    for minute in range(3):
-        assert await fail(store, 60 * minute, relaxed=True) == "1"
-    assert await ids(store, 121) == ""  # strict still waits
-    assert await ids(store, 121, relaxed=True) == "2"
+async def test_what_is_set_aside_lets_later_ones_pass(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"), of("3", "c1"))
+    assert await fail(store) == "1"
+    assert await ids(store, 59) == ""
+    assert await fail(store, 60, aside=True) == "1"
+    assert await store.ready("team", at(61))
+    assert await ids(store, 61) == "2"
 
 
-async def test_relaxed_or_not_one_of_a_conversation_is_out_at_a_time(store: Store) -> None:
-    await fill(store, of("1", "c1"), of("2", "c1"), of("3", "c2"))
-    for minute in range(3):
-        await fail(store, 60 * minute, relaxed=True)
-    # The second one is due as well, but not beside the first.
-    assert await ids(store, 180, relaxed=True) == "1 3"
-    assert await ids(store, 239, relaxed=True) == ""
+async def test_what_is_set_aside_waits_for_nobody_and_stays_aside(store: Store) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"), of("3", "c1"))
+    await fail(store, aside=True)
+    assert await ids(store, 59.5) == "2"
+    assert await ids(store, 60) == "1"  # beside the second one
+    assert await fail(store, 120) == "2 1"
+    assert await ids(store, 179) == "", "the second one is not aside"
 
 
-async def test_relaxed_an_earlier_one_waits_while_a_later_one_is_out(store: Store) -> None:
-    await fill(store, of("1", "c1"), of("2", "c1"))
-    for minute in range(3):
-        await fail(store, 60 * minute, relaxed=True)
-    assert await ids(store, 179, relaxed=True) == "2"
-    assert await ids(store, 180, relaxed=True) == ""
-    assert await ids(store, 239, relaxed=True) == "1"
-
-
-@pytest.mark.parametrize("relaxed", [False, True])
-@pytest.mark.parametrize(("refused", "spell"), [(0, 0), (0, 3), (3, 0), (2, 3), (3, 3)])
-async def test_who_may_pass_what_has_failed_three_times(
-    store: Store, relaxed: bool, refused: int, spell: int
+async def test_together_what_is_set_aside_has_its_place_in_the_order_of_the_outbox(
+    store: Store,
 ) -> None:
-    await fill(store, of("1", "c1"), of("2", "c1"))
-    for minute in range(3):
-        assert await fail(store, 60 * minute, relaxed=relaxed, spell=spell, refused=refused) == "1"
-    passes = relaxed or refused == spell > 0
-    assert await store.ready("team", at(121), relaxed=relaxed, spell=spell) is passes
-    assert await ids(store, 121, relaxed=relaxed, spell=spell) == ("2" if passes else "")
+    await fill(store, of("1", "c1"), of("2", "c1"), of("3", "c1"))
+    await fail(store, aside=True)
+    taken = await store.claim("team", at(60), lease=LEASE, limit=9, together=True)
+    assert [one.id for one in taken] == ["1", "2", "3"]
+
+
+async def test_what_was_set_aside_and_is_sent_again_by_hand_is_back_in_the_order(
+    store: Store,
+) -> None:
+    await fill(store, of("1", "c1"), of("2", "c1"), of("3", "c1"))
+    await fail(store, aside=True)
+    (one,) = await store.deliveries(DeliveryQuery(id="1"))
+    await store.settle([settlement(one, "dead", seconds=9)])
+    assert await ids(store, 10) == "2"
+    await store.retry(["1"], at(20))
+    assert await ids(store, 20) == "", "the second one is still out"
+    (second,) = await store.deliveries(DeliveryQuery(id="2"))
+    await store.settle([settlement(second, seconds=21)])
+    assert await ids(store, 22) == "1"
+    assert await ids(store, 22) == ""
 
 
 async def test_a_delivery_that_was_refused_once_remains_so_until_it_is_sent_again_by_hand(

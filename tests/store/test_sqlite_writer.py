@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.support.make import T0, at, commit, delivery, event, snapshot
+from tests.support.make import at, commit, delivery, event, snapshot
 from watcher.errors import Conflict, StoreError
 from watcher.records import Commit, ConversationQuery, DeliveryQuery, EventQuery, ReceiverState
 from watcher.store.sqlite import SqliteStore, copy_to_memory, queries, read_lock, transactions
@@ -136,21 +136,36 @@ def scans(store: SqliteStore, statement: str, parameters: Any) -> list[str]:
     assert store._writer is not None
     plan = store._writer.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
     found = [row[3] for row in plan if row[3].startswith("SCAN")]
-    lists = ("json_each", "SCAN f", "SCAN w", "SCAN n", "subquery", "CONSTANT ROW")
+    lists = ("json_each", "SCAN f", "SCAN w", "SCAN n", "SCAN s", "subquery", "CONSTANT ROW")
     return [scan for scan in found if not any(name in scan for name in lists)]
+
+
+def sorts(store: SqliteStore, statement: str, parameters: Any) -> list[str]:
+    """Return what a statement puts in order by itself, rather than by an index."""
+    assert store._writer is not None
+    plan = store._writer.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    return [row[3] for row in plan if "TEMP B-TREE" in row[3]]
 
 
 async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db")
-    claim = queries.claiming("", T0, limit=0, relaxed=False, spell=0)
+    due = {"receiver": "", "now": 0}
+    queue = {"receiver": "", "topic": ""}
+    digest = {**due, "batch": "", "message": "", "limit": 9}
     for statement, parameters in (
-        (queries.ELIGIBLE, claim),
-        (queries.READY, claim),
-        (queries.COLLECTED, dict.fromkeys(("receiver", "now", "limit"), 0)),
+        (queries.FRONTS, due),
+        (queries.NEXT, {**queue, "seq": 0}),
+        (queries.TAKEN, (0,)),
+        (queries.READY, due),
+        (queries.NEXT_DIGEST, due),
+        (queries.COLLECTED, digest),
+        (queries.MOVE_UP, queue),
+        (queries.STEP_BACK, queue),
         (queries.ROW, ("",)),
         (queries.save_row(("state", "lease")), ("", 0, "")),
-        (queries.TIMERS_OF_TOPIC, ("",)),
-        (queries.TIMERS_OF_CONVERSATION, {"conversation": "", "source": None}),
+        (queries.TIMERS_OF_TOPIC, ("", "")),
+        (queries.TIMERS_OF_SOURCE, ("",)),
+        (queries.TIMER_SOURCES, ()),
         (queries.LEASED_BY, ("",)),
         (queries.NAMED, {"ids": "[]"}),
         (queries.HISTORY, ("[]",)),
@@ -160,7 +175,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.PRESENT_IDS, ("",)),
         (queries.IDS_IN_SET["unread"], ("",)),
         (queries.NEXT_DUE, ("", 0)),
-        (queries.SENT_SINCE, ("", 0)),
+        (queries.SENT_SINCE, {"receiver": "", "since": 0}),
         *(
             (ids, {"first": "a", "end": "b", "limit": 9})
             for kind in queries.IDS.values()
@@ -180,15 +195,39 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.LEASED, ()),
         (queries.LATER, {"after": 0}),
         (queries.DEAD, ()),
-        (queries.DEAD_COUNTS, {"since": None}),
-        (queries.QUEUES, {"now": 0}),
         queries.deliveries(DeliveryQuery(state="dead")),
-        (queries.TIMERS_OF_SOURCE, ("",)),
         (queries.UNCONFIGURED, configured),
     ):
         found = scans(store, statement, parameters)
         assert found, statement
         assert all("INDEX deliveries_" in scan for scan in found), statement
+    await store.close()
+
+
+async def test_what_the_dispatchers_ask_is_sorted_by_no_statement(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db")
+    due = {"receiver": "", "now": 0}
+    for statement, parameters in (
+        (queries.FRONTS, due),
+        (queries.NEXT, {"receiver": "", "topic": "", "seq": 0}),
+        (queries.READY, due),
+        (queries.NEXT_DIGEST, due),
+        (queries.COLLECTED, {**due, "batch": "", "message": "", "limit": 9}),
+        (queries.NEXT_DUE, ("", 0)),
+        (queries.SENT_SINCE, {"receiver": "", "since": 0}),
+        (queries.TIMERS_OF_TOPIC, ("", "")),
+        (queries.PENDING, ()),
+        (queries.QUEUES, {"now": 0}),
+        (queries.DEAD_COUNTS, ()),
+        (queries.DIED_SINCE, (0,)),
+        queries.deliveries(DeliveryQuery(state="pending")),
+        queries.deliveries(DeliveryQuery(receiver="team")),
+    ):
+        found = sorts(store, statement, parameters)
+        # What a list shows is turned round: no more than that.
+        assert found in ([], ["USE TEMP B-TREE FOR ORDER BY"] if "DESC" in statement else []), (
+            statement
+        )
     await store.close()
 
 

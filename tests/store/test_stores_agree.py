@@ -136,14 +136,10 @@ async def write(pair: Pair, commit: Commit) -> None:
     await pair.both(lambda store: store.commit(commit))
 
 
-async def claim(
-    pair: Pair, receiver: str, limit: int, relaxed: bool, spell: int, lease: int
-) -> None:
+async def claim(pair: Pair, receiver: str, limit: int, together: bool, lease: int) -> None:
     seconds = timedelta(seconds=lease)
     taken = await pair.both(
-        lambda store: store.claim(
-            receiver, pair.now, lease=seconds, limit=limit, relaxed=relaxed, spell=spell
-        )
+        lambda store: store.claim(receiver, pair.now, lease=seconds, limit=limit, together=together)
     )
     pair.out += taken
 
@@ -229,8 +225,7 @@ acts = st.one_of(
         claim,
         receiver=receivers,
         limit=st.integers(0, 4),
-        relaxed=st.booleans(),
-        spell=st.integers(0, 2),
+        together=st.booleans(),
         lease=st.integers(1, 4),
     ),
     step(
@@ -243,6 +238,7 @@ acts = st.one_of(
             optional={
                 "untried": st.booleans(),
                 "held": st.booleans(),
+                "aside": st.booleans(),
                 "refused": st.integers(0, 2),
                 "rule": rules,
                 "batch": batches,
@@ -288,6 +284,7 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.pending())
     await pair.both(lambda store: store.queues(pair.now))
     await pair.both(lambda store: store.dead())
+    await pair.both(lambda store: store.dead(since=at(1)))
     await pair.both(lambda store: store.silences())
     await pair.both(lambda store: store.suppressed())
     await pair.both(lambda store: store.conversations(ConversationQuery()))
@@ -306,10 +303,7 @@ async def compare(pair: Pair) -> None:
         await pair.both(lambda store, name=name: store.ids_in_set(name, "unassigned"))
     for name in ("team", "crm"):
         await pair.both(lambda store, name=name: store.next_due(name))
-        for spell in range(3):
-            await pair.both(
-                lambda store, name=name, spell=spell: store.ready(name, pair.now, spell=spell)
-            )
+        await pair.both(lambda store, name=name: store.ready(name, pair.now))
         await pair.both(lambda store, name=name: store.marks(name, MARKED))
         await pair.both(lambda store, name=name: store.sent_since(name, T0))
 

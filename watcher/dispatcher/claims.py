@@ -16,7 +16,6 @@ from watcher.dispatcher.guards import let_pass
 from watcher.model import Delivery
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import divide, room
-from watcher.pipeline.receivers import passable
 from watcher.records import ReceiverState, Settlement
 from watcher.runtime import Runtime
 
@@ -39,7 +38,6 @@ class Claimer:
         self._runtime = runtime
         self._log = log
         self._looked = self._leased = runtime.clock()
-        self._spell = 0
 
     async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
         """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
@@ -49,7 +47,6 @@ class Claimer:
         as one digest. One that is paused gets a single message once its pause is over.
         """
         now = self._looked = self._runtime.clock()
-        self._spell = passable(state)
         await self._renew(now, busy)
         free = self._plan.slots - busy
         # A receiver that answered 410 Gone gets nothing until a person turns it on.
@@ -152,8 +149,6 @@ class Claimer:
             now,
             lease=plan.lease,
             limit=count,
-            relaxed=plan.policy.relaxed,
-            spell=self._spell,
             together=together,
         ):
             if kept := await let_pass(plan, self._runtime, claimed, now, self._log):

@@ -106,6 +106,7 @@ def _settlement(
             attempt=0,
             message="",
             note="",
+            aside=False,
         )
         entry = dataclasses.replace(entry, kind="redirected")
         return Settlement(

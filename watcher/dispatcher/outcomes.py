@@ -18,7 +18,7 @@ from watcher.dispatcher.claims import Message
 from watcher.model import Delivery, Result, rfc3339
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import announce_receiver, halves, next_repeat, settle
-from watcher.pipeline.receivers import Turn, judge, may_turn, passable, review, review_due
+from watcher.pipeline.receivers import Turn, judge, may_turn, review, review_due
 from watcher.records import (
     Commit,
     HistoryEntry,
@@ -166,12 +166,7 @@ class OutcomeRecorder:
         runtime = self._runtime
         async with self._lock:
             now = runtime.clock()
-            more = under_way or await runtime.store.ready(
-                self._plan.name,
-                now,
-                relaxed=self._plan.policy.relaxed,
-                spell=passable(self.state),
-            )
+            more = under_way or await runtime.store.ready(self._plan.name, now)
             state, turned = review(self.state, now, more=more)
             commit: Commit | None = None
             if turned is not None:

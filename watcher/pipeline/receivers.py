@@ -25,7 +25,7 @@ from watcher.model import Delivery, Result
 from watcher.pipeline.settle import FAILING_AFTER
 from watcher.records import ReceiverState, Trouble
 
-__all__ = ["PAUSED_AFTER", "Turn", "judge", "may_turn", "passable", "review", "review_due"]
+__all__ = ["PAUSED_AFTER", "Turn", "judge", "may_turn", "review", "review_due"]
 
 PAUSED_AFTER = 5
 """Failed attempts in a row after which nothing is sent to a receiver for a while."""
@@ -75,14 +75,6 @@ def judge(state: ReceiverState, delivery: Delivery, result: Result, now: datetim
                 else Judgement(_failed(state, message, result, now))
             )
     return Judgement(_failed(state, message, result, now))
-
-
-def passable(state: ReceiverState) -> int:
-    """Return the spell in which a message must have been refused to let later ones pass, 0 for none.
-
-    While everything fails, what is refused may be fine and keeps its place, also afterwards.
-    """
-    return 0 if state.failing is not None else state.spell
 
 
 def _takes_others(state: ReceiverState, delivery: Delivery, message: str) -> bool:

@@ -27,6 +27,11 @@ __all__ = [
 FAILING_AFTER = 3
 """Failed attempts in a row after which a source or a receiver counts as failing."""
 
+ASIDE_AFTER = 3
+"""Attempts after which a delivery no longer holds up later ones of its conversation, where the receiver's
+order is relaxed or refuses it for itself.
+"""
+
 JITTER = 0.1
 UNKNOWN = "cut off, the outcome is unknown"
 SHORTENED = timedelta(seconds=5)
@@ -69,11 +74,13 @@ def settle(
     """
     settled = _settle(delivery, result, policy, now, itself)
     refused = spell if result.outcome == "refused" else 0
+    aside = (policy.relaxed or itself) and delivery.attempt >= ASIDE_AFTER
     return dataclasses.replace(
         settled,
         reached=result.reached,
         uncertain=delivery.uncertain or result.outcome == "unknown",
         refused=refused,
+        aside=aside and settled.state == "pending",
     )
 
 

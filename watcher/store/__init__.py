@@ -80,26 +80,20 @@ class Outbox(Protocol):
         *,
         lease: timedelta,
         limit: int,
-        relaxed: bool = False,
-        spell: int = 0,
         together: bool = False,
     ) -> Sequence[Delivery]:
         """Claim up to `limit` deliveries that are due, oldest first, hidden from others for `lease`.
 
         Eligible is what is pending, due at `now`, not leased and not waiting for a digest. An ordered
         delivery (`Delivery.ordered`) also waits for every earlier ordered pending delivery of the same
-        conversation to the same receiver; earlier ones that failed three times no longer count if
-        they were refused in the receiver's present `spell`, or with `relaxed`. At most one ordered
-        delivery of a conversation is out at a time. With `together`, all due deliveries of a
-        conversation are claimed at once, in the order of the outbox rather than by due time, to be
-        sent in that order or as one message. Each claim adds
-        one to `attempt`, which fences `settle`.
+        conversation to the same receiver, and for whichever of them is out. With `together`, all due
+        deliveries of a conversation up to the first that is not due are claimed at once, and what is
+        claimed keeps the order of the outbox, to be sent in that order or as one message. Each claim
+        adds one to `attempt`, which fences `settle`. It costs what it takes, however much waits.
         """
         ...
 
-    async def ready(
-        self, receiver: str, now: datetime, *, relaxed: bool = False, spell: int = 0
-    ) -> bool:
+    async def ready(self, receiver: str, now: datetime) -> bool:
         """Return whether anything could be claimed or collected for a receiver now."""
         ...
 

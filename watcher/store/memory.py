@@ -241,20 +241,16 @@ class MemoryStore:
         *,
         lease: timedelta,
         limit: int,
-        relaxed: bool = False,
-        spell: int = 0,
         together: bool = False,
     ) -> Sequence[Delivery]:
         waiting = self._outbox.waiting(receiver)
-        rows = eligible(waiting, now, limit=limit, relaxed=relaxed, spell=spell, together=together)
+        rows = eligible(waiting, now, limit=limit, together=together)
         taken = [self._write(row, row.claimed(now + lease)) for row in rows]
         return [row.delivery for row in taken]
 
-    async def ready(
-        self, receiver: str, now: datetime, *, relaxed: bool = False, spell: int = 0
-    ) -> bool:
+    async def ready(self, receiver: str, now: datetime) -> bool:
         waiting = tuple(self._outbox.waiting(receiver))
-        due = eligible(waiting, now, limit=1, relaxed=relaxed, spell=spell)
+        due = eligible(waiting, now, limit=1)
         return bool(due or collected(waiting, now))
 
     async def collect(

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from watcher.model import Delivery, DeliveryState, Ending, derive_id
 from watcher.records import Commit, End, HistoryEntry, Settlement
 
 __all__ = [
     "DIGEST_LIMIT",
-    "FAILED_OFTEN",
     "FORGOTTEN",
     "Change",
+    "Counted",
     "OutboxRow",
     "Topic",
     "collected",
@@ -32,11 +32,6 @@ __all__ = [
     "repeated",
 ]
 
-FAILED_OFTEN = 3
-"""The number of attempts after which a waiting delivery no longer blocks later ones, where it lets
-them pass at all.
-"""
-
 DIGEST_LIMIT = 500
 """The largest number of events in one digest; the rest goes out as another digest."""
 
@@ -44,6 +39,9 @@ RULE_GONE = "the rule is no longer configured"
 SOURCE_GONE = "the source is no longer configured"
 RETRIED = "to be sent again, by hand"
 FORGOTTEN = "the source points to another account"
+
+Counted = Literal["due", "waiting", "held", "dead"]
+"""What the rows of a receiver are counted as: as they stand before their time comes, or `dead`."""
 
 Topic = tuple[str, str | None]
 """What a delivery is about: a source and one of its conversations, or None for the source itself."""
@@ -81,6 +79,24 @@ class OutboxRow:
         return self.delivery.state == "pending"
 
     @property
+    def in_order(self) -> bool:
+        """Whether later ones of its topic wait for it."""
+        return self.waits and self.delivery.ordered
+
+    @property
+    def counted(self) -> Counted | None:
+        """What it is counted as, None if nobody asks how many there are."""
+        one = self.delivery
+        if one.state == "dead":
+            return "dead"
+        if one.state != "pending":
+            return None
+        if one.held:
+            return "held"
+        # What `Delivery.stands` says of it once its time has come differs for these alone.
+        return "due" if one.kind in ("event", "resolved") or one.attempt else "waiting"
+
+    @property
     def is_timer(self) -> bool:
         """Whether the end of a state ends it (`for`, `repeat`)."""
         return self.delivery.timer is not None
@@ -94,11 +110,6 @@ class OutboxRow:
     def lasts(self) -> bool:
         """Whether it is a timer whose state is not over."""
         return self.is_timer and not self.over
-
-    def stands_back(self, *, relaxed: bool, spell: int) -> bool:
-        """Return whether it lets later ones pass while it waits for its next attempt."""
-        refused = spell > 0 and self.delivery.refused == spell
-        return self.delivery.attempt >= FAILED_OFTEN and (relaxed or refused)
 
     @property
     def told(self) -> bool:
@@ -209,6 +220,7 @@ class OutboxRow:
             "message": outcome.message or (one.message if attempt else ""),
             "batch": outcome.batch or one.batch,
             "held": one.held or outcome.held,
+            "aside": one.aside or outcome.aside,
             "reached": outcome.reached or one.reached,
             "uncertain": uncertain,
             "refused": outcome.refused or one.refused,
@@ -231,7 +243,7 @@ class OutboxRow:
         # A dead delivery begins its schedule again; one that waits for its next attempt goes on.
         values = {"state": "pending", "due": now, "settled": None}
         if self.delivery.state == "dead":
-            values |= {"attempt": 0, "refused": 0}
+            values |= {"attempt": 0, "refused": 0, "aside": False}
         entry = HistoryEntry(self.delivery.key, now, "retried", RETRIED)
         return Change({**values, "lease": None}, entry)
 
@@ -373,37 +385,33 @@ def repeated(
 
 
 def eligible(
-    waiting: Iterable[OutboxRow],
-    now: datetime,
-    *,
-    limit: int,
-    relaxed: bool = False,
-    spell: int = 0,
-    together: bool = False,
+    waiting: Iterable[OutboxRow], now: datetime, *, limit: int, together: bool = False
 ) -> Sequence[OutboxRow]:
     """Return up to `limit` rows that may go out, of a receiver's waiting rows in the order of the
-    outbox: those that are due, longest due first, and at most one ordered delivery of a topic.
-    What waits for a digest is left out (`collected`).
+    outbox: those that are due, longest due first, and of what is ordered the first of each topic,
+    unless one of the topic is out. What waits for a digest is left out (`collected`).
 
-    A delivery that has failed often lets later ones pass while it waits for its next attempt, if it
-    was refused in the present `spell`, or with `relaxed`; when both could go, the earlier one does.
-    With `together`, all due deliveries of
-    a topic are chosen, up to the first that is not due, and all keep the order of the outbox.
+    With `together`, of each topic all rows up to the first that is not due. None overtakes an earlier
+    one of its topic; those chosen keep the order of the outbox.
     """
     waiting = tuple(row for row in waiting if not row.delivery.batch)
-    closed = {row.topic for row in waiting if row.delivery.ordered and row.is_out(now)}
+    out = {row.topic for row in waiting if row.in_order and row.is_out(now)}
+    # By topic: until when what goes before the next row has waited; None once nothing may follow.
+    ahead: dict[Topic, datetime | None] = dict.fromkeys(out)
     chosen = []
-    for row in waiting:
-        ordered = row.delivery.ordered
-        due = row.delivery.due <= now and not row.is_out(now)
-        if due and (not ordered or row.topic not in closed):
-            chosen.append(row)
-        stands_back = not due and row.stands_back(relaxed=relaxed, spell=spell)
-        if ordered and not stands_back and not (together and due):
-            closed.add(row.topic)
-    if not together:
-        chosen.sort(key=lambda row: row.delivery.due)
-    return chosen[:limit]
+    for place, row in enumerate(waiting):
+        since, due = row.delivery.due, row.delivery.due <= now and not row.is_out(now)
+        if row.in_order:
+            before = ahead.get(row.topic, since)
+            due = due and before is not None
+            since = max(since, before or since)
+            ahead[row.topic] = since if due and together else None
+        if due:
+            chosen.append((since, place, row))
+    chosen = sorted(chosen, key=lambda one: one[:2])[:limit]
+    if together:
+        chosen.sort(key=lambda one: one[1])
+    return [row for _, _, row in chosen]
 
 
 def collected(waiting: Iterable[OutboxRow], now: datetime) -> Sequence[OutboxRow]:

@@ -203,13 +203,9 @@ class SqliteStore:
         *,
         lease: timedelta,
         limit: int,
-        relaxed: bool = False,
-        spell: int = 0,
         together: bool = False,
     ) -> Sequence[Delivery]:
-        return await self._take(
-            transactions.claim, receiver, now, lease, limit, relaxed, spell, together
-        )
+        return await self._take(transactions.claim, receiver, now, lease, limit, together)
 
     async def settle(
         self,
@@ -274,15 +270,14 @@ class SqliteStore:
         ((due,),) = await self._reader.fetch(queries.NEXT_DUE, (receiver, later))
         return None if due is None else rows.from_micros(due)
 
-    async def ready(
-        self, receiver: str, now: datetime, *, relaxed: bool = False, spell: int = 0
-    ) -> bool:
-        parameters = queries.claiming(receiver, now, limit=1, relaxed=relaxed, spell=spell)
+    async def ready(self, receiver: str, now: datetime) -> bool:
+        parameters = {"receiver": receiver, "now": rows.micros(now)}
         ((ready,),) = await self._reader.fetch(queries.READY, parameters)
         return bool(ready)
 
     async def sent_since(self, receiver: str, since: datetime) -> Sequence[datetime]:
-        found = await self._reader.fetch(queries.SENT_SINCE, (receiver, rows.micros(since)))
+        parameters = {"receiver": receiver, "since": rows.micros(since)}
+        found = await self._reader.fetch(queries.SENT_SINCE, parameters)
         return [rows.from_micros(settled) for (settled,) in found]
 
     async def receivers(self) -> Mapping[str, ReceiverState]:
@@ -347,8 +342,9 @@ class SqliteStore:
         return {receiver: Queue(*counts) for receiver, *counts in found}
 
     async def dead(self, *, since: datetime | None = None) -> Mapping[str, int]:
-        after = {"since": rows.maybe_micros(since)}
-        return dict(await self._reader.fetch(queries.DEAD_COUNTS, after))
+        if since is None:
+            return dict(await self._reader.fetch(queries.DEAD_COUNTS))
+        return dict(await self._reader.fetch(queries.DIED_SINCE, (rows.micros(since),)))
 
 
 async def copy_to_memory(path: Path | str) -> MemoryStore:

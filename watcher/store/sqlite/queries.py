@@ -10,12 +10,9 @@ Rules: text and parameters only. A statement chooses rows or writes them; what a
 from __future__ import annotations
 
 import functools
-import sys
-from datetime import datetime
 from typing import Any
 
 from watcher.records import ConversationQuery, DeliveryQuery, EventQuery
-from watcher.store.outbox import FAILED_OFTEN
 from watcher.store.sqlite import rows
 
 # Sources and receivers
@@ -80,37 +77,62 @@ PRUNE_EVENTS = """
 
 DELIVERY = """d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state, d.timer, d.note,
     d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected,
-    d.reached, d.uncertain, d.ending, d.refused, e.body"""
+    d.reached, d.uncertain, d.ending, d.refused, d.aside, e.body"""
 """The columns that `rows.read_delivery` expects."""
 
 FACTS = """d.lease, d.ended, d.over, d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state,
     d.timer, d.note, d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held,
-    d.redirected, d.reached, d.uncertain, d.ending, d.refused, d.event, e.type, e.source, e.subject,
-    e.time"""
+    d.redirected, d.reached, d.uncertain, d.ending, d.refused, d.aside, d.event, e.type, e.source,
+    e.subject, e.time"""
 """The columns that `rows.read_facts` expects: all that decides what becomes of a row."""
 
 _ROWS = "FROM deliveries d JOIN events e ON e.id = d.event"
 ALL_ROWS = f"SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS} ORDER BY d.seq"
 
-ADD_DELIVERY = """
+# What is in the order of its conversation, as `OutboxRow.in_order` says.
+_IN_ORDER = "state = 'pending' AND kind = 'event' AND held = 0 AND aside = 0"
+_QUEUE = f"receiver = :receiver AND topic = :topic AND {_IN_ORDER}"
+
+ADD_DELIVERY = f"""
     INSERT INTO deliveries (
         key, id, event, source, topic, receiver, rule, timer, state, attempt, due, created,
         settled, note, kind, number, batch, message, candidates, held, redirected, reached,
-        uncertain, ending, refused)
+        uncertain, ending, refused, aside, front)
     VALUES (
         :key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt, :due,
         :created, :settled, :note, :kind, :number, :batch, :message, :candidates, :held,
-        :redirected, :reached, :uncertain, :ending, :refused)
+        :redirected, :reached, :uncertain, :ending, :refused, :aside,
+        NOT :in_order OR NOT EXISTS (SELECT 1 FROM deliveries WHERE {_QUEUE}))
     ON CONFLICT (key) DO NOTHING"""
+
+# Who is first of a conversation, after one has joined or left its order: at most two rows change.
+MOVE_UP = f"""
+    UPDATE deliveries SET front = 1
+    WHERE seq = (SELECT min(seq) FROM deliveries WHERE {_QUEUE}) AND front = 0"""
+STEP_BACK = f"""
+    UPDATE deliveries SET front = 0
+    WHERE seq = (SELECT seq FROM deliveries WHERE {_QUEUE} ORDER BY seq LIMIT 1 OFFSET 1)
+        AND front = 1"""
+
+COUNT = """
+    INSERT INTO counts (receiver, counted, number) VALUES (?, ?, ?)
+    ON CONFLICT (receiver, counted) DO UPDATE SET number = counts.number + excluded.number"""
 
 ROW = f"SELECT {FACTS} {_ROWS} WHERE d.key = ?"
 
 # Timers whose state is not over; where the order matters, that of the outbox.
 _TIMERS = f"SELECT {FACTS} {_ROWS} WHERE d.timer IS NOT NULL AND d.over = 0"
-TIMERS_OF_TOPIC = f"{_TIMERS} AND d.topic = ? ORDER BY d.seq"
+TIMERS_OF_TOPIC = f"{_TIMERS} AND d.source = ? AND d.topic = ? ORDER BY d.seq"
 TIMERS_OF_SOURCE = f"{_TIMERS} AND d.source = ?"
-TIMERS_OF_CONVERSATION = f"""
-    {_TIMERS} AND e.subject = :conversation AND (:source IS NULL OR d.source = :source)"""
+# Of all sources that have timers: one seek for each.
+TIMER_SOURCES = """
+    WITH RECURSIVE found (source) AS (
+        SELECT min(source) FROM deliveries WHERE timer IS NOT NULL AND over = 0
+        UNION ALL
+        SELECT (SELECT min(source) FROM deliveries
+                WHERE timer IS NOT NULL AND over = 0 AND source > found.source)
+        FROM found WHERE found.source IS NOT NULL)
+    SELECT source FROM found WHERE source IS NOT NULL"""
 
 # The messages of events themselves, with what the hours of a rule handed to another receiver.
 BEGUN = f"""
@@ -118,7 +140,9 @@ BEGUN = f"""
 
 _WAITING = f"SELECT {FACTS} {_ROWS} WHERE d.state = 'pending'"
 # Cancelled ones too: an attempt that was under way goes on.
-LEASED = f"SELECT {FACTS} {_ROWS} WHERE d.lease IS NOT NULL"
+LEASED = f"""
+    SELECT {FACTS} FROM deliveries d INDEXED BY deliveries_leased JOIN events e ON e.id = d.event
+    WHERE d.lease IS NOT NULL"""
 LEASED_BY = f"{LEASED} AND d.receiver = ?"
 LATER = f"{_WAITING} AND (d.due > :after OR d.lease > :after)"
 
@@ -157,87 +181,95 @@ def save_row(columns: tuple[str, ...]) -> str:
     return f"UPDATE deliveries SET {', '.join(f'{name} = ?' for name in columns)} WHERE key = ?"
 
 
-# The same choice as `watcher.store.outbox.eligible`.
-_MAY_GO = """
-    d.receiver = :receiver AND d.state = 'pending' AND d.due <= :now
-        AND (d.lease IS NULL OR d.lease <= :now) AND d.batch = ''
-        AND (d.kind <> 'event' OR d.held = 1 OR NOT EXISTS (
-            SELECT 1 FROM deliveries o
-            WHERE o.receiver = d.receiver AND o.topic = d.topic AND o.seq <> d.seq
-                AND o.state = 'pending' AND o.kind = 'event' AND o.held = 0
-                AND (o.lease > :now
-                     OR (o.seq < d.seq AND (
-                         (o.due <= :now AND NOT :together)
-                         OR (o.due > :now AND o.attempt
-                             < CASE WHEN o.refused = :spell THEN :often ELSE :failed_often END))))))"""
-ELIGIBLE = f"""
-    SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS}
-    WHERE {_MAY_GO}
-    ORDER BY CASE WHEN :together THEN d.seq ELSE d.due END, d.seq
-    LIMIT :limit"""
+_UNLEASED = "(d.lease IS NULL OR d.lease <= :now)"
+_NONE_IS_OUT = f"""NOT EXISTS (
+    SELECT 1 FROM deliveries WHERE receiver = d.receiver AND topic = d.topic AND lease > :now
+        AND {_IN_ORDER})"""
+
+# What is first of its conversation, or in no order; longest due first. Of a conversation of which one is
+# out, nothing: that can be another one than the first.
+_FRONTS = f"""
+    FROM deliveries d
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.front = 1 AND d.batch = ''
+        AND d.due <= :now AND {_UNLEASED}
+        AND (d.kind <> 'event' OR d.held = 1 OR d.aside = 1 OR {_NONE_IS_OUT})"""
+FRONTS = f"""
+    SELECT d.due, d.seq, CASE WHEN {_IN_ORDER} THEN d.topic END {_FRONTS}
+    ORDER BY d.due, d.seq"""
+# What follows a row in the order of its conversation; read only where none of that is out.
+NEXT = f"SELECT due, seq FROM deliveries WHERE {_QUEUE} AND seq > :seq ORDER BY seq LIMIT 1"
+
+TAKEN = f"SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS} WHERE d.seq = ?"
 
 # The same choice as `watcher.store.outbox.collected`.
+_DIGESTS = f"""
+    FROM deliveries d
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.batch <> '' AND d.due <= :now
+        AND {_UNLEASED}"""
+NEXT_DIGEST = f"SELECT d.batch, d.message {_DIGESTS} ORDER BY d.due, d.seq LIMIT 1"
+# `+`: by the digest's index, not by that of due times.
 COLLECTED = f"""
-    SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS},
-        (SELECT batch, message FROM deliveries
-         WHERE receiver = :receiver AND state = 'pending' AND batch <> '' AND due <= :now
-             AND (lease IS NULL OR lease <= :now)
-         ORDER BY due, seq LIMIT 1) f
-    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.batch <> ''
-        AND d.batch = f.batch AND d.message = f.message
-        AND d.due <= :now AND (d.lease IS NULL OR d.lease <= :now)
-    ORDER BY d.seq
-    LIMIT :limit"""
+    SELECT d.seq
+    FROM deliveries d
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.batch <> '' AND d.batch = :batch
+        AND d.message = :message AND +d.due <= :now AND {_UNLEASED}
+    ORDER BY d.seq LIMIT :limit"""
 
-READY = f"""
-    SELECT EXISTS (SELECT 1 FROM deliveries d WHERE {_MAY_GO})
-        OR EXISTS (
-            SELECT 1 FROM deliveries
-            WHERE receiver = :receiver AND state = 'pending' AND batch <> '' AND due <= :now
-                AND (lease IS NULL OR lease <= :now))"""
-
-
-def claiming(
-    receiver: str, now: datetime, *, limit: int, relaxed: bool, spell: int, together: bool = False
-) -> dict[str, Any]:
-    """Return the parameters of `ELIGIBLE` and `READY`."""
-    return {
-        "receiver": receiver,
-        "now": rows.micros(now),
-        "often": FAILED_OFTEN,
-        "failed_often": FAILED_OFTEN if relaxed else sys.maxsize,
-        "spell": spell if spell > 0 else None,
-        "limit": limit,
-        "together": together,
-    }
-
+READY = f"SELECT EXISTS (SELECT 1 {_FRONTS}) OR EXISTS (SELECT 1 {_DIGESTS})"
 
 NO_TIME = -(2**62)
 """Earlier than every time in microseconds."""
 
 NEXT_DUE = "SELECT min(due) FROM deliveries WHERE receiver = ? AND state = 'pending' AND due > ?"
-SENT_SINCE = """
-    SELECT settled FROM (
-        SELECT DISTINCT settled, CASE WHEN message = '' THEN key ELSE message END FROM deliveries
-        WHERE receiver = ? AND state = 'delivered' AND settled >= ?)
-    ORDER BY settled"""
-PENDING = "SELECT receiver, count(*) FROM deliveries WHERE state = 'pending' GROUP BY receiver"
+_SENT_AS = "(CASE WHEN message = '' THEN key ELSE message END)"
+_SENT = "FROM deliveries WHERE receiver = :receiver AND state = 'delivered'"
+# One seek for each message, however many rows a digest had.
+SENT_SINCE = f"""
+    WITH RECURSIVE sent (seq, settled, name) AS (
+        SELECT * FROM (
+            SELECT seq, settled, {_SENT_AS} {_SENT} AND settled >= :since
+            ORDER BY settled, {_SENT_AS} LIMIT 1)
+        UNION ALL
+        SELECT d.seq, d.settled, CASE WHEN d.message = '' THEN d.key ELSE d.message END
+        FROM sent s JOIN deliveries d ON d.seq = coalesce(
+            (SELECT seq {_SENT} AND settled = s.settled AND {_SENT_AS} > s.name
+             ORDER BY {_SENT_AS} LIMIT 1),
+            (SELECT seq {_SENT} AND settled > s.settled ORDER BY settled, {_SENT_AS} LIMIT 1)))
+    SELECT settled FROM sent"""
+PENDING = """
+    SELECT receiver, sum(number) FROM counts WHERE counted <> 'dead'
+    GROUP BY receiver HAVING sum(number) > 0"""
 # The same choice as `watcher.model.Delivery.stands`.
 STANDS = """CASE WHEN d.state <> 'pending' THEN d.state WHEN d.due <= :now THEN 'due'
     WHEN d.held = 1 THEN 'held' WHEN d.kind IN ('event', 'resolved') OR d.attempt > 0 THEN 'due'
     ELSE 'waiting' END"""
+# What is counted as held or waiting is due once its time has come: those few are looked for.
+_COME = """(
+    SELECT count(*) FROM deliveries
+    WHERE receiver = c.receiver AND held = (c.counted = 'held') AND due <= :now AND state = 'pending'
+        AND (held = 1 OR (kind NOT IN ('event', 'resolved') AND attempt = 0)))"""
 QUEUES = f"""
-    SELECT receiver, sum(stands = 'due'), sum(stands = 'waiting'), sum(stands = 'held')
-    FROM (SELECT receiver, {STANDS} AS stands FROM deliveries d WHERE state = 'pending')
-    GROUP BY receiver"""
-DEAD_COUNTS = """
-    SELECT receiver, count(*) FROM deliveries
-    WHERE state = 'dead' AND (:since IS NULL OR settled > :since) GROUP BY receiver"""
+    SELECT receiver, sum(CASE WHEN counted = 'due' THEN number ELSE come END),
+        sum(CASE WHEN counted = 'waiting' THEN number - come ELSE 0 END),
+        sum(CASE WHEN counted = 'held' THEN number - come ELSE 0 END)
+    FROM (
+        SELECT receiver, counted, number, CASE counted WHEN 'due' THEN 0 ELSE {_COME} END AS come
+        FROM counts c WHERE counted <> 'dead')
+    GROUP BY receiver HAVING sum(number) > 0"""
+DEAD_COUNTS = "SELECT receiver, number FROM counts WHERE counted = 'dead' AND number > 0"
+DIED_SINCE = """
+    SELECT receiver, died FROM (
+        SELECT receiver, (
+            SELECT count(*) FROM deliveries
+            WHERE receiver = c.receiver AND state = 'dead' AND settled > ?) AS died
+        FROM counts c WHERE counted = 'dead' AND number > 0)
+    WHERE died > 0"""
 
 PRUNE_DELIVERIES = """
     DELETE FROM deliveries
     WHERE state <> 'pending' AND (timer IS NULL OR over = 1)
-        AND coalesce(settled, created) < :before"""
+        AND coalesce(settled, created) < :before
+    RETURNING receiver, state"""
 
 # Ids by their beginning
 
@@ -350,6 +382,9 @@ NAMED_SO = """d.seq IN (SELECT seq FROM deliveries WHERE id = ?
 
 def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
     """Return the statement for a query of the outbox, and its parameters."""
+    topics = tuple(
+        rows.topic(source, subject) for source in query.sources for subject in query.conversations
+    )
     standing = None if query.stands is None else [rows.micros(query.stands[1]), query.stands[0]]
     return _newest(
         f"SELECT d.seq, {DELIVERY} {_ROWS}",
@@ -360,8 +395,9 @@ def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
             ("d.receiver = ?", query.receiver),
             ("d.event = ?", query.event),
             (NAMED_SO, None if query.id is None else [query.id, query.id]),
-            _among("e.subject", query.conversations),
-            _among("e.source", query.sources),
+            _among("d.topic", topics),
+            _among("e.subject", () if topics else query.conversations),
+            _among("d.source", query.sources),
             ("d.rule = ?", query.rule),
             _globs("e.type", query.types),
             ("d.created >= ?", rows.maybe_micros(query.since)),

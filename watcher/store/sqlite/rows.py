@@ -192,6 +192,8 @@ def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
         "uncertain": int(delivery.uncertain),
         "ending": _ending(delivery.ending),
         "refused": delivery.refused,
+        "aside": int(delivery.aside),
+        "in_order": int(delivery.state == "pending" and delivery.ordered),
     }
 
 
@@ -220,7 +222,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
     (
         id_, receiver, rule, due, created, attempt, state, timer, note, settled,
         kind, number, batch, message, candidates, held, redirected, reached,
-        uncertain, ending, refused,
+        uncertain, ending, refused, aside,
     ) = columns  # fmt: skip
     return Delivery(
         id=id_,
@@ -245,6 +247,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
         uncertain=bool(uncertain),
         ending=_ENDING.validate_json(ending) if ending else None,
         refused=refused,
+        aside=bool(aside),
     )
 
 
@@ -265,6 +268,7 @@ _WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "uncertain": int,
     "ending": _ending,
     "held": int,
+    "aside": int,
     "reached": json.dumps,
 }
 

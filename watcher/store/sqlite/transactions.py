@@ -7,9 +7,12 @@ decided by `watcher.store.outbox`; here rows are chosen and written back.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -73,8 +76,7 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
         connection.execute(queries.SAVE_SOURCE, (change.state.name, document))
     new = _add_events(connection, change)
     for end in change.ends:
-        topic = rows.topic(end.source, end.subject)
-        about = _read(connection, queries.TIMERS_OF_TOPIC, (topic,))
+        about = _timers(connection, end.source, end.subject)
         timers = [row for row in about if row.is_ended_by(end)]
         alone = repeat_alone(timers) if end.resolved else ()
         begun = _read(connection, queries.BEGUN, (rows.json_list(alone),)) if alone else []
@@ -124,6 +126,12 @@ def _read(connection: Connection, statement: str, parameters: Any = ()) -> list[
     return [rows.read_facts(columns) for columns in connection.execute(statement, parameters)]
 
 
+def _timers(connection: Connection, source: str, subject: str | None) -> list[OutboxRow]:
+    """Return the timers about a conversation, or a source, whose state is not over."""
+    about = source, rows.topic(source, subject)
+    return _read(connection, queries.TIMERS_OF_TOPIC, about)
+
+
 def _change(
     connection: Connection, chosen: Iterable[OutboxRow], decide: Callable[[OutboxRow], Change]
 ) -> int:
@@ -139,9 +147,22 @@ def _change(
 def _write(connection: Connection, row: OutboxRow, change: Change) -> None:
     if change.entry is not None:
         connection.execute(queries.ADD_HISTORY, rows.entry_row(change.entry))
-    if columns := rows.changed_columns(change):
+    after = row.after(change)
+    columns = rows.changed_columns(change)
+    if moved := row.in_order != after.in_order:
+        # Whoever has left the order waits for nobody; who joins it may have to.
+        columns["front"] = int(after.waits and not after.in_order)
+    if columns:
         values = (*columns.values(), row.delivery.key)
         connection.execute(queries.save_row(tuple(columns)), values)
+    if moved:
+        queue = _queue(row.delivery)
+        connection.execute(queries.MOVE_UP, queue)
+        if after.in_order:
+            connection.execute(queries.STEP_BACK, queue)
+    if row.counted != after.counted:
+        _count(connection, row, -1)
+        _count(connection, after, 1)
     for delivery in change.then:
         _insert(connection, delivery)
 
@@ -149,8 +170,7 @@ def _write(connection: Connection, row: OutboxRow, change: Change) -> None:
 def _add_delivery(connection: Connection, delivery: Delivery) -> None:
     """Add a delivery unless a running timer keeps it away."""
     if delivery.timer is not None:
-        topic = rows.topic(delivery.event.source, delivery.event.subject)
-        timers = _read(connection, queries.TIMERS_OF_TOPIC, (topic,))
+        timers = _timers(connection, delivery.event.source, delivery.event.subject)
         if any(row.keeps_away(delivery) for row in timers):
             return
     _insert(connection, delivery)
@@ -159,10 +179,23 @@ def _add_delivery(connection: Connection, delivery: Delivery) -> None:
 def _insert(connection: Connection, delivery: Delivery) -> None:
     """Add a delivery once, at the outbox's end."""
     try:
-        connection.execute(queries.ADD_DELIVERY, rows.delivery_row(delivery))
+        added = connection.execute(queries.ADD_DELIVERY, rows.delivery_row(delivery)).rowcount
     except sqlite3.IntegrityError as error:  # its event is not in the log
         reason = f"delivery {delivery.key} carries an event that is not recorded"
         raise StoreError(reason) from error
+    if added:
+        _count(connection, OutboxRow(delivery), 1)
+
+
+def _count(connection: Connection, row: OutboxRow, by: int) -> None:
+    if row.counted is not None:
+        connection.execute(queries.COUNT, (row.delivery.receiver, row.counted, by))
+
+
+def _queue(delivery: Delivery) -> dict[str, Any]:
+    """Return the parameters that name the order which a delivery is part of."""
+    topic = rows.topic(delivery.event.source, delivery.event.subject)
+    return {"receiver": delivery.receiver, "topic": topic}
 
 
 def claim(
@@ -171,15 +204,40 @@ def claim(
     now: datetime,
     lease: timedelta,
     limit: int,
-    relaxed: bool,
-    spell: int,
     together: bool,
 ) -> Sequence[Delivery]:
     """Claim what is eligible."""
-    parameters = queries.claiming(
-        receiver, now, limit=limit, relaxed=relaxed, spell=spell, together=together
+    parameters = {"receiver": receiver, "now": rows.micros(now)}
+    fronts = connection.execute(queries.FRONTS, parameters)
+    chosen = (
+        sorted(itertools.islice(_in_turn(connection, fronts, parameters), max(limit, 0)))
+        if together
+        else [seq for _, seq, _ in itertools.islice(fronts, max(limit, 0))]
     )
-    return _take(connection, queries.ELIGIBLE, parameters, now + lease)
+    fronts.close()
+    return _take(connection, chosen, now + lease)
+
+
+def _in_turn(
+    connection: Connection, fronts: Iterator[tuple[int, int, str]], parameters: dict[str, Any]
+) -> Iterator[int]:
+    """Yield the rows of all conversations, longest due first, none before an earlier one of its own:
+    what is first of a conversation comes with what follows it, as far as that is due.
+    """
+    heap: list[tuple[int, int, str]] = []
+    front = next(fronts, None)
+    while heap or front is not None:
+        if front is not None and (not heap or front < heap[0]):
+            heapq.heappush(heap, front)
+            front = next(fronts, None)
+            continue
+        since, seq, topic = heapq.heappop(heap)
+        yield seq
+        if topic:
+            behind = {**parameters, "topic": topic, "seq": seq}
+            for due, later in connection.execute(queries.NEXT, behind).fetchall():
+                if due <= parameters["now"]:
+                    heapq.heappush(heap, (max(since, due), later, topic))
 
 
 def collect(
@@ -187,18 +245,21 @@ def collect(
 ) -> Sequence[Delivery]:
     """Claim what makes the next digest."""
     parameters = {"receiver": receiver, "now": rows.micros(now), "limit": DIGEST_LIMIT}
-    return _take(connection, queries.COLLECTED, parameters, now + lease, digest=True)
+    chosen = []
+    for batch, message in connection.execute(queries.NEXT_DIGEST, parameters).fetchall():
+        digest = {**parameters, "batch": batch, "message": message}
+        chosen += [seq for (seq,) in connection.execute(queries.COLLECTED, digest)]
+    return _take(connection, chosen, now + lease, digest=True)
 
 
 def _take(
-    connection: Connection,
-    statement: str,
-    parameters: dict[str, Any],
-    until: datetime,
-    *,
-    digest: bool = False,
+    connection: Connection, chosen: Sequence[int], until: datetime, *, digest: bool = False
 ) -> Sequence[Delivery]:
-    found = [rows.read_row(columns) for columns in connection.execute(statement, parameters)]
+    found = [
+        rows.read_row(columns)
+        for seq in chosen
+        for columns in connection.execute(queries.TAKEN, (seq,)).fetchall()
+    ]
     message = digest_id(found) if digest and found else None
     taken = []
     for row in found:
@@ -237,8 +298,12 @@ def acknowledge(
     connection: Connection, conversation: str, source: str | None, note: str, now: datetime
 ) -> int:
     """End the timers about a conversation; return how many waited."""
-    parameters = {"conversation": conversation, "source": source}
-    found = _read(connection, queries.TIMERS_OF_CONVERSATION, parameters)
+    names = (
+        [name for (name,) in connection.execute(queries.TIMER_SOURCES)]
+        if source is None
+        else [source]
+    )
+    found = [row for name in names for row in _timers(connection, name, conversation)]
     timers = [row for row in found if row.runs]
     return _change(connection, timers, lambda row: row.finished(note, now, over=False))
 
@@ -307,11 +372,16 @@ def shift_clock(connection: Connection, by: timedelta, after: datetime) -> None:
 
 def prune(connection: Connection, events: datetime, deliveries: datetime) -> int:
     """Remove what is old; deliveries first, so that events which only they carried can go."""
-    gone = connection.execute(queries.PRUNE_DELIVERIES, {"before": rows.micros(deliveries)})
+    before = {"before": rows.micros(deliveries)}
+    gone = connection.execute(queries.PRUNE_DELIVERIES, before).fetchall()
+    dead = Counter(receiver for receiver, state in gone if state == "dead")
+    connection.executemany(
+        queries.COUNT, [(receiver, "dead", -number) for receiver, number in dead.items()]
+    )
     old = connection.execute(queries.PRUNE_EVENTS, {"before": rows.micros(events)})
     connection.execute(queries.PRUNE_MARKS, (rows.micros(deliveries),))
     connection.execute(queries.PRUNE_SILENCES, (rows.micros(deliveries),))
-    return gone.rowcount + old.rowcount
+    return len(gone) + old.rowcount
 
 
 def add_silence(connection: Connection, silence: StoredSilence) -> None:
