@@ -174,7 +174,7 @@ def test_the_commands_on_the_page_steer_the_fake() -> None:
     with simulated() as (_process, shown):
         assert "provider: chatwoot" in shown
         answers = steer(PAGE, shown)
-    assert len(answers) == 15
+    assert len(answers) == 16
     assert answers[0]["conversations"] == 40
     types = [entry["type"].removeprefix("conversation.") for entry in answers[-1]]
     assert {"message", "archived"} <= set(types)

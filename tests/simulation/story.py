@@ -106,7 +106,7 @@ def _answer_by_phone(story: Story, account: Account, subject: Conversation) -> N
 def _attach(story: Story, account: Account, subject: Conversation) -> None:
     """Send something besides words; two without words in one second could not be told apart."""
     rng, last = story.rng, subject.state.message
-    bare = rng.random() < 0.7 and (last is None or story.world.now() - last.at > SECOND)
+    bare = rng.random() < 0.7 and (last is None or story.world.time_at(account) - last.at > SECOND)
     kinds = tuple(rng.sample(KINDS, rng.choice((1, 1, 2))))
     story.world.attach(
         subject, kinds, None if bare else story.text(), rng.choice(("inbound", "outbound"))

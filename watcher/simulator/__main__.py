@@ -18,9 +18,10 @@ from typing import Any
 import anyio
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from watcher.clock import wall_clock
-from watcher.simulator import World, chatwoot, leadconnector, leadping
+from watcher.simulator import Dated, World, chatwoot, leadconnector, leadping
 from watcher.simulator.state import Kind
 from watcher.simulator.steering import Steered, fault_of
 from watcher.simulator.versions import NEWEST, Version, read_version, written
@@ -58,15 +59,21 @@ SERVICES: dict[str, Service] = {
 }
 """By provider."""
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def seconds(text: str) -> float:
     """Read a length of time such as `2s` or `500ms`."""
-    found = re.fullmatch(r"([0-9.]+)(ms|s|m)", text)
+    found = re.fullmatch(r"([0-9.]+)(ms|s|m|h|d)", text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text} is not a time such as 2s or 500ms")
     return float(found[1]) * UNITS[found[2]]
+
+
+def offset(text: str) -> float:
+    """Read by how much a clock is ahead (`10m`) or behind (`-1d`)."""
+    sign = -1.0 if text.startswith("-") else 1.0
+    return sign * seconds(text.removeprefix("-"))
 
 
 def version(text: str) -> Version:
@@ -112,6 +119,17 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=0.0,
         help="how much later than its stamp a change may be seen, as 5s",
     )
+    asked.add_argument(
+        "--clock-off",
+        type=offset,
+        default=0.0,
+        help="how far the server's clock is ahead, as 10m, or behind, as --clock-off=-1d",
+    )
+    asked.add_argument(
+        "--date",
+        choices=("none", "server", "proxy"),
+        help="the Date header: none (Chatwoot's way), the server's clock (the others' way), or the right one",
+    )
     asked.add_argument("--status", type=int, help="answer with this status")
     asked.add_argument("--slow", type=seconds, help="answer so much later, as 500ms")
     asked.add_argument("--after", type=int, default=0, help="requests before --status or --slow")
@@ -128,6 +146,7 @@ def open_service(asked: argparse.Namespace, clock: Callable[[], datetime] = wall
         conversations=asked.conversations,
         token=asked.token,
         version=asked.chatwoot_version,
+        clock_off=asked.clock_off,
     )
     options = service.options(rendering=asked.rendering, commit_lag=asked.commit_lag)
     steered = Steered(world, account, service.app(world, options))
@@ -137,11 +156,28 @@ def open_service(asked: argparse.Namespace, clock: Callable[[], datetime] = wall
     return steered
 
 
+def dated(asked: argparse.Namespace, steered: Steered) -> ASGIApp:
+    """Return what is served, with the `Date` header that was asked for."""
+    match asked.date or ("none" if asked.service == "chatwoot" else "server"):
+        case "none":
+            return steered
+        case "proxy":
+            return Dated(steered, steered.world.now)
+    return Dated(steered, lambda: steered.world.time_at(steered.account))
+
+
 async def serve(asked: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
     steered = open_service(asked)
     listener = socket.create_server((asked.host, asked.port))
-    config = uvicorn.Config(steered, log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        dated(asked, steered),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        date_header=False,
+    )
     server = uvicorn.Server(config)
     announce(asked, steered, listener.getsockname()[1])
 

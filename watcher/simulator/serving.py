@@ -1,4 +1,4 @@
-"""Putting the fakes where requests find them: several hosts, and the date that servers send.
+"""Putting the fakes where requests find them: several hosts, and the date that servers or proxies send.
 
 Rules: ASGI around ASGI; no provider's shapes.
 """
@@ -16,7 +16,8 @@ __all__ = ["Dated", "by_host"]
 
 
 class Dated:
-    """The server with a `Date` header by the world's clock, as every real one sends it.
+    """The server with a `Date` header by a clock: the server's own, or that of a proxy in front of it, which
+    may be right where the server's is off. Chatwoot by itself sends none.
 
     For requests through an ASGI transport. On a real socket uvicorn sends its own; turn that off
     there (`date_header=False`) before using this.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from watcher.simulator.versions import NEWEST, Version, can
@@ -264,10 +264,11 @@ class Conversation:
     """How many states are remembered: more than any index lags behind."""
 
     def __init__(self, account: Account, state: State, since: datetime | None = None) -> None:
-        """`since` is when it came into view, None for its creation."""
+        """`since` is when it truly came into view, None for its creation."""
         self.account = account
         self.id = state.id
-        self.history: list[tuple[datetime, State]] = [(since or state.created_at, state)]
+        began = since or state.created_at - account.clock_off
+        self.history: list[tuple[datetime, State]] = [(began, state)]
 
     @property
     def state(self) -> State:
@@ -361,7 +362,7 @@ class Account:
     """The inboxes."""
 
     opened_at: datetime
-    """When it was opened: what is older and comes into view later joins silently."""
+    """When it was opened, by its server's clock: what is older and comes into view later joins silently."""
 
     tokens: dict[str, Viewer] = field(default_factory=dict)
     """Every token that is accepted; more may be added."""
@@ -371,6 +372,9 @@ class Account:
 
     version: Version = NEWEST
     """What its Chatwoot runs; `World.install` puts another version in its place."""
+
+    clock_off: timedelta = timedelta(0)
+    """By how much its server's clock is ahead of the true time; `World.set_clock` changes it."""
 
     suspended: bool = False
     """Whether Chatwoot has suspended the account."""

@@ -6,6 +6,7 @@
     GET    /_simulator/requests       every request to the faked API
     POST   /_simulator/ACTION         let something happen: `message`, `greet`, `answer`, `assign`, …
     POST   /_simulator/install        another version of Chatwoot: {"version": "3.16"}
+    POST   /_simulator/clock          the server's clock so many seconds ahead: {"off": -600}
     POST   /_simulator/faults         let requests fail: {"status": 429, "wait": 7, "after": 20}
     DELETE /_simulator/faults         end that
 
@@ -50,6 +51,9 @@ ACTIONS = (
 )  # fmt: skip
 """Methods of `World` that take a conversation."""
 
+FARTHEST = 7 * 86_400.0
+"""Seconds by which a clock may be off."""
+
 BEGINNINGS = ("create", "appear")
 """Methods of `World` that make one."""
 
@@ -78,6 +82,7 @@ class Steered:
                         Route("/faults", self._plan, methods=["POST"]),
                         Route("/faults", self._clear, methods=["DELETE"]),
                         Route("/install", self._install, methods=["POST"]),
+                        Route("/clock", self._clock, methods=["POST"]),
                         Route("/{action}", self._act, methods=["POST"]),
                     ],
                 )
@@ -95,11 +100,12 @@ class Steered:
     async def _describe(self, _request: Request) -> JSONResponse:
         usage = {name: _usage(getattr(self.world, name)) for name in ACTIONS}
         usage |= {name: list(_wanted(getattr(self.world, name))) for name in BEGINNINGS}
-        usage |= {"step": [], "install": ["version"]}
+        usage |= {"step": [], "install": ["version"], "clock": ["off"]}
         return JSONResponse(
             {
                 "account": self.account.key,
                 "version": written(self.account.version),
+                "clock_off": self.account.clock_off.total_seconds(),
                 "conversations": len(self.account.living()),
                 "agents": [agent.name for agent in self.account.agents],
                 "teams": [team.name for team in self.account.teams],
@@ -144,6 +150,13 @@ class Steered:
             raise _Wrong(f"unknown: {', '.join(sorted(given))}; known is version")
         self.world.install(self.account, version)
         return JSONResponse({"version": written(self.account.version)})
+
+    async def _clock(self, request: Request) -> JSONResponse:
+        match await _read(request):
+            case {"off": int() | float() as off, **rest} if not rest and abs(off) <= FARTHEST:
+                self.world.set_clock(self.account, off)
+                return JSONResponse({"clock_off": off})
+        raise _Wrong('a clock is {"off": -600}: the seconds by which it is ahead, a week at most')
 
     async def _act(self, request: Request) -> JSONResponse:
         """Let something happen; answer with what an ideal watcher reports about it."""

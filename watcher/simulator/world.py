@@ -1,7 +1,8 @@
 """One simulated world: accounts, conversations, and everything that may happen to them.
 
-Rules: no wall clock, and all chance comes from the seed. Every mutation goes through `World._change`,
-so nothing happens that the truth log does not know.
+Rules: no wall clock, and all chance comes from the seed. What happens is remembered by the true time, and
+stamped by the clock of its server, which may be off (`World.set_clock`). Every mutation goes through
+`World._change`, so nothing happens that the truth log does not know.
 
 What is shared is shared as at the providers: a contact's name, and at Leadping archiving and
 disposition (they belong to the lead), at HighLevel tags and owner (they belong to the contact),
@@ -69,6 +70,14 @@ class World:
         now = self.clock()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
+    def time_at(self, account: Account) -> datetime:
+        """Return what the clock of the account's server says: every stamp is of it."""
+        return self.now() + account.clock_off
+
+    def set_clock(self, account: Account, off: float) -> None:
+        """Put the server's clock so many seconds ahead of the true time, or (negative) behind it."""
+        account.clock_off = timedelta(seconds=off)
+
     def open_account(
         self,
         kind: Kind,
@@ -78,16 +87,21 @@ class World:
         token: str | None = None,
         viewer: Viewer | None = None,
         version: Version = NEWEST,
+        clock_off: float = 0.0,
     ) -> Account:
         """Open an account with this many conversations from the past, which are not in the truth.
 
-        Leadway is HighLevel's server: open it as `highlevel`. `version` is that of a Chatwoot.
+        Leadway is HighLevel's server: open it as `highlevel`. `version` is that of a Chatwoot,
+        `clock_off` the seconds by which the server's clock is ahead.
         """
-        account = new_account(self.rng, kind, account_id, token, viewer, self.now(), version)
+        off = timedelta(seconds=clock_off)
+        now = self.now() + off
+        account = new_account(self.rng, kind, account_id, token, viewer, now, version)
+        account.clock_off = off
         self.accounts[account.key] = account
         for _ in range(conversations):
             name, line = self._name(account), self._line()
-            state = past_state(self.rng, account, name, line, self.now())
+            state = past_state(self.rng, account, name, line, now)
             account.conversations[name] = Conversation(account, state)
         return account
 
@@ -117,7 +131,7 @@ class World:
 
         With `greeting` the inbox answers at once: nobody can see the customer's message as the last one.
         """
-        at = at or self.now()
+        at = at or self.time_at(account)
         state = self._begun(account, at, contact, inbox)
         if text is not None:
             written = Message(self._line(), text, "inbound", at)
@@ -139,7 +153,7 @@ class World:
 
         With `text` its last message is of now, and unread; else as old as the conversation.
         """
-        now = self.now()
+        now = self.time_at(account)
         at = now - timedelta(days=days)
         state = self._begun(account, at, contact, inbox)
         old = Message(self._line(), self.rng.choice(people.ANSWERS), "outbound", at)
@@ -147,7 +161,7 @@ class World:
         if text is not None:
             written = Message(self._line(), text, "inbound", now)
             state = replace(state, updated_at=now, **self._inbound(state, written))
-        return self._put(account, state, since=now)
+        return self._put(account, state, since=self.now())
 
     # What customers and administrators do.
 
@@ -167,7 +181,7 @@ class World:
         `sender` says who wrote an outbound one; with `greeting` the inbox answers an inbound one in the
         same moment.
         """
-        state, now = conversation.state, self.now()
+        state, now = conversation.state, self.time_at(conversation.account)
         message = Message(self._line(), text, direction, now, sender, subject, attachments)
         if direction == "inbound":
             changes = self._inbound(state, message)
@@ -232,7 +246,8 @@ class World:
             readers = conversation.state.read_by | {by.id}
             self._change(conversation, touch=False, read_by=readers)
         else:
-            seen: dict[str, Any] = {"seen_at": self.now(), "seen_line": self._lines}
+            now = self.time_at(conversation.account)
+            seen: dict[str, Any] = {"seen_at": now, "seen_line": self._lines}
             self._change(conversation, touch=False, unread=0, **seen)
 
     def mark_unread(self, conversation: Conversation) -> None:
@@ -274,12 +289,12 @@ class World:
     def delete(self, conversation: Conversation) -> None:
         """Delete it; at Leadping the lead, with all its conversations."""
         for each in self._of_contact(conversation, "leadping"):
-            self._change(each, gone_at=self.now(), orphan=False)
+            self._change(each, gone_at=self.time_at(each.account), orphan=False)
 
     def delete_contact(self, conversation: Conversation) -> None:
         """Delete the contact with all its conversations."""
         for each in self._of_contact(conversation, conversation.account.kind):
-            self._change(each, gone_at=self.now(), orphan=False)
+            self._change(each, gone_at=self.time_at(each.account), orphan=False)
 
     def delete_step(self, conversation: Conversation, *, with_contact: bool = False) -> bool:
         """Take the next step of a deletion, of the contact too, as servers do it in jobs; return whether it
@@ -292,7 +307,7 @@ class World:
         kind = conversation.account.kind if with_contact else "leadping"
         for each in self._of_contact(conversation, kind):
             if state.orphan:
-                self._change(each, gone_at=self.now(), orphan=False)
+                self._change(each, gone_at=self.time_at(each.account), orphan=False)
             elif "messages" in state.torn:
                 self._change(each, touch=False, orphan=True)
             else:
@@ -361,7 +376,7 @@ class World:
             return
         default: int | str = 1 if kind == "leadping" else "inbox"
         put: dict[str, Any] = {
-            "archived_at": self.now(),
+            "archived_at": self.time_at(conversation.account),
             "archive_reason": default if reason is None else reason,
         }
         for each in self._of_contact(conversation, "leadping"):
@@ -413,7 +428,8 @@ class World:
     ) -> None:
         """Set the lead's disposition (Leadping's lead status), or clear it with `id` None."""
         self._need(conversation, "a disposition", "leadping")
-        chosen = None if id is None else Disposition(id, label, outcome, category, self.now(), by)
+        now = self.time_at(conversation.account)
+        chosen = None if id is None else Disposition(id, label, outcome, category, now, by)
         for each in self._of_contact(conversation, "leadping"):
             self._change(each, disposition=chosen)
 
@@ -485,7 +501,7 @@ class World:
 
         An empty one has no last event at Leadping (null); at HighLevel it is a `TYPE_NO_SHOW`.
         """
-        now = self.now()
+        now = self.time_at(account)
         step = timedelta(milliseconds=0 if same_timestamp else 1)
         return [self.create(account, text, at=now - step * (n - 1 - i)) for i in range(n)]
 
@@ -561,15 +577,15 @@ class World:
         **changes: Any,
     ) -> None:
         """Make the next state, put it into the history and the truth. `line` is an activity's."""
-        before, now = conversation.state, self.now()
+        before, now = conversation.state, self.time_at(conversation.account)
         if touch:
             changes["updated_at"] = now
         if line is not None:
             written = Activity(self._line(), line, now)
             changes["activities"] = (*before.activities, written)[-8:]
         after = replace(before, **changes)
-        conversation.become(after, now)
-        self.truth.note(now, conversation.account, before, after)
+        conversation.become(after, self.now())
+        self.truth.note(self.now(), conversation.account, before, after)
 
     def _of_contact(self, conversation: Conversation, kind: Kind) -> list[Conversation]:
         """Return all conversations of the contact at that provider; elsewhere only this one."""

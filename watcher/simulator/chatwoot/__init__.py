@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -114,8 +114,8 @@ class _Chatwoot:
         self.world = world
         self.options = options
         self._accounts = accounts
-        self._limit = FixedWindows(world.clock, options.limit or 0, 60)
-        self._meta_limit = FixedWindows(world.clock, options.meta_limit, 60)
+        self._limit = FixedWindows(self._time, options.limit or 0, 60)
+        self._meta_limit = FixedWindows(self._time, options.meta_limit, 60)
         self._lists = 0
         self._lingering: dict[tuple[str, str], int] = {}
 
@@ -124,11 +124,12 @@ class _Chatwoot:
         if self.options.limit is not None and not self._limit.admit("ip"):
             return refusal(429)
         served = self._served()
+        version = served[0].version if served else NEWEST
         return _tagged(
             request,
             {
-                "version": written(served[0].version if served else NEWEST),
-                "timestamp": f"{self.world.now():%Y-%m-%d %H:%M:%S}",
+                "version": written(version),
+                "timestamp": f"{self._time():%Y-%m-%d %H:%M:%S}",
                 "queue_services": "ok",
                 "data_services": "ok",
             },
@@ -147,7 +148,7 @@ class _Chatwoot:
         if isinstance(found, Response):
             return found
         query, states = found
-        options, now = self.options, self.world.now()
+        options, now = self.options, self.world.time_at(account)
         counts = query.counts(states, viewer)
         page = query.page(states, viewer, now, swap=options.swap_ties and self._lists % 2 == 0)
         shown = await fill(account, page, options.rendering, self._committed)
@@ -183,7 +184,7 @@ class _Chatwoot:
             return refusal(404)
         if not viewer.shows(state, account.version):
             return answer(FORBIDDEN, 401)
-        now, delay = self.world.now(), self.options.activity_delay
+        now, delay = self.world.time_at(account), self.options.activity_delay
         (shown,) = await fill(account, [state], self.options.rendering, self._committed)
         if shown.orphan:
             return refusal(500)
@@ -232,6 +233,11 @@ class _Chatwoot:
         if account.suspended:
             return answer({"error": "Account is suspended"}, 401)
         return account, viewer
+
+    def _time(self) -> datetime:
+        """Return the installation's time: all its accounts are on one server."""
+        served = self._served()
+        return self.world.time_at(served[0]) if served else self.world.now()
 
     def _served(self) -> Sequence[Account]:
         return self.world.of_kind("chatwoot") if self._accounts is None else self._accounts
