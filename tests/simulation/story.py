@@ -88,7 +88,11 @@ def _answer(story: Story, account: Account, subject: Conversation) -> None:
 
 def _machine(story: Story, account: Account, subject: Conversation) -> None:
     """Let a machine write: that is no answer."""
-    story.world.answer(subject, story.text(), by=story.rng.choice(MACHINES[account.kind]))
+    by = story.rng.choice(MACHINES[account.kind])
+    # An inbox greets a customer who has written, and nobody else.
+    if by == "greeting" and not subject.state.inbound:
+        by = "bot"
+    story.world.answer(subject, story.text(), by=by)
 
 
 def _greeted(story: Story, account: Account, subject: Conversation) -> None:

@@ -273,7 +273,8 @@ class _Judge:
         # Below a line that tells nothing, somebody may have written, and have been answered.
         between = self.waits.between(before, look.seen)
         silent = any(_silent(one, low, look.seen) for one in candidates)
-        if silent and (same or any(one.fits(now, look.seen) for one in between)):
+        possible = same or _reopened(look, now) or any(one.fits(now, look.seen) for one in between)
+        if silent and possible:
             self.doubtful = self.doubtful if same else now
             return
         truth = [one.since and one.since.isoformat() for one in candidates]
@@ -390,6 +391,17 @@ def _covered(look: Look) -> bool:
     message = look.told["last_message"]
     machine = message is not None and (message["automated"] or message["direction"] == "internal")
     return bool(look.told["archived"] and machine)
+
+
+def _reopened(look: Look, told: Told) -> bool:
+    """Return whether the words that the archive closed are told to wait again as it ends.
+
+    No person has answered them. Where the row tells nothing of what the customer wrote since, they are
+    the first that are known to be unanswered.
+    """
+    message = look.told["last_message"]
+    asks = message is not None and message["direction"] == "inbound" and message["at"] == told
+    return asks and "conversation.unarchived" in look.types
 
 
 def _silent(one: Stretch, start: float, end: float) -> bool:
