@@ -139,8 +139,14 @@ def _message_lost(old: Known, row: Observation) -> bool:
     message = row.fields["last_message"]
     if message is None:
         return True
-    same = row.message_id is not None and row.message_id == old.message_id
-    return not same and is_older(message, known, row.message_id, old.message_id)
+    if None not in (row.message_id, old.message_id):
+        other = row.message_id != old.message_id
+        return other and is_older(message, known, row.message_id, old.message_id)
+    # Without ids, other words at the very same time are no newer message, nor is a message without any.
+    same_time = message.at is not None and message.at == known.at
+    words = bool(known.text) and message.text != known.text
+    no_words = words and not message.text and message.at is None and known.at is not None
+    return is_older(message, known) or (words and same_time) or no_words
 
 
 def _is_gone(old: Known, row: Observation, path: str) -> bool:
