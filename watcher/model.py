@@ -218,6 +218,12 @@ class Observation:
     evidence: Evidence = NO_EVIDENCE
     """What else the row shows of who waits."""
 
+    number: int | None = None
+    """The conversation's place in the order of creation, where the provider counts: each new one
+    has a higher number than all before it, and none is given twice. It tells new conversations from
+    old ones that come into sight without a clock.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:

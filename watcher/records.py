@@ -106,16 +106,19 @@ class SourceState:
     """When the first complete sweep ended, None before that."""
 
     baseline_started: datetime | None = None
-    """When that sweep started, by the provider's clock."""
+    """The latest time by the provider's own stamps that is surely not after that sweep's beginning."""
+
+    baseline_top: int | None = None
+    """The highest `Observation.number` that it showed, None where rows show none."""
 
     polled: datetime | None = None
-    """When the last successful poll started, by the provider's clock."""
+    """When the last successful poll or sweep started, by our clock."""
 
     swept: datetime | None = None
     """When the last complete sweep started, by our clock."""
 
     newest: datetime | None = None
-    """The highest `last_activity_at` seen."""
+    """Up to when all activity has been seen, by the rows' own stamps."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     """How many `source.*` events of each type there were; numbers their ids."""

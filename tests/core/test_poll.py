@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.core.strategies import T0
 from watcher.errors import SourceChanged, SourceError, SourceRefused, SourceUnavailable
@@ -16,13 +14,11 @@ from watcher.model import Conversation, Snapshot
 from watcher.pipeline.announce import StateUpdate
 from watcher.pipeline.health import SCHEMA
 from watcher.pipeline.poll import (
-    CLOCK_OFF,
     SUSPECTS_PER_POLL,
     PollConclusion,
     PollSummary,
     conclude,
     goes_past,
-    looked_until,
     suspects,
     unexplained,
 )
@@ -42,7 +38,7 @@ def poll(state: SourceState = STATE, **more: Any) -> PollConclusion:
         missing=more.pop("missing", NOTHING),
     )
     given: dict[str, Any] = {
-        "known": 100, "until": NOW, "vanished": NOTHING, "crowded": False,
+        "known": 100, "began": NOW, "vanished": NOTHING, "crowded": False,
         "drift": None, "compares": True, "now": NOW,
     }  # fmt: skip
     return conclude(summary, state, **(given | more))
@@ -93,28 +89,6 @@ def test_a_key_that_vanished_is_reported_and_its_return_is_for_a_sweep_to_say() 
     assert report.kind == "failing"
     drifted = dataclasses.replace(STATE, failing=Trouble(T0, f"{SCHEMA}no row has labels"))
     assert poll(drifted).report is None
-
-
-SINCE, STARTED = T0, T0 + timedelta(minutes=10)
-
-
-@pytest.mark.parametrize(
-    ("case", "off", "until"),
-    [
-        ("the provider's clock is as it was", timedelta(0), STARTED),
-        ("it is a little later than taken", CLOCK_OFF, STARTED),
-        ("it is earlier than taken", timedelta(seconds=-90), STARTED - timedelta(seconds=90)),
-        ("it is much later: our clock was set back", CLOCK_OFF * 2, SINCE),
-    ],
-)
-def test_until_when_a_poll_has_looked(case: str, off: timedelta, until: datetime) -> None:
-    assert looked_until(SINCE, STARTED, STARTED + off) == until, case
-
-
-@given(st.integers(-10_000, 10_000))
-def test_a_poll_has_never_looked_later_than_it_began(seconds: int) -> None:
-    known = STARTED + timedelta(seconds=seconds)
-    assert looked_until(SINCE, STARTED, known) <= min(STARTED, max(known, SINCE))
 
 
 DOWN = SourceUnavailable("502 Bad Gateway")

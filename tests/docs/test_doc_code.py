@@ -155,7 +155,7 @@ def test_the_simulated_world_on_the_page_does_what_it_says() -> None:
 
 async def attributes(account: Account, app: Any, provider: Provider) -> set[str]:
     """Return the attributes that a provider reads from the rows of a simulated account."""
-    position = provider.start(Sweep(NOW))
+    position = provider.start(Sweep())
     request = provider.request(position)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://simulated"

@@ -98,7 +98,7 @@ async def verdict(name: str, change: str) -> str | None:
     }
     provider = kind(kind.settings_model(token="t", base_url="http://simulated", **settings[name]))
     app = app_of(world)
-    page = await ask(app, account, provider, provider.start(Sweep(NOW)))
+    page = await ask(app, account, provider, provider.start(Sweep()))
     assert isinstance(page, Page)
     known: Conversation = merge(None, page.rows[0]).conversation
     try:

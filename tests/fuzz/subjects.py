@@ -119,9 +119,9 @@ def _motions(sets: tuple[str, ...], id_: str, contact: str) -> dict[str, Motion]
     known = Conversation(id_, contact=Contact(id=contact))
     hour = timedelta(hours=1)
     return {
-        "poll": Poll(NOW - timedelta(seconds=30), NOW, NOW - hour),
-        "late poll": Poll(NOW - 9 * hour, NOW, None),
-        "sweep": Sweep(NOW),
+        "poll": Poll(timedelta(seconds=30), NOW - hour),
+        "late poll": Poll(9 * hour),
+        "sweep": Sweep(),
         "check": Check(),
         "look-up": LookUp(known, "absent"),
         "suspicion": LookUp(known, "suspect"),

@@ -32,7 +32,6 @@ from watcher.poller.walks import (
     Walk,
     find_working_page,
     follow,
-    newest_of,
 )
 from watcher.providers import Page, Poll, Response
 
@@ -80,12 +79,12 @@ class Account:
 
 
 def poll(failing_polls: int = 0, newest: Any = None) -> PollWalk:
-    motion = Poll(since=T0, now=T0 + timedelta(hours=1), newest=newest)
+    motion = Poll(timedelta(hours=1), newest)
     return PollWalk(Numbers(), motion, failing_polls=failing_polls)  # type: ignore[arg-type]
 
 
 def sweep() -> SweepWalk:
-    return SweepWalk(Numbers(), began=T0, started=T0)  # type: ignore[arg-type]
+    return SweepWalk(Numbers(), began=T0)  # type: ignore[arg-type]
 
 
 def members(most: int = 3) -> SetWalk:
@@ -201,6 +200,29 @@ def test_what_a_poll_remembers() -> None:
     assert set(walk.arrivals) == {"a"}
 
 
+@pytest.mark.parametrize(("odd", "newest"), [(0, 5), (1, 4), (2, 3), (3, 9_999)])
+def test_one_or_two_dates_in_the_future_are_not_the_latest_activity(odd: int, newest: int) -> None:
+    ages = {0: [5, 5, 5, 1], 1: [5, 4, 1], 2: [3, 1, 1], 3: [1, 1, 1]}[odd]
+    found = [
+        *rows(*(f"odd{n}" for n in range(odd)), last_activity_at=T0 + timedelta(minutes=9_999)),
+        *(
+            row
+            for n, age in enumerate(ages)
+            for row in rows(f"c{n}", last_activity_at=T0 + timedelta(minutes=age))
+        ),
+    ]
+    walk = made(poll(newest=None), Account({1: Page(tuple(found))}))
+    assert isinstance(walk, PollWalk)
+    assert walk.summary().newest == T0 + timedelta(minutes=newest)
+
+
+def test_two_rows_move_no_watermark() -> None:
+    found = Page(rows("a", "b", last_activity_at=T0 + timedelta(days=1)))
+    walk = made(poll(newest=T0), Account({1: found}))
+    assert isinstance(walk, PollWalk)
+    assert walk.summary().newest == T0
+
+
 @pytest.mark.parametrize(
     ("case", "last", "whole"),
     [
@@ -255,7 +277,7 @@ def test_what_a_sweep_remembers() -> None:
     at = T0 + timedelta(minutes=5)
     account = Account(
         {
-            1: Page(rows("a", last_activity_at=at), next=2, missing=("labels", "status")),
+            1: Page(rows("a", "c", "d", last_activity_at=at), next=2, missing=("labels", "status")),
             2: Page(rows("b"), next=3, missing=("labels",), unusable=1, total=9),
             3: Page((), missing=("everything",), complete=False),
         }
@@ -263,7 +285,7 @@ def test_what_a_sweep_remembers() -> None:
     walk = made(sweep(), account)
     assert isinstance(walk, SweepWalk)
     summary = walk.summary(incomplete_before=1)
-    assert summary.seen == {"a", "b"}
+    assert summary.seen == {"a", "b", "c", "d"}
     assert (summary.newest, summary.unusable, summary.cut) == (at, 1, True)
     assert summary.missing == {"labels"}  # an empty page lacks nothing
     assert summary.shown == {"unread", "last_activity_at"}
@@ -316,10 +338,3 @@ def test_no_page_is_tried_behind_the_last_one() -> None:
     walk = sweep()
     walk.position = 9
     assert not anyio.run(find_working_page, walk, Numbers(), Account({}).fetch)
-
-
-def test_the_latest_activity() -> None:
-    early, late = T0, T0 + timedelta(minutes=1)
-    assert newest_of((), None) is None
-    assert newest_of(rows("a", last_activity_at=late), early) == late
-    assert newest_of(rows("a", last_activity_at=early) + rows("b"), late) == late

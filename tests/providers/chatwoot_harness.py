@@ -39,7 +39,7 @@ def envelope(rows: list[dict[str, Any]], total: int | None = None) -> dict[str, 
 
 
 SHAPES = Path(__file__).parent / "chatwoot"
-LIST = Sweep(NOW)
+LIST = Sweep()
 
 
 def shape(name: str) -> Any:

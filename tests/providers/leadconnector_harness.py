@@ -7,7 +7,7 @@ captured.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def answer(body: Any, status: int = 200, **headers: str) -> Response:
 
 def parse(response: Response, motion: Motion | None = None, *, raw: bool = False) -> Page:
     watched = provider(raw=raw)
-    return watched.parse(watched.start(motion or Poll(NOW, NOW)), response)
+    return watched.parse(watched.start(motion or Poll(timedelta(0), NOW)), response)
 
 
 def observe(**row: Any) -> Observation:

@@ -39,7 +39,7 @@ def page(*rows: Any, token: str | None = None) -> dict[str, Any]:
 
 def sweep_page(body: Any, *, raw: bool = False) -> Page:
     leadping = provider(raw=raw)
-    return leadping.parse(leadping.start(Sweep(NOW)), answer(body))
+    return leadping.parse(leadping.start(Sweep()), answer(body))
 
 
 def walk(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from watcher.model import Contact, Conversation
 from watcher.providers import Check, LookUp, Members, Motion, Poll, Response, Sweep
 
 HTML = b"<!doctype html><title>403 Forbidden</title><center>cloudflare</center>"
-MOTIONS: tuple[Motion, ...] = (Sweep(NOW), Poll(NOW, NOW), Check())
+MOTIONS: tuple[Motion, ...] = (Sweep(), Poll(timedelta(0)), Check())
 GONE = LookUp(Conversation("c-1", contact=Contact(id="l-1")), "absent")
 
 
@@ -43,13 +44,13 @@ def test_a_proxys_refusal_is_not_called_a_bad_token(
 
 @pytest.mark.parametrize("name", ["highlevel", "leadway"])
 def test_highlevel_never_refuses_without_a_word(name: str) -> None:
-    assert "in front of the provider" in refuse(name, Sweep(NOW), 403, b"").reason
+    assert "in front of the provider" in refuse(name, Sweep(), 403, b"").reason
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 @pytest.mark.parametrize("status", [401, 403])
 def test_the_providers_own_refusal_names_the_token(name: str, status: int) -> None:
-    error = refuse(name, Sweep(NOW), status, b'{"message": "No", "error": "No"}')
+    error = refuse(name, Sweep(), status, b'{"message": "No", "error": "No"}')
     assert "token" in error.reason + error.remedy
     assert "may be right" not in error.remedy
 
@@ -93,7 +94,7 @@ def test_a_proxys_refusal_of_a_look_up_takes_no_conversation_away(name: str, sta
     ],
 )
 def test_a_redirect_names_its_targets_host(name: str, location: str, words: str) -> None:
-    error = refuse(name, Sweep(NOW), 302, b"", {"location": location})
+    error = refuse(name, Sweep(), 302, b"", {"location": location})
     assert isinstance(error, SourceChanged)
     assert words in error.reason
     assert "secret" not in str(error)

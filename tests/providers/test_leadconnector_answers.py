@@ -9,7 +9,6 @@ import pytest
 from tests.providers.leadconnector_harness import (
     EMPTY,
     ID,
-    NOW,
     REFUSALS,
     answer,
     look_up,
@@ -41,7 +40,7 @@ from watcher.providers import (
 )
 def test_each_refusal_has_its_own_remedy(name: str, hint: str) -> None:
     refusal = REFUSALS[name]
-    for motion in (Sweep(NOW), Check(), LookUp(Conversation(ID), "absent")):
+    for motion in (Sweep(), Check(), LookUp(Conversation(ID), "absent")):
         with pytest.raises(SourceRefused) as raised:
             parse(answer(refusal["body"], refusal["status"]), motion)
         assert hint in raised.value.remedy
@@ -83,17 +82,17 @@ def test_a_limit_waits_an_interval_or_until_another_day(left: str, wait: float) 
 )
 def test_a_limit_that_is_refused_is_lowered(words: Any, limit: str) -> None:
     watched, refusal = provider(), answer({"message": words}, 422)
-    page = watched.parse(watched.start(Sweep(NOW)), refusal)
+    page = watched.parse(watched.start(Sweep()), refusal)
     assert page.fallback
     watched.set_capabilities(page.capabilities)
-    position = watched.start(Sweep(NOW))
+    position = watched.start(Sweep())
     assert ("limit", limit) in watched.request(position).params
 
 
 def test_the_default_limit_is_never_lowered() -> None:
     watched = provider(page_size=20)
     with pytest.raises(SourceChanged):
-        watched.parse(watched.start(Sweep(NOW)), answer({"message": "limit is not valid"}, 422))
+        watched.parse(watched.start(Sweep()), answer({"message": "limit is not valid"}, 422))
 
 
 @pytest.mark.parametrize(

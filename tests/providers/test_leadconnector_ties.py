@@ -62,8 +62,8 @@ crowds = st.builds(
 )
 motions = st.sampled_from(
     [
-        Sweep(NOW),
-        Poll(NOW - timedelta(hours=1), NOW),
+        Sweep(),
+        Poll(timedelta(hours=1), NOW - timedelta(hours=1)),
         Members("unread"),
         Members("unassigned"),
     ]
@@ -111,7 +111,7 @@ def test_a_tie_of_rows_created_at_distinct_times_is_always_walked_whole(
         ascends=order == "asc",
         counts=False,
     )
-    pages = walk(server, Sweep(NOW), provider(size))
+    pages = walk(server, Sweep(), provider(size))
     assert pages[-1].complete
     assert ids(pages) == {row.id for row in server.rows}
 
@@ -128,7 +128,7 @@ def test_rows_alike_in_all_but_the_assignee_are_whole_where_the_server_counts_as
         mirrored=False,
         counts=counts,
     )
-    pages = walk(server, Sweep(NOW), provider(5))
+    pages = walk(server, Sweep(), provider(5))
     groups = [rows.count(row) for row in rows]
     if counts and all(count < 5 for count in groups):
         shown = ids(pages) == {row.id for row in server.rows}
@@ -142,7 +142,7 @@ def test_an_import_with_one_time_is_divided_by_its_creation_times() -> None:
     server = StrictServer(
         [*tied(*(n * 7 for n in range(140))), Row("later", START + 9)], mirrored=False
     )
-    pages = walk(server, Sweep(NOW), provider(100))
+    pages = walk(server, Sweep(), provider(100))
     assert ids(pages) == {row.id for row in server.rows}
     assert pages[-1].complete
     assert [params["status"] for params in server.asked] == ["all", *["read"] * 3, "unread", "all"]
@@ -156,26 +156,26 @@ def test_an_import_with_one_time_is_divided_by_its_creation_times() -> None:
 def test_an_import_in_one_moment_is_divided_by_assignees() -> None:
     rows = [Row(f"c{n}", START + 5, owner=f"u{n % 5}", added=ADDED) for n in range(150)]
     server = StrictServer(rows, mirrored=False)
-    pages = walk(server, Sweep(NOW), provider(100))
+    pages = walk(server, Sweep(), provider(100))
     assert ids(pages) == {row.id for row in rows}
     assert pages[-1].complete
     asked = [params["assignedTo"] for params in server.asked if "assignedTo" in params]
     assert asked == ["unassigned", "u0", "u1", "u2", "u3", "u4"]
     server.counts = False  # then an assignee that no page showed could be missed
-    assert not walk(server, Sweep(NOW), provider(100))[-1].complete
+    assert not walk(server, Sweep(), provider(100))[-1].complete
 
 
 def test_an_assignee_that_no_page_showed_is_missed_by_the_servers_count() -> None:
     rows = [Row(f"c{n}", START + 5, owner=f"u{n // 2}", added=ADDED) for n in range(10)]
     server = StrictServer(rows, mirrored=False)
-    pages = walk(server, Sweep(NOW))
+    pages = walk(server, Sweep())
     assert not pages[-1].complete
     assert ids(pages) == {f"c{n}" for n in range(4)}
 
 
 def test_rows_alike_in_all_that_can_be_asked_for_leave_the_sweep_incomplete() -> None:
     server = StrictServer([*tied(*[0] * 150), Row("later", START + 9)], mirrored=False)
-    pages = walk(server, Sweep(NOW), provider(100))
+    pages = walk(server, Sweep(), provider(100))
     assert not pages[-1].complete
     assert "later" in ids(pages)
     assert len(server.asked) < 12
@@ -186,19 +186,19 @@ def test_a_server_that_ignores_the_window_is_noticed_at_the_first_one(
     heeds: frozenset[str],
 ) -> None:
     server = StrictServer(tied(*range(60)), mirrored=False, heeds=heeds)
-    assert not walk(server, Sweep(NOW), provider(20))[-1].complete
+    assert not walk(server, Sweep(), provider(20))[-1].complete
     assert sum("startDate" in params for params in server.asked) == 1
 
 
 def test_a_row_without_a_creation_time_is_asked_for_in_vain() -> None:
     server = StrictServer(tied(1, 2, None, 3, 4, 5), mirrored=False)
-    assert not walk(server, Sweep(NOW))[-1].complete
+    assert not walk(server, Sweep())[-1].complete
 
 
 def test_a_tie_without_end_is_given_up_and_the_walk_goes_on_behind_it() -> None:
     rows = [*tied(*(n // 3 for n in range(3000)), owner="u1"), Row("later", START + 9)]
     server = StrictServer(rows, mirrored=False, counts=False)
-    pages = walk(server, Sweep(NOW))
+    pages = walk(server, Sweep())
     assert "later" in ids(pages)
     assert not pages[-1].complete
     assert len(server.asked) < 100
@@ -207,7 +207,7 @@ def test_a_tie_without_end_is_given_up_and_the_walk_goes_on_behind_it() -> None:
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_filter_that_is_refused_costs_the_tie_and_no_more(status: int) -> None:
     server, watched = StrictServer([*tied(*range(9)), Row("later", START + 9)]), provider()
-    position, seen, complete = watched.start(Sweep(NOW)), set(), True
+    position, seen, complete = watched.start(Sweep()), set(), True
     while position is not None:
         request = watched.request(position)
         answer = server.answer(request)
@@ -234,7 +234,7 @@ def test_a_page_full_of_one_millisecond_is_asked_for_by_status() -> None:
     rows = [*world(5, 5, 5, 5), Row("later", START + 9)]
     rows[0].unread = rows[1].unread = True
     server = StrictServer(rows, mirrored=False)
-    pages = walk(server, Sweep(NOW))
+    pages = walk(server, Sweep())
     assert ids(pages) == {"c0", "c1", "c2", "c3", "later"}
     assert pages[-1].complete
     assert [params["status"] for params in server.asked] == ["all", "read", "unread", "all"]
@@ -243,7 +243,7 @@ def test_a_page_full_of_one_millisecond_is_asked_for_by_status() -> None:
 
 def test_a_part_that_is_full_too_is_asked_for_from_its_other_end() -> None:
     server = StrictServer([*world(5, 5, 5, 5, 5), Row("later", START + 9)])
-    pages = walk(server, Sweep(NOW))
+    pages = walk(server, Sweep())
     assert ids(pages) == {"c0", "c1", "c2", "c3", "c4", "later"}
     assert pages[-1].complete
     assert ("desc", "read") in {(params["sort"], params["status"]) for params in server.asked}
@@ -254,7 +254,7 @@ def test_a_tie_that_cannot_be_proven_whole_leaves_the_sweep_incomplete(
     rows: int, mirrored: bool
 ) -> None:
     server = StrictServer([*world(*[5] * rows), Row("later", START + 9)], mirrored=mirrored)
-    pages = walk(server, Sweep(NOW))
+    pages = walk(server, Sweep())
     assert "later" in ids(pages)
     assert not pages[-1].complete
 
@@ -263,12 +263,12 @@ def test_parts_that_do_not_show_the_whole_page_again_prove_nothing() -> None:
     server = StrictServer([*world(5, 5, 5, 5), Row("later", START + 9)])
     server.rows[0].unread = server.rows[1].unread = True
     server.neither = frozenset({"c2"})
-    assert not walk(server, Sweep(NOW))[-1].complete
+    assert not walk(server, Sweep())[-1].complete
 
 
 def test_a_part_of_a_tie_that_always_fails_is_stepped_over() -> None:
     server, watched = StrictServer(world(5, 5, 5, 5, 9)), provider()
-    position = watched.start(Sweep(NOW))
+    position = watched.start(Sweep())
     stuck = watched.parse(position, server.answer(watched.request(position))).next
     assert stuck.tie is not None
     behind = watched.skip(stuck)

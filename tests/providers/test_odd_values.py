@@ -102,7 +102,7 @@ def read(name: str, *rows: Any) -> Page:
     body = bodies.get(name, {"conversations": rows, "total": len(rows)})
     response = Response(200, json.dumps(body).encode(), {}, NOW, NOW)
     provider = PROVIDERS[name]
-    return sanitize(provider.parse(provider.start(Sweep(NOW)), response))
+    return sanitize(provider.parse(provider.start(Sweep()), response))
 
 
 def observe(name: str, *looks: dict[str, Any]) -> list[list[Event]]:

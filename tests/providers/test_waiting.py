@@ -133,7 +133,7 @@ def play(name: str, looks: Sequence[Look]) -> tuple[list[list[Event]], Snapshot 
     known: dict[str, Snapshot] = {}
     events: list[list[Event]] = []
     for number, row in enumerate(looks):
-        page = sanitize(provider.parse(provider.start(Sweep(NOON)), answer(name, row)))
+        page = sanitize(provider.parse(provider.start(Sweep()), answer(name, row)))
         sent = NOON + timedelta(hours=number)
         sighting = Sighting(sent, sent, {}, NOON, admit=True)
         decision = decide(policy, state, known, page.rows, sighting)

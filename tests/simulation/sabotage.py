@@ -10,12 +10,15 @@ import importlib
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
+
 from watcher import mapping
 from watcher.dispatcher import Dispatcher, outcomes
 from watcher.errors import SourceError, SourceRefused
 from watcher.model import Result
 from watcher.pipeline import SourceReport, sweep, waiting
 from watcher.pipeline.announce import StateUpdate
+from watcher.pipeline.baseline import Sightings
 from watcher.pipeline.sweep import Removal
 from watcher.poller import SourcePoller, source
 from watcher.poller import session as sessions
@@ -218,12 +221,13 @@ def watermark_first() -> list[Patch]:
 
     async def broken_poll(self: SourcePoller) -> None:
         session = self.session
-        before, started = session.state, session.provider_now()
+        before, began, at = session.state, session.clock(), anyio.current_time()
         try:
             await poll(self)
         except SourceError:
-            newest = max(filter(None, (before.newest, started)), default=None)
-            await session.save(StateUpdate({"newest": newest, "polled": started}, force=True))
+            newest = max(filter(None, (before.newest, began)), default=None)
+            await session.save(StateUpdate({"newest": newest, "polled": began}, force=True))
+            self._looked_at = at
             raise
 
     return [(SourcePoller, "_poll", broken_poll)]
@@ -248,8 +252,12 @@ def mapping_is_news() -> list[Patch]:
 
 
 def clock_is_trusted() -> list[Patch]:
-    """The provider's clock is taken to be ours."""
-    return [(SourceSession, "provider_now", lambda self: self.clock())]
+    """The clock that dates the rows is taken to be ours."""
+    return [
+        (SourceSession, "provider_now", lambda self: self.clock()),
+        (Sightings, "started", lambda self, estimate: estimate),
+        (Sightings, "top", None),
+    ]
 
 
 def accounts_mixed() -> list[Patch]:

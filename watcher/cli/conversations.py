@@ -252,7 +252,7 @@ async def _raw(
         raise NotOne(f"the source {source} is no longer configured", "nobody can be asked for it")
     prepare_loop()
     async with Transport(wall_clock) as transport:
-        return await find_raw_row(one, transport, known.snapshot, known.state, wall_clock())
+        return await find_raw_row(one, transport, known.snapshot, known.state)
 
 
 def _print(console: Console, source: str, snapshot: Snapshot) -> None:

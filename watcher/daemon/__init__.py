@@ -424,8 +424,6 @@ class Daemon:
             raise KeyError(f"conversation {conversation} of {source}")
         state = await self.store.source(source)
         try:
-            return await find_raw_row(
-                one, self.transport, known[conversation], state, self._clock()
-            )
+            return await find_raw_row(one, self.transport, known[conversation], state)
         except SourceError as failure:
             raise ValueError(f"{failure.reason}; {failure.remedy}") from None

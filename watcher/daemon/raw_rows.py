@@ -7,7 +7,7 @@ of a look-up, which may show other keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from watcher.config import Source
@@ -34,20 +34,20 @@ async def find_raw_row(
     transport: Transport,
     snapshot: Snapshot,
     state: SourceState | None,
-    now: datetime,
 ) -> Mapping[str, Any] | None:
     """Return the `row` of a known conversation as the provider shows it now, and whether it is `listed`
     (else it is from a look-up); None if it does not come. Raise SourceError.
     """
     plan = plan_source(source, transport, 0, 1, raw=True)
     conversation = snapshot.conversation
-    since = (conversation.last_activity_at or now) - OVERLAP
+    active = conversation.last_activity_at
+    since = None if active is None else active - OVERLAP
     try:
         if state is not None and state.learned:
             plan.provider.set_capabilities(state.learned)
         search = _Search(plan, conversation.id)
         for listed, walk in (
-            (True, Walk(plan.provider, Poll(since, now), most=PAGES)),
+            (True, Walk(plan.provider, Poll(None, since), most=PAGES)),
             (False, LookUpWalk(plan.provider, conversation, "suspect")),
         ):
             while walk.position is not None and search.found is None:

@@ -26,9 +26,10 @@ from watcher.model import (
     rfc3339,
     to_plain,
 )
+from watcher.pipeline.baseline import is_younger, was_there
 from watcher.pipeline.deliveries import Failed, route
 from watcher.pipeline.existing import first_look
-from watcher.pipeline.schema_drift import older, undated, vanished, without
+from watcher.pipeline.schema_drift import undated, vanished, without
 from watcher.pipeline.torn import believe, never_shown
 from watcher.pipeline.waiting import first_wait, follow, waits
 from watcher.providers import TORN, Parts
@@ -251,8 +252,7 @@ class _Builder:
         changes: tuple[Change, ...] = ()
         joined = False
         if old is None or returned:
-            began = self.state.baseline_started
-            if returned or not older(row.fields.get("created_at"), began):
+            if returned or not was_there(row, self.state):
                 # A crowd that a person discarded is not told.
                 joined = silent = self.sighting.silent and not returned
                 changes = () if silent else appearance(new.conversation, returned=returned)
@@ -261,7 +261,7 @@ class _Builder:
                 # younger in it is.
                 self.late += 1
                 joined = True
-                changes = late_appearance(new, lambda at: at is not None and not older(at, began))
+                changes = late_appearance(new, lambda at: is_younger(at, self.state))
         else:
             assert snapshot is not None and before is not None  # noqa: S101, PT018 - as old is
             changes = diff(before, new, unread_cap=self.policy.unread_cap, ended=wait.ended)

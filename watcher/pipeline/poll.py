@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from watcher.errors import SourceError
@@ -27,7 +27,6 @@ __all__ = [
     "PollSummary",
     "conclude",
     "goes_past",
-    "looked_until",
     "suspects",
     "unexplained",
 ]
@@ -44,11 +43,6 @@ FAILING_POLLS = 3
 PAGES_PAST = 2
 """Pages that a poll tries behind a failing one: a provider that is down is not asked for them all."""
 
-CLOCK_OFF = timedelta(seconds=30)
-"""How much later than estimated the provider's clock may turn out to be: the overlap of every
-provider's polls covers that.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class PollSummary:
@@ -58,7 +52,7 @@ class PollSummary:
     """Whether every page came and every row could be read."""
 
     newest: datetime | None
-    """The latest activity that is known now."""
+    """Up to when all activity has been seen, by the rows' own stamps."""
 
     total: int | None
     """The provider's own count of conversations, None where it gives none."""
@@ -89,7 +83,7 @@ def conclude(
     state: SourceState,
     *,
     known: int,
-    until: datetime,
+    began: datetime,
     vanished: frozenset[str],
     crowded: bool,
     drift: int | None,
@@ -98,7 +92,7 @@ def conclude(
 ) -> PollConclusion:
     """Conclude a poll; `known` conversations are present after it.
 
-    `until` is up to when it has looked (`looked_until`), `vanished` what lost its value together
+    `began` is when it began, by our clock, `vanished` what lost its value together
     with its key, `crowded` whether new rows wait for a sweep to decide. `drift` is that of the
     polls before, since the last sweep; None after a sweep. `compares` is whether the
     provider's count can be compared: a sweep has gone before and none is under way.
@@ -114,29 +108,17 @@ def conclude(
     if crowded and state.hold is None:
         sweep = "now"
     return PollConclusion(
-        update=_watermark(poll, state, until) if poll.whole else None,
+        update=_watermark(poll, state, began) if poll.whole else None,
         report=judge_schema(state, poll.missing, vanished, whole=False, now=now),
         sweep=sweep,
         drift=drift,
     )
 
 
-def _watermark(poll: PollSummary, state: SourceState, until: datetime) -> StateUpdate:
+def _watermark(poll: PollSummary, state: SourceState, began: datetime) -> StateUpdate:
     # The time of the last poll may be stored later: losing it costs a longer look, never a change.
     newest_moved = poll.newest != state.newest
-    return StateUpdate({"newest": poll.newest, "polled": until}, force=newest_moved)
-
-
-def looked_until(since: datetime, started: datetime, known: datetime) -> datetime:
-    """Return until when a poll has looked, by the provider's clock.
-
-    The poll asked for what changed after `since` and took `started` for its start; `known` is that
-    moment as the provider's answers show it by now.
-    """
-    # Our clock had been set back: the poll asked for too short a time, so the next one asks again.
-    if known - started > CLOCK_OFF:
-        return since
-    return min(started, known)
+    return StateUpdate({"newest": poll.newest, "polled": began}, force=newest_moved)
 
 
 def goes_past(error: SourceError, failed_in_a_row: int, failing_polls: int) -> bool:

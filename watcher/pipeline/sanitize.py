@@ -67,6 +67,7 @@ def sanitize(page: Page) -> Page:
         page,
         rows=tuple(rows),
         total=total,
+        clock=_clock(page.clock),
         unusable=page.unusable + len(page.rows) - len(rows),
         complaints=tuple(map(_one_line, complaints)),
     )
@@ -88,8 +89,10 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
     if message_id is not None and not _is_id(message_id):
         message_id = None
     evidence = _evidence(row.evidence)
+    number = row.number if _is_number(row.number) else None
     # Nearly every row is clean already; the same object is returned, not a copy.
-    if not (changed or refused) and message_id == row.message_id and evidence is row.evidence:
+    same = message_id == row.message_id and number is row.number and evidence is row.evidence
+    if same and not (changed or refused):
         return row
     kept = {path: value for path, value in row.fields.items() if path not in refused}
     return dataclasses.replace(
@@ -98,7 +101,19 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
         absent=row.absent - refused,
         message_id=message_id,
         evidence=evidence,
+        number=number,
     )
+
+
+def _clock(value: Any) -> datetime | None:
+    try:
+        return _time(value)
+    except _Refused:
+        return None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_COUNT
 
 
 _FLAGS = ("unanswered", "by_person", "unclear")

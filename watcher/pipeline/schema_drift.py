@@ -1,4 +1,4 @@
-"""Has the provider's API changed? What all rows lost together with its key, and how old a row is.
+"""Has the provider's API changed? What all rows lost together with its key.
 
 Rules: pure. Other rows settle whether a key is gone. What a single row lost, though it has the key or
 though others have it, is `watcher.pipeline.torn`'s.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.model import Conversation, Observation, Snapshot
 
-__all__ = ["MISSING", "older", "undated", "value_at", "vanished", "without"]
+__all__ = ["MISSING", "undated", "value_at", "vanished", "without"]
 
 MISSING = "missing_from_the_start"
 """Where a source's state keeps the raw keys that no row of its baseline had."""
@@ -25,19 +24,6 @@ VANISHED_AT = 2
 def undated(row: Observation) -> bool:
     """Return whether the row does not show when the provider created it."""
     return row.fields.get("created_at") is None
-
-
-def older(at: datetime | None, baseline_started: datetime | None) -> bool:
-    """Return whether a time is before the baseline began (both by the provider's clock).
-
-    A time in whole seconds is compared with the second in which the baseline began: a row that was
-    created in that second and not seen by the baseline is more likely new.
-    """
-    if at is None or baseline_started is None:
-        return False
-    if at.microsecond == 0:
-        baseline_started -= timedelta(microseconds=baseline_started.microsecond)
-    return at < baseline_started
 
 
 def vanished(

@@ -55,7 +55,7 @@ class SweepSummary:
     """When it began, by our clock."""
 
     started: datetime
-    """When it began, by the provider's clock."""
+    """The latest time by the provider's own stamps that is surely not after its beginning."""
 
     seen: AbstractSet[str]
     """The rows that it showed."""
@@ -64,7 +64,7 @@ class SweepSummary:
     """Unknown rows among them that have no creation time and were set aside."""
 
     newest: datetime | None = None
-    """The latest activity of a row."""
+    """Up to when it has seen all activity, by the rows' own stamps; None where they do not show it."""
 
     cut: bool = False
     """Whether the provider says that the walk may have missed rows."""
@@ -74,6 +74,9 @@ class SweepSummary:
 
     unusable: int = 0
     """Rows that could not be read."""
+
+    top: int | None = None
+    """The highest place of a row in the order of creation; None where rows show none."""
 
     missing: frozenset[str] = frozenset()
     """Raw keys that no row had."""
@@ -205,9 +208,10 @@ def _baseline(
     changes = {
         "baselined": now,
         "baseline_started": sweep.started,
-        "polled": sweep.started,
+        "baseline_top": sweep.top,
+        "polled": sweep.began,
         "swept": sweep.began,
-        "newest": _plausible(sweep),
+        "newest": sweep.newest,
         "empty_sweeps": 0,
         "learned": {**state.learned, MISSING: sorted(sweep.missing)},
     }
@@ -265,7 +269,7 @@ def compare(
     hidden = compares and not sweep.whole and bool(present - sweep.seen)
     if sweep.cut or (hidden and not _counts(sweep)):
         return found
-    moved = _watermark(sweep, state)
+    moved = _watermark(sweep, state, now)
     return found if moved is None else dataclasses.replace(found, effects=(*found.effects, moved))
 
 
@@ -276,20 +280,15 @@ def _counts(sweep: SweepSummary) -> bool:
     return sweep.whole or (bool(sweep.seen) and sweep.hole_stays)
 
 
-def _watermark(sweep: SweepSummary, state: SourceState) -> StateUpdate | None:
+def _watermark(sweep: SweepSummary, state: SourceState, now: datetime) -> StateUpdate | None:
     """Return the change that lets polls begin where the sweep did: they need not read it again."""
-    polled = max(state.polled or sweep.started, sweep.started)
-    newest = max(filter(None, (state.newest, _plausible(sweep))), default=None)
+    # A time after the present is from before our clock was set back.
+    later = state.polled is not None and sweep.began <= state.polled <= now
+    polled = state.polled if later else sweep.began
+    newest = max(filter(None, (state.newest, sweep.newest)), default=None)
     if (polled, newest) == (state.polled, state.newest):
         return None
     return StateUpdate({"polled": polled, "newest": newest})
-
-
-def _plausible(sweep: SweepSummary) -> datetime | None:
-    """Return the latest activity, not later than the sweep: one nonsense date in the future must
-    not end all polls before they begin.
-    """
-    return min(sweep.newest, sweep.started) if sweep.newest is not None else None
 
 
 def _look_behind(

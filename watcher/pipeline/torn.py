@@ -27,7 +27,8 @@ from watcher.catalogue.fields import CONTACT
 from watcher.diff import is_older
 from watcher.merge import Known
 from watcher.model import Doubt, Observation, Snapshot, derive_id
-from watcher.pipeline.schema_drift import older, value_at, without
+from watcher.pipeline.baseline import older
+from watcher.pipeline.schema_drift import value_at, without
 from watcher.providers import Parts
 
 __all__ = ["STANDS", "believe", "look_again", "never_shown"]

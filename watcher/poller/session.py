@@ -113,6 +113,7 @@ class SourceSession:
         self._wake = runtime.wake
         self.skew: timedelta | None = None
         self._skew = timedelta(0)
+        self._told: tuple[datetime, float] | None = None
         self.warnings = Warnings(self.metrics, self.log)
         self.opened = anyio.Event()
 
@@ -184,6 +185,15 @@ class SourceSession:
         """Return the provider's time, as its last answer lets it be estimated."""
         return self.clock() + self._skew
 
+    def told(self, at: float) -> datetime | None:
+        """Return the time at a moment of the loop's clock by the clock that dates the rows, a second
+        early at most; None where no answer has told it.
+        """
+        if self._told is None:
+            return None
+        clock, when = self._told
+        return clock + timedelta(seconds=at - when)
+
     async def fetch(self, position: Position, *, urgent: bool) -> Seen:
         """Fetch and read one page; raises SourceError."""
         provider, counted = self.plan.provider, self.metrics.requests
@@ -213,6 +223,8 @@ class SourceSession:
             skew = response.date - response.received
             self.skew = skew
             self._skew = skew if abs(skew) > SKEW_FROM else timedelta(0)
+        if page.clock is not None:
+            self._told = page.clock, anyio.current_time()
         self.metrics.last_success.labels(name).set(response.received.timestamp())
         self.metrics.rows.labels(name).inc(len(page.rows))
         if page.unusable:

@@ -54,7 +54,6 @@ from watcher.poller.walks import (
     ask_version,
     find_working_page,
     follow,
-    newest_of,
     step,
 )
 from watcher.providers import Poll
@@ -118,6 +117,7 @@ class SourcePoller:
         self._walk: SweepWalk | None = None
         self._look_ups: LookUpRound | None = None
         self._swept_at: float | None = None
+        self._looked_at: float | None = None
         self._incomplete = 0
         self._given_up = 0
         self._found_by_lookup: frozenset[str] = frozenset()
@@ -272,20 +272,13 @@ class SourcePoller:
         """Make one poll and carry out what it comes to; raises SourceError."""
         session = self.session
         began, at = session.clock(), anyio.current_time()
-        started = session.provider_now()
-        since = session.state.polled or session.state.baseline_started or started
-        motion = Poll(since=since, now=started, newest=session.state.newest)
+        motion = Poll(self._elapsed(), session.state.newest)
         walk = PollWalk(self.plan.provider, motion, failing_polls=self._failing_polls)
-
-        def until() -> datetime:
-            known = session.provider_now() - timedelta(seconds=anyio.current_time() - at)
-            return polls.looked_until(since, started, known)
 
         async def absorb(seen: Seen) -> Decision:
             cursor = None
             if walk.ends_whole(seen.page):
-                newest = newest_of(seen.page.rows, walk.newest)
-                cursor = {"newest": newest, "polled": until()}
+                cursor = {"newest": walk.newest_with(seen.page.rows), "polled": began}
             decision = await session.absorb(seen.page.rows, seen.response, cursor=cursor)
             self._doubt(decision.vanished, (row.id for row in decision.doubtful))
             if seen.page.next is not None or seen.page.fallback:
@@ -308,7 +301,7 @@ class SourcePoller:
             walk.summary(),
             session.state,
             known=session.present,
-            until=until(),
+            began=began,
             vanished=vanished,
             crowded=crowded,
             drift=self._drift,
@@ -318,8 +311,20 @@ class SourcePoller:
         if conclusion.update is not None:
             await session.save(conclusion.update)
             session.looked_at_all(began)
+            self._looked_at = at
         session.metrics.polls.labels(self.plan.name).inc()
         await self._after_poll(conclusion)
+
+    def _elapsed(self) -> timedelta | None:
+        """Return how long ago the last good poll or sweep began, None where that is not known."""
+        polled = self.session.state.polled
+        by_wall = None if polled is None else self.session.clock() - polled
+        if self._looked_at is None:
+            # Before this run; of a clock that was set back meanwhile nothing is concluded.
+            return by_wall if by_wall is not None and by_wall >= timedelta(0) else None
+        # While a machine sleeps, the loop's clock stands still; the one on the wall may be set back.
+        passed = timedelta(seconds=anyio.current_time() - self._looked_at)
+        return passed if by_wall is None else max(passed, by_wall)
 
     async def _after_poll(self, conclusion: polls.PollConclusion) -> None:
         self.attempted = True
@@ -424,7 +429,7 @@ class SourcePoller:
         self._swept_at = anyio.current_time()
         self._progress_due = self._swept_at + PROGRESS_EVERY
         self._walk = SweepWalk(
-            self.plan.provider, began=session.clock(), started=session.provider_now()
+            self.plan.provider, began=session.clock(), told=session.told(self._swept_at)
         )
 
     async def _sweep_page(self) -> None:
@@ -452,18 +457,22 @@ class SourcePoller:
             )
             return
         if walk.pages == 1:
-            # Our clock may have been wrong when the sweep began, or set since the last answer before:
-            # what the provider's time was then is known by the first answer.
-            assert self._swept_at is not None  # noqa: S101 - a walk has begun
-            passed = timedelta(seconds=anyio.current_time() - self._swept_at)
-            walk.started = self.session.provider_now() - passed
+            # Our clock may have been wrong when the sweep began, or set since: what the provider's time
+            # was then is known by the first answer.
+            walk.estimate = self.session.provider_now() - self._since_sweep_began()
         if walk.position is not None:
             self._show_progress(walk)
             return
         self._walk, self._given_up = None, 0
         await self._conclude(walk)
 
+    def _since_sweep_began(self) -> timedelta:
+        began = self._swept_at
+        return timedelta(seconds=anyio.current_time() - began if began is not None else 0.0)
+
     async def _absorb_swept(self, seen: Seen) -> Decision:
+        if self._walk is not None:
+            self._walk.passed = self._since_sweep_began()
         decided = self.session.state.arrivals
         return await self.session.absorb(
             seen.page.rows, seen.response, admit=bool(decided), silent=decided == "discard"
@@ -505,6 +514,8 @@ class SourcePoller:
             await session.carry_out(comparison.effects)
             if comparison.look_ups is not None:
                 self._look_ups = LookUpRound(comparison.look_ups)
+        if session.state.polled == sweep.began:
+            self._looked_at = self._swept_at
         if sweep.whole:
             session.looked_at_all(max(session.last_full_look, sweep.began))
         await self._after_sweep(sweep, conclusion)

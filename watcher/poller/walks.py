@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable
 from watcher.model import Conversation, IdSet, Observation
 from watcher.pipeline import Decision
+from watcher.pipeline.baseline import Sightings
 from watcher.pipeline.poll import PollSummary, goes_past
 from watcher.pipeline.sweep import LookUpList, SweepSummary
 from watcher.providers import (
@@ -30,6 +31,7 @@ from watcher.providers import (
     Response,
     Sweep,
 )
+from watcher.providers.stamps import third_latest
 
 __all__ = [
     "VERSION_WAIT",
@@ -48,7 +50,6 @@ __all__ = [
     "broken_plugin",
     "find_working_page",
     "follow",
-    "newest_of",
     "step",
 ]
 
@@ -204,6 +205,7 @@ class PollWalk(Walk):
         self.failed = False
         self.whole = True
         self.newest = motion.newest
+        self._stamps: dict[str, datetime] = {}
         self.missing: frozenset[str] = frozenset()
         self.arrivals: dict[str, tuple[Observation, Seen]] = {}
         self._tried = 0
@@ -213,11 +215,20 @@ class PollWalk(Walk):
         """Return whether the poll ends with this page and could read everything before it."""
         return page.next is None and not page.fallback and self.whole and not page.unusable
 
+    def newest_with(self, rows: Iterable[Observation]) -> datetime | None:
+        """Return up to when all activity has been seen once the poll has ended with these rows."""
+        for row in rows:
+            at = row.fields.get("last_activity_at")
+            if at is not None:
+                self._stamps[row.id] = at
+        found = third_latest(self._stamps.values())
+        return max((at for at in (self.newest, found) if at is not None), default=None)
+
     def take(self, seen: Seen, decision: Decision) -> None:
         """Remember new rows, the latest activity and missing keys."""
         page, self._failed_in_a_row = seen.page, 0
         self.whole = self.whole and not page.unusable
-        self.newest = newest_of(page.rows, self.newest)
+        self.newest = self.newest_with(page.rows)
         self.arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
         if len(page.rows) > 2:  # one odd row alone is no changed API
             self.missing |= frozenset(page.missing)
@@ -251,21 +262,25 @@ class PollWalk(Walk):
 class SweepWalk(Walk):
     """Reads the complete list.
 
-    `began` is its start by our clock, `started` by the provider's. `doubtful` are rows that lost
-    values together with all others of their page.
+    `began` is its start by our clock, `told` by the one that dates the rows, where the server has told
+    it; `estimate` is the same as the provider's `Date` has it, where it
+    tells one. `doubtful` are rows that lost values together with all others of their page.
     """
 
     urgent = False
 
-    def __init__(self, provider: Provider, *, began: datetime, started: datetime) -> None:
-        super().__init__(provider, Sweep(started))
-        self.began = began
-        self.started = started
+    def __init__(
+        self, provider: Provider, *, began: datetime, told: datetime | None = None
+    ) -> None:
+        super().__init__(provider, Sweep())
+        self._told = told
+        self.began = self.estimate = began
+        self.passed = timedelta(0)
         self.ids: set[str] = set()
         self.arrivals: dict[str, tuple[Observation, Seen]] = {}
         self.doubtful: dict[str, tuple[Observation, Seen]] = {}
         self._page_failures = 0
-        self._newest: datetime | None = None
+        self._sightings = Sightings()
         self._rows = 0
         self._skipped = 0
         self._unusable = 0
@@ -280,7 +295,8 @@ class SweepWalk(Walk):
         self._page_failures = 0
         self.ids.update(row.id for row in page.rows)
         self._rows += len(page.rows)
-        self._newest = newest_of(page.rows, self._newest)
+        for row in page.rows:
+            self._sightings.note(row, self.passed)
         self._unusable += page.unusable
         self._lost |= decision.vanished
         self.arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
@@ -332,10 +348,11 @@ class SweepWalk(Walk):
         """Return what the sweep came to; `incomplete_before` sweeps in a row were not whole."""
         return SweepSummary(
             began=self.began,
-            started=self.started,
+            started=self._told or self._sightings.started(self.estimate),
+            top=None if self._told else self._sightings.top,
             seen=self.ids,
             arrivals=self.arrivals.keys(),
-            newest=self._newest,
+            newest=self._sightings.newest,
             cut=self.cut,
             skipped=self._skipped,
             unusable=self._unusable,
@@ -425,12 +442,3 @@ def broken_plugin(error: Exception) -> SourceChanged:
         f"the provider plug-in failed on an answer ({type(error).__name__})",
         "report this to the author of the provider plug-in",
     )
-
-
-def newest_of(rows: Iterable[Observation], newest: datetime | None) -> datetime | None:
-    """Return the latest activity among the rows and `newest`."""
-    for row in rows:
-        at = row.fields.get("last_activity_at")
-        if at is not None and (newest is None or at > newest):
-            newest = at
-    return newest

@@ -25,7 +25,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator
@@ -137,26 +137,25 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The fast look: everything that may have changed since `since`."""
+    """The fast look: everything that may have changed since the last one.
 
-    since: datetime
-    """Start of the last poll or sweep that succeeded, by the provider's clock. The provider subtracts
-    an overlap of its own where its index lags.
+    Nothing tells the provider's present: clocks are wrong, and not every server sends its `Date`.
     """
 
-    now: datetime
-    """The provider's clock now, estimated from its `Date` headers."""
+    elapsed: timedelta | None
+    """How long ago the last poll or sweep that succeeded began, None where that is not known. A duration
+    is the same by every clock. The provider adds an overlap of its own where its index lags.
+    """
 
     newest: datetime | None = None
-    """The highest `last_activity_at` ever stored for this source, None without any."""
+    """A time by the rows' own stamps up to which all activity (`last_activity_at`) has been seen, None
+    where there is none yet. A nonsense date of one or two rows does not count.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """The complete walk."""
-
-    now: datetime
-    """The provider's clock at its start, estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +230,11 @@ class Page:
     fallback: bool = False
     """Asks the caller to give up this walk and to start it again, after the provider has learned from
     `capabilities` (that the server ignores a parameter, for example).
+    """
+
+    clock: datetime | None = None
+    """The present by the clock that dates the rows, where the answer itself tells it; cut to the second.
+    A `Date` header is no such thing: a proxy may write it.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)

@@ -178,30 +178,30 @@ class ProviderSuite:
 
     def test_every_row_is_shown_wherever_pages_are_cut(self) -> None:
         """A sweep shows each row, the same at any page size, and says that it was complete."""
-        whole = self._shown(self._walk(Sweep(self.now), self.rows(), len(self.rows()) + 1))
+        whole = self._shown(self._walk(Sweep(), self.rows(), len(self.rows()) + 1))
         if len(whole) != len(self.rows()):
             _break(f"of {len(self.rows())} rows a sweep shows {len(whole)}")
         for size in (*self.page_sizes, len(self.rows())):
-            pages = self._walk(Sweep(self.now), self.rows(), size)
+            pages = self._walk(Sweep(), self.rows(), size)
             shown = self._shown(pages)
             if shown != whole:
                 lost = sorted(set(whole) - set(shown)) or "some of them otherwise"
                 _break(f"in pages of {size}, a sweep shows rows not at all or differently: {lost}")
             if not pages[-1].complete:
                 _break(f"in pages of {size}, a sweep of rows that do not move is not complete")
-        empty = self._walk(Sweep(self.now), (), max(self.page_sizes))
+        empty = self._walk(Sweep(), (), max(self.page_sizes))
         if any(page.rows for page in empty) or not empty[-1].complete:
             _break("a sweep of an empty list shows rows, or is not complete")
 
     def test_a_poll_shows_what_is_newer(self) -> None:
         """Every row with activity since the last poll is on some page of the next one."""
-        whole = self._shown(self._walk(Sweep(self.now), self.rows(), len(self.rows()) + 1))
+        whole = self._shown(self._walk(Sweep(), self.rows(), len(self.rows()) + 1))
         times = {id_: row.fields.get("last_activity_at") for id_, row in whole.items()}
         known = sorted(at for at in times.values() if at is not None)
         for since in known[:: max(1, len(known) // 5)]:
             wanted = {id_ for id_, at in times.items() if at is not None and at >= since}
             for newest in (None, since):
-                motion = Poll(since, max(self.now, since), newest)
+                motion = Poll(max(self.now - since, timedelta(0)), newest)
                 for size in self.page_sizes:
                     shown = self._shown(self._walk(motion, self.rows(), size))
                     if lost := sorted(wanted - set(shown)):
@@ -230,7 +230,7 @@ class ProviderSuite:
 
     def test_an_odd_row_costs_itself_alone(self) -> None:
         """Whatever is in one row, its neighbours are shown, and it is shown or counted."""
-        for motion, raw in ((Sweep(self.now), False), (self._poll(), False), (self._poll(), True)):
+        for motion, raw in ((Sweep(), False), (self._poll(), False), (self._poll(), True)):
             provider = self.provider(raw=raw)
             position = provider.start(motion)
             body = self._first_page(provider, position)
@@ -256,7 +256,7 @@ class ProviderSuite:
         read as before. Only a row without a usable id is unusable.
         """
         provider = self.provider()
-        position = provider.start(Sweep(self.now))
+        position = provider.start(Sweep())
         for body in self._shapes(provider, position):
             vital = self._vital_keys(provider, position, body)
             if len(vital) > 1:
@@ -269,7 +269,7 @@ class ProviderSuite:
     def test_an_absent_key_is_not_a_value(self) -> None:
         """A key that vanishes from all rows leaves its paths out; it does not make them empty."""
         provider = self.provider()
-        position = provider.start(Sweep(self.now))
+        position = provider.start(Sweep())
         body = self._first_page(provider, position)
         sound = self._sound(provider, position, body)
         for path in dict.fromkeys(path for row in self._list(body) for path in _key_paths(row)):
@@ -289,7 +289,7 @@ class ProviderSuite:
         provider = self.provider()
         for part, others in provider.torn.items():
             _check_part(part, others, provider.coverage)
-        position = provider.start(Sweep(self.now))
+        position = provider.start(Sweep())
         for body in self._shapes(provider, position):
             before = list(self._sound(provider, position, body).values())[1]
             for path in _value_paths(self._list(body)[1]):
@@ -317,7 +317,7 @@ class ProviderSuite:
     def test_a_server_is_left_alone_for_as_long_as_it_asks(self) -> None:
         """`Retry-After` reaches the error and the quota of a 429; an hour at most is believed."""
         provider = self.provider()
-        position = provider.start(Sweep(self.now))
+        position = provider.start(Sweep())
         for value in ("7", "0", "-5", "soon", "1e999", "9" * 400, "Fri, 20 Nov 2026 10:00:07 GMT"):
             response = self.respond({"error": "slow down"}, 429, {"retry-after": value})
             error = self._parse(provider, position, response)
@@ -356,7 +356,7 @@ class ProviderSuite:
                     if isinstance(found, SourceError):
                         _check_words(found.reason, token)
                         _check_words(found.remedy, token)
-        position = provider.start(Sweep(self.now))
+        position = provider.start(Sweep())
         for _what, spoiled in self._spoiled(self._first_page(provider, position)):
             page = self._parse(provider, position, self.respond(spoiled))
             complaints = () if isinstance(page, SourceError) else page.complaints
@@ -369,10 +369,10 @@ class ProviderSuite:
         """A look-up of a listed row is `found`; of a missing one it is not."""
         rows = self.rows()
         size = max(self.page_sizes)
-        known = self._shown(self._walk(Sweep(self.now), rows, len(rows) + 1))
+        known = self._shown(self._walk(Sweep(), rows, len(rows) + 1))
         for number, row in enumerate(rows):
             others = [one for one in rows if one is not row]
-            lost = set(known) - set(self._shown(self._walk(Sweep(self.now), others, size)))
+            lost = set(known) - set(self._shown(self._walk(Sweep(), others, size)))
             if len(lost) != 1:
                 _break(f"row {number} has the id of another one")
             (id_,) = lost
@@ -455,7 +455,7 @@ class ProviderSuite:
 
     def test_raw_rows_are_carried_when_asked_for(self) -> None:
         """With `raw` each observation has its decoded row, without it none; all else is equal."""
-        motion = Sweep(self.now)
+        motion = Sweep()
         position = self.provider().start(motion)
         body = self._first_page(self.provider(), position)
         plain = self._sound(self.provider(), position, body)
@@ -503,10 +503,10 @@ class ProviderSuite:
 
     def _lists(self) -> tuple[Motion, ...]:
         sets = self.provider().sets
-        return (Sweep(self.now), self._poll(), Check(), *(Members(name) for name in sets))
+        return (Sweep(), self._poll(), Check(), *(Members(name) for name in sets))
 
     def _poll(self) -> Poll:
-        return Poll(self.now - timedelta(days=60), self.now)
+        return Poll(timedelta(days=60))
 
     def _positions(self, provider: Provider) -> Iterator[Position]:
         """Yield the positions of all walks over our rows."""
@@ -526,7 +526,7 @@ class ProviderSuite:
         """Yield each motion with its first position, and a sweep with a later one."""
         for motion in (*self._lists(), *self._look_ups()):
             yield motion, provider.start(motion)
-        motion = Sweep(self.now)
+        motion = Sweep()
         position = provider.start(motion)
         response = self.answer(provider.request(position), self.rows(), min(self.page_sizes))
         page = self._parse(provider, position, response)
@@ -534,7 +534,7 @@ class ProviderSuite:
             yield motion, page.next
 
     def _look_ups(self) -> tuple[LookUp, LookUp]:
-        whole = self._shown(self._walk(Sweep(self.now), self.rows(), len(self.rows()) + 1))
+        whole = self._shown(self._walk(Sweep(), self.rows(), len(self.rows()) + 1))
         known = _known(next(iter(whole.values())))
         return LookUp(known, "absent"), LookUp(known, "suspect")
 

@@ -37,7 +37,7 @@ from watcher.providers import (
 )
 from watcher.providers.answers import describe, json_body, judge, said
 from watcher.providers.chatwoot.listing import Listing, read_conversation, read_listing
-from watcher.providers.chatwoot.versions import limits, read_version
+from watcher.providers.chatwoot.versions import limits, read_clock, read_version
 from watcher.providers.chatwoot.walk import (
     AboutAt,
     CheckAt,
@@ -192,7 +192,7 @@ class Chatwoot(Provider):
             case Poll():
                 return begin_poll(motion, ignored=self._windows is False)
             case Sweep():
-                return SweepAt(motion.now)
+                return SweepAt()
             case LookUp():
                 return LookUpAt(motion.conversation.id)
             case Check():
@@ -224,7 +224,7 @@ class Chatwoot(Provider):
     def parse(self, position: Position, response: Response) -> Page:
         """Return the page of an answer; see `Provider.parse`."""
         if isinstance(position, AboutAt):
-            return Page(capabilities=read_version(response))
+            return Page(capabilities=read_version(response), clock=read_clock(response))
         if isinstance(position, LookUpAt):
             return self._looked_up(position, response)
         self._judge(response)
@@ -252,8 +252,10 @@ class Chatwoot(Provider):
     def _learned_of_sweep(self, position: SweepAt, listing: Listing) -> Mapping[str, Any]:
         if position.page > 1 or position.status != "all":
             return {}
-        # The server may have been upgraded: with each sweep, polls find out again what it could not do.
-        again = {"updated_within": None} if self._windows is False else {}
+        # What a server could not do is forgotten with its version. Where it tells none, polls find out
+        # again after each sweep.
+        doubtful = self._windows is False and self._version is None
+        again = {"updated_within": None} if doubtful else {}
         return {**_page_size(listing), **again}
 
     def skip(self, position: Position) -> Position | None:

@@ -118,6 +118,8 @@ def observe(row: Row, id_: str, links: str, *, raw: bool) -> SeenRow:
         message_id=newest.id,
         raw=row.plain if raw else None,
         evidence=read_evidence(row, newest, fields),
+        # `display_id`: a trigger numbers each account's conversations one by one, and none again.
+        number=int(id_) if id_.isdecimal() and id_.isascii() else None,
     )
     return SeenRow(seen, known(created), known(updated), known(active))
 

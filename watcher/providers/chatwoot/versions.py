@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from watcher.providers import VERSION, Response
 from watcher.providers.answers import json_body
 
-__all__ = ["LEAST", "MILESTONES", "Milestone", "limits", "read_version"]
+__all__ = ["LEAST", "MILESTONES", "Milestone", "limits", "read_clock", "read_version"]
 
 LEAST = (2, 16)
 """The least version that the watcher supports: the oldest one that it was tried with."""
 
 SHAPE = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?:[-+.][0-9A-Za-z.-]{1,16})?", re.ASCII)
 """A version as Chatwoot and its forks write it. It has no room for anything secret."""
+
+
+CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+"""A time as Rails writes it (`to_fs(:db)`), in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,18 @@ def read_version(response: Response) -> dict[str, str]:
     if not isinstance(version, str) or not SHAPE.fullmatch(version):
         return {}
     return {VERSION: version.removeprefix("v")}
+
+
+def read_clock(response: Response) -> datetime | None:
+    """Return the server's own time in whole seconds, None where the answer does not tell it."""
+    plain = json_body(response) if response.status == 200 else None
+    told = plain.get("timestamp") if isinstance(plain, dict) else None
+    if not isinstance(told, str) or not CLOCK.fullmatch(told):
+        return None
+    try:
+        return datetime.strptime(told, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def limits(version: str | None) -> tuple[str, ...]:

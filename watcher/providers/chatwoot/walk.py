@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from watcher.providers import Poll
 from watcher.providers.chatwoot.listing import Listing, SeenRow
+from watcher.providers.stamps import third_latest
 
 __all__ = [
     "AboutAt",
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 WINDOW_OVERLAP = 60
-"""Seconds that a window reaches back beyond `since`: clocks are estimates, jobs write late."""
+"""Seconds that a window reaches back beyond the last poll: jobs write late."""
 
 WINDOW_MOST = timedelta(hours=3)
 """The windowed answer is unpaged. Chatwoot's own dashboard gives up at the same gap."""
@@ -72,7 +73,7 @@ class WindowAt:
     seconds: int
     """The length of the window, back from the server's present."""
 
-    floor: datetime
+    floor: datetime | None
     """Where a walk by activity would end in its place."""
 
 
@@ -84,8 +85,8 @@ class NewestAt:
     so by jumping to the top, so they are above its start.
     """
 
-    floor: datetime
-    """A row whose last activity is older ends the walk."""
+    floor: datetime | None
+    """A row whose last activity is older ends the walk; None: only the end of the list does."""
 
     page: int = 1
     """The number of the page, from 1."""
@@ -123,8 +124,10 @@ class ProbeAt:
 class SweepAt:
     """A sweep, in order of creation if the server knows that order."""
 
-    started: datetime
-    """The server's time when the sweep began."""
+    top: datetime | None = None
+    """By the rows' own stamps, a time before the sweep began up to which page 1 showed activity. It is
+    asked for where the server lists by activity, newest first.
+    """
 
     status: str = "all"
     """`all`, or after a skipped page each status in turn, to reach what the failing page held."""
@@ -186,16 +189,15 @@ class Step(NamedTuple):
 
 
 def begin_poll(poll: Poll, *, ignored: bool) -> WindowAt | NewestAt:
-    """Return a window, or a walk by activity if the gap is long or windows are ignored.
-
-    The walk goes down to the older of `newest` and `since`, so that rows which a crashed walk
-    left between them are read too.
-    """
-    floor = min(poll.newest or poll.since, poll.since) - OVERLAP
-    gap = max(timedelta(0), poll.now - poll.since)
-    if ignored or gap > WINDOW_MOST:
+    """Return a window, or a walk by activity if the gap is long or unknown, or windows are ignored."""
+    floor = _below(poll.newest)
+    if ignored or poll.elapsed is None or poll.elapsed > WINDOW_MOST:
         return NewestAt(floor)
-    return WindowAt(ceil(gap.total_seconds()) + WINDOW_OVERLAP, floor)
+    return WindowAt(ceil(max(0.0, poll.elapsed.total_seconds())) + WINDOW_OVERLAP, floor)
+
+
+def _below(stamp: datetime | None) -> datetime | None:
+    return None if stamp is None else stamp - OVERLAP
 
 
 def after_window(at: WindowAt, listing: Listing, *, honoured: bool, size: int) -> Step:
@@ -240,7 +242,9 @@ def after_probe(at: ProbeAt, listing: Listing) -> tuple[bool | None, Step]:
 def after_newest(at: NewestAt, listing: Listing) -> Step:
     """Return the next page until a row is older than the floor."""
     owed = max(0, at.owed - len(listing.ids))
-    below = any(row.last_activity_at and row.last_activity_at < at.floor for row in listing.rows)
+    below = at.floor is not None and any(
+        row.last_activity_at is not None and row.last_activity_at < at.floor for row in listing.rows
+    )
     # The walk has reached what earlier polls saw, or the end of the list.
     if below or not listing.ids:
         return Step(None, at.whole and not owed)
@@ -262,6 +266,7 @@ def after_walk(at: SweepAt, listing: Listing) -> Step:
     totals = [t for t in (listing.total, None if fresh else at.total) if t is not None]
     here = replace(
         at,
+        top=third_latest(row.last_activity_at for row in listing.rows) if at.page == 1 else at.top,
         page=at.page + 1,
         size=size,
         count=at.count + fresh,
@@ -287,7 +292,7 @@ def _end_walk(at: SweepAt, *, stuck: bool) -> Step:
     if at.hole:
         done = STATUSES.index(at.status) + 1 if at.status in STATUSES else 0
         if done < len(STATUSES):
-            return Step(SweepAt(at.started, status=STATUSES[done], hole=True))
+            return Step(SweepAt(status=STATUSES[done], hole=True))
         return Step(None, complete=False)
     owed = max(0, (at.total or 0) - at.count)
     if owed and stuck:
@@ -295,7 +300,7 @@ def _end_walk(at: SweepAt, *, stuck: bool) -> Step:
         return Step(None, complete=False, complaints=(complaint,))
     # A server without the order of creation: rows that escaped jumped to the top, above the start.
     if owed and not at.ordered:
-        return Step(NewestAt(at.started - OVERLAP, owed=owed))
+        return Step(NewestAt(_below(at.top), owed=owed))
     return Step(None, complete=not owed)
 
 

@@ -44,13 +44,16 @@ from watcher.providers import (
 from watcher.providers.answers import describe, foreign_refusal, is_foreign, json_body, judge, said
 from watcher.providers.leadconnector.listing import read_answer, read_rows
 from watcher.providers.leadconnector.values import EPOCH, whole_number
-from watcher.providers.leadconnector.walk import DEFAULT_LIMIT, WalkAt, advance, detour
+from watcher.providers.leadconnector.walk import (
+    DEFAULT_LIMIT,
+    OVERLAP,
+    WalkAt,
+    advance,
+    detour,
+)
 from watcher.settings.values import not_address
 
 __all__ = ["HighLevel", "HighLevelSettings", "Leadway", "LeadwaySettings"]
-
-OVERLAP = timedelta(seconds=120)
-"""The list is a search index that lags behind writes a little, and clocks are estimated."""
 
 MOST_POLL_PAGES = 50
 
@@ -137,16 +140,14 @@ class HighLevel(Provider):
         match motion:
             # A sweep goes upwards, so that no row escapes it by moving: a new message puts its row at
             # the end, which is still to come.
-            case Sweep(now=now) if self._ascending:
-                return WalkAt("asc", self._limit, ceiling=_ms(now + OVERLAP))
+            case Sweep() if self._ascending:
+                return WalkAt("asc", self._limit)
             # Where the server cannot, a second, closing descent over what is newer than the sweep's
             # start brings back the rows that jumped to the front.
-            case Sweep(now=now):
-                return WalkAt("desc", self._limit, close=_ms(now - OVERLAP))
-            case Poll():
-                # A time in the future (a row with a wrong date) must not hide what comes.
-                newest = motion.since if motion.newest is None else min(motion.newest, motion.now)
-                floor = _ms(newest - OVERLAP)
+            case Sweep():
+                return WalkAt("desc", self._limit, closes=True)
+            case Poll(newest=newest):
+                floor = None if newest is None else _ms(newest) - OVERLAP
                 return WalkAt("desc", self._limit, floor=floor, most=MOST_POLL_PAGES)
             case Members(name="unread"):
                 return WalkAt("desc", self._limit, status="unread")

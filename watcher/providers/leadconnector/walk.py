@@ -29,7 +29,19 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-__all__ = ["DEFAULT_LIMIT", "Asked", "Mark", "Step", "WalkAt", "advance", "detour", "step_over"]
+from watcher.providers.stamps import third_latest
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "OVERLAP",
+    "Asked",
+    "Mark",
+    "Step",
+    "WalkAt",
+    "advance",
+    "detour",
+    "step_over",
+]
 
 Order = Literal["asc", "desc"]
 
@@ -295,6 +307,9 @@ def _ends_meet(near: tuple[str, ...], far: tuple[str, ...]) -> bool:
     return len(near) > 1 and shared > 0 and near[-shared:] == far[::-1][:shared]
 
 
+OVERLAP = 120_000
+"""Milliseconds that a walk down to a known time reads on below it: the search index may lag."""
+
 DEFAULT_LIMIT = 20
 """The search's limit when none is asked for (documented). No server is expected to cut off earlier, so
 a page shorter than this, or than an earlier page of its walk, is not cut off."""
@@ -335,14 +350,17 @@ class WalkAt:
     floor: int | None = None
     """A descending walk ends below it."""
 
-    ceiling: int | None = None
-    """An ascending walk ends above it."""
-
     most: int | None = None
     """The walk ends after this many pages."""
 
+    closes: bool = False
+    """Whether a second, closing descent follows, for the rows that jumped to the front meanwhile."""
+
     close: int | None = None
-    """Asks for a second, closing descent down to it, for the rows that jumped to the front meanwhile."""
+    """Where that one ends: by the rows' own stamps, a time before this one began. None before page 1."""
+
+    total: int | None = None
+    """The server's own count with page 1."""
 
     page: int = 1
     """The number of the page, from 1."""
@@ -417,6 +435,8 @@ def advance(walk: WalkAt, marks: tuple[Mark, ...], total: int | None) -> Step:
         size=max(walk.size, len(marks)),
         count=count,
         whole=walk.whole and ordered,
+        total=total if walk.page == 1 else walk.total,
+        close=_top(dated) if walk.page == 1 and walk.closes else walk.close,
     )
     # A short page is the end only if the server's count agrees: rows may be filtered out of a page.
     if not marks or (short and agreed):
@@ -424,7 +444,7 @@ def advance(walk: WalkAt, marks: tuple[Mark, ...], total: int | None) -> Step:
     if not dated:
         return _after_undated(seen)
     last = dated[-1]
-    if _outside(walk, last):
+    if (walk.floor is not None and last < walk.floor and walk.order == "desc") or _outrun(seen):
         return _end(seen)
     cursor = before(last, walk.order)
     if dated[0] != last and (walk.cursor is None or past(cursor, walk.cursor, walk.order)):
@@ -461,9 +481,25 @@ def _onward(walk: WalkAt) -> Step:
     return Step(walk, walk.whole)
 
 
+def _top(dated: Sequence[int]) -> int | None:
+    top = third_latest(dated)
+    return None if top is None else top - OVERLAP
+
+
+def _outrun(walk: WalkAt) -> bool:
+    """Return whether the end of an ascent recedes faster than the walk goes on.
+
+    What moves to the end passes the rows that stayed, so the first as many rows as there were hold all
+    of those. The walk goes on for as many again, to meet those that moved as well.
+    """
+    if walk.order == "desc" or walk.total is None:
+        return False
+    return walk.count >= 2 * max(walk.total, walk.limit)
+
+
 def _end(walk: WalkAt) -> Step:
     """End the walk; a descent that took several requests is closed by a second one."""
-    if walk.close is not None and walk.page > 2:
+    if walk.closes and walk.page > 2:
         again = WalkAt("desc", walk.limit, walk.status, floor=walk.close, whole=walk.whole)
         return Step(again, walk.whole)
     return Step(None, walk.whole)
@@ -494,9 +530,3 @@ def _after_part(walk: WalkAt, tie: Tie, marks: tuple[Mark, ...], total: int | No
         return Step(None, False, disordered=True)  # nothing upwards from where rows just were
     behind = step_over(walk, tie.at, whole=tie.proven)
     return _onward(replace(behind, count=walk.count + len(tie.seen - tie.stuck)))
-
-
-def _outside(walk: WalkAt, at: int) -> bool:
-    if walk.order == "asc":
-        return walk.ceiling is not None and at > walk.ceiling
-    return walk.floor is not None and at < walk.floor

@@ -75,10 +75,10 @@ class LeadpingSettings(ProviderSettings):
 
 @dataclass(frozen=True, slots=True)
 class PollAt:
-    """A newest-first walk that ends below `floor`."""
+    """A newest-first walk that ends below `floor`; None: at the end of the list."""
 
     ask: Ask
-    floor: datetime
+    floor: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +204,7 @@ class Leadping(Provider):
         ask = self._inbox
         match motion:
             case Poll():
-                # A newest time in the future, which nothing ever passes, must not end every poll.
-                known = min(motion.newest or motion.since, motion.since)
-                return PollAt(ask, known - OVERLAP)
+                return PollAt(ask, None if motion.newest is None else motion.newest - OVERLAP)
             case Sweep():
                 return SweepAt(replace(ask, direction="asc"))
             case Check():
@@ -231,7 +229,8 @@ class Leadping(Provider):
         match position:
             case PollAt(ask, floor):
                 listing = hear(ask, response, raw=self.raw)
-                enough = any(at < floor for at in listing.times) or ask.page >= POLL_PAGES
+                below = floor is not None and any(at < floor for at in listing.times)
+                enough = below or ask.page >= POLL_PAGES
                 further = None if enough else ask.after(listing)
                 return _page(listing, further and PollAt(further, floor), total=listing.total)
             case SweepAt(ask):
