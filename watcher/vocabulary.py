@@ -14,6 +14,7 @@ from datetime import UTC, datetime, tzinfo
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from watcher.catalogue.bounds import LONGEST_TEXT, LONGEST_WORD, MOST_LABELS, MOST_PARTS
 from watcher.catalogue.events import EVENTS
 from watcher.catalogue.fields import FIELDS
 from watcher.model import Conversation, Event, to_plain
@@ -24,6 +25,7 @@ __all__ = [
     "CHANGING",
     "DIGEST_SHAPE",
     "EVENT_SHAPE",
+    "LARGEST",
     "NUMBER",
     "SAMPLES",
     "STRING",
@@ -284,3 +286,55 @@ SAMPLES: tuple[Event, ...] = (
     ),
 )
 """Events to try an expression on. In the first every field has a value; the others are sparse."""
+
+
+class _Anything(dict[str, Any]):
+    """The attributes of a conversation, where each that is asked for is the same value."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(anything=value)
+        self._value = value
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> Any:
+        return self._value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key]
+
+
+def _largest(text: str, attribute: Any) -> Event:
+    """Return the first sample with every text as long as it can come in, made of `text`."""
+    word = (text * LONGEST_WORD)[:LONGEST_WORD]
+    labels = [word] * MOST_LABELS
+
+    def grown(value: Any) -> Any:
+        if isinstance(value, str):
+            return value if _time(value) else word
+        if isinstance(value, Mapping):
+            return {name: grown(one) for name, one in value.items()}
+        return labels if isinstance(value, list | tuple) else value
+
+    conversation = {
+        **grown(_FULL),
+        "last_message": {
+            **grown(_FULL["last_message"]),
+            "text": (text * LONGEST_TEXT)[:LONGEST_TEXT],
+        },
+        "attributes": _Anything(attribute),
+    }
+    changes = {
+        name: {"before": conversation[name], "after": conversation[name]} for name in CHANGING
+    }
+    data = {**SAMPLES[0].data, "conversation": conversation, "changes": changes}
+    return dataclasses.replace(SAMPLES[0], data=data)
+
+
+LARGEST: tuple[Event, ...] = (
+    _largest("a ", ["a" * (LONGEST_TEXT // MOST_PARTS)] * MOST_PARTS),
+    _largest("\n<", "a " * (LONGEST_TEXT // 2)),
+)
+"""Events as large as they can come in, to try on them whether a budget suffices. Each attribute is a list
+in the first, a text in the second."""

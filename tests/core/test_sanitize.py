@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import FIELDS, observations
 from watcher.catalogue import fields
+from watcher.catalogue.bounds import LONGEST_TEXT, LONGEST_WORD
 from watcher.model import Conversation, Disposition, Message, Observation, Reference
 from watcher.pipeline import sanitize
-from watcher.pipeline.sanitize import LONGEST_TEXT, LONGEST_WORD, READERS
+from watcher.pipeline.sanitize import READERS
 from watcher.providers import Page
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)

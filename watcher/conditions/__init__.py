@@ -15,6 +15,7 @@ from watcher.conditions.evaluate import (
     Expression,
     Outcome,
     context,
+    exceeding,
 )
 from watcher.conditions.names import UnknownName, unknown_names
 from watcher.conditions.syntax import ExpressionError, Tree
@@ -32,6 +33,7 @@ __all__ = [
     "compile_conditions",
     "compile_expression",
     "context",
+    "exceeding",
     "mistakes_with",
     "unknown_names",
 ]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from watcher.conditions.budget import is_bounded
 from watcher.conditions.check import check
 from watcher.conditions.evaluate import (
     Condition,
@@ -88,7 +89,8 @@ def compile_expression(
     found = _checked(tree, named or {}, ())
     _try(found, boolean=False)
     there = zone if "local" in found.roots else None
-    return Expression(source, found.names, tree, compile_text(found.whole), there)
+    whole = parse(found.whole).root
+    return Expression(source, found.names, tree, compile_text(found.whole), whole, there)
 
 
 def compile_conditions(
@@ -214,7 +216,10 @@ def _part(node: Node, found: _Compilable, zone: tzinfo | None) -> Part:
             text = write(leaf, found.trees)
             program = compile_text(text)
             there = zone if "local" in found.roots else None
-            return Leaf(found.tree.text(leaf), paths(leaf, found.roots), text, program, there)
+            whole = parse(text).root
+            repeating = None if is_bounded(whole) else whole
+            read = paths(leaf, found.roots)
+            return Leaf(found.tree.text(leaf), read, text, program, there, repeating)
 
 
 def _try(found: _Compilable, *, boolean: bool) -> None:

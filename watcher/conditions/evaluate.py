@@ -8,11 +8,12 @@ share it; the result is what the whole expression gives.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Literal
 
+from watcher.conditions.budget import STEPS, Budget, reckon
 from watcher.conditions.library import (
     FAILURES,
     Program,
@@ -20,10 +21,10 @@ from watcher.conditions.library import (
     explain_failure,
     make_values,
 )
-from watcher.conditions.syntax import Tree
+from watcher.conditions.syntax import Node, Tree
 from watcher.errors import WatcherError
 from watcher.model import Event
-from watcher.vocabulary import local_time, variables
+from watcher.vocabulary import LARGEST, local_time, variables
 
 __all__ = [
     "Condition",
@@ -37,11 +38,15 @@ __all__ = [
     "Outcome",
     "Part",
     "context",
+    "exceeding",
     "name_kind",
 ]
 
 SHOWN = 3
 """Deciding parts that are named; further ones are counted."""
+
+LARGEST_KEY = 10_000
+"""Steps that the value of an expression may count as, which a group is remembered by."""
 
 LONGEST_VALUE = 60
 LONGEST_PART = 120
@@ -74,6 +79,8 @@ class Leaf:
     program: Program = field(repr=False)
     zone: tzinfo | None = None
     """Where `local` is, if it reads that."""
+    repeating: Node | None = field(default=None, repr=False, compare=False)
+    """What is evaluated, if it repeats anything: only then it can exceed the budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,8 @@ class Context:
     """For people."""
     asked: dict[str, bool | EvaluationError] = field(default_factory=dict)
     """The value of each part that was evaluated, by its text."""
+    reckoned: dict[str, int] = field(default_factory=dict)
+    """The steps that each part takes at most, by its text."""
     explained: dict[str, str] = field(default_factory=dict)
     """The words about each part that decided, by its text."""
     time: datetime | None = None
@@ -170,17 +179,51 @@ class Condition:
 
     def holds(self, context: Context) -> bool:
         """Return whether the event fulfils the condition; raise EvaluationError."""
-        value, _ = _ask(self.part, context)
+        value, _ = _ask(self.part, context, Budget())
         if isinstance(value, EvaluationError):
             raise value
         return value
 
     def explain(self, context: Context) -> Outcome:
         """Return whether the event fulfils the condition, and why; raise EvaluationError."""
-        value, decided = _ask(self.part, context)
+        value, decided = _ask(self.part, context, Budget())
         if isinstance(value, EvaluationError):
             raise value
         return Outcome(value, _because(decided, context))
+
+
+def exceeding(condition: Condition | Expression) -> str:
+    """Return how it exceeds its budget for the largest events that can come in; empty if it never does.
+
+    No part is taken to decide alone.
+    """
+    for names in map(variables, LARGEST):
+        if isinstance(condition, Expression):
+            if not condition.fits(names):
+                return _exceeds(condition.source)
+            continue
+        budget = Budget()
+        for leaf in _leaves(condition.part):
+            repeated = leaf.repeating
+            if repeated is not None and not budget.take(reckon(repeated, names)[0]):
+                return _exceeds(leaf.text)
+    return ""
+
+
+def _leaves(part: Part) -> Iterator[Leaf]:
+    match part:
+        case Leaf():
+            yield part
+        case Negated(inner) | Named(_, inner):
+            yield from _leaves(inner)
+        case Joined(_, parts):
+            for one in parts:
+                yield from _leaves(one)
+
+
+def _exceeds(text: str) -> str:
+    shown = _cut(" ".join(text.split()), LONGEST_PART)
+    return f"`{shown}` may take more than {STEPS:,} steps, the budget of a condition"
 
 
 def _constant(part: Part) -> bool | None:
@@ -188,7 +231,7 @@ def _constant(part: Part) -> bool | None:
         case Leaf():
             if part.paths or "conditions." in part.text:
                 return None
-            value = _value(part, Context(Values({}), {}))
+            value = _value(part, Context(Values({}), {}), Budget())
             return value if isinstance(value, bool) else None
         case Negated(inner):
             known = _constant(inner)
@@ -202,29 +245,29 @@ def _constant(part: Part) -> bool | None:
             return None if None in values else not deciding
 
 
-def _ask(part: Part, context: Context) -> tuple[bool | EvaluationError, Decided]:
+def _ask(part: Part, context: Context, budget: Budget) -> tuple[bool | EvaluationError, Decided]:
     """Return the value of a part, and the smallest parts that decided it."""
     match part:
         case Leaf():
-            value = _value(part, context)
+            value = _value(part, context, budget)
             return value, ((part, (), value is True),)
         case Negated(inner):
-            value, decided = _ask(inner, context)
+            value, decided = _ask(inner, context, budget)
             return (value if isinstance(value, EvaluationError) else not value), decided
         case Named(name, inner):
-            value, decided = _ask(inner, context)
+            value, decided = _ask(inner, context, budget)
             return value, tuple((leaf, (name, *way), is_) for leaf, way, is_ in decided)
         case Joined(operator, parts):
-            return _joined(operator == "||", parts, context)
+            return _joined(operator == "||", parts, context, budget)
 
 
 def _joined(
-    deciding: bool, parts: tuple[Part, ...], context: Context
+    deciding: bool, parts: tuple[Part, ...], context: Context, budget: Budget
 ) -> tuple[bool | EvaluationError, Decided]:
     failed: EvaluationError | None = None
     together: Decided = ()
     for part in parts:
-        value, decided = _ask(part, context)
+        value, decided = _ask(part, context, budget)
         # As CEL has it, a part that fails does not matter if another decides without it.
         if value is deciding:
             return value, decided
@@ -234,8 +277,14 @@ def _joined(
     return failed or not deciding, together
 
 
-def _value(leaf: Leaf, context: Context) -> bool | EvaluationError:
+def _value(leaf: Leaf, context: Context, budget: Budget) -> bool | EvaluationError:
     context = context.at(leaf.zone)
+    if leaf.repeating is not None:
+        steps = context.reckoned.get(leaf.whole)
+        if steps is None:
+            steps = context.reckoned[leaf.whole] = reckon(leaf.repeating, context.names)[0]
+        if not budget.take(steps):
+            return EvaluationError(_exceeds(leaf.text))
     if (known := context.asked.get(leaf.whole)) is not None:
         return known
     value: bool | EvaluationError
@@ -260,16 +309,25 @@ class Expression:
     tree: Tree = field(repr=False, compare=False)
     """As it was parsed."""
     _program: Program = field(repr=False, compare=False)
+    _whole: Node = field(repr=False, compare=False)
+    """As evaluated: with the conditions that it names put in."""
     zone: tzinfo | None = None
     """Where `local` is, if it reads that."""
 
     def key(self, context: Context) -> str:
         """Return the value for one event as text (JSON); raise EvaluationError."""
+        if not self.fits(context.at(self.zone).names):
+            raise EvaluationError(_exceeds(self.source))
         try:
             result = self._program.execute(context.at(self.zone).values)
         except FAILURES as failure:
             raise EvaluationError(explain_failure(failure)) from None
         return json.dumps(result, sort_keys=True, default=str, ensure_ascii=False)
+
+    def fits(self, names: Mapping[str, Any]) -> bool:
+        """Return whether it is within its budget for an event of these values or sizes."""
+        steps, size = reckon(self._whole, names)
+        return steps <= STEPS and size <= LARGEST_KEY
 
 
 def context(event: Event, **more: str) -> Context:

@@ -27,6 +27,7 @@ from watcher.config.references import (
     build_silences,
     check_coverage,
     check_uses,
+    warn_of_budgets,
     warn_of_doubles,
 )
 from watcher.config.texts import Texts
@@ -142,6 +143,7 @@ def inspect_files(
     _check_whole(document, rules, validation)
     check_uses(document, references, rules, silences, validation)
     warn_of_doubles(document, rules, notified, validation)
+    warn_of_budgets(document, references, rules, validation)
     # Where a source is wrong, or a file is missing, it may be the one that shows what is asked for.
     if document.complete and len(sources) == len(document.sources):
         check_coverage(document, references, rules, Shown(sources), validation)

@@ -23,7 +23,7 @@ from watcher.rules.where import Names, check_names
 from watcher.settings.base import Context, Mistake, wrong
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 from watcher.suggest import did_you_mean, listing, short
-from watcher.templates import TemplateError, compile_template
+from watcher.templates import TemplateError, compile_template, over_budget
 
 __all__ = [
     "References",
@@ -31,6 +31,7 @@ __all__ = [
     "build_silences",
     "check_coverage",
     "check_uses",
+    "warn_of_budgets",
     "warn_of_doubles",
 ]
 
@@ -350,6 +351,42 @@ def check_coverage(
         known = references.conditions.get(entry.name)
         if known is not None and isinstance(entry.value, Scalar):
             _warn_of_unseen(entry.name, entry.value, known, shown, validation)
+
+
+def warn_of_budgets(
+    document: Document,
+    references: References,
+    rules: Sequence[Rule],
+    validation: Validation,
+) -> None:
+    """Warn of templates that exceed their budget for the largest events that can come in."""
+    digests = {rule.name: rule.digest is not None for rule in rules}
+    written = [
+        (words, digests[name])
+        for name, table in _tables(document).items()
+        if name in digests
+        and (message := table.get("message")) is not None
+        and isinstance(message.value, Entries)
+        for words in _written(message.value)
+    ]
+    written += [
+        (table, many)
+        for name, many in references.used_templates
+        if isinstance(table := document.templates[name].value, Entries)
+    ]
+    for words, many in written:
+        for key in ("title", "body"):
+            entry = words.get(key)
+            if entry is None or not isinstance(entry.value, Scalar):
+                continue
+            if problem := over_budget(entry.value.raw, many=many):
+                validation.warnings.append(
+                    entry.value.place.problem(
+                        f"`{key}`: with the longest texts that can come in, the template fails:"
+                        f" {problem}; the default message is sent then",
+                        "repeat, compare or replace less; `truncate` a text first",
+                    )
+                )
 
 
 def warn_of_doubles(

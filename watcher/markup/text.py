@@ -63,12 +63,20 @@ class Text(str):
     def __new__(cls, parts: Iterable[Part | tuple[str, bool]] = ()) -> Self:
         """Join parts. Neighbours of the same origin become one."""
         merged: list[Part] = []
+        alike: list[str] = []  # the texts of the last part, joined when the next one differs
+        origin: tuple[bool, Keep] | None = None
         for one in parts:
-            part = Part(*one)
-            if merged and merged[-1][1:] == part[1:]:
-                merged[-1] = merged[-1]._replace(text=merged[-1].text + part.text)
-            elif part.text:
-                merged.append(part)
+            text, own, *rest = one
+            if not text:
+                continue
+            found = (own, rest[0] if rest else "short")
+            if found != origin:
+                if origin is not None:
+                    merged.append(Part("".join(alike), *origin))
+                alike, origin = [], found
+            alike.append(text)
+        if origin is not None:
+            merged.append(Part("".join(alike), *origin))
         made = super().__new__(cls, "".join(part.text for part in merged))
         made.parts = tuple(merged)
         return made
@@ -80,6 +88,8 @@ class Text(str):
     def trimmed(self) -> Self:
         """Return the text without white space around it."""
         start = len(self) - len(self.lstrip())
+        if start == 0 and len(self.rstrip()) == len(self):
+            return self
         return self._slice(start, max(start, len(self.rstrip())))
 
     def line(self, most: int) -> Self:
@@ -95,7 +105,11 @@ class Text(str):
 
     def sound(self) -> Self:
         """Return the text without lone surrogates, which cannot be sent to any receiver."""
-        return self._each(lambda text: text.encode(errors="replace").decode())
+        try:
+            self.encode()
+        except UnicodeEncodeError:
+            return self._each(lambda text: text.encode(errors="replace").decode())
+        return self
 
     def cut(self, most: int, note: str) -> Self:
         """Return at most `most` characters; a text that was cut ends with `note`."""

@@ -16,27 +16,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from watcher.blank import is_blank
+from watcher.catalogue.bounds import LONGEST_TEXT, LONGEST_WORD, MOST_LABELS, MOST_PARTS
 from watcher.catalogue.fields import ATTRIBUTE, PATHS, Kind
 from watcher.model import NO_EVIDENCE, Disposition, Evidence, Message, Observation, Reference
 from watcher.providers import Page
 
-__all__ = ["LONGEST_TEXT", "LONGEST_WORD", "READERS", "sanitize"]
+__all__ = ["READERS", "sanitize"]
 
 LONGEST_ID = 512
-LONGEST_WORD = 2_000
-"""Characters of a name, an address, a label, a status. The rest is cut off."""
-
-LONGEST_TEXT = 100_000
-"""Characters of a message, and of all text in one attribute.
-
-An event contains the text of a message up to three times.
-"""
-
 DEEPEST = 32
-MOST_PARTS = 5_000
-"""Values within one attribute."""
-
-MOST_LABELS = 1_000
 MOST_COMPLAINTS = 20
 LARGEST_COUNT = 2**53
 """Above it, JSON parsers disagree on the value of a number."""

@@ -112,6 +112,9 @@ class Rule(FilledSettings):
             yield from hold_for.oddities(self.types)
         for key, condition in self._conditions():
             yield from where.oddities(key, condition, self.types)
+        for name, one in (("throttle", self.throttle), ("digest", self.digest)):
+            if one is not None and one.by is not None:
+                yield from where.costly(one.by, (name, "by"))
 
     def _conditions(self) -> Iterator[tuple[Key, Condition]]:
         if self.where is not None:

@@ -22,6 +22,7 @@ from watcher.conditions import (
     Outcome,
     Tree,
     compile_condition,
+    exceeding,
     mistakes_with,
     unknown_names,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "check_names",
     "compiled",
     "conflicts",
+    "costly",
     "describe",
     "lapsed",
     "oddities",
@@ -155,6 +157,7 @@ def oddities(key: Key, condition: Condition, types: Collection[str]) -> Iterator
         yield Mistake(
             f": this is always {truth}: {effect}", "remove it, or compare a value", (key,)
         )
+    yield from costly(condition, (key,))
     root, odd = condition.tree.root, _without_conversation(types)
     if odd == set(types):
         for path in paths(root, ("conversation", "changes")):
@@ -169,6 +172,15 @@ def oddities(key: Key, condition: Condition, types: Collection[str]) -> Iterator
         if one.constant.value in EVENTS and one.constant.value not in types:
             message = f"`when` does not ask for {one.constant.value}, so `type` is never that"
             yield Mistake(message, "add it to `when`", (key,), one.constant.start)
+
+
+def costly(condition: Condition | Expression, loc: tuple[str, ...]) -> Iterator[Mistake]:
+    """Yield that an expression exceeds its budget for the largest events that can come in."""
+    if problem := exceeding(condition):
+        message = (
+            f": with the largest lists and texts that can come in, {problem}; it is false then"
+        )
+        yield Mistake(message, "compare with fewer elements, or nest no loops", loc)
 
 
 def _words(types: Collection[str]) -> Mapping[str, tuple[str, ...] | None]:

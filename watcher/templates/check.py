@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from jinja2 import nodes
 
 from watcher.suggest import nearest
-from watcher.templates.sandbox import ENVIRONMENT, GLOBALS, MAPPING_METHODS
+from watcher.templates.costs import TEXT_METHODS
+from watcher.templates.sandbox import ENVIRONMENT, GLOBALS, LIST_METHODS, MAPPING_METHODS
 from watcher.vocabulary import ANY, BOOL, EVENT_SHAPE, NUMBER, STRING, Shape
 
 __all__ = ["Diagnostic", "Reader"]
@@ -24,14 +25,13 @@ NESTED_LOOPS = 2
 _EVENT = EVENT_SHAPE.members or {}
 _FIELDS = _EVENT["conversation"].members or {}
 _IMPLICIT = ("loop", "caller", "varargs", "kwargs")
-_TEXT_METHODS = tuple(name for name in dir(str) if not name.startswith("_"))
 _TEXT_FILTERS = frozenset(
     {"capitalize", "escape", "e", "indent", "join", "local", "lower", "replace", "string", "striptags",
      "title", "tojson", "trim", "truncate", "upper", "wordwrap"}
 )  # fmt: skip
 _SAME_FILTERS = frozenset({"default", "d", "list", "reverse", "sort", "unique"})
 _LITERALS = {"null": "none", "nil": "none", "undefined": "none"}
-_METHODS = {"string": _TEXT_METHODS, "map": MAPPING_METHODS, "list": ("count", "index")}
+_METHODS = {"string": tuple(TEXT_METHODS), "map": MAPPING_METHODS, "list": LIST_METHODS}
 _WORDS = {"bool": "true or false", "number": "a number", "string": "a text", "list": "a list"}
 
 

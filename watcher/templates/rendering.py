@@ -25,14 +25,16 @@ from watcher.model import Event
 from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import OF_WORDS, default_message, digest
 from watcher.templates.format import line, part, words_of
+from watcher.templates.meter import BudgetExceeded, metered
 from watcher.templates.sandbox import ENVIRONMENT, NULL, ZONE, SpokenNull
-from watcher.vocabulary import DIGEST_SHAPE, SAMPLES, TEMPLATE_SHAPE, Shape, variables
+from watcher.vocabulary import DIGEST_SHAPE, LARGEST, SAMPLES, TEMPLATE_SHAPE, Shape, variables
 
 __all__ = [
     "Rendered",
     "Template",
     "TemplateError",
     "compile_template",
+    "over_budget",
     "render",
     "render_digest",
     "speaks_of",
@@ -47,7 +49,7 @@ MOST_OF_A_NAME = 300
 LONGEST_BODY = 131_072
 """Characters of a message; a service's own limit is asked for when it is sent."""
 
-MOST_GENERATED = 8_000_000
+MOST_GENERATED = 4_000_000
 """Characters that a template may make of values, before they are shortened."""
 
 
@@ -98,7 +100,8 @@ class Template:
 
     def _fill(self, names: Mapping[str, Any], zone: tzinfo) -> Text:
         try:
-            return _bounded(self._generate({**names, ZONE: zone}))
+            with metered():
+                return _bounded(self._generate({**names, ZONE: zone}))
         except RecursionError:
             raise RenderingFailed("the template calls itself endlessly") from None
         except Exception as failure:  # a template can raise whatever Python can
@@ -238,11 +241,9 @@ def compile_template(source: str, *, many: bool = False) -> Template:
         reader.read(tree)
         if reader.diagnostics:
             raise _collect(source, reader.diagnostics)
-        template = Template(
-            source,
-            frozenset(find_undeclared_variables(tree)),
-            ENVIRONMENT.from_string(unmarked(source)),
-        )
+        with metered():  # Jinja2 evaluates what is constant when it compiles
+            compiled = ENVIRONMENT.from_string(unmarked(source))
+        template = Template(source, frozenset(find_undeclared_variables(tree)), compiled)
     except TemplateSyntaxError as failure:
         message = failure.message or "the template cannot be read"
         raise TemplateError(line(message, 300), failure.lineno) from None
@@ -251,6 +252,27 @@ def compile_template(source: str, *, many: bool = False) -> Template:
         raise TemplateError("the template is nested too deeply") from None
     _try(template, reader.open, many=many)
     return template
+
+
+@lru_cache(maxsize=1024)
+def over_budget(source: str, *, many: bool = False) -> str:
+    """Return how a template exceeds its budget for the largest events that can come in; empty if it
+    never does, or is wrong in another way.
+    """
+    try:
+        template = compile_template(source, many=many)
+    except TemplateError:
+        return ""
+    for event in LARGEST:
+        try:
+            if many:
+                template.fill_all([event])
+            else:
+                template.fill(event)
+        except RenderingFailed as failure:
+            if isinstance(failure.__cause__, BudgetExceeded | OverflowError):
+                return str(failure)
+    return ""
 
 
 def template_mistakes_with(
@@ -313,6 +335,6 @@ def _try(template: Template, reads_open: bool, *, many: bool) -> None:
 
 def _explain(failure: Exception) -> str:
     text = line(str(failure), 200) or type(failure).__name__
-    if isinstance(failure, UndefinedError | SecurityError | OverflowError):
+    if isinstance(failure, UndefinedError | SecurityError | OverflowError | BudgetExceeded):
         return text
     return f"{text} ({type(failure).__name__})"

@@ -7,27 +7,50 @@ inserted where it is printed; only text outside of tags is the author's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from jinja2 import ChainableUndefined, StrictUndefined, Undefined, nodes, pass_context
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2 import ChainableUndefined, StrictUndefined, Undefined, pass_context
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro, TemplateReference
+from jinja2.sandbox import (
+    ImmutableSandboxedEnvironment,
+    SandboxedEscapeFormatter,
+    SandboxedFormatter,
+)
+from jinja2.utils import Cycler, Joiner, Namespace
+from markupsafe import Markup
 
-from watcher.markup import capture, mark
+from watcher.markup import Text, capture, mark
+from watcher.templates.costs import (
+    FILTERS,
+    TEXT_METHODS,
+    check_number,
+    check_widths,
+    costed,
+    of_call,
+    of_operator,
+)
 from watcher.templates.format import format_time, format_value
+from watcher.templates.generator import Generator
+from watcher.templates.meter import charge, deep, length, shallow
 
-__all__ = ["ENVIRONMENT", "GLOBALS", "MAPPING_METHODS", "NULL", "ZONE", "SpokenNull"]
+__all__ = [
+    "ENVIRONMENT",
+    "GLOBALS",
+    "LIST_METHODS",
+    "MAPPING_METHODS",
+    "NULL",
+    "ZONE",
+    "SpokenNull",
+]
 
 MAPPING_METHODS = ("get", "items", "keys", "values")
+LIST_METHODS = ("count", "index")
 GLOBALS = ("cycler", "dict", "joiner", "namespace", "range")
 """Jinja2's globals that are kept: all but its generator of random text."""
-
-LONGEST_PRODUCT = 100_000
-"""Characters or elements that `*` may make of a text or list."""
 
 
 class Null(ChainableUndefined):
@@ -68,30 +91,75 @@ def soften(value: Any) -> Any:
     return NULL if value is None else value
 
 
-class _Generator(CodeGenerator):
-    """Jinja2's generator, where the output of `call` and `filter` blocks passes `finalize` too."""
-
-    _finishing = False
-
-    def start_write(self, frame: Frame, node: nodes.Node | None = None) -> None:
-        super().start_write(frame, node)
-        if isinstance(node, nodes.FilterBlock | nodes.CallBlock | nodes.For):
-            self.write("environment.finalize(")  # Jinja2 itself does so for `{{ … }}` only
-            self._finishing = True
-
-    def end_write(self, frame: Frame) -> None:
-        if self._finishing:
-            self.write(")")
-            self._finishing = False
-        super().end_write(frame)
-
-
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox, with null and with limits on the size of results."""
+    """Jinja2's sandbox, with null and with a budget for all that runs in it."""
 
-    code_generator_class = _Generator
-    intercepted_binops = frozenset({"*", "**"})
-    concat = staticmethod(capture)
+    code_generator_class = Generator
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+
+    charge = staticmethod(charge)
+
+    @staticmethod
+    def weighed(value: Any) -> Any:
+        """Return an operand, charged with all that it holds."""
+        charge(deep(value))
+        return value
+
+    @staticmethod
+    def searched(value: Any) -> Any:
+        """Return what is searched, charged: a text as a search in it may take."""
+        charge(len(value) // 50 if isinstance(value, str) else deep(value))
+        return value
+
+    @staticmethod
+    def concat(pieces: Iterable[str]) -> Text:
+        """Return what a part of a template has written."""
+        whole = "".join(pieces)
+        charge(length(len(whole)))
+        return capture((whole,))
+
+    @staticmethod
+    def joined(values: Iterable[Any]) -> str:
+        """Return the values of `~` as one text."""
+        texts = []
+        for value in values:
+            charge(deep(value))
+            texts.append(str(value))
+        whole = "".join(texts)
+        charge(length(len(whole)))
+        return whole
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Return whether a template may read an attribute: of values, only what has a cost."""
+        if isinstance(obj, str):
+            return attr in TEXT_METHODS
+        if isinstance(obj, Mapping):
+            return attr in MAPPING_METHODS
+        if isinstance(obj, list | tuple):
+            named = isinstance(obj, tuple) and attr in getattr(obj, "_fields", ())
+            return attr in LIST_METHODS or named
+        if isinstance(obj, _OF_JINJA):
+            return super().is_safe_attribute(obj, attr, value)
+        return False
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """Return `format` of a text as a function that charges each of its places."""
+        whose = getattr(value, "__self__", None)
+        name = getattr(value, "__name__", "")
+        if not isinstance(whose, str) or name not in ("format", "format_map"):
+            return None
+        formatter = (
+            _EscapingFormatter(self, escape=whose.escape)
+            if isinstance(whose, Markup)
+            else _Formatter(self)
+        )
+
+        def call(*args: Any, **named: Any) -> str:
+            if name == "format_map":
+                (named,), args = args, ()
+            return type(whose)(formatter.vformat(whose, args, named))
+
+        return call
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if obj is None or isinstance(obj, Null):
@@ -112,25 +180,58 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as in Jinja2: arguments of the called may be named `self`
         if isinstance(__obj, Null):
             return NULL
-        return soften(super().call(__context, __obj, *args, **kwargs))
+        of_call(__obj, args, kwargs)
+        result = soften(super().call(__context, __obj, *args, **kwargs))
+        charge(shallow(result))
+        return result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Multiply or raise to a power. Raise SecurityError for a result of unreasonable size."""
-        if operator == "**" and not (abs(left) < 1_000_000 and abs(right) < 100):
-            raise SecurityError("a power is too large")
-        if operator == "*" and (_product(left, right) or _product(right, left)) > LONGEST_PRODUCT:
-            raise SecurityError("a repeated text is too long")
-        return super().call_binop(context, operator, left, right)
+        """Evaluate an operator. Raise SecurityError for a result of unreasonable size."""
+        of_operator(operator, left, right)
+        result = check_number(super().call_binop(context, operator, left, right))
+        charge(shallow(result))
+        return result
 
 
-def _product(text: Any, times: Any) -> int:
-    """Return how long a repeated text or list becomes, 0 for other products."""
-    repeats = isinstance(text, str | list | tuple) and isinstance(times, int)
-    return len(text) * times if repeats else 0
+_OF_JINJA = (
+    BlockReference,
+    Cycler,
+    Joiner,
+    LoopContext,
+    Macro,
+    Namespace,
+    TemplateReference,
+    Undefined,
+)
+"""What Jinja2 itself gives to templates."""
+
+
+class _Places:
+    """Charges each place of a text that `format` fills in."""
+
+    def format_field(self, value: Any, spec: str) -> Any:
+        for digits in re.findall(r"\d+", spec):
+            check_widths(None, digits)
+        charge(5 + deep(value))
+        text = super().format_field(value, spec)  # type: ignore[misc]  # that of the formatter beside it
+        charge(length(len(text)))
+        return text
+
+
+class _Formatter(_Places, SandboxedFormatter):
+    """`format` of a text."""
+
+
+class _EscapingFormatter(_Places, SandboxedEscapeFormatter):
+    """`format` of a text that counts as markup."""
 
 
 ZONE = "_zone"
 """The name under which a template's filters find the time zone; no template may use it."""
+
+
+LONGEST_FORM = 200
+"""Characters of the form of a time, which may make many times as many."""
 
 
 @pass_context
@@ -138,7 +239,13 @@ def _local(context: Context, value: Any, form: str = "%Y-%m-%d %H:%M %Z") -> Any
     """Format a time of an event as people of the configured zone read it."""
     if value is None or isinstance(value, Null):
         return NULL
+    if len(form) > LONGEST_FORM:
+        raise SecurityError(f"the form of a time is longer than {LONGEST_FORM} characters")
     return format_time(datetime.fromisoformat(str(value)), context[ZONE], form)
+
+
+_INSERTED = 6
+"""Steps of inserting a value: each is a part of the text, with its origin."""
 
 
 def _finish(value: Any) -> str:
@@ -147,6 +254,7 @@ def _finish(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return mark("true" if value else "false")
+    charge(_INSERTED + deep(value))
     return mark(format_value(value) if isinstance(value, Mapping | list | tuple) else value)
 
 
@@ -154,9 +262,11 @@ def _make() -> Sandbox:
     environment = Sandbox(undefined=StrictUndefined, finalize=_finish, autoescape=False)
     for name in set(environment.globals) - set(GLOBALS):
         del environment.globals[name]
-    del environment.filters["random"]
-    environment.filters["local"] = _local
+    filters = dict[str, Any](environment.filters, local=_local)
+    environment.filters = {one: costed(filters[one], cost) for one, cost in FILTERS.items()}
     environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
+    tests = dict[str, Any](environment.tests)
+    environment.tests = {name: costed(test) for name, test in tests.items()}
     environment.policies["json.dumps_kwargs"] = {
         "sort_keys": True,
         "ensure_ascii": False,
