@@ -224,6 +224,12 @@ class Observation:
     old ones that come into sight without a clock.
     """
 
+    activity_at: datetime | None = None
+    """The time of the newest line, where that is an activity line and hides the last message.
+
+    A known message that is later is gone.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:

@@ -282,6 +282,16 @@ def test_a_look_that_hides_the_message_neither_confirms_nor_ends_the_doubt() -> 
     assert source.look(90, hiding) == []
     assert source.now.doubt == doubt
     assert sorted(source.look(100, BARE)) == ["read", "updated"]
+    # A line that is older than the known message proves that the message is gone.
+    source = watched()
+    older = dataclasses.replace(hiding, activity_at=T0 + timedelta(seconds=6))
+    assert source.look(0, older) == []
+    assert source.look(50, older) == []
+    assert source.look(61, older) == ["read"]
+    assert source.now.conversation.last_message is not None
+    source = watched()
+    newer = dataclasses.replace(hiding, activity_at=T0 + timedelta(seconds=8))
+    assert source.look(0, newer) == ["read"]
     # Without a doubt, it is what it was: read.
     source = watched()
     assert source.look(0, hiding) == ["read"]

@@ -189,7 +189,8 @@ class Replay:
         await self._drain()
 
     def _policy(self, source: str, provider: str) -> SourcePolicy:
-        return SourcePolicy(source, provider, "replay", self._config.rules)
+        # What a test shows is what happened: no row of it is torn.
+        return SourcePolicy(source, provider, "replay", self._config.rules, torn={})
 
     def _sighting(self) -> Sighting:
         return Sighting(self.now, self.now, before={}, previous=self.now - _MOMENT, admit=True)

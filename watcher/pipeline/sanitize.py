@@ -78,8 +78,10 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
         message_id = None
     evidence = _evidence(row.evidence)
     number = row.number if _is_number(row.number) else None
+    activity_at = _maybe_time(row.activity_at)
+    apart = (message_id, evidence, number, activity_at)
+    same = apart == (row.message_id, row.evidence, row.number, row.activity_at)
     # Nearly every row is clean already; the same object is returned, not a copy.
-    same = message_id == row.message_id and number is row.number and evidence is row.evidence
     if same and not (changed or refused):
         return row
     kept = {path: value for path, value in row.fields.items() if path not in refused}
@@ -90,6 +92,7 @@ def _sanitize_row(row: Observation, complaints: list[str]) -> Observation:
         message_id=message_id,
         evidence=evidence,
         number=number,
+        activity_at=activity_at,
     )
 
 
@@ -124,6 +127,14 @@ def _evidence(value: Evidence) -> Evidence:
             read[one.name] = one.default
     clean = Evidence(**read)
     return value if clean == value else clean
+
+
+def _maybe_time(value: Any) -> datetime | None:
+    """Return a time, None for what cannot be one."""
+    try:
+        return _time(value)
+    except _Refused:
+        return None
 
 
 def _is_id(value: Any) -> bool:

@@ -26,7 +26,7 @@ from typing import Any
 from watcher.catalogue.fields import CONTACT
 from watcher.diff import is_older
 from watcher.merge import Known
-from watcher.model import Doubt, Observation, Snapshot, derive_id
+from watcher.model import Doubt, Message, Observation, Snapshot, derive_id
 from watcher.pipeline.baseline import older
 from watcher.pipeline.schema_drift import value_at, without
 from watcher.providers import Parts
@@ -135,8 +135,12 @@ def _lost(old: Known, row: Observation, part: str) -> frozenset[str]:
 
 def _message_lost(old: Known, row: Observation) -> bool:
     known = old.conversation.last_message
-    if known is None or "last_message" not in row.fields:
+    if known is None:
         return False
+    if "last_message" not in row.fields:
+        # An activity line is the newest of all lines: what was later is gone.
+        at = row.activity_at
+        return at is not None and known.at is not None and at < known.at
     message = row.fields["last_message"]
     if message is None:
         return True
@@ -155,13 +159,15 @@ def _is_gone(old: Known, row: Observation, path: str) -> bool:
 
 
 def _fell(old: Known, row: Observation, path: str) -> bool:
-    """Return whether what goes with a lost part changed, other than by growing: that something came is
-    no loss.
+    """Return whether what goes with a lost part is empty or changed, other than by growing: that something
+    came is no loss.
     """
     if path not in row.fields:
         return False
     was, now = value_at(old.conversation, path), row.fields[path]
-    if was is None or was == now:
+    if was is None:
+        return not now
+    if was == now:
         return False
     grows = isinstance(was, int | datetime) and isinstance(now, int | datetime)
     return not (grows and now > was)
@@ -188,6 +194,6 @@ def _strip(old: Known, row: Observation, held: set[str]) -> Observation:
 
 def _mark(row: Observation, path: str) -> Any:
     """Return what tells whether two looks show the same in place of what was lost."""
-    value = row.fields[path]
+    value = row.fields.get(path, row.activity_at)
     # Two kinds of look may tell the same message in more or less detail.
-    return (row.message_id, value.at) if path == "last_message" and value is not None else value
+    return (row.message_id, value.at) if isinstance(value, Message) else value

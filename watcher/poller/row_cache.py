@@ -17,7 +17,7 @@ __all__ = ["RowCache", "fingerprint"]
 def fingerprint(row: Observation) -> int:
     """Return a number for what a row shows; equal rows of one process have equal numbers."""
     shown = sorted(row.fields.items(), key=lambda pair: pair[0])
-    return hash((row.message_id, repr(shown), row.evidence))
+    return hash((row.message_id, repr(shown), row.evidence, row.activity_at))
 
 
 class RowCache:

@@ -120,6 +120,7 @@ def observe(row: Row, id_: str, links: str, *, raw: bool) -> SeenRow:
         evidence=read_evidence(row, newest, fields),
         # `display_id`: a trigger numbers each account's conversations one by one, and none again.
         number=int(id_) if id_.isdecimal() and id_.isascii() else None,
+        activity_at=newest.activity_at,
     )
     return SeenRow(seen, known(created), known(updated), known(active))
 

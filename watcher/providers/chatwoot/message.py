@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from watcher.model import NO_EVIDENCE, Direction, Evidence, Message
@@ -65,6 +66,9 @@ class SeenMessage:
     unclear: bool = False
     """Whether a value is unreadable that tells a person's message from a machine's."""
 
+    activity_at: datetime | None = None
+    """The time of the activity line that hides it."""
+
 
 def read_newest(row: Row, channel: str | None) -> SeenMessage:
     """Return the newest message, as far as the row shows one."""
@@ -79,7 +83,9 @@ def read_newest(row: Row, channel: str | None) -> SeenMessage:
         return SeenMessage(inner)
     kind = inner.text("message_type")
     # Only the old key may hold an activity line, and one whose type cannot be read might be one.
-    if kind in ACTIVITY or (key == "messages" and inner.failed("message_type")):
+    if kind in ACTIVITY:
+        return SeenMessage(UNSHOWN, activity_at=known(inner.read("created_at", epoch_seconds)))
+    if key == "messages" and inner.failed("message_type"):
         return SeenMessage(UNSHOWN)
     id_ = inner.read("id", identifier)
     if not isinstance(id_, str):

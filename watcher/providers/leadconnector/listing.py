@@ -18,7 +18,7 @@ from watcher.errors import SourceChanged
 from watcher.model import Evidence, Observation, Reference
 from watcher.providers import Response, rows
 from watcher.providers.answers import MOST_ROWS, json_body
-from watcher.providers.leadconnector.message import observe_message
+from watcher.providers.leadconnector.message import hides, observe_message
 from watcher.providers.leadconnector.values import EPOCH, millis, time, whole_number
 from watcher.providers.leadconnector.walk import Mark
 from watcher.providers.rows import (
@@ -91,6 +91,7 @@ def read_rows(
             frozenset(absent - proven),
             raw=row.plain if raw else None,
             evidence=evidence,
+            activity_at=fields.get("last_activity_at") if hides(row) else None,
         )
 
     read = rows.read_rows(answer.rows, observe)

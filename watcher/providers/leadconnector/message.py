@@ -13,7 +13,7 @@ from watcher.model import NO_EVIDENCE, Direction, Evidence, Message
 from watcher.providers.leadconnector.values import time
 from watcher.providers.rows import Row, flag, known, text
 
-__all__ = ["observe_message"]
+__all__ = ["hides", "observe_message"]
 
 CHANNELS = {
     "GROUP_SMS": "sms", "SMS_NO_SHOW_REQUEST": "sms", "SMS_REACTION": "sms",
@@ -51,7 +51,7 @@ def observe_message(row: Row, fields: dict[str, Any]) -> tuple[set[str], Evidenc
     direction = message.direction if message is not None else None
     asked = None
     # A line that is no answer stands above what people wrote; what nobody has read is the customer's.
-    if direction == "internal" or _hides(row) or _is_machine(message):
+    if direction == "internal" or hides(row) or _is_machine(message):
         asked = known(row.read("lastManualMessageDate", time)) or fields.get("last_activity_at")
     evidence = Evidence(
         asked_at=asked,
@@ -62,7 +62,7 @@ def observe_message(row: Row, fields: dict[str, Any]) -> tuple[set[str], Evidenc
     return gone, NO_EVIDENCE if evidence == NO_EVIDENCE else evidence
 
 
-def _hides(row: Row) -> bool:
+def hides(row: Row) -> bool:
     """Return whether the last line is an activity line, which says nothing of the messages."""
     kind = known(row.text("lastMessageType")) or ""
     return kind.startswith("TYPE_ACTIVITY") or kind == "TYPE_LIVE_CHAT_INFO_MESSAGE"
@@ -79,7 +79,7 @@ def _last_line(row: Row, fields: dict[str, Any]) -> set[str]:
     nothing of the last real one, nor, like internal comments, of the channel.
     """
     kind = known(row.text("lastMessageType"))
-    if _hides(row):
+    if hides(row):
         return set()
     # A type that cannot be read may be an activity line's.
     if row.failed("lastMessageType"):
