@@ -28,6 +28,7 @@ __all__ = [
     "SourceError",
     "SourceRefused",
     "SourceUnavailable",
+    "StatementEnded",
     "StoreDamaged",
     "StoreError",
     "StoreLocked",
@@ -150,6 +151,10 @@ class StoreError(WatcherError):
 
 class StoreUnavailable(StoreError):
     """Something is in the way that passes by itself or once a person removes it."""
+
+
+class StatementEnded(StoreUnavailable):
+    """A statement took too many steps. Whoever asked for it tries again; nobody else waits."""
 
 
 class StoreDamaged(StoreError):

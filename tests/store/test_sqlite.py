@@ -147,7 +147,7 @@ async def test_another_programs_database_is_refused_and_left_alone(tmp_path: Pat
 async def test_a_damaged_file_is_a_store_error_of_one_line(tmp_path: Path) -> None:
     path = tmp_path / "db"
     store = await SqliteStore.open(path)
-    many = tuple(snapshot(f"c{number}", status="x" * 500) for number in range(200))
+    many = tuple(snapshot(f"c{number}", status="x" * 500) for number in range(600))
     await store.commit(Commit("sales", snapshots=many))
     await store.close()
     whole = path.read_bytes()
@@ -155,7 +155,7 @@ async def test_a_damaged_file_is_a_store_error_of_one_line(tmp_path: Path) -> No
     path.write_bytes(whole[:sound] + b"\xff" * (len(whole) - sound))
     damaged = await SqliteStore.open(path)
     for use in (
-        damaged.known("sales", [f"c{number}" for number in range(200)]),
+        damaged.known("sales", [f"c{number}" for number in range(600)]),
         damaged.commit(Commit("sales", snapshots=(snapshot("new"),))),
     ):
         with pytest.raises(StoreError) as error:

@@ -168,6 +168,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.TIMER_SOURCES, ()),
         (queries.LEASED_BY, ("",)),
         (queries.NAMED, {"ids": "[]"}),
+        (queries.ROWS_OF, ("[]",)),
         (queries.HISTORY, ("[]",)),
         (queries.VERDICTS, ("[]",)),
         (queries.MARKS, ("[]", "")),

@@ -82,7 +82,7 @@ class Watchdog:
         ]
         self._before = {one.what: one.moved for one in silent}
         if (seconds := self._retrier.longest) > STORE_STUCK_AFTER:
-            found.insert(0, Stuck("store", seconds, "the disk does not answer"))
+            found.insert(0, Stuck("store", seconds, self._retrier.where()))
         self._log_changes(found)
         self.stuck = found
         self._metrics.stuck.set(len(found))

@@ -1,9 +1,10 @@
 """The store as the rest of the program sees it: its methods in the watcher's words.
 
-Rules: each method is one transaction; no query, row or connection crosses this border. The memory
-store is the specification, every other one passes the same contract suite
-(`tests/store/test_contract_*.py`). This file holds the protocols alone; only
-`watcher.store.address` names the implementation to open.
+Rules: each method is one transaction, but for those about all that the store holds (`retry`,
+`retire_unconfigured`, `prune`): these change a few hundred rows at a time, so that nobody waits for
+them. No query, row or connection crosses this border. The memory store is the specification, every
+other one passes the same contract suite (`tests/store/test_contract_*.py`). This file holds the
+protocols alone; only `watcher.store.address` names the implementation to open.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import anyio
 import structlog
 
 from watcher.clock import Clock, wall_clock
-from watcher.errors import StoreUnavailable
+from watcher.errors import StatementEnded, StoreUnavailable
 from watcher.model import rfc3339
 from watcher.records import Trouble
 
@@ -33,6 +33,8 @@ class Retrier:
     def __init__(self, clock: Clock = wall_clock) -> None:
         self.trouble: Trouble | None = None
         """What the callers wait for, None while the store works."""
+        self.where: Callable[[], str] = lambda: "the disk does not answer"
+        """Returns what an attempt that lasts long is waiting for."""
         self._clock = clock
         self._under_way: dict[object, float] = {}
         self._waiting = 0
@@ -50,7 +52,7 @@ class Retrier:
         Raises every error but StoreUnavailable.
         """
         asked, late, pause = anyio.current_time(), timedelta(0), FIRST_PAUSE
-        queued = done = False
+        queued = done = alone = False
         try:
             while True:
                 # A claim goes last: it could take again what was sent already, as long as the
@@ -63,10 +65,12 @@ class Retrier:
                         done = True
                         return result
                     except StoreUnavailable as error:
+                        # What one caller asks too much of holds up no other.
+                        alone = isinstance(error, StatementEnded)
                         self._fail(error)
                     finally:
                         del self._under_way[mark]
-                if not queued:
+                if not queued and not alone:
                     queued, asked = True, anyio.current_time()
                     self._waiting += not claim
                     self._claiming += claim
@@ -77,16 +81,17 @@ class Retrier:
             if queued:
                 self._waiting -= not claim
                 self._claiming -= claim
-                if not self._waiting and not self._claiming:
-                    self._end(done)
+            if not self._waiting and not self._claiming:
+                self._end(done)
 
     def _fail(self, error: StoreUnavailable) -> None:
         before = self.trouble
         if before is None or before.reason != error.reason:
             since = self._clock() if before is None else before.since
             self.trouble = Trouble(since, error.reason, error.remedy)
+            waits = "whoever asked" if isinstance(error, StatementEnded) else "everything"
             self._log.error(
-                "the store fails; everything waits for it",
+                f"the store fails; {waits} waits for it",
                 reason=error.reason,
                 remedy=error.remedy,
             )

@@ -51,6 +51,14 @@ __all__ = ["SqliteStore", "copy_to_memory", "read_lock"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+BATCH, BREATH = 500, 0.02
+"""How many rows a transaction changes that is about all of them, and the seconds after which the next one
+follows: whoever else writes waits no longer than for one batch.
+"""
+
+FREED, SPARE = 256, 500
+"""How many pages of the file are given back at a time, and how many stay free for what comes next."""
+
 ATTEMPTS, PAUSE = 30, 0.1
 """How often, and how many seconds apart, a reader looks whether the owner has created the store."""
 
@@ -92,6 +100,8 @@ class SqliteStore:
                 await _in_thread(writer.shutdown)
                 lock.release()
                 raise
+        if retrier is not None:
+            retrier.where = writer.where
         return cls(path, reader, writer, lock, retrier)
 
     @classmethod
@@ -136,6 +146,22 @@ class SqliteStore:
         if self._retrier is None:
             return await writer.run(transaction, *args, **kwargs)
         return await self._retrier.run(lambda _late: writer.run(transaction, *args, **kwargs))
+
+    async def _write_each(
+        self,
+        transaction: Callable[Concatenate[sqlite3.Connection, Sequence[T], P], int],
+        found: Sequence[T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> int:
+        """Change rows a batch at a time, with a pause for whoever else writes; return how many."""
+        changed = 0
+        for start in range(0, len(found), BATCH):
+            if start:
+                await anyio.sleep(BREATH)
+            batch = found[start : start + BATCH]
+            changed += await self._write(transaction, batch, *args, **kwargs)
+        return changed
 
     async def _take(
         self,
@@ -246,7 +272,11 @@ class SqliteStore:
         await self._write(transactions.save_receiver, state)
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
-        return await self._write(transactions.retry, ids, now)
+        self._owned()
+        if ids is not None:
+            return await self._write_each(transactions.retry, sorted(ids), now)
+        dead = [seq for (seq,) in await self._reader.fetch(queries.DEAD)]
+        return await self._write_each(transactions.retry_dead, dead, now)
 
     async def retire_unconfigured(
         self,
@@ -255,13 +285,48 @@ class SqliteStore:
         sources: Collection[str],
         now: datetime,
     ) -> int:
-        return await self._write(transactions.retire_unconfigured, receivers, rules, sources, now)
+        self._owned()
+        kept = frozenset(receivers), frozenset(rules), frozenset(sources)
+        names = zip(("receivers", "rules", "sources"), map(rows.json_list, kept), strict=True)
+        found = [seq for (seq,) in await self._reader.fetch(queries.UNCONFIGURED, dict(names))]
+        return await self._write_each(transactions.retire_unconfigured, found, *kept, now)
 
     async def shift_clock(self, by: timedelta, after: datetime) -> None:
         await self._write(transactions.shift_clock, by, after)
 
     async def prune(self, events: datetime, deliveries: datetime) -> int:
-        return await self._write(transactions.prune, events, deliveries)
+        self._owned()
+        removed, before = 0, {"before": rows.micros(deliveries), "limit": BATCH}
+        while old := await self._reader.fetch(queries.OLD_DELIVERIES, before):
+            gone = await self._write(transactions.prune_deliveries, [seq for (seq,) in old], before)
+            removed += gone
+            if not gone:
+                break
+            await anyio.sleep(BREATH)
+        removed += await self._prune_events(events)
+        await self._write(transactions.prune_marks, deliveries)
+        await self._shrink()
+        return removed
+
+    async def _prune_events(self, before: datetime) -> int:
+        """Remove old events; those that a delivery still carries stay and are passed over."""
+        removed, time, seq = 0, queries.NO_TIME, 0
+        limits = {"before": rows.micros(before), "limit": BATCH}
+        while old := await self._reader.fetch(
+            queries.OLD_EVENTS, {**limits, "time": time, "seq": seq}
+        ):
+            time, seq, _ = old[-1]
+            if free := [one for _, one, carried in old if not carried]:
+                removed += await self._write(transactions.prune_events, free)
+            await anyio.sleep(BREATH)
+        return removed
+
+    async def _shrink(self) -> None:
+        """Give free pages of the file back to the disk, some at a time."""
+        more = True
+        while more:
+            more = await self._write(transactions.shrink, FREED, SPARE)
+            await anyio.sleep(BREATH)
 
     # Reading the log and the outbox
 

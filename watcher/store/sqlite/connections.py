@@ -11,6 +11,7 @@ import asyncio
 import functools
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -21,15 +22,20 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import aiosqlite
 import anyio
 import anyio.lowlevel
+import structlog
 
 from watcher.errors import StoreDamaged, StoreError
 from watcher.store.retrying import Retrier
+from watcher.store.sqlite.budget import BudgetedConnection
 from watcher.store.sqlite.schema import BUSY, store_error
 
 __all__ = ["Job", "Reader", "Writer"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+LATELY = 10.0
+"""Seconds: a statement, or a queue, that has not moved for longer waits for the disk."""
 
 GROUP_LIMIT = 256
 """The largest number of jobs that share a commit."""
@@ -65,11 +71,12 @@ class Writer(Executor):
     before its turn never runs.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: BudgetedConnection, path: Path) -> None:
         self.connection = connection
         self.damaged = False
         """Whether a job met a damaged page."""
         self._path = path
+        self._moved = time.monotonic()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._open = True
         self._door = threading.Lock()
@@ -100,6 +107,17 @@ class Writer(Executor):
                 raise StoreError(f"the store {self._path} is closed")
             self._jobs.put(Job(lambda: fn(*args, **kwargs), future))
         return future
+
+    def where(self) -> str:
+        """Return what the thread is at, for whoever waits long: only where no statement of its own
+        computes and no job has ended lately, it is the disk.
+        """
+        now = time.monotonic()
+        if now - self.connection.ticked < LATELY:
+            return f"a statement of the store's own runs: {self.connection.statement}"
+        if now - self._moved < LATELY:
+            return f"{self._jobs.qsize()} transactions wait for their turn"
+        return "the disk does not answer"
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Finish what was queued and close the connection; safe to call twice."""
@@ -147,6 +165,7 @@ class Writer(Executor):
         for job in group:
             self.damaged |= isinstance(job.error, StoreDamaged)
             job.report()
+        self._moved = time.monotonic()
 
     def _attempt(self, job: Job) -> None:
         """Run one job in its savepoint; raise only what undoes the whole group."""
@@ -154,6 +173,11 @@ class Writer(Executor):
         try:
             job.result = job.work()
         except BaseException as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+                error.statement = self.connection.statement  # type: ignore[attr-defined] # for people
+                structlog.get_logger().error(
+                    "a statement of the store is ended", statement=self.connection.statement
+                )
             job.error = (
                 store_error(self._path, error) if isinstance(error, sqlite3.Error) else error
             )

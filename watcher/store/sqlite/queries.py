@@ -44,7 +44,9 @@ IDS_IN_SET = {
     "unassigned": PRESENT_IDS + " AND unassigned = 1",
 }
 
-FORGET_SNAPSHOTS = "DELETE FROM snapshots WHERE source = ?"
+FORGET_SNAPSHOTS = """
+    DELETE FROM snapshots
+    WHERE rowid IN (SELECT rowid FROM snapshots WHERE source = ? LIMIT 10000)"""
 SEEN = "SELECT DISTINCT seen FROM snapshots WHERE source = ?"
 FORGET_FIELDS = "UPDATE snapshots SET seen = :after WHERE source = :source AND seen = :before"
 
@@ -69,9 +71,14 @@ ADD_EVENT = """
     ON CONFLICT (id) DO NOTHING
     RETURNING seq"""
 ALL_EVENTS = "SELECT seq, body FROM events ORDER BY seq"
+OLD_EVENTS = """
+    SELECT time, seq, EXISTS (SELECT 1 FROM deliveries WHERE event = events.id)
+    FROM events WHERE time < :before AND (time, seq) > (:time, :seq)
+    ORDER BY time, seq LIMIT :limit"""
 PRUNE_EVENTS = """
     DELETE FROM events
-    WHERE time < :before AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.id)"""
+    WHERE seq IN (SELECT value FROM json_each(?))
+        AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.id)"""
 
 # The outbox
 
@@ -138,15 +145,15 @@ TIMER_SOURCES = """
 BEGUN = f"""
     SELECT {FACTS} {_ROWS} WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.seq"""
 
-_WAITING = f"SELECT {FACTS} {_ROWS} WHERE d.state = 'pending'"
 # Cancelled ones too: an attempt that was under way goes on.
 LEASED = f"""
     SELECT {FACTS} FROM deliveries d INDEXED BY deliveries_leased JOIN events e ON e.id = d.event
     WHERE d.lease IS NOT NULL"""
 LEASED_BY = f"{LEASED} AND d.receiver = ?"
-LATER = f"{_WAITING} AND (d.due > :after OR d.lease > :after)"
+LATER = """
+    SELECT seq FROM deliveries WHERE state = 'pending' AND (due > :after OR lease > :after)"""
 
-DEAD = f"SELECT {FACTS} {_ROWS} WHERE d.state = 'dead' ORDER BY d.seq"
+DEAD = "SELECT seq FROM deliveries WHERE state = 'dead' ORDER BY seq"
 _NAMED = """
     SELECT seq, message FROM deliveries WHERE id IN (SELECT value FROM json_each(:ids))
     UNION SELECT seq, message FROM deliveries WHERE key IN (SELECT value FROM json_each(:ids))
@@ -162,17 +169,20 @@ NAMED = f"""
             WHERE o.message <> '')
     ORDER BY d.seq"""
 
+ROWS_OF = f"""
+    SELECT {FACTS} {_ROWS} WHERE d.seq IN (SELECT value FROM json_each(?)) ORDER BY d.seq"""
+
 # Perhaps more rows than are concerned: `OutboxRow.reconfigured` decides.
-UNCONFIGURED = f"""
-    SELECT {FACTS} {_ROWS}
-    WHERE d.seq IN (
-            SELECT seq FROM deliveries WHERE state = 'pending'
-            UNION SELECT seq FROM deliveries WHERE timer IS NOT NULL AND over = 0)
-        AND (d.receiver NOT IN (SELECT value FROM json_each(:receivers))
-            OR d.rule NOT IN (SELECT value FROM json_each(:rules))
-            OR d.timer NOT IN (SELECT value FROM json_each(:rules))
-            OR d.source NOT IN (SELECT value FROM json_each(:sources)))
-    ORDER BY d.seq"""
+UNCONFIGURED = """
+    SELECT seq FROM deliveries
+    WHERE state = 'pending' AND batch <> '' AND kind = 'digest'
+        AND rule NOT IN (SELECT value FROM json_each(:rules))
+    UNION ALL
+    SELECT seq FROM deliveries INDEXED BY deliveries_timer
+    WHERE timer IS NOT NULL AND over = 0
+        AND (receiver NOT IN (SELECT value FROM json_each(:receivers))
+            OR timer NOT IN (SELECT value FROM json_each(:rules))
+            OR source NOT IN (SELECT value FROM json_each(:sources)))"""
 
 
 @functools.cache
@@ -265,10 +275,13 @@ DIED_SINCE = """
         FROM counts c WHERE counted = 'dead' AND number > 0)
     WHERE died > 0"""
 
-PRUNE_DELIVERIES = """
+# As `OutboxRow.outlived` says.
+_OLD = """state <> 'pending' AND (timer IS NULL OR over = 1)
+    AND coalesce(settled, created) < :before"""
+OLD_DELIVERIES = f"SELECT seq FROM deliveries INDEXED BY deliveries_old WHERE {_OLD} LIMIT :limit"
+PRUNE_DELIVERIES = f"""
     DELETE FROM deliveries
-    WHERE state <> 'pending' AND (timer IS NULL OR over = 1)
-        AND coalesce(settled, created) < :before
+    WHERE seq IN (SELECT value FROM json_each(:chosen)) AND {_OLD}
     RETURNING receiver, state"""
 
 # Ids by their beginning

@@ -13,11 +13,13 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
-from watcher.errors import StoreDamaged, StoreError, StoreUnavailable
+from watcher.errors import StatementEnded, StoreDamaged, StoreError, StoreUnavailable
+from watcher.store.sqlite.budget import MOST_STEPS, BudgetedConnection
 
 __all__ = [
     "APPLICATION_ID",
     "BUSY",
+    "INCREMENTAL",
     "check_version",
     "migrate",
     "migrations",
@@ -36,6 +38,12 @@ _DAMAGED = (
 _FOR_GOOD = frozenset({"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA"})
 """Errors after which the content of the disk is unknown: another attempt would hide that."""
 
+INCREMENTAL = 2
+"""SQLite's number for a file that gives free pages back where it is asked to."""
+
+LARGEST_WAL = 64 * 1024 * 1024
+"""The size in bytes to which the WAL is cut once all of it is in the file."""
+
 BUSY = 3.0
 """Seconds that SQLite itself waits for another program's lock."""
 
@@ -47,7 +55,7 @@ def migrations() -> Sequence[str]:
     return [step.read_text(encoding="utf-8") for step in steps]
 
 
-def open_writer(path: Path, *, thorough: bool = False) -> sqlite3.Connection:
+def open_writer(path: Path, *, thorough: bool = False) -> BudgetedConnection:
     """Open the only writing connection, create or migrate the schema; raises StoreError.
 
     `thorough`: every page of the file is looked at first, as after an end that was not orderly.
@@ -61,18 +69,27 @@ def open_writer(path: Path, *, thorough: bool = False) -> sqlite3.Connection:
             _refuse_orphan(path)
             path.touch(mode=0o600)  # it will hold personal data; SQLite's side files follow it
         connection = sqlite3.connect(
-            path, timeout=BUSY, isolation_level=None, check_same_thread=False
+            path,
+            timeout=BUSY,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=BudgetedConnection,
         )
     except (OSError, sqlite3.Error) as error:
         raise store_error(path, error) from error
     try:
+        # Of a store that exists already, this changes nothing.
+        connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
         if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
             raise StoreError(
                 f"{path}: this file system cannot hold the store (no WAL mode); use a local disk"
             )
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {LARGEST_WAL}")
+        connection.execute("PRAGMA secure_delete = ON")  # what was removed is to be gone
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, migrations())
+        connection.bound()  # a migration is about all that there is, these about what they take
     except sqlite3.Error as error:
         connection.close()
         raise store_error(path, error) from error
@@ -158,6 +175,12 @@ def store_error(path: Path, error: Exception) -> StoreError:
             kind, remedy = StoreDamaged, _DAMAGED
         case "FULL":
             kind, remedy = StoreUnavailable, "make room on the disk"
+        case "INTERRUPT":
+            statement = getattr(error, "statement", "a statement")
+            return StatementEnded(
+                f"{statement} was ended after {MOST_STEPS:,} steps, for others to go on;"
+                " please report it: nothing that the store does should take so many"
+            )
         case "BUSY" | "LOCKED":
             kind, remedy = StoreUnavailable, "another program holds it: close that one"
         case "CANTOPEN" | "PERM" | "READONLY" | "AUTH":

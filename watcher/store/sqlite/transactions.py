@@ -12,7 +12,7 @@ import itertools
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,6 +38,7 @@ from watcher.store.outbox import (
     repeated,
 )
 from watcher.store.sqlite import queries, rows
+from watcher.store.sqlite.schema import INCREMENTAL
 
 __all__ = [
     "acknowledge",
@@ -47,24 +48,32 @@ __all__ = [
     "collect",
     "commit",
     "expire_silence",
-    "prune",
+    "prune_deliveries",
+    "prune_events",
+    "prune_marks",
     "renew",
     "retire_unconfigured",
     "retry",
+    "retry_dead",
     "save_receiver",
     "settle",
     "shift_clock",
+    "shrink",
     "unclaim",
 ]
 
 Connection = sqlite3.Connection
+
+BATCH = 500
+"""How many rows are read at a time, to be changed in one transaction."""
 
 
 def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
     """Write a commit whole, in the order that `watcher.records.Commit` states."""
     at = made_at(change)
     if change.forget:
-        connection.execute(queries.FORGET_SNAPSHOTS, (change.source,))
+        while connection.execute(queries.FORGET_SNAPSHOTS, (change.source,)).rowcount:
+            pass  # a part at a time: no statement may take too many steps
         timers = _read(connection, queries.TIMERS_OF_SOURCE, (change.source,))
         _change(connection, timers, lambda row: row.finished(FORGOTTEN, at))
     if change.forget_fields:
@@ -124,6 +133,10 @@ def _add_events(connection: Connection, change: Commit) -> list[Recorded]:
 def _read(connection: Connection, statement: str, parameters: Any = ()) -> list[OutboxRow]:
     """Return the rows that a statement chooses, without the data of their events."""
     return [rows.read_facts(columns) for columns in connection.execute(statement, parameters)]
+
+
+def _rows_of(connection: Connection, chosen: Sequence[int]) -> list[OutboxRow]:
+    return _read(connection, queries.ROWS_OF, (json.dumps(list(chosen)),))
 
 
 def _timers(connection: Connection, source: str, subject: str | None) -> list[OutboxRow]:
@@ -336,52 +349,75 @@ def unclaim(connection: Connection, receiver: str | None) -> None:
     _change(connection, leased, OutboxRow.released)
 
 
-def retry(connection: Connection, ids: Collection[str] | None, now: datetime) -> int:
-    """Make deliveries pending again; return how many."""
-    found = (
-        _read(connection, queries.DEAD)
-        if ids is None
-        else _read(connection, queries.NAMED, {"ids": rows.json_list(ids)})
-    )
+def retry_dead(connection: Connection, chosen: Sequence[int], now: datetime) -> int:
+    """Make these rows pending again as far as they are dead; return how many were."""
+    found = repeated(_rows_of(connection, chosen), None, now)
+    return _change(connection, found, lambda row: row.retried(now))
+
+
+def retry(connection: Connection, ids: Collection[str], now: datetime) -> int:
+    """Make deliveries with these names pending again; return how many."""
+    found = _read(connection, queries.NAMED, {"ids": rows.json_list(ids)})
     return _change(connection, repeated(found, ids, now), lambda row: row.retried(now))
 
 
 def retire_unconfigured(
     connection: Connection,
-    receivers: Collection[str],
-    rules: Collection[str],
-    sources: Collection[str],
+    chosen: Sequence[int],
+    receivers: frozenset[str],
+    rules: frozenset[str],
+    sources: frozenset[str],
     now: datetime,
 ) -> int:
-    """Retire what belongs to receivers, rules and sources that are no longer configured."""
-    parameters = {
-        "receivers": rows.json_list(receivers),
-        "rules": rows.json_list(rules),
-        "sources": rows.json_list(sources),
-    }
-    found = _read(connection, queries.UNCONFIGURED, parameters)
-    configured = frozenset(receivers), frozenset(rules), frozenset(sources)
-    return _change(connection, found, lambda row: row.reconfigured(*configured, now))
+    """Retire those of these rows that belong to what is no longer configured."""
+    return _change(
+        connection,
+        _rows_of(connection, chosen),
+        lambda row: row.reconfigured(receivers, rules, sources, now),
+    )
 
 
 def shift_clock(connection: Connection, by: timedelta, after: datetime) -> None:
     """Move due times and leases along with the clock."""
-    later = _read(connection, queries.LATER, {"after": rows.micros(after)})
-    _change(connection, later, lambda row: row.shifted(by, after))
+    later = connection.execute(queries.LATER, {"after": rows.micros(after)})
+    found = [seq for (seq,) in later]
+    for start in range(0, len(found), BATCH):
+        chosen = _rows_of(connection, found[start : start + BATCH])
+        _change(connection, chosen, lambda row: row.shifted(by, after))
 
 
-def prune(connection: Connection, events: datetime, deliveries: datetime) -> int:
-    """Remove what is old; deliveries first, so that events which only they carried can go."""
-    before = {"before": rows.micros(deliveries)}
-    gone = connection.execute(queries.PRUNE_DELIVERIES, before).fetchall()
+def prune_deliveries(
+    connection: Connection, chosen: Sequence[int], limits: Mapping[str, int]
+) -> int:
+    """Remove those of these deliveries that are old and settled; return how many were."""
+    parameters = {**limits, "chosen": json.dumps(chosen)}
+    gone = connection.execute(queries.PRUNE_DELIVERIES, parameters).fetchall()
     dead = Counter(receiver for receiver, state in gone if state == "dead")
-    connection.executemany(
-        queries.COUNT, [(receiver, "dead", -number) for receiver, number in dead.items()]
-    )
-    old = connection.execute(queries.PRUNE_EVENTS, {"before": rows.micros(events)})
-    connection.execute(queries.PRUNE_MARKS, (rows.micros(deliveries),))
-    connection.execute(queries.PRUNE_SILENCES, (rows.micros(deliveries),))
-    return len(gone) + old.rowcount
+    for receiver, number in dead.items():
+        connection.execute(queries.COUNT, (receiver, "dead", -number))
+    return len(gone)
+
+
+def prune_events(connection: Connection, chosen: Sequence[int]) -> int:
+    """Remove those of these events that no delivery carries; return how many were."""
+    return connection.execute(queries.PRUNE_EVENTS, (json.dumps(chosen),)).rowcount
+
+
+def prune_marks(connection: Connection, before: datetime) -> None:
+    """Remove throttle marks and silences that ended before then."""
+    connection.execute(queries.PRUNE_MARKS, (rows.micros(before),))
+    connection.execute(queries.PRUNE_SILENCES, (rows.micros(before),))
+
+
+def shrink(connection: Connection, most: int, spare: int) -> bool:
+    """Give up to `most` free pages back to the disk, and keep `spare`; return whether there are more."""
+    ((free,),) = connection.execute("PRAGMA freelist_count").fetchall()
+    ((kind,),) = connection.execute("PRAGMA auto_vacuum").fetchall()
+    if kind != INCREMENTAL or free <= spare:
+        return False
+    for _ in range(min(most, free - spare)):  # Python steps such a statement just once
+        connection.execute("PRAGMA incremental_vacuum(1)")
+    return int(free) - most > spare
 
 
 def add_silence(connection: Connection, silence: StoredSilence) -> None:
