@@ -1,6 +1,6 @@
 """Reading HTTP headers: dates, and how long a server asks callers to wait.
 
-Rules: pure; `now` is an argument. For providers, the transport and notifiers alike.
+Rules: pure. For providers, the transport and notifiers alike.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ def http_date(value: str) -> datetime | None:
     return at if 1970 <= at.year < 2200 else None
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds from `now` that `Retry-After` (RFC 9110 10.2.3: seconds or a date) asks for.
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that `Retry-After` (RFC 9110 10.2.3: seconds or a date) asks for.
 
-    None without the header, or where it is neither.
+    A date is by the server's clock: it is reckoned from the `Date` of the same answer. None without the
+    header, where it is neither, and for a date in an answer that does not tell its own.
     """
     value = headers.get("retry-after", "").strip()
     if not value:
@@ -33,8 +34,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        at = http_date(value)
-        if at is None:
+        at, now = http_date(value), http_date(headers.get("date", ""))
+        if at is None or now is None:
             return None
         seconds = (at - now).total_seconds()
     return max(0.0, seconds) if seconds < float("inf") else None

@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -85,7 +84,7 @@ class Sound:
     def wait(self, head: str) -> float | None:
         pairs = (line.partition(": ") for line in head.splitlines())
         headers = {name.lower(): value for name, _, value in pairs}
-        return retry_after(headers, datetime(2026, 11, 20, 10, tzinfo=UTC))
+        return retry_after(headers)
 
     async def close(self) -> None:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from contextlib import suppress
 from datetime import timedelta
@@ -166,12 +167,16 @@ def test_each_status_has_its_recovery(status: int, error: type[SourceError]) -> 
         provider.parse(provider.start(LIST), answer(status=status, text=b"<html></html>"))
 
 
-@pytest.mark.parametrize(("second", "patience"), [(0, 60), (1, 59), (59, 1)])
-def test_a_limit_without_a_wish_is_waited_out_to_the_next_minute(
-    second: int, patience: float
+@pytest.mark.parametrize(("second", "patience"), [(None, 30), (0, 60), (1, 59), (59, 1)])
+@pytest.mark.parametrize("ours", [0, 17, 59])
+def test_a_limit_without_a_wish_is_waited_out_to_the_servers_next_minute(
+    second: int | None, patience: float, ours: int
 ) -> None:
+    """By their second where the answer tells it; by our own clock never."""
     provider = chatwoot()
-    told = answer(status=429, text=b"Retry later\n", at=NOW + timedelta(seconds=second))
+    told = answer(status=429, text=b"Retry later\n", at=NOW + timedelta(seconds=ours))
+    date = None if second is None else NOW + timedelta(days=1, seconds=second)
+    told = dataclasses.replace(told, date=date)
     with pytest.raises(SourceUnavailable) as caught:
         provider.parse(provider.start(LIST), told)
     assert caught.value.retry_after == patience

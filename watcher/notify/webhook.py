@@ -304,7 +304,7 @@ class WebhookNotifier:
             return Result("failed", "the secret is no Standard Webhooks secret (whsec_ and base64)")
         began = anyio.current_time()
         answer = await self._post(url, content=content, headers=headers, timeout=self._timeout)
-        result = read_answer(answer, notice.at, lambda text: _without_path(self._scrub(text), url))
+        result = read_answer(answer, lambda text: _without_path(self._scrub(text), url))
         return dataclasses.replace(result, seconds=anyio.current_time() - began)
 
     async def close(self) -> None:
@@ -312,7 +312,7 @@ class WebhookNotifier:
         await self._post.aclose()
 
 
-def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = str) -> Result:
+def read_answer(answer: HttpReply, scrub: Callable[[str], str] = str) -> Result:
     """Return what an answer means: 2xx is success, 410 ends it, all else is tried again, after
     `Retry-After` at the earliest where 429 or 503 carries one. Some statuses refuse the request as it
     is: whether that is this message's fault, the receiver's record decides (`pipeline.receivers`).
@@ -328,7 +328,7 @@ def read_answer(answer: HttpReply, now: datetime, scrub: Callable[[str], str] = 
         return dataclasses.replace(result, outcome="gone")
     if status in _REFUSALS:
         return dataclasses.replace(result, outcome="refused", too_large=status == 413)
-    wish = retry_after(answer.headers, now) if status in (429, 503) else None
+    wish = retry_after(answer.headers) if status in (429, 503) else None
     return dataclasses.replace(
         result, retry_after=None if wish is None else min(wish, LONGEST_WISH)
     )

@@ -131,7 +131,7 @@ class Response:
     @property
     def retry_after(self) -> float | None:
         """Seconds that `Retry-After` asks callers to wait, an hour at most; None without it."""
-        wait = retry_after(self.headers, self.received)
+        wait = retry_after(self.headers)
         return None if wait is None else min(wait, LONGEST_WAIT)
 
 

@@ -315,11 +315,14 @@ class ProviderSuite:
                     _check_quota(provider.quota(response))
 
     def test_a_server_is_left_alone_for_as_long_as_it_asks(self) -> None:
-        """`Retry-After` reaches the error and the quota of a 429; an hour at most is believed."""
+        """`Retry-After` reaches the error and the quota of a 429; an hour at most is believed, and a date is
+        reckoned from the `Date` of the same answer.
+        """
         provider = self.provider()
         position = provider.start(Sweep())
         for value in ("7", "0", "-5", "soon", "1e999", "9" * 400, "Fri, 20 Nov 2026 10:00:07 GMT"):
-            response = self.respond({"error": "slow down"}, 429, {"retry-after": value})
+            told = {"date": "Fri, 20 Nov 2026 10:00:00 GMT"} if "GMT" in value else {}
+            response = self.respond({"error": "slow down"}, 429, {"retry-after": value, **told})
             error = self._parse(provider, position, response)
             if not isinstance(error, SourceUnavailable):
                 _break(f"a 429 with Retry-After: {value[:40]} is {error!r}")

@@ -173,12 +173,13 @@ class ReceiverSuite:
         _run(law)
 
     def test_retry_after_reaches_the_result(self) -> None:
-        """429 and 503 may say how long to wait; nonsense is ignored."""
+        """429 and 503 may say how long to wait, a date by the `Date` beside it; nonsense is ignored."""
 
         async def law() -> None:
             date = format_datetime(self.now + timedelta(seconds=30), usegmt=True)
             for value, wanted in (("30", 30.0), (date, 30.0), ("soon", None), ("-1", 0.0)):
-                script = _always(429, {"Retry-After": value})
+                told = {"Date": format_datetime(self.now, usegmt=True)}
+                script = _always(429, {"Retry-After": value, **told})
                 async with self._serving(script) as (_server, notifier):
                     result = await self._send(notifier)
                     _check(result)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -61,6 +60,8 @@ __all__ = ["Chatwoot", "ChatwootSettings"]
 
 PAGE_SIZE = 25
 """Rows of a page, unless the operator set `CONVERSATION_RESULTS_PER_PAGE` (`conversation_finder.rb`)."""
+
+HALF_A_MINUTE = 30.0
 
 NOT_FOR_YOU = "You are not authorized to do this action"
 """Chatwoot answers a lost permission on one conversation with 401 and these words, never 403
@@ -318,15 +319,12 @@ def _page_size(listing: Listing) -> Mapping[str, Any]:
 
 
 def _patience(response: Response) -> float:
-    """Return the seconds to the end of the minute.
+    """Return the seconds to the end of the minute, or half a minute where the second is not known.
 
-    rack-attack counts in fixed minutes of the server's clock, and sends no Retry-After.
+    rack-attack counts in fixed minutes of the server's clock, and sends neither Retry-After nor Date. The
+    second try comes in the next minute at the latest, and requests that are refused make none longer.
     """
-    return 60.0 - _server_time(response).second
-
-
-def _server_time(response: Response) -> datetime:
-    return response.date or response.received
+    return HALF_A_MINUTE if response.date is None else 60.0 - response.date.second
 
 
 def _refusal(response: Response) -> SourceRefused:
