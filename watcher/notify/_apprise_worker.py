@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from watcher import __version__
 from watcher.markup import Draft, Written, fit, restored, service_of, write
+from watcher.notify._apprise_bounds import MEMORY, confine, redirected
 from watcher.notify._apprise_parameters import unknown_parameter
 from watcher.suggest import nearest
 
@@ -74,16 +75,20 @@ def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
     The process ends itself `lifetime` seconds later if it still hangs then, so it ends also when
     its parent is gone.
     """
+    confine()
     _schemas()  # loads all plugins, once in a process and before the clock starts
     _live_at_most(lifetime)
     try:
         return _send(url, draft, longest)
+    except MemoryError:
+        return "failed", f"the worker process needs more than {MEMORY // 2**20} MB of memory", False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def examine(urls: tuple[str, ...], lifetime: float) -> tuple[str | None, ...]:
     """Return for each Apprise URL what is wrong with it, None where nothing is."""
+    confine()
     _live_at_most(lifetime)
     try:
         return tuple(map(_examine, urls))
@@ -125,6 +130,8 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
     lines = [(str(entry.level), str(entry.message)) for entry in result.logs()]
     refused, certain = _refusal(lines)
     reason = _reason(lines, url, answer=refused) or "not sent, and the service gives no reason"
+    if (status := redirected()) and not plugin.redirects:
+        reason = f"a redirect (HTTP {status}), which is not followed"
     return "refused" if refused else "failed", f"{name}: {reason}", certain
 
 
@@ -253,7 +260,12 @@ def _load(url: str) -> tuple[Any, str | None]:
     schema = _schema(url)
     if schema is None:
         return None, "not an Apprise URL (service://…)"
-    asset = AppriseAsset(service_timeout=0, app_id="inbox-watcher", app_desc=f"v{__version__}")
+    asset = AppriseAsset(
+        service_timeout=0,
+        http_redirects=False,  # text and secret headers would go along; `redirect=yes` follows
+        app_id="inbox-watcher",
+        app_desc=f"v{__version__}",
+    )
     try:
         plugin = Apprise.instantiate(url, asset=asset, suppress_exceptions=False)
     except Exception as error:  # noqa: BLE001 - each of 180 plugins raises what it likes
