@@ -16,10 +16,12 @@ from watcher.pipeline.announce import Effect
 from watcher.pipeline.schema_drift import MISSING
 from watcher.pipeline.sweep import (
     LOOK_BEHIND,
+    LOOK_UPS,
     Comparison,
     Conclusion,
     LookUpList,
     SweepSummary,
+    after_asking,
     after_look_up,
     compare,
     conclude,
@@ -63,12 +65,15 @@ def lacked(
     state: SourceState = STATE,
     compares: bool = True,
     found: frozenset[str] = frozenset(),
+    lacked: dict[str, int] | None = None,
+    seen: frozenset[str] = frozenset(),
     **more: Any,
 ) -> Comparison:
     known = ids(present)
     return compare(
         sweep(known - missing, **more), state, POLICY,
-        present=known, compares=compares, found_by_lookup=found, now=NOW,
+        present=known, compares=compares, found_by_lookup=found, lacked=lacked,
+        seen_meanwhile=seen, now=NOW,
     )  # fmt: skip
 
 
@@ -146,6 +151,10 @@ def test_the_baseline_remembers_when_it_began_and_which_keys_it_never_had() -> N
         ("it fails again", SKIPPED | AGAIN, None, ["held", "save"]),
         ("a row stays unreadable", UNREADABLE | AGAIN, None, ["held", "save"]),
         ("the provider cuts every walk", CUT | AGAIN, None, ["held", "save"]),
+        ("it counts more rows than we know", CUT | AGAIN | {"total": 101}, None, ["held", "save"]),
+        ("rows only move past the walk", CUT | AGAIN | {"total": 100}, None, ["save"]),
+        ("and one of them is gone", CUT | AGAIN | {"total": 99}, None, ["save"]),
+        ("a page that fails is one", SKIPPED | AGAIN | {"total": 99}, None, ["held", "save"]),
         ("it is reported already", SKIPPED | AGAIN, hold(ids(0), "hole"), ["save"]),
         ("something else is held", SKIPPED | AGAIN, hold(), ["save"]),
         ("everything could be read again", {}, hold(ids(0), "hole"), ["released"]),
@@ -169,7 +178,7 @@ def test_is_a_hole_reported(
     [
         ("rows behind the hole", 3, "hole", 3),
         ("none are hidden", 0, "hole", 0),
-        ("too many to ask for each", LOOK_BEHIND + 1, "hole", 0),
+        ("some of them, where they are many", LOOK_BEHIND + 20, "hole", LOOK_BEHIND),
         ("as many as may be", LOOK_BEHIND, "hole", LOOK_BEHIND),
         ("there is no hole yet", 3, None, 0),
         ("absences are held", 3, "absences", 0),
@@ -180,8 +189,96 @@ def test_rows_behind_a_hole_that_stays_are_looked_up_one_by_one(
 ) -> None:
     state = dataclasses.replace(STATE, hold=hold(ids(0), held) if held else None)
     found = lacked(ids(missing), present=200, state=state, **SKIPPED, **AGAIN)
-    expected = LookUpList(tuple(sorted(ids(looked_up))), proof_only=True) if looked_up else None
-    assert found.look_ups == expected, case
+    chosen = tuple(sorted(ids(missing)))[:looked_up]
+    assert found.look_ups == (LookUpList(chosen, proof_only=True) if chosen else None), case
+
+
+# -- what a sweep lacked that was not whole ---------------------------------------------------
+
+FELL = {"total": 99}
+"""The list counts fewer rows than the hundred that are known."""
+
+
+@pytest.mark.parametrize(
+    ("case", "missing", "lacked_before", "more", "looked_up"),
+    [
+        ("rows moved past the walk, and the count has not fallen", 3, 0, {**CUT, "total": 100}, 0),
+        ("no count is given", 3, 0, CUT, 0),
+        ("the count fell", 3, 0, {**CUT, **FELL}, 3),
+        ("so it does where a page was skipped", 3, 0, {**SKIPPED, **FELL}, 3),
+        ("and where a row cannot be read", 3, 0, {**UNREADABLE, **FELL}, 3),
+        ("a second sweep lacks them", 3, 1, CUT, 3),
+        ("the count has not fallen, and a second sweep lacks them", 3, 1, {**CUT, "total": 105}, 3),
+        ("a crowd is the listing's fault", 21, 0, {**CUT, **FELL}, 0),
+        ("unless it is lacked again: some at a time", 21, 1, {**CUT, **FELL}, LOOK_UPS),
+        ("as many as may be", LOOK_UPS, 0, {**CUT, **FELL}, LOOK_UPS),
+        ("a listing that shows nothing", 100, 5, {**CUT, "total": 0}, 0),
+    ],
+)  # fmt: skip
+def test_what_a_sweep_lacked_that_was_not_whole_is_looked_up_some_at_a_time(
+    case: str, missing: int, lacked_before: int, more: dict[str, Any], looked_up: int
+) -> None:
+    before = dict.fromkeys(ids(missing), lacked_before)
+    found = lacked(ids(missing), lacked=before, **more)
+    chosen = tuple(sorted(ids(missing)))[:looked_up]
+    assert found.look_ups == (LookUpList(chosen, proof_only=True) if chosen else None), case
+    assert found.lacked == dict.fromkeys(ids(missing), lacked_before + 1)
+    left = after(found.effects)
+    assert (left.suspects, left.hold) == ((), None)
+
+
+def test_where_the_order_moves_a_lasting_hole_is_no_page_that_fails() -> None:
+    """The walk is cut again and again: few are asked for, and only after a second sweep."""
+    state = dataclasses.replace(STATE, hold=hold(ids(0), "hole"))
+    assert lacked(ids(30), state=state, **CUT, **AGAIN).look_ups is None
+    found = lacked(ids(30), state=state, lacked=dict.fromkeys(ids(30), 1), **CUT, **AGAIN)
+    assert found.look_ups is not None
+    assert len(found.look_ups.ids) == LOOK_UPS
+
+
+def test_what_a_poll_saw_meanwhile_had_moved_past_the_walk() -> None:
+    found = lacked(ids(3), seen=frozenset({"c1"}), **CUT, **FELL)
+    assert found.look_ups == LookUpList(("c0", "c2"), proof_only=True)
+    assert found.lacked == {"c0": 1, "c2": 1}
+    # What a whole sweep lacks is gone from the list, whatever a poll saw before that.
+    assert lacked(ids(3), seen=frozenset({"c1"})).look_ups == LookUpList(("c0", "c1", "c2"))
+
+
+def test_a_sweep_that_sees_a_row_forgets_that_others_lacked_it() -> None:
+    before = {"c0": 4, "c1": 4, "gone": 4}
+    assert lacked(ids(1), lacked=before).lacked == {"c0": 5}
+    assert lacked(ids(1), lacked=before, compares=False).lacked == before
+
+
+@given(
+    missing=st.integers(1, 90),
+    more=st.sampled_from([CUT, {**CUT, **FELL}, {**SKIPPED, **AGAIN}]),
+    undecided=st.integers(1, 4),
+)
+def test_all_that_sweeps_lack_are_asked_for_in_turn(
+    missing: int, more: dict[str, Any], undecided: int
+) -> None:
+    """None is asked for again before all others were, however many are lacked."""
+    remembered: dict[str, int] = {}
+    asked: set[str] = set()
+    for _ in range(2 + 2 * -(-missing // LOOK_UPS)):
+        found = lacked(ids(missing), lacked=remembered, **more)
+        chosen = found.look_ups.ids if found.look_ups else ()
+        assert len(chosen) <= LOOK_UPS
+        assert not asked.intersection(chosen) or asked | set(chosen) == ids(missing)
+        asked.update(chosen)
+        remembered = dict(found.lacked)
+        for key in chosen:
+            decided = int(key[1:]) % undecided != 0
+            remembered = dict(after_asking(remembered, key, decided=decided))
+    assert asked == ids(missing)
+
+
+def test_what_could_not_be_decided_is_asked_again_after_the_next_sweep() -> None:
+    remembered = after_asking({"c0": 2, "c1": 2}, "c0", decided=False)
+    remembered = after_asking(remembered, "c1", decided=True)
+    found = lacked(ids(2), lacked=remembered, **CUT)
+    assert found.look_ups == LookUpList(("c0",), proof_only=True)
 
 
 # -- the watermark ----------------------------------------------------------------------------
@@ -306,8 +403,19 @@ def test_rows_that_look_ups_keep_finding_are_no_news_to_hold() -> None:
     assert after(lacked(ids(30)).effects).hold is not None
     found = lacked(ids(30), found=ids(30) | ids(5, 200))
     assert after(found.effects).hold is None
-    assert found.look_ups == LookUpList(tuple(sorted(ids(30))))
+    assert found.look_ups == LookUpList(tuple(sorted(ids(30)))[:LOOK_UPS])
     assert found.found_by_lookup == ids(30)
+
+
+def test_rows_that_look_ups_keep_finding_are_asked_for_in_turn_and_after_others() -> None:
+    state = dataclasses.replace(STATE, suspects=("c9",))
+    before = dict.fromkeys(ids(30), 3) | {"c0": 0, "c1": 0}
+    found = lacked(ids(40), found=ids(30) - {"c9"}, lacked=before, state=state)
+    assert found.look_ups is not None
+    new, again = found.look_ups.ids[:11], found.look_ups.ids[11:]
+    assert new == tuple(sorted({"c9"} | ids(10, 30)))
+    assert len(again) == LOOK_UPS
+    assert not {"c0", "c1"} & set(again)
 
 
 def test_suspects_are_stored_at_once_and_a_sweep_that_found_nothing_later() -> None:

@@ -162,7 +162,7 @@ def test_a_verdict_ends_a_look_up(why: Any) -> None:
 
 
 def test_a_row_that_cannot_be_looked_up_stays_a_suspect_after_some_tries() -> None:
-    look_ups = LookUpRound(LookUpList(("a", "b", "c")))
+    look_ups = LookUpRound(LookUpList(("a", "b", "c")), T0)
     look_ups.settle("a", decided=True)
     look_ups.settle("b", decided=False)
     for _ in range(walks.LOOK_UP_TRIES - 1):
@@ -173,12 +173,22 @@ def test_a_row_that_cannot_be_looked_up_stays_a_suspect_after_some_tries() -> No
 
 
 def test_the_tries_of_one_row_are_not_those_of_the_next() -> None:
-    look_ups = LookUpRound(LookUpList(("a", "b")))
+    look_ups = LookUpRound(LookUpList(("a", "b")), T0)
     look_ups.fail("a")
     look_ups.fail("a")
     look_ups.settle("a", decided=True)
     look_ups.fail("b")
     assert look_ups.waiting == ["b"]
+
+
+def test_a_row_that_cannot_be_looked_up_keeps_no_other_waiting() -> None:
+    """While it is deleted, it answers 500 for a moment: the others are asked first."""
+    look_ups = LookUpRound(LookUpList(("a", "b", "c")), T0)
+    look_ups.fail("a")
+    assert look_ups.waiting == ["b", "c", "a"]
+    look_ups.settle("b", decided=True)
+    look_ups.fail("c")
+    assert look_ups.waiting == ["a", "c"]
 
 
 # -- polls ------------------------------------------------------------------------------------

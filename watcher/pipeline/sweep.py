@@ -1,9 +1,11 @@
 """What a sweep that has ended proves: about the baseline, about rows that came, about rows it lacked.
 
-Rules: pure. Only a whole sweep (no page failed, skipped or cut, no row unreadable) may suspect an
-absence, and then the row is looked up: the provider's word, or a second whole sweep that lacks it,
-removes it. What is implausible is held until the next whole sweep agrees or a person decides; one
-hold at a time. What cannot be decided stays a suspect.
+Rules: pure. What a whole sweep lacked (no page failed, skipped or cut, no row unreadable) is looked up:
+the provider's word, or a second whole sweep that lacks it, removes it. What is implausible is held until
+the next whole sweep agrees or a person decides; one hold at a time. What cannot be decided stays a suspect.
+
+A sweep that was not whole proves nothing, but where the order moves under a walk few are: what it
+lacked is looked up, too, some rows at a time, and there the provider's word alone removes a row.
 
 A sweep is concluded in two parts: `conclude` says what it showed, and `compare` what it lacked, once
 the new rows are let in.
@@ -12,9 +14,9 @@ the new rows are let in.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -30,6 +32,7 @@ __all__ = [
     "LookUpList",
     "Removal",
     "SweepSummary",
+    "after_asking",
     "after_look_up",
     "compare",
     "conclude",
@@ -41,7 +44,17 @@ HOLE_AFTER = 2
 """Sweeps in a row that were not whole after which the hole counts as staying."""
 
 LOOK_BEHIND = 100
-"""Rows behind a hole that are looked up one by one after each sweep."""
+"""Rows behind a page that always fails that are looked up after a sweep; the next one goes on."""
+
+LOOK_UPS = 20
+"""Rows that a sweep lacked for no reason that is known, and that are looked up after it; the next one
+goes on.
+"""
+
+LACKED_AGAIN = 2
+"""Sweeps in a row that lacked a row, after which it is looked up although the list's count has not
+fallen.
+"""
 
 Removal = Literal["deleted", "access_lost", "unknown"]
 """Why a conversation counts as gone."""
@@ -87,6 +100,9 @@ class SweepSummary:
     shown: AbstractSet[str] = frozenset()
     """Paths whose key some row had."""
 
+    total: int | None = None
+    """The list's own count of conversations with its last page, None where it gives none."""
+
     incomplete_before: int = 0
     """Sweeps in a row before this one that were not whole."""
 
@@ -94,6 +110,11 @@ class SweepSummary:
     def whole(self) -> bool:
         """Whether it read every row of the listing."""
         return not (self.cut or self.unusable or self.skipped)
+
+    @property
+    def only_cut(self) -> bool:
+        """Whether every page came and could be read, and rows may have moved past the walk."""
+        return self.cut and not (self.unusable or self.skipped)
 
     @property
     def hole_stays(self) -> bool:
@@ -159,6 +180,9 @@ class Comparison:
 
     found_by_lookup: frozenset[str] = frozenset()
     """Rows that the listing lacks although a look-up has found them, to be remembered."""
+
+    lacked: Mapping[str, int] = field(default_factory=dict)
+    """The rows that it lacked, with the number of sweeps in a row, to be remembered."""
 
 
 def conclude(
@@ -230,18 +254,18 @@ def _incomplete(
     sweep: SweepSummary, state: SourceState, policy: SourcePolicy, known: int, now: datetime
 ) -> Conclusion:
     effects: list[Effect] = []
-    hole = state.hold is not None and state.hold.kind == "hole"
-    # One page that failed once is no hole.
-    if state.hold is None and sweep.hole_stays:
+    # One page that failed once is no hole. Nor is it one where rows only move past the walk, as long as
+    # all that the list counts is known: what is lacked is looked up.
+    moved = sweep.only_cut and sweep.total is not None and sweep.total <= known
+    if state.hold is None and sweep.hole_stays and not moved:
         effects.append(_hole(sweep, now))
-        hole = True
     effects.append(StateUpdate({"swept": sweep.began}))
     return Conclusion(
         "incomplete",
         tuple(effects),
         # A new row is there whether or not the sweep was whole; only a crowd needs a whole one.
         admit=may_come_in(policy, state, sweep.arrivals, known),
-        compares=hole or not (sweep.cut or _counts(sweep)),
+        compares=True,
     )
 
 
@@ -253,19 +277,28 @@ def compare(
     present: AbstractSet[str],
     compares: bool,
     found_by_lookup: AbstractSet[str] = frozenset(),
+    lacked: Mapping[str, int] | None = None,
+    seen_meanwhile: AbstractSet[str] = frozenset(),
     now: datetime,
 ) -> Comparison:
     """Conclude what a sweep lacked of the conversations that are `present`.
 
     `state` is the one that `conclude` left, `compares` what it said (`present` counts only then).
-    `found_by_lookup` are rows that sweeps before lacked although look-ups found them.
+    `found_by_lookup` are rows that sweeps before lacked although look-ups found them, `lacked` those
+    that sweeps in a row have lacked since a poll, a sweep or a look-up last saw them, with the number
+    of these sweeps. `seen_meanwhile` are rows that polls have seen since the sweep began.
     """
     found = Comparison((StateUpdate({"swept": sweep.began}),), None, frozenset(found_by_lookup))
+    times: Mapping[str, int] = lacked or {}
+    if compares:
+        missed = present - sweep.seen - (frozenset() if sweep.whole else seen_meanwhile)
+        times = {key: times.get(key, 0) + 1 for key in missed}
     if not sweep.whole:
-        behind = _look_behind(sweep, state, present)
-        found = Comparison((), behind, frozenset(found_by_lookup))
+        look_ups = _look_behind(sweep, state, policy, times, len(present))
+        found = Comparison((), look_ups, frozenset(found_by_lookup))
     elif compares:
-        found = _judge_absences(sweep, state, policy, present, found_by_lookup, now)
+        found = _judge_absences(sweep, state, policy, present, found_by_lookup, times, now)
+    found = dataclasses.replace(found, lacked=times)
     hidden = compares and not sweep.whole and bool(present - sweep.seen)
     if sweep.cut or (hidden and not _counts(sweep)):
         return found
@@ -292,16 +325,37 @@ def _watermark(sweep: SweepSummary, state: SourceState, now: datetime) -> StateU
 
 
 def _look_behind(
-    sweep: SweepSummary, state: SourceState, present: AbstractSet[str]
+    sweep: SweepSummary,
+    state: SourceState,
+    policy: SourcePolicy,
+    lacked: Mapping[str, int],
+    known: int,
 ) -> LookUpList | None:
-    """Return the rows behind a hole that stays: there only the provider's own word counts."""
-    if state.hold is None or state.hold.kind != "hole":
+    """Return the rows to look up after a sweep that was not whole; there only the provider's own word
+    counts. `lacked` are the rows that it missed, each with the number of sweeps in a row.
+    """
+    # A listing that shows nothing is more likely wrong than empty.
+    if not sweep.seen:
         return None
-    hidden = sorted(present - sweep.seen)
-    # Looking up thousands of rows after every sweep would use up the request limit.
-    if not hidden or len(hidden) > LOOK_BEHIND:
-        return None
-    return LookUpList(tuple(hidden), proof_only=True)
+    wanted = set(lacked)
+    behind = state.hold is not None and state.hold.kind == "hole" and not sweep.only_cut
+    # Behind a page that always fails nothing else shows a change. Elsewhere a row has mostly moved past
+    # the walk: it is asked for where the list counts fewer rows than are known, or where the next
+    # sweep lacks it, too. So a row that is not in the list for a moment, or whose deletion the list
+    # does not show yet, is not taken for gone. A crowd is sooner the listing's fault: it has to be
+    # missed again as well.
+    fell = sweep.total is not None and sweep.total < known
+    if not behind and (not fell or policy.implausible(len(lacked), known)):
+        wanted = {key for key in lacked if lacked[key] >= LACKED_AGAIN}
+    chosen = _in_turn(wanted, lacked, LOOK_BEHIND if behind else LOOK_UPS)
+    return LookUpList(chosen, proof_only=True) if chosen else None
+
+
+def _in_turn(wanted: Iterable[str], lacked: Mapping[str, int], most: int) -> tuple[str, ...]:
+    """Return so many of the rows: those first that most sweeps have lacked since they were last seen or
+    asked for. Looking up thousands after every sweep would use up the request limit.
+    """
+    return tuple(sorted(wanted, key=lambda key: (-lacked.get(key, 0), key))[:most])
 
 
 def _judge_absences(
@@ -310,6 +364,7 @@ def _judge_absences(
     policy: SourcePolicy,
     present: AbstractSet[str],
     found_by_lookup: AbstractSet[str],
+    times: Mapping[str, int],
     now: datetime,
 ) -> Comparison:
     lacked = present - sweep.seen
@@ -329,7 +384,8 @@ def _judge_absences(
     if (rest and rest == present) or policy.implausible(len(rest), len(present)):
         new_hold = _absences_hold(policy, rest, len(present), now)
         rest = frozenset()
-    wanted = tuple(sorted(agreed | twice | again | rest))
+    # What look-ups keep finding takes turns, after what they have not decided yet.
+    wanted = (*sorted(agreed | twice | rest), *_in_turn(again, times, LOOK_UPS))
     from_hold = frozenset(agreed) | (frozenset(state.held_suspects) & frozenset(wanted))
     changes: dict[str, Any] = {
         "suspects": wanted,
@@ -396,6 +452,14 @@ def may_come_in(
     if state.arrivals or (state.hold is not None and state.hold.kind == "arrivals"):
         return False
     return not policy.implausible(len(arrivals), known)
+
+
+def after_asking(lacked: Mapping[str, int], key: str, *, decided: bool) -> Mapping[str, int]:
+    """Return what is remembered of the rows that sweeps lacked, once this one was asked for.
+
+    Others come first now. One that could not be decided is asked again after the next sweep.
+    """
+    return {**lacked, key: 0 if decided else LACKED_AGAIN - 1}
 
 
 def after_look_up(

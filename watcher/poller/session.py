@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -335,6 +336,12 @@ class SourceSession:
     async def present_ids(self) -> frozenset[str]:
         """Return the conversations that are known and not removed."""
         return frozenset(await self.store.present_ids(self.plan.name))
+
+    def seen_since(self, at: datetime, ids: AbstractSet[str]) -> frozenset[str]:
+        """Return which of these conversations were seen by a request that was sent after `at`, by our
+        clock, as far as remembered.
+        """
+        return frozenset(key for key, seen in self.rows.seen(ids).items() if seen > at)
 
     def looked_at_all(self, at: datetime) -> None:
         """Note that everything was looked at then."""

@@ -7,7 +7,7 @@ failures mean is concluded in `watcher.pipeline`, what is due in `watcher.poller
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -121,6 +121,7 @@ class SourcePoller:
         self._incomplete = 0
         self._given_up = 0
         self._found_by_lookup: frozenset[str] = frozenset()
+        self._lacked: Mapping[str, int] = {}
         self._progress_due = 0.0
 
     # -- the loop -----------------------------------------------------------------------------
@@ -508,12 +509,14 @@ class SourcePoller:
                 present=present,
                 compares=conclusion.compares,
                 found_by_lookup=self._found_by_lookup,
+                lacked=self._lacked,
+                seen_meanwhile=session.seen_since(walk.began, present - walk.ids),
                 now=now,
             )
-            self._found_by_lookup = comparison.found_by_lookup
+            self._found_by_lookup, self._lacked = comparison.found_by_lookup, comparison.lacked
             await session.carry_out(comparison.effects)
             if comparison.look_ups is not None:
-                self._look_ups = LookUpRound(comparison.look_ups)
+                self._look_ups = LookUpRound(comparison.look_ups, session.clock())
         if session.state.polled == sweep.began:
             self._looked_at = self._swept_at
         if sweep.whole:
@@ -561,6 +564,7 @@ class SourcePoller:
             try:
                 await self._look_up_absent(look_ups, key)
             except (SourceUnavailable, SourceChanged):
+                self._lacked = sweeps.after_asking(self._lacked, key, decided=False)
                 look_ups.fail(key)
                 raise
         if look_ups.waiting:
@@ -579,8 +583,10 @@ class SourcePoller:
         """Ask for a row that a sweep lacked, and remove it where it is gone."""
         wanted = look_ups.wanted
         snapshot = await self.session.snapshot(key)
-        if snapshot is None or not snapshot.present:
-            look_ups.settle(key, decided=True)
+        # What a poll has seen since the sweep ended is there: it had moved past the walk.
+        seen = self.session.seen_since(look_ups.since, {key})
+        if snapshot is None or not snapshot.present or seen:
+            self._settle(look_ups, key, decided=True)
             return
         walk = LookUpWalk(self.plan.provider, snapshot.conversation, "absent")
         gone = await self._take_word(
@@ -588,7 +594,11 @@ class SourcePoller:
         )
         if walk.verdict == "found":
             self._found_by_lookup |= {key}
-        look_ups.settle(key, decided=gone or walk.verdict == "found")
+        self._settle(look_ups, key, decided=gone or walk.verdict == "found")
+
+    def _settle(self, look_ups: LookUpRound, key: str, *, decided: bool) -> None:
+        self._lacked = sweeps.after_asking(self._lacked, key, decided=decided)
+        look_ups.settle(key, decided=decided)
 
     async def _take_word(
         self, walk: LookUpWalk, key: str, *, confirmed: bool = False, held: bool = False

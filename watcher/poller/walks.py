@@ -359,31 +359,39 @@ class SweepWalk(Walk):
             missing=self._missing or frozenset(),
             lost=self._lost,
             shown=self._shown,
+            total=self.total,
             incomplete_before=incomplete_before,
         )
 
 
 class LookUpRound:
-    """The look-ups that follow a sweep, one a step. `undecided` are the ids that stay suspects."""
+    """The look-ups that follow a sweep, one a step. `undecided` are the ids that stay suspects, `since`
+    is when the sweep ended, by our clock: what is seen after that is there.
+    """
 
-    def __init__(self, wanted: LookUpList) -> None:
+    def __init__(self, wanted: LookUpList, since: datetime) -> None:
         self.wanted = wanted
+        self.since = since
         self.waiting = list(wanted.ids)
         self.undecided: list[str] = []
-        self._failures = 0
+        self._failures: dict[str, int] = {}
 
     def settle(self, key: str, *, decided: bool) -> None:
         """Be done with a row, whether or not it could be decided."""
         self.waiting.remove(key)
-        self._failures = 0
         if not decided:
             self.undecided.append(key)
 
     def fail(self, key: str) -> None:
-        """Note that a row could not be looked up; after some tries it waits for the next sweep."""
-        self._failures += 1
-        if self._failures >= LOOK_UP_TRIES:
+        """Note that a row could not be looked up: the others come first now, and after some tries it
+        waits for the next sweep. While it is deleted, a server may answer 500 for a moment.
+        """
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if self._failures[key] >= LOOK_UP_TRIES:
             self.settle(key, decided=False)
+        else:
+            self.waiting.remove(key)
+            self.waiting.append(key)
 
 
 async def step(walk: Walk, fetch: Fetch, absorb: Absorb | None = None) -> None:
