@@ -13,6 +13,8 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from watcher.json_text import json_line
+
 __all__ = ["configure"]
 
 
@@ -41,6 +43,10 @@ def _in_order(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> Mutab
     return {**first, **line}
 
 
+def _serialized(line: Any, **options: Any) -> str:
+    return json_line(line, separators=(", ", ": "), **options)
+
+
 def configure(
     *,
     level: str = "info",
@@ -59,6 +65,8 @@ def configure(
         _logger: Any, _name: str, line: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         for key, value in line.items():
+            if key in ("level", "timestamp"):
+                continue
             if isinstance(value, str):
                 line[key] = scrub(value)
             elif value is not None and not isinstance(value, (bool, int, float)):
@@ -68,7 +76,7 @@ def configure(
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0)
         if text
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else structlog.processors.JSONRenderer(serializer=_serialized)
     )
     structlog.configure(
         processors=[

@@ -146,7 +146,7 @@ async def test_over_the_wire(status: str, body: bytes, outcome: str) -> None:
     assert len(served.requests) == 1, "one attempt is one request"
 
 
-async def test_the_note_says_what_the_service_said(
+async def test_what_the_service_said_is_kept_apart_from_the_note(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = answer(b'{"content": ["Must be 2000 or fewer in length."]}', status="400 Bad Request")
@@ -155,9 +155,11 @@ async def test_the_note_says_what_the_service_said(
         result = await notifier(url).send(notice())
     assert result.outcome == "refused"
     assert result.note.startswith("Discord: ")
-    assert result.note.endswith('{"content": ["Must be 2000 or fewer in length."]}')
+    assert "400" in result.note
+    assert "fewer in length" not in result.note
+    assert result.excerpt == '{"content": ["Must be 2000 or fewer in length."]}'
     for part in ("4174216298", "JHMHI8qBe7bk2ZwO5U711o3dV_js"):
-        assert part not in result.note
+        assert part not in result.note + result.excerpt
 
 
 class Strict:

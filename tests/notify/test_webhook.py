@@ -97,7 +97,7 @@ async def test_the_official_library_accepts_the_delivery_now() -> None:
         )
         result = await hook.send(notice(wall_clock().astimezone(timezone(timedelta(hours=9)))))
     assert (result.outcome, result.note, result.status, result.excerpt) == (
-        "ok", "HTTP 200: ok", 200, "ok"
+        "ok", "HTTP 200", 200, "ok"
     )  # fmt: skip
     assert result.seconds is not None
     assert 0 < result.seconds < 5
@@ -201,7 +201,7 @@ def test_every_status_has_one_meaning() -> None:
         assert result.too_large == (status == 413)
         assert not result.certain, "others may be refused alike"
         assert result.retry_after == (30.0 if status in (429, 503) else None), status
-        assert result.note.startswith(f"HTTP {status}: ")
+        assert result.note.startswith(f"HTTP {status}")
         assert ("redirect" in result.note) == (300 <= status < 400), status
 
 
@@ -234,16 +234,14 @@ def test_a_date_to_wait_for_says_nothing_where_the_receiver_does_not_tell_its_cl
     ("answer", "note"),
     [
         (HttpReply(500, {}, b""), "HTTP 500"),
-        (HttpReply(500, {}, b"one\r\n two\t\x1b[31mthree\0"), "HTTP 500: one two [31mthree"),
-        (HttpReply(500, {}, b"x" * 5000), "HTTP 500: " + "x" * 200),
-        (HttpReply(500, {}, b"\xff\xfe"), "HTTP 500: ��"),
+        (HttpReply(500, {}, b"words of the other side"), "HTTP 500"),
         (HttpReply(302, {"location": "https://a/?secret"}, b"moved"),
          "HTTP 302: a redirect, which is not followed"),
         (HttpReply(0, {}, b"", "crm.example.com:443 refuses connections"),
          "crm.example.com:443 refuses connections"),
     ],
 )  # fmt: skip
-def test_the_note_is_one_short_line_of_what_was_answered(answer: HttpReply, note: str) -> None:
+def test_the_note_is_the_status_and_our_words(answer: HttpReply, note: str) -> None:
     result = read_answer(answer)
     assert (result.outcome, result.note, result.retry_after) == ("failed", note, None)
     assert result.status == (answer.status or None)

@@ -22,6 +22,7 @@ from tests.support.virtual_time import VirtualClock
 from watcher.config import load
 from watcher.daemon import Daemon
 from watcher.simulator import Account, Faults, World, chatwoot, leadconnector, leadping
+from watcher.simulator.echo import echo
 from watcher.store import Store
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
@@ -61,7 +62,8 @@ class Inbox:
             self.raw.append(body)
             self.times.append(self._clock())
             self.headers.append(dict(request.headers))
-        response = Response(status_code=self.status, headers=self.answer_headers)
+        quoted = "" if self.status < 300 else "\n".join(echo(request.headers.raw))
+        response = Response(quoted, self.status, headers=self.answer_headers)
         await response(scope, receive, send)
 
     def of(self, kind: str) -> list[dict[str, Any]]:

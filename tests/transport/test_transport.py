@@ -176,7 +176,7 @@ async def test_a_status_counts_however_slowly_the_rest_drips() -> None:
 
 async def test_no_more_than_64_kib_of_an_answer_are_read() -> None:
     async with serving(answer(bytes(10 * 2**20))) as served:
-        assert len((await post(served.url)).body) == 64 * 1024
+        assert 60 * 1024 <= len((await post(served.url)).body) <= 64 * 1024
 
 
 async def test_a_receiver_that_hangs_is_given_up_at_the_deadline() -> None:

@@ -140,8 +140,6 @@ def _inspect(console: Console, *, secrets: bool) -> tuple[Config | None, tuple[P
     """
     inspection = inspect_files(console.asked.config, environ=os.environ, secrets=secrets)
     begin(console, inspection.config)
-    # All that is printed here are sentences of ours; what providers say is scrubbed before.
-    console.scrub = inspection.redactor.scrub_sentence
     bad = anyio.run(_probe, inspection.receivers, inspection.places) if secrets else ()
     if inspection.problems:
         return None, inspection.places.in_order((*inspection.problems, *bad))

@@ -1,18 +1,17 @@
 """Where a command writes, and how it reports failures.
 
-Rules: the only place of the command line that prints. Every text passes the redactor, and nothing
-that came from outside can steer the terminal. What a failure is called and which exit status it
-has is decided here, once.
+Rules: the only place of the command line that prints. Every text passes the redactor, JSON too, and nothing
+that came from outside can steer the terminal. What others said was scrubbed before it came here. What a
+failure is called and which exit status it has is decided here, once.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -26,6 +25,8 @@ from watcher.cli.options import Invocation, LogLevel
 from watcher.cli.tables import Cell, Column, table_lines
 from watcher.cli.times import machine_zone
 from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked
+from watcher.json_text import json_line
+from watcher.secrets import Redactor
 from watcher.settings.calendar import format_moment
 
 __all__ = ["Console", "plain", "reporting_errors"]
@@ -51,25 +52,25 @@ class _Terminal(RichConsole):
 class Console:
     """Stdout for results, stderr for everything else; created for each command.
 
-    `scrub` strikes out secrets, and `zone` is that of the times that are shown; a configuration
+    `redactor` knows the secrets, and `zone` is that of the times that are shown; a configuration
     that was read sets both. `asked` is what the options say that every
     command takes.
     """
 
     def __init__(self, asked: Invocation) -> None:
         self.asked = asked
-        self.scrub: Callable[[str], str] = lambda text: text
+        self.redactor = Redactor()
         self.zone = machine_zone()
         self._out = _Terminal(highlight=False)
         self._err = RichConsole(highlight=False, stderr=True)
 
     def write(self, text: str, style: str = "") -> None:
         """Print a result, one line of it per line of the text."""
-        self._print(self._out, text, style)
+        self._print(self._out, self.redactor.scrub_result(text), style)
 
     def note(self, text: str, style: str = "") -> None:
         """Print something in addition to the result, on stderr."""
-        self._print(self._err, text, style)
+        self._print(self._err, self.redactor.scrub_sentence(text), style)
 
     def error(self, cause: str, remedy: str = "") -> None:
         """Print what went wrong: one line for the cause, one for the remedy."""
@@ -89,8 +90,8 @@ class Console:
         return format_moment(datetime.fromisoformat(at) if isinstance(at, str) else at, self.zone)
 
     def json(self, value: Mapping[str, Any]) -> None:
-        """Print one JSON object on a line of its own, exactly as it is."""
-        typer.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        """Print one JSON object on a line of its own: the same JSON, but for secrets."""
+        typer.echo(json_line(self.redactor.scrub_result(value)))
 
     def table(
         self, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], *, head: bool = True
@@ -103,10 +104,10 @@ class Console:
 
     def _cell(self, cell: str | Cell) -> Cell:
         text, style = (cell, "") if isinstance(cell, str) else (cell.text, cell.style)
-        return Cell(" ".join(plain(self.scrub(text)).split()), style)
+        return Cell(" ".join(plain(self.redactor.scrub_result(text)).split()), style)
 
     def _print(self, target: RichConsole, text: str, style: str) -> None:
-        target.print(Text(plain(self.scrub(text)), style), soft_wrap=True)
+        target.print(Text(plain(text), style), soft_wrap=True)
 
 
 @contextmanager

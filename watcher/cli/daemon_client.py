@@ -59,7 +59,7 @@ def load(console: Console) -> Config:
     """
     asked = console.asked
     named = asked.config or os.environ.get(VARIABLE)
-    inspection = config.inspect_files(asked.config, environ=os.environ, secrets=False)
+    inspection = config.inspect_files(asked.config, environ=os.environ, secrets=False, learns=True)
     loaded, problems = inspection.config, inspection.problems
     if asked.store is not None:
         store = StoreAddress(asked.store)
@@ -103,7 +103,7 @@ def load_valid(
 
 def begin(console: Console, loaded: Config, level: LogLevel = LogLevel.warning) -> None:
     """Have the console and the log follow a configuration: its secrets and its time zone."""
-    console.scrub = loaded.redactor.scrub
+    console.redactor = loaded.redactor
     console.zone = loaded.timezone or console.zone
     asked = console.asked
     logs.configure(

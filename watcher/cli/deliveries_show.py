@@ -218,7 +218,7 @@ def format_entry(entry: HistoryEntry, zone: ZoneInfo) -> list[str]:
     took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""
     said = entry.note if entry.note.startswith(what) else f"{what}{took}: {entry.note}"
     lines = [f"{when}  {said}"]
-    if entry.excerpt and not entry.note.endswith(f": {entry.excerpt}"):
+    if entry.excerpt:
         lines += [f"    | {line}" for line in entry.excerpt.splitlines()]
     return [format_times(line, zone) for line in lines]
 

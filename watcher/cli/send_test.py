@@ -57,7 +57,7 @@ def send_test(
     answer = f": {result['note']}" if result["note"] else ""
     by = "by the daemon, " if result["daemon"] else ""
     console.write(f"{receiver}: {result['outcome']} {by}after {result['seconds']:.1f} s{answer}")
-    if result["excerpt"] and not result["note"].endswith(f": {result['excerpt']}"):
+    if result["excerpt"]:
         console.write("\n".join(f"    {line}" for line in result["excerpt"].splitlines()))
     if result["outcome"] != "ok":
         raise typer.Exit(FAILED)
@@ -92,7 +92,7 @@ async def _send(console: Console, loaded: Config, receiver: str) -> Mapping[str,
     """Send from here; raise ConfigError if this receiver is not right or lacks a secret."""
     prepare_loop()
     inspection = inspect_files(console.asked.config, environ=os.environ)
-    console.scrub = inspection.redactor.scrub
+    console.redactor = inspection.redactor
     configured = [one for one in inspection.receivers if one.name == receiver]
     if not configured:
         raise ConfigError(_about(receiver, inspection))

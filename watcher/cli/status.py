@@ -158,7 +158,7 @@ def _print_json(
             "daemon": state["owner"],
             "answers": running,
             "ok": not reasons,
-            "reasons": [console.scrub(reason) for reason in reasons],
+            "reasons": list(reasons),
             **(state["daemon"] or dict.fromkeys(ABOUT)),
             "store": str(loaded.store.absolute()),
             "network_failing": state["network_failing"],

@@ -108,6 +108,7 @@ def inspect_files(
     providers: Mapping[str, ProviderLoader] | None = None,
     receivers: Mapping[str, ReceiverLoader] | None = None,
     redactor: Redactor | None = None,
+    learns: bool = False,
 ) -> Inspection:
     """Read each file once and check everything.
 
@@ -117,6 +118,7 @@ def inspect_files(
     not for running).
     `providers` and `receivers` are loaders of plug-ins by name, by default the installed ones.
     `redactor` is one that knows the secrets of a configuration loaded before, which stay secret.
+    With `learns` it learns those that are left out, as far as they can be read here.
     """
     document = read(find_paths(paths, environ))
     redactor = redactor or Redactor()
@@ -125,6 +127,7 @@ def inspect_files(
         folders=document.folders(),
         redactor=redactor,
         secrets=secrets,
+        learns=learns,
     )
     validation = Validation(texts, list(document.problems))
     if secrets:

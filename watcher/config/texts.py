@@ -24,8 +24,8 @@ LEFT_OUT = "left-out"
 class Texts:
     """Resolves the texts of settings.
 
-    With `secrets=False` every reference is left out. `problems` collects what cannot be
-    resolved, once for each text.
+    With `secrets=False` every reference is left out; with `learns`, the redactor learns all the same
+    what can be resolved. `problems` collects what cannot be resolved, once for each text.
     """
 
     def __init__(
@@ -35,12 +35,14 @@ class Texts:
         folders: Mapping[str, Path],
         redactor: Redactor,
         secrets: bool = True,
+        learns: bool = False,
     ) -> None:
         self.redactor = redactor
         self.problems: list[Problem] = []
         self._environ = environ
         self._folders = folders
         self.secrets = secrets
+        self._learns = learns and not secrets
         self._texts: dict[Scalar, SecretText] = {}
         self._left_out: set[Scalar] = set()
 
@@ -109,4 +111,19 @@ class Texts:
             except MissingSecret as missing:  # the file vanished since it was parsed
                 self.problems.append(scalar.place.problem(missing.message, missing.remedy))
                 self._left_out.add(scalar)
-        return SettingText(value, text, self.folder(scalar), left_out=scalar in self._left_out)
+        left_out = scalar in self._left_out
+        known = self._known(scalar) if left_out and self._learns else None
+        return SettingText(value, text, self.folder(scalar), left_out=left_out, known=known)
+
+    def _known(self, scalar: Scalar) -> str:
+        """Return a text that is left out as it is, empty if it cannot be read."""
+        text, missing = parse_text(
+            scalar.raw,
+            environ=self._environ,
+            folder=self._folders[scalar.place.file],
+            redactor=self.redactor,
+        )
+        try:
+            return "" if missing else text.read()
+        except MissingSecret:
+            return ""

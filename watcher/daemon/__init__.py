@@ -70,6 +70,7 @@ class Daemon:
     ) -> None:
         self.config = config
         self.store = store
+        store.scrub = config.redactor.scrub
         self.transport = transport
         self.silence_registry = SilenceRegistry(
             store, lambda: self.config.silences, lambda: self.config.timezone, clock

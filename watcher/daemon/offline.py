@@ -34,6 +34,7 @@ class OfflineControl:
     def __init__(self, config: Config, store: Store, clock: Clock = wall_clock) -> None:
         self._config = config
         self._store = store
+        store.scrub = config.redactor.scrub
         self._clock = clock
         self._silences = SilenceRegistry(
             store, lambda: config.silences, lambda: config.timezone, clock

@@ -139,6 +139,9 @@ class OutcomeRecorder:
         """Record what came of sending a message (its id was `sent`). Return whether it was refused
         for itself, so that others may go on.
         """
+        # A notifier from elsewhere may quote anything; what follows is shown, logged and sent.
+        note, excerpt = map(self._runtime.store.scrub, (result.note, result.excerpt))
+        result = dataclasses.replace(result, note=note, excerpt=excerpt)
         async with self._lock:
             now = self._runtime.clock()
             judged = judge(self.state, message[0], result, now)

@@ -24,6 +24,7 @@ from watcher import __version__
 from watcher.markup import Draft, Written, fit, restored, service_of, write
 from watcher.notify._apprise_bounds import MEMORY, confine, redirected
 from watcher.notify._apprise_parameters import unknown_parameter
+from watcher.secrets import Redactor
 from watcher.suggest import nearest
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "examine", "send"]
 
-Attempt = tuple[Literal["ok", "failed", "refused"], str, bool]
-"""Outcome, note, and whether the answer itself says that the text is why it was refused."""
+Attempt = tuple[Literal["ok", "failed", "refused"], str, bool, str]
+"""Outcome, note, whether the answer itself says that the text is why it was refused, and what the
+service answered, in its own words.
+"""
 
 _STATUS = re.compile(r"\berror=([45]\d\d)(?:\d\d)?\b")
 """How Apprise's plug-ins tell the status that a service has answered; ntfy's codes begin with it."""
@@ -46,6 +49,9 @@ _AWAY = frozenset({401, 403, 404, 405, 407, 408, 409, 410, 425, 429})
 
 _BYTES = re.compile(r"^Response Details:\s*(?:b(['\"]))?(.*?)\1?$", re.DOTALL)
 """An answer as plug-ins log it: as Python writes bytes."""
+
+_SMTP = re.compile(r"^Socket Exception: \((\d{3}),.*\Z", re.DOTALL)
+"""How Apprise logs that a mail server refused: with the server's words behind the status."""
 
 _OF_THE_TEXT = re.compile(
     r"too[ _-]?(long|large|big)|(exceed|larger than|longer than|max(imum)?[ _-]?(length|size))"
@@ -81,7 +87,8 @@ def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
     try:
         return _send(url, draft, longest)
     except MemoryError:
-        return "failed", f"the worker process needs more than {MEMORY // 2**20} MB of memory", False
+        needs = f"the worker process needs more than {MEMORY // 2**20} MB of memory"
+        return "failed", needs, False, ""
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -115,7 +122,7 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
 
     plugin, problem = _load(url)
     if problem is not None:
-        return "failed", problem, False
+        return "failed", problem, False, ""
     if _schema(url) in _MAIL and draft.thread is not None:
         _put_into_thread(plugin, draft.thread)
     result = _notify(plugin, _written(plugin, url, draft, longest))
@@ -126,13 +133,14 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
         for service in result.results
         for attempt in service.attempts
     ):
-        return "ok", f"{name}: accepted", False
+        return "ok", f"{name}: accepted", False, ""
     lines = [(str(entry.level), str(entry.message)) for entry in result.logs()]
     refused, certain = _refusal(lines)
-    reason = _reason(lines, url, answer=refused) or "not sent, and the service gives no reason"
+    reason = _reason(lines, url) or "not sent, and the service gives no reason"
     if (status := redirected()) and not plugin.redirects:
         reason = f"a redirect (HTTP {status}), which is not followed"
-    return "refused" if refused else "failed", f"{name}: {reason}", certain
+    said = scrub(" ".join(_BYTES.sub(r"\2", text) for text in _answers(lines)), url)
+    return "refused" if refused else "failed", f"{name}: {reason}", certain, said
 
 
 _MAIL = ("mailto", "mailtos")
@@ -327,15 +335,14 @@ def _answers(lines: Sequence[tuple[str, str]]) -> list[str]:
     return [text for level, text in lines if level == "DEBUG" and text.startswith(begins)]
 
 
-def _reason(lines: Sequence[tuple[str, str]], url: str, *, answer: bool = False) -> str:
-    """Return the part of a failed attempt's log that explains it to a person; with `answer`, what the
-    service said, too.
+def _reason(lines: Sequence[tuple[str, str]], url: str) -> str:
+    """Return the part of a failed attempt's log that explains it to a person, with the status of the
+    service's answer and without its words.
     """
     shown = [text for level, text in lines if level in ("WARNING", "ERROR", "CRITICAL")]
     causes = [text for level, text in lines if level == "DEBUG" and "Exception" in text]
     causes = [text.rpartition("(Caused by ")[2] for text in causes]  # requests says much before
-    if answer and not causes:
-        causes = [_BYTES.sub(r"\2", text) for text in _answers(lines)]
+    causes = [_SMTP.sub(r"SMTP status \1", text) for text in causes]
     return scrub(" ".join(shown[-1:] + causes[-1:]), url)
 
 
@@ -349,20 +356,37 @@ def _where(part: str) -> str:
     return found if len(part) >= DISTINCT_SECRET else rf"(?<![^\W_]){found}(?![^\W_])"
 
 
+def _parts(url: str) -> set[str]:
+    """Return the parts of a URL beyond its schema."""
+    beyond = url.partition(":")[2]
+    parts = {part for part in re.split(r"[/:@?&=#+,;\s]", beyond) if part}
+    parts |= {part for part in re.split(r"[/:@?&=#+,;\s]", unquote(beyond)) if part}
+    parts |= {unquote(part) for part in parts} | {quote(part, safe="") for part in parts}
+    # The names of parameters are words of the service's documentation, and stand in its errors.
+    return parts - set(re.findall(r"[?&]([a-z]+)=", beyond))
+
+
+def _redactor(url: str) -> Redactor:
+    """Return what strikes a URL's parts out of an answer in whatever form it quotes them."""
+    redactor = Redactor("…")
+    redactor.add_url(url)
+    for part in _parts(url):
+        if len(part) >= DISTINCT_SECRET:
+            redactor.add(part)
+    return redactor
+
+
 def scrub(text: str, url: str) -> str:
     """Fold to one short line and blot out every part of the URL beyond its schema.
 
     Apprise's own masking leaves paths, custom headers and ntfy tokens visible, so nothing of the
     URL is let through, host name included: at Slack even that is a token.
     """
+    text = _redactor(url).strike(text)
     text = re.sub(r"\b[a-z][a-z0-9+.-]*://\S+", "…", text, flags=re.IGNORECASE)
     text = re.sub(r"with url: \S+", "with url: …", text)
     beyond = url.partition(":")[2]
-    parts = {part for part in re.split(r"[/:@?&=#+,;\s]", beyond) if part}
-    parts |= {part for part in re.split(r"[/:@?&=#+,;\s]", unquote(beyond)) if part}
-    parts |= {unquote(part) for part in parts} | {quote(part, safe="") for part in parts}
-    # The names of parameters are words of the service's documentation, and stand in its errors.
-    parts -= set(re.findall(r"[?&]([a-z]+)=", beyond))
+    parts = _parts(url)
     login, at, _ = re.split(r"[/?#]", beyond.lstrip("/"), maxsplit=1)[0].rpartition("@")
     if at:
         # What follows an @ of a password is a part of it, however short.

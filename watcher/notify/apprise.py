@@ -44,6 +44,9 @@ START = 30.0
 """Seconds that a worker may take to start, at the very most."""
 
 
+EXCERPT_LENGTH = 500
+"""Characters that are kept of what services answered."""
+
 LONGEST = 2_000
 """Characters of one inserted value: as much of a long mail as people read in a chat."""
 
@@ -113,6 +116,7 @@ class AppriseReceiver(Receiver):
             limiter=anyio.CapacityLimiter(WORKERS),
             format=self.format,
             longest=self.longest,
+            scrub=network.scrub,
         )
         return ReceiverPlan(
             name=self.name,
@@ -173,6 +177,7 @@ class AppriseNotifier:
 
     `urls` is asked at each attempt, since the files that it comes from may change; it may raise
     OSError or ConfigError. `limiter` bounds the workers and is shared by all Apprise receivers.
+    `scrub` strikes secrets out of what services say.
     An attempt takes at most twice `deadline` seconds: the wait for a worker, and the sending.
 
     Of several URLs each is sent to by itself, and the whole is done when all are. The result says
@@ -190,6 +195,7 @@ class AppriseNotifier:
         format: Format = "text",  # noqa: A002 - the word of the configuration
         longest: int = LONGEST,
         deadline: float = DEADLINE,
+        scrub: Callable[[str], str] = str,
     ) -> None:
         self._urls = urls
         self._name = name
@@ -197,6 +203,7 @@ class AppriseNotifier:
         self._format: Format = format
         self._longest = longest
         self._deadline = deadline
+        self._scrub = scrub
 
     def __repr__(self) -> str:
         return f"AppriseNotifier({self._name!r})"
@@ -229,6 +236,8 @@ class AppriseNotifier:
         done = {names[url] for url in urls if url not in results or results[url].outcome == "ok"}
         return dataclasses.replace(
             result,
+            note=self._scrub(result.note),
+            excerpt=self._scrub(result.excerpt),
             seconds=anyio.current_time() - began,
             reached=tuple(sorted(done)) if len(urls) > 1 else (),
         )
@@ -301,7 +310,7 @@ async def _send(
 
 async def _send_in_worker(url: str, draft: Draft, longest: int, lifetime: float) -> Result:
     try:
-        outcome, note, certain = await anyio.to_process.run_sync(
+        outcome, note, certain, said = await anyio.to_process.run_sync(
             _apprise_worker.send,
             url,
             draft,
@@ -320,7 +329,7 @@ async def _send_in_worker(url: str, draft: Draft, longest: int, lifetime: float)
     except (KeyboardInterrupt, SystemExit):
         # Of the worker: a signal to the process group that found it just starting.
         return Result("failed", "the worker process was interrupted")
-    return Result(outcome, note, certain=certain)
+    return Result(outcome, note, excerpt=said, certain=certain)
 
 
 def _sum_up(results: Sequence[Result | None]) -> Result:
@@ -338,5 +347,6 @@ def _sum_up(results: Sequence[Result | None]) -> Result:
             of = f"{len(worst)} of {len(results)}: " if several else ""
             certain = all(result.certain for _, result in worst)
             note = of + "; ".join(note for note, _ in worst)
-            return Result(worst[0][1].outcome, note, certain=certain)
+            said = "\n".join(result.excerpt for _, result in worst if result.excerpt)
+            return Result(worst[0][1].outcome, note, excerpt=said[:EXCERPT_LENGTH], certain=certain)
     return Result("ok", "; ".join(dict.fromkeys(result.note for result in results if result)))

@@ -29,7 +29,7 @@ from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprin
 from watcher.pipeline import Policy
 from watcher.records import HttpReply
 from watcher.redaction import Visibility
-from watcher.secrets import SecretText, is_sensitive, spellings
+from watcher.secrets import SecretText, is_sensitive
 from watcher.settings.base import Mistake, SettingText, not_both, wrong
 from watcher.settings.link import Link, LinkSettings
 from watcher.settings.values import (
@@ -56,7 +56,6 @@ LARGEST = 256 * 2**10
 """Bytes of a body, unless `largest` says otherwise."""
 
 HIDDEN = "***"
-SHORTEST_PATH = 4
 NOTE_LENGTH = 200
 EXCERPT_LENGTH = 500
 """Characters that are kept of what a receiver answered: in one line, and as it stands."""
@@ -116,7 +115,7 @@ def _hide_sensitive(headers: Any) -> Any:
     """Make values of headers such as `Authorization` known to the redactor."""
     for name, value in headers.items() if isinstance(headers, Mapping) else ():
         if isinstance(value, SettingText) and is_sensitive(str(name)):
-            value.secret.keep_secret(value)
+            value.secret.keep_secret(value.known)
     return headers
 
 
@@ -304,7 +303,7 @@ class WebhookNotifier:
             return Result("failed", "the secret is no Standard Webhooks secret (whsec_ and base64)")
         began = anyio.current_time()
         answer = await self._post(url, content=content, headers=headers, timeout=self._timeout)
-        result = read_answer(answer, lambda text: _without_path(self._scrub(text), url))
+        result = read_answer(answer, self._scrub)
         return dataclasses.replace(result, seconds=anyio.current_time() - began)
 
     async def close(self) -> None:
@@ -321,7 +320,7 @@ def read_answer(answer: HttpReply, scrub: Callable[[str], str] = str) -> Result:
     if status == 0:
         return Result("failed", scrub(answer.error))
     text = scrub(answer.body.decode(errors="replace"))  # before it is cut: half a secret is one too
-    result = Result("failed", _note(status, text), None, status, _excerpt(text))
+    result = Result("failed", _note(status), None, status, _excerpt(text))
     if 200 <= status < 300:
         return dataclasses.replace(result, outcome="ok")
     if status == 410:
@@ -339,23 +338,12 @@ def _host(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
-def _without_path(text: str, url: str) -> str:
-    """Strike out where exactly the receiver listens, which is often its password: servers quote it
-    (`Cannot POST /hooks/…`).
+def _note(status: int) -> str:
+    """Return what an answer means in our words: a note goes to people and other receivers. What the
+    other side said is the excerpt, which `deliveries show` shows.
     """
-    parts = urlsplit(url)
-    struck = {each for part in (parts.query, parts.path) for each in spellings(part)}
-    for part in sorted(struck, key=len, reverse=True):
-        if len(part) >= SHORTEST_PATH:
-            text = text.replace(part, "***")
-    return text
-
-
-def _note(status: int, text: str) -> str:
-    if 300 <= status < 400:
-        return f"HTTP {status}: a redirect, which is not followed"
-    words = _one_line(text)
-    return f"HTTP {status}: {words}" if words else f"HTTP {status}"
+    redirect = ": a redirect, which is not followed" if 300 <= status < 400 else ""
+    return f"HTTP {status}{redirect}"
 
 
 def _excerpt(text: str) -> str:

@@ -203,6 +203,8 @@ class SourceSession:
             page = sanitize(self._mapped(provider.parse(position, response)))
         except SourceError as error:
             counted.labels(self.plan.name, type(error).__name__).inc()
+            # A plug-in may quote any part of an answer; what follows is shown, logged and sent.
+            error.reason, error.remedy = map(self.store.scrub, (error.reason, error.remedy))
             raise
         except Exception as error:  # a bug of one provider plug-in stops no other source
             counted.labels(self.plan.name, "bug").inc()

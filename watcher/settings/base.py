@@ -139,7 +139,7 @@ class FilledSettings(Settings):
 class SettingText(str):
     """A text of a file, with what a plain `str` cannot carry; equal to its present value."""
 
-    __slots__ = ("folder", "left_out", "secret")
+    __slots__ = ("folder", "known", "left_out", "secret")
 
     secret: SecretText
     """The text with its references, which is read again whenever it is used."""
@@ -150,12 +150,22 @@ class SettingText(str):
     left_out: bool
     """Whether a reference in it was not resolved, so that nothing may be concluded from it."""
 
+    known: str
+    """The value as the redactor needs to know it, also where it is left out; empty if it is unknown."""
+
     def __new__(
-        cls, value: str, secret: SecretText, folder: Path, *, left_out: bool = False
+        cls,
+        value: str,
+        secret: SecretText,
+        folder: Path,
+        *,
+        left_out: bool = False,
+        known: str | None = None,
     ) -> SettingText:
         """Return a text whose present value is `value`."""
         self = super().__new__(cls, value)
         self.secret, self.folder, self.left_out = secret, folder, left_out
+        self.known = known if known is not None else "" if left_out else value
         return self
 
 

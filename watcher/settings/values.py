@@ -220,9 +220,10 @@ def secret(
             raise PydanticKnownError("string_type")
         given = value if isinstance(value, SettingText) else None
         text = given.secret if given is not None else SecretText.literal(value)
+        known = value if given is None else given.known
+        if hide and known:
+            text.keep_secret(known, url=url)
         if given is None or not given.left_out:
-            if hide:
-                text.keep_secret(value, url=url)
             check(value)
         return text
 

@@ -1,6 +1,7 @@
 """Faults before a fake server: what goes wrong, when, and a log of every request.
 
 Rules: an ASGI application around another; it alters answers, never the world. Times are the world's.
+Every error quotes all headers of its request in every form, as debug pages do, beside its own words.
 
     faults = Faults(leadping.app(world), world.clock)
     faults.plan(status(429, wait=7), requests(3))
@@ -16,13 +17,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import anyio
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
+
+from watcher.simulator.echo import echo
 
 __all__ = [
     "Fault",
@@ -199,6 +202,7 @@ class Faults:
         if self.strict and seen.forbidden:
             fault = Fault(replace=Response("forbidden in strict mode", 500))
         replay = _replay(body, receive)
+        send = _echoing(scope, send)
         if fault is None:
             await self.app(scope, replay, send)
         else:
@@ -281,6 +285,33 @@ async def _altered(
     length = (b"content-length", str(len(changed)).encode())
     await send({**start, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": changed})
+
+
+def _echoing(scope: Scope, send: Send) -> Send:
+    """Return how to send an answer that, where it is an error, quotes the request beside its own words."""
+    start: Message = {}
+
+    async def echoed(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            start = message
+            return
+        body = message.get("body", b"")
+        if not start or message.get("more_body"):
+            await send(message)
+            return
+        quoted = list(echo(scope["headers"]))
+        whole = _json(body)
+        if isinstance(whole, dict):
+            body = json.dumps({**whole, "request": quoted}).encode()
+        length = (b"content-length", str(len(body)).encode())
+        headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+        headers += [length, (b"x-request-headers", quote(" ".join(quoted), safe=" ").encode())]
+        await send({**start, "headers": headers})
+        start = {}
+        await send({**message, "body": body})
+
+    return echoed
 
 
 def _edit(body: bytes, change: Callable[[list[Any]], list[Any]], *, end: bool = False) -> bytes:

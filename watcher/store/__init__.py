@@ -32,12 +32,18 @@ from watcher.records import (
     Suppressed,
     ThrottleMark,
 )
+from watcher.store.border import Scrub
 
 __all__ = ["Journal", "Outbox", "OwnedStore", "Snapshots", "Store"]
 
 
 class Snapshots(Protocol):
     """What the watcher knows of sources and conversations: for the poller."""
+
+    scrub: Scrub
+    """Strikes secrets out of what others said, before it is stored (`watcher.store.border`); whoever
+    owns the store and knows secrets sets it.
+    """
 
     async def source(self, name: str) -> SourceState | None:
         """Return what is remembered of a source, None if it was never committed."""

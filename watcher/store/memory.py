@@ -34,6 +34,7 @@ from watcher.records import (
     Suppressed,
     ThrottleMark,
 )
+from watcher.store.border import Scrub, commit_without, receiver_without, settlement_without
 from watcher.store.outbox import (
     FORGOTTEN,
     Change,
@@ -59,6 +60,7 @@ class MemoryStore:
     """Implements `watcher.store.Store`; nothing outlives the process."""
 
     def __init__(self) -> None:
+        self.scrub: Scrub = str
         self._sources: dict[str, SourceState] = {}
         self._receivers: dict[str, ReceiverState] = {}
         self._snapshots: dict[str, dict[str, Snapshot]] = {}
@@ -146,6 +148,7 @@ class MemoryStore:
         )
 
     async def commit(self, commit: Commit) -> Sequence[Recorded]:
+        commit = commit_without(commit, self.scrub)
         self._check(commit)
         return self._apply(commit)
 
@@ -270,8 +273,11 @@ class MemoryStore:
         marks: Sequence[ThrottleMark] = (),
     ) -> Sequence[Recorded]:
         if commit is not None:
+            commit = commit_without(commit, self.scrub)
             self._check(commit)
-        for outcome in settlements:
+        if receiver is not None:
+            receiver = receiver_without(receiver, self.scrub)
+        for outcome in (settlement_without(one, self.scrub) for one in settlements):
             row = self._outbox.get(outcome.key)
             if row is not None and (change := row.settled(outcome)) is not None:
                 self._write(row, change)
@@ -314,7 +320,7 @@ class MemoryStore:
         return {name: self._receivers[name] for name in sorted(self._receivers)}
 
     async def save_receiver(self, state: ReceiverState) -> None:
-        self._receivers[state.name] = state
+        self._receivers[state.name] = receiver_without(state, self.scrub)
 
     async def pending(self) -> Mapping[str, int]:
         return self._outbox.pending()

@@ -1,7 +1,8 @@
 """Requests of one source: within its budget, with its credentials, and the whole answer or an error.
 
 Rules: whatever goes wrong on the way becomes a SourceError that names host and port, never a token,
-a path or a query. What an answer *means* is decided by the provider.
+a path or a query. An answer that is no success has lost the credentials of its request, in whatever
+form it quotes them, before anybody reads it. What an answer *means* is decided by the provider.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from watcher.settings.link import USUAL, Link
 from watcher.transport.body import read_whole
 from watcher.transport.budget import Budgets
 from watcher.transport.clients import CONNECT_TIMEOUT, READ_TIMEOUT, LinkClient
+from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, Failure, explain
 
 __all__ = ["DEADLINE", "LARGEST_PAGE", "Connection", "SourceClient"]
@@ -31,6 +33,9 @@ DEADLINE = 60.0
 
 LARGEST_PAGE = 32 * 2**20
 """Bytes of an unpacked body; a page is some hundred kilobytes, with long e-mails some megabytes."""
+
+LARGEST_ERROR = 64 * 2**10
+"""Bytes that count of an answer that is no success."""
 
 STALE_ERRORS = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 """How a kept-alive connection fails that the server has closed."""
@@ -135,10 +140,16 @@ class SourceClient:
             body = await read_whole(answer, self._connection.largest)
         finally:
             await answer.aclose()
+        headers = dict(answer.headers)
+        if not answer.is_success:
+            # Pages that explain an error like to quote what they were sent, and plug-ins quote them.
+            redactor = redactor_of(message.headers)
+            body = strike_bytes(redactor, body[:LARGEST_ERROR], cut=len(body) > LARGEST_ERROR)
+            headers = {name: redactor.strike(value) for name, value in headers.items()}
         return Response(
             status=answer.status_code,
             body=body,
-            headers=dict(answer.headers),
+            headers=headers,
             sent=sent,
             received=self._clock(),
             date=http_date(answer.headers.get("date", "")),

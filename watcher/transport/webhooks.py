@@ -1,7 +1,8 @@
 """What one webhook receiver is sent: a POST, once, and what came back.
 
 Rules: no redirect is followed and nothing is repeated. Whatever goes wrong on the way becomes an
-HttpReply with `error`, which names host and port, never a path or a query.
+HttpReply with `error`, which names host and port, never a path or a query. An answer has lost the
+credentials of its request, and the address that it was sent to, before anybody reads it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher.records import HttpReply
 from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient
+from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, explain
 
 __all__ = ["WebhookClient"]
@@ -62,7 +64,10 @@ class WebhookClient:
             if answer is None:
                 failure = explain(error, address, "the receiver", self._client.link)
                 return HttpReply(0, {}, b"", failure.reason)
-        return HttpReply(answer.status_code, dict(answer.headers), bytes(body))
+        redactor = redactor_of(headers, url)
+        said = strike_bytes(redactor, bytes(body), cut=len(body) >= LARGEST_ANSWER)
+        answered = {name: redactor.strike(value) for name, value in answer.headers.items()}
+        return HttpReply(answer.status_code, answered, said)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -39,6 +39,7 @@ from watcher.records import (
     Suppressed,
     ThrottleMark,
 )
+from watcher.store.border import Scrub, commit_without, receiver_without, settlement_without
 from watcher.store.memory import MemoryStore
 from watcher.store.retrying import Retrier
 from watcher.store.sqlite import queries, rows, transactions
@@ -75,6 +76,7 @@ class SqliteStore:
         retrier: Retrier | None = None,
     ) -> None:
         self.path = path
+        self.scrub: Scrub = str
         self._reader = reader
         self._writer = writer
         self._lock = lock
@@ -220,7 +222,7 @@ class SqliteStore:
         return frozenset(id_ for (id_,) in found)
 
     async def commit(self, commit: Commit) -> Sequence[Recorded]:
-        return await self._write(transactions.commit, commit)
+        return await self._write(transactions.commit, commit_without(commit, self.scrub))
 
     async def claim(
         self,
@@ -241,6 +243,9 @@ class SqliteStore:
         commit: Commit | None = None,
         marks: Sequence[ThrottleMark] = (),
     ) -> Sequence[Recorded]:
+        settlements = [settlement_without(one, self.scrub) for one in settlements]
+        receiver = None if receiver is None else receiver_without(receiver, self.scrub)
+        commit = None if commit is None else commit_without(commit, self.scrub)
         return await self._write(transactions.settle, settlements, receiver, commit, marks)
 
     async def collect(
@@ -269,7 +274,7 @@ class SqliteStore:
         await self._write(transactions.unclaim, receiver)
 
     async def save_receiver(self, state: ReceiverState) -> None:
-        await self._write(transactions.save_receiver, state)
+        await self._write(transactions.save_receiver, receiver_without(state, self.scrub))
 
     async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
         self._owned()

@@ -1,133 +1,24 @@
 """Texts of the configuration that may hold secrets: `${NAME}`, `${NAME:-default}`, `${file:PATH}`.
 
 Rules: no value of a secret leaves this module except through `SecretText.read`. Nothing here puts
-one into a message, a repr or an exception; whatever was read is known to the `Redactor`, which
-strikes it out of texts that are about to be shown.
+one into a message, a repr or an exception; whatever was read is known to the `Redactor`.
 """
 
 from __future__ import annotations
 
-import html
-import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
 
 from watcher.errors import WatcherError
+from watcher.secrets.redactor import Redactor
 
-__all__ = ["MissingSecret", "Redactor", "SecretText", "is_sensitive", "parse_text", "spellings"]
+__all__ = ["MissingSecret", "SecretText", "parse_text"]
 
-_STRUCK = "***"
-_SHORTEST = 4  # a shorter value stands in too many innocent words to be struck out
-_DISTINCT = 8  # a shorter value is struck out only where it is a word of its own
 _FILE_LIMIT = 64 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-_BEFORE_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s?#]+@")
-"""User and password in a URL, up to the last @ before its path."""
-
-_SENSITIVE = re.compile(
-    r"token|secret|passw|key|auth|cookie|credential|url|header|store|proxy", re.I
-)
-
-
-def is_sensitive(name: str) -> bool:
-    """Return whether a setting of this name may hold a secret, so that its value is never shown."""
-    return _SENSITIVE.search(name) is not None
-
-
-def spellings(value: str) -> set[str]:
-    """Return how servers write a text that they quote: with and without percent signs, in JSON, in HTML."""
-    plain = {value, unquote(value)}
-    quoted = {quote(text, safe=safe) for text in plain for safe in ("", "/")}
-    return (
-        plain | quoted | {json.dumps(text)[1:-1] for text in plain} | set(map(html.escape, plain))
-    )
-
-
-def _search(value: str) -> str:
-    """Return the pattern of a secret: a short one only as a word of its own, so that it hides no
-    part of ours.
-    """
-    found = re.escape(value)
-    return found if len(value) >= _DISTINCT else rf"(?<![^\W_]){found}(?![^\W_])"
-
-
-def _any(values: Iterable[str]) -> re.Pattern[str] | None:
-    found = "|".join(map(_search, values))
-    return re.compile(found) if found else None
-
-
-def _strike(pattern: re.Pattern[str] | None, text: str) -> str:
-    struck = pattern.sub(_STRUCK, text) if pattern is not None else text
-    return _BEFORE_HOST.sub(rf"\1{_STRUCK}@", struck) if "@" in struck else struck
-
-
-class Redactor:
-    """Knows the values of secrets and strikes them out of texts for logs, errors and people.
-
-    Values under four characters are not struck out, those under eight only as words of their own.
-    What stands before the host of a URL, or next to its other half, is found by its place there,
-    however short. A value that was replaced (a renewed token) stays known.
-    """
-
-    def __init__(self) -> None:
-        self._values: set[str] = set()
-        # Made when they are asked for: thousands of secrets are learned one by one.
-        self._patterns: dict[int, re.Pattern[str] | None] = {}
-
-    def add(self, value: str) -> None:
-        """Learn a secret value in every spelling in which another side may quote it."""
-        new = spellings(value) | spellings(value.strip()) | spellings(value.removeprefix("whsec_"))
-        self._learn(text for text in new if len(text) >= _SHORTEST)
-
-    def _learn(self, values: Iterable[str]) -> None:
-        new = set(values) - self._values
-        if new:
-            self._values |= new
-            self._patterns.clear()
-
-    def _pattern(self, shortest: int) -> re.Pattern[str] | None:
-        """Return the pattern of all values that have so many characters."""
-        if shortest not in self._patterns:
-            longest_first = sorted(self._values, key=lambda text: (-len(text), text))
-            self._patterns[shortest] = _any(one for one in longest_first if len(one) >= shortest)
-        return self._patterns[shortest]
-
-    def add_url(self, url: str) -> None:
-        """Learn a URL that is a secret as a whole, and the user and password in it."""
-        self.add(url)
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            return
-        for text in (parts.username, parts.password):
-            if text:
-                self.add(text)
-        # A part that is too short to be known by itself is known beside the next one.
-        user, password, host = parts.username, parts.password, parts.hostname
-        pairs = ((user, ":", password), (password, "@", host), (user, "@", host))
-        for one, between, other in pairs:
-            if one and other:
-                decoded = f"{unquote(one)}{between}{unquote(other)}"
-                self._learn(spellings(f"{one}{between}{other}") | spellings(decoded))
-
-    def scrub(self, text: str) -> str:
-        """Return the text with every known secret struck out."""
-        return _strike(self._pattern(0), text)
-
-    def scrub_sentence(self, text: str) -> str:
-        """Return a sentence of this program with every known secret struck out that cannot be a word
-        of it. What others said was scrubbed before it was put in.
-        """
-        return _strike(self._pattern(_DISTINCT), text)
-
-    def __repr__(self) -> str:
-        return f"Redactor({len(self._values)} values)"
 
 
 class MissingSecret(WatcherError):
@@ -232,7 +123,7 @@ class SecretText:
         for part in self._parts:
             text = part.read()
             if part.name:
-                self._redactor.add(text)
+                self._redactor.add(text, certain=False)
             texts.append(text)
         return "".join(texts)
 
@@ -240,7 +131,7 @@ class SecretText:
         """Make the redactor strike out the whole present `value`, and with `url` its parts."""
         if url:
             self._redactor.add_url(value)
-        else:
+        elif value:
             self._redactor.add(value)
 
     def refresh(self) -> None:

@@ -1,0 +1,245 @@
+"""The redactor: knows the values of secrets and strikes them out, in every form in which they come back.
+
+Rules: pure. What others say about us (errors, refusals) is scrubbed of all that is known: of values from
+eight characters on wherever they stand, of shorter ones as words of their own, of those under four
+where they stand as a value (in quotes, after `=` or `:`). In our own sentences and in what people wrote
+only values from eight characters on are struck out, because a shorter one may be any word.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from watcher.secrets.forms import Layer, base64_of, layers, merged, unescaped
+
+__all__ = ["Redactor", "is_sensitive"]
+
+LONG = 8
+"""Characters; a shorter value may be a word, or a part of one."""
+
+SHORT = 4
+"""Characters; a shorter value stands as a word of its own in too many innocent texts."""
+
+ANY, DISTINCT, CERTAIN = range(3)
+"""What is known of a value: nothing more; it is long; and its setting takes nothing but secrets."""
+
+_STRUCK = "***"
+_START = 3  # characters by which a value is looked up
+
+_BEFORE_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s?#]+@")
+"""User and password in a URL, up to the last @ before its path."""
+
+_SENSITIVE = re.compile(
+    r"token|secret|passw|key|auth|cookie|credential|url|header|store|proxy", re.I
+)
+_SCHEME = re.compile(r"(?:Bearer|Basic|Token|Bot|Digest)\s+(\S.*)", re.I)
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]")
+_ENCODED_TO_ITS_END = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+
+
+def is_sensitive(name: str) -> bool:
+    """Return whether a setting of this name may hold a secret, so that its value is never shown."""
+    return _SENSITIVE.search(name) is not None
+
+
+class Redactor:
+    """Knows the values of secrets and strikes them out of texts for logs, errors and people.
+
+    What stands before the host of a URL, or next to its other half, is found by its place there,
+    however short. A value that was replaced (a renewed token) stays known. `mark` stands in the
+    place of what was struck out.
+    """
+
+    def __init__(self, mark: str = _STRUCK) -> None:
+        self._mark = mark
+        self._needles = _Needles()
+        self._levels: dict[str, int] = {}
+
+    def add(self, value: str, *, certain: bool = True) -> None:
+        """Learn a value in every form in which another side may quote it. It is `certain` where its
+        setting takes a secret, and not just any text that the configuration has from elsewhere.
+        """
+        level = CERTAIN if certain else DISTINCT
+        if self._levels.get(value, -1) >= level:
+            return
+        self._levels[value] = level
+        new = {value, value.strip(), value.removeprefix("whsec_"), unquote(value)}
+        if found := _SCHEME.match(value):
+            new |= {found.group(1), *_pair(found.group(1))}
+        self._needles.learn(new, level)
+
+    def add_url(self, url: str) -> None:
+        """Learn a URL that is a secret as a whole, and the user and password in it."""
+        self.add(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return
+        for text in (parts.username, parts.password):
+            if text:
+                self.add(text)
+        # A part that is too short to be known by itself is known beside the next one.
+        user, password, host = parts.username, parts.password, parts.hostname
+        pairs = ((user, ":", password), (password, "@", host), (user, "@", host))
+        for one, between, other in pairs:
+            if one and other:
+                decoded = f"{unquote(one)}{between}{unquote(other)}"
+                self._needles.learn({f"{one}{between}{other}", decoded}, CERTAIN, whole=True)
+
+    def scrub(self, text: str) -> str:
+        """Return what others said with every known secret struck out."""
+        struck = self.strike(text)
+        return _BEFORE_HOST.sub(rf"\1{self._mark}@", struck) if "@" in struck else struck
+
+    def scrub_sentence(self, text: str) -> str:
+        """Return a sentence of this program with every known secret struck out that cannot be a word
+        of it. What others said was scrubbed before it was put in.
+        """
+        struck = self._needles.strike(text, self._mark, DISTINCT)
+        return _BEFORE_HOST.sub(rf"\1{self._mark}@", struck) if "@" in struck else struck
+
+    def scrub_result(self, value: Any) -> Any:
+        """Return what a command shows, a text or plain JSON, without the secrets in its texts. They
+        hold what people wrote, and were scrubbed before they were stored: so only what is
+        certainly a secret is struck out.
+        """
+        match value:
+            case str():
+                return self._needles.strike(value, self._mark, CERTAIN)
+            case Mapping():
+                return {key: self.scrub_result(each) for key, each in value.items()}
+            case list() | tuple():
+                return [self.scrub_result(each) for each in value]
+            case _:
+                return value
+
+    def strike(self, text: str) -> str:
+        """Return a text, such as an answer's body, with every known secret struck out, and no more."""
+        return self._needles.strike(text, self._mark, ANY)
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._levels)} values)"
+
+
+def _pair(encoded: str) -> Iterator[str]:
+    """Yield user and password of `Basic` credentials, together and alone."""
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return
+    yield decoded
+    yield from filter(None, decoded.partition(":")[::2])
+
+
+@dataclass(frozen=True, slots=True)
+class _Needle:
+    """A text that is looked for."""
+
+    text: str
+    level: int
+
+    word: bool
+    """Whether it counts only where no letter or digit stands beside it."""
+
+    encoded: bool = False
+    """Whether it is Base64, perhaps a part of some more."""
+
+
+class _Needles:
+    """Finds texts by their first characters: thousands cost as little as one."""
+
+    def __init__(self) -> None:
+        # Prepared when they are looked for: thousands are learned one by one.
+        self._learned: list[tuple[set[str], int, bool]] = []
+        self._by_start: dict[str, list[_Needle]] = {}
+        self._tiny: set[str] = set()
+
+    def learn(self, values: set[str], level: int, *, whole: bool = False) -> None:
+        """Look for these; with `whole`, short ones as words of their own, too."""
+        self._learned.append((values, level, whole))
+
+    def strike(self, text: str, mark: str, level: int) -> str:
+        """Return a text with `mark` in the place of all that is known so well."""
+        self._prepare()
+        if not self._by_start and not self._tiny:
+            return text
+        spans = [
+            layer.span(*place) for layer in layers(text) for place in self._found(layer, level)
+        ]
+        parts: list[str] = []
+        at = 0
+        for begin, end in merged(spans):
+            parts += [text[at:begin], mark]
+            at = end
+        return "".join((*parts, text[at:]))
+
+    def _prepare(self) -> None:
+        learned, self._learned = self._learned, []
+        for values, level, whole in learned:
+            for form in {form for value in values for form in unescaped(value)}:
+                if form.strip():
+                    self._put(form, level, whole=whole)
+
+    def _put(self, value: str, level: int, *, whole: bool) -> None:
+        level = level if len(value) >= LONG else ANY
+        if len(value) >= (_START if whole else SHORT):
+            needles = [_Needle(value, level, word=len(value) < LONG)]
+        else:
+            self._tiny.add(value)
+            needles = []
+        needles += [
+            _Needle(core, level, word, encoded=True)
+            for core, word in base64_of(value)
+            if len(core) >= SHORT
+        ]
+        for needle in needles:
+            known = self._by_start.setdefault(needle.text[:_START], [])
+            if needle not in known:
+                known.append(needle)
+
+    def _found(self, layer: Layer, level: int) -> Iterator[tuple[int, int]]:
+        text, known = layer.text, self._by_start
+        for at in range(len(text) - _START + 1):
+            for needle in known.get(text[at : at + _START], ()):
+                end = at + len(needle.text)
+                if needle.level < level or not text.startswith(needle.text, at):
+                    continue
+                if not needle.word or _is_word(text, at, end):
+                    yield _whole(text, at, end) if needle.encoded else (at, end)
+        for tiny in self._tiny if level == ANY else ():
+            at = text.find(tiny)
+            while at >= 0:
+                if _is_value(text, at, at + len(tiny)):
+                    yield at, at + len(tiny)
+                at = text.find(tiny, at + 1)
+
+
+def _is_word(text: str, begin: int, end: int) -> bool:
+    """Return whether no letter or digit stands beside a place."""
+    before, after = text[begin - 1 : begin] if begin else "", text[end : end + 1]
+    return not (before.isalnum() or after.isalnum())
+
+
+def _is_value(text: str, begin: int, end: int) -> bool:
+    """Return whether a place is in quotes, or behind a name with `=` or `:`."""
+    before, after = text[max(0, begin - 2) : begin], text[end : end + 1]
+    if before[-1:] in ("'", '"', "`"):
+        return after == before[-1:]
+    named = before[-1:] == "=" or before in (": ", "= ")
+    return named and (not after or after in "&,;)]}\"' \n\r\t")
+
+
+def _whole(text: str, begin: int, end: int) -> tuple[int, int]:
+    """Return the place of all the Base64 that a found part of it belongs to: what stands beside it
+    holds the rest of its first and its last character.
+    """
+    while begin and _ENCODED.fullmatch(text, begin - 1, begin):
+        begin -= 1
+    rest = _ENCODED_TO_ITS_END.match(text, end)
+    return begin, rest.end() if rest else end
