@@ -9,7 +9,7 @@ import pytest
 
 from watcher.config import load
 from watcher.daemon.replay import Replay, plans_for
-from watcher.model import Conversation, Event, to_plain
+from watcher.model import Conversation, Event, Message, Observation, to_plain
 
 T0 = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
@@ -34,6 +34,23 @@ async def test_what_is_redirected_goes_out_whatever_the_order_of_receivers(
     assert [(one.at, one.receiver, one.rules) for one in replay.sent] == [
         (T0, "night", ("office",))
     ]
+
+
+async def test_what_is_played_is_what_happened_and_no_torn_row(tmp_path: Path) -> None:
+    file = tmp_path / "watcher.yaml"
+    file.write_text(
+        "sources: {s: {provider: chatwoot, base_url: 'http://x.example', account_id: 1, token: t}}\n"
+        "receivers: {team: {type: webhook, url: 'http://x.example'}}\n"
+        "rules: [{name: all, when: conversation.*, notify: team}]\n"
+    )
+    config = load([file], environ={})
+    replay = Replay(config, await plans_for(config), T0)
+    words = Message("Hello?", "inbound", "sms", T0)
+    shown = {"unread": True, "last_message": words, "contact.id": "p1", "contact.name": "Ana"}
+    await replay.see("s", "chatwoot", Observation("c1", shown), None)
+    gone = {"unread": False, "last_message": None, "contact.id": None, "contact.name": None}
+    types = await replay.see("s", "chatwoot", Observation("c1", gone), None)
+    assert {"conversation.read", "conversation.updated", "conversation.contact_changed"} <= {*types}
 
 
 @pytest.mark.parametrize(

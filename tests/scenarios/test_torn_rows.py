@@ -185,3 +185,29 @@ async def test_a_page_that_is_torn_while_it_is_rendered_tells_what_is_real(
                 harness.world.answer(conversation, f"answer {number}")
         await anyio.sleep(200)
     assert harness.got() == harness.expect(began)
+
+
+async def test_what_is_mapped_from_a_part_that_is_missing_is_not_told(harness: Harness) -> None:
+    harness.poll_every, harness.sweep_every = "10s", "20s"
+    mapped = (
+        "    fields:\n"
+        "      attributes.words: last_non_activity_message.content\n"
+        "      disposition: meta.sender.name\n"
+    )
+    account = harness.watch("chatwoot", "sales", "1", extra=mapped)
+    async with harness.running():
+        await harness.baseline()
+        conversation = await written_to(harness, account)
+        await anyio.sleep(40)
+        told = len(harness.inbox.bodies)
+        for parts in (("messages",), ("contact",), ("messages", "contact")):
+            harness.world.tear(conversation, parts)
+            await anyio.sleep(45)
+            harness.world.mend(conversation)
+            await anyio.sleep(45)
+        assert harness.inbox.bodies[told:] == []
+        harness.world.tear(conversation)
+        await anyio.sleep(120)
+    lost = harness.inbox.of("conversation.updated")[-1]["data"]["changes"]
+    assert lost["attributes"]["before"]["words"] == "Is it still for sale?"
+    assert lost["attributes"]["after"]["words"] is None

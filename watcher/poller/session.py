@@ -115,6 +115,9 @@ class SourceSession:
         self.skew: timedelta | None = None
         self._skew = timedelta(0)
         self._told: tuple[datetime, float] | None = None
+        # A mapped field may be read from any part of a row, also from one that is missing.
+        mapped = fields.targets(plan.mapping)
+        self._torn = {part: others | mapped for part, others in plan.provider.torn.items()}
         self.warnings = Warnings(self.metrics, self.log)
         self.opened = anyio.Event()
 
@@ -127,7 +130,7 @@ class SourceSession:
             account=self.plan.provider.account,
             rules=self._rules(),
             unread_cap=self.plan.provider.unread_cap,
-            torn=self.plan.provider.torn,
+            torn=self._torn,
             people=self.plan.people,
             version=self.version,
             limits=self.plan.provider.limits,
