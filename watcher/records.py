@@ -31,6 +31,7 @@ __all__ = [
     "Recorded",
     "RuleResult",
     "Settlement",
+    "Skew",
     "SourceState",
     "StoredSilence",
     "Suppressed",
@@ -87,6 +88,21 @@ class Hold:
             "reason": self.reason,
             "remedy": self.remedy,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How far a provider's clock is from ours."""
+
+    seconds: float
+    """By how much it is ahead; negative where it is behind."""
+
+    told_by: Literal["server", "date", "rows"]
+    """What shows it."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form that `status` and the control socket show."""
+        return {"seconds": round(self.seconds), "told_by": self.told_by}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +165,9 @@ class SourceState:
 
     hold: Hold | None = None
     """The sweep that is held, None if none is."""
+
+    skew: Skew | None = None
+    """How far the provider's clock is from ours, None where nothing tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -190,6 +190,9 @@ def variables(event: Event, zone: tzinfo = UTC) -> dict[str, Any]:
     }
 
 
+A_LITTLE = timedelta(seconds=60)
+
+
 class Moment(NamedTuple):
     """When an event's change happened."""
 
@@ -210,8 +213,9 @@ def moment(event: Event) -> Moment:
     if after is None:
         return Moment(event.time, known=True)
     own = _own_time(event)
-    if own is not None and own >= after:
-        return Moment(min(own, event.time), known=True)  # the provider's clock may be ahead
+    # The provider's clock may be a little ahead; what lies further outside shows a clock that is wrong.
+    if own is not None and after <= own <= event.time + A_LITTLE:
+        return Moment(min(own, event.time), known=True)
     return Moment(min(after, event.time), known=False)
 
 

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from tests.scenarios.harness import SETTINGS, Harness
+from watcher.records import EventQuery
 from watcher.simulator import Account, Dated
 
 PROVIDERS = ("leadping", "highlevel", "leadway", "chatwoot")
@@ -133,3 +134,70 @@ async def test_a_quiet_poll_of_chatwoot_is_one_request_by_any_clock(
         asked = server.log[before:]
     assert 3 <= len(asked) <= 5
     assert all("updated_within" in one.params for one in asked)
+
+
+@pytest.mark.parametrize("off", OFFS)
+@pytest.mark.parametrize("provider", ["highlevel", "chatwoot"])
+async def test_a_timer_runs_by_our_clock_from_our_observation(
+    tmp_path: Path, provider: str, off: float
+) -> None:
+    """It fires neither at once nor a day late, and how long somebody waited is by their times alone."""
+    harness = Stage(tmp_path, off, "none")
+    account = harness.open(provider)
+    harness.rules += (
+        "\n- {name: slow, when: conversation.waiting, for: 20m, resolved: true, notify: crm}"
+    )
+    asked = next(one for one in account.living() if not one.state.archived)
+    harness.world.message(asked, "All is well.", "outbound")
+    async with harness.running():
+        await harness.baseline()
+        await anyio.sleep(60)
+        harness.world.message(asked, "Is anybody there?")
+        began = harness.clock()
+        await anyio.sleep(40 * 60)
+        harness.world.message(asked, "Yes.", "outbound")
+        await anyio.sleep(1200)
+    fired = [
+        (body["data"]["delivery"]["kind"], (at - began).total_seconds())
+        for body, at in zip(harness.inbox.bodies, harness.inbox.times, strict=True)
+        if body.get("subject") == asked.id and "delivery" in body["data"]
+    ]
+    assert [kind for kind, _ in fired] == ["for", "resolved"]
+    assert 1200 <= fired[0][1] <= 1290
+    (answered,) = harness.inbox.of("conversation.answered")[:1]
+    assert answered["data"]["waited"] == pytest.approx(2400, abs=2)
+
+
+@pytest.mark.parametrize("off", OFFS)
+async def test_how_long_somebody_waited_whose_conversation_was_closed_silently(
+    tmp_path: Path, off: float
+) -> None:
+    harness = Stage(tmp_path, off, "none")
+    account = harness.open("chatwoot")
+    asked = next(one for one in account.living() if not one.state.archived)
+    harness.world.message(asked, "All is well.", "outbound")
+    async with harness.running():
+        await harness.baseline()
+        harness.world.message(asked, "Is anybody there?")
+        await anyio.sleep(3600)
+        harness.world.archive(asked)
+        await anyio.sleep(600)
+        (shown,) = harness.daemon.sources()
+    (closed,) = harness.inbox.of("conversation.answered")
+    assert closed["data"]["waited"] == pytest.approx(3600, abs=90)
+    assert shown["skew"]["told_by"] == "server"
+    assert shown["skew"]["seconds"] == pytest.approx(off, abs=5)
+
+
+@pytest.mark.parametrize("off", OFFS)
+async def test_old_records_go_by_our_clock(tmp_path: Path, off: float) -> None:
+    harness = Stage(tmp_path, off, "server")
+    harness.poll_every, harness.sweep_every = "6h", "24h"
+    harness.rules += "\nretention: {events: 2d, deliveries: 2d}"
+    harness.open("chatwoot", 3)
+    async with harness.running():
+        await harness.baseline()
+        await anyio.sleep(42 * 3600)
+        assert len(await harness.store.events(EventQuery())) == 1
+        await anyio.sleep(12 * 3600)
+        assert len(await harness.store.events(EventQuery())) == 0

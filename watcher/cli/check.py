@@ -18,7 +18,7 @@ import typer
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, MISUSED, Console
 from watcher.cli.daemon_client import begin, reading
-from watcher.cli.format import format_count
+from watcher.cli.format import format_count, skew_words
 from watcher.cli.preflight import obstacles
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
@@ -33,6 +33,7 @@ from watcher.daemon.plans import plan_source
 from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError
 from watcher.notify.receivers import Receiver
 from watcher.pipeline.capabilities import learn, told_version
+from watcher.pipeline.clocks import ClockEvidence
 from watcher.pipeline.poll import SET_PAGES
 from watcher.poller import SourcePlan
 from watcher.poller.walks import (
@@ -45,6 +46,7 @@ from watcher.poller.walks import (
     follow,
 )
 from watcher.providers import Position
+from watcher.records import Skew
 from watcher.secrets import Redactor
 from watcher.settings.calendar import format_moment
 from watcher.suggest import listing
@@ -63,7 +65,8 @@ MOST_NAMES = 10
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a provider answered. `error` is None if the token works; then `measured` is what its first
-    pages show of the inbox. `limits` is what the server's version cannot tell.
+    pages show of the inbox. `limits` is what the server's version cannot tell, `skew` how far its clock is
+    from ours.
     """
 
     source: str
@@ -73,6 +76,7 @@ class Outcome:
     measured: Measurements
     version: str | None = None
     limits: tuple[str, ...] = ()
+    skew: Skew | None = None
 
 
 def register(app: typer.Typer) -> None:
@@ -253,6 +257,7 @@ async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:
             visit.measured(took),
             visit.version,
             plan.provider.limits,
+            visit.clock.skew,
         )
 
     async with Transport(wall_clock) as transport, anyio.create_task_group() as tasks:
@@ -267,6 +272,7 @@ class _Visit:
     def __init__(self, plan: SourcePlan) -> None:
         self._plan = plan
         self._capabilities: Mapping[str, Any] = {}
+        self.clock = ClockEvidence()
         self._total: int | None = None
         self._sets: dict[str, int] = {}
         self._requests = 0
@@ -302,6 +308,7 @@ class _Visit:
             response = await self._plan.send(provider.request(position), urgent=urgent)
             self._requests += 1
             page = provider.parse(position, response)
+            self.clock.hear(page, response)
         except SourceError:
             raise
         except Exception as error:
@@ -334,6 +341,8 @@ def _show(console: Console, outcome: Outcome, redactor: Redactor) -> None:
         console.write(f"{name}: ok, {outcome.seconds:.1f} s{version}", "green")
         for limit in outcome.limits:
             console.write(f"{name}: version {outcome.version}: {limit}")
+        if words := skew_words(outcome.skew):
+            console.write(f"{name}: {words}", "yellow")
         return
     remedy = f" ({outcome.error.remedy})" if outcome.error.remedy else ""
     console.write(f"{name}: {redactor.scrub(outcome.error.reason)}{remedy}", "red")

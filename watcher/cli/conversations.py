@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import anyio
@@ -41,6 +41,7 @@ from watcher.transport import Transport, prepare_loop
 
 __all__ = ["register"]
 
+NO_SKEW = timedelta(0)
 SHOWN = 8
 """Ids that are compared with a beginning."""
 
@@ -108,13 +109,14 @@ def list_(
         assignee=assignee,
         limit=limit + 1,
     )
-    found = anyio.run(_list, console, loaded, Filters(sources=source), query)
+    found, ahead = anyio.run(_list, console, loaded, Filters(sources=source), query)
     if as_json:
         for name, snapshot in found[:limit]:
             console.json(_plain(name, snapshot))
     elif found:
         now = wall_clock()
-        console.table(COLUMNS, [_row(name, one, now) for name, one in found[:limit]])
+        rows = [_row(name, one, now + ahead.get(name, NO_SKEW)) for name, one in found[:limit]]
+        console.table(COLUMNS, rows)
     else:
         console.note("no conversations")
     if len(found) > limit:
@@ -123,13 +125,17 @@ def list_(
 
 async def _list(
     console: Console, loaded: Config, filters: Filters, query: ConversationQuery
-) -> list[tuple[str, Snapshot]]:
+) -> tuple[list[tuple[str, Snapshot]], Mapping[str, timedelta]]:
+    """Return the conversations, and how far their providers' clocks are ahead, as far as known."""
     async with reading(loaded.store) as store:
         await filters.events(store, loaded, console.zone)  # knows which sources there are
-        return list(await store.conversations(query))
+        skews = {one.name: one.skew for one in await store.sources() if one.skew is not None}
+        ahead = {name: timedelta(seconds=skew.seconds) for name, skew in skews.items()}
+        return list(await store.conversations(query)), ahead
 
 
 def _row(source: str, snapshot: Snapshot, now: datetime) -> tuple[str | Cell, ...]:
+    """Return a row of the table; `now` is by the provider's clock, as its times are."""
     conversation = snapshot.conversation
     since, owner, contact = conversation.waiting_since, conversation.assignee, conversation.contact
     state = _state(snapshot)

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 from watcher.cli.ids import short_id
 from watcher.model import Event
+from watcher.pipeline.clocks import describe_skew
+from watcher.records import Skew
 from watcher.settings.calendar import format_moment
 from watcher.settings.values import format_duration
 
@@ -24,6 +26,7 @@ __all__ = [
     "format_times",
     "format_what",
     "format_who",
+    "skew_words",
 ]
 
 LONGEST = 60
@@ -150,3 +153,8 @@ def _format_value(value: Any, zone: ZoneInfo) -> str:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def skew_words(skew: Skew | None) -> str:
+    """Return what it means that a provider's clock is off and what to do; empty where it is right."""
+    return "" if skew is None else describe_skew(skew, format_age(abs(skew.seconds)))

@@ -16,7 +16,7 @@ import typer
 from watcher.cli.commands import StoreCommand
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
-from watcher.cli.format import format_age
+from watcher.cli.format import format_age, skew_words
 from watcher.cli.health import receiver_health, source_health, troubles, unwell
 from watcher.cli.options import AsJson
 from watcher.cli.tables import Cell, Column, state_style
@@ -24,7 +24,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
 from watcher.errors import StoreError, StoreLocked
-from watcher.records import Queue
+from watcher.records import Queue, Skew
 from watcher.suggest import listing
 
 __all__ = ["register"]
@@ -193,6 +193,7 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None
     rows = [_source_row(console, one, running=running) for one in state["sources"]]
     console.table(SOURCES, rows)
     _print_limits(console, state["sources"])
+    _print_skews(console, state["sources"])
     if state["receivers"]:
         console.write("")
         rows = [_receiver_row(console, one, running=running) for one in state["receivers"]]
@@ -217,6 +218,14 @@ def _print_limits(console: Console, sources: Sequence[Mapping[str, Any]]) -> Non
         console.write(f"What {version} ({listing(names[version])}) cannot tell:")
         for line in lines:
             console.write(f"  {line}")
+
+
+def _print_skews(console: Console, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Print whose clock is off, and what that means."""
+    for one in sources:
+        if one["skew"] and (words := skew_words(Skew(**one["skew"]))):
+            console.write("")
+            console.write(f"{one['source']}: {words}", "yellow")
 
 
 def _source_row(

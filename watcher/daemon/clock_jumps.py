@@ -26,8 +26,8 @@ JUMP = timedelta(seconds=30)
 UNSURE = 600.0
 """Seconds after the start, and after a jump, in which the providers' answers show the right time."""
 
-OFF = timedelta(hours=1)
-"""How far the clock may differ from the providers' before pruning pauses."""
+OFF = timedelta(hours=25)
+"""How far the clock may differ from the providers' before pruning pauses: theirs may be a day off."""
 
 
 class ClockJumpDetector:

@@ -147,6 +147,7 @@ def _describe(state: SourceState, conversations: int, limits: Sequence[str] = ()
         "last_look": rfc3339(looked) if looked else None,
         "lag": None,
         "sweeping": None,
+        "skew": state.skew.to_plain() if state.skew else None,
         "failing": state.failing.to_plain() if state.failing else None,
         "hold": state.hold.to_plain() if state.hold else None,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from watcher import rules as routing
@@ -38,6 +38,9 @@ from watcher.rules.existing import rules_that_look
 from watcher.rules.resolved import rules_that_tell
 
 __all__ = ["Decision", "Sighting", "SourcePolicy", "decide", "remove"]
+
+
+NO_SKEW = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,9 @@ class Sighting:
 
     decided: datetime | None = None
     """When this is decided, where that is later than `received`."""
+
+    skew: timedelta = NO_SKEW
+    """How far the provider's clock is ahead, as far as it is told."""
 
     @property
     def now(self) -> datetime:
@@ -247,7 +253,9 @@ class _Builder:
         seen = shown | row.fields.keys()
         returned = snapshot is not None and not snapshot.present
         before = self._before(old, row, snapshot)
-        wait = follow(before, new, row, seen=self.sighting.received, returned=returned)
+        wait = follow(
+            before, new, row, seen=self.sighting.received + self.sighting.skew, returned=returned
+        )
         new = waits(new, wait.since)
         changes: tuple[Change, ...] = ()
         joined = False

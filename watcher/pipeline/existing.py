@@ -109,4 +109,5 @@ def _began(kind: str, plain: dict[str, Any], now: datetime) -> str:
     value: Any = plain
     for name in EVENTS[kind].happened_at or ("",):
         value = value.get(name) if isinstance(value, dict) else None
-    return str(value) if isinstance(value, str) else rfc3339(now)
+    # By their clock, which may be ahead: an observation never begins after it has ended.
+    return min(value, rfc3339(now)) if isinstance(value, str) else rfc3339(now)

@@ -53,7 +53,8 @@ def follow(
     """Return who waits after a row.
 
     `old` is what was known before it, None for a conversation that is seen for the first time; `new`
-    is what is known after it; `seen` stands for times that the provider does not show. One that has
+    is what is known after it; `seen` is the present by the provider's clock, which
+    stands for times that it does not show. One that has
     `returned` waits on if it waited, and is looked at as a new one otherwise.
     """
     if old is None:

@@ -32,6 +32,7 @@ from watcher.pipeline import (
 )
 from watcher.pipeline.announce import Effect, StateUpdate
 from watcher.pipeline.capabilities import learn, told_version
+from watcher.pipeline.clocks import ClockEvidence
 from watcher.pipeline.existing import LOOKS, first_look
 from watcher.pipeline.sweep import Removal
 from watcher.poller.plan import SourcePlan
@@ -118,6 +119,7 @@ class SourceSession:
         # A mapped field may be read from any part of a row, also from one that is missing.
         mapped = fields.targets(plan.mapping)
         self._torn = {part: others | mapped for part, others in plan.provider.torn.items()}
+        self._evidence = ClockEvidence()
         self.warnings = Warnings(self.metrics, self.log)
         self.opened = anyio.Event()
 
@@ -231,12 +233,40 @@ class SourceSession:
             self._skew = skew if abs(skew) > SKEW_FROM else timedelta(0)
         if page.clock is not None:
             self._told = page.clock, anyio.current_time()
+        self._evidence.hear(page, response)
+        self._note_skew()
         self.metrics.last_success.labels(name).set(response.received.timestamp())
         self.metrics.rows.labels(name).inc(len(page.rows))
         if page.unusable:
             self.metrics.unusable.labels(name).inc(page.unusable)
         for complaint in page.complaints:
             self.warnings.row(complaint)
+
+    def _skew_known(self) -> timedelta:
+        skew = self.state.skew
+        return timedelta(0) if skew is None else timedelta(seconds=skew.seconds)
+
+    def _note_skew(self) -> None:
+        """Remember how far the provider's clock is from ours; it is stored with what is stored next."""
+        found, known = self._evidence.skew, self.state.skew
+        if found is None or (
+            known is not None
+            and known.told_by == found.told_by
+            and abs(known.seconds - found.seconds) < SKEW_FROM.total_seconds()
+        ):
+            return
+        self.state = dataclasses.replace(self.state, skew=found)
+
+    def _see_moved(
+        self, rows: Iterable[Observation], known: Mapping[str, Snapshot], sighting: Sighting
+    ) -> None:
+        for row in rows:
+            at, snapshot = row.fields.get("last_activity_at"), known.get(row.id)
+            was = snapshot.conversation.last_activity_at if snapshot is not None else None
+            after = sighting.before.get(row.id)
+            if at is not None and was is not None and after is not None and at > was:
+                self._evidence.see_moved(at, after, sighting.received)
+        self._note_skew()
 
     def _mapped(self, page: Page) -> Page:
         if self.plan.mapping is None:
@@ -293,7 +323,10 @@ class SourceSession:
                 trusted=trusted | shown,
                 doubted=self.doubted,
                 decided=self.clock(),
+                skew=self._skew_known(),
             )
+            if attempt == 1:
+                self._see_moved(fresh, known, sighting)
             decision = decide(self.policy, self.state, known, fresh, sighting)
             if decision.commit is None:
                 break

@@ -738,6 +738,7 @@ class SourcePoller:
             "last_look": rfc3339(self.looked) if self.looked else None,
             "lag": self.lag() if self.looked else None,
             "sweeping": {"seen": len(walk.ids), "of": walk.total} if walk else None,
+            "skew": state.skew.to_plain() if state.skew else None,
             "failing": state.failing.to_plain() if state.failing else None,
             "hold": state.hold.to_plain() if state.hold else None,
             "poll_every": self.plan.poll_every,
