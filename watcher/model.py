@@ -455,6 +455,9 @@ class Delivery:
     never has.
     """
 
+    cut: int = 0
+    """How many attempts in a row began and never settled: the process died, perhaps because of it."""
+
     @property
     def key(self) -> str:
         """The primary key of the outbox: id and receiver."""

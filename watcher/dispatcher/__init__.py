@@ -27,6 +27,12 @@ __all__ = ["Dispatcher"]
 
 Topic = tuple[str, str | None]
 
+CUT_TOO_OFTEN = 3
+"""Attempts that never ended, after which a message is given up."""
+
+LAST_WRITE = 1.0
+"""Seconds for what an attempt that is cancelled still writes."""
+
 ASK_AGAIN = timedelta(seconds=30)
 """How long a timer waits when its source could not be asked."""
 
@@ -173,6 +179,24 @@ class Dispatcher:
 
     async def _attempt(self, message: Message) -> Literal["on", "hold", "stop"]:
         """Send once. Return whether the round goes on, without what is about the same (`hold`)."""
+        cut = max(one.cut for one in message)
+        if cut >= CUT_TOO_OFTEN:
+            note = f"{cut} attempts never ended: the process died in each, or was killed"
+            return await self._conclude(message, message[0].message, Result("rejected", note))
+        if not cut:
+            return await self._try(message)
+        suspects = [one.key for one in message]
+        await self._runtime.store.risk(suspects)
+        try:
+            return await self._try(message)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(
+                LAST_WRITE, shield=True
+            ):  # stopped on purpose, not by the message
+                await self._runtime.store.risk(suspects, spared=True)
+            raise
+
+    async def _try(self, message: Message) -> Literal["on", "hold", "stop"]:
         # Whoever may have heard that a state lasts is to hear of its end, also after a kill.
         rules = self._runtime.rules()
         if begun := [one.key for one in message if has_an_end(one, rules)]:
@@ -185,10 +209,19 @@ class Dispatcher:
             self.log.exception("the notifier has a bug")
             result = Result("failed", f"internal error: {type(error).__name__}")
         result = _timed(result, self._since(now))
+        if notice.problem:
+            said = f"the default message was sent: {notice.problem}"
+            note = f"{result.note}; {said}" if result.note else said
+            result = dataclasses.replace(result, note=note)
         if result.outcome == "refused" and result.too_large and len(message) > 1:
             await self._outcomes.halve(message, result)
             return "hold"
-        itself = await self._outcomes.settle(message, notice.event.id, result)
+        return await self._conclude(message, notice.event.id, result)
+
+    async def _conclude(
+        self, message: Message, sent: str, result: Result
+    ) -> Literal["on", "hold", "stop"]:
+        itself = await self._outcomes.settle(message, sent, result)
         if result.outcome == "ok":
             return "on"
         return "hold" if itself else "stop"

@@ -5,6 +5,7 @@ Rules: renders what `watcher.templates` decides; sends nothing.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -23,6 +24,11 @@ __all__ = ["Renderer"]
 
 LATE = timedelta(minutes=10)
 """A text that goes out later than this says when it happened."""
+
+CUT_OFTEN = 2
+"""Attempts that never ended, after which a message goes out in the default words: those of its rule may be
+why the process died.
+"""
 
 LONG_WINDOW = timedelta(hours=1)
 """Where only two looks are known between which it happened, a text names them if they are further
@@ -52,9 +58,14 @@ class Renderer:
         self._zone = zone
         self._format: Format = format
         self._complained: set[str] = set()
+        self._problem = ""
 
     def notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
         """Return the notice for one delivery, or for several as a digest."""
+        self._problem = ""
+        return dataclasses.replace(self._notice(message, now), problem=self._problem)
+
+    def _notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
         first = message[0]
         single = len(message) == 1 and first.kind != "digest"
         event = self._shown(first) if single else digest_event(message, self._shown)
@@ -112,6 +123,9 @@ class Renderer:
 
     def _words(self, delivery: Delivery) -> Words:
         """Return the words of the delivery's rule; the default ones once the rule is gone."""
+        if delivery.cut >= CUT_OFTEN:
+            self._problem = f"{delivery.cut} attempts never ended"
+            return Words()
         rule = self._rule(delivery)
         words = rule.message.words_for(delivery.receiver) if rule is not None else Words()
         # What says that a state lasts is wrong about its end, unless it knows of ends.
@@ -125,6 +139,7 @@ class Renderer:
         """Count a template that failed, and tell of it once."""
         if rendered.problem is None:
             return
+        self._problem = rendered.problem
         self._metrics.template_errors.labels(rule).inc()
         if rule not in self._complained:
             self._complained.add(rule)

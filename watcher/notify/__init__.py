@@ -46,6 +46,9 @@ class Notice:
     brief: bool = False
     """Whether it is to go as short plain text, because it was refused before."""
 
+    problem: str = ""
+    """Why the text is the default one although the rule has one of its own; for the history."""
+
 
 class Notifier(Protocol):
     """Sends to one receiver."""

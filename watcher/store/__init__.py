@@ -141,6 +141,12 @@ class Outbox(Protocol):
         """
         ...
 
+    async def risk(self, keys: Collection[str], *, spared: bool = False) -> None:
+        """Count an attempt that is about to begin, of deliveries of which one never settled; with
+        `spared`, take that back. Settling an attempt ends the count.
+        """
+        ...
+
     async def renew(self, receiver: str, until: datetime) -> None:
         """Let all leases of a receiver end at `until`, also those that are over. Called by its
         dispatcher, the only one that claims for it, about what it has not settled yet.

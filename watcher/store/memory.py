@@ -301,6 +301,10 @@ class MemoryStore:
         rows = [row for row in self._outbox.values() if receiver in (None, row.delivery.receiver)]
         self._change(rows, OutboxRow.released)
 
+    async def risk(self, keys: Collection[str], *, spared: bool = False) -> None:
+        change = OutboxRow.spared if spared else OutboxRow.risked
+        self._change([self._outbox[key] for key in keys if key in self._outbox], change)
+
     async def begin(self, keys: Collection[str]) -> None:
         self._change([self._outbox[key] for key in keys if key in self._outbox], OutboxRow.begun)
 

@@ -174,8 +174,17 @@ class OutboxRow:
         """End its lease: what was under way was cut off."""
         if self.lease is None:
             return Change({})
-        then = () if self.waits else _end_messages(self.delivery)
-        return Change({"lease": None}, then=then)
+        if self.waits:
+            return Change({"lease": None, "cut": max(1, self.delivery.cut)})
+        return Change({"lease": None}, then=_end_messages(self.delivery))
+
+    def risked(self) -> Change:
+        """Count, before it begins, an attempt of which it is not known whether the process survives it."""
+        return Change({"cut": self.delivery.cut + 1})
+
+    def spared(self) -> Change:
+        """Take that back: the attempt was cut off on purpose."""
+        return Change({"cut": max(0, self.delivery.cut - 1)})
 
     def begun(self) -> Change:
         """Note that its message is about to leave: until the outcome is known it may have arrived."""
@@ -224,6 +233,7 @@ class OutboxRow:
             "reached": outcome.reached or one.reached,
             "uncertain": uncertain,
             "refused": outcome.refused or one.refused,
+            "cut": one.cut if outcome.untried else 0,
         }
         changed = {name: new for name, new in values.items() if new != getattr(one, name)}
         return Change({**changed, "lease": None}, outcome.entry, then)

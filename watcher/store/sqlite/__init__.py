@@ -267,6 +267,9 @@ class SqliteStore:
     async def begin(self, keys: Collection[str]) -> None:
         await self._write(transactions.begin, keys)
 
+    async def risk(self, keys: Collection[str], *, spared: bool = False) -> None:
+        await self._write(transactions.risk, keys, spared)
+
     async def renew(self, receiver: str, until: datetime) -> None:
         await self._write(transactions.renew, receiver, until)
 

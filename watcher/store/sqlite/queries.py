@@ -84,12 +84,12 @@ PRUNE_EVENTS = """
 
 DELIVERY = """d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state, d.timer, d.note,
     d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held, d.redirected,
-    d.reached, d.uncertain, d.ending, d.refused, d.aside, e.body"""
+    d.reached, d.uncertain, d.ending, d.refused, d.aside, d.cut, e.body"""
 """The columns that `rows.read_delivery` expects."""
 
 FACTS = """d.lease, d.ended, d.over, d.id, d.receiver, d.rule, d.due, d.created, d.attempt, d.state,
     d.timer, d.note, d.settled, d.kind, d.number, d.batch, d.message, d.candidates, d.held,
-    d.redirected, d.reached, d.uncertain, d.ending, d.refused, d.aside, d.event, e.type, e.source,
+    d.redirected, d.reached, d.uncertain, d.ending, d.refused, d.aside, d.cut, d.event, e.type, e.source,
     e.subject, e.time"""
 """The columns that `rows.read_facts` expects: all that decides what becomes of a row."""
 
@@ -104,11 +104,11 @@ ADD_DELIVERY = f"""
     INSERT INTO deliveries (
         key, id, event, source, topic, receiver, rule, timer, state, attempt, due, created,
         settled, note, kind, number, batch, message, candidates, held, redirected, reached,
-        uncertain, ending, refused, aside, front)
+        uncertain, ending, refused, aside, cut, front)
     VALUES (
         :key, :id, :event, :source, :topic, :receiver, :rule, :timer, :state, :attempt, :due,
         :created, :settled, :note, :kind, :number, :batch, :message, :candidates, :held,
-        :redirected, :reached, :uncertain, :ending, :refused, :aside,
+        :redirected, :reached, :uncertain, :ending, :refused, :aside, :cut,
         NOT :in_order OR NOT EXISTS (SELECT 1 FROM deliveries WHERE {_QUEUE}))
     ON CONFLICT (key) DO NOTHING"""
 

@@ -193,6 +193,7 @@ def delivery_row(delivery: Delivery) -> Mapping[str, Any]:
         "ending": _ending(delivery.ending),
         "refused": delivery.refused,
         "aside": int(delivery.aside),
+        "cut": delivery.cut,
         "in_order": int(delivery.state == "pending" and delivery.ordered),
     }
 
@@ -222,7 +223,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
     (
         id_, receiver, rule, due, created, attempt, state, timer, note, settled,
         kind, number, batch, message, candidates, held, redirected, reached,
-        uncertain, ending, refused, aside,
+        uncertain, ending, refused, aside, cut,
     ) = columns  # fmt: skip
     return Delivery(
         id=id_,
@@ -248,6 +249,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
         ending=_ENDING.validate_json(ending) if ending else None,
         refused=refused,
         aside=bool(aside),
+        cut=cut,
     )
 
 

@@ -327,6 +327,13 @@ def save_receiver(connection: Connection, state: ReceiverState) -> None:
     connection.execute(queries.SAVE_RECEIVER, (state.name, document))
 
 
+def risk(connection: Connection, keys: Collection[str], spared: bool) -> None:
+    """Count an attempt that is about to begin, or take that back."""
+    for key in keys:
+        change = OutboxRow.spared if spared else OutboxRow.risked
+        _change(connection, _read(connection, queries.ROW, (key,)), change)
+
+
 def begin(connection: Connection, keys: Collection[str]) -> None:
     """Note that messages are about to leave."""
     for key in keys:
