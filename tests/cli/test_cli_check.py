@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sqlite3
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.cli.harness import SECRET_PATH, TOKEN, Harness
+from watcher.clock import wall_clock
+from watcher.simulator import Fault, Faults, chatwoot, faults
 from watcher.store.sqlite.schema import APPLICATION_ID
 from watcher.web import bind
 
@@ -311,6 +314,35 @@ def test_online_a_token_that_works_is_ok(harness: Harness) -> None:
     result = harness.run("check", "--online")
     assert result.exit_code == 0, result.output
     assert "support (chatwoot): ok" in result.stdout
+
+
+def test_online_the_servers_version_is_shown_with_what_it_cannot_tell(harness: Harness) -> None:
+    shown = harness.run("check", "--online").stdout.splitlines()
+    assert any(
+        re.fullmatch(r"support \(chatwoot\): ok, .* s; version 4\.15\.1", one) for one in shown
+    )
+    assert (
+        "support (chatwoot): version 4.15.1: an edited or deleted message moves no time stamp: it waits"
+        " for the next sweep"
+    ) in shown
+    harness.world.install(harness.account, (2, 16, 0))
+    shown = harness.run("check", "--online").stdout.splitlines()
+    assert any(one.endswith("; version 2.16.0") for one in shown)
+    assert "support (chatwoot): version 2.16.0: priorities are not shown" in shown
+
+
+@pytest.mark.parametrize("answer", [faults.status(404), faults.status(401), faults.html(403)])
+def test_online_a_version_that_a_proxy_hides_is_no_trouble(harness: Harness, answer: Fault) -> None:
+    hiding = Faults(chatwoot.app(harness.world), wall_clock)
+    hiding.plan(answer, lambda seen: seen.path == "/api")
+    harness.chat = harness.serve(hiding)
+    harness.write()
+    result = harness.run("check", "--online")
+    assert result.exit_code == 0, result.output
+    assert "support (chatwoot): ok" in result.stdout
+    assert not any(
+        "; version" in line or ": version" in line for line in result.stdout.splitlines()
+    )
 
 
 def test_online_a_refused_token_fails_with_reason_and_remedy(harness: Harness) -> None:

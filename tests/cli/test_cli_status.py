@@ -81,6 +81,21 @@ def test_status_tells_why_a_sweep_is_held_and_what_to_do(harness: Harness) -> No
     assert source["hold"]["ids"] == list(ids)
 
 
+def test_status_shows_the_servers_version_and_what_it_cannot_tell(harness: Harness) -> None:
+    harness.world.install(harness.account, (2, 16, 0))
+    assert harness.run("run", "--once").exit_code == 0
+    shown = harness.run("status").stdout.splitlines()
+    assert any("chatwoot 2.16.0" in line for line in shown)
+    start = shown.index("What chatwoot 2.16.0 (support) cannot tell:")
+    assert shown[start + 1] == "  priorities are not shown"
+    _, source, _ = json_lines(harness.run("status", "--json").stdout)
+    assert source["version"] == "2.16.0"
+    assert source["limits"][0] == "priorities are not shown"
+    (event, *_) = json_lines(harness.run("events", "--json", "--type", "source.baselined").stdout)
+    assert event["data"]["version"] == "2.16.0"
+    assert event["data"]["limits"] == source["limits"]
+
+
 def test_status_tells_a_pause(harness: Harness) -> None:
     async def pause() -> None:
         store = await SqliteStore.open(harness.store)

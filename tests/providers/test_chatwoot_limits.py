@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.docs.pages import read, rows
 from tests.providers.chatwoot_harness import answer, chatwoot
 from watcher.providers import Request
 from watcher.providers.chatwoot.versions import LEAST, MILESTONES, limits
@@ -62,7 +63,7 @@ def test_a_page_of_a_proxy_tells_nothing(text: bytes) -> None:
 PRIORITIES = "priorities are not shown"
 ORDER = "no order of the list stands still"
 WINDOWS = "a poll sees new activity alone"
-SLA = "SLA policies are not shown"
+SLA = "the status of an SLA is not shown"
 WAITS = "the server's own `waiting_since` is not shown"
 LABELS = "a label that is deleted stays on its conversations"
 EDITS = "an edited or deleted message moves no time stamp"
@@ -78,7 +79,8 @@ OLD = "it is older than 2.16, the oldest version that the watcher was tried with
         ("3.3.1", [ORDER, WINDOWS, SLA, LABELS]),
         ("3.4.0", [WINDOWS, SLA, LABELS]),
         ("3.6.0", [SLA, LABELS]),
-        ("3.16.0", [LABELS]),
+        ("3.16.0", [SLA, LABELS]),
+        ("4.1.0", [LABELS]),
         ("4.12.0-fork.1", [EDITS, LABELS]),
         ("4.13", [EDITS, LABELS]),
         ("4.15.1", [EDITS]),
@@ -107,3 +109,17 @@ def test_nothing_is_decided_by_the_version() -> None:
     told.set_capabilities({"version": "2.16.0"})
     assert plain.cost(1000) == told.cost(1000)
     assert plain.about == told.about
+
+
+def test_the_page_about_versions_has_the_table() -> None:
+    page = read("providers/chatwoot.md")
+    least = ".".join(map(str, LEAST))
+    assert f"The least version supported is {least}." in page
+    table = [cells for cells in rows(page) if cells[0][0].isdigit()]
+    assert [(cells[0], cells[1]) for cells in table] == [
+        (".".join(map(str, one.since)), one.what) for one in MILESTONES
+    ]
+    for cells, one in zip(table, MILESTONES, strict=True):
+        lost = [f"before it: {one.before}"] if one.before else []
+        lost += [f"since it: {one.after}"] if one.after else []
+        assert cells[2] == ("; ".join(lost) or "–")

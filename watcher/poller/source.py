@@ -97,7 +97,7 @@ class SourcePoller:
 
         self._dues = Dues()
         self._checked = False
-        self._asked_version = False
+        self._version_asked = -math.inf
         self._halted = False
         self._wake = anyio.Event()
         self._lock = anyio.Lock()
@@ -248,7 +248,6 @@ class SourcePoller:
     async def _check(self) -> None:
         """Ask whether the list shows what the watcher needs, before anything is believed."""
         await self._ask_version()
-        self._asked_version = True
         try:
             await follow(CheckWalk(self.plan.provider), self.session.fetch)
         except (SourceUnavailable, SourceChanged) as error:
@@ -258,10 +257,13 @@ class SourcePoller:
         self._checked = True
 
     async def _ask_version(self) -> None:
-        """Ask the server for its version; another one than before may have other abilities, which a
-        check finds out.
+        """Ask the server for its version, unless it was asked just before; another one than the last may
+        have other abilities, which a check finds out.
         """
-        before = self.session.version
+        now = anyio.current_time()
+        if now - self._version_asked < self.plan.sweep_every / 2:
+            return
+        self._version_asked, before = now, self.session.version
         with anyio.move_on_after(VERSION_WAIT):
             await ask_version(self.plan.provider, self.session.fetch)
         if self.session.version != before:
@@ -421,9 +423,7 @@ class SourcePoller:
     async def _begin_sweep(self) -> None:
         session = self.session
         self._dues.sweep = anyio.current_time() + self.plan.sweep_every
-        if not self._asked_version:  # the check has just done so
-            await self._ask_version()
-        self._asked_version = False
+        await self._ask_version()
         if session.state.baselined is None and session.present:
             # What an unfinished first sweep left behind is no knowledge.
             await session.commit(Commit(self.plan.name, session.state, forget=True))

@@ -66,8 +66,12 @@ MILESTONES = (
         before="a poll sees new activity alone: custom attributes, an ended snooze, a merged contact and a"
         " renamed label wait for the next sweep",
     ),
-    Milestone((3, 7), "rows show their SLA policy", before="SLA policies are not shown"),
     Milestone((4, 0, 2), "rows show `updated_at`"),
+    Milestone(
+        (4, 1),
+        "rows show how the SLA that applies stands (Enterprise edition)",
+        before="the status of an SLA is not shown",
+    ),
     Milestone((4, 3), "an administrator can delete a single conversation"),
     Milestone(
         (4, 8),
