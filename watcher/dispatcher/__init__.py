@@ -94,6 +94,7 @@ class Dispatcher:
     async def stop(self) -> None:
         """Begin no more attempts, and return when those under way have ended."""
         self._stopping = True
+        await self._claimer.put_back()
         if self._busy:
             await self._idle.wait()
 

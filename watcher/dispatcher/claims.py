@@ -27,7 +27,14 @@ Message = list[Delivery]
 LONGEST_WAIT = 60.0
 """Seconds after which the outbox is looked at again, whatever was or was not heard of it."""
 
+AHEAD, OFTEN = 4, 3
+"""How many deliveries for each slot are claimed of a backlog, and how many claims in a row show one."""
+
 TOGETHER_AT_MOST = 500
+TEXTS_AT_MOST = 1_000
+"""How many deliveries are claimed at once for a receiver with a limit. A text names the first of them and
+says how many there are; what is sent as data has all of them.
+"""
 
 
 class Claimer:
@@ -38,6 +45,12 @@ class Claimer:
         self._runtime = runtime
         self._log = log
         self._looked = self._leased = runtime.clock()
+        self._ahead: list[list[Delivery]] = []
+        """Claimed for the slots that become free next, while there is a backlog: what is about one
+        conversation together.
+        """
+        self._backlog = False
+        self._claims = 0
 
     async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
         """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
@@ -49,6 +62,8 @@ class Claimer:
         now = self._looked = self._runtime.clock()
         await self._renew(now, busy)
         free = self._plan.slots - busy
+        if state.off or state.paused is not None:
+            await self.put_back()
         # A receiver that answered 410 Gone gets nothing until a person turns it on.
         if free <= 0 or state.off:
             return []
@@ -59,14 +74,14 @@ class Claimer:
             free = 1
         if self._plan.policy.limit is not None:
             return [] if busy else await self._limited(now, probing=state.paused is not None)
-        return [[message] for message in await self._free(now, free)]
+        return await self._free(now, free, busy)
 
     async def _renew(self, now: datetime, busy: int) -> None:
         """Renew the leases of what is under way before the first of them can end. A timer's source
         may take minutes to answer, and the last message of a round waits for all before it.
         """
         lease = self._plan.lease
-        if busy and not timedelta(0) <= now - self._leased < lease / 2:
+        if (busy or self._ahead) and not timedelta(0) <= now - self._leased < lease / 2:
             await self._runtime.store.renew(self._plan.name, now + lease)
             self._leased = now
         elif not busy:
@@ -91,12 +106,51 @@ class Claimer:
                 return space.wait
         return await self._runtime.store.next_due(self._plan.name, after=self._looked)
 
-    async def _free(self, now: datetime, count: int) -> list[Message]:
-        """Claim up to `count` messages for a receiver without a limit."""
-        messages: list[Message] = [[one] for one in await self._claim(now, count)]
-        while len(messages) < count and (digest := await self._collect(now)):
-            messages.append(digest)
-        return messages
+    async def _free(self, now: datetime, count: int, busy: int) -> list[list[Message]]:
+        """Claim up to `count` rounds of messages for a receiver without a limit."""
+        rounds = await self._runs(now, count, busy)
+        while len(rounds) < count and (digest := await self._collect(now)):
+            rounds.append([digest])
+        return rounds
+
+    async def _runs(self, now: datetime, count: int, busy: int) -> list[list[Message]]:
+        """Return up to `count` rounds of single messages that may go out. Of a backlog, more is claimed
+        than there are free slots, and of a conversation what goes out one after the other, so that
+        not every message costs a claim of its own; the guards are asked when a slot is free.
+        """
+        rounds: list[list[Message]] = []
+        while len(rounds) < count:
+            if not self._ahead:
+                self._ahead = await self._claim_ahead(now, count - len(rounds), busy + len(rounds))
+                if not self._ahead:
+                    break
+            run, self._ahead = self._ahead[0], self._ahead[1:]
+            if kept := await let_pass(self._plan, self._runtime, run, now, self._log):
+                rounds.append([[one] for one in kept])
+            if rounds and not self._ahead and not self._backlog:
+                break
+        return rounds
+
+    async def _claim_ahead(self, now: datetime, free: int, busy: int) -> list[list[Delivery]]:
+        asked = self._plan.slots * AHEAD if self._backlog else free
+        taken = await self._take(now, asked, together=self._backlog)
+        if not taken and busy:
+            return []  # what waits may be about conversations of which something is out
+        # What is claimed again and again may all be of one conversation.
+        over = not taken or (self._backlog and len(taken) < asked)
+        self._claims = 0 if over else self._claims + 1
+        self._backlog = len(taken) == asked or self._claims >= OFTEN
+        runs: dict[Any, list[Delivery]] = {}
+        for one in taken:
+            about = (one.event.source, one.event.subject) if one.ordered else one.key
+            runs.setdefault(about, []).append(one)
+        return list(runs.values())
+
+    async def put_back(self) -> None:
+        """Return to the outbox what was claimed ahead."""
+        ahead, self._ahead = self._ahead, []
+        self._backlog, self._claims = False, 0
+        await self._give_back([one for run in ahead for one in run])
 
     async def _limited(self, now: datetime, *, probing: bool) -> list[list[Message]]:
         plan, store = self._plan, self._runtime.store
@@ -106,7 +160,7 @@ class Claimer:
         if room(plan.policy.limit, sent, 1, now).wait is not None:
             return []
         if probing:
-            return [[message] for message in await self._free(now, 1)]
+            return await self._free(now, 1, 0)
         left = allowed - sum(at > now - window for at in sent)
         digests: list[Message] = []
         # One place is kept for everything else: all of it fits into one more digest.
@@ -114,9 +168,11 @@ class Claimer:
             digests.append(digest)
         if len(digests) == left:
             return [digests]
-        waiting = await self._claim(now, TOGETHER_AT_MOST, together=True)
+        most = TEXTS_AT_MOST if plan.notifier.text else TOGETHER_AT_MOST
+        waiting = await self._together(now, most)
         space = room(plan.policy.limit, [*sent, *[now] * len(digests)], len(waiting), now)
-        messages, rest = divide(waiting, space.single)
+        # Of a long backlog, every message that the limit leaves is a digest.
+        messages, rest = divide(waiting, space.single if len(waiting) < most else 0)
         await self._give_back(rest)
         round_ = [*digests, *messages]
         return [round_] if round_ else []
@@ -139,19 +195,18 @@ class Claimer:
                 ]
             )
 
-    async def _claim(
+    async def _take(
         self, now: datetime, count: int, *, together: bool = False
     ) -> Sequence[Delivery]:
-        """Claim until something may pass or nothing is left."""
         plan = self._plan
-        while claimed := await self._runtime.store.claim(
-            plan.name,
-            now,
-            lease=plan.lease,
-            limit=count,
-            together=together,
-        ):
-            if kept := await let_pass(plan, self._runtime, claimed, now, self._log):
+        return await self._runtime.store.claim(
+            plan.name, now, lease=plan.lease, limit=count, together=together
+        )
+
+    async def _together(self, now: datetime, most: int) -> Sequence[Delivery]:
+        """Claim until something may pass or nothing is left."""
+        while claimed := await self._take(now, most, together=True):
+            if kept := await let_pass(self._plan, self._runtime, claimed, now, self._log):
                 return kept
         return []
 

@@ -1,0 +1,122 @@
+"""What is claimed ahead of a backlog: as if it had been claimed when its slot was free."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.make import LEASE, at, commit, delivery, event, settlement
+from watcher.dispatcher.claims import Claimer
+from watcher.model import Result
+from watcher.notify import Notice
+from watcher.notify.receivers import ReceiverPlan
+from watcher.pipeline import Policy
+from watcher.records import DeliveryQuery, ReceiverState
+from watcher.rules import Silence
+from watcher.runtime import Runtime
+from watcher.store import Store
+from watcher.store.memory import MemoryStore
+from watcher.store.sqlite import SqliteStore
+
+SLOTS = 4
+
+
+class Notifier:
+    """Is never asked."""
+
+    text = False
+
+    async def send(self, notice: Notice) -> Result:
+        raise AssertionError(notice)
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "db")
+    await store.commit(
+        commit(*(delivery(event(f"e{number}", subject=f"c{number}")) for number in range(30)))
+    )
+    yield store
+    await store.close()
+
+
+class Claiming:
+    """A claimer for one receiver, with what it depends on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.silences: tuple[Silence, ...] = ()
+        plan = ReceiverPlan("team", Notifier(), Policy((timedelta(seconds=5),)), "", SLOTS)
+        runtime = Runtime(store=store, clock=lambda: at(1), silences=lambda: self.silences)
+        self.claimer = Claimer(plan, runtime, _Log())
+        self.state = ReceiverState("team")
+
+    async def take(self, busy: int = 0) -> list[str]:
+        rounds = await self.claimer.rounds(self.state, busy)
+        return [one.id for round_ in rounds for message in round_ for one in message]
+
+    async def claimed(self) -> set[str]:
+        """Return what is out of the outbox."""
+        waiting = await self.store.deliveries(DeliveryQuery(state="pending"))
+        return {one.id for one in waiting if one.attempt}
+
+
+class _Log:
+    def info(self, *_args: object, **_more: object) -> None:
+        """Log nothing."""
+
+
+async def test_of_a_backlog_one_claim_serves_several_slots_in_the_order_of_due_times(
+    store: Store,
+) -> None:
+    claiming = Claiming(store)
+    assert await claiming.take() == ["e0", "e1", "e2", "e3"]
+    assert await claiming.claimed() == {"e0", "e1", "e2", "e3"}, "no backlog is known yet"
+    assert await claiming.take(busy=3) == ["e4"]
+    assert len(await claiming.claimed()) == 4 + 16
+    taken = [await claiming.take(busy=3) for _ in range(4)]
+    assert taken == [["e5"], ["e6"], ["e7"], ["e8"]]
+    assert len(await claiming.claimed()) == 4 + 16
+
+
+async def test_a_conversation_with_a_backlog_goes_out_in_runs(store: Store) -> None:
+    claiming = Claiming(store)
+    await store.settle(
+        [settlement(one) for one in await store.claim("team", at(1), lease=LEASE, limit=99)]
+    )
+    await store.commit(commit(*(delivery(event(f"r{number}")) for number in range(40))))
+    taken = []
+    for _ in range(4):
+        taken.append(await claiming.take())
+        done = await store.deliveries(DeliveryQuery(state="pending"))
+        await store.settle([settlement(one) for one in done if one.attempt])
+    assert [len(run) for run in taken] == [1, 1, 1, 16]
+    assert [one for run in taken for one in run] == [f"r{number}" for number in range(19)]
+
+
+@pytest.mark.parametrize("changed", [{"off": "410"}, {"paused": at(60)}])
+async def test_a_receiver_that_takes_nothing_holds_nothing(
+    store: Store, changed: dict[str, object]
+) -> None:
+    claiming = Claiming(store)
+    await claiming.take()
+    await claiming.take(busy=3)
+    claiming.state = ReceiverState("team", **changed)  # type: ignore[arg-type]
+    assert await claiming.take(busy=3) == []
+    assert await claiming.claimed() == {"e0", "e1", "e2", "e3", "e4"}
+
+
+async def test_a_silence_that_was_added_meanwhile_counts(store: Store) -> None:
+    claiming = Claiming(store)
+    await claiming.take()
+    await claiming.take(busy=3)
+    silence = {"name": "noise", "match": "true", "reason": "noise"}
+    claiming.silences = (Silence.model_validate(silence),)
+    assert await claiming.take(busy=3) == []
+    assert await store.pending() == {"team": 5}
