@@ -28,7 +28,17 @@ from watcher.errors import StoreError, StoreUnavailable
 from watcher.model import rfc3339
 from watcher.transport import call_unix
 
-__all__ = ["Control", "DaemonControl", "bind_control", "connect", "create_app", "request_reload"]
+__all__ = [
+    "Control",
+    "DaemonControl",
+    "bind_control",
+    "connect",
+    "create_app",
+    "remove_control",
+    "request_reload",
+]
+
+PREFIX = "inbox-watcher-"
 
 LONGEST_PATH = 100
 """Bytes of a socket's path that every Unix accepts (Linux 107, macOS 103)."""
@@ -117,12 +127,13 @@ Reload = Callable[[], Awaitable[Mapping[str, Any]]]
 def bind_control(path: Path) -> tuple[socket.socket, Path]:
     """Bind the control socket at `path`, mode 0600; return it with the path that it got.
 
-    A path too long for a socket falls back to the runtime directory (or the temporary one). The
-    caller holds the store's lock, so an existing socket file belongs to a dead daemon.
+    A path too long for a socket falls back to a new folder in the runtime directory (or the temporary
+    one). The caller holds the store's lock, so an existing socket file belongs to a dead daemon.
     """
     if len(os.fsencode(path)) > LONGEST_PATH:
-        folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-        path = folder / f"inbox-watcher-{os.getpid()}.sock"
+        # A folder of its own (0700): a name that others can foresee, they can take before.
+        folder = os.environ.get("XDG_RUNTIME_DIR") or None
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)) / "control.sock"
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -136,6 +147,14 @@ def bind_control(path: Path) -> tuple[socket.socket, Path]:
     finally:
         os.umask(mask)
     return listener, path
+
+
+def remove_control(path: Path) -> None:
+    """Remove a control socket, and the folder that was made for it."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        if path.parent.name.startswith(PREFIX):
+            path.parent.rmdir()
 
 
 # -- the daemon's side ------------------------------------------------------------------------

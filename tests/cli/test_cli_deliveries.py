@@ -123,7 +123,8 @@ FAILED = ("HTTP 500: {", 500, '{\n  "error": "no such lead"\n}')
 
 def test_show_tells_request_answers_and_attempts(harness: Harness) -> None:
     more = "headers: {X-Team: sales, X-Api-Key: hush-1, X-Other: '${CHAT_TOKEN}'}"
-    hook = f"{{type: webhook, url: '{harness.hook}', secret: whsec_aHVzaGh1c2g=, {more}}}"
+    hook = f"{{type: webhook, url: '{harness.hook}', "
+    hook += f"secret: whsec_bm90IGEgcmVhbCBzZWNyZXQgYXQgYWxsLCBub25l, {more}}}"
     harness.config.write_text(
         harness.config.read_text().replace("{type: webhook, url: '" + harness.hook + "'}", hook)
     )
@@ -142,7 +143,7 @@ def test_show_tells_request_answers_and_attempts(harness: Harness) -> None:
     assert "attempt 1, 0.25 s: connection refused" in out
     assert "attempt 2, 0.25 s: HTTP 500: {" in out
     assert '    |   "error": "no such lead"' in out
-    for secret in ("hush", SECRET_PATH, "aHVzaGh1c2g"):
+    for secret in ("hush", SECRET_PATH, "bm90IGEgcmVhbCBz"):
         assert secret not in out
 
 

@@ -209,11 +209,14 @@ def test_a_webhook_is_retried_by_the_contracts_schedule(write: Write) -> None:
 def test_several_secrets_sign_while_one_replaces_another(write: Write) -> None:
     text = SOURCE + (
         "receivers:\n  crm:\n    type: webhook\n    url: https://crm.example.com\n"
-        "    secrets: ['${SECRET}', whsec_aGFsbG8=]\n    concurrency: 2\n"
+        "    secrets: ['${SECRET}', whsec_bm90IGEgcmVhbCBzZWNyZXQgYXQgYWxsLCBub25l]\n    concurrency: 2\n"
     )
     (crm,) = read(write(text)).receivers
     assert isinstance(crm, WebhookReceiver)
-    assert [one.read() for one in crm.signing] == [ENVIRON["SECRET"], "whsec_aGFsbG8="]
+    assert [one.read() for one in crm.signing] == [
+        ENVIRON["SECRET"],
+        "whsec_bm90IGEgcmVhbCBzZWNyZXQgYXQgYWxsLCBub25l",
+    ]
     assert crm.link.connections == 2
 
 
@@ -252,12 +255,19 @@ def test_secrets_that_are_written_out_are_known_too(write: Write) -> None:
         write(
             "sources: {a: {provider: plain, token: in-the-file}}\n"
             "receivers:\n"
-            "  b: {type: webhook, url: 'https://me:pass-word@b.example.com', secret: whsec_aGFsbG8=,\n"
+            "  b: {type: webhook, url: 'https://me:pass-word@b.example.com',\n"
+            "    secret: whsec_bm90IGEgcmVhbCBzZWNyZXQgYXQgYWxsLCBub25l,\n"
             "      headers: {Authorization: Basic-abc}}\n"
             "  c: {type: apprise, urls: ['slack://T1/B2/C3']}\n"
         )
     )
-    for secret in ("in-the-file", "pass-word", "whsec_aGFsbG8=", "Basic-abc", "slack://T1/B2/C3"):
+    for secret in (
+        "in-the-file",
+        "pass-word",
+        "whsec_bm90IGEgcmVhbCBzZWNyZXQgYXQgYWxsLCBub25l",
+        "Basic-abc",
+        "slack://T1/B2/C3",
+    ):
         assert config.redactor.scrub(f"<{secret}>") == "<***>"
 
 

@@ -229,7 +229,13 @@ def test_the_configuration_is_valid_and_has_no_secret_in_it(tmp_path: Path) -> N
     folder = tmp_path / "it's $HOME: {here}"
     folder.mkdir()
     scenes = open_scenes(lambda: NOW)
-    file = write_configuration(folder, scenes, "whsec_c2VjcmV0", ports=range(7001, 7008), health=1)
+    file = write_configuration(
+        folder,
+        scenes,
+        "whsec_bm90IGEgcmVhbCBzZWNyZXQgYXQgYWxsLCBub25l",
+        ports=range(7001, 7008),
+        health=1,
+    )
     config = load([file], environ={})
     assert config.warnings == ()
     assert str(config.store) == str(folder / "watcher.db")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -20,7 +21,7 @@ from watcher.clock import wall_clock
 from watcher.errors import ConfigError, Problem
 from watcher.model import Event, Result
 from watcher.notify import Notice, Notifier
-from watcher.notify.webhook import WebhookNotifier, read_answer
+from watcher.notify.webhook import WebhookNotifier, WebhookReceiver, read_answer
 from watcher.records import HttpReply
 from watcher.transport import Transport
 
@@ -265,3 +266,22 @@ def test_the_first_500_characters_are_kept_for_who_debugs(body: bytes, excerpt: 
         result = read_answer(HttpReply(status, {}, body), scrub)
         assert (result.status, result.excerpt) == (status, excerpt)
         assert "hunter" not in result.note
+
+
+@pytest.mark.parametrize(("size", "right"), [(1, False), (23, False), (24, True), (64, True)])
+def test_a_secret_has_24_bytes(size: int, right: bool) -> None:
+    secret = "whsec_" + base64.b64encode(b"k" * size).decode()
+    settings = {
+        "name": "crm",
+        "type": "webhook",
+        "url": "https://crm.example.com",
+        "secret": secret,
+    }
+    if right:
+        assert WebhookReceiver.model_validate(settings).signing
+    else:
+        with pytest.raises(ValueError, match="too short"):
+            WebhookReceiver.model_validate(settings)
+    pattern = WebhookReceiver.model_json_schema()["properties"]["secret"]["pattern"]
+    assert bool(re.search(pattern, secret)) == right
+    assert re.search(pattern, "${CRM_WEBHOOK_SECRET}")

@@ -129,8 +129,7 @@ async def _serve(
                 await daemon.run()
                 tasks.cancel_scope.cancel()
     finally:
-        with contextlib.suppress(OSError):
-            socket_path.unlink()
+        control.remove_control(socket_path)
     log.info("stopped")
 
 

@@ -38,6 +38,7 @@ from typing import Literal, get_args
 from urllib.parse import parse_qsl
 
 from watcher.markup.escaping import (
+    GAP,
     as_html,
     as_html_to_convert,
     as_markdown,
@@ -59,6 +60,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 Unit = Literal["characters", "bytes", "JSON"]
 Kind = Literal["plain", "rich", "markdown", "words"]
+Commands = Literal["slash", "line", "template", "encoded word"]
 Handing = Literal["text", "markdown", "html", "native", "html-to-native", "html-to-markdown"]
 
 
@@ -80,6 +82,12 @@ class Service:
 
     escapes: bool = False
     """Whether Apprise escapes a text within its Markdown, addresses too."""
+
+    commands: Commands = "slash"
+    """What it could take words for: a `/` at the beginning for a command (only where mentions are
+    guarded, too), a line break for the next entry of a log, `{{` for a template, `=?` in a subject for an
+    encoded word.
+    """
 
     letter: bool = False
     """Whether it is a mail, or a program: there people expect a long text whole."""
@@ -140,15 +148,19 @@ SERVICES: dict[str, Service] = {
         "46elks elks aprs atalk bulksms bulkvs burstsms kudosity clickatell clicksend cm d7sms dapnet"
         " eight00com exotel fcm freemobile gorush gorushs gotify gotifys httpsms infobip join kaleyra"
         " klr kavenegar kumulos mobilemessage mobilemsg msg91 msgbird nexmo vonage notifyre ntfy ntfys"
-        " octopush onesignal pagerduty plivo prowl pbul push pushed pushy ringc rsyslog serwersms seven"
-        " sfr signl4 sinch smpp smpps smsc smseagle smseagles smsmanager smsmgr smstunnel sns syslog"
+        " octopush onesignal pagerduty plivo prowl pbul push pushed pushy ringc serwersms seven"
+        " sfr signl4 sinch smpp smpps smsc smseagle smseagles smsmanager smsmgr smstunnel sns"
         " telesign telnyx twilio vapid voipms",
     ),
+    **_named(Service("plain", guard=False, commands="line"), "syslog rsyslog"),
     # Mail, and programs that are sent the format with the text.
     **_named(
-        Service("rich", guard=False, letter=True),
+        Service("rich", guard=False, commands="encoded word", letter=True),
         "mailto mailtos azure o365 brevo groundmail mailersend mailgun pingram postmark resend sendgrid"
-        " sendpulse ses smtp2go sparkpost json jsons xml xmls form forms amqp amqps",
+        " sendpulse ses smtp2go sparkpost",
+    ),
+    **_named(
+        Service("rich", guard=False, letter=True), "json jsons xml xmls form forms amqp amqps"
     ),
     **_named(Service("rich", guard=False), "pover pushplus wecom"),
     # Chats for which Apprise writes HTML or escaped Markdown.
@@ -157,9 +169,10 @@ SERVICES: dict[str, Service] = {
     # Chats that read Markdown in every text.
     **_named(
         Service("markdown", shown=True),
-        "discord guilded fluxer fluxers notifiarr workflow workflows ryver nctalk nctalks hassio"
-        " hassios mmost mmosts rocket rockets webex wxteams humhub humhubs",
+        "discord guilded fluxer fluxers notifiarr workflow workflows ryver nctalk nctalks"
+        " mmost mmosts rocket rockets webex wxteams humhub humhubs",
     ),
+    **_named(Service("markdown", shown=True, commands="template"), "hassio hassios"),
     **_named(
         Service("markdown"),
         "zulip revolt twist github goalert goalerts ilert incidentio squadcast simplepush spush schan"
@@ -182,6 +195,10 @@ _COUNTS: dict[str, Unit] = {
 """What of these is not counted in characters."""
 
 _UNKNOWN = Service()
+
+_SLASH = re.compile(r"\A(\s*)/")
+_TEMPLATE = re.compile(r"\{(?=[{%#])")
+_ENCODED_WORD = re.compile(r"=(?=\?)|\?(?==)")
 
 
 @lru_cache(maxsize=1024)
@@ -237,9 +254,27 @@ def write(service: Service, title: str, body: str, format: Format) -> Written:  
     else:
         title = _escape(title, as_plain_words, as_plain_words, guard, clean_line)
     text = _escape(body, own, value, guard, clean)
+    title, heading, text = (_disarmed(each, service) for each in (title, heading, text))
     if service.kind == "plain" and handing == "html":  # Apprise leaves out where a link leads
         heading, text = _ANCHOR.sub(_spelled_out, heading), _ANCHOR.sub(_spelled_out, text)
-    return Written(" ".join(title.split()), heading, text, handing)
+    title = " ".join(title.split())
+    if (
+        service.commands == "encoded word"
+    ):  # then the subject is no ASCII, and is encoded as a whole
+        title = _ENCODED_WORD.sub(rf"\g<0>{GAP}", title)
+    return Written(title, heading, text, handing)
+
+
+def _disarmed(text: str, service: Service) -> str:
+    """Return a text in which the service finds no command."""
+    match service.commands:
+        case "line":
+            return " ".join(text.split())
+        case "template":
+            return _TEMPLATE.sub("{" + GAP, text)
+        case "slash" if service.guard:
+            return _SLASH.sub(rf"\1{GAP}/", text)
+    return text
 
 
 _ANCHOR = re.compile(

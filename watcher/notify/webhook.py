@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import anyio
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from watcher.errors import WatcherError
@@ -54,6 +54,9 @@ SLACK = timedelta(seconds=30)
 
 LARGEST = 256 * 2**10
 """Bytes of a body, unless `largest` says otherwise."""
+
+SHORTEST_KEY = 24
+"""Bytes of a secret, by the specification; shorter ones can be guessed."""
 
 HIDDEN = "***"
 NOTE_LENGTH = 200
@@ -92,6 +95,10 @@ def _check_secret(value: str) -> None:
         key = b""
     if not key:
         raise wrong("is not a Standard Webhooks secret: what follows whsec_ is not base64", remedy)
+    if len(key) < SHORTEST_KEY:
+        raise wrong(
+            f"is too short: a Standard Webhooks secret has {SHORTEST_KEY} bytes or more", remedy
+        )
 
 
 def _header_name(name: str) -> str:
@@ -126,8 +133,11 @@ def _distinct(headers: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 _Url = Annotated[SecretText, secret(_check_url, url=True)]
-_Secret = Annotated[SecretText, secret(_check_secret)]
-_OneSecret = Annotated[SecretText | None, secret(_check_secret)]
+_SecretSchema = WithJsonSchema(
+    {"type": "string", "pattern": r"^whsec_[A-Za-z0-9+/]{32,}={0,2}$|\$\{.+\}"}
+)
+_Secret = Annotated[SecretText, secret(_check_secret), _SecretSchema]
+_OneSecret = Annotated[SecretText | None, secret(_check_secret), _SecretSchema]
 _Headers = Annotated[
     dict[
         Annotated[str, AfterValidator(_header_name)],

@@ -6,18 +6,20 @@ one into a message, a repr or an exception; whatever was read is known to the `R
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.errors import WatcherError
+from watcher.secrets import files
 from watcher.secrets.redactor import Redactor
 
 __all__ = ["MissingSecret", "SecretText", "parse_text"]
 
-_FILE_LIMIT = 64 * 1024
+FIRST, AGAIN = 5.0, 0.25
+"""Seconds that a file may take: when it was never read, and later, when its last value is known."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -48,25 +50,33 @@ class _Known:
 class _File:
     """A file's content without its last line break, read again when the file changes."""
 
-    __slots__ = ("_mark", "_path", "_text", "name")
+    __slots__ = ("_mark", "_path", "_reading", "_text", "name")
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self._path = path
-        self._mark: tuple[int, int, int] | None = None
+        self._mark: files.Mark | None = None
         self._text = ""
+        self._reading: files.Reading | None = None
 
     def read(self) -> str:
-        """Return the content; what was read before stands while the file cannot be read."""
+        """Return the content; what was read before stands while the file cannot be read, or hangs."""
         known = self._mark is not None
         try:
-            status = os.stat(self._path)  # noqa: PTH116 - follows Kubernetes' links like open does
-            mark = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if mark != self._mark:
-                self._text = self._load()
-                self._mark = mark
+            if self._reading is None:
+                self._reading = files.begin(self._path, self._mark)
+            elif not self._reading.done():
+                return self._text  # it hung the last time, and still does
+            mark, content = files.take(self._reading, AGAIN if known else FIRST)
+            self._reading = None
+            if content is not None:
+                self._text = _text_of(content)
+            self._mark = mark
         except (OSError, ValueError) as error:
+            if self._reading is not None and self._reading.done():
+                self._reading = None
             if not known:
+                self._reading = None
                 reason = getattr(error, "strerror", None) or "it is not UTF-8 text under 64 KB"
                 raise MissingSecret(
                     f"the secret's file {self.name.removeprefix('file:')} cannot be read: {reason}",
@@ -79,16 +89,16 @@ class _File:
         if self._mark is not None:
             self._mark = (-1, -1, -1)
 
-    def _load(self) -> str:
-        with self._path.open("rb") as stream:
-            content = stream.read(_FILE_LIMIT + 1)
-        if len(content) > _FILE_LIMIT:
-            raise ValueError
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            raise ValueError from None  # its message would quote the content
-        return text.removesuffix("\n").removesuffix("\r")
+
+def _text_of(content: bytes) -> str:
+    """Return a file's text; raise ValueError, which never quotes it."""
+    if len(content) > files.LARGEST:
+        raise ValueError
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise ValueError from None
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 class SecretText:

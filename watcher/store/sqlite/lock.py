@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import TypedDict
 
 from watcher.errors import StoreError, StoreLocked
+from watcher.store.sqlite.place import READ, WRITE, check_file
 
 __all__ = ["LockHolder", "StoreLock", "read_lock"]
 
 _CLOSED = b'{"closed": true}'
 """The last word of an owner that closed the store in order."""
+
+_OURS = (_CLOSED, b'{"pid": ')
+"""How the content of a lock begins."""
 
 _GLANCES = 100
 """How often the lock is tried while only glances (`read_lock`) stand in the way, 10 ms apart."""
@@ -49,11 +53,16 @@ class StoreLock:
         """Acquire the lock, or raise StoreLocked with the holder."""
         path = _path(store)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(path, WRITE, 0o600)
         except OSError as error:
+            check_file(path)
             reason = f"cannot open {path}: {error.strerror}; check the directory's permissions"
             raise StoreError(reason) from error
         try:
+            check_file(path, os.fstat(descriptor))
+            content = os.pread(descriptor, 16, 0)
+            if content and not content.startswith(_OURS):
+                raise StoreError(f"{path} is no lock of this program; move it away")
             for _ in range(_GLANCES):
                 if _try(descriptor, fcntl.LOCK_EX):
                     return cls(descriptor, {"pid": os.getpid(), "owner": owner, "socket": ""})
@@ -97,7 +106,7 @@ def read_lock(store: Path | str) -> LockHolder | None:
     open a file.
     """
     try:
-        descriptor = os.open(_path(Path(store)), os.O_RDONLY)
+        descriptor = os.open(_path(Path(store)), READ)
     except FileNotFoundError:
         return None
     except OSError as error:

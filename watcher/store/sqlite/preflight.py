@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 
 from watcher.errors import StoreError
+from watcher.store.sqlite.place import check_file, check_folder
 from watcher.store.sqlite.schema import APPLICATION_ID, check_version, migrations, store_error
 
 __all__ = ["look"]
@@ -31,6 +32,9 @@ def look(path: Path) -> None:
         raise StoreError(
             f"{who} cannot write to the store's folder {folder}; change its owner, or `store`"
         )
+    check_folder(folder)
+    for one in (path, path.with_name(path.name + ".lock")):
+        check_file(one)
     if not path.exists():
         return
     if not path.is_file():

@@ -8,6 +8,7 @@ edited. SQLite's `user_version` says which have been applied.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from watcher.errors import StatementEnded, StoreDamaged, StoreError, StoreUnavailable
 from watcher.store.sqlite.budget import MOST_STEPS, BudgetedConnection
+from watcher.store.sqlite.place import WRITE, check_file, check_folder
 
 __all__ = [
     "APPLICATION_ID",
@@ -61,13 +63,14 @@ def open_writer(path: Path, *, thorough: bool = False) -> BudgetedConnection:
     `thorough`: every page of the file is looked at first, as after an end that was not orderly.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise StoreError(f"{path} is no file; check that the path in `store` names one")
+        check_folder(path.parent)
+        check_file(path)
         if path.exists() and path.stat().st_size:
             _inspect(path, thorough=thorough)
         else:
             _refuse_orphan(path)
-            path.touch(mode=0o600)  # it will hold personal data; SQLite's side files follow it
+            # It will hold personal data; SQLite's side files follow its mode.
+            os.close(os.open(path, WRITE, 0o600))
         connection = sqlite3.connect(
             path,
             timeout=BUSY,
