@@ -39,7 +39,7 @@ def pytest_configure() -> None:
             pytest.exit(f"the installed entry points of {group} are old: {remedy}", 4)
 
 
-SCENARIOS = {"fuzz", "scenarios", "simulation"}
+SCENARIOS = {"bench", "fuzz", "scenarios", "simulation"}
 SYSTEM = {"cli", "crashes", "demo", "deploy", "docs", "notify", "test_house.py"}
 
 

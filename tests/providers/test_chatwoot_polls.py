@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.providers.chatwoot_harness import LIST, NOW, account, chatwoot, ids, walk
+from tests.providers.chatwoot_harness import LIST, NOW, Account, account, chatwoot, ids, walk
 from watcher.providers import Check, Poll
 
 POLL = Poll(timedelta(seconds=30), newest=NOW - timedelta(seconds=40))
@@ -219,3 +219,53 @@ def test_a_poll_sees_every_new_activity_whatever_the_server_can_do(
         any_server.bump(number)
     walked = walk(provider, any_server, POLL)
     assert set(walked.ids) >= set(ids(*bumped))
+
+
+@pytest.mark.parametrize(
+    ("gap", "late", "window"),
+    [(30, 10, "40"), (30, 60, "90"), (29.2, 10, "40"), (240, 60, "300"), (-5, 10, "10")],
+)
+def test_a_window_is_as_long_as_the_poll_asks_for(gap: float, late: float, window: str) -> None:
+    asked = account(3)
+    walk(chatwoot(), asked, Poll(timedelta(seconds=gap), NOW, timedelta(seconds=late)))
+    assert dict(asked.asked[0].params)["updated_within"] == window
+
+
+NEWEST = NOW - timedelta(minutes=10)
+
+
+def import_of(count: int) -> Account:
+    """An account whose conversations were all last active in the same two minutes."""
+    made = account(0, size=25, version=(2, 16, 0))
+    made.now = NEWEST
+    for number in range(count):
+        made.add(number + 1, age=120 * number / count)
+    made.now = NOW
+    return made
+
+
+@pytest.mark.parametrize(
+    ("case", "still", "requests"),
+    [
+        ("nothing is known", None, 7),
+        ("what was late has been read", NEWEST, 1),
+        ("something is newer", NEWEST - timedelta(seconds=30), 3),
+    ],
+)
+def test_a_walk_by_activity_ends_at_what_was_read_with_all_that_was_late(
+    case: str, still: datetime | None, requests: int
+) -> None:
+    old, provider = import_of(300), chatwoot()
+    provider.set_capabilities({"updated_within": False})
+    again = timedelta(seconds=60)
+    walk(provider, old, Poll(timedelta(seconds=30), NEWEST, again, still))
+    assert len(old.asked) == requests, case
+
+
+def test_what_is_new_after_a_standstill_is_read() -> None:
+    old, provider = import_of(300), chatwoot()
+    provider.set_capabilities({"updated_within": False})
+    for number in range(1, 60):
+        old.bump(number)
+    poll = Poll(timedelta(seconds=30), NEWEST, still=NEWEST)
+    assert set(walk(provider, old, poll).ids) >= set(ids(*range(1, 60)))

@@ -46,7 +46,7 @@ MESSAGE_KEYS = (
     "content_type", "content_attributes", "additional_attributes", "sender_type", "private",
     "processed_message_content", "sentiment", "updated_at", "source_id",
 )  # fmt: skip
-POLL = Poll(since=NOW - timedelta(seconds=30), now=NOW, newest=NOW - timedelta(seconds=40))
+POLL = Poll(timedelta(seconds=30), NOW - timedelta(seconds=40))
 BASELINE = NOW - timedelta(days=1)
 STATE = SourceState("s", "chatwoot", "a", baselined=BASELINE, baseline_started=BASELINE)
 

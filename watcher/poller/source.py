@@ -36,6 +36,7 @@ from watcher.pipeline.health import (
     concern,
     judge_schema,
 )
+from watcher.pipeline.lookback import Lookback, leaves_gap
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.request_plan import RequestPlan, estimate
@@ -108,6 +109,7 @@ class SourcePoller:
         self.trouble = ""
 
         self._failing_polls = 0
+        self._lookback = Lookback()
         self._sets: dict[IdSet, _Set] = {name: _Set() for name in plan.provider.sets}
         self._doubts: dict[str, frozenset[str]] = {}
         self._doubts_whole = False
@@ -117,7 +119,6 @@ class SourcePoller:
         self._walk: SweepWalk | None = None
         self._look_ups: LookUpRound | None = None
         self._swept_at: float | None = None
-        self._looked_at: float | None = None
         self._incomplete = 0
         self._given_up = 0
         self._found_by_lookup: frozenset[str] = frozenset()
@@ -275,10 +276,16 @@ class SourcePoller:
         """Make one poll and carry out what it comes to; raises SourceError."""
         session = self.session
         began, at = session.clock(), anyio.current_time()
-        motion = Poll(self._elapsed(), session.state.newest)
+        reach = self._lookback.reach(session.state.polled, began, at)
+        motion = Poll(reach.elapsed, session.state.newest, reach.again, self._lookback.still)
         walk = PollWalk(self.plan.provider, motion, failing_polls=self._failing_polls)
+        took = 0.0
 
         async def absorb(seen: Seen) -> Decision:
+            nonlocal took
+            took = took or anyio.current_time() - at
+            if leaves_gap(reach, took):
+                walk.whole = False
             cursor = None
             if walk.ends_whole(seen.page):
                 cursor = {"newest": walk.newest_with(seen.page.rows), "polled": began}
@@ -314,20 +321,13 @@ class SourcePoller:
         if conclusion.update is not None:
             await session.save(conclusion.update)
             session.looked_at_all(began)
-            self._looked_at = at
+            self._lookback = self._lookback.after_poll(
+                reach, at, took=took, newest=walk.newest, rows=walk.fresh
+            )
+        else:
+            self._lookback = self._lookback.after_failure()
         session.metrics.polls.labels(self.plan.name).inc()
         await self._after_poll(conclusion)
-
-    def _elapsed(self) -> timedelta | None:
-        """Return how long ago the last good poll or sweep began, None where that is not known."""
-        polled = self.session.state.polled
-        by_wall = None if polled is None else self.session.clock() - polled
-        if self._looked_at is None:
-            # Before this run; of a clock that was set back meanwhile nothing is concluded.
-            return by_wall if by_wall is not None and by_wall >= timedelta(0) else None
-        # While a machine sleeps, the loop's clock stands still; the one on the wall may be set back.
-        passed = timedelta(seconds=anyio.current_time() - self._looked_at)
-        return passed if by_wall is None else max(passed, by_wall)
 
     async def _after_poll(self, conclusion: polls.PollConclusion) -> None:
         self.attempted = True
@@ -517,8 +517,11 @@ class SourcePoller:
             await session.carry_out(comparison.effects)
             if comparison.look_ups is not None:
                 self._look_ups = LookUpRound(comparison.look_ups, session.clock())
-        if session.state.polled == sweep.began:
-            self._looked_at = self._swept_at
+        if self._swept_at is not None:
+            moved = session.state.polled == sweep.began
+            self._lookback = self._lookback.after_sweep(
+                self._swept_at, moved=moved, whole=sweep.whole
+            )
         if sweep.whole:
             session.looked_at_all(max(session.last_full_look, sweep.began))
         await self._after_sweep(sweep, conclusion)
@@ -630,6 +633,7 @@ class SourcePoller:
     async def _failed(self, failed: Step, error: SourceError) -> None:
         """Pause what failed, and report it when it has lasted."""
         now, failures, renewed = anyio.current_time(), 0, False
+        self._lookback = self._lookback.after_failure()
         if (counts_for := concern(failed, error)) is not None:
             failures = self._failures[counts_for] = self._failures.get(counts_for, 0) + 1
             self.trouble = str(error)

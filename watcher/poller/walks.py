@@ -196,7 +196,8 @@ class LookUpWalk(Walk):
 class PollWalk(Walk):
     """Reads what may have changed lately.
 
-    `failing_polls` counts polls in a row that met a page that fails, this one included.
+    `failing_polls` counts polls in a row that met a page that fails, this one included; `fresh` are rows
+    that did not look as they did at the last look.
     """
 
     def __init__(self, provider: Provider, motion: Poll, *, failing_polls: int) -> None:
@@ -208,6 +209,7 @@ class PollWalk(Walk):
         self._stamps: dict[str, datetime] = {}
         self.missing: frozenset[str] = frozenset()
         self.arrivals: dict[str, tuple[Observation, Seen]] = {}
+        self.fresh = 0
         self._tried = 0
         self._failed_in_a_row = 0
 
@@ -229,6 +231,7 @@ class PollWalk(Walk):
         page, self._failed_in_a_row = seen.page, 0
         self.whole = self.whole and not page.unusable
         self.newest = self.newest_with(page.rows)
+        self.fresh += len(decision.agreed)
         self.arrivals.update((row.id, (row, seen)) for row in decision.arrivals)
         if len(page.rows) > 2:  # one odd row alone is no changed API
             self.missing |= frozenset(page.missing)

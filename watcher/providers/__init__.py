@@ -144,12 +144,23 @@ class Poll:
 
     elapsed: timedelta | None
     """How long ago the last poll or sweep that succeeded began, None where that is not known. A duration
-    is the same by every clock. The provider adds an overlap of its own where its index lags.
+    is the same by every clock.
     """
 
     newest: datetime | None = None
     """A time by the rows' own stamps up to which all activity (`last_activity_at`) has been seen, None
     where there is none yet. A nonsense date of one or two rows does not count.
+    """
+
+    again: timedelta = timedelta(seconds=60)
+    """How much of what earlier polls asked for is to be asked for again, because a change may become
+    visible later than its own stamp. Little in most polls, more in some; a provider whose index lags has
+    an overlap of its own.
+    """
+
+    still: datetime | None = None
+    """The activity, by the rows' own stamps, up to which nothing can be late any more, None where that is
+    not known: a walk by activity may end there.
     """
 
 

@@ -45,14 +45,14 @@ __all__ = [
     "skip_page",
 ]
 
-WINDOW_OVERLAP = 60
-"""Seconds that a window reaches back beyond the last poll: jobs write late."""
-
 WINDOW_MOST = timedelta(hours=3)
 """The windowed answer is unpaged. Chatwoot's own dashboard gives up at the same gap."""
 
 OVERLAP = timedelta(seconds=120)
-"""What a walk by activity reads again below the watermark."""
+"""What a walk that ends a sweep reads again below the sweep's start."""
+
+SECOND = timedelta(seconds=1)
+"""Stamps of activity are whole seconds."""
 
 MARGIN = timedelta(seconds=60)
 """How much further apart than its window is long rows must be before we doubt that there was a window:
@@ -189,11 +189,17 @@ class Step(NamedTuple):
 
 
 def begin_poll(poll: Poll, *, ignored: bool) -> WindowAt | NewestAt:
-    """Return a window, or a walk by activity if the gap is long or unknown, or windows are ignored."""
-    floor = _below(poll.newest)
+    """Return a window, or a walk by activity if the gap is long or unknown, or windows are ignored.
+
+    The walk need not go down to what was read when nothing could be late any more.
+    """
+    floor = None if poll.newest is None else poll.newest - poll.again
+    if floor is not None and poll.still is not None:
+        floor = max(floor, poll.still + SECOND)
     if ignored or poll.elapsed is None or poll.elapsed > WINDOW_MOST:
         return NewestAt(floor)
-    return WindowAt(ceil(max(0.0, poll.elapsed.total_seconds())) + WINDOW_OVERLAP, floor)
+    window = max(timedelta(0), poll.elapsed) + poll.again
+    return WindowAt(ceil(window.total_seconds()), floor)
 
 
 def _below(stamp: datetime | None) -> datetime | None:
