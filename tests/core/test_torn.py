@@ -297,6 +297,24 @@ def test_a_look_that_hides_the_message_neither_confirms_nor_ends_the_doubt() -> 
     assert source.look(0, hiding) == ["read"]
 
 
+def test_what_goes_with_a_part_whose_key_all_rows_lost_is_not_told_either() -> None:
+    # All rows of a page are torn: that looks like a changed API, which only other rows can settle.
+    source = watched()
+    source.state = FIRST
+    source.look(-60, dataclasses.replace(WHOLE, id="c2"))
+    source.state = STATE
+    lost = dataclasses.replace(BARE, absent=frozenset({"last_message"}))
+    both = lost, dataclasses.replace(lost, id="c2")
+    assert source.look(0, *both) == []
+    assert source.decision.vanished == {"last_message"}
+    assert source.now.conversation.unread
+    assert source.look(10, dataclasses.replace(both[0], absent=frozenset())) == []
+    assert source.now.doubt is not None
+    assert source.look(40, *both) == []
+    assert source.now.doubt is not None
+    assert source.look(75, both[0]) == ["read", "updated"]
+
+
 def test_a_removed_conversation_does_not_return_by_a_torn_row() -> None:
     source = watched()
     source.remove(0)

@@ -187,7 +187,7 @@ def decide(
         if snapshot is None and builder.live and not sighting.admit and undated(row):
             arrivals.append(row)
             continue
-        whole = builder.add(row, snapshot)
+        whole = builder.add(row, snapshot, lost)
         # A doubtful row must be decided again when more is known, so it is not remembered as seen.
         if not whole:
             torn.add(row.id)
@@ -240,10 +240,14 @@ class _Builder:
         self._ends: list[End] = []
         self._verdicts: dict[str, tuple[RuleResult, ...]] = {}
 
-    def add(self, row: Observation, snapshot: Snapshot | None) -> bool:
-        """Add what a row comes to; return whether all that it shows is believed."""
+    def add(
+        self, row: Observation, snapshot: Snapshot | None, lost: frozenset[str] = frozenset()
+    ) -> bool:
+        """Add what a row comes to, which all rows of the page `lost` these paths with; return whether all
+        that it shows is believed.
+        """
         old = _known(snapshot) if snapshot is not None else None
-        row, doubt = self._believed(row, old, snapshot)
+        row, doubt = self._believed(row, old, snapshot, lost)
         # What a removed conversation shows while its last rows are being deleted is no return.
         if doubt is not None and snapshot is not None and not snapshot.present:
             self._keep_away(snapshot, doubt)
@@ -301,12 +305,23 @@ class _Builder:
         return doubt is None
 
     def _believed(
-        self, row: Observation, old: Known | None, snapshot: Snapshot | None
+        self,
+        row: Observation,
+        old: Known | None,
+        snapshot: Snapshot | None,
+        lost: frozenset[str],
     ) -> tuple[Observation, Doubt | None]:
         if old is None or snapshot is None:
             return row, None
-        sent, received = self.sighting.sent, self.sighting.received
-        return believe(old, snapshot.doubt, row, self.policy.torn, sent=sent, received=received)
+        return believe(
+            old,
+            snapshot.doubt,
+            row,
+            self.policy.torn,
+            sent=self.sighting.sent,
+            received=self.sighting.received,
+            vanished=lost,
+        )
 
     def _before(
         self, old: Known | None, row: Observation, snapshot: Snapshot | None

@@ -56,15 +56,17 @@ def believe(
     *,
     sent: datetime,
     received: datetime,
+    vanished: frozenset[str] = frozenset(),
 ) -> tuple[Observation, Doubt | None]:
     """Return what of a row is believed, and the doubt about the rest.
 
     `old` is what was known before it, `doubt` what was doubted then, and `parts` what the provider may
-    show torn; `sent` and `received` are the times of the answer.
+    show torn; `sent` and `received` are the times of the answer. `vanished` are the paths that the row was
+    stripped of because all rows of the page lost them.
     """
     lost = {part: _lost(old, row, part) for part in parts}
     # A look that does not show what is in doubt proves nothing either way.
-    hidden = _hidden(doubt, row, parts)
+    hidden = _hidden(doubt, row, parts) | (vanished & parts.keys())
     held = set[str]().union(*lost.values())
     for part in (part for part in parts if lost[part] or part in hidden):
         held |= {path for path in parts[part] if _fell(old, row, path)}
