@@ -101,6 +101,38 @@ class Remembers(Acme):
         return replace(page, rows=new)
 
 
+@breaks("no_clock_of_ours_decides")
+class LooksAtItsWatch(Acme):
+    """Shows nothing at some times of our clock."""
+
+    def parse(self, position: Any, response: Any) -> Page:
+        page = super().parse(position, response)
+        late = response.received.hour >= 12 or response.received.minute % 10 != 0
+        return replace(page, rows=()) if late else page
+
+
+@breaks("no_clock_of_ours_decides")
+class BelievesTheDate(Acme):
+    """Ends a walk that a proxy dates."""
+
+    def parse(self, position: Any, response: Any) -> Page:
+        page = super().parse(position, response)
+        return page if response.date is None else replace(page, next=None, complete=False)
+
+
+@breaks("numbers_follow_the_order_of_creation")
+class CountsBackwards(Acme):
+    """Numbers its rows by their age."""
+
+    def parse(self, position: Any, response: Any) -> Page:
+        page = super().parse(position, response)
+        rows = (
+            replace(row, number=int(2e10 - row.fields["created_at"].timestamp()), fields=row.fields)
+            for row in page.rows
+        )
+        return replace(page, rows=tuple(rows))
+
+
 @breaks("every_row_is_shown_wherever_pages_are_cut")
 class Hurries(Acme):
     """Takes a page of one row for the last one."""

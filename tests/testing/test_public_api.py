@@ -84,7 +84,9 @@ def test_the_suites_laws_keep_their_names() -> None:
         "every_status_has_its_error",
         "id_sets_can_be_walked",
         "messages_are_for_people_and_hold_no_secret",
+        "no_clock_of_ours_decides",
         "nothing_but_computing_happens",
+        "numbers_follow_the_order_of_creation",
         "raw_rows_are_carried_when_asked_for",
         "the_same_answer_gives_the_same_page",
     }

@@ -6,6 +6,7 @@ what it returns and raises alone.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -53,6 +54,8 @@ HOSTILE: tuple[Any, ...] = (
     {PRIVATE: PRIVATE}, [[[[[[]]]]]], {"id": {}},
 )  # fmt: skip
 """Values that no key of a row should have, or that are unusual where a text is right."""
+
+WRONG_CLOCKS = tuple(timedelta(seconds=off) for off in (-86_400, -600, -37, 37, 600, 86_400))
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
@@ -175,6 +178,40 @@ class ProviderSuite:
                 _break(f"`parse` changed the position {before}")
             if not isinstance(fresh, SourceError) and not pages[0] == pages[1] == fresh:
                 _break(f"one answer gives two pages: {pages[0]} and {pages[1]} and {fresh}")
+
+    def test_no_clock_of_ours_decides(self) -> None:
+        """A page is the same whatever our clock showed, and whatever `Date` the answer has, or none: a
+        clock may be a day off, and a proxy may write the date.
+        """
+        provider = self.provider()
+        for position in self._positions(provider):
+            response = self.answer(provider.request(position), self.rows(), min(self.page_sizes))
+            page = self._parse(provider, position, replace(response, date=None))
+            for off in WRONG_CLOCKS:
+                ours = replace(response, sent=response.sent + off, received=response.received + off)
+                for date in (None, response.received, ours.received, response.received - off):
+                    other = self._parse(provider, position, replace(ours, date=date))
+                    if repr(other) != repr(page):
+                        _break(
+                            f"a clock that is {off} off, with the date {date}, makes {other} of {page}"
+                        )
+
+    def test_numbers_follow_the_order_of_creation(self) -> None:
+        """Where rows show their place in the order of creation, no two have the same, and one that was
+        created later has a higher one.
+        """
+        shown = self._shown(self._walk(Sweep(), self.rows(), len(self.rows()) + 1)).values()
+        numbers = [row.number for row in shown if row.number is not None]
+        if len(set(numbers)) < len(numbers):
+            _break(f"two conversations have the same number: {sorted(numbers)}")
+        made = [
+            (row.fields["created_at"], row.number)
+            for row in shown
+            if row.number is not None and row.fields.get("created_at") is not None
+        ]
+        for (one, first), (other, second) in itertools.product(made, made):
+            if one < other and first > second:
+                _break(f"{first} was created at {one}, before {second} at {other}")
 
     def test_every_row_is_shown_wherever_pages_are_cut(self) -> None:
         """A sweep shows each row, the same at any page size, and says that it was complete."""
