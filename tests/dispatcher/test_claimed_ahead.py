@@ -49,11 +49,13 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 class Claiming:
     """A claimer for one receiver, with what it depends on."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, limit: tuple[int, timedelta] | None = None) -> None:
         self.store = store
         self.silences: tuple[Silence, ...] = ()
-        plan = ReceiverPlan("team", Notifier(), Policy((timedelta(seconds=5),)), "", SLOTS)
-        runtime = Runtime(store=store, clock=lambda: at(1), silences=lambda: self.silences)
+        self.now = at(1)
+        policy = Policy((timedelta(seconds=5),), limit)
+        plan = ReceiverPlan("team", Notifier(), policy, "", SLOTS)
+        runtime = Runtime(store=store, clock=lambda: self.now, silences=lambda: self.silences)
         self.claimer = Claimer(plan, runtime, _Log())
         self.state = ReceiverState("team")
 
@@ -120,3 +122,34 @@ async def test_a_silence_that_was_added_meanwhile_counts(store: Store) -> None:
     claiming.silences = (Silence.model_validate(silence),)
     assert await claiming.take(busy=3) == []
     assert await store.pending() == {"team": 5}
+
+
+async def test_below_a_limit_a_backlog_goes_out_as_digests_spread_over_the_window(
+    store: Store,
+) -> None:
+    for part in range(4):
+        more = (delivery(event(f"b{part}-{number}")) for number in range(400))
+        await store.commit(commit(*more))
+    claiming = Claiming(store, (30, timedelta(minutes=1)))
+
+    async def deliver() -> list[int]:
+        sizes = []
+        for message in await claiming.claimer.rounds(claiming.state, 0):
+            for each in message:
+                sizes.append(len(each))
+                seconds = (claiming.now - at(0)).total_seconds()
+                await store.settle(
+                    [settlement(one, seconds=seconds, message=f"m{seconds}") for one in each]
+                )
+        return sizes
+
+    assert await deliver() == [500]
+    assert await deliver() == [], "the next one is two seconds later"
+    assert await claiming.claimer.due(claiming.state, 0) == at(3)
+    claiming.now = at(3)
+    assert await deliver() == [500]
+    claiming.now = at(5)
+    assert await deliver() == [500]
+    claiming.now = at(7)
+    # What is left is no backlog: singles, and the rest as one digest.
+    assert await deliver() == [*[1] * 26, 104]

@@ -31,7 +31,7 @@ AHEAD, OFTEN = 4, 3
 """How many deliveries for each slot are claimed of a backlog, and how many claims in a row show one."""
 
 TOGETHER_AT_MOST = 500
-TEXTS_AT_MOST = 1_000
+TEXTS_AT_MOST = 700
 """How many deliveries are claimed at once for a receiver with a limit. A text names the first of them and
 says how many there are; what is sent as data has all of them.
 """
@@ -51,6 +51,10 @@ class Claimer:
         """
         self._backlog = False
         self._claims = 0
+        self._spread = False
+        """Whether the digests of a backlog go out evenly rather than all at once: one costs as much
+        as hundreds of other messages, which would wait for them.
+        """
 
     async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
         """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
@@ -104,6 +108,8 @@ class Claimer:
             space = room(limit, sent, 1, now)
             if space.wait is not None:
                 return space.wait
+            if (then := self._spread_until(sent, now)) is not None:
+                return then
         return await self._runtime.store.next_due(self._plan.name, after=self._looked)
 
     async def _free(self, now: datetime, count: int, busy: int) -> list[list[Message]]:
@@ -161,6 +167,8 @@ class Claimer:
             return []
         if probing:
             return await self._free(now, 1, 0)
+        if self._spread_until(sent, now) is not None:
+            return []
         left = allowed - sum(at > now - window for at in sent)
         digests: list[Message] = []
         # One place is kept for everything else: all of it fits into one more digest.
@@ -170,12 +178,21 @@ class Claimer:
             return [digests]
         most = TEXTS_AT_MOST if plan.notifier.text else TOGETHER_AT_MOST
         waiting = await self._together(now, most)
+        self._spread = len(waiting) >= most
         space = room(plan.policy.limit, [*sent, *[now] * len(digests)], len(waiting), now)
         # Of a long backlog, every message that the limit leaves is a digest.
         messages, rest = divide(waiting, space.single if len(waiting) < most else 0)
         await self._give_back(rest)
         round_ = [*digests, *messages]
         return [round_] if round_ else []
+
+    def _spread_until(self, sent: Sequence[datetime], now: datetime) -> datetime | None:
+        """Return when the next digest of a backlog goes out, None if that is now."""
+        limit, before = self._plan.policy.limit, [at for at in sent if at <= now]
+        if not self._spread or limit is None or not before:
+            return None
+        then = max(before) + limit[1] / limit[0]
+        return then if then > now else None
 
     async def _give_back(self, rest: Sequence[Delivery]) -> None:
         if rest:
