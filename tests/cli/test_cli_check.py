@@ -331,6 +331,20 @@ def test_online_the_servers_version_is_shown_with_what_it_cannot_tell(harness: H
     assert "support (chatwoot): version 2.16.0: priorities are not shown" in shown
 
 
+@pytest.mark.parametrize(("off", "words"), [(-86_400, "1d behind"), (600, "10m ahead of")])
+def test_online_a_servers_clock_that_is_off_is_told(
+    harness: Harness, off: float, words: str
+) -> None:
+    assert "provider's clock" not in harness.run("check", "--online").stdout
+    harness.world.set_clock(harness.account, off)
+    shown = harness.run("check", "--online").stdout
+    assert (
+        f"support (chatwoot): the provider's clock is {words} this machine's (its server says so)"
+        in shown
+    )
+    assert "set the clock that is wrong (NTP)" in shown
+
+
 @pytest.mark.parametrize("answer", [faults.status(404), faults.status(401), faults.html(403)])
 def test_online_a_version_that_a_proxy_hides_is_no_trouble(harness: Harness, answer: Fault) -> None:
     hiding = Faults(chatwoot.app(harness.world), wall_clock)

@@ -18,7 +18,7 @@ from tests.cli.harness import NOW, Harness, dead, json_lines, remembered, wait_u
 from watcher import __version__
 from watcher.cli.health import source_health, unwell
 from watcher.model import rfc3339
-from watcher.records import Commit, Hold, ReceiverState, Trouble
+from watcher.records import Commit, Hold, ReceiverState, Skew, Trouble
 from watcher.store.sqlite import SqliteStore
 from watcher.web import bind
 
@@ -66,6 +66,28 @@ def test_status_without_a_daemon_tells_what_is_remembered(harness: Harness) -> N
     assert source["state"] == "not watched"
     assert (watcher["ok"], watcher["reasons"]) == (False, ["no daemon is running"])
     assert (watcher["version"], watcher["dead"]) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("skew", "words"),
+    [
+        (
+            Skew(-599.0, "rows"),
+            "10m behind this machine's (the times of its conversations show it)",
+        ),
+        (Skew(86_400.0, "date"), "1d ahead of this machine's (its answers' Date header says so)"),
+        (Skew(59.0, "server"), ""),
+    ],
+)
+def test_status_tells_a_clock_that_is_off_by_more_than_a_minute(
+    harness: Harness, skew: Skew, words: str
+) -> None:
+    harness.fill(Commit("support", remembered(skew=skew)))
+    shown = harness.run("status").stdout
+    assert ("provider's clock" in shown) == bool(words)
+    assert words in shown
+    _watcher, source, *_ = json_lines(harness.run("status", "--json").stdout)
+    assert source["skew"] == {"seconds": round(skew.seconds), "told_by": skew.told_by}
 
 
 def test_status_tells_why_a_sweep_is_held_and_what_to_do(harness: Harness) -> None:

@@ -157,4 +157,7 @@ def _short(text: str) -> str:
 
 def skew_words(skew: Skew | None) -> str:
     """Return what it means that a provider's clock is off and what to do; empty where it is right."""
-    return "" if skew is None else describe_skew(skew, format_age(abs(skew.seconds)))
+    if skew is None:
+        return ""
+    # What is known is known to a second or two: 23h59m58s are a day.
+    return describe_skew(skew, format_age(60 * round(abs(skew.seconds) / 60)))
