@@ -93,7 +93,9 @@ def status(
     else:
         _print(console, state, running=running)
         for what in _unverified(loaded):
-            console.write(f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`)", "bold red")
+            console.write(
+                f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`, or `verify=no`)", "bold red"
+            )
     if check and reasons:
         raise typer.Exit(FAILED)
 

@@ -222,8 +222,9 @@ class Source(LinkSettings):
     proxy: Proxy = proxy("environment")
 
     def warnings(self, context: Context) -> Iterator[Mistake]:
-        """Yield that no row has anybody to name."""
+        """Yield that the token goes out in the clear, or that no row has anybody to name."""
         yield from super().warnings(context)
+        yield from self.in_the_clear("base_url", self.settings.base_url if self.settings else "")
         if not self.people or not self.provider_class:  # one that is not installed
             return
         shown = {"assignee", "team"} - self.provider_class.coverage.never

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Self
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -25,7 +26,7 @@ from watcher.notify import Notice, _apprise_worker
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint
 from watcher.pipeline import Policy
 from watcher.secrets import SecretText
-from watcher.settings.base import Mistake, not_both, wrong
+from watcher.settings.base import Context, Mistake, not_both, wrong
 from watcher.settings.calendar import Zone
 from watcher.settings.values import Limit, secret
 
@@ -59,6 +60,12 @@ def _check_url(value: str) -> None:
             "is not an Apprise URL",
             "write one such as slack://…, mailto://…, tgram://… or json://…",
         )
+
+
+def _unverified(url: str) -> bool:
+    """Return whether an Apprise URL has `verify=no`, in one of the words that Apprise takes for it."""
+    asked = parse_qs(url.partition("?")[2]).get("verify", [""])[-1].strip().casefold()
+    return asked[:2] in ("de", "di", "ne", "f", "n", "no", "of", "0", "fa")
 
 
 _Url = Annotated[SecretText, secret(_check_url, url=True)]
@@ -100,6 +107,28 @@ class AppriseReceiver(Receiver):
         default=None,
         description="Time zone of the times in its texts; the configuration's where left out.",
     )
+
+    insecure: bool = Field(
+        default=False, description="Accepts `verify=no` in a URL: `check` no longer warns of it."
+    )
+
+    def warnings(self, context: Context) -> Iterator[Mistake]:
+        """Yield the URLs that turn the verification of certificates off."""
+        yield from super().warnings(context)
+        for number, address in enumerate(self.addresses):
+            if not self.insecure and _unverified(address.read()):
+                yield Mistake(
+                    "TLS IS NOT VERIFIED for {what} (`verify=no`): anyone in between can read and"
+                    " change everything, credentials included",
+                    "remove `verify=no` from the URL, or accept it with `insecure: true`",
+                    ("url",) if self.url is not None else ("urls", number),
+                    whole=True,
+                )
+
+    @property
+    def verified(self) -> bool:
+        """Whether every URL has certificates verified."""
+        return not any(_unverified(address.read()) for address in self.addresses)
 
     @classmethod
     def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -30,7 +30,7 @@ from watcher.pipeline import Policy
 from watcher.records import HttpReply
 from watcher.redaction import Visibility
 from watcher.secrets import SecretText, is_sensitive
-from watcher.settings.base import Mistake, SettingText, not_both, wrong
+from watcher.settings.base import Context, Mistake, SettingText, not_both, wrong
 from watcher.settings.link import Link, LinkSettings
 from watcher.settings.values import (
     Duration,
@@ -198,6 +198,11 @@ class WebhookReceiver(Receiver, LinkSettings):
     def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
         """Yield that both `secret` and `secrets` are given."""
         yield from not_both(given, "secret", "secrets")
+
+    def warnings(self, context: Context) -> Iterator[Mistake]:
+        """Yield what makes the way to it weak."""
+        yield from super().warnings(context)
+        yield from self.in_the_clear("url", self.url.read())
 
     def plan(self, network: Network) -> ReceiverPlan:
         """Return the plan; each webhook has a link of its own, as wide as its `concurrency`."""

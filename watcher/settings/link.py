@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, Settings, clash, wrong
-from watcher.settings.values import OptionalFile, is_http_url, secret
+from watcher.settings.values import OptionalFile, is_http_url, is_in_the_clear, secret
 
 __all__ = ["CONNECTIONS", "USUAL", "Link", "LinkSettings", "Proxy"]
 
@@ -114,6 +114,21 @@ class LinkSettings(Settings):
             if key in self.model_fields_set and "client_cert" not in self.model_fields_set:
                 raise clash(f"has `{key}` without `client_cert`", "add `client_cert: …`", key)
         return self
+
+    insecure: bool = Field(
+        default=False, description="Accepts an address without TLS: `check` no longer warns of it."
+    )
+
+    def in_the_clear(self, key: str, url: str) -> Iterator[Mistake]:
+        """Yield a warning where the address at `key` is reached over a network without TLS."""
+        if not self.insecure and is_in_the_clear(url):
+            yield Mistake(
+                "NO TLS for {what}: it has an http:// address of another machine, so anyone in between"
+                " can read and change everything, credentials included",
+                "write https://, or accept it with `insecure: true`",
+                (key,),
+                whole=True,
+            )
 
     def warnings(self, context: Context) -> Iterator[Mistake]:
         """Yield a warning where certificates are not verified."""

@@ -36,6 +36,7 @@ __all__ = [
     "default_duration",
     "format_duration",
     "is_http_url",
+    "is_in_the_clear",
     "not_address",
     "parse_address",
     "parse_duration",
@@ -192,6 +193,19 @@ def not_address(segment: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(read)
+
+
+def is_in_the_clear(url: str) -> bool:
+    """Return whether what is sent to an http(s) URL crosses a network without TLS."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return (
+        parts.scheme == "http"
+        and bool(parts.hostname)
+        and not Address(parts.hostname or "", 0).local
+    )
 
 
 def is_http_url(value: str) -> bool:
