@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.simulator.harness import KINDS, Clock, Harness
 from watcher.simulator import World, canonical, lively
 from watcher.simulator.state import Kind
+from watcher.simulator.versions import Version
 
 
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(KINDS))
@@ -94,3 +95,15 @@ def test_the_story_goes_on_in_an_account_that_begins_empty(kind: Kind) -> None:
         lines.append(script.step())
     assert all(line.split(":")[0].lower() == kind for line in lines)
     assert harness.account.living()
+
+
+@pytest.mark.parametrize("version", [(2, 16, 0), (3, 16, 0), (4, 15, 1)])
+def test_a_story_asks_for_nothing_that_the_version_does_not_have(version: Version) -> None:
+    clock = Clock()
+    world = World(clock, 7)
+    world.install(world.open_account("chatwoot", "3", conversations=6), version)
+    script = lively(world, Random(7))
+    for _ in range(300):
+        clock.forward(1)
+        script.step()
+    assert len(world.truth.entries) > 100

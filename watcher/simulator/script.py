@@ -11,6 +11,7 @@ from random import Random
 
 from watcher.simulator import people
 from watcher.simulator.state import Account, Agent, Attachment, Conversation, Kind
+from watcher.simulator.versions import can
 from watcher.simulator.waiting import Sender
 from watcher.simulator.world import World
 
@@ -251,7 +252,9 @@ def _labels(script: Script, account: Account) -> str | None:
     return f"{_who(conversation)} gets the label {label}"
 
 
-def _priority(script: Script, account: Account) -> str:
+def _priority(script: Script, account: Account) -> str | None:
+    if not can(account.version, "priorities"):
+        return None
     conversation = script.subject(account)
     words = [w for w in ("low", "medium", "high", "urgent") if w != conversation.state.priority]
     priority = script.rng.choice(words)
