@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.support.make import LEASE, at, commit, delivery, event, settlement
+from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.claims import Claimer
 from watcher.model import Result
 from watcher.notify import Notice
@@ -153,3 +155,32 @@ async def test_below_a_limit_a_backlog_goes_out_as_digests_spread_over_the_windo
     claiming.now = at(7)
     # What is left is no backlog: singles, and the rest as one digest.
     assert await deliver() == [*[1] * 26, 104]
+
+
+async def test_a_dispatcher_that_stops_begins_no_other_attempt_of_a_run(store: Store) -> None:
+    await store.settle(
+        [settlement(one) for one in await store.claim("team", at(1), lease=LEASE, limit=99)]
+    )
+    await store.commit(commit(*(delivery(event(f"r{number}")) for number in range(40))))
+    sent: list[str] = []
+
+    class Slow(Notifier):
+        async def send(self, notice: Notice) -> Result:
+            sent.append(notice.event.id)
+            await anyio.sleep(0.01)
+            return Result("ok", "HTTP 200")
+
+    plan = ReceiverPlan("team", Slow(), Policy((timedelta(seconds=5),)), "", SLOTS)
+    dispatcher = Dispatcher(plan, Runtime(store=store, clock=lambda: at(1)))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(dispatcher.run)
+        with anyio.fail_after(10):
+            while len(sent) < 6:  # noqa: ASYNC110 - in the middle of a run
+                await anyio.sleep(0.001)
+        await dispatcher.stop()
+        begun = len(sent)
+        tasks.cancel_scope.cancel()
+    assert begun <= 7
+    waiting = await store.deliveries(DeliveryQuery(state="pending"))
+    assert {one.attempt for one in waiting} == {0}
+    assert len(waiting) == 40 - begun

@@ -158,7 +158,7 @@ class Dispatcher:
         """
         held: set[Topic] = set()
         try:
-            while messages:
+            while messages and not self._stopping:
                 message = await self._still_true(messages.pop(0))
                 if held.intersection(_topics(message)):
                     await self._outcomes.put_back(message, self._runtime.clock())
