@@ -33,12 +33,12 @@ def look(path: Path) -> None:
             f"{who} cannot write to the store's folder {folder}; change its owner, or `store`"
         )
     check_folder(folder)
+    if path.is_dir():
+        raise StoreError(f"the store {path} is not a file; change `store`")
     for one in (path, path.with_name(path.name + ".lock")):
         check_file(one)
     if not path.exists():
         return
-    if not path.is_file():
-        raise StoreError(f"the store {path} is not a file; change `store`")
     for one in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock"))):
         if one.exists() and not _may(one, os.R_OK | os.W_OK):
             raise StoreError(f"{who} cannot write {one}, a file of the store; change its owner")
