@@ -128,6 +128,34 @@ async def test_an_attempt_that_ends_ends_the_count(store: Store) -> None:
     assert (await row(store, "bad")).cut == 0
 
 
+async def test_a_digest_that_is_halved_ends_the_count(store: Store) -> None:
+    """Each half is an attempt of its own, however often the whole was cut off before."""
+    await owe(store, *(f"c{number}" for number in range(8)))
+    limited = Policy((timedelta(seconds=5),) * 9, limit=(1, timedelta(seconds=1)))
+
+    class Small(Service):
+        async def send(self, notice: Notice) -> Result:
+            if self.deadly:
+                raise Killed
+            if len(notice.event.data.get("events", ())) > 1:
+                return Result("refused", "too large", certain=True, too_large=True)
+            return await super().send(notice)
+
+    now = [T0]
+    for service in (Small("all"), Small()):
+        await store.unclaim()
+        runtime = Runtime(store=store, clock=lambda: now[0], rules=lambda: RULES)
+        dispatcher = Dispatcher(ReceiverPlan("team", service, limited, "there", 1), runtime)
+        for _ in range(0 if service.deadly else 20):
+            await dispatcher.drain()
+            now[0] += timedelta(seconds=2)
+        if service.deadly:
+            with contextlib.suppress(BaseExceptionGroup):
+                await dispatcher.drain()
+    states = {one.state for one in await store.deliveries(DeliveryQuery(receiver="team"))}
+    assert states == {"delivered"}
+
+
 async def test_to_be_stopped_in_order_is_no_death(store: Store) -> None:
     await owe(store, "slow")
     for _ in range(6):

@@ -233,7 +233,8 @@ class OutboxRow:
             "reached": outcome.reached or one.reached,
             "uncertain": uncertain,
             "refused": outcome.refused or one.refused,
-            "cut": one.cut if outcome.untried else 0,
+            # What is given back unsent was in no attempt; what is halved was, and that one ended.
+            "cut": one.cut if outcome.untried and outcome.entry is None else 0,
         }
         changed = {name: new for name, new in values.items() if new != getattr(one, name)}
         return Change({**changed, "lease": None}, outcome.entry, then)
