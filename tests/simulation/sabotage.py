@@ -255,6 +255,7 @@ def clock_is_trusted() -> list[Patch]:
     """The clock that dates the rows is taken to be ours."""
     return [
         (SourceSession, "provider_now", lambda self: self.clock()),
+        (SourceSession, "told", lambda self, at: None),
         (Sightings, "started", lambda self, estimate: estimate),
         (Sightings, "top", None),
     ]

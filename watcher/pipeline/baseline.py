@@ -4,9 +4,9 @@ Rules: pure. Their stamps are compared with stamps of theirs. Where the server t
 its rows (`Page.clock`), the baseline's beginning is known by it. Where it does not, what a row dates lies
 before the moment at which it was read: so the baseline began, by their clock, no earlier than the latest
 stamp that it showed less the time that it had taken until then; and what has a higher place in the order
-of creation (`Observation.number`) than all rows of the baseline is newer, whatever clocks say. What lies
-between that and the true beginning is told: an old conversation that comes into sight is then told as a
-new one, which is better than a new one that nobody is told of.
+of creation (`Observation.number`) than all rows of the baseline is newer, also by a clock that was a day
+ahead then and is right now. What lies between that and the true beginning is told: an old conversation
+that comes into sight is then told as a new one, which is better than a new one that nobody is told of.
 """
 
 from __future__ import annotations
@@ -81,13 +81,11 @@ def older(at: datetime | None, started: datetime | None) -> bool:
 
 def was_there(row: Observation, state: SourceState) -> bool:
     """Return whether a row that is seen for the first time was made before the baseline began."""
-    if (
-        row.number is not None
-        and state.baseline_top is not None
-        and row.number > state.baseline_top
-    ):
-        return False
-    return older(row.fields.get("created_at"), state.baseline_started)
+    started, top = state.baseline_started, state.baseline_top
+    # A higher number is newer also where their clock was set back since; no clock is set back by days.
+    if started is not None and row.number is not None and top is not None and row.number > top:
+        started -= 2 * WRONG_CLOCK
+    return older(row.fields.get("created_at"), started)
 
 
 def is_younger(at: datetime | None, state: SourceState) -> bool:
