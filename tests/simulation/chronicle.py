@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from .reign import Look, Reign, true_time
-from .truth import FIELDS, Past, Plain, known_attributes, name_changes, seen_as, silently_equal
+from .truth import (
+    FIELDS,
+    Moment,
+    Past,
+    Plain,
+    known_attributes,
+    name_changes,
+    seen_as,
+    silently_equal,
+)
 from .verdict import Discrepancy
 
 __all__ = ["MAPPED", "TIE", "Chronicle", "came_late"]
@@ -22,6 +31,10 @@ MAPPED = ("disposition", "attributes")
 """What a mapping concerns; when it changes, they are taken over silently."""
 TIE = 7.0
 """Seconds: a skew of our clock below five is not corrected, and a `Date` has whole seconds."""
+UNTOLD = 2 * 25 * 3600.0
+"""Seconds before the baseline's beginning in which a stamp may seem to be after it, where no answer tells the
+clock that dates the rows: it may be a day off, and is taken to be, so that nothing new is hidden.
+"""
 LEAVES = {"contact": "email", "attributes": "starred"}
 """Fields of which one part alone has a key that may vanish from all rows (`plan.KEYS`)."""
 WAITS = frozenset({"conversation.waiting", "conversation.answered"})
@@ -60,6 +73,8 @@ class Chronicle:
         self.baselined = first.at
         self.since = self.began - self.reign.slack(self.began)
         self.known = self.run.baselines[first.seq]
+        told = self.kind == "chatwoot" and not self.reign.disturbed(self.since, self.baselined)
+        self.doubt = 0.0 if told else UNTOLD
         for subject, looks in self.looks.items():
             self._follow(subject, looks, first.seq)
         return True
@@ -70,7 +85,7 @@ class Chronicle:
         believed: Plain | None = None
         there: bool | None = None
         index, before = -1, 0.0
-        unseen: set[str] = set()
+        unseen = self.unshown(subject)
         for look in looks:
             past = self.reign.past(subject, mapped=self.reign.mapped(look.at))
             name = f"{subject} at event {look.seq} ({', '.join(look.types)})"
@@ -101,6 +116,11 @@ class Chronicle:
                 self._named(look, name, old, told, known=believed is not None)
             index = self._stood(look, past, name, index, old, told)
             believed, there = {**told, **dict.fromkeys(unseen, ...)}, True
+
+    def unshown(self, subject: str) -> set[str]:
+        """Return the fields that the version had not of whose rows the baseline was taken."""
+        baseline = self.reign.unshown(self.since, self.baselined)
+        return baseline if subject in self.known else set()
 
     def unseen(self, subject: str, look: Look, before: set[str]) -> set[str]:
         """Return the fields that no row has shown since the conversation joined: their first value is
@@ -145,7 +165,7 @@ class Chronicle:
             return
         if there is True:
             self.wrong(look.at, f"{name}: created twice")
-        old = past.created < self.began - TIE - self.reign.source.index_delay
+        old = past.created < self.began - TIE - self.reign.source.late - self.doubt
         if self.kind == "leadping":
             stood = any(
                 start <= self.began - 1 and end >= self.baselined and seen
@@ -236,14 +256,14 @@ class Chronicle:
         first, last = max(past.at(low), index, 0), past.at(look.seen + 0.002)
         doubtful = self.reign.doubtful_fields(low, look.seen)
         nearest: list[str] = []
-        for number in range(first, last + 1):
-            moment = past.moments[number]
+        for number, moment in self._shown(past, first, last):
             if moment.plain is None:
                 continue
             differing = [
                 field
                 for field in FIELDS
                 if told[field] != moment.plain[field]
+                and not (old and _is_losing(field, old, told, moment.plain))
                 and not (
                     field in (moment.hidden | doubtful | self._left_out(moment.plain))
                     and (
@@ -262,10 +282,32 @@ class Chronicle:
         self.wrong(look.at, f"{name}: never stood when it was seen: {reason}")
         return index
 
+    def _shown(self, past: Past, first: int, last: int) -> Iterator[tuple[int, Moment]]:
+        """Return what rows may show of some moments, each with its number: the moments, and what a page
+        shows whose rows are chosen in one and filled in in another. A row is not of one instant, so no
+        moment need have stood as a whole; what it lacks for that is not told.
+        """
+        for number in range(first, last + 1):
+            yield number, past.moments[number]
+            for later in range(number + 1, last + 1):
+                if past.moments[later].start - past.end(number) > self.reign.source.rendering:
+                    break
+                if (mixed := past.mixed(number, later)) is not None:
+                    yield number, mixed
+
 
 def came_late(look: Look) -> bool:
     """Return whether a look tells of a row that was never known what is young in it."""
     return look.changes.get("last_message", {}).get("before", ...) is None
+
+
+def _is_losing(field: str, old: Plain, told: Plain, plain: Plain) -> bool:
+    """Return whether the last message that is told is gone, with an older one or none in its place: the
+    contract has that told after a minute and two looks, and whatever else changed at once.
+    """
+    if field != "last_message" or told[field] is None or told[field] != old[field]:
+        return False
+    return plain[field] is None or plain[field]["at"] < told[field]["at"]
 
 
 def _but_for_leaf(field: str, old: Plain, told: Plain, plain: Plain) -> bool:

@@ -61,16 +61,19 @@ class Completeness:
             self._complete_field(subject, past, field, story)
 
     def _complete_field(self, subject: str, past: Past, field: str, story: Story) -> None:
-        peak = -1
+        peak, last = -1, None
         for start, end, value in self._runs(subject, past, field):
-            long = start > self.baselined and self.reign.stands(start, end)
+            # A loss is told after a second look.
+            lost = field == "last_message" and last and (not value or value["at"] < last["at"])
+            last, sweeps = value, 2 if lost else 1
+            long = start > self.baselined and self.reign.stands(start, end, sweeps=sweeps)
             if field == "last_message" and start > self.baselined and value is not None:
                 self._prompt(subject, start, end, value, story)
             if field == "unread_count" and value is not None:
                 rose, peak = value > peak, value if long else max(peak, value)
                 if not rose:
                     continue  # a count that falls is no event
-            if not long:
+            if not long or start in self.reign.switches:
                 continue
             shown = [
                 plain for _, _, plain in _within(story, start, end + LATE) if plain is not None
@@ -95,7 +98,7 @@ class Completeness:
         """
         written = (
             datetime.fromisoformat(value["at"].replace("Z", "+00:00")) - START
-        ).total_seconds()
+        ).total_seconds() - self.reign.source.clock_off
         limit = self.reign.prompt(start, end)
         if limit is None or written < start - 1.5:
             return  # an older one, which is only seen again
@@ -144,9 +147,9 @@ class Completeness:
                 first["attributes"] = known_attributes(first["attributes"], like)
             elif final is not None and self.reign.end == float("inf"):
                 first = seen_as(self.kind, to_plain(final.conversation), like)
-            known = past.at(self.baselined) >= 0
-            story.append((0.0, known or bool(looks), first))
-        unseen: set[str] = set()
+            joined = (self.reign.source.name, subject) in self.run.joined
+            story.append((0.0, joined or bool(looks), first))
+        unseen = self.chronicle.unshown(subject)
         for look in looks:
             gone = "conversation.removed" in look.types
             unseen = self.chronicle.unseen(subject, look, unseen)

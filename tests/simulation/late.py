@@ -39,8 +39,9 @@ def _judge(chronicle: Chronicle, subject: str, past: Past) -> None:
     moment = past.moments[past.at(start)]
     assert moment.plain is not None
     message = moment.plain["last_message"]
-    young = message is not None and seconds_of(message["at"]) > chronicle.baselined + TIE
-    old = message is None or seconds_of(message["at"]) < chronicle.since - TIE
+    at = None if message is None else seconds_of(message["at"]) - chronicle.reign.source.clock_off
+    young = at is not None and at > chronicle.baselined + TIE
+    old = at is None or at < chronicle.since - TIE - chronicle.doubt
     end = past.end(past.at(start))
     if young and chronicle.reign.stands(start, end) and "conversation.message" not in told:
         chronicle.wrong(start, f"{subject} came late with a new message: told {told or 'nothing'}")

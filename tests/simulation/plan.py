@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Literal
+
+from watcher.simulator.versions import NEWEST, Version
 
 __all__ = ["DAY", "Plan", "SourcePlan", "Turn", "Window", "chance", "draw"]
 
@@ -34,8 +37,16 @@ LASTING = (
 )  # fmt: skip
 """What may last for hours."""
 
-VERSIONS = ((4, 15, 1), (4, 15, 1), (4, 15, 1), (4, 9, 0), (3, 16, 0))
-"""Chatwoot's, which stamp differently who waits."""
+VERSIONS: tuple[Version, ...] = (
+    NEWEST, NEWEST, NEWEST, (4, 13, 0), (4, 9, 0), (4, 0, 2), (3, 16, 0), (3, 5, 0), (3, 3, 0), (2, 16, 0),
+)  # fmt: skip
+"""Chatwoot's: each has something that the one before it has not."""
+
+UNCAPPED_BEFORE: Version = (3, 0, 0)
+"""Nobody goes back behind this version: a count that was capped would rise by nothing but that."""
+
+CLOCKS = (0.0, 0.0, 0.0, 0.0, 90.0, -600.0, 3600.0, -40_000.0, DAY, -DAY)
+"""Seconds by which a server's clock is ahead."""
 
 KEYS = {
     "highlevel": ("unreadCount", "tags", "starred"),
@@ -95,6 +106,20 @@ class SourcePlan:
     lies: float
     index_delay: float = 0.0
     options: dict[str, object] = field(default_factory=dict)
+    clock_off: float = 0.0
+    date: Literal["server", "proxy", "none"] = "server"
+    versions: tuple[tuple[float, Version], ...] = ((0.0, NEWEST),)
+    rendering: float = 0.0
+    commit_lag: float = 0.0
+
+    def version_at(self, at: float) -> Version:
+        """Return what its Chatwoot runs at a time."""
+        return [version for since, version in self.versions if since <= at][-1]
+
+    @property
+    def late(self) -> float:
+        """Seconds by which a change may show later than it is made, whenever it is asked for."""
+        return self.index_delay + self.commit_lag
 
     @property
     def kind(self) -> str:
@@ -141,11 +166,13 @@ def draw(seed: int, days: float) -> Plan:
     count = rng.choice((1, 1, 2, 2, 3))
     names = ("sales", "support", "leads")[:count]
     stormy = rng.choice((0.0, 0.4, 1.0, 1.0))
-    sources = tuple(_shaped(_source(rng, name, count, stormy), seed) for name in names)
+    sources = tuple(
+        _served(_shaped(_source(rng, name, count, stormy), seed), seed, seconds) for name in names
+    )
     if days > LONG:
         sources = tuple(_calmed(source) for source in sources)
     windows = tuple(_windows(rng, sources, seconds, stormy))
-    return Plan(
+    plan = Plan(
         seed=seed,
         seconds=seconds,
         sources=sources,
@@ -161,6 +188,13 @@ def draw(seed: int, days: float) -> Plan:
         broken=tuple(_broken(rng, sources, seconds)),
         timers=rng.random() < 0.6,
     )
+    return replace(plan, sources=tuple(_within_a_day(plan, source) for source in sources))
+
+
+def _within_a_day(plan: Plan, source: SourcePlan) -> SourcePlan:
+    """Keep a server's clock within a day of ours, whatever ours does."""
+    most = DAY - abs(plan.skew) - sum(abs(size) for _, size in plan.jumps)
+    return replace(source, clock_off=max(-most, min(most, source.clock_off)))
 
 
 def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
@@ -185,7 +219,7 @@ def _source(rng: Random, name: str, count: int, stormy: float) -> SourcePlan:
             "time_digits": rng.choice((3, 7)),
         }
     elif kind == "chatwoot":
-        options = {"swap_ties": rng.random() < 0.3, "version": rng.choice(VERSIONS)}
+        options = {"swap_ties": rng.random() < 0.3}
     return SourcePlan(
         name=name,
         provider=provider,
@@ -227,6 +261,27 @@ def _shaped(source: SourcePlan, seed: int) -> SourcePlan:
             lies=0.0,
         )
     return source
+
+
+def _served(source: SourcePlan, seed: int, seconds: float) -> SourcePlan:
+    """Give the server a clock, a way to answer, and (Chatwoot) versions, the later ones under way."""
+    rng = chance(seed, f"server {source.name}")
+    off, date = rng.choice(CLOCKS), rng.choice(("server", "server", "proxy", "none", "none"))
+    versions = [(0.0, NEWEST)]
+    if source.kind == "chatwoot":
+        versions = [(0.0, rng.choice(VERSIONS))]
+        for at in sorted(rng.random() * seconds for _ in range(rng.choice((0, 0, 1, 2)))):
+            low = min(versions[-1][1], UNCAPPED_BEFORE)
+            others = [one for one in VERSIONS if one >= low and one != versions[-1][1]]
+            versions.append((at, rng.choice(others)))
+    return replace(
+        source,
+        clock_off=off,
+        date=date,
+        versions=tuple(versions),
+        rendering=rng.choice((0.0, 0.3, 0.8, 1.5)),
+        commit_lag=rng.choice((0.0, 0.0, 2.0, 5.0, 25.0)),
+    )
 
 
 def _calmed(source: SourcePlan) -> SourcePlan:

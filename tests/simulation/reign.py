@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.support.virtual_time import START
 from watcher.simulator import Account
+from watcher.simulator.versions import can
 
 from .plan import FIELDS as KEY_FIELDS
 from .plan import KEYS, LIES, SourcePlan, Window
@@ -99,7 +100,9 @@ class Reign:
             conversation = self.account.conversations.get(subject)
             if conversation is None:
                 return None
-            self._pasts[key] = Past(self.account, conversation, mapped=mapped)
+            self._pasts[key] = Past(
+                self.account, conversation, mapped=mapped, versions=self.source.versions
+            )
         return self._pasts[key]
 
     # -- what does not count ------------------------------------------------------------------
@@ -125,12 +128,12 @@ class Reign:
 
     def slack(self, seen: float) -> float:
         """Return how much older than its answer a shown state may be."""
-        usual = self.source.latency[1] + self.source.index_delay + 0.01
+        usual = self.source.latency[1] + self.source.late + self.source.rendering + 0.01
         return usual + SLOWEST if self.disturbed(seen - SLOWEST, seen) else usual
 
     def doubtful_fields(self, start: float, end: float) -> set[str]:
         """Return the fields whose raw keys were gone from all rows for some of the time."""
-        fields: set[str] = set()
+        fields = self.unshown(start, end)
         for window in self.run.plan.windows:
             if window.kind == "keys" and window.source == self.source.name and _overlap(
                 window, start, end
@@ -138,19 +141,33 @@ class Reign:
                 fields.update(KEY_FIELDS[window.key])
         return fields
 
+    def unshown(self, start: float, end: float) -> set[str]:
+        """Return the fields that the server's version did not have for some of the time."""
+        ends = [since for since, _ in self.source.versions[1:]] + [float("inf")]
+        old = any(
+            since <= end and start <= until and not can(version, "priorities")
+            for (since, version), until in zip(self.source.versions, ends, strict=True)
+        )
+        return {"priority"} if old else set()
+
+    @property
+    def switches(self) -> frozenset[float]:
+        """When another version was installed: what rows show differently since then is no change."""
+        return frozenset(since for since, _ in self.source.versions[1:])
+
     @property
     def sweep_takes(self) -> float:
         """Seconds that a sweep takes at most while nothing fails, polls in between included."""
         rows = max(len(self.account.conversations), 1)
         pages = rows / max(1, min(self.source.page_size, 25) / 2) + 12
-        return 60 + 3 * pages * self.source.latency[1]
+        return 60 + 3 * pages * (self.source.latency[1] + self.source.rendering)
 
     def stands(self, start: float, end: float, *, sweeps: int = 1) -> bool:
         """Return whether what stood from `start` to `end` had to be seen: through an undisturbed
         stretch of so many sweep intervals, each with the time that a sweep takes, and one begun.
         """
         need = sweeps * (self.source.sweep_every + self.sweep_takes)
-        need += self.sweep_takes + self.source.index_delay
+        need += self.sweep_takes + self.source.late
         return clean_stretch(self.unclean, max(start, self.start), min(end, self.end)) > need
 
     def prompt(self, start: float, end: float) -> float | None:
@@ -164,11 +181,13 @@ class Reign:
 
     def _prompt(self, start: float, end: float) -> float | None:
         poll = self.source.poll_every + self.sweep_takes
-        need, at = poll + self.source.index_delay, max(start, self.start)
+        need, at = poll + self.source.late, max(start, self.start)
         if any(start - poll <= when <= start + 2 * need for when, _ in self.run.plan.jumps):
             need += (
                 poll  # a clock that was set back: the poll after it may ask for too short a time
             )
+        if any(start - poll <= when <= start + 2 * need for when in self.switches):
+            need += self.source.sweep_every + self.sweep_takes  # what it can do is learned anew
         for begin, over in [*self.unclean, (float("inf"), float("inf"))]:
             if over <= at:
                 continue

@@ -23,7 +23,6 @@ from watcher.daemon import Daemon
 from watcher.daemon.reload import Reloading
 from watcher.model import Delivery, Event, Snapshot
 from watcher.records import Commit, DeliveryQuery, EventQuery, Recorded
-from watcher.simulator import Dated
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport
 
@@ -86,6 +85,8 @@ class Run(Scene):
             for account_source in self.plan.sources:
                 tasks.start_soon(self._tell, account_source)
             tasks.start_soon(self._rotate)
+            for one in self.plan.sources:
+                tasks.start_soon(self._upgrade, one)
             for window in self.plan.broken:
                 tasks.start_soon(self._break, window)
             while self.now() < self.plan.seconds:
@@ -100,6 +101,8 @@ class Run(Scene):
         """No more faults: let everything come to rest."""
         for one in (*self.weather.values(), *self.receivers.values()):
             one.calm = True
+        for subject in list(self.story.begun):
+            self._end(subject)
         for source in self.plan.sources:
             self._write_token(source.name)
             for account in self.accounts[source.name]:
@@ -128,8 +131,7 @@ class Run(Scene):
         file.write_text(self._configure())
         config = load([file], environ={})
         mount: dict[str, Any] = {
-            f"http://{name}.example": Dated(weather, self.true_clock)
-            for name, weather in self.weather.items()
+            f"http://{source.name}.example": self.dated(source) for source in self.plan.sources
         }
         mount |= {f"http://{name}.example": one for name, one in self.receivers.items()}
         store = await SqliteStore.open(self.folder / "watcher.db")

@@ -16,7 +16,7 @@ from watcher import mapping
 from watcher.dispatcher import Dispatcher, outcomes
 from watcher.errors import SourceError, SourceRefused
 from watcher.model import Result
-from watcher.pipeline import SourceReport, sweep, waiting
+from watcher.pipeline import SourceReport, baseline, sweep, waiting
 from watcher.pipeline.announce import StateUpdate
 from watcher.pipeline.baseline import Sightings
 from watcher.pipeline.sweep import Removal
@@ -303,6 +303,31 @@ def message_facts_ignored() -> list[Patch]:
         return await absorb(self, rows, *args, **kwargs)
 
     return [(SourceSession, "absorb", broken_absorb)]
+
+
+def torn_rows_are_told() -> list[Patch]:
+    """What a row lost is believed at its first look."""
+    return [(deciding, "believe", lambda old, doubt, row, parts, **times: (row, None))]
+
+
+def failed_look_up_is_deletion() -> list[Patch]:
+    """A look-up that is answered by an error, as in the midst of a deletion, proves that nothing is left."""
+    ask = SourcePoller._look_up_absent
+
+    async def look_up(self: SourcePoller, look_ups: LookUpRound, key: str) -> None:
+        try:
+            await ask(self, look_ups, key)
+        except SourceRefused:
+            raise
+        except SourceError:
+            await _gone(self, look_ups, key, "deleted")
+
+    return [(SourcePoller, "_look_up_absent", look_up)]
+
+
+def baseline_by_our_clock() -> list[Patch]:
+    """The baseline began when our clock said so, whatever the clock says that dates the rows."""
+    return [(baseline.Sightings, "started", lambda self, estimate: estimate)]
 
 
 def greeting_is_an_answer() -> list[Patch]:

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import anyio
 
 from tests.support.virtual_time import START
 from watcher.daemon import Daemon
-from watcher.simulator import Account, Conversation, World, chatwoot, leadconnector, leadping
-from watcher.simulator.versions import NEWEST
+from watcher.simulator import (
+    Account,
+    Conversation,
+    Dated,
+    World,
+    chatwoot,
+    leadconnector,
+    leadping,
+)
 
 from .inbox import Receiver
 from .life import Life
 from .plan import Plan, SourcePlan, Window, chance
-from .story import Story
+from .story import Begun, Story
 from .weather import AFTER, Weather
 
 __all__ = ["WAITS", "WAITS_FOR", "Epoch", "Scene"]
@@ -38,6 +47,10 @@ INSTANT = 1e-6
 WAITS = "waits"
 """The rule that tells of customers who wait, and of the end."""
 WAITS_FOR = 1200.0
+FIRST_NUMBER = 1001
+"""Of a Chatwoot account's conversations: older ones that come into view have lower ones."""
+MOMENT = 25.0
+"""Seconds that each of two steps of a deletion lasts at most."""
 RETRY = "[5s, 30s, 2m, 10m, 20m]"
 
 
@@ -97,7 +110,7 @@ class Scene:
         return asyncio.get_running_loop().time()
 
     def true_clock(self) -> datetime:
-        """The providers' clock, which is right."""
+        """The true time, which the providers' clocks differ from as they are planned to."""
         return START + timedelta(seconds=self.now())
 
     def offset(self, at: float) -> float:
@@ -119,11 +132,15 @@ class Scene:
         accounts: list[Account] = []
         self.accounts[source.name] = accounts
         build, options = APPS[source.kind]
-        extra = dict(source.options)
-        extra.pop("version", None)
+        extra = {
+            **source.options,
+            "rendering": source.rendering,
+            "commit_lag": source.commit_lag,
+        }
         if source.kind == "highlevel":
             extra["index_delay"] = source.index_delay
         app = build(self.world, options(**extra), accounts=accounts)
+        tears = chance(self.plan.seed, f"tears {source.name}")
         self.weather[source.name] = Weather(
             app,
             source,
@@ -132,6 +149,7 @@ class Scene:
             now=self.now,
             life=lambda: self.life,
             lying=lambda: self._baselined(source.name),
+            tear=lambda: self._tear(source.name, tears),
             say=self.say,
         )
         self.epochs[source.name] = []
@@ -144,7 +162,9 @@ class Scene:
                 source.kind,  # type: ignore[arg-type]
                 key,
                 conversations=source.rows,
-                version=source.options.get("version", NEWEST),  # type: ignore[arg-type]
+                version=source.version_at(self.now()),
+                clock_off=source.clock_off,
+                first_number=FIRST_NUMBER,
             )
             accounts.append(opened)
             self.tokens[opened.key] = opened.token
@@ -242,14 +262,18 @@ class Scene:
     async def _tell(self, source: SourcePlan) -> None:
         """Let the story of one source's accounts go on; calm hours, and bursts."""
         rng = chance(self.plan.seed, f"story {source.name}")
-        while True:
-            await anyio.sleep(rng.expovariate(source.changes))
-            for _ in range(rng.choice((1, 1, 1, 1, 2, 6))):
-                account = rng.choice(self.accounts[source.name])
-                told = self.story.act(account)
-                if told:
-                    self.say(f"{account.key}: {told}")
-                await anyio.sleep(rng.choice((0.001, 0.5, 3.0, 40.0)))
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await anyio.sleep(rng.expovariate(source.changes))
+                for _ in range(rng.choice((1, 1, 1, 1, 2, 6))):
+                    account = rng.choice(self.accounts[source.name])
+                    before = set(self.story.begun)
+                    told = self.story.act(account)
+                    if told:
+                        self.say(f"{account.key}: {told}")
+                    for subject in self.story.begun.keys() - before:
+                        tasks.start_soon(self._go_on, subject, self.story.begun[subject])
+                    await anyio.sleep(rng.choice((0.001, 0.5, 3.0, 40.0)))
 
     async def _rotate(self) -> None:
         """Tokens expire; what replaces them is in the file at once or a while later."""
@@ -263,6 +287,54 @@ class Scene:
             self.weather[name].note("token_expired", late + AFTER)
             await anyio.sleep(late)
             self._write_token(name)
+
+    def _tear(self, name: str, rng: Random) -> Callable[[], None]:
+        """Let the busiest row that never was lack a part for one answer, one time in ten."""
+        if rng.random() < 0.1 and self._baselined(name):
+            subject = self.story.tear(self.epochs[name][-1].account, rng)
+            if subject is not None:
+                torn = subject
+                self.say(f"{name}: an answer lacks {sorted(torn.state.torn)} of {torn.id}")
+                return lambda: self._end(torn)
+        return lambda: None
+
+    def dated(self, source: SourcePlan) -> Any:
+        """Return the way to a source's provider, with the `Date` that its answers have."""
+        weather = self.weather[source.name]
+        if source.date == "none":
+            return weather
+        off = timedelta(seconds=source.clock_off if source.date == "server" else 0.0)
+        return Dated(weather, lambda: self.true_clock() + off)
+
+    async def _upgrade(self, source: SourcePlan) -> None:
+        """Install one version after the other in the place of the one that runs."""
+        for at, version in source.versions[1:]:
+            await anyio.sleep(max(0.0, at - self.now()))
+            for account in self.accounts[source.name]:
+                self.world.install(account, version)
+            self.causes["a version installed"] += 1
+            self.say(f"{source.name}: version {version} is installed")
+
+    async def _go_on(self, subject: Conversation, what: Begun) -> None:
+        """Take the further steps of a deletion.
+
+        All of them take less than the minute for which a row must have lacked something to be believed.
+        """
+        rng = chance(self.plan.seed, f"steps {subject.account.key} {subject.id} {self.now()}")
+        await anyio.sleep(MOMENT * rng.random())
+        if rng.random() < 0.5:
+            self.world.delete_step(subject, with_contact=what == "delete contact")
+            await anyio.sleep(MOMENT * rng.random())
+        self._end(subject)
+
+    def _end(self, subject: Conversation) -> None:
+        what = self.story.begun.pop(subject, "tear")
+        if what == "tear":
+            self.world.mend(subject)
+        elif what == "delete contact":
+            self.world.delete_contact(subject)
+        else:
+            self.world.delete(subject)
 
     async def _break(self, window: Window) -> None:
         """Half delete a contact of a Chatwoot account, and mend it later."""

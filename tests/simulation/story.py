@@ -10,12 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
+from typing import Literal
 
 from watcher.simulator import Account, Conversation, World, people
-from watcher.simulator.state import Attachment
+from watcher.simulator.state import Attachment, Part
+from watcher.simulator.versions import can
 from watcher.simulator.waiting import Sender
 
-__all__ = ["EDITED", "Story"]
+__all__ = ["EDITED", "Begun", "Story"]
+
+Begun = Literal["delete", "delete contact", "tear"]
+"""What takes some steps: the story takes the first."""
 
 EDITED = " (edited)"
 """What an edit adds to a text."""
@@ -29,7 +34,10 @@ class Story:
     def __init__(self, world: World, rng: Random) -> None:
         self.world, self.rng = world, rng
         self.done: Counter[str] = Counter()
+        self.begun: dict[Conversation, Begun] = {}
+        """What is under way: its further steps are taken by whoever has a clock."""
         self._texts = 0
+        self._torn: set[Conversation] = set()
         self._hot: dict[str, list[Conversation]] = {}
 
     def act(self, account: Account) -> str:
@@ -48,6 +56,26 @@ class Story:
         name = act.__name__.lstrip("_")
         self.done[name] += 1
         return f"{name} {subject.id if subject is not None else ''}"
+
+    def tear(self, account: Account, rng: Random) -> Conversation | None:
+        """Let a row lack a part, each once, so that no two moments look like one that lasts. Of those that
+        never did it is the busiest, which polls show; None where there is none.
+        """
+        whole = [
+            one
+            for one in account.living()
+            if not (one in self.begun or one in self._torn or one.state.torn)
+        ]
+        if not whole:
+            return None
+        subject = max(whole, key=lambda one: one.history[-1][0])
+        parts: tuple[Part, ...] = rng.choice((("messages",), ("newest",), ("contact",)))
+        if account.kind == "chatwoot" and parts == ("contact",):
+            parts = ("messages",)
+        self.world.tear(subject, parts)
+        self.begun[subject] = "tear"
+        self._torn.add(subject)
+        return subject
 
     def text(self) -> str:
         """Return a text that was never written before."""
@@ -177,7 +205,21 @@ def _import(story: Story, account: Account, subject: Conversation) -> None:
 
 
 def _delete(story: Story, account: Account, subject: Conversation) -> None:
-    story.world.delete(subject)
+    """Delete it or its contact, at once or in steps."""
+    world, with_contact = story.world, story.rng.random() < 0.3
+    if story.rng.random() < 0.4:
+        (world.delete_contact if with_contact else world.delete)(subject)
+    elif subject not in story.begun and not subject.state.orphan:
+        world.delete_step(subject, with_contact=with_contact)
+        story.begun[subject] = "delete contact" if with_contact else "delete"
+
+
+def _lose(story: Story, account: Account, subject: Conversation) -> None:
+    """Delete a note for good: the message before it is the last one again."""
+    last, before = subject.state.message, subject.state.recent[-2:-1]
+    apart = not before or (last is not None and last.at - before[0].at > SECOND)
+    if last is not None and last.direction == "internal" and apart and not subject.state.torn:
+        story.world.lose(subject)
 
 
 def _assign(story: Story, account: Account, subject: Conversation) -> None:
@@ -221,7 +263,9 @@ def _labels(story: Story, account: Account, subject: Conversation) -> None:
 
 
 def _priority(story: Story, account: Account, subject: Conversation) -> None:
-    story.world.set_priority(subject, story.rng.choice((None, "low", "high", "urgent")))
+    priority = story.rng.choice((None, "low", "high", "urgent"))
+    if can(account.version, "priorities"):
+        story.world.set_priority(subject, priority)
 
 
 def _contact(story: Story, account: Account, subject: Conversation) -> None:
@@ -278,7 +322,7 @@ def _flip(story: Story, account: Account, subject: Conversation) -> None:
         owner = subject.state.assignee
         story.world.assign(subject, story.rng.choice(account.agents))
         story.world.assign(subject, owner)
-    else:
+    elif can(account.version, "priorities"):
         before = subject.state.priority
         story.world.set_priority(subject, "medium")
         story.world.set_priority(subject, before)
@@ -303,7 +347,7 @@ COMMON: tuple[tuple[Act, int], ...] = (
     (_write, 24), (_answer, 10), (_note, 4), (_activity, 3), (_read, 14), (_unread, 2),
     (_create, 7), (_import, 2), (_delete, 3), (_archive, 6), (_unarchive, 4), (_contact, 3),
     (_extra, 5), (_noise, 1), (_flip, 2), (_burst, 1), (_machine, 6), (_greeted, 4),
-    (_answer_by_phone, 3), (_attach, 3), (_appear, 1),
+    (_answer_by_phone, 3), (_attach, 3), (_appear, 1), (_lose, 5),
 )  # fmt: skip
 ACTS: dict[str, tuple[tuple[Act, int], ...]] = {
     "leadping": (*COMMON, (_disposition, 8), (_status, 4), (_hide, 2), (_read_by_another, 2)),

@@ -10,7 +10,7 @@ from tests.simulator.harness import Harness
 from watcher.simulator import Conversation, World
 from watcher.simulator.state import Kind
 
-from .waits import NEWEST, Waits, seconds_of
+from .waits import Waits, seconds_of
 
 Act = Callable[[World, Conversation], object]
 
@@ -106,7 +106,7 @@ def test_a_poll_shows_only_what_moves_the_providers_clock(kind: Kind, name: str)
         harness.clock.forward(3600)
         act(harness.world, conversation)
         moments.append(harness.clock.now)
-    last = Waits(kind, conversation, NEWEST).stretches[-1]
+    last = Waits(kind, conversation).stretches[-1]
     assert last.since is not None
     assert last.polled == (None if polled is None else seconds_of(moments[polled].isoformat()))
 
@@ -141,7 +141,7 @@ def test_an_answer_below_an_activity_line_may_look_like_none(kind: Kind, name: s
     for act in acts:
         harness.clock.forward(3600)
         act(harness.world, conversation)
-    waits = Waits(kind, conversation, NEWEST)
+    waits = Waits(kind, conversation)
     ended = [one for one in waits.stretches if one.since is not None][-1]
     assert ended.outcome == "answered"
     now = seconds_of(harness.clock.now.isoformat())

@@ -8,15 +8,17 @@ and shares nothing with the watcher's.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from tests.support.virtual_time import START
 from watcher.simulator import Account, Conversation, canonical
 from watcher.simulator.contract import newest_event
-from watcher.simulator.state import Activity, State
+from watcher.simulator.rendering import filled_in
+from watcher.simulator.state import Activity, Part, State
+from watcher.simulator.versions import NEWEST, Version, can
 
 from .story import EDITED
 
@@ -40,6 +42,11 @@ FIELDS = (
 lets a watcher guess of it is no matter here.
 """
 CAP = {"chatwoot": 10}
+MESSAGES = frozenset({"last_message", "unread", "unread_count"})
+LOST: Mapping[Part, frozenset[str]] = {
+    "messages": MESSAGES, "newest": MESSAGES, "contact": frozenset({"contact"}),
+}  # fmt: skip
+"""What a row does not show that lacks a part."""
 RIDES = {"archived_at": "archived", "archive_reason": "archived", "snoozed_until": "status"}
 
 
@@ -51,18 +58,30 @@ class Moment:
     plain: Plain | None
     reason: str = ""
     hidden: frozenset[str] = frozenset()
+    state: State | None = field(default=None, compare=False)
 
 
 class Past:
-    """Everything that stood of one conversation, as a watcher with the account's token sees it."""
+    """Everything that stood of one conversation, as a watcher with the account's token sees it.
 
-    def __init__(self, account: Account, conversation: Conversation, *, mapped: bool) -> None:
+    `versions` says what its Chatwoot ran since when: what rows show of a state depends on it.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        conversation: Conversation,
+        *,
+        mapped: bool,
+        versions: Sequence[tuple[float, Version]] = ((0.0, NEWEST),),
+    ) -> None:
         self.kind = account.kind
         self.id = conversation.id
-        self.created = _seconds(conversation.history[0][1].created_at)
+        self._account, self._mapped, self._versions = account, mapped, versions
+        self.created = _seconds(conversation.history[0][1].created_at - account.clock_off)
         self.moments: list[Moment] = []
-        for at, state in conversation.history:
-            moment = _moment(account, _seconds(at), state, mapped=mapped)
+        for at, state in _states(conversation, versions):
+            moment = self._moment(at, state)
             if self.moments and self.moments[-1].start == moment.start:
                 self.moments[-1] = moment  # stood for no time at all
             elif not self.moments or _differs(self.moments[-1], moment):
@@ -115,20 +134,47 @@ class Past:
                 last += 1
             yield moment.start, self.end(last), there, moment.reason
 
+    def mixed(self, first: int, last: int) -> Moment | None:
+        """Return what a row shows that was chosen in one moment and filled in in a later one; None where
+        nothing was there to be chosen.
+        """
+        columns, lines = self.moments[first], self.moments[last]
+        if columns.plain is None or columns.state is None or lines.state is None:
+            return None
+        gone = lines.state.gone_at is not None
+        state = filled_in(columns.state, lines.state, lines.state)
+        shown = self._moment(columns.start, replace(state, torn=lines.state.torn))
+        return replace(shown, hidden=shown.hidden | LOST["messages"]) if gone else shown
 
-def _moment(account: Account, at: float, state: State, *, mapped: bool) -> Moment:
-    if not account.sees(state):
-        return Moment(at, None, "access_lost" if state.gone_at is None else "deleted")
-    plain = canonical(account.kind, state)
-    hidden: frozenset[str] = frozenset()
-    if account.kind == "highlevel" and isinstance(newest_event(state), Activity):
-        hidden = frozenset({"last_message"})  # the row shows the newest line alone
-    if mapped:
-        outcome = state.attributes.get("outcome")
-        rest = {key: value for key, value in state.attributes.items() if key != "outcome"}
-        plain["attributes"] = {**plain["attributes"], "custom_attributes": rest}
-        plain["disposition"] = None if outcome is None else _label(outcome)
-    return Moment(at, plain, hidden=hidden)
+    def _moment(self, at: float, state: State) -> Moment:
+        if not self._account.sees(state):
+            reason = "access_lost" if state.gone_at is None else "deleted"
+            return Moment(at, None, reason, state=state)
+        version = [version for since, version in self._versions if since <= max(at, 0.0)][-1]
+        plain = canonical(self.kind, state, version)
+        hidden: frozenset[str] = frozenset().union(*(LOST[part] for part in state.torn))
+        if self.kind == "highlevel" and isinstance(newest_event(state), Activity):
+            hidden |= {"last_message"}  # the row shows the newest line alone
+        if not can(version, "priorities"):
+            hidden |= {"priority"}
+        if self._mapped:
+            outcome = state.attributes.get("outcome")
+            rest = {key: value for key, value in state.attributes.items() if key != "outcome"}
+            plain["attributes"] = {**plain["attributes"], "custom_attributes": rest}
+            plain["disposition"] = None if outcome is None else _label(outcome)
+        return Moment(at, plain, hidden=hidden, state=state)
+
+
+def _states(
+    conversation: Conversation, versions: Sequence[tuple[float, Version]]
+) -> list[tuple[float, State]]:
+    """Return the states of a conversation, and each once more that stood when a version was installed."""
+    states = [(_seconds(at), state) for at, state in conversation.history]
+    for since, _ in versions[1:]:
+        before = [state for at, state in states if at <= since]
+        states += [(since, state) for state in before[-1:]]
+        states.sort(key=lambda pair: pair[0])
+    return states
 
 
 def _label(value: object) -> Plain:
@@ -221,9 +267,15 @@ def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset
 
 
 def _edited(old: Plain, new: Plain) -> bool:
-    """Return whether it is the same message in other words: an edit only adds to them (`EDITED`)."""
+    """Return whether it is no new message: the same in other words (an edit only adds to them, `EDITED`),
+    or an older one, or none, in its place.
+    """
     a, b = old["last_message"], new["last_message"]
-    if a is None or b is None or a["at"] != b["at"]:
+    if a is None:
+        return False
+    if b is None or b["at"] < a["at"]:
+        return True
+    if a["at"] != b["at"]:
         return False
     shorter, longer = sorted((a["text"] or "", b["text"] or ""), key=len)
     return longer != shorter and longer.replace(EDITED, "") == shorter.replace(EDITED, "")

@@ -8,6 +8,7 @@ end that is told may be any of theirs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from tests.support.virtual_time import START
 from watcher.simulator.contract import newest_event
 from watcher.simulator.state import Activity, Conversation, Kind, State
+from watcher.simulator.versions import NEWEST, Version
 from watcher.simulator.waiting import ANSWERS, set_in
 
 from .chronicle import TIE, Chronicle
@@ -23,7 +25,6 @@ from .reign import Look
 
 __all__ = ["judge_waits", "seconds_of", "tells"]
 
-NEWEST = (4, 15, 1)
 APART = 1.0
 """Seconds by which a provider's own times of one message differ: Chatwoot's have whole seconds."""
 
@@ -56,6 +57,9 @@ class Stretch:
     where it was a machine's when the wait began, or where the conversation began with the wait.
     """
 
+    off: float = 0.0
+    """Seconds by which the server's clock, of which all told times are, is ahead."""
+
     natives: set[int] = field(default_factory=set)
     telling: list[tuple[float, float]] = field(default_factory=list)
 
@@ -63,18 +67,23 @@ class Stretch:
         """Return whether a told value can mean this stretch."""
         if told is None or self.since is None:
             return told is None and self.since is None
-        at = _seconds(_time(told))
+        at = self.true(told)
         if int(_time(told).timestamp()) in self.natives:
             return True
         return _seconds(self.since) - APART <= at <= seen + APART
+
+    def true(self, told: str) -> float:
+        """Return the true time that a told one means."""
+        return _seconds(_time(told)) - self.off
 
 
 class Waits:
     """All stretches of one conversation, as its own history has them."""
 
     def __init__(
-        self, kind: Kind, conversation: Conversation, version: tuple[int, int, int]
+        self, kind: Kind, conversation: Conversation, versions: Sequence[Version] = (NEWEST,)
     ) -> None:
+        self.off = conversation.account.clock_off
         self.stretches: list[Stretch] = []
         self.answers: list[float] = []
         """When people wrote."""
@@ -85,29 +94,31 @@ class Waits:
         for (at, state), end in zip(history, ends, strict=True):
             start, message = _seconds(at), state.message
             if message and message.direction == "outbound" and message.sender in ANSWERS:
-                self.answers.append(_seconds(message.at))
-            if start == end:
-                continue
-            self._take(kind, state, account.sees(state), start, end, version)
+                self.answers.append(_seconds(message.at - self.off))
+            # What stood for no time at all, as in a burst, is no less what a line above it may hide.
+            self._take(kind, state, account.sees(state), (start, end), versions)
 
     def _take(
-        self, kind: Kind, state: State, seen: bool, start: float, end: float, version: Any
+        self, kind: Kind, state: State, seen: bool, span: tuple[float, float], versions: Any
     ) -> None:
-        since = state.waiting_since if seen else None
+        start, end = span
+        since = state.waiting_since - self.off if seen and state.waiting_since else None
         last = self.stretches[-1] if self.stretches else None
         if last is None or last.since != since:
             if last is not None:
                 last.outcome = "gone" if not seen else "closed" if state.archived else "answered"
-            last = Stretch(start, end, since, proves=_proves(state))
+            off = self.off.total_seconds()
+            last = Stretch(start, end, since, proves=_proves(state), off=off)
             self.stretches.append(last)
         last.end = end
         if state.archived and _below_activity(kind, state):
             self.covered.append((start, end))
         if kind == "chatwoot":  # where a bot has cleared the stamp, the creation stands for it
-            stamps = (set_in(state.stamps, version), state.created_at)
+            stamps = [set_in(state.stamps, version) for version in versions]
+            stamps.append(state.created_at)
             last.natives |= {int(stamp.timestamp()) for stamp in stamps if stamp}
         if seen and tells(kind, state):
-            if last.polled is None and _moved_at(kind, state) >= start:
+            if last.polled is None and _moved_at(kind, state) - last.off >= start:
                 last.polled = start
             if last.telling and last.telling[-1][1] == start:
                 last.telling[-1] = (last.telling[-1][0], end)
@@ -167,9 +178,9 @@ def _moved_at(kind: str, state: State) -> float:
 
 def judge_waits(chronicle: Chronicle) -> None:
     """Judge the waits of one reign."""
-    version = chronicle.reign.source.options.get("version", NEWEST)
+    versions = [version for _, version in chronicle.reign.source.versions]
     for subject, conversation in chronicle.reign.account.conversations.items():
-        waits = Waits(chronicle.kind, conversation, version)  # type: ignore[arg-type]
+        waits = Waits(chronicle.kind, conversation, versions)
         looks = chronicle.looks.get(subject, [])
         if chronicle.kind == "leadping":
             _never(chronicle, subject, looks)
@@ -285,7 +296,7 @@ class _Judge:
         """Return whether a told wait may stand for this one: what ended and began between two looks, or
         was told below a line that tells nothing, keeps its time.
         """
-        return told is not None and one.since is not None and _seconds(_time(told)) <= one.end
+        return told is not None and one.since is not None and one.true(told) <= one.end
 
     def _ended(self, look: Look, before: float, since: str, data: dict[str, Any]) -> None:
         """A told end is one that happened since the last look, and as it is told."""
@@ -332,7 +343,8 @@ class _Judge:
         if since is None or since != self.doubtful:
             return False
         closed = outcome == "closed" and bool(look.told["archived"])
-        return closed or outcome in self._wrote(_seconds(_time(since)), look.seen)
+        began = _seconds(_time(since) - self.waits.off)
+        return closed or outcome in self._wrote(began, look.seen)
 
     def _written_over(self, ends: list[Stretch], seen: float) -> bool:
         """Return whether a customer waits again since the end."""

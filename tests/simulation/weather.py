@@ -53,6 +53,7 @@ class Weather:
         now: Callable[[], float],
         life: Callable[[], Life],
         lying: Callable[[], bool],
+        tear: Callable[[], Callable[[], None]],
         say: Callable[[str], None],
     ) -> None:
         self.app = app
@@ -66,6 +67,8 @@ class Weather:
         self._windows = [w for w in plan.windows if w.source in (None, source.name)]
         self._rng = rng
         self._now, self._life, self._lying, self._say = now, life, lying, say
+        self._tear = tear
+        """Lets a row lack a part now and then, and returns what ends that."""
 
     def note(self, kind: str, length: float = AFTER) -> None:
         """Write a fault down; the time after it, in which the watcher pauses, does not count."""
@@ -85,10 +88,24 @@ class Weather:
         kind, window = self._draw(scope, body)
         replay = _once(body, receive)
         if kind is None:
-            await self.app(scope, replay, send)
+            mend = self._tear() if _lists(scope) and not self.calm else _nothing
+            try:
+                await self.app(scope, replay, self._heard(send))
+            finally:
+                mend()
         else:
             await self._fail(kind, window, scope, replay, receive, send)
         await life.moment("an answer")
+
+    def _heard(self, send: Any) -> Any:
+        """Return what sends an answer; one that fails by itself, on its way to a deletion, is a fault too."""
+
+        async def heard(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 500:
+                self.note("half deleted")
+            await send(message)
+
+        return heard
 
     # -- what goes wrong ----------------------------------------------------------------------
 
@@ -201,6 +218,10 @@ class Weather:
                 key = window.key if window is not None else ""
                 return _edit(body, lambda rows: [_without(row, key) for row in rows])
         raise AssertionError(kind)
+
+
+def _nothing() -> None:
+    """Mend nothing."""
 
 
 def _lists(scope: Any) -> bool:

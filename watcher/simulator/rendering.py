@@ -20,7 +20,7 @@ from typing import Any
 
 import anyio
 
-from watcher.simulator.state import Account, Conversation, State
+from watcher.simulator.state import Account, Conversation, Part, State
 
 __all__ = ["committed", "fill", "filled_in"]
 
@@ -68,21 +68,22 @@ def filled_in(columns: State, counts: State | None, lines: State | None) -> Stat
     """Return what a row shows whose columns, counts and lines are of these times (None: gone)."""
     if columns is counts is lines and not columns.torn:
         return columns
-    shown: dict[str, Any] = {**_counts(counts), **_lines(lines)}
+    # What is torn is torn as a whole: counts go with the messages that they count.
+    torn = columns.torn if lines is None else lines.torn
+    shown: dict[str, Any] = {**_counts(counts, torn), **_lines(lines)}
     if lines is not None:
         shown["orphan"] = lines.orphan
-    torn = columns.torn if lines is None else lines.torn
     if "contact" in torn:
         shown["contact"] = replace(columns.contact, name=None, email=None, phone=None)
     return replace(columns, **shown)
 
 
-def _counts(state: State | None) -> dict[str, Any]:
-    """Return what is counted of a conversation."""
-    if state is None or state.gone_at is not None or "messages" in state.torn:
+def _counts(state: State | None, torn: frozenset[Part]) -> dict[str, Any]:
+    """Return what is counted of a conversation of which a part may not be shown."""
+    if state is None or state.gone_at is not None or "messages" in torn:
         return {"unread": 0, "inbound": ()}
     unread, inbound = state.unread, state.inbound
-    if "newest" in state.torn and inbound and state.message and inbound[-1][1] == state.message.id:
+    if "newest" in torn and inbound and state.message and inbound[-1][1] == state.message.id:
         unread, inbound = max(0, unread - 1), inbound[:-1]
     return {"unread": unread, "inbound": inbound}
 

@@ -379,6 +379,9 @@ class Account:
     suspended: bool = False
     """Whether Chatwoot has suspended the account."""
 
+    numbers: tuple[int, int] = (1, 1)
+    """The lowest number of a Chatwoot conversation, and the next one that is given."""
+
     contacts: int = 1000
     """The number of the last contact."""
 

@@ -45,7 +45,7 @@ PREFIX = "/_simulator"
 ACTIONS = (
     "activity", "answer", "archive", "assign", "attach", "delete",
     "delete_contact", "delete_step", "edit", "follow", "grant_access",
-    "greet", "mark_unread", "mend", "message", "orphan", "read", "rename_contact", "retract",
+    "greet", "lose", "mark_unread", "mend", "message", "orphan", "read", "rename_contact", "retract",
     "revoke_access", "set_attribute", "set_disposition", "set_labels", "set_priority", "set_status",
     "set_team", "snooze", "snooze_expires", "star", "tear", "unarchive",
 )  # fmt: skip

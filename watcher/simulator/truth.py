@@ -244,8 +244,11 @@ def _new_message(before: State, after: State) -> bool:
 
 
 def _edited(before: State, after: State) -> bool:
+    """Return whether it is no new message: other words, or an older one (or none) in its place."""
     a, b = before.message, after.message
-    return a is not None and b is not None and a.id == b.id and a != b
+    if a is None:
+        return False
+    return b is None or b.id < a.id or (a.id == b.id and a != b)
 
 
 def _assignment(old: Fields | None, new: Fields | None) -> str:

@@ -88,16 +88,19 @@ class World:
         viewer: Viewer | None = None,
         version: Version = NEWEST,
         clock_off: float = 0.0,
+        first_number: int = 1,
     ) -> Account:
         """Open an account with this many conversations from the past, which are not in the truth.
 
         Leadway is HighLevel's server: open it as `highlevel`. `version` is that of a Chatwoot,
-        `clock_off` the seconds by which the server's clock is ahead.
+        `clock_off` the seconds by which the server's clock is ahead, `first_number` that of its first
+        conversation: what was made before and comes into view later has a lower one, while there are any.
         """
         off = timedelta(seconds=clock_off)
         now = self.now() + off
         account = new_account(self.rng, kind, account_id, token, viewer, now, version)
         account.clock_off = off
+        account.numbers = (first_number, first_number)
         self.accounts[account.key] = account
         for _ in range(conversations):
             name, line = self._name(account), self._line()
@@ -155,7 +158,7 @@ class World:
         """
         now = self.time_at(account)
         at = now - timedelta(days=days)
-        state = self._begun(account, at, contact, inbox)
+        state = self._begun(account, at, contact, inbox, old=True)
         old = Message(self._line(), self.rng.choice(people.ANSWERS), "outbound", at)
         state = replace(state, **self._outbound(state, old))
         if text is not None:
@@ -313,6 +316,11 @@ class World:
             else:
                 self._change(each, touch=False, torn=frozenset({"messages"}))
         return conversation.state.gone_at is not None
+
+    def lose(self, conversation: Conversation) -> None:
+        """Let the last message be gone for good: the one before it is the last one again."""
+        rest = conversation.state.recent[:-1]
+        self._change(conversation, touch=False, message=rest[-1] if rest else None, recent=rest)
 
     def tear(self, conversation: Conversation, parts: tuple[Part, ...] = ("messages",)) -> None:
         """Let rows lack some parts until `mend`: an answer that was read in a bad moment."""
@@ -549,11 +557,17 @@ class World:
         return self._outbound(state, Message(self._line(), text, "outbound", at, "greeting"))
 
     def _begun(
-        self, account: Account, at: datetime, contact: Contact | None, inbox: Inbox | None
+        self,
+        account: Account,
+        at: datetime,
+        contact: Contact | None,
+        inbox: Inbox | None,
+        *,
+        old: bool = False,
     ) -> State:
         """Return a conversation in which nobody has written yet."""
         return State(
-            id=self._name(account),
+            id=self._name(account, old=old),
             contact=contact or new_contact(self.rng, account),
             inbox=inbox or self.rng.choice(account.inboxes),
             created_at=at,
@@ -615,10 +629,16 @@ class World:
         self._lines += 1
         return self._lines
 
-    def _name(self, account: Account) -> str:
+    def _name(self, account: Account, *, old: bool = False) -> str:
+        """Return an id: Chatwoot counts conversations as they are made."""
         if account.kind != "chatwoot":
             return opaque(self.rng)
-        return str(len(account.conversations) + 1)
+        low, high = account.numbers
+        if old and low > 1:
+            account.numbers = low - 1, high
+            return str(low - 1)
+        account.numbers = low, high + 1
+        return str(high)
 
 
 def _written(state: State, message: Message) -> dict[str, Any]:

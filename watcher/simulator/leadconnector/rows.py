@@ -60,7 +60,8 @@ def row(
     """Return a row of the search; keys without a value are absent, as observed. `columns` is the state by
     which it was sorted, where its messages and counts were read later.
     """
-    contact, date = state.contact, last_message_date(columns or state)
+    contact, place = state.contact, last_message_date(columns or state)
+    date = place if newest_event(state) is None else last_message_date(state)
 
     def number(value: int) -> int | str:
         return str(value) if as_strings else value
@@ -86,7 +87,7 @@ def row(
         "mentions": [],
         "scoring": [],
         "attributed": None,
-        "sort": [date],
+        "sort": [place],
     }
     shown |= _last_line(state)
     if contact.name is not None:
