@@ -7,7 +7,7 @@ result means, and what may go out, is decided by `watcher.pipeline`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -29,9 +29,6 @@ Topic = tuple[str, str | None]
 
 CUT_TOO_OFTEN = 3
 """Attempts that never ended, after which a message is given up."""
-
-LAST_WRITE = 1.0
-"""Seconds for what an attempt that is cancelled still writes."""
 
 ASK_AGAIN = timedelta(seconds=30)
 """How long a timer waits when its source could not be asked."""
@@ -182,28 +179,25 @@ class Dispatcher:
         """Send once. Return whether the round goes on, without what is about the same (`hold`)."""
         cut = max(one.cut for one in message)
         if cut >= CUT_TOO_OFTEN:
-            note = f"{cut} attempts never ended: the process died in each, or was killed"
+            note = f"{cut} attempts never ended: the process died while it wrote the message"
             return await self._conclude(message, message[0].message, Result("rejected", note))
-        if not cut:
-            return await self._try(message)
-        suspects = [one.key for one in message]
-        await self._runtime.store.risk(suspects)
-        try:
-            return await self._try(message)
-        except anyio.get_cancelled_exc_class():
-            with anyio.move_on_after(
-                LAST_WRITE, shield=True
-            ):  # stopped on purpose, not by the message
-                await self._runtime.store.risk(suspects, spared=True)
-            raise
+        return await self._try(message, [one.key for one in message] if cut else [])
 
-    async def _try(self, message: Message) -> Literal["on", "hold", "stop"]:
+    async def _try(
+        self, message: Message, suspects: Sequence[str]
+    ) -> Literal["on", "hold", "stop"]:
         # Whoever may have heard that a state lasts is to hear of its end, also after a kill.
         rules = self._runtime.rules()
         if begun := [one.key for one in message if has_an_end(one, rules)]:
             await self._runtime.store.begin(begun)
         now = self._runtime.clock()
+        # Only what the process itself does for the message counts: it may be killed while it waits for an
+        # answer, as often as somebody likes, and that is not the message's doing.
+        if suspects:
+            await self._runtime.store.risk(suspects)
         notice = self._renderer.notice(message, now)
+        if suspects:
+            await self._runtime.store.risk(suspects, spared=True)
         try:
             result = await self.plan.notifier.send(notice)
         except Exception as error:  # a bug of one notifier stops no other receiver

@@ -183,7 +183,7 @@ class OutboxRow:
         return Change({"cut": self.delivery.cut + 1})
 
     def spared(self) -> Change:
-        """Take that back: the attempt was cut off on purpose."""
+        """Take that back: the process has survived its own part of it."""
         return Change({"cut": max(0, self.delivery.cut - 1)})
 
     def begun(self) -> Change:
