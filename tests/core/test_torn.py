@@ -520,3 +520,28 @@ def test_rows_in_doubt_are_asked_for_after_a_minute_a_few_at_a_time_the_longest_
     # Our clock was set back.
     assert look_again({"c0": at(5000)}, {}, at(0)) == ("c0",)
     assert look_again({"c0": at(0)}, {"c0": at(5000)}, at(100)) == ("c0",)
+
+
+def test_a_part_that_does_not_show_stays_in_doubt_beside_one_that_is_lost_now() -> None:
+    watched = Watched()
+    watched.look(0, WHOLE)
+    watched.look(10, BARE)
+    hides = {name: value for name, value in NOBODY.fields.items() if name != "last_message"}
+    nobody = Observation("c1", hides)
+    watched.look(20, nobody)
+    doubt = watched.now.doubt
+    assert doubt is not None
+    assert {"last_message", "contact.id"} <= set(doubt.lost)
+    watched.look(21, nobody)
+    assert (watched.decision.commit, watched.now.doubt) == (None, doubt)
+
+
+def test_an_answer_that_is_hidden_leaves_nobody_waiting_as_the_archive_ends() -> None:
+    watched = Watched()
+    answered = still(
+        WHOLE, last_message=message("It is", "outbound", at=9), unread=False, archived=True
+    )
+    watched.look(0, answered)
+    torn = but(last_message=None, unread=False, unread_count=0, archived=False)
+    assert watched.look(10, torn) == ["unarchived"]
+    assert watched.look(11, torn) == []

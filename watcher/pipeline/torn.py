@@ -73,11 +73,13 @@ def believe(
     if not any(lost.values()):
         kept = doubt if hidden else None
         return _strip(old, row, held), kept
-    shown = derive_id(repr(sorted((path, _mark(row, path)) for path in held)))
-    same = doubt is not None and (doubt.lost, doubt.shown) == (tuple(sorted(held)), shown)
+    # What was in doubt and does not show stays in doubt beside what is lost besides.
+    doubted = tuple(sorted(held | _doubted(doubt, hidden, parts)))
+    shown = derive_id(repr([(path, _mark(row, path)) for path in doubted]))
+    same = doubt is not None and (doubt.lost, doubt.shown) == (doubted, shown)
     # A time in the future is from before our clock was set back: the minute begins again.
     if doubt is None or not same or doubt.since > received:
-        doubt = Doubt(received, tuple(sorted(held)), shown)
+        doubt = Doubt(received, doubted, shown)
     elif sent - doubt.since >= STANDS:
         return row, None
     return _strip(old, row, held), doubt
@@ -177,13 +179,23 @@ def _fell(old: Known, row: Observation, path: str) -> bool:
 
 def _hidden(doubt: Doubt | None, row: Observation, parts: Parts) -> frozenset[str]:
     """Return the parts in doubt that the row does not show."""
-    in_doubt = doubt.lost if doubt is not None else ()
     return frozenset(
         part
         for part in parts
-        if (mine := [path for path in in_doubt if path == part or path.startswith(f"{part}.")])
-        and not any(path in row.fields for path in mine)
+        if (mine := _of_part(doubt, part)) and not any(path in row.fields for path in mine)
     )
+
+
+def _of_part(doubt: Doubt | None, part: str) -> frozenset[str]:
+    lost = doubt.lost if doubt is not None else ()
+    return frozenset(path for path in lost if path == part or path.startswith(f"{part}."))
+
+
+def _doubted(doubt: Doubt | None, hidden: frozenset[str], parts: Parts) -> frozenset[str]:
+    """Return the paths that are in doubt because of parts that do not show now."""
+    lost = frozenset(doubt.lost) if doubt is not None else frozenset()
+    mine = [_of_part(doubt, part) | (lost & parts[part]) for part in hidden & parts.keys()]
+    return frozenset[str]().union(*mine)
 
 
 def _strip(old: Known, row: Observation, held: set[str]) -> Observation:

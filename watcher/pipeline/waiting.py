@@ -104,7 +104,10 @@ def _begun(
         # Below an activity line, what was answered meanwhile shows by what went out alone.
         if asked is not None and not shown and clues.by_person:
             asked = None if _nobody_wrote_before(asked, old, new) else asked
-        return _unanswered(clues, clues.waits_since, asked)
+        # The provider's own time may be older than the answer that is known and that this look hides.
+        spoke = at if author == "person" else None
+        own = clues.waits_since if _unanswered_by(clues.waits_since, spoke) else None
+        return _unanswered(clues, own, asked)
     # The provider's own time may be that of a wait which is over: so is what the last look showed, too.
     own = clues.waits_since
     known_before = own == old.evidence.waits_since or not _is_later(own, _known_until(was))
