@@ -138,7 +138,7 @@ BREAKAGES: dict[str, Breakage] = {
     "no order": Breakage(sabotage.no_order, _bad_receiver, 8),
     "watermark first": Breakage(sabotage.watermark_first, _polled_and_faulty, 37, 0.2),
     "no sweeps": Breakage(sabotage.no_sweeps, _any, 17),
-    "mapping is news": Breakage(sabotage.mapping_is_news, _remapped, 7, 0.2),
+    "mapping is news": Breakage(sabotage.mapping_is_news, _remapped, 18, 0.2),
     "clock is trusted": Breakage(sabotage.clock_is_trusted, _skewed, 8),
     "accounts mixed": Breakage(sabotage.accounts_mixed, _moved, 17),
     "position after crash": Breakage(sabotage.position_after_crash, _paged_and_mortal, 2, 0.2),
