@@ -139,6 +139,10 @@ class Hold(Settings):
     )
 
 
+_HOLD = Hold()
+"""The usual one, which thousands of sources share."""
+
+
 def _check_token(value: str) -> None:
     if value and not _HEADER_TOKEN.match(value):
         raise wrong(
@@ -171,6 +175,7 @@ def _mapping(value: Any) -> FieldMapping | None:
     return mapping
 
 
+_NONE = SecretText.literal("")
 _Token = Annotated[SecretText, secret(_check_token)]
 _Mapping = Annotated[
     FieldMapping | None,
@@ -187,7 +192,7 @@ class Source(LinkSettings):
     settings: SkipJsonSchema[SkipValidation[ProviderSettings]]
     """An instance of `provider_class.settings_model`, as it was when it was loaded."""
 
-    token: SkipJsonSchema[_Token] = Field(default_factory=lambda: SecretText.literal(""))
+    token: SkipJsonSchema[_Token] = Field(default_factory=lambda: _NONE)
     """Returns the token of the moment; the one in `settings` is that of loading."""
 
     provider: str = Field(min_length=1, description="Name of an installed provider.")
@@ -218,7 +223,7 @@ class Source(LinkSettings):
         default_factory=dict,
         description="Names for user ids that the provider shows without one, by id.",
     )
-    hold: Hold = Field(default_factory=Hold, description="When a sweep is implausible.")
+    hold: Hold = Field(default_factory=lambda: _HOLD, description="When a sweep is implausible.")
     proxy: Proxy = proxy("environment")
 
     def warnings(self, context: Context) -> Iterator[Mistake]:

@@ -31,6 +31,7 @@ _COMMON = tuple(
     for name, info in Source.model_fields.items()
     if name not in _EXTRA and name != "token"
 )
+_SHARED = frozenset((*_COMMON, "token"))
 
 
 def _check_name(entry: Entry, kind: str, validation: Validation) -> None:
@@ -81,7 +82,7 @@ def _source(
         settings = _of_plugin(
             model, own, validation, whose="provider", what=what, parent=place, beside=_COMMON
         )
-    common = _only(table, lambda name: name in _COMMON or name == "token")
+    common = _only(table, _SHARED.__contains__)
     # The common settings are checked also where the provider's own ones are wrong.
     given = {"name": entry.name, "provider_class": provider, "settings": settings}
     source = validate(

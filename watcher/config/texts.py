@@ -81,6 +81,8 @@ class Texts:
 
     def left_out_within(self, node: Node) -> bool:
         """Return whether anything in it was left out."""
+        if not self._left_out:
+            return False
         match node:
             case Entries():
                 return any(self.left_out_within(entry.value) for entry in node)

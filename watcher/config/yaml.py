@@ -35,6 +35,9 @@ _FLOAT = re.compile(
     r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
 )
+_BEGINNINGS = frozenset("nN~tTfF+-.0123456789")
+"""How all begins that is no text; few texts do."""
+
 _DIGITS = 100  # longer numbers are mistakes, and quadratic work
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -257,6 +260,8 @@ _NAMES = {str: "str", int: "int", float: "float", bool: "bool", type(None): "nul
 
 def _resolve(raw: str) -> str | int | float | bool | None:
     """Resolve a plain scalar by YAML 1.2's core schema."""
+    if raw and raw[0] not in _BEGINNINGS:
+        return raw
     if _NULL.match(raw):
         return None
     if _TRUTH.match(raw):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from watcher.secrets.forms import Layer, base64_of, layers, merged, unescaped
@@ -137,11 +137,9 @@ def _pair(encoded: str) -> Iterator[str]:
     yield from filter(None, decoded.partition(":")[::2])
 
 
-@dataclass(frozen=True, slots=True)
-class _Needle:
-    """A text that is looked for."""
+class _Needle(NamedTuple):
+    """How a text is looked for."""
 
-    text: str
     level: int
 
     word: bool
@@ -152,12 +150,18 @@ class _Needle:
 
 
 class _Needles:
-    """Finds texts by their first characters: thousands cost as little as one."""
+    """Finds texts in their alphabetic order: thousands cost hardly more than one, also where all of them
+    begin alike, as a service's tokens do.
+    """
 
     def __init__(self) -> None:
         # Prepared when they are looked for: thousands are learned one by one.
         self._learned: list[tuple[set[str], int, bool]] = []
-        self._by_start: dict[str, list[_Needle]] = {}
+        self._known: dict[str, tuple[_Needle, ...]] = {}
+        self._ordered: list[str] = []
+        self._starts: set[str] = set()
+        self._shorter: dict[str, str] = {}  # the longest other one that a text begins with
+        self._longest = 0
         self._tiny: set[str] = set()
 
     def learn(self, values: set[str], level: int, *, whole: bool = False) -> None:
@@ -167,7 +171,7 @@ class _Needles:
     def strike(self, text: str, mark: str, level: int) -> str:
         """Return a text with `mark` in the place of all that is known so well."""
         self._prepare()
-        if not self._by_start and not self._tiny:
+        if not self._ordered and not self._tiny:
             return text
         spans = [
             layer.span(*place) for layer in layers(text) for place in self._found(layer, level)
@@ -180,44 +184,68 @@ class _Needles:
         return "".join((*parts, text[at:]))
 
     def _prepare(self) -> None:
+        if not self._learned:
+            return
         learned, self._learned = self._learned, []
         for values, level, whole in learned:
             for form in {form for value in values for form in unescaped(value)}:
                 if form.strip():
                     self._put(form, level, whole=whole)
+        if len(self._known) == len(self._ordered):
+            return
+        ordered = sorted(self._known)
+        open_: list[str] = []
+        for text in ordered:
+            while open_ and not text.startswith(open_[-1]):
+                open_.pop()
+            if open_:
+                self._shorter[text] = open_[-1]
+            open_.append(text)
+        self._ordered = ordered
 
     def _put(self, value: str, level: int, *, whole: bool) -> None:
         level = level if len(value) >= LONG else ANY
         if len(value) >= (_START if whole else SHORT):
-            needles = [_Needle(value, level, word=len(value) < LONG)]
+            self._look_for(value, _Needle(level, word=len(value) < LONG))
         else:
             self._tiny.add(value)
-            needles = []
-        needles += [
-            _Needle(core, level, word, encoded=True)
-            for core, word in base64_of(value)
-            if len(core) >= SHORT
-        ]
-        for needle in needles:
-            known = self._by_start.setdefault(needle.text[:_START], [])
-            if needle not in known:
-                known.append(needle)
+        for core, word in base64_of(value):
+            if len(core) >= SHORT:
+                self._look_for(core, _Needle(level, word, encoded=True))
+
+    def _look_for(self, text: str, needle: _Needle) -> None:
+        known = self._known.get(text, ())
+        if needle not in known:
+            self._known[text] = (*known, needle)
+            self._starts.add(text[:_START])
+            self._longest = max(self._longest, len(text))
 
     def _found(self, layer: Layer, level: int) -> Iterator[tuple[int, int]]:
-        text, known = layer.text, self._by_start
+        text, starts = layer.text, self._starts
         for at in range(len(text) - _START + 1):
-            for needle in known.get(text[at : at + _START], ()):
-                end = at + len(needle.text)
-                if needle.level < level or not text.startswith(needle.text, at):
-                    continue
-                if not needle.word or _is_word(text, at, end):
-                    yield _whole(text, at, end) if needle.encoded else (at, end)
+            if text[at : at + _START] not in starts:
+                continue
+            for known in self._beginning(text, at):
+                end = at + len(known)
+                for needle in self._known[known]:
+                    if needle.level >= level and (not needle.word or _is_word(text, at, end)):
+                        yield _whole(text, at, end) if needle.encoded else (at, end)
         for tiny in self._tiny if level == ANY else ():
             at = text.find(tiny)
             while at >= 0:
                 if _is_value(text, at, at + len(tiny)):
                     yield at, at + len(tiny)
                 at = text.find(tiny, at + 1)
+
+    def _beginning(self, text: str, at: int) -> Iterator[str]:
+        """Yield the known texts that stand in a text at a place, the longest first."""
+        # The last one in order that is not behind the text begins with each of them.
+        position = bisect_right(self._ordered, text[at : at + self._longest])
+        known = self._ordered[position - 1] if position else None
+        while known is not None:
+            if text.startswith(known, at):
+                yield known
+            known = self._shorter.get(known)
 
 
 def _is_word(text: str, begin: int, end: int) -> bool:

@@ -60,11 +60,11 @@ class Settings(BaseModel):
         """Yield what works but is probably not meant. The default passes on the warnings of the
         settings inside.
         """
-        for name, info in type(self).model_fields.items():
-            value = getattr(self, name)
-            if isinstance(value, Settings):
-                for one in value.warnings(context):
-                    yield replace(one, loc=(info.alias or name, *one.loc))
+        inside = [(name, one) for name, one in vars(self).items() if isinstance(one, Settings)]
+        for name, value in inside:
+            for one in value.warnings(context):
+                alias = type(self).model_fields[name].alias
+                yield replace(one, loc=(alias or name, *one.loc))
 
     @classmethod
     def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:

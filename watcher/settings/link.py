@@ -73,13 +73,15 @@ def _check_proxy(value: str) -> None:
 
 
 Proxy = Annotated[SecretText, secret(_check_proxy, url=True)]
+_NONE = SecretText.literal("")
 _Password = Annotated[SecretText, secret()]
 
 
 def proxy(default: str) -> SecretText:
     """Return the field of a proxy setting with its default."""
+    usual = SecretText.literal(default)
     field: SecretText = Field(
-        default_factory=lambda: SecretText.literal(default),
+        default_factory=lambda: usual,
         json_schema_extra={"default": default},
         description="http://host:port; `environment`: what HTTPS_PROXY and its kin say; `direct`: none.",
     )
@@ -99,7 +101,7 @@ class LinkSettings(Settings):
         default=None, description="PEM file of its key; without it, it is in client_cert too."
     )
     client_key_password: _Password = Field(
-        default_factory=lambda: SecretText.literal(""),
+        default_factory=lambda: _NONE,
         json_schema_extra={"default": ""},
         description="The key's password.",
     )
