@@ -53,7 +53,7 @@ async def test_a_429_makes_everybody_wait_who_shares_the_limit(
     assert troubles(harness) == []
 
 
-async def test_chatwoots_minute_is_waited_out_where_it_names_no_time(harness: Harness) -> None:
+async def test_half_of_chatwoots_minute_is_waited_where_it_tells_no_time(harness: Harness) -> None:
     harness.poll_every = "3s"
     for number in ("1", "2"):
         harness.watch("chatwoot", f"s{number}", number, conversations=5)
@@ -65,7 +65,7 @@ async def test_chatwoots_minute_is_waited_out_where_it_names_no_time(harness: Ha
         refused, after = (
             seen.at for seen in harness.faults["chatwoot"].log[number - 1 : number + 1]
         )
-    assert after >= refused.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    assert after - refused >= timedelta(seconds=30)
 
 
 @pytest.mark.parametrize("code", [500, 503])

@@ -113,24 +113,24 @@ def test_within_a_class_the_order_of_arrival_is_kept_and_polls_go_first(
     assert all(name.startswith("True") for name in names[:polls])
 
 
-def test_sweeps_leave_a_fifth_to_polls() -> None:
+def test_sweeps_leave_half_of_a_burst_to_polls() -> None:
     journal: Journal = []
 
     async def scene() -> None:
         budgets = Budgets()
-        budget = Budget("host", 20, 10.0)  # 19 used, 3 of them reserved
+        budget = Budget("host", 100, 100.0)  # 95 used, 4 of them at once
         async with anyio.create_task_group() as group:
             for _ in range(30):
                 group.start_soon(lambda: ask(budgets, budget, journal, "sweep", urgent=False))
-            for _ in range(5):
+            for _ in range(3):
                 group.start_soon(
-                    lambda: ask(budgets, budget, journal, "poll", urgent=True, after=1.0)
+                    lambda: ask(budgets, budget, journal, "poll", urgent=True, after=0.5)
                 )
 
     run(scene)
-    first_window = [who for at, who in journal if at < 10.0]
-    assert first_window.count("sweep") == 16
-    assert first_window.count("poll") == 3
+    assert [who for at, who in journal if at < 0.1] == ["sweep"] * 2
+    assert [who for at, who in journal if 0.1 < at < 0.6] == ["poll"] * 2
+    assert [who for at, who in journal if at > 0.6][:2] == ["poll", "sweep"]
 
 
 def test_a_sweep_is_not_starved_by_polls_that_use_up_the_budget() -> None:

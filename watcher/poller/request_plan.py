@@ -170,8 +170,8 @@ class SharedBudget:
 
     @property
     def for_polls(self) -> float:
-        """The part that polls may use: a little is left, because two clocks are never the same."""
-        return min(self._spread * Budget.SAFETY, self._daily)
+        """The part that polls may use: what the limit lets through when it is spread over its window."""
+        return min(HOUR / self.budget.interval, self._daily)
 
     @property
     def for_all(self) -> float:

@@ -264,7 +264,12 @@ class Budget:
     """Share of a limit that is used: the provider's window does not begin exactly when ours does."""
 
     RESERVE: ClassVar[float] = 0.2
-    """Share of a limit, and of a quota that the provider reported, that sweeps leave to polls."""
+    """Share of a limit that is planned for bursts and late polls, and of a quota that the provider reported
+    that sweeps leave to polls.
+    """
+
+    BURST: ClassVar[float] = 0.05
+    """Share of a limit that may be sent at once; the rest is spread over the window."""
 
     key: str
     """Names what shares the limit at the provider (an organization, a location, a host). It must not
@@ -281,6 +286,20 @@ class Budget:
     """How many requests the provider allows in a day in addition, None where it names no number. It is
     planned with; `Provider.quota` reads what is left.
     """
+
+    @property
+    def burst(self) -> int:
+        """How many requests may be sent at once."""
+        return max(1, int(self._used * self.BURST))
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two requests once the burst is sent: then no window sees more than is used."""
+        return self.per / (self._used - self.burst + 1)
+
+    @property
+    def _used(self) -> int:
+        return max(1, int(self.requests * self.SAFETY))
 
 
 @dataclass(frozen=True, slots=True)

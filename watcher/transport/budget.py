@@ -1,8 +1,9 @@
 """Who may send when: published request limits, kept from our side.
 
 Rules: knows no HTTP. Time is the event loop's (`anyio.current_time`), so that virtual time works.
-Polls and look-ups (*urgent*) go before sweeps; within a class it is first come, first served,
-and since a source has one request in flight, that is turn by turn among sources.
+A limit is spread over its window (`watcher.transport.pace`). Polls and look-ups (*urgent*) go before
+sweeps; within a class it is first come, first served, and since a source has one request in flight,
+that is turn by turn among sources.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import anyio
 
 from watcher.errors import SourceUnavailable
 from watcher.providers import Budget, Quota
+from watcher.transport.pace import Pace
 
 __all__ = ["Admission", "Budgets"]
 
@@ -48,12 +50,12 @@ class _Ticket:
 class _Gate:
     """The line in front of one budget.
 
-    `spent` are the times of the admissions in the last window. `left` is what the server said
+    `left` is what the server said
     remains until `resets` (loop time), less what was admitted since; None where it said nothing.
     `open` counts requests that were admitted and have no answer yet.
     """
 
-    spent: deque[float] = field(default_factory=deque)
+    pace: Pace = field(default_factory=Pace)
     urgent: deque[_Ticket] = field(default_factory=deque)
     patient: deque[_Ticket] = field(default_factory=deque)
     left: int | None = None
@@ -74,17 +76,10 @@ class _Gate:
 
     def opens(self, ticket: _Ticket, budget: Budget, now: float) -> float:
         """Return the earliest loop time at which `ticket` may go, if nothing else happens."""
-        while self.spent and self.spent[0] + budget.per <= now:
-            self.spent.popleft()
         if now >= self.resets:
             self.left = None
-        allowed = max(1, int(budget.requests * Budget.SAFETY))
         first_class = ticket.urgent or _aged(ticket, budget, now)
-        if not first_class:
-            allowed = max(1, allowed - max(1, int(allowed * Budget.RESERVE)))
-        at = now
-        if len(self.spent) >= allowed:
-            at = self.spent[len(self.spent) - allowed] + budget.per
+        at = self.pace.opens(budget, now, urgent=first_class)
         if self.left is not None:
             floor = 0 if first_class else int(budget.requests * Budget.RESERVE)
             if self.left <= floor:
@@ -92,6 +87,17 @@ class _Gate:
         if not first_class:
             at = min(at, max(now, ticket.arrived + max(AGED, budget.per)))
         return at
+
+    def learn(self, admission: Admission, budget: Budget, now: float) -> None:
+        """Note what an answer shows of what the server allows."""
+        if admission.refused is False:
+            self.pace.answer(budget, now)
+        elif admission.refused and self._counts(admission.quota, budget, now):
+            self.pace.refuse(budget, now)
+
+    def _counts(self, quota: Quota | None, budget: Budget, now: float) -> bool:
+        """Return whether a refusal is a matter of the window, and the first of those under way."""
+        return quota is not None and quota.resets <= 2 * budget.per and now >= self.resets
 
     def wake(self, budget: Budget, now: float) -> None:
         """Have the first in line look again."""
@@ -107,14 +113,17 @@ def _aged(ticket: _Ticket, budget: Budget, now: float) -> bool:
 class Admission:
     """The right to send one request; report the answer's quota to it, where there is one."""
 
-    __slots__ = ("quota",)
+    __slots__ = ("quota", "refused")
 
     def __init__(self) -> None:
         self.quota: Quota | None = None
+        self.refused: bool | None = None
 
-    def report(self, quota: Quota | None) -> None:
-        """Record what the answer's headers say about the budget."""
-        self.quota = quota
+    def report(self, quota: Quota | None, *, refused: bool = False) -> None:
+        """Record what the answer's headers say about the budget, and whether the answer is that there
+        were too many requests.
+        """
+        self.quota, self.refused = quota, refused
 
 
 class Budgets:
@@ -132,7 +141,8 @@ class Budgets:
     async def admitted(self, budget: Budget, *, urgent: bool) -> AsyncIterator[Admission]:
         """Wait for the right to send one request, which lasts as long as the block.
 
-        Never are more than `budget.requests` let through in any `budget.per` seconds.
+        Never are more than `budget.requests` let through in any `budget.per` seconds, and no more than
+        a few at once.
         Raises SourceUnavailable (with `retry_after`) where the provider has said that nothing
         is left for longer than a minute.
         """
@@ -144,6 +154,7 @@ class Budgets:
         finally:
             gate.open -= 1
             quota, now = admission.quota, anyio.current_time()
+            gate.learn(admission, budget, now)
             if quota is not None:
                 # Requests under way may or may not be counted in what the server reported: assume not.
                 gate.left = max(0, quota.remaining) - gate.open
@@ -161,7 +172,7 @@ class Budgets:
                 is_first = gate.first(budget, now) is ticket
                 opens = gate.opens(ticket, budget, now) if is_first else float("inf")
                 if opens <= now:
-                    gate.spent.append(now)
+                    gate.pace.admit(budget, now)
                     gate.open += 1
                     if gate.left is not None:
                         gate.left -= 1

@@ -92,7 +92,7 @@ class SourceClient:
         connection = self._connection
         async with self._budgets.admitted(connection.budget, urgent=urgent) as admission:
             response = await self._exchange(request)
-            admission.report(connection.quota(response))
+            admission.report(connection.quota(response), refused=response.status == 429)
         return response
 
     async def aclose(self) -> None:
