@@ -105,6 +105,7 @@ def test_every_configuration_shown_loads(block: Block, tmp_path: Path) -> None:
     shown, rest = tmp_path / "shown.yaml", tmp_path / "rest.yaml"
     shown.write_text(block.text, encoding="utf-8")
     rest.write_text(completed(block.text), encoding="utf-8")
+    (tmp_path / "accounts.csv").write_text("id\nve9EPM428h8vShlRW1KT\n", encoding="utf-8")
     load([shown, rest], environ={}, secrets=False)
     assert not list(SCHEMA.iter_errors(plain_yaml(block.text)))
 

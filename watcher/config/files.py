@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from watcher.config.sources_from import csv, file_of, sources_of
 from watcher.config.tree import Entries, Entry, Items, Node, Place, Scalar
 from watcher.config.yaml import LIMIT, parse
 from watcher.errors import Problem
-from watcher.suggest import did_you_mean
+from watcher.suggest import did_you_mean, short
 
 __all__ = ["VARIABLE", "Document", "Places", "find_paths", "read"]
 
@@ -26,14 +27,16 @@ _ENDINGS = (".yaml", ".yml")
 _SINGLE = ("store", "server", "retention", "timezone")
 _NAMED = ("sources", "receivers", "templates", "conditions")
 _LISTED = ("rules", "silences")
-_KEYS = (*_SINGLE, *_NAMED, *_LISTED)
+_FROM = "sources_from"
+_KEYS = (*_SINGLE, "sources", _FROM, *_NAMED[1:], *_LISTED)
 _STORE = re.compile(rb"^store:[ \t]+[^\r\n]*", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Document:
     """All files as one. `complete` is False when a file or a part of one could not be read, so
-    that what seems missing may stand there. `order` is the order in which files were read.
+    that what seems missing may stand there. `order` is the order in which files were read; `tables`
+    are those of `sources_from`, each with the folder of its file, where its relative paths start.
     """
 
     single: dict[str, Entry] = field(default_factory=dict)
@@ -43,14 +46,16 @@ class Document:
     conditions: dict[str, Entry] = field(default_factory=dict)
     rules: list[Node] = field(default_factory=list)
     silences: list[Node] = field(default_factory=list)
+    tables: list[tuple[Entries, Path]] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     order: dict[str, int] = field(default_factory=dict)
+    starts: dict[str, Path] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     complete: bool = True
 
     def folders(self) -> dict[str, Path]:
         """Return the folder of each file, where its relative paths start."""
-        return {file: Path(file).parent for file in self.order}
+        return {file: Path(file).parent for file in self.order} | self.starts
 
 
 class Places:
@@ -90,7 +95,11 @@ class Places:
         entry: Entry | None = getattr(self._document, part).get(name)
         if entry is None or problem.file != entry.key.place.file:
             return False
-        return entry.key.place.line <= problem.line <= _last_line(entry.value)
+        return (
+            entry.key.place.line
+            <= problem.line
+            <= _last_line(entry.value, problem.file, entry.key.place.line)
+        )
 
     def of_silence(self, name: str) -> Place:
         """Return where a silence stands."""
@@ -111,15 +120,17 @@ class Places:
         )
 
 
-def _last_line(node: Node) -> int:
-    """Return the last line that belongs to a node."""
+def _last_line(node: Node, file: str, line: int) -> int:
+    """Return the last line of a file that belongs to a node, at least `line`."""
     inner: Iterable[Node] = ()
     if isinstance(node, Entries):
         inner = (entry.value for entry in node)
     elif isinstance(node, Items):
         inner = node.items
     own = node.written.count("\n") if isinstance(node, Scalar) else 0
-    return max((node.place.line + own, *map(_last_line, inner)))
+    if node.place.file == file:  # what a row of a table shares with others stands elsewhere
+        line = max(line, node.place.line + own)
+    return max((line, *(_last_line(one, file, line) for one in inner)))
 
 
 def find_paths(paths: Sequence[Path] | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -151,7 +162,45 @@ def read(paths: Sequence[Path]) -> Document:
             if real not in seen:
                 seen.add(real)
                 _read_file(file, document)
+    for table, folder in document.tables:
+        _read_table(table, folder, document)
     return document
+
+
+def _read_table(table: Entries, folder: Path, document: Document) -> None:
+    """Add a source for each row of a table."""
+    node = file_of(table)
+    if isinstance(node, Problem):
+        document.complete = False
+        document.problems.append(node)
+        return
+    path = folder / node.raw
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(csv.LIMIT + 1)
+    except (OSError, ValueError) as error:
+        document.complete = False
+        reason = getattr(error, "strerror", None) or "not a usable path"
+        remedy = f"looked for {path}; a relative path starts at the folder of this file"
+        document.problems.append(
+            node.place.problem(f"the table {short(node.raw)} cannot be read: {reason}", remedy)
+        )
+        return
+    file = str(path)
+    if file not in document.order:
+        document.files.append(path)
+        document.order[file] = len(document.order)
+        # What a row refers to stands where its settings are written.
+        document.starts[file] = folder
+    rows = csv.parse(content, file)
+    document.problems += rows.problems
+    document.complete = document.complete and not rows.problems
+    for made in sources_of(table, rows) if rows.columns else ():
+        if isinstance(made, Problem):
+            document.complete = False
+            document.problems.append(made)
+        else:
+            _add("sources", made, document.sources, document)
 
 
 def _expand(path: Path, document: Document) -> tuple[Path, ...]:
@@ -206,7 +255,7 @@ def _read_file(path: Path, document: Document) -> None:
     document.problems += problems
     if isinstance(root, Entries):
         for entry in root:
-            _merge(entry, document)
+            _merge(entry, document, path.parent)
     elif root is not None and not (isinstance(root, Scalar) and root.value is None):
         document.complete = False
         document.problems.append(
@@ -231,8 +280,8 @@ def _salvage(content: bytes, file: str, document: Document) -> None:
             document.single.setdefault(entry.name, entry)
 
 
-def _merge(entry: Entry, document: Document) -> None:
-    """Add one top-level key of a file."""
+def _merge(entry: Entry, document: Document, folder: Path) -> None:
+    """Add one top-level key of a file that stands in `folder`."""
     name, value = entry.name, entry.value
     if name not in _KEYS:
         document.complete = False
@@ -245,6 +294,12 @@ def _merge(entry: Entry, document: Document) -> None:
         _add(name, entry, document.single, document)
     elif isinstance(value, Scalar) and value.value is None:
         pass  # everything below it is commented out
+    elif name == _FROM:
+        for one in value.items if isinstance(value, Items) else (value,):
+            if isinstance(one, Entries):
+                document.tables.append((one, folder))
+            else:
+                _wrong_kind(Entry(entry.key, one), "a mapping, or a list of mappings", document)
     elif name in _LISTED:
         if isinstance(value, Items):
             (document.rules if name == "rules" else document.silences).extend(value.items)

@@ -59,6 +59,7 @@ def json_schema(
             "sources": _named(
                 "The accounts that are watched, by name.", _sources(known, definitions)
             ),
+            "sources_from": _from_tables(definitions),
             "receivers": _named(
                 "Where events and messages go, by name.", _receivers(kinds, definitions)
             ),
@@ -172,6 +173,34 @@ def _sources(providers: Mapping[str, ProviderLoader], definitions: Schema) -> Sc
     properties = {"provider": common["properties"]["provider"]}
     schema: Schema = {"type": "object", "required": ["provider"], "properties": properties}
     return {**schema, "allOf": branches} if branches else schema
+
+
+def _from_tables(definitions: Schema) -> Schema:
+    """Return the schema of `sources_from`: where a column stands, any text is right."""
+    settings = {
+        name: {"description": value["description"]}
+        for part, form in definitions.items()
+        if part.startswith("source.")
+        for name, value in form.get("properties", {}).items()
+        if "description" in value
+    }
+    definitions["sources_from"] = {
+        "type": "object",
+        "required": ["file", "name", "provider"],
+        "properties": {
+            **settings,
+            "file": {
+                "type": "string",
+                "description": "A CSV file; its first row names the columns.",
+            },
+            "name": {"type": "string", "description": "The source's name, such as `loc-{id}`."},
+        },
+    }
+    one = {"$ref": "#/$defs/sources_from"}
+    return {
+        "description": "A source for every row of a table; {…} in a setting is a column.",
+        "anyOf": [one, {"type": "array", "items": one}, {"type": "null"}],
+    }
 
 
 def _receivers(kinds: Mapping[str, ReceiverLoader], definitions: Schema) -> Schema:

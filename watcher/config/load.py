@@ -53,6 +53,10 @@ TROUBLE = "source.failing"
 """The event without which a source that fails looks like a quiet one."""
 
 
+ALIKE = 10
+"""Problems that are shown of one place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What is in configuration files, right or wrong."""
@@ -312,13 +316,19 @@ def _check_whole(document: Document, rules: Sequence[Rule], validation: Validati
 
 
 def _tidy(problems: Iterable[Problem], places: Places, redactor: Redactor) -> tuple[Problem, ...]:
-    """Put problems into reading order, each once, and strike out what must not be shown."""
-    clean = dict.fromkeys(
-        replace(
-            problem,
-            message=redactor.scrub_sentence(problem.message),
-            remedy=redactor.scrub_sentence(problem.remedy),
-        )
-        for problem in problems
-    )
+    """Put problems into reading order, each once, and strike out what must not be shown.
+
+    What thousands of rows say of one setting of `sources_from` is shown for the first of them.
+    """
+    by_place: dict[tuple[str, int, int], list[Problem]] = {}
+    for one in dict.fromkeys(problems):
+        by_place.setdefault((one.file, one.line, one.column), []).append(one)
+    clean: dict[Problem, None] = {}
+    for here in by_place.values():
+        left_out = len(here) - ALIKE
+        for number, one in enumerate(here[:ALIKE], 1):
+            more = f"; and {left_out:,} more here" if number == ALIKE and left_out > 0 else ""
+            message = redactor.scrub_sentence(one.message) + more
+            remedy = redactor.scrub_sentence(one.remedy)
+            clean[replace(one, message=message, remedy=remedy)] = None
     return places.in_order(clean)
