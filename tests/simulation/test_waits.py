@@ -119,6 +119,8 @@ ENDINGS: dict[Kind, dict[str, tuple[str | None, tuple[Act, ...], bool]]] = {
         "nobody had written in an older conversation": (None, (ask, answer, log, resolve), True),
         "the first answer of a conversation": ("Hello?", (answer, log, resolve), False),
         "a machine had written before": ("Hello?", (answer, greet, ask, answer, log, resolve), False),
+        "the customer wrote in the archive": ("Hello?", (answer, ask, answer, resolve, read, ask), True),
+        "the customer wrote in it after the first answer": ("Hello?", (answer, resolve, ask), False),
         "the answer is the newest line": ("Hello?", (answer, ask, answer, resolve), False),
         "a note is the newest line": ("Hello?", (answer, ask, answer, log, note, resolve), False),
         "not put away": ("Hello?", (answer, ask, answer, log), False),
@@ -134,7 +136,7 @@ ENDINGS: dict[Kind, dict[str, tuple[str | None, tuple[Act, ...], bool]]] = {
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind, table in ENDINGS.items() for name in table]
 )
-def test_an_answer_below_an_activity_line_may_look_like_none(kind: Kind, name: str) -> None:
+def test_an_answer_below_a_later_line_may_look_like_none(kind: Kind, name: str) -> None:
     text, acts, hidden = ENDINGS[kind][name]
     harness = Harness(kind)
     conversation = harness.create(text)

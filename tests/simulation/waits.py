@@ -52,7 +52,7 @@ class Stretch:
     """
 
     proves: bool = True
-    """Whether HighLevel's row proves an answer to this wait below an activity line. What went out last
+    """Whether HighLevel's row proves an answer to this wait below a later line. What went out last
     shows as a person's (`lastOutboundMessageAction`), not when it went out: that proves an answer only
     where it was a machine's when the wait began, or where the conversation began with the wait.
     """
@@ -88,7 +88,9 @@ class Waits:
         self.answers: list[float] = []
         """When people wrote."""
         self.covered: list[tuple[float, float]] = []
-        """When what is put away ended with an activity line, in whose row no message shows."""
+        """When what is put away ended with HighLevel's activity line, in whose row no message shows, or with
+        the customer's words: they begin no wait there, and its row shows no time of what went out.
+        """
         account, history = conversation.account, conversation.history
         ends = [_seconds(at) for at, _ in history[1:]] + [float("inf")]
         for (at, state), end in zip(history, ends, strict=True):
@@ -111,7 +113,7 @@ class Waits:
             last = Stretch(start, end, since, proves=_proves(state), off=off)
             self.stretches.append(last)
         last.end = end
-        if state.archived and _below_activity(kind, state):
+        if state.archived and kind == "highlevel" and _covers_answer(state):
             self.covered.append((start, end))
         if kind == "chatwoot":  # where a bot has cleared the stamp, the creation stands for it
             stamps = [set_in(state.stamps, version) for version in versions]
@@ -130,9 +132,10 @@ class Waits:
         return [one for one in self.stretches if one.start <= end and start < one.end]
 
     def hide_answer(self, ends: list[Stretch], start: float, end: float) -> bool:
-        """Return whether a row of this time, put away below an activity line, leaves open how one of
-        these waits ended. Its `lastManualMessageDate` is that of a person's answer or of the customer's
-        next words: where somebody has read those, the row is the same.
+        """Return whether a row of this time, put away below an activity line or the customer's words, leaves
+        open how one of these waits ended. Its `lastManualMessageDate` is that of a person's answer or of
+        the customer's next words: where somebody has read those, the row is the same, as it is whether a
+        person answered before the customer's last words or nobody did.
         """
         covered = any(a <= end and start < b for a, b in self.covered)
         return covered and not all(one.proves for one in ends)
@@ -153,6 +156,12 @@ def tells(kind: str, state: State) -> bool:
 def _below_activity(kind: str, state: State) -> bool:
     """Return whether the row of a state shows an activity line in the last message's place."""
     return kind == "highlevel" and isinstance(newest_event(state), Activity)
+
+
+def _covers_answer(state: State) -> bool:
+    """Return whether the newest line of a state does not show whether a person had answered before it."""
+    line = newest_event(state)
+    return isinstance(line, Activity) or (line is not None and line.direction == "inbound")
 
 
 def _proves(state: State) -> bool:
