@@ -499,6 +499,9 @@ class DeliveryQuery:
     stands: tuple[Standing, datetime] | None = None
     """Where they stand at a time (`Delivery.stands`)."""
 
+    tried: bool = False
+    """Only those of which an attempt has begun."""
+
     receiver: str | None = None
     event: str | None = None
     """The id of its event."""
@@ -521,6 +524,9 @@ class DeliveryQuery:
 
     id: str | None = None
     """The id of the delivery, or of the digest that it went out with."""
+
+    batch: str | None = None
+    """Only those that wait for this digest and are in none that was composed."""
 
     limit: int = 1000
 

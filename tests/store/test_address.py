@@ -37,7 +37,10 @@ async def test_owner_reader_and_copy_see_the_same_store(tmp_path: Path) -> None:
     address = StoreAddress.parse(str(tmp_path / "watcher.db"))
     assert address.daemon_socket == tmp_path / "watcher.db.sock"
     assert not address.exists()
-    assert not await (await address.copy_to_memory()).events(EventQuery())
+    (tmp_path / "copy").mkdir()
+    empty = await address.copy_into(tmp_path / "copy")
+    assert not await empty.events(EventQuery())
+    await empty.close()
     with pytest.raises(StoreError):
         await address.open_reader()
     owner = await address.open_owner("a test")
@@ -50,8 +53,11 @@ async def test_owner_reader_and_copy_see_the_same_store(tmp_path: Path) -> None:
             await address.open_owner("another")
         await owner.commit(Commit("sales", events=(event("e1"),)))
         reader = await address.open_reader()
-        for store in (owner, reader, await address.copy_to_memory()):
+        (tmp_path / "another").mkdir()
+        copy = await address.copy_into(tmp_path / "another")
+        for store in (owner, reader, copy):
             assert [one.event.id for one in await store.events(EventQuery())] == ["e1"]
+        await copy.close()
         with pytest.raises(StoreError):
             await reader.unclaim()
         await reader.close()

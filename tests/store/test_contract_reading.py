@@ -65,6 +65,7 @@ async def test_events_are_found_newest_ones_oldest_first(
     await fill(store)
     events = await store.events(EventQuery(**asked))
     assert " ".join(recorded.event.id for recorded in events) == found
+    assert [one async for one in store.each_event(EventQuery(**asked))] == list(events)
 
 
 async def test_events_after_a_place_in_the_log(store: Store) -> None:
@@ -94,6 +95,8 @@ async def test_events_after_a_place_in_the_log(store: Store) -> None:
         ({"id": "e1"}, "e1/team e1/crm"),
         ({"id": "e2.Slow"}, "e2.Slow/crm"),
         ({"state": "pending", "receiver": "crm", "limit": 1}, "e2.Slow/crm"),
+        ({"tried": True}, "e1/team"),
+        ({"batch": "Rule/09:00"}, ""),
     ],
 )
 async def test_deliveries_are_found_newest_ones_oldest_first(
@@ -106,6 +109,8 @@ async def test_deliveries_are_found_newest_ones_oldest_first(
     await store.settle([settlement(out)])
     deliveries = await store.deliveries(DeliveryQuery(**asked))
     assert " ".join(owed.key for owed in deliveries) == found
+    assert [one async for one in store.each_delivery(DeliveryQuery(**asked))] == list(deliveries)
+    assert [one async for one in store.each_key(DeliveryQuery(**asked))] == found.split()
 
 
 async def test_pending_counts_by_receiver(store: Store) -> None:

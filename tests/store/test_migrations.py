@@ -6,6 +6,7 @@ when its schema is released; afterwards it stays as it is.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.support.make import LEASE, T0, at, commit, delivery, event, snapshot
 from watcher.errors import StoreError
 from watcher.model import Delivery
 from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
-from watcher.store.sqlite import SqliteStore, copy_to_memory
+from watcher.store.sqlite import SqliteStore, copy_into
 from watcher.store.sqlite.schema import APPLICATION_ID, migrate, migrations
 
 VERSIONS = sorted(Path(__file__).with_name("versions").glob("*.sql"))
@@ -109,7 +110,8 @@ async def test_a_store_of_a_newer_program_is_refused_and_left_alone(tmp_path: Pa
     connection.execute(f"PRAGMA user_version = {NEWEST + 1}")
     connection.close()
     before = path.read_bytes()
-    for attempt in (SqliteStore.open, SqliteStore.open_reader, copy_to_memory):
+    copy = functools.partial(copy_into, folder=tmp_path)
+    for attempt in (SqliteStore.open, SqliteStore.open_reader, copy):
         with pytest.raises(StoreError, match=r"newer inbox-watcher.*install that version"):
             await attempt(path)
     assert path.read_bytes() == before

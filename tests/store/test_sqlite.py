@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -15,7 +17,7 @@ import pytest
 from tests.support.make import LEASE, T0, commit, delivery, event, snapshot
 from watcher.errors import StoreError, StoreLocked
 from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
-from watcher.store.sqlite import SqliteStore, copy_to_memory, read_lock
+from watcher.store.sqlite import SqliteStore, copy_into, read_lock
 from watcher.store.sqlite.lock import StoreLock
 
 
@@ -122,7 +124,8 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     path = tmp_path / "db"
     path.write_bytes(b"just some text, no database" * 100)
     before = path.read_bytes()
-    for attempt in (SqliteStore.open, SqliteStore.open_reader, copy_to_memory):
+    copy = functools.partial(copy_into, folder=tmp_path)
+    for attempt in (SqliteStore.open, SqliteStore.open_reader, copy):
         with pytest.raises(StoreError) as error:
             await attempt(path)
         assert "no SQLite database" in one_line(error)
@@ -214,24 +217,39 @@ async def test_a_reader_of_a_missing_store_says_so_and_creates_nothing(tmp_path:
     assert names(tmp_path) == []
 
 
-async def test_a_copy_in_memory_goes_its_own_way(tmp_path: Path) -> None:
+async def test_a_copy_goes_its_own_way(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db")
     await store.commit(commit(delivery(), snapshots=(snapshot(),), state=SourceState("s", "p", "")))
     await store.claim("team", T0, lease=LEASE, limit=1)
-    copy = await copy_to_memory(tmp_path / "db")
+    (tmp_path / "copy").mkdir()
+    copy = await copy_into(tmp_path / "db", tmp_path / "copy")
     assert await copy.known("sales", ["c1"]) == {"c1": snapshot()}
     assert list(await copy.sources()) == list(await store.sources())
     assert list(await copy.claim("team", T0, lease=LEASE, limit=1)) == []  # leased in the copy too
     (second,) = await copy.commit(Commit("sales", events=(event("e2"),)))
     assert second.seq > (await store.events(EventQuery()))[-1].seq
     assert len(await store.events(EventQuery())) == 1
+    await copy.close()
     await store.close()
 
 
+async def test_a_copy_that_does_not_fit_is_refused_before_it_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await SqliteStore.open(tmp_path / "db")).close()
+    (tmp_path / "copy").mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, 0))  # type: ignore[attr-defined]
+    with pytest.raises(StoreError, match=r"no room for a copy.*TMPDIR"):
+        await copy_into(tmp_path / "db", tmp_path / "copy")
+    assert names(tmp_path / "copy") == []
+
+
 async def test_a_copy_of_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
-    copy = await copy_to_memory(tmp_path / "db")
+    (tmp_path / "copy").mkdir()
+    copy = await copy_into(tmp_path / "db", tmp_path / "copy")
     assert list(await copy.sources()) == []
-    assert names(tmp_path) == []
+    assert names(tmp_path) == ["copy"]
+    await copy.close()
 
 
 async def test_a_reader_waits_for_an_owner_that_is_still_making_the_store(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.support.make import at, commit, delivery, event, snapshot
 from watcher.errors import Conflict, StoreError
 from watcher.records import Commit, ConversationQuery, DeliveryQuery, EventQuery, ReceiverState
-from watcher.store.sqlite import SqliteStore, copy_to_memory, queries, read_lock, transactions
+from watcher.store.sqlite import SqliteStore, queries, read_lock, transactions
 
 
 async def test_jobs_that_share_a_commit_fail_alone(tmp_path: Path) -> None:
@@ -99,7 +99,9 @@ async def test_what_was_queued_before_the_close_is_written(tmp_path: Path) -> No
             tasks.start_soon(store.commit, Commit("sales", events=(event(str(number)),)))
         await anyio.lowlevel.checkpoint()
         await store.close()
-    assert len(await (await copy_to_memory(tmp_path / "db")).events(EventQuery())) == 20
+    again = await SqliteStore.open(tmp_path / "db")
+    assert len(await again.events(EventQuery())) == 20
+    await again.close()
 
 
 async def test_a_closed_store_says_so(tmp_path: Path) -> None:
@@ -183,9 +185,9 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
             for ids in kind
         ),
         queries.conversations(ConversationQuery(ids=("c",)), waiting=True),
-        queries.deliveries(DeliveryQuery(id="d", receiver="team")),
-        queries.deliveries(DeliveryQuery(event="e")),
-        queries.events(EventQuery(conversations=("c",), sources=("s",))),
+        queries.deliveries(DeliveryQuery(id="d", receiver="team")).newest(9),
+        queries.deliveries(DeliveryQuery(event="e")).newest(9),
+        queries.events(EventQuery(conversations=("c",), sources=("s",))).newest(9),
         queries.conversations(ConversationQuery(sources=("s",), unread=True), waiting=False),
     ):
         assert scans(store, statement, parameters) == [], statement
@@ -196,7 +198,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.LEASED, ()),
         (queries.LATER, {"after": 0}),
         (queries.DEAD, ()),
-        queries.deliveries(DeliveryQuery(state="dead")),
+        queries.deliveries(DeliveryQuery(state="dead")).newest(9),
         (queries.UNCONFIGURED, configured),
     ):
         found = scans(store, statement, parameters)
@@ -221,8 +223,8 @@ async def test_what_the_dispatchers_ask_is_sorted_by_no_statement(tmp_path: Path
         (queries.QUEUES, {"now": 0}),
         (queries.DEAD_COUNTS, ()),
         (queries.DIED_SINCE, (0,)),
-        queries.deliveries(DeliveryQuery(state="pending")),
-        queries.deliveries(DeliveryQuery(receiver="team")),
+        queries.deliveries(DeliveryQuery(state="pending")).newest(9),
+        queries.deliveries(DeliveryQuery(receiver="team")).newest(9),
     ):
         found = sorts(store, statement, parameters)
         # What a list shows is turned round: no more than that.

@@ -7,12 +7,12 @@ takes every message.
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -25,17 +25,19 @@ from watcher.cli.daemon_client import load_valid, reading
 from watcher.cli.format import format_count, format_who
 from watcher.cli.ids import short_id
 from watcher.cli.options import AsJson
+from watcher.cli.paging import LINES
 from watcher.cli.tables import Cell, Column
 from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config
 from watcher.daemon.replay import Replay, Sent, plans_for
-from watcher.model import Delivery, Event, rfc3339
-from watcher.records import DeliveryQuery, EventQuery, StoredSilence
+from watcher.model import Event, rfc3339
+from watcher.records import DeliveryQuery, EventQuery, Recorded, StoredSilence
 from watcher.rules import Silence, added_silence
 from watcher.rules.wall_clock import UTC_ZONE
 from watcher.settings.calendar import format_moment
+from watcher.store import Store
 from watcher.store.address import StoreAddress
 
 __all__ = ["register"]
@@ -67,23 +69,29 @@ COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that would be sent, or was; `event` has the message's id."""
+    """A message that would be sent, or was: what is shown of it, without its event."""
 
     mark: str
     at: datetime
+    id: str
     receiver: str
     rules: Sequence[str]
-    event: Event
-    title: str
-    body: str
+    type: str
+    conversation: str | None
+    contact: str
+    title: str = ""
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What was recorded since a time: events, what was really sent, and the silences of then."""
+    """What was recorded since a time: how many events, the first one's time, what was really sent, by
+    the message's id and receiver, and the silences of then.
+    """
 
-    events: Sequence[Event]
-    delivered: Sequence[Delivery]
+    events: int
+    start: datetime | None
+    delivered: dict[tuple[str, str], Message]
     silences: Sequence[StoredSilence]
 
 
@@ -108,17 +116,18 @@ def backtest(
     loaded = load_valid(console)
     now = wall_clock()
     start, end = read_span(since, until, zone=console.zone, now=now)
-    past = anyio.run(_remember, loaded.store, start, end)
+    query = EventQuery(since=start, until=end, limit=ALL)
+    past, compared = anyio.run(_compare, loaded, query, end or now, as_json)
     if not past.events:
         console.note("no events are recorded in that time")
         return
-    sent = anyio.run(_replay, loaded, past, end or now)
-    compared = _compare(sent, past)
     if as_json:
         _print_json(console, compared)
         return
     if messages:
-        console.table(MESSAGES, [_row(console, one) for one in compared])
+        for start_ in range(0, len(compared), LINES):
+            some = compared[start_ : start_ + LINES]
+            console.table(MESSAGES, [_row(console, one) for one in some], head=not start_)
         console.write("")
     console.table(
         COUNTS,
@@ -129,34 +138,98 @@ def backtest(
     )
     would, was = (sum(one.mark != absent for one in compared) for absent in (GONE, NEW))
     console.write(
-        f"{format_count(len(past.events), 'event')}; {format_count(would, 'message')} would be sent,"
+        f"{format_count(past.events, 'event')}; {format_count(would, 'message')} would be sent,"
         f" {was} {'was' if was == 1 else 'were'} sent:"
         f" {sum(one.mark == NEW for one in compared)} more (+),"
         f" {sum(one.mark == GONE for one in compared)} fewer (-)"
     )
 
 
-async def _remember(address: StoreAddress, start: datetime | None, end: datetime | None) -> Past:
-    async with reading(address) as store:
-        recorded = await store.events(EventQuery(since=start, until=end, limit=ALL))
-        delivered = await store.deliveries(DeliveryQuery(state="delivered", limit=ALL))
-        silences = await store.silences()
-    return Past([one.event for one in recorded], delivered, silences)
+async def _compare(
+    loaded: Config, query: EventQuery, end: datetime, bodies: bool
+) -> tuple[Past, list[Message]]:
+    """Return what was, and what would be sent beside it, by time; a message is the same if id and
+    receiver are. A digest counts once. Events are read, and kept while they wait, in files.
+    """
+    compared: list[Message] = []
+    async with reading(loaded.store) as store:
+        past = await _remember(store, query)
+        if past.start is None:
+            return past, compared
+
+        def take(sent: Sent) -> None:
+            was = past.delivered.pop((sent.event.id, sent.receiver), None)
+            mark = SAME if was is not None else NEW
+            body = sent.body if bodies else ""
+            about = _described(sent.event)
+            compared.append(
+                Message(
+                    mark,
+                    sent.at,
+                    sent.event.id,
+                    sent.receiver,
+                    sent.rules,
+                    *about,
+                    sent.title,
+                    body,
+                )
+            )
+
+        silences = (*loaded.silences, *_readable(past.silences, loaded.timezone))
+        plans = await plans_for(loaded)
+        with tempfile.TemporaryDirectory(prefix="inbox-watcher-") as folder:
+            own = await StoreAddress(Path(folder, "backtest.db")).open_owner(
+                "backtest", durable=False
+            )
+            try:
+                replay = Replay(loaded, plans, past.start, silences, store=own, take=take)
+                await _replay(replay, store.each_event(query))
+                await replay.until(end)
+            finally:
+                await own.close()
+    return past, sorted((*compared, *past.delivered.values()), key=lambda one: one.at)
 
 
-async def _replay(loaded: Config, past: Past, end: datetime) -> list[Sent]:
-    """Run the events through the rules, those of one moment and conversation together."""
-    silences = (*loaded.silences, *_readable(past.silences, loaded.timezone))
-    replay = Replay(loaded, await plans_for(loaded), past.events[0].time, silences)
+async def _replay(replay: Replay, recorded: AsyncIterator[Recorded]) -> None:
+    """Run events through the rules, those of one moment and conversation together."""
+    together: list[Event] = []
+    async for event in (one.event async for one in recorded):
+        if together and _moment(event) != _moment(together[0]):
+            await _run(replay, together)
+            together = []
+        together.append(event)
+    if together:
+        await _run(replay, together)
 
-    def together(event: Event) -> tuple[Any, ...]:
-        return event.time, event.source, event.subject or event.id
 
-    for (time, *_), events in itertools.groupby(past.events, together):
-        await replay.until(time)
-        await replay.record_events(list(events))
-    await replay.until(end)
-    return replay.sent
+async def _run(replay: Replay, events: Sequence[Event]) -> None:
+    await replay.until(events[0].time)
+    await replay.record_events(events)
+
+
+def _moment(event: Event) -> tuple[datetime, str, str]:
+    return event.time, event.source, event.subject or event.id
+
+
+async def _remember(store: Store, query: EventQuery) -> Past:
+    start: datetime | None = None
+    told = set()
+    async for recorded in store.each_event(query):
+        start = start or recorded.event.time
+        told.add(recorded.event.id)
+    really = {}
+    async for one in store.each_delivery(DeliveryQuery(state="delivered", limit=ALL)):
+        if one.event.id in told:
+            id_ = one.message or one.id
+            really[id_, one.receiver] = Message(
+                GONE, one.settled or one.due, id_, one.receiver, (one.rule,), *_described(one.event)
+            )
+    return Past(len(told), start, really, await store.silences())
+
+
+def _described(event: Event) -> tuple[str, str | None, str]:
+    """Return what is shown of a message's event: type, conversation and contact."""
+    return event.type, event.subject, format_who(event)
 
 
 def _readable(stored: Iterable[StoredSilence], zone: ZoneInfo | None) -> Iterable[Silence]:
@@ -169,30 +242,6 @@ def _readable(stored: Iterable[StoredSilence], zone: ZoneInfo | None) -> Iterabl
                 silence=one.id,
                 problem=wrong.message,
             )
-
-
-def _compare(sent: Iterable[Sent], past: Past) -> list[Message]:
-    """Return what would be sent and what was, by time; a message is the same if id and receiver are.
-    A digest counts once.
-    """
-    told = {event.id for event in past.events}
-    really: dict[tuple[str, str], Delivery] = {
-        (one.message or one.id, one.receiver): one
-        for one in past.delivered
-        if one.settled is not None and one.event.id in told
-    }
-    compared = []
-    for one in sent:
-        was = really.pop((one.event.id, one.receiver), None)
-        mark = SAME if was is not None else NEW
-        compared.append(
-            Message(mark, one.at, one.receiver, one.rules, one.event, one.title, one.body)
-        )
-    for (id_, receiver), owed in really.items():
-        event = dataclasses.replace(owed.event, id=id_)
-        at = owed.settled or owed.due
-        compared.append(Message(GONE, at, receiver, (owed.rule,), event, "", ""))
-    return sorted(compared, key=lambda one: one.at)
 
 
 def _counts(compared: Iterable[Message], zone: ZoneInfo) -> Mapping[tuple[str, str], list[int]]:
@@ -210,11 +259,11 @@ def _row(console: Console, one: Message) -> tuple[str | Cell, ...]:
     return (
         Cell(one.mark, STYLES.get(one.mark, "")),
         console.time(one.at),
-        short_id(one.event.id),
+        short_id(one.id),
         one.receiver,
         ", ".join(one.rules),
-        one.event.type,
-        format_who(one.event),
+        one.type,
+        one.contact,
         one.title,
     )
 
@@ -228,9 +277,9 @@ def _print_json(console: Console, compared: Sequence[Message]) -> None:
                 "at": rfc3339(one.at),
                 "receiver": one.receiver,
                 "rules": list(one.rules),
-                "type": one.event.type,
-                "id": one.event.id,
-                "conversation": one.event.subject,
+                "type": one.type,
+                "id": one.id,
+                "conversation": one.conversation,
                 "title": one.title or None,
                 "body": one.body or None,
             }

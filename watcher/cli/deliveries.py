@@ -30,15 +30,20 @@ from watcher.cli.filters import (
 from watcher.cli.format import format_times, format_who
 from watcher.cli.ids import NotOne, find_deliveries, short_key
 from watcher.cli.options import AsJson, Limit
+from watcher.cli.paging import LINES, in_pages
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.cli.times import Since, Until
 from watcher.clock import wall_clock
 from watcher.config import Config
+from watcher.control import Control
 from watcher.model import Delivery, DeliveryState, Standing
 
 __all__ = ["register"]
 
 ALL = 1_000_000_000
+
+PART = 1000
+"""How many keys go to the daemon in one request."""
 
 COLUMNS = (
     Column("id"),
@@ -132,31 +137,28 @@ def list_(
     filters = Filters(type_, source, conversation, receiver, rule, since, until)
     filters.span(console.zone)  # wrong usage is said first, whatever the store is like
     now = wall_clock()
-    found = anyio.run(_find, console, loaded, filters, state, limit, now)
-    if as_json:
-        for delivery in found:
-            console.json(plain_delivery(delivery, now))
-    elif found:
-        console.table(COLUMNS, [_row(console, delivery, now) for delivery in found])
-    else:
-        console.note("no deliveries")
 
+    async def tell() -> None:
+        async with reading(loaded.store) as store:
+            query = await filters.deliveries(store, loaded, console.zone)
+            if state is not None and state in QUEUED:
+                query = replace(query, state="pending", stands=(QUEUED[state], now))
+            elif state is not None:
+                query = replace(query, state=STORED[state])
+            found = store.each_delivery(replace(query, limit=limit))
+            if as_json:
+                async for delivery in found:
+                    console.json(plain_delivery(delivery, now))
+                return
+            head = True
+            rows = (_row(console, delivery, now) async for delivery in found)
+            async for some in in_pages(rows, LINES):
+                console.table(COLUMNS, some, head=head)
+                head = False
+            if head:
+                console.note("no deliveries")
 
-async def _find(
-    console: Console,
-    loaded: Config,
-    filters: Filters,
-    state: State | None,
-    limit: int,
-    now: datetime,
-) -> list[Delivery]:
-    async with reading(loaded.store) as store:
-        query = await filters.deliveries(store, loaded, console.zone)
-        if state is not None and state in QUEUED:
-            query = replace(query, state="pending", stands=(QUEUED[state], now))
-        elif state is not None:
-            query = replace(query, state=STORED[state])
-        return list(await store.deliveries(replace(query, limit=limit)))
+    anyio.run(tell)
 
 
 def retry(
@@ -200,11 +202,16 @@ def retry(
     loaded = load(console)
     filters.span(console.zone)
     wanted = anyio.run(_chosen, console, loaded, ids or [], filters, state) if narrowed else None
+
+    async def again(control: Control) -> int:
+        if wanted is None:
+            return await control.retry(None)
+        parts = range(0, len(wanted), PART)
+        return sum([await control.retry(wanted[start : start + PART]) for start in parts])
+
     count = 0
     if wanted is None or wanted:
-        count = anyio.run(
-            perform, loaded, "deliveries retry", lambda control: control.retry(wanted)
-        )
+        count = anyio.run(perform, loaded, "deliveries retry", again)
     due = max(0, len(wanted or ()) - count)  # being sent, or waiting for a pause to end
     if count:
         console.write(f"{_deliveries(count)} to be sent again")
@@ -227,8 +234,9 @@ async def _chosen(
         if state is not None or not ids:
             query = replace(query, state=(state or Again.dead).value)
         if not ids:
-            found = await store.deliveries(replace(query, limit=ALL))
-            return sorted(one.key for one in found if _again(one))
+            # What failed and waits for its next attempt, or was given up: `_again` says the same.
+            tried = replace(query, tried=query.state == "pending", limit=ALL)
+            return [key async for key in store.each_key(tried)]
         named = {text: await find_deliveries(store, text, query) for text in ids}
     chosen = {text: {one.key for one in found if _again(one)} for text, found in named.items()}
     if missing := [text for text, keys in chosen.items() if not keys]:

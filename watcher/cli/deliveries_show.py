@@ -31,10 +31,9 @@ from watcher.notify.receivers import Receiver
 from watcher.records import DeliveryQuery, HistoryEntry
 from watcher.settings.calendar import format_moment
 from watcher.store.address import StoreAddress
+from watcher.store.outbox import DIGEST_LIMIT
 
 __all__ = ["format_entry", "plain_delivery", "plain_entry", "show"]
-
-ALL = 1_000_000_000
 
 
 def show(
@@ -83,9 +82,10 @@ async def _find(address: StoreAddress, id_: str) -> tuple[list[Delivery], list[H
                 query = DeliveryQuery(id=one.message, receiver=one.receiver)
                 found |= {other.key: other for other in await store.deliveries(query)}
             elif one.batch and one.state == "pending":  # so are those that wait for the same digest
-                query = DeliveryQuery(state="pending", receiver=one.receiver, limit=ALL)
-                waiting = await store.deliveries(query)
-                found |= {other.key: other for other in waiting if _waits_with(other, one)}
+                query = DeliveryQuery(
+                    state="pending", receiver=one.receiver, batch=one.batch, limit=DIGEST_LIMIT
+                )
+                found |= {other.key: other for other in await store.deliveries(query)}
         return list(found.values()), list(await store.history(found.keys()))
 
 
@@ -96,10 +96,6 @@ def _messages(found: Sequence[Delivery]) -> list[list[Delivery]]:
         together = one.message or (one.batch if one.state == "pending" else "") or one.id
         messages.setdefault((together, one.receiver), []).append(one)
     return list(messages.values())
-
-
-def _waits_with(other: Delivery, one: Delivery) -> bool:
-    return other.batch == one.batch and not other.message
 
 
 def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import anyio
@@ -21,11 +21,13 @@ from watcher.cli.filters import Filters, FromSource, OfConversation, OfType
 from watcher.cli.format import format_what, format_who
 from watcher.cli.ids import short_id
 from watcher.cli.options import AsJson, Limit
+from watcher.cli.paging import EVENTS, in_pages
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.cli.times import Since, Until
 from watcher.config import Config
 from watcher.model import Event
 from watcher.records import EventQuery, Recorded
+from watcher.store import Store
 
 __all__ = ["register"]
 
@@ -74,21 +76,30 @@ def events(
         async with reading(loaded.store) as store:
             query = await filters.events(store, loaded, console.zone)
             if follow and since is None:
-                last = await store.events(EventQuery(limit=1))
-                query = dataclasses.replace(query, after=last[0].seq if last else 0)
-            found = await store.events(dataclasses.replace(query, limit=limit))
-            show(found)
-            if not found and not follow and not as_json:
+                newest = await store.events(EventQuery(limit=1))
+                query = dataclasses.replace(query, after=newest[0].seq if newest else 0)
+            last = await _show(store, dataclasses.replace(query, limit=limit), show)
+            if last is None and not follow and not as_json:
                 console.note("no events")
             while follow:
-                if found:
-                    query = dataclasses.replace(query, after=found[-1].seq)
+                if last is not None:
+                    query = dataclasses.replace(query, after=last)
                 await anyio.sleep(LOOK_EVERY)
-                found = await store.events(dataclasses.replace(query, limit=ALL))
-                show(found)
+                last = await _show(store, dataclasses.replace(query, limit=ALL), show)
 
     with contextlib.suppress(KeyboardInterrupt) if follow else contextlib.nullcontext():
         anyio.run(tell)
+
+
+async def _show(
+    store: Store, query: EventQuery, show: Callable[[Sequence[Recorded]], None]
+) -> int | None:
+    """Show what a query asks for, some at a time; return the place of the last, None for none."""
+    last = None
+    async for some in in_pages(store.each_event(query), EVENTS):
+        show(some)
+        last = some[-1].seq
+    return last
 
 
 def _print_json(console: Console, found: Sequence[Recorded]) -> None:

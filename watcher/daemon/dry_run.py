@@ -1,14 +1,17 @@
-"""`run --dry-run`: the real daemon over a copy of the store in memory, with notifiers that show.
+"""`run --dry-run`: the real daemon over a copy of the store in a temporary file, with notifiers that show.
 
-Rules: polls for real; sends nothing, writes nothing, takes no lock and opens no port, so it works
-alongside a running daemon.
+Rules: polls for real; sends nothing, writes nothing but the copy, which goes with it, takes no lock of the
+store and opens no port, so it works alongside a running daemon.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -24,7 +27,8 @@ from watcher.notify import Notice
 from watcher.notify.receivers import Receiver
 from watcher.records import DeliveryQuery
 from watcher.runtime import Publish
-from watcher.store import Journal
+from watcher.store import Journal, Store
+from watcher.store.address import StoreAddress
 from watcher.transport import Transport, prepare_loop
 
 __all__ = ["PrintNotifier", "Rehearsed", "dry_run"]
@@ -67,6 +71,17 @@ class PrintNotifier:
         """Close nothing."""
 
 
+@contextlib.asynccontextmanager
+async def _copied(address: StoreAddress) -> AsyncIterator[Store]:
+    """Open a copy of the store that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="inbox-watcher-") as folder:
+        store = await address.copy_into(Path(folder))
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
 async def dry_run(
     config: Config,
     *,
@@ -78,11 +93,10 @@ async def dry_run(
 
     `echo` gets the events as they are found, `show` the messages as they would be sent. What
     is already pending in the store is shown too. Raise StoreError if the store exists and cannot be
-    read.
+    read, or there is no room for a copy.
     """
     prepare_loop()
-    store = await config.store.copy_to_memory()
-    async with Transport(wall_clock) as transport:
+    async with _copied(config.store) as store, Transport(wall_clock) as transport:
         plans = []
         configured = {one.name: one for one in config.receivers}
         for plan in plan_receivers(config.receivers, transport, config.redactor.scrub):

@@ -1,6 +1,6 @@
 """Rules and deliveries in a time of their own: what would be sent, when, to whom, by which rule.
 
-Rules: the production code decides (pipeline, guards, dispatchers) over a store in memory; the clock
+Rules: the production code decides (pipeline, guards, dispatchers) over a store of its own; the clock
 stands still between two moments at which something is due, nothing is polled and nothing leaves
 the process. Every receiver takes every message.
 """
@@ -8,7 +8,7 @@ the process. Every receiver takes every message.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +28,7 @@ from watcher.rules import Silence, state_ends
 from watcher.rules.existing import rules_that_look
 from watcher.rules.resolved import rules_that_tell
 from watcher.runtime import Runtime
+from watcher.store import Store
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
 
@@ -60,7 +61,8 @@ async def plans_for(config: Config) -> tuple[ReceiverPlan, ...]:
 class Replay:
     """Runs events through the rules of a configuration, from `start` on.
 
-    `silences` are all that count; None for those of the configuration.
+    `silences` are all that count; None for those of the configuration. `store` keeps what happens,
+    by default in memory. `take` gets each message; by default they gather in `sent`.
     """
 
     def __init__(
@@ -69,10 +71,14 @@ class Replay:
         plans: Sequence[ReceiverPlan],
         start: datetime,
         silences: tuple[Silence, ...] | None = None,
+        *,
+        store: Store | None = None,
+        take: Callable[[Sent], None] | None = None,
     ) -> None:
         self.now = start
         self.sent: list[Sent] = []
-        self.store = MemoryStore()
+        self.store: Store = store or MemoryStore()
+        self._take = take or self.sent.append
         self._woken = False
         self._config = config
         self._state = SourceState("", "", "", baselined=start)
@@ -216,9 +222,7 @@ class Replay:
         owed = await self.store.deliveries(query)
         rules = tuple(dict.fromkeys(one.rule for one in owed))
         text = plan.notifier.text
-        self.sent.append(
-            Sent(self.now, plan.name, rules, notice.event, notice.title, notice.body, text)
-        )
+        self._take(Sent(self.now, plan.name, rules, notice.event, notice.title, notice.body, text))
 
 
 class _Recorder:

@@ -9,7 +9,7 @@ protocols alone; only `watcher.store.address` names the implementation to open.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -256,6 +256,18 @@ class Journal(Protocol):
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
         """Return the deliveries that a query asks for."""
+        ...
+
+    def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
+        """Yield the events that a query asks for, a few in memory at a time however many there are."""
+        ...
+
+    def each_delivery(self, query: DeliveryQuery) -> AsyncIterator[Delivery]:
+        """Yield the deliveries that a query asks for, likewise."""
+        ...
+
+    def each_key(self, query: DeliveryQuery) -> AsyncIterator[str]:
+        """Yield the keys of the deliveries that a query asks for."""
         ...
 
     async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:

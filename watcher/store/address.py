@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watcher.store import OwnedStore, Store
 from watcher.store.retrying import Retrier
-from watcher.store.sqlite import SqliteStore, copy_to_memory
+from watcher.store.sqlite import SqliteStore, copy_into
 from watcher.store.sqlite.lock import LockHolder, read_lock
 from watcher.store.sqlite.preflight import look
 
@@ -72,13 +72,16 @@ class StoreAddress:
         """The path of the control socket on which a daemon that owns the store listens."""
         return self.path.with_name(self.path.name + ".sock").absolute()
 
-    async def open_owner(self, owner: str, *, retrier: Retrier | None = None) -> OwnedStore:
+    async def open_owner(
+        self, owner: str, *, retrier: Retrier | None = None, durable: bool = True
+    ) -> OwnedStore:
         """Open the store as its only owner, creating or migrating it as needed.
 
         `owner` is reported to other processes that find the store locked. With `retrier`, calls
-        wait for a full disk or a lock instead of failing. Raises StoreLocked, StoreError.
+        wait for a full disk or a lock instead of failing. Without `durable` no write waits for the
+        disk: for a store that goes with the process. Raises StoreLocked, StoreError.
         """
-        return await SqliteStore.open(self.path, owner, retrier=retrier)
+        return await SqliteStore.open(self.path, owner, retrier=retrier, durable=durable)
 
     async def open_reader(self) -> Store:
         """Open the store for reading only, with or without a running owner; raise StoreError.
@@ -87,6 +90,8 @@ class StoreAddress:
         """
         return await SqliteStore.open_reader(self.path)
 
-    async def copy_to_memory(self) -> Store:
-        """Return the whole store as it is now, in memory; empty if it does not exist yet."""
-        return await copy_to_memory(self.path)
+    async def copy_into(self, folder: Path) -> OwnedStore:
+        """Return a copy of the whole store as it is now, in a folder of its own; empty if it does not
+        exist yet. Raises StoreError, also where the folder has no room for it.
+        """
+        return await copy_into(self.path, folder)

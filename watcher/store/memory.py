@@ -1,4 +1,4 @@
-"""The store in dictionaries: the specification of every other store, and what `--dry-run` uses.
+"""The store in dictionaries: the specification of every other store, and what rule tests use.
 
 Rules: clear before fast. Each method does its work without awaiting anything, so that no other
 task sees half of it and no cancellation interrupts it; all checks come before the first change.
@@ -10,7 +10,15 @@ import itertools
 import re
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -72,41 +80,6 @@ class MemoryStore:
         self._marks: dict[tuple[str, str, str], ThrottleMark] = {}
         self._silences: dict[str, StoredSilence] = {}
         self._suppressed: dict[str, Suppressed] = {}
-
-    @classmethod
-    def load(
-        cls,
-        *,
-        sources: Iterable[SourceState] = (),
-        snapshots: Iterable[tuple[str, Snapshot]] = (),
-        events: Iterable[Recorded] = (),
-        outbox: Iterable[OutboxRow] = (),
-        receivers: Iterable[ReceiverState] = (),
-        history: Iterable[HistoryEntry] = (),
-        verdicts: Mapping[str, tuple[RuleResult, ...]] | None = None,
-        marks: Iterable[ThrottleMark] = (),
-        silences: Iterable[StoredSilence] = (),
-        suppressed: Mapping[str, Suppressed] | None = None,
-    ) -> MemoryStore:
-        """Return a store with this content; snapshots come with their source's name, events and
-        the outbox in their order.
-        """
-        store = cls()
-        store._sources = {state.name: state for state in sources}
-        store._receivers = {state.name: state for state in receivers}
-        for source, snapshot in snapshots:
-            store._snapshots.setdefault(source, {})[snapshot.conversation.id] = snapshot
-        store._log = {recorded.event.id: recorded for recorded in events}
-        store._last = max((recorded.seq for recorded in store._log.values()), default=0)
-        for row in outbox:
-            store._outbox.put(row)
-        for entry in history:
-            store._record_history(entry)
-        store._verdicts = dict(verdicts or {})
-        store._save_marks(marks)
-        store._silences = {silence.id: silence for silence in silences}
-        store._suppressed = dict(suppressed or {})
-        return store
 
     async def lost(self) -> str:
         """Return nothing: what this process holds cannot be taken from it."""
@@ -411,6 +384,18 @@ class MemoryStore:
         found = [row.delivery for row in rows if _matches_delivery(query, row.delivery)]
         return found[-query.limit :] if query.limit > 0 else []
 
+    async def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
+        for recorded in await self.events(query):
+            yield recorded
+
+    async def each_delivery(self, query: DeliveryQuery) -> AsyncIterator[Delivery]:
+        for delivery in await self.deliveries(query):
+            yield delivery
+
+    async def each_key(self, query: DeliveryQuery) -> AsyncIterator[str]:
+        for delivery in await self.deliveries(query):
+            yield delivery.key
+
     async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
         found = [
             (source, snapshot)
@@ -611,12 +596,14 @@ def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
 def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:
     return (
         query.state in (None, delivery.state)
+        and not (query.tried and not delivery.attempt)
         and (query.stands is None or delivery.stands(query.stands[1]) == query.stands[0])
         and query.receiver in (None, delivery.receiver)
         and query.event in (None, delivery.event.id)
         and _is_among(query.conversations, delivery.event.subject)
         and _is_among(query.sources, delivery.event.source)
         and query.rule in (None, delivery.rule)
+        and (query.batch is None or (query.batch, "") == (delivery.batch, delivery.message))
         and _fits_a_glob(query.types, delivery.event.type)
         and (query.since is None or delivery.created >= query.since)
         and (query.until is None or delivery.created < query.until)

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -40,14 +40,13 @@ from watcher.records import (
     ThrottleMark,
 )
 from watcher.store.border import Scrub, commit_without, receiver_without, settlement_without
-from watcher.store.memory import MemoryStore
 from watcher.store.retrying import Retrier
 from watcher.store.sqlite import queries, rows, transactions
 from watcher.store.sqlite.connections import Reader, Writer
 from watcher.store.sqlite.lock import StoreLock, read_lock
 from watcher.store.sqlite.schema import APPLICATION_ID, check_version, migrations, open_writer
 
-__all__ = ["SqliteStore", "copy_to_memory", "read_lock"]
+__all__ = ["SqliteStore", "copy_into", "read_lock"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +58,12 @@ follows: whoever else writes waits no longer than for one batch.
 
 FREED, SPARE = 256, 500
 """How many pages of the file are given back at a time, and how many stay free for what comes next."""
+
+PAGE = 100
+"""How many events or deliveries, with their bodies, are in memory at a time where all are gone through."""
+
+COPY = "store.db"
+"""The name of a copy in its folder."""
 
 ATTEMPTS, PAUSE = 30, 0.1
 """How often, and how many seconds apart, a reader looks whether the owner has created the store."""
@@ -85,17 +90,23 @@ class SqliteStore:
 
     @classmethod
     async def open(
-        cls, path: Path | str, owner: str = "daemon", *, retrier: Retrier | None = None
+        cls,
+        path: Path | str,
+        owner: str = "daemon",
+        *,
+        retrier: Retrier | None = None,
+        durable: bool = True,
     ) -> SqliteStore:
         """Open the store as its only owner; create the file and bring its schema up to date.
 
         `owner` is reported to other processes that find the store locked. With `retrier`, calls
-        wait for a full disk or a lock instead of failing. Raises StoreLocked, or StoreError with
-        a remedy when the path cannot hold a store.
+        wait for a full disk or a lock instead of failing. Without `durable`, what is written is safe
+        only as long as the machine runs. Raises StoreLocked, or StoreError with a remedy when the
+        path cannot hold a store.
         """
         path = _absolute(path)
         with anyio.CancelScope(shield=True):  # never leave a lock or a thread behind
-            lock, writer = await _in_thread(functools.partial(_open_owner, path, owner))
+            lock, writer = await _in_thread(functools.partial(_open_owner, path, owner, durable))
             try:
                 reader = await Reader.open(path, retrier)
             except BaseException:
@@ -359,12 +370,40 @@ class SqliteStore:
         return {state.name: state for state in states}
 
     async def events(self, query: EventQuery) -> Sequence[Recorded]:
-        found = await self._reader.fetch(*queries.events(query))
+        found = await self._reader.fetch(*queries.events(query).newest(query.limit))
         return [Recorded(seq, Event.from_body(body)) for seq, body in found]
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
-        found = await self._reader.fetch(*queries.deliveries(query))
+        found = await self._reader.fetch(*queries.deliveries(query).newest(query.limit))
         return [rows.read_delivery(columns) for _, *columns in found]
+
+    async def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
+        async for seq, body in self._each(queries.events(query), query.limit, PAGE):
+            yield Recorded(seq, Event.from_body(body))
+
+    async def each_delivery(self, query: DeliveryQuery) -> AsyncIterator[Delivery]:
+        async for _, *columns in self._each(queries.deliveries(query), query.limit, PAGE):
+            yield rows.read_delivery(columns)
+
+    async def each_key(self, query: DeliveryQuery) -> AsyncIterator[str]:
+        listing = queries.deliveries(query, "d.key")
+        async for _, key in self._each(listing, query.limit, BATCH):
+            yield key
+
+    async def _each(
+        self, listing: queries.Listing, limit: int, page: int
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        """Yield the newest `limit` rows of a listing, oldest first, reading `page` rows at a time."""
+        if limit <= 0:
+            return
+        first = await self._reader.fetch(*listing.first(limit))
+        place = first[0][0] - 1 if first else queries.NO_TIME
+        while limit and (
+            found := await self._reader.fetch(*listing.after(place, min(page, limit)))
+        ):
+            for row in found:
+                yield row
+            place, limit = found[-1][0], limit - len(found)
 
     async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
         found: list[tuple[Any, ...]] = []
@@ -420,40 +459,18 @@ class SqliteStore:
         return dict(await self._reader.fetch(queries.DIED_SINCE, (rows.micros(since),)))
 
 
-async def copy_to_memory(path: Path | str) -> MemoryStore:
-    """Return a whole store as it is at one moment, with or without a running owner; a store that
-    does not exist yet is an empty one.
+async def copy_into(path: Path | str, folder: Path) -> SqliteStore:
+    """Return a store of its own in `folder`: a copy of one as it is at one moment, with or without a
+    running owner; a store that does not exist yet is an empty one.
     """
-    path = _absolute(path)
-    if not await anyio.Path(path).exists():
-        return MemoryStore()
-    reader = await _open_file(path)
-    try:
-        await reader.fetch("BEGIN")  # what follows sees one and the same state of the file
-        sources = await reader.fetch(queries.SOURCES)
-        snapshots = await reader.fetch(queries.ALL_SNAPSHOTS)
-        events = await reader.fetch(queries.ALL_EVENTS)
-        outbox = await reader.fetch(queries.ALL_ROWS)
-        receivers = await reader.fetch(queries.RECEIVERS)
-        history = await reader.fetch(queries.ALL_HISTORY)
-        verdicts = await reader.fetch(queries.ALL_VERDICTS)
-        marks = await reader.fetch(queries.ALL_MARKS)
-        silences = await reader.fetch(queries.SILENCES)
-        suppressed = await reader.fetch(queries.SUPPRESSED)
-    finally:
-        await reader.close()
-    return MemoryStore.load(
-        sources=[rows.SOURCE.validate_json(document) for (document,) in sources],
-        snapshots=[(source, rows.read_snapshot(columns)) for source, *columns in snapshots],
-        events=[Recorded(seq, Event.from_body(body)) for seq, body in events],
-        outbox=map(rows.read_row, outbox),
-        receivers=[rows.RECEIVER.validate_json(document) for (document,) in receivers],
-        history=map(rows.read_entry, history),
-        verdicts={id_: rows.read_verdicts(packed) for id_, packed in verdicts},
-        marks=map(rows.read_mark, marks),
-        silences=map(rows.read_silence, silences),
-        suppressed={name: Suppressed(n, rows.from_micros(at)) for name, n, at in suppressed},
-    )
+    path, copy = _absolute(path), folder / COPY
+    if await anyio.Path(path).exists():
+        reader = await _open_file(path)
+        try:
+            await reader.copy(copy)
+        finally:
+            await reader.close()
+    return await SqliteStore.open(copy, "copy", durable=False)
 
 
 def _absolute(path: Path | str) -> Path:
@@ -465,13 +482,13 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _open_owner(path: Path, owner: str) -> tuple[StoreLock, Writer]:
+def _open_owner(path: Path, owner: str, durable: bool) -> tuple[StoreLock, Writer]:
     """Acquire the lock, then open the writing connection; runs in a thread."""
     if not path.parent.is_dir():
         raise StoreError(f"the directory {path.parent} does not exist; create it or change `store`")
     lock = StoreLock.acquire(path, owner)
     try:
-        return lock, Writer(open_writer(path, thorough=not lock.orderly), path)
+        return lock, Writer(open_writer(path, thorough=not lock.orderly, durable=durable), path)
     except BaseException:
         lock.release()
         raise

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -22,11 +24,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import aiosqlite
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import structlog
 
 from watcher.errors import StoreDamaged, StoreError
 from watcher.store.retrying import Retrier
 from watcher.store.sqlite.budget import BudgetedConnection
+from watcher.store.sqlite.place import WRITE
 from watcher.store.sqlite.schema import BUSY, store_error
 
 __all__ = ["Job", "Reader", "Writer"]
@@ -36,6 +40,8 @@ T = TypeVar("T")
 
 LATELY = 10.0
 """Seconds: a statement, or a queue, that has not moved for longer waits for the disk."""
+
+MIB = 1024 * 1024
 
 GROUP_LIMIT = 256
 """The largest number of jobs that share a commit."""
@@ -264,6 +270,27 @@ class Reader:
             self.damaged |= isinstance(failure, StoreDamaged)
             raise failure from error
         return [tuple(row) for row in found]
+
+    async def copy(self, to: Path) -> None:
+        """Write everything, as it is at one moment, to a new file; raise StoreError."""
+        room, size = await anyio.to_thread.run_sync(self._sizes, to)
+        if room < size:
+            raise StoreError(
+                f"there is no room for a copy of the store in {to.parent}: it takes"
+                f" {size // MIB:,} MiB of {room // MIB:,}; set TMPDIR to a folder with more"
+            )
+        try:
+            os.close(os.open(to, WRITE, 0o600))
+            async with aiosqlite.connect(to) as copy:
+                await self._connection.backup(copy)
+        except (OSError, sqlite3.Error) as error:
+            raise store_error(self.path, error) from error
+
+    def _sizes(self, to: Path) -> tuple[int, int]:
+        """Return the free bytes where a copy is to be, and how many it may take."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        size = sum(file.stat().st_size for file in files if file.exists())
+        return shutil.disk_usage(to.parent).free, size
 
     async def close(self) -> None:
         """Close the connection and end its thread; safe to call twice."""

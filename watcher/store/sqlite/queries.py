@@ -10,6 +10,8 @@ Rules: text and parameters only. A statement chooses rows or writes them; what a
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from watcher.records import ConversationQuery, DeliveryQuery, EventQuery
@@ -36,7 +38,6 @@ SNAPSHOT = "revision, present, observed, message_id, seen, counts, conversation,
 KNOWN = f"""
     SELECT {SNAPSHOT} FROM snapshots
     WHERE source = ? AND id IN (SELECT value FROM json_each(?))"""
-ALL_SNAPSHOTS = f"SELECT source, {SNAPSHOT} FROM snapshots"
 PRESENT_IDS = "SELECT id FROM snapshots WHERE source = ? AND present = 1"
 DOUBTS = "SELECT id, doubt FROM snapshots WHERE source = ? AND present = 1 AND doubt IS NOT NULL"
 IDS_IN_SET = {
@@ -70,7 +71,6 @@ ADD_EVENT = """
     VALUES (:id, :source, :type, :subject, :time, :body, :existing)
     ON CONFLICT (id) DO NOTHING
     RETURNING seq"""
-ALL_EVENTS = "SELECT seq, body FROM events ORDER BY seq"
 OLD_EVENTS = """
     SELECT time, seq, EXISTS (SELECT 1 FROM deliveries WHERE event = events.id)
     FROM events WHERE time < :before AND (time, seq) > (:time, :seq)
@@ -94,7 +94,6 @@ FACTS = """d.lease, d.ended, d.over, d.id, d.receiver, d.rule, d.due, d.created,
 """The columns that `rows.read_facts` expects: all that decides what becomes of a row."""
 
 _ROWS = "FROM deliveries d JOIN events e ON e.id = d.event"
-ALL_ROWS = f"SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS} ORDER BY d.seq"
 
 # What is in the order of its conversation, as `OutboxRow.in_order` says.
 _IN_ORDER = "state = 'pending' AND kind = 'event' AND held = 0 AND aside = 0"
@@ -320,7 +319,6 @@ ADD_HISTORY = """
 HISTORY = f"""
     SELECT {ENTRY} FROM history
     WHERE delivery IN (SELECT value FROM json_each(?)) ORDER BY delivery, seq"""
-ALL_HISTORY = f"SELECT {ENTRY} FROM history ORDER BY seq"
 
 # Rule results
 
@@ -328,7 +326,6 @@ SAVE_VERDICTS = "UPDATE events SET verdicts = ? WHERE id = ?"
 VERDICTS = """
     SELECT id, verdicts FROM events
     WHERE verdicts IS NOT NULL AND id IN (SELECT value FROM json_each(?))"""
-ALL_VERDICTS = "SELECT id, verdicts FROM events WHERE verdicts IS NOT NULL"
 
 # Throttle marks and silences
 
@@ -341,7 +338,6 @@ MARKS = f"""
         AND m.rule = json_extract(w.value, '$[0]') AND m.subject = json_extract(w.value, '$[1]')
         LEFT JOIN deliveries d ON d.key = m.delivery
     WHERE d.state IS NULL OR d.state NOT IN ('dead', 'cancelled')"""
-ALL_MARKS = f"SELECT {MARK} FROM marks m"
 SAVE_MARK = """
     INSERT INTO marks (receiver, rule, subject, at, until, delivery) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (receiver, rule, subject)
@@ -364,12 +360,48 @@ COUNT_SUPPRESSED = """
     ON CONFLICT (silence) DO UPDATE SET count = suppressed.count + 1, last = excluded.last"""
 
 
-def events(query: EventQuery) -> tuple[str, list[Any]]:
-    """Return the statement for a query of the log, and its parameters."""
-    return _newest(
-        "SELECT seq, body FROM events",
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rows that a query asks for, and the statements that read them, each with its parameters."""
+
+    columns: str
+    """What is read of each; their place in the order comes first."""
+
+    tables: str
+    order: str
+    """The column of their order: it only grows."""
+
+    conditions: tuple[tuple[str, Any], ...]
+    """What they must meet, with values (None: it is not asked for)."""
+
+    def newest(self, limit: int) -> tuple[str, list[Any]]:
+        """Read the newest `limit`, oldest first."""
+        where, values = _asked(self.conditions)
+        newest = (
+            f"SELECT {self.columns} {self.tables} WHERE {where or 'true'} ORDER BY {self.order}"
+        )
+        return f"SELECT * FROM ({newest} DESC LIMIT ?) ORDER BY 1", [*values, max(limit, 0)]
+
+    def first(self, limit: int) -> tuple[str, list[Any]]:
+        """Read the place of the oldest of the newest `limit`; nothing where there are not so many."""
+        where, values = _asked(self.conditions)
+        places = f"SELECT {self.order} {self.tables} WHERE {where or 'true'} ORDER BY {self.order}"
+        return f"{places} DESC LIMIT 1 OFFSET ?", [*values, limit - 1]
+
+    def after(self, place: int, limit: int) -> tuple[str, list[Any]]:
+        """Read `limit` rows that follow a place, in their order."""
+        where, values = _asked((*self.conditions, (f"{self.order} > ?", place)))
+        rows_ = f"SELECT {self.columns} {self.tables} WHERE {where} ORDER BY {self.order} LIMIT ?"
+        return rows_, [*values, limit]
+
+
+def events(query: EventQuery) -> Listing:
+    """Return what a query of the log asks for."""
+    return Listing(
+        "seq, body",
+        "FROM events",
         "seq",
-        [
+        (
             ("seq > ?", query.after),
             ("time >= ?", rows.maybe_micros(query.since)),
             ("time < ?", rows.maybe_micros(query.until)),
@@ -378,8 +410,7 @@ def events(query: EventQuery) -> tuple[str, list[Any]]:
             _among("subject", query.conversations),
             ("id = ?", query.id),
             ("existing = ?", 0),
-        ],
-        query.limit,
+        ),
     )
 
 
@@ -393,18 +424,20 @@ NAMED_SO = """d.seq IN (SELECT seq FROM deliveries WHERE id = ?
 """The row of an id, and those that went out with the digest of that id: each found by its index."""
 
 
-def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
-    """Return the statement for a query of the outbox, and its parameters."""
+def deliveries(query: DeliveryQuery, columns: str = DELIVERY) -> Listing:
+    """Return what a query of the outbox asks for."""
     topics = tuple(
         rows.topic(source, subject) for source in query.sources for subject in query.conversations
     )
     standing = None if query.stands is None else [rows.micros(query.stands[1]), query.stands[0]]
-    return _newest(
-        f"SELECT d.seq, {DELIVERY} {_ROWS}",
+    return Listing(
+        f"d.seq, {columns}",
+        _ROWS,
         "d.seq",
-        [
+        (
             (IN_STATE[query.state], []) if query.state is not None else ("", None),
             (f"{STANDS.replace(':now', '?')} = ?", standing),
+            ("d.attempt > ?", 0 if query.tried else None),
             ("d.receiver = ?", query.receiver),
             ("d.event = ?", query.event),
             (NAMED_SO, None if query.id is None else [query.id, query.id]),
@@ -412,11 +445,11 @@ def deliveries(query: DeliveryQuery) -> tuple[str, list[Any]]:
             _among("e.subject", () if topics else query.conversations),
             _among("d.source", query.sources),
             ("d.rule = ?", query.rule),
+            ("d.batch = ? AND d.message = ''", query.batch),
             _globs("e.type", query.types),
             ("d.created >= ?", rows.maybe_micros(query.since)),
             ("d.created < ?", rows.maybe_micros(query.until)),
-        ],
-        query.limit,
+        ),
     )
 
 
@@ -466,16 +499,7 @@ def _globs(column: str, globs: tuple[str, ...]) -> tuple[str, Any]:
     return f"({fits})", [rows.like(glob) for glob in globs] or None
 
 
-def _newest(
-    select: str, order: str, conditions: list[tuple[str, Any]], limit: int
-) -> tuple[str, list[Any]]:
-    """Return the statement for the newest rows that meet all given conditions, oldest first."""
-    where, values = _asked(conditions)
-    newest = f"{select}{' WHERE ' if where else ''}{where} ORDER BY {order} DESC LIMIT ?"
-    return f"SELECT * FROM ({newest}) ORDER BY 1", [*values, max(limit, 0)]
-
-
-def _asked(conditions: list[tuple[str, Any]]) -> tuple[str, list[Any]]:
+def _asked(conditions: Iterable[tuple[str, Any]]) -> tuple[str, list[Any]]:
     """Join the conditions that have a value; return them with the values."""
     asked = [(condition, value) for condition, value in conditions if value is not None]
     values = [one for _, value in asked for one in (value if isinstance(value, list) else [value])]

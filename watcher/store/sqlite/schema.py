@@ -57,10 +57,11 @@ def migrations() -> Sequence[str]:
     return [step.read_text(encoding="utf-8") for step in steps]
 
 
-def open_writer(path: Path, *, thorough: bool = False) -> BudgetedConnection:
+def open_writer(path: Path, *, thorough: bool = False, durable: bool = True) -> BudgetedConnection:
     """Open the only writing connection, create or migrate the schema; raises StoreError.
 
-    `thorough`: every page of the file is looked at first, as after an end that was not orderly.
+    `thorough`: every page of the file is looked at first, as after an end that was not orderly. Without
+    `durable` no commit waits for the disk: for a file that goes with the process.
     """
     try:
         check_folder(path.parent)
@@ -87,7 +88,7 @@ def open_writer(path: Path, *, thorough: bool = False) -> BudgetedConnection:
             raise StoreError(
                 f"{path}: this file system cannot hold the store (no WAL mode); use a local disk"
             )
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         connection.execute(f"PRAGMA journal_size_limit = {LARGEST_WAL}")
         connection.execute("PRAGMA secure_delete = ON")  # what was removed is to be gone
         connection.execute("PRAGMA foreign_keys = ON")
