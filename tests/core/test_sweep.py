@@ -399,11 +399,20 @@ def test_a_suspect_that_two_sweeps_lacked_is_confirmed() -> None:
     assert found.look_ups == LookUpList(("c0", "c1", "c2"), frozenset({"c0"}), frozenset({"c0"}))
 
 
+def test_what_a_listing_lacks_for_the_second_time_is_no_sample_of_it() -> None:
+    first = lacked(ids(15))
+    assert first.look_ups == LookUpList(tuple(sorted(ids(15))))
+    second = lacked(ids(16), lacked=dict(first.lacked))
+    assert second.look_ups is not None
+    assert second.look_ups.again == ids(15)
+
+
 def test_rows_that_look_ups_keep_finding_are_no_news_to_hold() -> None:
     assert after(lacked(ids(30)).effects).hold is not None
     found = lacked(ids(30), found=ids(30) | ids(5, 200))
     assert after(found.effects).hold is None
-    assert found.look_ups == LookUpList(tuple(sorted(ids(30)))[:LOOK_UPS])
+    chosen = tuple(sorted(ids(30)))[:LOOK_UPS]
+    assert found.look_ups == LookUpList(chosen, again=frozenset(chosen))
     assert found.found_by_lookup == ids(30)
 
 

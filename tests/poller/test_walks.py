@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.core.strategies import T0
 from watcher.errors import (
@@ -170,6 +172,54 @@ def test_a_row_that_cannot_be_looked_up_stays_a_suspect_after_some_tries() -> No
     assert look_ups.waiting == ["c"]
     look_ups.fail("c")
     assert (look_ups.waiting, look_ups.undecided) == ([], ["b", "c"])
+
+
+SIXTY = tuple(f"c{number:02}" for number in range(60))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "asked"),
+    [
+        (LookUpList(SIXTY), SIXTY, 2),
+        (LookUpList(SIXTY), SIXTY[:30], 2),
+        (LookUpList(SIXTY), ("c00",), 60),
+        (LookUpList(SIXTY), (), 60),
+        (LookUpList(SIXTY[:5]), SIXTY, 5),  # too few for a sample of them
+        (LookUpList(SIXTY, proof_only=True), SIXTY, 60),  # chosen, and mostly there
+        (LookUpList(SIXTY, again=frozenset(SIXTY)), SIXTY, 60),  # known to be there: no news
+        (LookUpList(SIXTY, again=frozenset(SIXTY[30:])), SIXTY[30:], 60),
+    ],
+)
+def test_several_of_a_sample_that_are_there_end_the_look_ups(
+    wanted: LookUpList, there: tuple[str, ...], asked: int
+) -> None:
+    look_ups, count = LookUpRound(wanted, T0), 0
+    while look_ups.waiting:
+        key, count = look_ups.waiting[0], count + 1
+        look_ups.settle(key, decided=key in there)
+        if key in there:
+            look_ups.find(key)
+    assert count == asked
+    # What was not asked, or could not be decided, is no suspect where the listing is not believed.
+    believed = asked == len(wanted.ids)
+    assert set(look_ups.undecided) == (set(wanted.ids) - set(there) if believed else set())
+
+
+@given(st.integers(1, 300), st.sets(st.integers(0, 299)), st.sets(st.integers(0, 299)))
+def test_a_round_asks_for_each_row_once_or_ends_early(
+    count: int, known: set[int], there: set[int]
+) -> None:
+    ids = tuple(f"{number:03}" for number in range(count))
+    again = frozenset(key for key in ids if int(key) in known)
+    look_ups, asked = LookUpRound(LookUpList(ids, again=again), T0), []
+    assert sorted(look_ups.waiting) == sorted(ids)
+    ended = False
+    while look_ups.waiting:
+        asked.append(key := look_ups.waiting[0])
+        look_ups.settle(key, decided=int(key) in there)
+        ended = ended or (int(key) in there and look_ups.find(key))
+    assert len(set(asked)) == len(asked)
+    assert len(asked) == len(ids) or (ended and len(asked) <= 5)
 
 
 def test_the_tries_of_one_row_are_not_those_of_the_next() -> None:

@@ -139,6 +139,30 @@ async def test_of_a_crowd_that_the_list_hides_the_one_that_is_gone_is_found(
     assert {body["type"] for body in harness.inbox.conversations} == {"conversation.removed"}
 
 
+@pytest.mark.parametrize("kind", ["highlevel", "leadping"])
+async def test_a_listing_that_lacks_sixty_rows_costs_a_sample_of_look_ups(
+    harness: Harness, kind: str
+) -> None:
+    """Sixty of seven hundred are not implausible. Before, each was looked up: 60 and more requests."""
+    harness.poll_every, harness.sweep_every = "30s", "5m"
+    account = harness.watch(kind, "sales", "1", conversations=700)
+    async with harness.running():
+        await harness.baseline()
+        hidden = [one.id for one in account.living()[:600:10]]
+        harness.faults[kind].plan(faults.without(*hidden))
+        before = look_ups(harness, kind)
+        await anyio.sleep(310)
+        cost = look_ups(harness, kind) - before
+        harness.faults[kind].clear()
+        gone = account.living()[0:600:20]
+        for one in gone:
+            harness.world.delete(one)
+        await anyio.sleep(700)
+    assert set(removals(harness)) == {one.id for one in gone}
+    assert {body["type"] for body in harness.inbox.conversations} == {"conversation.removed"}
+    assert 0 < cost <= 12, cost
+
+
 @pytest.mark.parametrize("code", [500, 502, 429])
 async def test_a_look_up_that_fails_for_a_moment_is_made_again(harness: Harness, code: int) -> None:
     """While a conversation is deleted its look-up answers 500: that is no proof and no trouble."""

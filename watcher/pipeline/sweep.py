@@ -3,6 +3,7 @@
 Rules: pure. What a whole sweep lacked (no page failed, skipped or cut, no row unreadable) is looked up:
 the provider's word, or a second whole sweep that lacks it, removes it. What is implausible is held until
 the next whole sweep agrees or a person decides; one hold at a time. What cannot be decided stays a suspect.
+Of many rows a sample is looked up first (`watcher.poller.walks`): it shows whether the listing is right.
 
 A sweep that was not whole proves nothing, but where the order moves under a walk few are: what it
 lacked is looked up, too, some rows at a time, and there the provider's word alone removes a row.
@@ -163,6 +164,11 @@ class LookUpList:
 
     from_hold: frozenset[str] = frozenset()
     """Those that were held before."""
+
+    again: frozenset[str] = frozenset()
+    """Those that are no sample of this listing: look-ups have found them before although it lacked them, or
+    a sweep has lacked them before and nobody was asked.
+    """
 
     proof_only: bool = False
     """Whether the listing proves nothing: what the look-up cannot decide is not a suspect."""
@@ -385,7 +391,8 @@ def _judge_absences(
         new_hold = _absences_hold(policy, rest, len(present), now)
         rest = frozenset()
     # What look-ups keep finding takes turns, after what they have not decided yet.
-    wanted = (*sorted(agreed | twice | rest), *_in_turn(again, times, LOOK_UPS))
+    repeated = _in_turn(again, times, LOOK_UPS)
+    wanted = (*sorted(agreed | twice | rest), *repeated)
     from_hold = frozenset(agreed) | (frozenset(state.held_suspects) & frozenset(wanted))
     changes: dict[str, Any] = {
         "suspects": wanted,
@@ -398,7 +405,10 @@ def _judge_absences(
     else:
         # Suspects must survive a restart; that a sweep found nothing may be stored later.
         effects.append(StateUpdate(changes, force=bool(wanted or state.suspects)))
-    look_ups = LookUpList(wanted, frozenset(agreed | twice), from_hold) if wanted else None
+    confirmed = frozenset(agreed | twice)
+    # What the listing lacks time and again is asked for, each row: one of them may be gone.
+    stays = frozenset(repeated) | {key for key in rest if times.get(key, 0) >= LACKED_AGAIN}
+    look_ups = LookUpList(wanted, confirmed, from_hold, stays) if wanted else None
     return Comparison(tuple(effects), look_ups, frozenset(found_by_lookup & lacked))
 
 

@@ -598,6 +598,12 @@ class SourcePoller:
         if walk.verdict == "found":
             self._found_by_lookup |= {key}
         self._settle(look_ups, key, decided=gone or walk.verdict == "found")
+        left = len(look_ups.waiting)
+        if walk.verdict == "found" and look_ups.find(key):
+            self.log.warning(
+                "the listing lacked conversations that are there; the others are not concluded from it",
+                others=left,
+            )
 
     def _settle(self, look_ups: LookUpRound, key: str, *, decided: bool) -> None:
         self._lacked = sweeps.after_asking(self._lacked, key, decided=decided)

@@ -80,6 +80,12 @@ VERSION_WAIT = 5.0
 for longer.
 """
 
+SAMPLE = 5
+"""Rows that a whole sweep lacked and that are looked up before the others."""
+
+SEVERAL = 2
+"""Rows of the sample that are still there, from which on the listing is not believed."""
+
 LOOK_UP_TRIES = 3
 """Failed look-ups of one row after which it waits for the next sweep."""
 
@@ -370,14 +376,31 @@ class SweepWalk(Walk):
 class LookUpRound:
     """The look-ups that follow a sweep, one a step. `undecided` are the ids that stay suspects, `since`
     is when the sweep ended, by our clock: what is seen after that is there.
+
+    A sample of what a whole sweep lacked comes first. Where several of it are still there, the listing was
+    wrong: nothing is concluded of the others, and the next sweep that lacks them begins anew.
     """
 
     def __init__(self, wanted: LookUpList, since: datetime) -> None:
         self.wanted = wanted
         self.since = since
-        self.waiting = list(wanted.ids)
+        self._sample = _sample(wanted)
+        rest = (key for key in wanted.ids if key not in self._sample)
+        self.waiting = [*self._sample, *rest]
         self.undecided: list[str] = []
+        self._found = 0
         self._failures: dict[str, int] = {}
+
+    def find(self, key: str) -> bool:
+        """Note that a row is still there; return whether the listing is not believed any more, and the
+        others are left alone.
+        """
+        self._found += key in self._sample
+        if self._found < SEVERAL or not self.waiting:
+            return False
+        self.waiting.clear()
+        self.undecided.clear()
+        return True
 
     def settle(self, key: str, *, decided: bool) -> None:
         """Be done with a row, whether or not it could be decided."""
@@ -395,6 +418,16 @@ class LookUpRound:
         else:
             self.waiting.remove(key)
             self.waiting.append(key)
+
+
+def _sample(wanted: LookUpList) -> tuple[str, ...]:
+    """Return the rows to ask for first, from all over the list; none where it is short. Rows that the
+    listing lacks time and again say nothing about it, and after one that was not whole most are there.
+    """
+    news = [key for key in wanted.ids if key not in wanted.again]
+    if wanted.proof_only or len(news) <= SAMPLE:
+        return ()
+    return tuple(news[number * len(news) // SAMPLE] for number in range(SAMPLE))
 
 
 async def step(walk: Walk, fetch: Fetch, absorb: Absorb | None = None) -> None:
