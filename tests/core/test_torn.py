@@ -83,10 +83,11 @@ class Watched:
         self.known: dict[str, Snapshot] = {}
         self.events: list[Event] = []
 
-    def look(self, at: float, *rows: Observation) -> list[str]:
+    def look(self, at: float, *rows: Observation, admit: bool = False) -> list[str]:
         """Look at rows `at` seconds after the first day; return the types of the events."""
         sent = T0 + timedelta(days=1, seconds=at)
-        sighting = Sighting(sent, sent + timedelta(milliseconds=80), {}, T0, decided=sent)
+        received = sent + timedelta(milliseconds=80)
+        sighting = Sighting(sent, received, {}, T0, decided=sent, admit=admit)
         return self._take(decide(self.policy, self.state, self.known, rows, sighting))
 
     def remove(self, at: float) -> list[str]:
@@ -344,6 +345,18 @@ def test_an_old_message_is_no_news_where_the_first_look_was_torn(state: SourceSt
     assert source.now.conversation.waiting_since is not None
     # What is read then is told.
     assert source.look(20, still(old, unread=False, unread_count=0)) == ["read"]
+
+
+def test_an_old_message_is_news_where_the_conversation_was_told_as_created_without_it() -> None:
+    """Where rows show no creation time (Leadping), an old conversation that comes into view is created."""
+    source = Watched()
+    old = but(last_message=message("Is it still for sale?", at=-3600))
+    undated = {path: value for path, value in old.fields.items() if path != "created_at"}
+    old = Observation(old.id, undated, message_id="7")
+    source.look(0, still(old, last_message=None), admit=True)
+    assert source.events[0].type == "conversation.created"
+    assert source.events[0].data["conversation"]["last_message"] is None
+    assert source.look(10, old) == ["message", "waiting"]
 
 
 def test_a_first_message_after_the_baseline_is_news() -> None:

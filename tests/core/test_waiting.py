@@ -86,6 +86,33 @@ def test_who_waits_by_a_message_that_is_shown_for_the_first_time_is_taken_over_s
     assert waiting_since(known) == ASKS.at
 
 
+@pytest.mark.parametrize(
+    ("above", "begins"),
+    [
+        (message("Calls back on Monday.", "internal", at=30), ["waiting", "updated"]),
+        (
+            dataclasses.replace(message("Hello!", "outbound", at=30), automated=True),
+            ["waiting", "updated"],
+        ),
+        (message("Yes", "outbound", at=30), ["updated"]),
+    ],
+    ids=["a note", "a machine's text", "an answer"],
+)
+def test_who_wrote_below_what_is_deleted_waits_unless_that_was_the_answer(
+    above: Message, begins: list[str]
+) -> None:
+    shown = [message("Thanks", "outbound", at=1), above, ASKS, ASKS]
+    seconds = [5, 40, 100, 200]  # what is lost is believed after a minute
+    known: dict[str, Snapshot] = {}
+    events: list[str] = []
+    for last, at in zip(shown, seconds, strict=True):
+        decision = decide(POLICY, STATE, known, [old_row(last_message=last)], sighting(at))
+        known = apply(known, decision)
+        events = told(decision.commit.events) if decision.commit else []
+    assert events == begins
+    assert waiting_since(known) == (ASKS.at if len(begins) == 2 else None)
+
+
 def test_an_archive_by_a_mapping_closes_a_wait() -> None:
     waits = row(created_at=NEW, last_message=ASKS, archived=False)
     known, events = play([[waits], [row(created_at=NEW, last_message=ASKS, archived=True)]])

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulator.harness import Harness
+from tests.simulator.harness import KINDS, Harness
 from watcher.simulator import Conversation, World
 from watcher.simulator.state import Kind
 
+from .truth import Past
 from .waits import Waits, seconds_of
 
 Act = Callable[[World, Conversation], object]
@@ -148,3 +149,19 @@ def test_an_answer_below_a_later_line_may_look_like_none(kind: Kind, name: str) 
     assert ended.outcome == "answered"
     now = seconds_of(harness.clock.now.isoformat())
     assert waits.hide_answer([ended], now, now + 1) is hidden
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_one_answer_lacks_is_a_moment_that_interrupts_nothing(kind: Kind) -> None:
+    """A server that answers at once is torn and whole again in one instant."""
+    harness = Harness(kind)
+    conversation = harness.create("Hello?")
+    created = Past(harness.account, conversation, mapped=False)
+    harness.clock.forward(60)
+    torn = seconds_of(harness.clock.now.isoformat())
+    harness.world.tear(conversation)
+    harness.world.mend(conversation)
+    past = Past(harness.account, conversation, mapped=False)
+    assert [bool(one.hidden) for one in past.moments] == [False, True, False]
+    assert list(past.runs("last_message")) == list(created.runs("last_message"))
+    assert Waits(kind, conversation).torn == [(torn, torn)]

@@ -65,6 +65,10 @@ class Past:
     """Everything that stood of one conversation, as a watcher with the account's token sees it.
 
     `versions` says what its Chatwoot ran since when: what rows show of a state depends on it.
+
+    A moment in which a row lacked a part is kept even if it stood for no time at all: a server that answers
+    at once shows it in one answer. Of a row that is seen for the first time in that answer nobody can
+    know what it lacks (the contract's law is of what a conversation *lost*), so it is told as it is shown.
     """
 
     def __init__(
@@ -82,11 +86,15 @@ class Past:
         self.moments: list[Moment] = []
         for at, state in _states(conversation, versions):
             moment = self._moment(at, state)
-            if self.moments and self.moments[-1].start == moment.start:
+            if self._replaces(moment):
                 self.moments[-1] = moment  # stood for no time at all
             elif not self.moments or _differs(self.moments[-1], moment):
                 self.moments.append(moment)
         self._starts = [moment.start for moment in self.moments]
+
+    def _replaces(self, moment: Moment) -> bool:
+        last = self.moments[-1] if self.moments else None
+        return last is not None and last.start == moment.start and not _is_torn(last)
 
     def at(self, time: float) -> int:
         """Return the index of the moment at a time; -1 before the first."""
@@ -102,7 +110,9 @@ class Past:
         hidden continues what was shown.
         """
         start, value, shown = 0.0, None, False
-        for moment in self.moments:
+        for index, moment in enumerate(self.moments):
+            if self.end(index) == moment.start:
+                continue  # one torn answer interrupts nothing
             if moment.plain is None:
                 if shown:
                     yield start, moment.start, value
@@ -181,6 +191,10 @@ def _label(value: object) -> Plain:
     return {
         "id": None, "label": str(value), "outcome": None, "changed_at": None, "changed_by": None,
     }  # fmt: skip
+
+
+def _is_torn(moment: Moment) -> bool:
+    return moment.state is not None and bool(moment.state.torn)
 
 
 def _differs(a: Moment, b: Moment) -> bool:

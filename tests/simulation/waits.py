@@ -91,6 +91,8 @@ class Waits:
         """When what is put away ended with HighLevel's activity line, in whose row no message shows, or with
         the customer's words: they begin no wait there, and its row shows no time of what went out.
         """
+        self.torn: list[tuple[float, float]] = []
+        """When its row lacked messages: nobody can know that of one that is seen for the first time."""
         account, history = conversation.account, conversation.history
         ends = [_seconds(at) for at, _ in history[1:]] + [float("inf")]
         for (at, state), end in zip(history, ends, strict=True):
@@ -113,6 +115,8 @@ class Waits:
             last = Stretch(start, end, since, proves=_proves(state), off=off)
             self.stretches.append(last)
         last.end = end
+        if state.torn & {"messages", "newest"}:
+            self.torn.append(span)
         if state.archived and kind == "highlevel" and _covers_answer(state):
             self.covered.append((start, end))
         if kind == "chatwoot":  # where a bot has cleared the stamp, the creation stands for it
@@ -293,6 +297,8 @@ class _Judge:
         # Below a line that tells nothing, somebody may have written, and have been answered.
         between = self.waits.between(before, look.seen)
         silent = any(_silent(one, low, look.seen) for one in candidates)
+        if look is self.looks[0]:
+            silent |= any(a <= look.seen and low <= b for a, b in self.waits.torn)
         possible = same or _reopened(look, now) or any(one.fits(now, look.seen) for one in between)
         if silent and possible:
             self.doubtful = self.doubtful if same else now

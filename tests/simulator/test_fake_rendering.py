@@ -135,6 +135,17 @@ async def test_rows_may_lack_a_part_for_a_moment(kind: Kind) -> None:
     assert not fake.world.truth.entries
 
 
+async def test_who_does_not_read_the_newest_message_reads_no_line_after_it() -> None:
+    fake = Fake("leadping")
+    ((_, before),) = [(row["lastSnippet"], row["lastEventAt"]) for row in await fake.rows()]
+    await anyio.sleep(5)
+    fake.world.message(fake.last, "Bye")
+    await anyio.sleep(5)
+    fake.world.activity(fake.last)
+    fake.world.tear(fake.last, ("newest",))
+    assert [row["lastEventAt"] for row in await fake.rows()] == [before]
+
+
 CHANGES: dict[str, tuple[float, Any, tuple[str | None, bool]]] = {
     "a reading before its counts are read": (0.25, World.read, READ),
     "a reading after its counts were read": (0.75, World.read, FULL),

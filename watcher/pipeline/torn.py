@@ -13,7 +13,7 @@ first, and what is stripped neither confirms nor ends a doubt.
 Nobody can tell what a row lost that is seen for the first time: it is told as it is shown. A conversation
 in which nobody wrote has no message, so one that is new is told as created even if it is on its way out.
 Where it was there before the baseline, nothing is told of it by that, nor when its old message
-shows (`never_shown`).
+shows (`never_shown`), unless it was told as created: Leadping shows no creation time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 _CONTACT = tuple(f"contact.{leaf}" for leaf in CONTACT)
 
-_TOLD = ("conversation.message", "conversation.updated")
+_TOLD = ("conversation.created", "conversation.message", "conversation.updated")
 """The events by which somebody may know that a conversation had no message."""
 
 

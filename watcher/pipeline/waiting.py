@@ -2,7 +2,8 @@
 
 Rules: pure. A row shows the last message alone, so a wait that has begun goes on until a row shows its
 end: a person's message, or the archive. What a machine sends, notes, and rows that show no last message
-end nothing; a row that shows an older message than the one known begins and ends nothing. Where a wait
+end nothing; a row that shows an older message than the one known ends nothing, and begins a wait only
+where a note or a machine's text stood above it, which no answer can have been below. Where a wait
 began or ended between two looks, what the row shows besides (`Observation.evidence`) counts, as far as
 it proves something.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from watcher.diff import WaitEnd, message_change
+from watcher.diff import WaitEnd, is_older, message_change
 from watcher.merge import Known
 from watcher.model import Conversation, Evidence, Message, Observation
 
@@ -115,6 +116,7 @@ def _begun(
         own = None
     # A row may tell later what it left out at first: who wrote the message.
     told = change == "new" or (_same(old, new) and _author(was.last_message, row) != author)
+    told = told or _uncovered(old, new, row)
     if author == "customer" and told:
         return _unanswered(clues, own, at)
     if own is not None:
@@ -177,6 +179,18 @@ def _same(old: Known, new: Known) -> bool:
     if a is None or b is None or a.at != b.at:
         return False
     return None in (old.message_id, new.message_id) or old.message_id == new.message_id
+
+
+def _uncovered(old: Known, new: Known, row: Observation) -> bool:
+    """Return whether the last message stood below one that is gone and was nobody's answer.
+
+    An answer to it would have stood between the two, and would be the last message now. Where the answer
+    itself is gone, the customer had it all the same.
+    """
+    was, now = old.conversation.last_message, new.conversation.last_message
+    if was is None or now is None or not is_older(now, was, new.message_id, old.message_id):
+        return False
+    return _author(was, row) == "other"
 
 
 def _known_until(was: Conversation) -> datetime | None:

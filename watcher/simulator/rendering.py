@@ -92,11 +92,15 @@ def _lines(state: State | None) -> dict[str, Any]:
     """Return what is read of the messages of a conversation, and what is derived from them."""
     if state is None or state.gone_at is not None or "messages" in state.torn:
         return {"message": None, "recent": (), "activities": ()}
-    recent = state.recent[:-1] if "newest" in state.torn else state.recent
+    recent, activities = state.recent, state.activities
+    if "newest" in state.torn and recent:
+        # Who does not read the newest message reads no line that was written after it.
+        activities = tuple(line for line in activities if line.id < recent[-1].id)
+        recent = recent[:-1]
     return {
         "message": recent[-1] if recent else None,
         "recent": recent,
-        "activities": state.activities,
+        "activities": activities,
         "outbound_by": state.outbound_by,
         "manual_at": state.manual_at,
     }
