@@ -113,6 +113,16 @@ def test_who_wrote_below_what_is_deleted_waits_unless_that_was_the_answer(
     assert waiting_since(known) == (ASKS.at if len(begins) == 2 else None)
 
 
+def test_what_becomes_unread_waits_no_longer_than_since_the_answer_that_was_known() -> None:
+    """Found by the law that the same row again ends nothing: the row lacks its message."""
+    shown = {"created_at": NEW, "last_activity_at": T0, "unread": False}
+    answered = row("c1", None, Evidence(asked_at=T0), **shown, unread_count=0, last_message=ANSWERS)
+    rose = row(**shown, unread_count=1, last_message=None)
+    known, events = play([[answered], [rose], [rose]])
+    assert told(events) == ["created", "waiting"]
+    assert waiting_since(known) == ANSWERS.at
+
+
 def test_an_archive_by_a_mapping_closes_a_wait() -> None:
     waits = row(created_at=NEW, last_message=ASKS, archived=False)
     known, events = play([[waits], [row(created_at=NEW, last_message=ASKS, archived=True)]])

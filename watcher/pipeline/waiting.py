@@ -127,7 +127,11 @@ def _begun(
     # Which came first, the answer or these words, is not shown: what is doubtful ends no wait.
     if _is_later(clues.asked_at, _known_until(was)) and _unanswered_by(clues.asked_at, answered):
         return _unanswered(clues, clues.asked_at)
-    return _unanswered(clues, at if change == "new" and at is not None else now.last_activity_at)
+    came = at if change == "new" and at is not None else now.last_activity_at
+    # What nobody had seen came no sooner than our answer that was known.
+    if author == "person" and at is not None and came is not None:
+        came = max(came, at)
+    return _unanswered(clues, came)
 
 
 def _answered(
