@@ -18,6 +18,8 @@ Rules: nothing here imports anything of the project, and no message ever carries
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "StoreUnavailable",
     "WalkExpired",
     "WatcherError",
+    "grouped",
 ]
 
 
@@ -59,6 +62,34 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+MANY, FIRST = 10, 2
+"""Problems alike that are all shown, and how many of more."""
+
+_NAMES = re.compile(r"`[^`]*`|\S*[\d/]\S*")
+"""What differs between problems that are alike: names, paths, numbers."""
+
+
+def grouped(problems: Iterable[Problem]) -> Iterator[str]:
+    """Yield problems as lines; of more than ten in a file that are alike the first two, and how many
+    more there are.
+    """
+    every = tuple(problems)
+    kinds = [(one.file, _NAMES.sub("…", one.message)) for one in every]
+    counts: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], Problem] = {}
+    for kind, one in zip(kinds, every, strict=True):
+        counts[kind] = counts.get(kind, 0) + 1
+        last[kind] = one
+    seen: dict[tuple[str, str], int] = {}
+    for kind, one in zip(kinds, every, strict=True):
+        seen[kind] = number = seen.get(kind, 0) + 1
+        if counts[kind] <= MANY or number <= FIRST:
+            yield str(one)
+        elif number == FIRST + 1:
+            end = last[kind]
+            yield f"{one.file}: and {counts[kind] - FIRST:,} more like it, up to line {end.line}"
 
 
 class ConfigError(WatcherError):

@@ -1,21 +1,29 @@
 """What Prometheus can read of the daemon: a registry and the few series worth watching.
 
 Rules: counters and gauges only, labelled by configured names (sources, receivers, rules), never by
-conversation, URL or anything else that grows without bound.
+conversation, URL or anything else that grows without bound. With more than some hundred sources, counters are
+summed over them, and only the worst have gauges of their own.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from collections.abc import Iterator, Sequence
 
-__all__ = ["Metrics"]
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
+
+__all__ = ["MOST", "Metrics"]
+
+MOST = 500
+"""Sources that have series of their own."""
 
 
 class Metrics:
     """All series of one daemon, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry: CollectorRegistry = _BoundedRegistry(self)
         self._labelled: list[tuple[Counter | Gauge, tuple[str, ...]]] = []
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -86,8 +94,61 @@ class Metrics:
         self.reloads = counter("config_reloads", "Attempts to take up a configuration.", "outcome")
         self.template_errors = counter("template_errors", "Messages that failed to render.", "rule")
 
+    def worst(self) -> frozenset[str]:
+        """Return the sources that have gauges of their own where there are too many: those that fail,
+        are held or stale, then those that were read longest ago.
+        """
+        troubles: dict[str, float] = {}
+        for gauge in (self.failing, self.held, self.stale):
+            for source, value in _by_source(gauge):
+                troubles[source] = troubles.get(source, 0) + value
+        lags = dict(_by_source(self.lag))
+        worst = sorted(lags, key=lambda one: (-troubles.get(one, 0), -lags[one], one))
+        return frozenset(worst[:MOST])
+
     def forget(self, **labels: str) -> None:
         """Drop the series of a source or a receiver that is no longer configured."""
         for series, names in self._labelled:
             if labels.keys() <= set(names):
                 series.remove_by_labels(labels)
+
+
+class _BoundedRegistry(CollectorRegistry):
+    """The series of one daemon, as many as can be read."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all series, or with many sources the sums of counters and the gauges of the worst."""
+        worst = self._metrics.worst()
+        many = sum(1 for _ in _by_source(self._metrics.lag)) > MOST
+        for metric in super().collect():
+            if many and any("source" in sample.labels for sample in metric.samples):
+                samples = metric.samples
+                metric.samples = (
+                    _summed(samples)
+                    if metric.type == "counter"
+                    else [one for one in samples if one.labels["source"] in worst]
+                )
+            yield metric
+
+
+def _by_source(gauge: Gauge) -> Iterator[tuple[str, float]]:
+    for metric in gauge.collect():
+        for sample in metric.samples:
+            yield sample.labels["source"], sample.value
+
+
+def _summed(samples: Sequence[Sample]) -> list[Sample]:
+    """Return a counter's samples without the sources that they are of."""
+    sums: dict[tuple[tuple[str, str], ...], float] = {}
+    name = ""
+    for sample in samples:
+        if sample.name.endswith("_created"):
+            continue
+        name = sample.name
+        rest = tuple((key, value) for key, value in sample.labels.items() if key != "source")
+        sums[rest] = sums.get(rest, 0.0) + sample.value
+    return [Sample(name, {**dict(rest), "source": ""}, value) for rest, value in sums.items()]

@@ -145,6 +145,7 @@ def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -
             "requests_per_hour": 3608,
             "budget_per_hour": 180000,
             "asked_together": 3608,
+            "sharing": 1,
             "shared_with": [],
             "fits": True,
         }

@@ -49,4 +49,4 @@ def test_the_table_of_costs_is_what_check_would_say(column: int, provider: Provi
         reckoned = [plan.sweep, math.ceil(plan.hourly)]
         assert costs[2 * column : 2 * column + 2] == reckoned
         assert math.floor(share.allowed) == allowed
-        assert share.advise() is None
+        assert share.advice is None

@@ -52,7 +52,7 @@ def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(
     asked: list[RequestPlan],
 ) -> None:
     (share,) = shared_budgets(asked)
-    advice = share.advise()
+    advice = share.advice
     assert (advice is None) == (share.fits() and share.fits(polls_alone=True))
     if advice is None or advice.seconds is None:
         return
@@ -61,7 +61,7 @@ def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(
         changed(one, advice.key, advice.seconds) if one.source == advice.source else one
         for one in share.plans
     ]
-    then = SharedBudget(share.budget, tuple(slower)).advise()
+    then = SharedBudget(share.budget, tuple(slower)).advice
     assert then is None or (advice.key, then.key) == ("poll_every", "sweep_every")
 
 

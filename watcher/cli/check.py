@@ -30,7 +30,7 @@ from watcher.daemon.estimates import (
     find_overloads,
 )
 from watcher.daemon.plans import plan_source
-from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError
+from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError, grouped
 from watcher.notify.receivers import Receiver
 from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.clocks import ClockEvidence
@@ -57,6 +57,9 @@ __all__ = ["register"]
 DEADLINE = 30.0
 """Seconds that one provider gets to answer all of its check."""
 
+
+SHOWN = 20
+"""Sources that have a line of their own."""
 
 MOST_NAMES = 10
 """Names of a source's people that are listed."""
@@ -102,19 +105,17 @@ def check(
         raise typer.BadParameter("--online needs the secrets that --no-secrets leaves out")
     console: Console = ctx.obj
     loaded, problems = _inspect(console, secrets=not no_secrets)
-    for problem in problems:
-        console.note(str(problem))
+    for line in grouped(problems):
+        console.note(line)
     if loaded is None or problems:
         console.error(f"{format_count(len(problems), 'mistake')} in the configuration")
         raise typer.Exit(MISUSED)
-    for warning in (*loaded.warnings, *_over(loaded)):
-        console.note(f"warning: {warning}")
-    for source in loaded.sources:
-        if source.people:
-            console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
+    for line in grouped((*loaded.warnings, *_over(loaded))):
+        console.note(f"warning: {line}")
+    for source in [one for one in loaded.sources if one.people][:SHOWN]:
+        console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
     outcomes = anyio.run(_ask_all, loaded) if online else ()
-    for outcome in outcomes:
-        _show(console, outcome, loaded.redactor)
+    _show_outcomes(console, outcomes, loaded.redactor)
     _show_estimates(console, loaded, outcomes)
     for number, rule in enumerate(loaded.rules, 1):
         console.write(f"rule {number}, {rule.name}: {rule.describe()}")
@@ -168,10 +169,15 @@ def _show_estimates(console: Console, loaded: Config, outcomes: Sequence[Outcome
     """Print how many requests each source will make, and warn of intervals that cannot be met."""
     measured = {each.source: each.measured for each in outcomes if each.error is None}
     estimates = anyio.run(_estimate, loaded, measured)
-    for each in estimates:
+    for each in estimates[:SHOWN]:
         console.write(_format_estimate(each))
-    for one in find_overloads(estimates):
-        console.note(f"warning: {one.problem(loaded)}")
+    if rest := estimates[SHOWN:]:
+        asked = sum(each.plan.hourly for each in rest)
+        console.write(
+            f"and {len(rest):,} more sources, which will use about {_about(asked)} an hour"
+        )
+    for line in grouped(one.problem(loaded) for one in find_overloads(estimates)):
+        console.note(f"warning: {line}")
 
 
 async def _estimate(
@@ -196,9 +202,10 @@ def _format_estimate(each: SourceEstimate) -> str:
         f" {math.floor(share.allowed):,} requests an hour: {_about(plan.polls)} polls of {plan.poll},"
         f" {_about(plan.sweeps)} sweeps of {plan.sweep} for {rows}"
     )
-    others = [one.source for one in share.plans if one.source != each.source]
-    if others:
-        text += f"; {_about(share.hourly)} with {', '.join(others)}, which share this limit"
+    if others := share.others(each.source):
+        more = len(share.plans) - 1 - len(others)
+        rest = f" and {more:,} more" if more else ""
+        text += f"; {_about(share.hourly)} with {', '.join(others)}{rest}, which share this limit"
     return text
 
 
@@ -332,6 +339,16 @@ async def _ask(visit: _Visit) -> SourceError | None:
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, in `start`, too
         return broken_plugin(error)
     return None
+
+
+def _show_outcomes(console: Console, outcomes: Sequence[Outcome], redactor: Redactor) -> None:
+    """Print what providers answered, refusals first where there are many."""
+    shown = sorted(outcomes, key=lambda one: one.error is None) if outcomes[SHOWN:] else outcomes
+    for outcome in shown[:SHOWN]:
+        _show(console, outcome, redactor)
+    if rest := shown[SHOWN:]:
+        refused = sum(one.error is not None for one in rest)
+        console.write(f"and {len(rest):,} more sources, {refused:,} of which cannot be read")
 
 
 def _show(console: Console, outcome: Outcome, redactor: Redactor) -> None:

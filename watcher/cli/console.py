@@ -24,7 +24,7 @@ from watcher.cli.ids import NotOne
 from watcher.cli.options import Invocation, LogLevel
 from watcher.cli.tables import Cell, Column, table_lines
 from watcher.cli.times import machine_zone
-from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked
+from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked, grouped
 from watcher.json_text import json_line
 from watcher.secrets import Redactor
 from watcher.settings.calendar import format_moment
@@ -139,8 +139,8 @@ def _report(console: Console, error: Exception) -> int:
         case NotOne() as missing:
             console.error(missing.cause, missing.remedy)
         case ConfigError() as wrong:
-            for problem in wrong.problems:
-                console.note(str(problem))
+            for line in grouped(wrong.problems):
+                console.note(line)
             return MISUSED
         case StoreError() | SourceError() | OSError() as refused:
             console.error(*explain(refused))

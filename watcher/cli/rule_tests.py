@@ -21,7 +21,7 @@ from watcher.config.files import find_paths
 from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
 from watcher.daemon.replay import plans_for
 from watcher.daemon.rule_runs import Line, compare, run
-from watcher.errors import ConfigError
+from watcher.errors import ConfigError, grouped
 from watcher.settings.values import format_duration
 
 __all__ = ["register"]
@@ -80,8 +80,8 @@ def run_tests(
 
 
 def _tell(console: Console, wrong: ConfigError) -> None:
-    for problem in wrong.problems:
-        console.note(str(problem))
+    for line in grouped(wrong.problems):
+        console.note(line)
 
 
 def _own(path: Path) -> list[Path]:

@@ -28,6 +28,7 @@ from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
 from watcher.daemon.estimates import foreseeable_overloads
 from watcher.daemon.pass_report import PassReport
+from watcher.errors import grouped
 from watcher.records import Recorded
 from watcher.transport import name_resolution_hangs
 
@@ -119,8 +120,8 @@ def _introduce(loaded: Config) -> None:
         store=str(loaded.store.absolute()),
         process=os.getpid(),
     )
-    for warning in (*loaded.warnings, *foreseeable_overloads(loaded)):
-        log.warning("the configuration", problem=str(warning))
+    for line in grouped((*loaded.warnings, *foreseeable_overloads(loaded))):
+        log.warning("the configuration", problem=line)
 
 
 def _show_events(console: Console, recorded: Sequence[Recorded]) -> None:

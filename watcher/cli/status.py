@@ -6,6 +6,8 @@ Rules: reads and lays out; the daemon and the store know, `watcher.cli.health` s
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -16,9 +18,10 @@ import typer
 from watcher.cli.commands import StoreCommand
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
+from watcher.cli.filters import FromSource
 from watcher.cli.format import format_age, skew_words
 from watcher.cli.health import receiver_health, source_health, troubles, unwell
-from watcher.cli.options import AsJson
+from watcher.cli.options import AsJson, choose
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
 from watcher.config import Config
@@ -34,6 +37,12 @@ LATELY = timedelta(days=1)
 
 ABOUT = ("version", "process", "started", "uptime", "configured", "refused")
 """What a running daemon says of itself."""
+
+SHOWN = 20
+"""Sources and reasons that are shown where there are more; `--all` shows the rest."""
+
+WORST = ("failing", "held", "stale", "no baseline", "starting", "not watched", "ok")
+"""States, the worst first."""
 
 SOURCES = (
     Column("source"),
@@ -74,6 +83,11 @@ def status(
             " is not ok, a delivery that died within a day, a refused configuration.",
         ),
     ] = False,
+    source: FromSource = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Show every source, not the worst twenty of many."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show sources with their lag, receivers with what they are owed, and what is wrong."""
@@ -81,21 +95,30 @@ def status(
     loaded = load(console)
     running, state = anyio.run(_read, loaded)
     reasons = list(unwell(state, _utc if as_json else console.time, running=running))
+    if source:
+        for name in source:
+            choose("source", name, (one["source"] for one in state["sources"]))
+        state = {**state, "sources": [one for one in state["sources"] if one["source"] in source]}
     if as_json:
         _print_json(console, loaded, state, reasons, running=running)
     elif check:
-        for reason in reasons:
+        for reason in reasons if everything else reasons[:SHOWN]:
             console.write(f"not ok: {reason}", "red")
+        if not everything and reasons[SHOWN:]:
+            console.write(f"not ok: and {len(reasons) - SHOWN:,} more (--all shows them)", "red")
         if not reasons:
             counts = ((len(state[f"{kind}s"]), kind) for kind in ("source", "receiver"))
             parts = (f"{count} {kind}{'' if count == 1 else 's'}" for count, kind in counts)
             console.write(f"ok: {', '.join(parts)}")
     else:
-        _print(console, state, running=running)
-        for what in _unverified(loaded):
+        _print(console, state, running=running, everything=everything)
+        unverified = _unverified(loaded)
+        for what in unverified[:SHOWN]:
             console.write(
                 f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`, or `verify=no`)", "bold red"
             )
+        if more := len(unverified) - len(unverified[:SHOWN]):
+            console.write(f"TLS IS NOT VERIFIED for {more:,} more", "bold red")
     if check and reasons:
         raise typer.Exit(FAILED)
 
@@ -178,7 +201,7 @@ def _print_json(
             console.json({**one, "state": health(one, _utc, running=running)[0]})
 
 
-def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None:
+def _print(console: Console, state: Mapping[str, Any], *, running: bool, everything: bool) -> None:
     daemon, owner = state["daemon"], state["owner"]
     if running:
         since = console.time(daemon["configured"])
@@ -192,10 +215,14 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None
         console.write(f"The store is in use ({owner}); showing the last saved state.", "yellow")
     for trouble in troubles(state, console.time):
         console.write(trouble[0].upper() + trouble[1:], "red")
-    rows = [_source_row(console, one, running=running) for one in state["sources"]]
-    console.table(SOURCES, rows)
-    _print_limits(console, state["sources"])
-    _print_skews(console, state["sources"])
+    every = state["sources"]
+    shown = every if everything or not every[SHOWN:] else _worst(console, every, running=running)
+    console.table(SOURCES, [_source_row(console, one, running=running) for one in shown])
+    if len(shown) < len(every):
+        more = len(every) - len(shown)
+        console.write(f"and {more:,} more sources (--all shows them, --source NAME one of them)")
+    _print_limits(console, every)
+    _print_skews(console, shown)
     if state["receivers"]:
         console.write("")
         rows = [_receiver_row(console, one, running=running) for one in state["receivers"]]
@@ -204,6 +231,27 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool) -> None
         console.write("")
         what = "1 delivery is" if state["dead"] == 1 else f"{state['dead']} deliveries are"
         console.write(f"{what} dead (`inbox-watcher deliveries --state dead`)", "red")
+
+
+def _worst(
+    console: Console, sources: Sequence[Mapping[str, Any]], *, running: bool
+) -> Sequence[Mapping[str, Any]]:
+    """Print how many sources there are in each state; return the worst, those first that were read
+    longest ago.
+    """
+    states = {
+        one["source"]: source_health(one, console.time, running=running)[0] for one in sources
+    }
+    counts = Counter(states.values())
+    parts = (f"{counts[one]:,} {one}" for one in sorted(counts, key=_rank))
+    console.write(f"{len(sources):,} sources: {', '.join(parts)}; the worst first")
+    return sorted(
+        sources, key=lambda one: (_rank(states[one["source"]]), -(one["lag"] or math.inf))
+    )[:SHOWN]
+
+
+def _rank(state: str) -> int:
+    return WORST.index(state) if state in WORST else 0
 
 
 def _print_limits(console: Console, sources: Sequence[Mapping[str, Any]]) -> None:

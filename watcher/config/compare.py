@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from watcher.config.model import Config
 from watcher.mapping import FieldMapping, fingerprint
 from watcher.secrets import SecretText
+from watcher.suggest import listing
 
 __all__ = ["Differences", "compare", "needs_restart"]
 
@@ -42,7 +43,7 @@ class Differences:
 
     def __str__(self) -> str:
         parts = (
-            f"{word} {', '.join(names)}"
+            f"{word} {listing(names)}"
             for word, names in (
                 ("added", self.added),
                 ("changed", self.changed),

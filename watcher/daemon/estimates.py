@@ -154,7 +154,7 @@ def find_overloads(estimates: Sequence[SourceEstimate]) -> Iterator[Overload]:
         share, advice = each.share, None
         if share.budget.key not in seen:
             seen.add(share.budget.key)
-            advice = share.advise()
+            advice = share.advice
         if advice is not None:
             usable = share.for_polls if advice.key == "poll_every" else share.for_all
             reason = (

@@ -16,7 +16,7 @@ from watcher.config import Config, compare, needs_restart
 from watcher.daemon import Daemon
 from watcher.daemon.estimates import foreseeable_overloads
 from watcher.daemon.plans import plan_receivers, plan_source
-from watcher.errors import ConfigError
+from watcher.errors import ConfigError, grouped
 
 __all__ = ["Reloading"]
 
@@ -42,7 +42,7 @@ class Reloading:
                 result = await self._apply(config)
             except (ConfigError, OSError) as refused:
                 problems = (
-                    [str(problem) for problem in refused.problems]
+                    [*grouped(refused.problems)]
                     if isinstance(refused, ConfigError)
                     else [f"{refused}"]
                 )
@@ -64,10 +64,11 @@ class Reloading:
         receivers = compare(old.receivers, config.receivers)
         rules = compare(old.rules, config.rules)
         transport = daemon.transport
+        anew = {*sources.added, *sources.changed}
         new_sources = [
             plan_source(source, transport, index, len(config.sources))
             for index, source in enumerate(config.sources)
-            if source.name in {*sources.added, *sources.changed}
+            if source.name in anew
         ]
         new_receivers = plan_receivers(
             [one for one in config.receivers if one.name in {*receivers.added, *receivers.changed}],
@@ -95,5 +96,5 @@ class Reloading:
             "receivers": str(receivers),
             "rules": str(rules),
             "silences": str(compare(old.silences, config.silences)),
-            "warnings": [*late, *map(str, (*config.warnings, *foreseeable_overloads(config)))],
+            "warnings": [*late, *grouped((*config.warnings, *foreseeable_overloads(config)))],
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from watcher.pipeline.poll import SET_PAGES
@@ -23,6 +24,9 @@ __all__ = [
     "estimate",
     "shared_budgets",
 ]
+
+NAMED = 25
+"""Sources that are named as those that share a limit; thousands may."""
 
 HOUR = 3600.0
 DAY = 86_400.0
@@ -135,24 +139,30 @@ class Advice:
     """The interval that would fit; None where that alone does not help."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SharedBudget:
-    """Sources that share a budget."""
+    """Sources that share a budget. What is asked for each of thousands is reckoned once."""
 
     budget: Budget
     plans: tuple[RequestPlan, ...]
 
-    @property
+    @cached_property
     def hourly(self) -> float:
         """Requests that they ask for in an hour, together."""
         return sum(plan.hourly for plan in self.plans)
 
     def of(self, source: str) -> RequestPlan:
         """Return one source's plan; raise KeyError where it has none here."""
-        for plan in self.plans:
-            if plan.source == source:
-                return plan
-        raise KeyError(source)
+        return self._by_source[source]
+
+    def others(self, source: str) -> tuple[str, ...]:
+        """Return the first of those that a source shares it with."""
+        first = (plan.source for plan in self.plans[: NAMED + 1])
+        return tuple(one for one in first if one != source)[:NAMED]
+
+    @cached_property
+    def _by_source(self) -> Mapping[str, RequestPlan]:
+        return {plan.source: plan for plan in self.plans}
 
     @property
     def allowed(self) -> float:
@@ -184,8 +194,9 @@ class SharedBudget:
             return sum(plan.polling for plan in self.plans) <= self.for_polls
         return self.hourly <= self.for_all
 
-    def advise(self) -> Advice | None:
-        """Return what does not fit, None where everything does."""
+    @cached_property
+    def advice(self) -> Advice | None:
+        """What does not fit, None where everything does."""
         if not self.fits(polls_alone=True):
             most = max(self.plans, key=lambda plan: plan.polling)
             asked = sum(plan.polling for plan in self.plans)
@@ -218,8 +229,9 @@ def describe_plan(source: str, shared: SharedBudget | None) -> dict[str, Any] | 
         **plan.to_plain(),
         "budget_per_hour": math.floor(shared.allowed),
         "asked_together": math.ceil(shared.hourly),
-        "shared_with": [one.source for one in shared.plans if one.source != source],
-        "fits": shared.advise() is None,
+        "sharing": len(shared.plans),
+        "shared_with": list(shared.others(source)),
+        "fits": shared.advice is None,
     }
 
 
