@@ -124,16 +124,19 @@ Reload = Callable[[], Awaitable[Mapping[str, Any]]]
 """Applies the present configuration; returns what changed, or `problems` if it was refused."""
 
 
+SOCKET = "control.sock"
+"""The socket's name in a folder that was made for it."""
+
+
 def bind_control(path: Path) -> tuple[socket.socket, Path]:
     """Bind the control socket at `path`, mode 0600; return it with the path that it got.
 
-    A path too long for a socket falls back to a new folder in the runtime directory (or the temporary
-    one). The caller holds the store's lock, so an existing socket file belongs to a dead daemon.
+    A path too long for a socket falls back to a new folder in the runtime directory, the temporary
+    one, or `/tmp`. The caller holds the store's lock, so an existing socket file belongs to a dead daemon.
     """
     if len(os.fsencode(path)) > LONGEST_PATH:
         # A folder of its own (0700): a name that others can foresee, they can take before.
-        folder = os.environ.get("XDG_RUNTIME_DIR") or None
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)) / "control.sock"
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_short_folder())) / SOCKET
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -143,10 +146,19 @@ def bind_control(path: Path) -> tuple[socket.socket, Path]:
         listener.listen()  # early clients wait for the server instead of being refused
     except OSError as error:
         listener.close()
-        raise StoreError(f"cannot create the control socket {path}: {error.strerror}") from None
+        # Python's own refusals have no `strerror`.
+        reason = error.strerror or str(error)
+        raise StoreError(f"cannot create the control socket {path}: {reason}") from None
     finally:
         os.umask(mask)
     return listener, path
+
+
+def _short_folder() -> str:
+    """Return the first folder in which a socket's path is short enough."""
+    folders = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir())
+    room = LONGEST_PATH - len(os.fsencode(f"/{PREFIX}12345678/{SOCKET}"))
+    return next((one for one in folders if one and len(os.fsencode(one)) <= room), "/tmp")  # noqa: S108 - mkdtemp makes a folder of our own there
 
 
 def remove_control(path: Path) -> None:

@@ -124,7 +124,7 @@ class Harness:
         setting = SETTINGS[provider].format(account=account.id)
         self._sources.append(
             f"  {name}:\n    provider: {provider}\n    base_url: http://{account.kind}.example\n"
-            f"    token: {account.token}\n    {setting}\n"
+            f"    insecure: true\n    token: {account.token}\n    {setting}\n"
             f"    poll_every: {self.poll_every}\n    sweep_every: {self.sweep_every}\n{extra}"
         )
 
@@ -132,7 +132,8 @@ class Harness:
         """Configure a further webhook, and give who answers it."""
         self.others[name] = Inbox(self.clock)
         self.receivers += (
-            f"  {name}:\n    type: webhook\n    url: http://{name}.example/hook\n{extra}"
+            f"  {name}:\n    type: webhook\n    url: http://{name}.example/hook\n    insecure: true\n"
+            f"{extra}"
         )
         return self.others[name]
 
@@ -158,7 +159,7 @@ class Harness:
         return (
             f"store: {self.folder}/watcher.db\nserver: false\nsources:\n{sources}"
             f"receivers:\n  crm:\n    type: webhook\n    url: http://crm.example/hook\n"
-            f"    secret: {SECRET}\n{self.receivers}rules:\n{self.rules}\n"
+            f"    insecure: true\n    secret: {SECRET}\n{self.receivers}rules:\n{self.rules}\n"
         )
 
     @contextlib.asynccontextmanager

@@ -59,12 +59,12 @@ def test_a_folder_that_this_user_cannot_write_names_user_and_folder(folder: Path
 
 @pytest.mark.parametrize("end", ["", "-wal", "-shm", ".lock"])
 def test_a_file_of_the_store_that_this_user_cannot_write(folder: Path, end: str) -> None:
-    folder.chmod(0o777)
     store, closed = folder / "watcher.db", folder / f"watcher.db{end}"
-    store.touch(mode=0o666)
-    store.chmod(0o666)
+    store.touch()
     closed.touch()
     closed.chmod(0o444)
+    for path in (folder, store, closed):
+        os.chown(path, NOBODY, NOBODY)
     with unprivileged() as user:
         said = refusal(store)
     assert said.startswith(f"user {user}")
