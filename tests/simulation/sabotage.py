@@ -216,7 +216,9 @@ def no_order() -> list[Patch]:
 
 
 def watermark_first() -> list[Patch]:
-    """A poll moves its watermark when it begins, not when it has ended."""
+    """A poll moves its watermark when it begins, not when it has ended: one that fails counts as one
+    that has read everything.
+    """
     poll = SourcePoller._poll
 
     async def broken_poll(self: SourcePoller) -> None:
@@ -225,9 +227,9 @@ def watermark_first() -> list[Patch]:
         try:
             await poll(self)
         except SourceError:
-            newest = max(filter(None, (before.newest, began)), default=None)
+            newest = max(filter(None, (before.newest, began + session._skew_known())))
             await session.save(StateUpdate({"newest": newest, "polled": began}, force=True))
-            self._looked_at = at
+            self._lookback = dataclasses.replace(self._lookback, looked=at, settled=at)
             raise
 
     return [(SourcePoller, "_poll", broken_poll)]
