@@ -133,7 +133,7 @@ BREAKAGES: dict[str, Breakage] = {
     "id from content": Breakage(sabotage.id_from_content, _any, 2, 0.2),
     "older answers count": Breakage(sabotage.older_answers_count, _paged_and_slow, 2, 0.2),
     "absent is null": Breakage(sabotage.absent_is_null, _keyless, 27),
-    "events after snapshots": Breakage(sabotage.events_after_snapshots, _mortal, 1, 0.2),
+    "events after snapshots": Breakage(sabotage.events_after_snapshots, _mortal, 5, 0.2),
     "recorded before sent": Breakage(sabotage.recorded_before_sent, _bad_receiver, 8),
     "no order": Breakage(sabotage.no_order, _bad_receiver, 8),
     "watermark first": Breakage(sabotage.watermark_first, _polled_and_faulty, 37, 0.2),
@@ -149,7 +149,9 @@ BREAKAGES: dict[str, Breakage] = {
     "failed look-up is deletion": Breakage(sabotage.failed_look_up_is_deletion, _refusing, 17, 0.2),
     "baseline by our clock": Breakage(sabotage.baseline_by_our_clock, _behind, 29, 0.2),
     "greeting is an answer": Breakage(sabotage.greeting_is_an_answer, _shows_direction, 6, 0.2),
-    "late news are swallowed": Breakage(sabotage.late_news_are_swallowed, _shows_direction, 8, 0.2),
+    "late news are swallowed": Breakage(
+        sabotage.late_news_are_swallowed, _shows_direction, 24, 0.2
+    ),
     "death is silent": Breakage(sabotage.death_is_silent, _refused, 1),
     "end is forgotten": Breakage(sabotage.end_is_forgotten, _timed, 5, 0.2),
 }
