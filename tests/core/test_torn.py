@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import T0, message, row
-from watcher.model import Event, Evidence, Observation, Reference, Snapshot
+from watcher.model import Event, Evidence, Message, Observation, Reference, Snapshot
 from watcher.pipeline import Decision, Sighting, SourcePolicy, decide, remove
 from watcher.pipeline.torn import look_again
 from watcher.providers import TORN
@@ -364,6 +364,39 @@ def test_a_first_message_after_the_baseline_is_news() -> None:
     source.look(0, BARE)
     source.state = STATE
     assert source.look(10, WHOLE) == ["message", "unread", "waiting"]
+
+
+@pytest.mark.parametrize(
+    ("above", "again"),
+    [
+        (message("Calls back on Monday.", "internal", at=9), ["waiting"]),
+        (
+            dataclasses.replace(message("We are closed.", "outbound", at=9), automated=True),
+            ["waiting"],
+        ),
+        (message("Yes, it is.", "outbound", at=9), []),
+        (Message("Yes, it is.", at=T0 + timedelta(seconds=9)), []),
+    ],
+    ids=["a note", "a machine's text", "an answer", "what cannot be read"],
+)
+@pytest.mark.parametrize("torn", [True, False], ids=["in doubt", "settled at once"])
+def test_words_that_the_archive_closed_wait_again_when_what_hid_them_is_gone(
+    above: Message, again: Sequence[str], torn: bool
+) -> None:
+    asked = but(message_id="7")  # the server has no stamp of who waits
+    covered = but(message_id="8", last_message=above, archived=True)
+    opened = but(covered, "8", archived=False)
+    made = watched(asked, **({} if torn else {"torn": {}}))
+    made.look(0, covered)
+    assert made.now.conversation.waiting_since is None
+    if torn:
+        # The look that shows the end of the archive lacks the line above: its loss is doubted first.
+        assert made.look(60, but(asked, "7", archived=False)) == ["unarchived"]
+        assert made.now.conversation.waiting_since is None
+    else:
+        assert made.look(60, opened) == ["unarchived"]
+    assert made.look(180, but(asked, "7", archived=False)) == [*again, "updated"]
+    assert (made.now.conversation.waiting_since is not None) is bool(again)
 
 
 def test_a_provider_that_answers_from_one_snapshot_is_believed_at_once() -> None:

@@ -47,6 +47,8 @@ LOST: Mapping[Part, frozenset[str]] = {
     "messages": MESSAGES, "newest": MESSAGES, "contact": frozenset({"contact"}),
 }  # fmt: skip
 """What a row does not show that lacks a part."""
+TOLD_LATER = frozenset({"direction", "type", "automated", "subject"})
+"""Parts of a message that never change."""
 RIDES = {"archived_at": "archived", "archive_reason": "archived", "snoozed_until": "status"}
 
 
@@ -228,11 +230,25 @@ def silently_equal(kind: str, field: str, old: Plain, new: Plain) -> bool:
     if field == "unread_count":
         fell = a is not None and b is not None and b < a
         return bool(old["unread"] and new["unread"] and fell)
+    if field == "last_message" and _told_later(a, b):
+        return True
     if field == "last_message" and kind == "leadping" and a is not None and b is not None:
         # The newest event may be no message at all: a disposition, an archiving.
         explained = old["disposition"] != new["disposition"] or old["archived"] != new["archived"]
         return explained and {**a, "at": None} == {**b, "at": None}
     return False
+
+
+def _told_later(a: Plain | None, b: Plain | None) -> bool:
+    """Return whether one message is told with more than before: no provider changes what a message is, so
+    what was null was not shown (a later mail gives a Chatwoot conversation the subject that all of its
+    rows show), and is shown for the first time, which is no event by the contract.
+    """
+    if a is None or b is None or (a["at"], a["text"]) != (b["at"], b["text"]):
+        return False
+    return all(
+        a[key] == b[key] or (key in TOLD_LATER and a[key] is None) for key in a.keys() | b.keys()
+    )
 
 
 def name_changes(kind: str, old: Plain, new: Plain) -> list[tuple[str, frozenset[str]]]:

@@ -296,7 +296,7 @@ class _Judge:
             return
         # Below a line that tells nothing, somebody may have written, and have been answered.
         between = self.waits.between(before, look.seen)
-        silent = any(_silent(one, low, look.seen) for one in candidates)
+        silent = _withholds(look) or any(_silent(one, low, look.seen) for one in candidates)
         if look is self.looks[0]:
             silent |= any(a <= look.seen and low <= b for a, b in self.waits.torn)
         possible = same or _reopened(look, now) or any(one.fits(now, look.seen) for one in between)
@@ -411,6 +411,15 @@ class _Judge:
         right = one.fits(value, end) or self._goes_on(one, value)
         if not right and one.telling and one.telling[-1][1] == one.end:
             self.wrong(end, f"waits since {one.since} at the end, known: {value}")
+
+
+def _withholds(look: Look) -> bool:
+    """Return whether the last message that is told shows nobody waiting: a note's loss is told after a
+    minute and two looks, so until then the row counts as if it stood, whatever the row shows below it.
+    """
+    message = look.told["last_message"]
+    note = message is not None and message["direction"] == "internal"
+    return bool(note and not look.told["archived"])
 
 
 def _covered(look: Look) -> bool:

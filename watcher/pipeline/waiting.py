@@ -116,7 +116,7 @@ def _begun(
         own = None
     # A row may tell later what it left out at first: who wrote the message.
     told = change == "new" or (_same(old, new) and _author(was.last_message, row) != author)
-    told = told or _uncovered(old, new, row)
+    told = told or _uncovered(old, new)
     if author == "customer" and told:
         return _unanswered(clues, own, at)
     if own is not None:
@@ -185,7 +185,7 @@ def _same(old: Known, new: Known) -> bool:
     return None in (old.message_id, new.message_id) or old.message_id == new.message_id
 
 
-def _uncovered(old: Known, new: Known, row: Observation) -> bool:
+def _uncovered(old: Known, new: Known) -> bool:
     """Return whether the last message stood below one that is gone and was nobody's answer.
 
     An answer to it would have stood between the two, and would be the last message now. Where the answer
@@ -194,7 +194,8 @@ def _uncovered(old: Known, new: Known, row: Observation) -> bool:
     was, now = old.conversation.last_message, new.conversation.last_message
     if was is None or now is None or not is_older(now, was, new.message_id, old.message_id):
         return False
-    return _author(was, row) == "other"
+    # Who wrote a line that could not be read is not known: it may have been an answer.
+    return was.direction == "internal" or (was.direction == "outbound" and was.automated is True)
 
 
 def _known_until(was: Conversation) -> datetime | None:
