@@ -146,6 +146,20 @@ async def test_who_does_not_read_the_newest_message_reads_no_line_after_it() -> 
     assert [row["lastEventAt"] for row in await fake.rows()] == [before]
 
 
+@pytest.mark.parametrize("second", ["greeting", "person", "phone"])
+async def test_who_does_not_read_the_newest_message_does_not_read_who_wrote_it(second: Any) -> None:
+    fake = Fake("highlevel")
+    keys = ("lastMessageBody", "lastOutboundMessageAction", "lastManualMessageDate")
+    first = "person" if second == "greeting" else "greeting"
+    for sender, text in ((first, "Hello"), (second, "Bye")):
+        await anyio.sleep(5)
+        before = [{key: row.get(key) for key in keys} for row in await fake.rows()]
+        fake.world.answer(fake.last, text, by=sender)
+        fake.world.tear(fake.last, ("newest",))
+        assert [{key: row.get(key) for key in keys} for row in await fake.rows()] == before
+        fake.world.mend(fake.last)
+
+
 CHANGES: dict[str, tuple[float, Any, tuple[str | None, bool]]] = {
     "a reading before its counts are read": (0.25, World.read, READ),
     "a reading after its counts were read": (0.75, World.read, FULL),

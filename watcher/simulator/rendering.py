@@ -20,7 +20,8 @@ from typing import Any
 
 import anyio
 
-from watcher.simulator.state import Account, Conversation, Part, State
+from watcher.simulator.state import Account, Conversation, Message, Part, State
+from watcher.simulator.waiting import ANSWERS
 
 __all__ = ["committed", "fill", "filled_in"]
 
@@ -93,14 +94,26 @@ def _lines(state: State | None) -> dict[str, Any]:
     if state is None or state.gone_at is not None or "messages" in state.torn:
         return {"message": None, "recent": (), "activities": ()}
     recent, activities = state.recent, state.activities
+    outbound_by, manual_at = state.outbound_by, state.manual_at
     if "newest" in state.torn and recent:
-        # Who does not read the newest message reads no line that was written after it.
+        # Who does not read the newest message reads no line that was written after it, nor who wrote it.
         activities = tuple(line for line in activities if line.id < recent[-1].id)
-        recent = recent[:-1]
+        *others, newest = recent
+        recent = tuple(others)
+        if newest.direction == "outbound":
+            outbound = [line.sender for line in recent if line.direction == "outbound"]
+            outbound_by = outbound[-1] if outbound else None
+        if _is_manual(newest):
+            manual_at = max((line.at for line in recent if _is_manual(line)), default=None)
     return {
         "message": recent[-1] if recent else None,
         "recent": recent,
         "activities": activities,
-        "outbound_by": state.outbound_by,
-        "manual_at": state.manual_at,
+        "outbound_by": outbound_by,
+        "manual_at": manual_at,
     }
+
+
+def _is_manual(message: Message) -> bool:
+    """Return whether a person wrote a message, on either side."""
+    return message.direction != "outbound" or message.sender in ANSWERS
