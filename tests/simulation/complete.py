@@ -68,7 +68,7 @@ class Completeness:
             last, sweeps = value, 2 if lost else 1
             long = start > self.baselined and self.reign.stands(start, end, sweeps=sweeps)
             if field == "last_message" and start > self.baselined and value is not None:
-                self._prompt(subject, start, end, value, story)
+                self._prompt(subject, past, (start, end), value, story)
             if field == "unread_count" and value is not None:
                 rose, peak = value > peak, value if long else max(peak, value)
                 if not rose:
@@ -92,16 +92,23 @@ class Completeness:
                 f"{subject}: {field} became {value} and stood until {end:.0f}: never told",
             )
 
-    def _prompt(self, subject: str, start: float, end: float, value: Plain, story: Story) -> None:
+    def _prompt(
+        self, subject: str, past: Past, span: tuple[float, float], value: Plain, story: Story
+    ) -> None:
         """A message shows in the provider's recent activity: after the first undisturbed stretch of
-        a poll it is told, long before a sweep. (Not where listings lied: those mislead polls.)
+        a poll it is told, long before a sweep. (Not where listings lied: those mislead polls. Where the
+        answer that a poll reads lacked a part of the row, the next one shows it.)
         """
+        start, end = span
         written = (
             datetime.fromisoformat(value["at"].replace("Z", "+00:00")) - START
         ).total_seconds() - self.reign.source.clock_off
         limit = self.reign.prompt(start, end)
         if limit is None or written < start - 1.5:
             return  # an older one, which is only seen again
+        limit = self.reign.prompt(past.whole_from(start, limit), end)
+        if limit is None:
+            return
         before = [there for at, there, _ in story if at <= start]
         if not before or not before[-1]:
             return  # a new row may be held until the sweep

@@ -133,6 +133,11 @@ class Past:
         if shown:
             yield start, float("inf"), value
 
+    def whole_from(self, start: float, limit: float) -> float:
+        """Return when a row last became whole between two times, the first where it lacked nothing."""
+        torn = (self.end(i) for i, one in enumerate(self.moments) if _is_torn(one))
+        return max((end for end in torn if start <= end <= limit), default=start)
+
     def presence(self) -> Iterator[tuple[float, float, bool, str]]:
         """Return the stretches in which it could be seen, or could not, with the reason."""
         for index, moment in enumerate(self.moments):

@@ -135,6 +135,14 @@ class Waits:
         """Return the stretches that touch a time."""
         return [one for one in self.stretches if one.start <= end and start < one.end]
 
+    def lacked(self, start: float, end: float) -> bool:
+        """Return whether a row lacked messages at any time between two."""
+        return any(a <= end and start <= b for a, b in self.torn)
+
+    def whole_from(self, start: float, limit: float) -> float:
+        """Return when a row last showed messages again between two times, the first where it always did."""
+        return max((end for _, end in self.torn if start <= end <= limit), default=start)
+
     def hide_answer(self, ends: list[Stretch], start: float, end: float) -> bool:
         """Return whether a row of this time, put away below an activity line or the customer's words, leaves
         open how one of these waits ended. Its `lastManualMessageDate` is that of a person's answer or of
@@ -298,7 +306,7 @@ class _Judge:
         between = self.waits.between(before, look.seen)
         silent = _withholds(look) or any(_silent(one, low, look.seen) for one in candidates)
         if look is self.looks[0]:
-            silent |= any(a <= look.seen and low <= b for a, b in self.waits.torn)
+            silent |= self.waits.lacked(low, look.seen)
         possible = same or _reopened(look, now) or any(one.fits(now, look.seen) for one in between)
         if silent and possible:
             self.doubtful = self.doubtful if same else now
@@ -384,6 +392,12 @@ class _Judge:
                 polled = one.polled if one.since is not None else None
                 if limit is None and polled is not None and start <= polled < end:
                     limit = self.reign.prompt(polled, end)
+                    # The answer that a poll reads may have lacked it: then the next one shows it.
+                    if (
+                        limit is not None
+                        and (torn := self.waits.whole_from(polled, limit)) > polled
+                    ):
+                        limit = self.reign.prompt(torn, end)
                 if limit is not None:
                     self._believed_by(one, start, limit)
         if self.reign.end == float("inf"):
