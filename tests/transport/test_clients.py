@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx  # noqa: TID251 - addresses are given as httpx has them
 import pytest
 
@@ -23,6 +24,7 @@ from watcher.notify import Notice
 from watcher.settings.link import USUAL, Link
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
+from watcher.transport.clients import Clients
 from watcher.transport.failures import place
 from watcher.transport.links import proxy_for
 
@@ -55,6 +57,28 @@ async def test_sources_of_one_host_share_connections() -> None:
             for _ in range(2):
                 assert (await source.send(LISTING, urgent=True)).body == b"a"
     assert (served.connections, len(served.requests)) == (1, 4)
+
+
+async def test_no_more_requests_reach_the_pool_than_it_has_connections() -> None:
+    """Its own queue is walked at each request and answer: two thousand in it stop the loop."""
+    inside, most, done = 0, 0, 0
+    clients = Clients()
+    client = clients.open(dataclasses.replace(USUAL, connections=2))
+
+    async def use() -> None:
+        nonlocal inside, most, done
+        async with client.using(httpx.URL("http://127.0.0.1:9/")):
+            inside += 1
+            most = max(most, inside)
+            await anyio.lowlevel.checkpoint()
+            inside -= 1
+            done += 1
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(use)
+    await client.aclose()
+    assert (most, done) == (2, 20)
 
 
 async def test_a_source_with_a_link_of_its_own_shares_nothing() -> None:

@@ -151,18 +151,21 @@ class LinkClient:
         self._connect = connect
         self._closed = closed
         self._current: _Generation | None = None
+        # The pool's own queue costs its length at each request and answer.
+        self._turns = anyio.Semaphore(link.connections)
 
     @asynccontextmanager
     async def using(self, url: httpx.URL) -> AsyncIterator[httpx.AsyncClient]:
         """Yield an httpx client for requests to the origin of `url`; raise LinkUnusable."""
-        generation = await self._generation(url)
-        generation.users += 1
-        try:
-            yield generation.client
-        finally:
-            generation.users -= 1
-            if generation is not self._current and not generation.users:
-                await generation.client.aclose()
+        async with self._turns:
+            generation = await self._generation(url)
+            generation.users += 1
+            try:
+                yield generation.client
+            finally:
+                generation.users -= 1
+                if generation is not self._current and not generation.users:
+                    await generation.client.aclose()
 
     async def _generation(self, url: httpx.URL) -> _Generation:
         key = (origin_of(url), marks(self.link))
