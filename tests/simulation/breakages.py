@@ -129,7 +129,7 @@ BREAKAGES: dict[str, Breakage] = {
     ),
     "absence is deletion": Breakage(sabotage.absence_is_deletion, _lying, 17),
     "hold is ignored": Breakage(sabotage.hold_is_ignored, _lying, 1, 0.2),
-    "refusal is lost access": Breakage(sabotage.refusal_is_lost_access, _refusing, 20, 0.2),
+    "refusal is lost access": Breakage(sabotage.refusal_is_lost_access, _refusing, 9, 0.2),
     "id from content": Breakage(sabotage.id_from_content, _any, 2, 0.2),
     "older answers count": Breakage(sabotage.older_answers_count, _paged_and_slow, 2, 0.2),
     "absent is null": Breakage(sabotage.absent_is_null, _keyless, 27),

@@ -144,16 +144,22 @@ def id_from_content() -> list[Patch]:
 
 
 def older_answers_count() -> list[Patch]:
-    """A row is believed although it was asked for before it was last observed."""
-    decide = sessions.decide
+    """A row is believed, at its first look, although it was asked for before it was last observed."""
+    decide, believe = sessions.decide, deciding.believe
+    aged: set[str] = set()
 
     def broken_decide(watch: Any, state: Any, known: Any, rows: Any, look: Any) -> Any:
+        aged.clear()
+        aged.update(key for key, snapshot in known.items() if look.sent < snapshot.observed)
         older = {
             key: dataclasses.replace(snapshot, observed=LONG_AGO) for key, snapshot in known.items()
         }
         return decide(watch, state, older, rows, look)
 
-    return [(sessions, "decide", broken_decide)]
+    def broken_believe(old: Any, doubt: Any, row: Any, *args: Any, **times: Any) -> Any:
+        return (row, None) if row.id in aged else believe(old, doubt, row, *args, **times)
+
+    return [(sessions, "decide", broken_decide), (deciding, "believe", broken_believe)]
 
 
 def absent_is_null() -> list[Patch]:
