@@ -131,7 +131,7 @@ BREAKAGES: dict[str, Breakage] = {
     "hold is ignored": Breakage(sabotage.hold_is_ignored, _lying, 1, 0.2),
     "refusal is lost access": Breakage(sabotage.refusal_is_lost_access, _refusing, 9, 0.2),
     "id from content": Breakage(sabotage.id_from_content, _any, 2, 0.2),
-    "older answers count": Breakage(sabotage.older_answers_count, _paged_and_slow, 2, 0.2),
+    "older answers count": Breakage(sabotage.older_answers_count, _paged_and_slow, 4, 0.2),
     "absent is null": Breakage(sabotage.absent_is_null, _keyless, 27),
     "events after snapshots": Breakage(sabotage.events_after_snapshots, _mortal, 5, 0.2),
     "recorded before sent": Breakage(sabotage.recorded_before_sent, _bad_receiver, 8),

@@ -144,8 +144,11 @@ def id_from_content() -> list[Patch]:
 
 
 def older_answers_count() -> list[Patch]:
-    """A row is believed, at its first look, although it was asked for before it was last observed."""
+    """A sweep's rows are decided once more as it ends, and are believed at once, although they were
+    asked for before they were last observed.
+    """
     decide, believe = sessions.decide, deciding.believe
+    absorb, conclude = SourcePoller._absorb_swept, SourcePoller._conclude
     aged: set[str] = set()
 
     def broken_decide(watch: Any, state: Any, known: Any, rows: Any, look: Any) -> Any:
@@ -159,7 +162,21 @@ def older_answers_count() -> list[Patch]:
     def broken_believe(old: Any, doubt: Any, row: Any, *args: Any, **times: Any) -> Any:
         return (row, None) if row.id in aged else believe(old, doubt, row, *args, **times)
 
-    return [(sessions, "decide", broken_decide), (deciding, "believe", broken_believe)]
+    async def broken_absorb(self: SourcePoller, seen: Any) -> Any:
+        vars(self._walk).setdefault("pages_seen", []).append(seen)
+        return await absorb(self, seen)
+
+    async def broken_conclude(self: SourcePoller, walk: SweepWalk) -> None:
+        for seen in vars(walk)["pages_seen"] if self.session.state.baselined else ():
+            await self.session.absorb(seen.page.rows, seen.response)
+        await conclude(self, walk)
+
+    return [
+        (sessions, "decide", broken_decide),
+        (deciding, "believe", broken_believe),
+        (SourcePoller, "_absorb_swept", broken_absorb),
+        (SourcePoller, "_conclude", broken_conclude),
+    ]
 
 
 def absent_is_null() -> list[Patch]:
