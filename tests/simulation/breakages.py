@@ -136,7 +136,7 @@ BREAKAGES: dict[str, Breakage] = {
     "events after snapshots": Breakage(sabotage.events_after_snapshots, _mortal, 5, 0.2),
     "recorded before sent": Breakage(sabotage.recorded_before_sent, _bad_receiver, 8),
     "no order": Breakage(sabotage.no_order, _bad_receiver, 8),
-    "watermark first": Breakage(sabotage.watermark_first, _polled_and_faulty, 37, 0.2),
+    "watermark first": Breakage(sabotage.watermark_first, _polled_and_faulty, 23, 0.19),
     "no sweeps": Breakage(sabotage.no_sweeps, _any, 17),
     "mapping is news": Breakage(sabotage.mapping_is_news, _remapped, 18, 0.2),
     "clock is trusted": Breakage(sabotage.clock_is_trusted, _skewed, 8),
