@@ -25,7 +25,7 @@ from .truth import (
 )
 from .verdict import Discrepancy
 
-__all__ = ["MAPPED", "TIE", "Chronicle", "came_late"]
+__all__ = ["MAPPED", "TIE", "Chronicle", "came_late", "is_losing"]
 
 MAPPED = ("disposition", "attributes")
 """What a mapping concerns; when it changes, they are taken over silently."""
@@ -263,7 +263,7 @@ class Chronicle:
                 field
                 for field in FIELDS
                 if told[field] != moment.plain[field]
-                and not (old and _is_losing(field, old, told, moment.plain))
+                and not (old and is_losing(field, old, told, moment.plain))
                 and not (
                     field in (moment.hidden | doubtful | self._left_out(moment.plain))
                     and (
@@ -301,13 +301,17 @@ def came_late(look: Look) -> bool:
     return look.changes.get("last_message", {}).get("before", ...) is None
 
 
-def _is_losing(field: str, old: Plain, told: Plain, plain: Plain) -> bool:
+def is_losing(field: str, old: Plain, told: Plain, plain: Plain) -> bool:
     """Return whether the last message that is told is gone, with an older one or none in its place: the
-    contract has that told after a minute and two looks, and whatever else changed at once.
+    contract has that told after a minute and two looks, and whatever else changed at once. Leadping shows
+    "none" as no words at the time of another event.
     """
     if field != "last_message" or told[field] is None or told[field] != old[field]:
         return False
-    return plain[field] is None or plain[field]["at"] < told[field]["at"]
+    now = plain[field]
+    if now is None or now["at"] < told[field]["at"]:
+        return True
+    return bool(now["at"] == told[field]["at"] and now["text"] is None and told[field]["text"])
 
 
 def _but_for_leaf(field: str, old: Plain, told: Plain, plain: Plain) -> bool:

@@ -317,10 +317,15 @@ def _edited(old: Plain, new: Plain) -> bool:
 
 
 def _more(kind: str, old: Plain, new: Plain) -> bool:
-    """Return whether something new is unread where something was unread before."""
+    """Return whether something new is unread where something was unread before. Where no count tells, a newer
+    message does by the contract, and so does another one of the same millisecond, which is told as new:
+    a greeting that follows upon the customer's words within the moment.
+    """
     a, b = old["unread_count"], new["unread_count"]
     message, before = new["last_message"], old["last_message"]
     later = message is not None and (before is None or message["at"] > before["at"])
+    if message is not None and before is not None and message["at"] == before["at"]:
+        later = message["text"] != before["text"] and not _edited(old, new)
     if a is not None and b is not None:
         if b > a:
             return True

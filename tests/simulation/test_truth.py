@@ -1,0 +1,52 @@
+"""The oracle calls what lies between two states by its name, also where no time tells the two apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .chronicle import is_losing
+from .story import EDITED
+from .truth import FIELDS, name_changes
+
+AT, LATER = "2026-11-21T12:30:27.791Z", "2026-11-21T12:30:27.792Z"
+
+
+def state(text: str | None, at: str = AT, direction: str | None = None) -> dict[str, Any]:
+    """Return an unread conversation of Leadping, whose rows tell neither count nor direction."""
+    message = {"text": text, "direction": direction, "type": None, "at": at, "automated": None,
+               "subject": None, "attachments": []}  # fmt: skip
+    return {**dict.fromkeys((*FIELDS, "channel")), "attributes": {}, "unread": True,
+            "archived": False, "last_message": message}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("new", "types"),
+    [
+        (state("Thanks!", LATER), ["message", "unread"]),
+        (state("Thanks!"), ["message", "unread"]),
+        (state("Called", direction="internal"), ["message"]),
+        (state(f"Hello?{EDITED}"), ["updated"]),
+        (state("Hello?"), []),
+    ],
+    ids=["later", "of the same millisecond", "a note", "edited", "the same"],
+)
+def test_another_message_of_the_same_millisecond_is_new_and_unread(
+    new: dict[str, Any], types: list[str]
+) -> None:
+    told = [
+        kind.removeprefix("conversation.")
+        for kind, _ in name_changes("leadping", state("Hello?"), new)
+    ]
+    assert told == types
+
+
+@pytest.mark.parametrize(
+    ("now", "losing"),
+    [(state(None), True), (state("Hello?"), False), (state("Thanks!"), False), (state(None, LATER), False)],
+    ids=["no words", "the same", "another", "a later event"],
+)  # fmt: skip
+def test_a_message_whose_loss_is_in_doubt_is_told_on(now: dict[str, Any], losing: bool) -> None:
+    old = state("Hello?")
+    assert is_losing("last_message", old, old, now) is losing
