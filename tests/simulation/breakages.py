@@ -145,7 +145,7 @@ BREAKAGES: dict[str, Breakage] = {
     "failure is silent": Breakage(sabotage.failure_is_silent, _failing_for_long, 12, 0.2),
     "recovery is silent": Breakage(sabotage.recovery_is_silent, _paged_and_faulty, 1),
     "message facts ignored": Breakage(sabotage.message_facts_ignored, _chatwoot, 7),
-    "torn rows are told": Breakage(sabotage.torn_rows_are_told, _any, 2),
+    "torn rows are told": Breakage(sabotage.torn_rows_are_told, _any, 9, 0.2),
     "failed look-up is deletion": Breakage(sabotage.failed_look_up_is_deletion, _refusing, 17, 0.2),
     "baseline by our clock": Breakage(sabotage.baseline_by_our_clock, _behind, 29, 0.2),
     "greeting is an answer": Breakage(sabotage.greeting_is_an_answer, _shows_direction, 6, 0.2),
