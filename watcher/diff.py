@@ -25,6 +25,7 @@ __all__ = [
     "is_older",
     "late_appearance",
     "message_change",
+    "shows_time_alone",
 ]
 
 _UPDATED = "conversation.updated"
@@ -199,6 +200,9 @@ def message_change(old: Known, new: Known) -> Literal["new", "edited", "same"]:
     # Without ids, time and text identify a message.
     if is_older(b, a) or (a.at, a.text) == (b.at, b.text):
         return "edited"
+    # That is what is left where a message is gone.
+    if b.at == a.at and shows_time_alone(b):
+        return "edited"
     # The same words with a time that was not known before are the same message.
     if a.at is None and a.text is not None and a.text == b.text:
         return "edited"
@@ -219,6 +223,14 @@ def _as_told(a: Message, b: Message) -> Message:
         return a
     first = {name: getattr(b, name) for name in _TOLD_LATER if getattr(a, name) is None}
     return replace(a, **first)
+
+
+def shows_time_alone(message: Message) -> bool:
+    """Return whether a row shows nothing of a message: its time may be that of another event (Leadping).
+
+    A message of a known kind or direction only lacks its words in this row.
+    """
+    return message == Message(text=None, at=message.at)
 
 
 def is_older(

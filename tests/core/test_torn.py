@@ -167,6 +167,14 @@ def test_a_row_that_comes_back_whole_ends_the_doubt_silently(
     assert source.look(100, WHOLE) == []
 
 
+def test_a_row_that_only_lacks_the_words_of_its_message_never_tells_a_loss() -> None:
+    whole = but(last_message=message("Hello", at=7))
+    wordless = but(last_message=dataclasses.replace(whole.fields["last_message"], text=None))
+    source = watched(whole)
+    assert [source.look(at, wordless) for at in (0, 61, 122)] == [[], [], []]
+    assert source.now.conversation.last_message == whole.fields["last_message"]
+
+
 @pytest.mark.parametrize(("lost", "told"), LOSSES.values(), ids=LOSSES)
 def test_removed_takes_the_place_of_a_loss_and_shows_the_last_whole_state(
     lost: Observation, told: Sequence[str]

@@ -89,6 +89,9 @@ TORN: dict[str, tuple[str, dict[str, Any], dict[str, Any], list[str]]] = {
         "leadping", {}, {"lastSnippet": "Good day", "lastEventAt": NOW.isoformat(), "isUnread": False},
         ["read", "updated"],
     ),
+    "leadping, no words at the time of another event": (
+        "leadping", {}, {"lastSnippet": None, "isUnread": False}, ["read", "updated"],
+    ),
     "leadping, no lead": (
         "leadping", {},
         {"firstName": None, "lastName": None, "email": None, "leadPhoneNumber": None},

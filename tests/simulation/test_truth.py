@@ -28,9 +28,10 @@ def state(text: str | None, at: str = AT, direction: str | None = None) -> dict[
         (state("Thanks!"), ["message", "unread"]),
         (state("Called", direction="internal"), ["message"]),
         (state(f"Hello?{EDITED}"), ["updated"]),
+        (state(None), ["updated"]),
         (state("Hello?"), []),
     ],
-    ids=["later", "of the same millisecond", "a note", "edited", "the same"],
+    ids=["later", "of the same millisecond", "a note", "edited", "gone", "the same"],
 )
 def test_another_message_of_the_same_millisecond_is_new_and_unread(
     new: dict[str, Any], types: list[str]

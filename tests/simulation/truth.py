@@ -312,6 +312,8 @@ def _edited(old: Plain, new: Plain) -> bool:
         return True
     if a["at"] != b["at"]:
         return False
+    if b["text"] is None and not b["attachments"]:
+        return True  # Leadping's form of none: the time of another event alone
     shorter, longer = sorted((a["text"] or "", b["text"] or ""), key=len)
     return longer != shorter and longer.replace(EDITED, "") == shorter.replace(EDITED, "")
 

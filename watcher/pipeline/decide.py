@@ -30,7 +30,7 @@ from watcher.pipeline.baseline import is_younger, was_there
 from watcher.pipeline.deliveries import Failed, route
 from watcher.pipeline.existing import first_look
 from watcher.pipeline.schema_drift import undated, vanished, without
-from watcher.pipeline.torn import believe, never_shown
+from watcher.pipeline.torn import believe, never_shown, without_lost_message
 from watcher.pipeline.waiting import first_wait, follow, waits
 from watcher.providers import TORN, Parts
 from watcher.records import Commit, End, RuleResult, SourceState
@@ -252,7 +252,9 @@ class _Builder:
         if doubt is not None and snapshot is not None and not snapshot.present:
             self._keep_away(snapshot, doubt)
             return False
-        new = name_people(merge(old, row), row, self.policy.people)
+        torn = self.policy.torn
+        base = without_lost_message(old, row, torn) if old is not None else None
+        new = name_people(merge(base, row), row, self.policy.people)
         shown = snapshot.seen if snapshot is not None else frozenset()
         seen = shown | row.fields.keys()
         returned = snapshot is not None and not snapshot.present

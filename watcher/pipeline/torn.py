@@ -24,14 +24,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.catalogue.fields import CONTACT
-from watcher.diff import is_older
+from watcher.diff import is_older, shows_time_alone
 from watcher.merge import Known
 from watcher.model import Doubt, Message, Observation, Snapshot, derive_id
 from watcher.pipeline.baseline import older
 from watcher.pipeline.schema_drift import value_at, without
 from watcher.providers import Parts
 
-__all__ = ["STANDS", "believe", "look_again", "never_shown"]
+__all__ = ["STANDS", "believe", "look_again", "never_shown", "without_lost_message"]
 
 STANDS = timedelta(minutes=1)
 """How long a loss must have stood, from the answer that first showed it to the request that does again."""
@@ -83,6 +83,18 @@ def believe(
     elif sent - doubt.since >= STANDS:
         return row, None
     return _strip(old, row, held), doubt
+
+
+def without_lost_message(old: Known, row: Observation, parts: Parts) -> Known:
+    """Return what was known before a row that is believed, without the message that it lost: where nothing
+    but a time stands in its place, its words are not that one's.
+    """
+    message = row.fields.get("last_message")
+    bare = message is not None and shows_time_alone(message)
+    if not bare or "last_message" not in parts or not _message_lost(old, row):
+        return old
+    conversation = dataclasses.replace(old.conversation, last_message=None)
+    return dataclasses.replace(old, conversation=conversation, message_id=None)
 
 
 def never_shown(

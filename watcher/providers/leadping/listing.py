@@ -103,11 +103,12 @@ def _message(row: Row) -> Shown[Message]:
     """Return the last message. Leadping shows no direction, only whether the last event was a note."""
     snippet, at = row.text("lastSnippet"), row.read("lastEventAt", time)
     note = row.read("lastEventIsInternalNote", flag)
-    if not (row.has("lastSnippet") and row.has("lastEventAt")):
+    # Words that cannot be read are not words that are gone.
+    if snippet is UNSHOWN or not row.has("lastEventAt"):
         return UNSHOWN
     if not (known(snippet) or known(at)):
         # Null twice is no message; what cannot be read may be one.
-        return UNSHOWN if UNSHOWN in (snippet, at) else None
+        return UNSHOWN if at is UNSHOWN else None
     return Message(
         text=known(snippet), direction="internal" if note is True else None, at=known(at)
     )
