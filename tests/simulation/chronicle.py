@@ -220,8 +220,11 @@ class Chronicle:
         return any(value == shown for _, _, shown in past.runs(field))
 
     def _since(self, past: Past, field: str, value: object) -> bool:
-        """Return whether a value stood after the baseline began: what it found is the first belief."""
-        return any(value == shown and end >= self.since for _, end, shown in past.runs(field))
+        """Return whether a value stood after the baseline began, or was shown by a torn answer: what was
+        found is the first belief, also of what came late.
+        """
+        stood = any(value == shown and end >= self.since for _, end, shown in past.runs(field))
+        return stood or any(value == shown.get(field) for shown in past.torn_since(self.since))
 
     def _hidden(self, past: Past, field: str, until: float) -> bool:
         """Return whether no row may have shown a field since the baseline began."""

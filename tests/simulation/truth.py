@@ -138,6 +138,14 @@ class Past:
         torn = (self.end(i) for i, one in enumerate(self.moments) if _is_torn(one))
         return max((end for end in torn if start <= end <= limit), default=start)
 
+    def torn_since(self, start: float) -> Iterator[Plain]:
+        """Return what rows showed that lacked a part, from a time on."""
+        for index, moment in enumerate(self.moments):
+            if _is_torn(moment) and moment.start >= start:
+                shown = self.mixed(index, index)
+                if shown is not None and shown.plain is not None:
+                    yield shown.plain
+
     def presence(self) -> Iterator[tuple[float, float, bool, str]]:
         """Return the stretches in which it could be seen, or could not, with the reason."""
         for index, moment in enumerate(self.moments):

@@ -92,7 +92,9 @@ class Waits:
         the customer's words: they begin no wait there, and its row shows no time of what went out.
         """
         self.torn: list[tuple[float, float]] = []
-        """When its row lacked messages: nobody can know that of one that is seen for the first time."""
+        """When its row lacked messages: nobody can know that of one that is seen for the first time, nor of
+        one that shows a newer message than the known one. What it lacks begins and ends nothing meanwhile.
+        """
         account, history = conversation.account, conversation.history
         ends = [_seconds(at) for at, _ in history[1:]] + [float("inf")]
         for (at, state), end in zip(history, ends, strict=True):
@@ -305,8 +307,8 @@ class _Judge:
         # Below a line that tells nothing, somebody may have written, and have been answered.
         between = self.waits.between(before, look.seen)
         silent = _withholds(look) or any(_silent(one, low, look.seen) for one in candidates)
-        if look is self.looks[0]:
-            silent |= self.waits.lacked(low, look.seen)
+        # What lacks the newest message alone may show one that is newer than the known one: that is no loss.
+        silent |= self.waits.lacked(low, look.seen)
         possible = same or _reopened(look, now) or any(one.fits(now, look.seen) for one in between)
         if silent and possible:
             self.doubtful = self.doubtful if same else now
