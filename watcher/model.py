@@ -230,6 +230,11 @@ class Observation:
     A known message that is later is gone.
     """
 
+    no_words: bool = False
+    """Whether the row says that there are no last words, and does not only lack them: where its time is
+    another event's, that is all that shows that a message is gone.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:

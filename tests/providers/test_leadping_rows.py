@@ -159,7 +159,6 @@ def test_the_shape_of_september_may_leave_the_token_out() -> None:
         ({"lastEventAt": "2026-09-01T12:00:00+02:00"}, "last_activity_at", NOW.replace(day=1, hour=10)),
         ({"lastSnippet": "half \ud83d"}, "last_message", Message("half ?", at=NOW.replace(day=1, hour=0))),
         ({"lastSnippet": "Hi", "lastEventAt": None}, "last_message", Message("Hi")),
-        ({"lastSnippet": {"text": "Hi"}}, "last_message", ...),
         ({"email": None}, "last_message", ...),
         ({"archiveReason": "DoNotContact"}, "attributes.archive_reason", "DoNotContact"),
         ({"currentLeadStatus": None, "currentDisposition": {"id": 4}}, "disposition", Disposition("4")),

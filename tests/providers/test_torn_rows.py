@@ -110,11 +110,11 @@ class Watched:
         self.state = SourceState("s", name, "account")
         self.known: dict[str, Snapshot] = {}
 
-    def look(self, second: int, row: dict[str, Any]) -> list[str]:
+    def look(self, second: int, row: dict[str, Any], *, odd: bool = False) -> list[str]:
         """Return the types of events of a look so many seconds after the baseline, the first one."""
         sent = NOW + timedelta(hours=1, seconds=second)
         page = read(self.name, row)
-        assert page.complaints == ()
+        assert bool(page.complaints) is odd
         # Other rows of the walk have the keys that this one lacks.
         sighting = Sighting(sent, sent, {}, NOW, trusted=page.rows[0].absent)
         decision = decide(self.policy, self.state, self.known, page.rows, sighting)
@@ -163,3 +163,10 @@ def test_what_a_torn_row_shows_besides_is_told_from_it(
 
 def test_leadway_reads_and_tears_rows_as_highlevel_does() -> None:
     assert PROVIDERS["leadway"].torn == PROVIDERS["highlevel"].torn
+
+
+def test_words_that_cannot_be_read_for_long_are_not_gone() -> None:
+    source, make = Watched("leadping"), ROWS["leadping"]
+    source.look(0, make(2))
+    unreadable = make(2, lastSnippet={"text": "Hi"})
+    assert [source.look(at, unreadable, odd=True) for at in (10, 71, 132)] == [[], [], []]

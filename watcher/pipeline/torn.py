@@ -90,7 +90,7 @@ def without_lost_message(old: Known, row: Observation, parts: Parts) -> Known:
     but a time stands in its place, its words are not that one's.
     """
     message = row.fields.get("last_message")
-    bare = message is not None and shows_time_alone(message)
+    bare = row.no_words and message is not None and shows_time_alone(message)
     if not bare or "last_message" not in parts or not _message_lost(old, row):
         return old
     conversation = dataclasses.replace(old.conversation, last_message=None)

@@ -96,19 +96,20 @@ def observe(row: Row, id_: str, *, raw: bool = False) -> Observation:
     at = row.read("archivedAt", time)
     fields["attributes.archived_at"] = rfc3339(at) if isinstance(at, datetime) else at
     fields["attributes.phone_number"] = _own_number(row)
-    return Observation(id_, shown(fields), raw=row.plain if raw else None)
+    # Words that cannot be read are not words that are gone.
+    no_words = row.text("lastSnippet") is None
+    return Observation(id_, shown(fields), raw=row.plain if raw else None, no_words=no_words)
 
 
 def _message(row: Row) -> Shown[Message]:
     """Return the last message. Leadping shows no direction, only whether the last event was a note."""
     snippet, at = row.text("lastSnippet"), row.read("lastEventAt", time)
     note = row.read("lastEventIsInternalNote", flag)
-    # Words that cannot be read are not words that are gone.
-    if snippet is UNSHOWN or not row.has("lastEventAt"):
+    if not (row.has("lastSnippet") and row.has("lastEventAt")):
         return UNSHOWN
     if not (known(snippet) or known(at)):
         # Null twice is no message; what cannot be read may be one.
-        return UNSHOWN if at is UNSHOWN else None
+        return UNSHOWN if UNSHOWN in (snippet, at) else None
     return Message(
         text=known(snippet), direction="internal" if note is True else None, at=known(at)
     )
