@@ -188,3 +188,11 @@ def test_what_a_server_seems_to_allow_stays_in_bounds(requests: int, answers: li
         now += 60.0
         pace.opens(budget, now, urgent=True)
     assert pace.found is None
+
+
+def test_a_refusal_among_few_answers_says_nothing_of_how_many_are_allowed() -> None:
+    budget, pace = Budget("chatwoot:a", requests=3000, per=60.0), Pace()
+    for second in (0.0, 30.0):
+        pace.answer(budget, second)
+    pace.refuse(budget, 40.0)
+    assert pace.found is None

@@ -19,6 +19,11 @@ from watcher.providers import Budget
 
 __all__ = ["Pace"]
 
+FEW = 20
+"""Answers in a window below which a refusal says nothing of how many a server allows us: others, or
+something else, are its cause.
+"""
+
 LESS = 0.95
 """Share of what a server answered before it refused that is sent from then on."""
 
@@ -74,8 +79,10 @@ class Pace:
     def refuse(self, budget: Budget, now: float) -> None:
         """Note that the server refused a request because there were too many."""
         self._forget(budget, now)
-        self.refused = max(1.0, min(len(self.answered), self.found or math.inf))
-        self.found, self.tried = max(1.0, self.refused * LESS), now
+        if len(self.answered) < FEW:
+            return
+        self.refused = min(len(self.answered), self.found or math.inf)
+        self.found, self.tried = self.refused * LESS, now
 
     def _forget(self, budget: Budget, now: float) -> None:
         while self.answered and self.answered[0] + budget.per <= now:
