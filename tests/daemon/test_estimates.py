@@ -28,7 +28,7 @@ def test_polls_beyond_the_providers_limit_are_warned_of_at_their_interval(tmp_pa
     # Three requests a poll, ten in ten seconds allowed; the provider does not say what walks cost.
     (said,) = warned(tmp_path, "  a: {provider: plain, token: x, poll_every: 1s}\n")
     assert ":2:46: the source `a`: polls alone ask for about 10,800 requests an hour" in said
-    assert "but only 3,420 are available" in said
+    assert "but only 3,240 are available" in said
     assert "`poll_every: 5s` for `a` would fit" in said
 
 
