@@ -33,13 +33,15 @@ rules:
 """
 
 MEASURED = """
-import resource, sys
+import pathlib, sys
 from watcher.cli import main
 try:
     main()
 except SystemExit:
     pass
-sys.stderr.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+# `ru_maxrss` would begin with what the process that started this one had taken.
+peak = pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+sys.stderr.write(str(int(peak) // 1024))
 """
 
 
