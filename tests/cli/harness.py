@@ -221,7 +221,9 @@ def wait_until(holds: Callable[[], Any], seconds: float = PATIENT) -> Any:
 
 def json_lines(text: str) -> list[dict[str, Any]]:
     """Read JSON Lines."""
-    return [json.loads(line) for line in text.splitlines()]
+    lines = text.splitlines()
+    assert all(line[:1] in tuple("{[") for line in lines), lines
+    return [json.loads(line) for line in lines]
 
 
 def dead(mark: str, receiver: str = "crm", **changed: Any) -> Commit:
