@@ -48,7 +48,7 @@ _CURRENT: ContextVar[_Meter] = ContextVar("meter")
 
 @contextmanager
 def metered() -> Iterator[None]:
-    """Give what runs within it a budget of its own."""
+    """Meter what runs within it by a budget of its own."""
     token = _CURRENT.set(_Meter())
     try:
         yield

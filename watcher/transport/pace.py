@@ -6,7 +6,7 @@ a window to pass, and whoever shares a limit goes turn by turn.
 
 A server may allow less than it publishes, or share what it allows among more callers than us. When it
 refuses a request for their number, as many are sent as it answered before, less a little; then, window by
-window, more are tried.
+window, more are tried. A refusal among a few answers is not for their number.
 """
 
 from __future__ import annotations

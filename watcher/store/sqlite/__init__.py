@@ -341,7 +341,7 @@ class SqliteStore:
         return removed
 
     async def _shrink(self) -> None:
-        """Give free pages of the file back to the disk, some at a time."""
+        """Return free pages of the file to the disk, some at a time."""
         more = True
         while more:
             more = await self._write(transactions.shrink, FREED, SPARE)

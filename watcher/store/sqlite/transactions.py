@@ -417,7 +417,7 @@ def prune_marks(connection: Connection, before: datetime) -> None:
 
 
 def shrink(connection: Connection, most: int, spare: int) -> bool:
-    """Give up to `most` free pages back to the disk, and keep `spare`; return whether there are more."""
+    """Return up to `most` free pages to the disk, and keep `spare`; return whether there are more."""
     ((free,),) = connection.execute("PRAGMA freelist_count").fetchall()
     ((kind,),) = connection.execute("PRAGMA auto_vacuum").fetchall()
     if kind != INCREMENTAL or free <= spare:
