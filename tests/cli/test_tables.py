@@ -83,6 +83,11 @@ def test_first_texts_are_cut_then_one_goes_below_then_columns_go_then_rows_fold(
     ]
 
 
+def test_a_text_without_spaces_goes_below_in_lines_that_fit() -> None:
+    row = ("1", "ok", "2", "", "aaaaa本本本本本本 b")
+    assert lines(20, (row,))[1:] == ["1   ok", "    aaaaa本本本本本", "    本 b"]
+
+
 words = st.text("ab本 ", max_size=12).map(lambda text: " ".join(text.split()))
 ids = st.text("0123456789abcdef", min_size=1, max_size=16)
 

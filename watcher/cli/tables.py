@@ -10,7 +10,7 @@ row takes several lines.
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +24,10 @@ INDENT = "    "
 EMPTY = "-"
 
 HEAD = "bold"
+
+_WIDE = r"\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\U00020000-\U0003fffd"
+_PIECES = re.compile(rf"[{_WIDE}]\s*|[^\s{_WIDE}]+\s*")
+"""What a line is made of: a wide character, or a word; each with the spaces after it."""
 
 STYLES = {
     "red": ("failing", "dead", "off", "stuck"),
@@ -157,7 +161,17 @@ def _line(cells: Sequence[tuple[Column, Cell, int]], *, blank: bool, indent: str
 
 
 def _paragraph(cell: Cell, width: int) -> Iterator[Text]:
-    """Yield a text in lines below its row; a word that is too long for one is not cut."""
+    """Yield a text in lines below its row; a word that is too long for one is not cut.
+
+    Characters that take two cells (Chinese, Japanese, Korean) stand without spaces: a line may end
+    between any two of them.
+    """
     room = max(width - len(INDENT), 1)
-    for line in textwrap.wrap(cell.text, room, break_long_words=False, break_on_hyphens=False):
-        yield Text(INDENT).append(line, cell.style)
+    line = ""
+    for piece in _PIECES.findall(cell.text):
+        if line and cell_len(line + piece.rstrip()) > room:
+            yield Text(INDENT).append(line.rstrip(), cell.style)
+            line = ""
+        line += piece
+    if line.strip():
+        yield Text(INDENT).append(line.rstrip(), cell.style)
