@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import watcher
 from tests.cli.harness import Harness, dead, json_lines, remembered
 from watcher.cli import app
+from watcher.cli.commands import RootGroup
 from watcher.records import Commit
 
 COMMANDS = (
@@ -254,8 +255,22 @@ def test_what_apprise_s_workers_import_costs_nothing(module: str) -> None:
     assert not {"typer", "rich", "pydantic", "jinja2", "watcher.model", "watcher.daemon"} & loaded
 
 
-def test_the_daemon_brings_no_interactive_shell() -> None:
+def test_the_list_of_commands_imports_none_of_them() -> None:
     loaded = loaded_by("watcher.cli.application")
+    assert (
+        not {"yaml", "httpx", "jinja2", "watcher.model", "watcher.config", "watcher.cli.run"}
+        & loaded
+    )
+
+
+@pytest.mark.parametrize("name", RootGroup.listing)
+def test_the_list_says_of_each_command_what_its_own_help_says_first(name: str) -> None:
+    own = RootGroup.load(name).help
+    assert " ".join(own.split("\n\n")[0].split()).startswith(RootGroup.listing[name][1])
+
+
+def test_the_daemon_brings_no_interactive_shell() -> None:
+    loaded = loaded_by("watcher.cli.run")
     assert {"cel", "watcher.daemon"} <= loaded
     assert not {"cel.cli", "prompt_toolkit", "apprise"} & loaded
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cli.harness import Harness, json_lines, wait_until
-from watcher.cli.ids import NotOne, only_one
+from watcher.cli.console import NotOne
+from watcher.cli.ids import only_one
 from watcher.records import DeliveryQuery
 
 MATCH = 'conversation.contact.name == "nobody" || source == "support"'

@@ -12,9 +12,9 @@ import typer
 
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_conversations, complete_sources
-from watcher.cli.console import FAILED, Console
+from watcher.cli.console import FAILED, Console, NotOne
 from watcher.cli.daemon_client import load, perform, reading, source_names
-from watcher.cli.ids import NotOne, find_deliveries, resolve
+from watcher.cli.ids import find_deliveries, resolve
 from watcher.cli.options import choose
 from watcher.records import EventQuery
 from watcher.store.address import StoreAddress

@@ -1,30 +1,55 @@
 """The command-line application: global options, and the list of commands.
 
-Rules: registers commands; each describes itself in its own module.
+Rules: lists the commands; each describes itself in its own module, which is imported when it is asked for,
+so that `--help` costs no more than the list.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Annotated
+import os
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
 from watcher import __version__
 from watcher.cli.commands import RootGroup
-from watcher.cli.completion import Shell, print_script
 from watcher.cli.console import Console
-from watcher.cli.options import invocation
+from watcher.cli.options import COMPLETING, invocation
 
 __all__ = ["app"]
 
 COMMANDS = {
-    "Begin and run": ("demo", "check", "run", "reload", "schema"),
-    "See": ("status", "conversations", "events", "deliveries", "why"),
-    "Act": ("send_test", "ack", "silence", "release"),
-    "Try rules": ("rule_tests", "backtest"),
+    "Begin and run": {
+        "demo": "Show the watcher at work: no account, no network and no other service needed.",
+        "check": "Validate the configuration and report every mistake with file, line, column and remedy.",
+        "run": "Watch the sources and deliver what changes, until SIGTERM or Ctrl-C.",
+        "reload": "Have the running daemon read its configuration again; an invalid one is refused.",
+        "schema": "Print the configuration's JSON Schema, with which editors complete and check as you type.",
+    },
+    "See": {
+        "status": "Show sources with their lag, receivers with what they are owed, and what is wrong.",
+        "conversations": "List what is known now (without a verb, too), show one conversation.",
+        "events": "Print the recorded events, oldest first, with their ids and those of their conversations.",
+        "deliveries": "List deliveries (without a verb, too), show one in full, send again.",
+        "why": "Explain what was sent and what was not: changes, rules, deliveries and their attempts.",
+    },
+    "Act": {
+        "send-test": "Send a sample event and show the answer; if it works, turn on a receiver that was off.",
+        "ack": "End `for` and `repeat` for a conversation until its state changes again.",
+        "silence": "Stop messages for a while, and list what is stopped (without a verb, too).",
+        "release": "Decide about a held sweep; with neither option, show the evidence.",
+    },
+    "Try rules": {
+        "test": "Run rule tests: given what happens, what is sent, when, and to whom?",
+        "backtest": "Show what today's rules would have sent for the recorded events; send nothing.",
+    },
 }
-"""Modules of this package in the groups and the order of `--help`; each has a function `register(app)`."""
+"""The commands in the groups and the order of `--help`, each with the first sentence of its own help."""
+
+MODULES = {"test": "rule_tests"}
+"""The modules of commands that are named otherwise; each module has a function `register(app)`."""
 
 SHORT = """inbox-watcher watches shared inboxes from outside and reports changes at once.
 
@@ -45,13 +70,35 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _panel, _modules in COMMANDS.items():
-    for _module in _modules:
-        importlib.import_module(f"watcher.cli.{_module}").register(app)
-        _commands = [one.name for one in app.registered_commands]
-        _groups = [one.name for one in app.registered_groups]
-        for _name in (*_commands, *_groups):
-            RootGroup.panels.setdefault(str(_name), _panel)
+RootGroup.listing = {
+    name: (panel, purpose) for panel, names in COMMANDS.items() for name, purpose in names.items()
+}
+
+
+def _load(name: str) -> Any:
+    """Return the command of a name; nothing of the others is imported."""
+    module = MODULES.get(name, name.replace("-", "_"))
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    importlib.import_module(f"watcher.cli.{module}").register(alone)
+    for group in alone.registered_groups:
+        return typer.main.get_group_from_info(
+            group,
+            pretty_exceptions_short=False,
+            suggest_commands=True,
+            rich_markup_mode="rich",
+        )
+    return typer.main.get_command(alone)
+
+
+RootGroup.load = staticmethod(_load)
+
+
+class Shell(StrEnum):
+    """A shell that can complete."""
+
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
 
 
 def _show_version(wanted: bool) -> None:
@@ -62,7 +109,8 @@ def _show_version(wanted: bool) -> None:
 
 def _show_completion(ctx: typer.Context, shell: Shell | None) -> None:
     if shell is not None and not ctx.resilient_parsing:
-        print_script(app, shell)
+        os.environ[COMPLETING] = f"source_{shell.value}"
+        app([], prog_name="inbox-watcher")
 
 
 @app.callback()

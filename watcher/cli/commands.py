@@ -5,7 +5,7 @@ Rules: a command's class decides which shared options it takes; its own module d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from watcher.cli.console import MISUSED, Console, reporting_errors
-from watcher.cli.help import usage_pieces, write_command, write_group
+from watcher.cli.help import COMMANDS, usage_pieces, write_command, write_group
 from watcher.cli.options import Invocation, LogFormat, LogLevel, invocation
 
 __all__ = [
@@ -153,6 +153,12 @@ class StoreCommand(ReportingCommand):
 class CommandGroup(TyperGroup):
     """Commands below one name; the shared options may stand before theirs."""
 
+    def purposes(self, ctx: Any) -> Iterator[tuple[str, str, str]]:
+        """Yield the group, the name and the purpose of each command, in the order of the help."""
+        for name in self.list_commands(ctx):
+            command: Any = self.get_command(ctx, name)
+            yield COMMANDS, name, command.help or ""
+
     def __init__(self, *args: Any, params: list[Any] | None = None, **named: Any) -> None:
         super().__init__(*args, params=[*(params or ()), *StoreCommand.shared], **named)
 
@@ -190,17 +196,28 @@ class ListGroup(CommandGroup):
 class RootGroup(CommandGroup):
     """The program itself: wrong usage is a line of cause and a line of remedy, as every error."""
 
-    panels: ClassVar[dict[str, str]] = {}
-    """The group of each command in the help, in its order."""
+    listing: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """The group and the purpose of each command, in the order of the help."""
+
+    load: ClassVar[Callable[[str], Any]]
+    """Imports a command of the listing and returns it."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        # Typer suggests names from here.
+        self.commands: dict[str, Any] = dict.fromkeys(self.listing)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(self.panels)
+        return list(self.listing)
 
     def get_command(self, ctx: Any, name: str) -> Any:
-        command: Any = super().get_command(ctx, name)
-        if command is not None:
-            command.rich_help_panel = self.panels[name]
-        return command
+        if name in self.listing and self.commands[name] is None:
+            self.commands[name] = type(self).load(name)
+        return self.commands.get(name)
+
+    def purposes(self, ctx: Any) -> Iterator[tuple[str, str, str]]:
+        for name, (panel, purpose) in self.listing.items():
+            yield panel, name, purpose
 
     def make_context(self, *args: Any, **named: Any) -> Any:
         with _reporting_usage():

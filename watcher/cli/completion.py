@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
 
 import anyio
 import typer
@@ -18,14 +17,13 @@ from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.daemon_client import reading
 from watcher.cli.format import format_who
 from watcher.cli.ids import short_id, short_key
-from watcher.cli.options import invocation
+from watcher.cli.options import COMPLETING, invocation
 from watcher.config import Inspection, inspect_files
 from watcher.records import DeliveryQuery, EventQuery
 from watcher.store import Store
 from watcher.store.address import StoreAddress
 
 __all__ = [
-    "Shell",
     "complete_conversations",
     "complete_deliveries",
     "complete_events",
@@ -34,7 +32,6 @@ __all__ = [
     "complete_silences",
     "complete_sources",
     "complete_types",
-    "print_script",
 ]
 
 RECENT = 50
@@ -42,22 +39,6 @@ RECENT = 50
 
 Offer = tuple[str, str]
 """A word, and what it is."""
-
-VARIABLE = "_INBOX_WATCHER_COMPLETE"
-
-
-class Shell(StrEnum):
-    """A shell that can complete."""
-
-    bash = "bash"
-    zsh = "zsh"
-    fish = "fish"
-
-
-def print_script(app: typer.Typer, shell: Shell) -> None:
-    """Print the script that makes a shell complete, and exit."""
-    os.environ[VARIABLE] = f"source_{shell.value}"
-    app([], prog_name="inbox-watcher")
 
 
 def complete_types(incomplete: str) -> list[str]:
@@ -81,7 +62,7 @@ def complete_receivers(ctx: typer.Context) -> list[Offer]:
 def complete_rules(ctx: typer.Context) -> list[Offer]:
     """Offer the rules, whose names have spaces."""
     names = [rule.name for rule in _inspect(ctx).config.rules]
-    if os.environ.get(VARIABLE, "").endswith("bash"):  # the others quote words themselves
+    if os.environ.get(COMPLETING, "").endswith("bash"):  # the others quote words themselves
         names = [re.sub(r"([^\w@%+=:,./-])", r"\\\1", name) for name in names]
     return [(name, "rule") for name in names]
 

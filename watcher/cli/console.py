@@ -20,7 +20,6 @@ import typer
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from watcher.cli.ids import NotOne
 from watcher.cli.options import Invocation, LogLevel
 from watcher.cli.tables import Cell, Column, table_lines
 from watcher.cli.times import machine_zone
@@ -29,10 +28,19 @@ from watcher.json_text import json_line
 from watcher.secrets import Redactor
 from watcher.settings.calendar import format_moment
 
-__all__ = ["Console", "plain", "reporting_errors"]
+__all__ = ["Console", "NotOne", "plain", "reporting_errors"]
 
 FAILED = 1
 MISUSED = 2
+
+
+class NotOne(Exception):
+    """No id begins so, or several do."""
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
 
 
 def plain(text: str) -> str:

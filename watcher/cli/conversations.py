@@ -17,7 +17,7 @@ import typer
 
 from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_conversations, complete_sources
-from watcher.cli.console import Console
+from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import (
     NoDaemon,
     call_daemon,
@@ -28,7 +28,7 @@ from watcher.cli.daemon_client import (
 )
 from watcher.cli.filters import Filters, FromSource
 from watcher.cli.format import format_age
-from watcher.cli.ids import NotOne, only_one
+from watcher.cli.ids import only_one
 from watcher.cli.options import AsJson, choose
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock

@@ -16,7 +16,7 @@ import typer
 
 from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_deliveries
-from watcher.cli.console import Console
+from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import load, perform, reading
 from watcher.cli.deliveries_show import plain_delivery, show
 from watcher.cli.filters import (
@@ -28,7 +28,7 @@ from watcher.cli.filters import (
     ToReceiver,
 )
 from watcher.cli.format import format_times, format_who
-from watcher.cli.ids import NotOne, find_deliveries, short_key
+from watcher.cli.ids import find_deliveries, short_key
 from watcher.cli.options import AsJson, Limit
 from watcher.cli.paging import LINES, in_pages
 from watcher.cli.tables import Cell, Column, state_style

@@ -17,10 +17,10 @@ import structlog
 import typer
 
 from watcher.cli.completion import complete_deliveries
-from watcher.cli.console import Console
+from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.format import format_times, format_who
-from watcher.cli.ids import NotOne, find_deliveries
+from watcher.cli.ids import find_deliveries
 from watcher.cli.options import AsJson
 from watcher.clock import wall_clock
 from watcher.config import Config

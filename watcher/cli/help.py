@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["usage_pieces", "write_command", "write_group"]
+__all__ = ["COMMANDS", "usage_pieces", "write_command", "write_group"]
 
 COLUMN = 30
 """Columns of the left side, at most."""
@@ -27,13 +27,9 @@ def write_command(command: Any, ctx: Any, formatter: Any) -> None:
 def write_group(group: Any, ctx: Any, formatter: Any) -> None:
     """Write the help of commands below one name, in the order and the groups of their declaration."""
     _write_head(group, ctx, formatter)
-    commands = [group.get_command(ctx, name) for name in group.list_commands(ctx)]
-    for title in dict.fromkeys(one.rich_help_panel or COMMANDS for one in commands):
-        rows = [
-            (one.name, _first_sentence(one.help))
-            for one in commands
-            if (one.rich_help_panel or COMMANDS) == title
-        ]
+    purposes = list(group.purposes(ctx))
+    for title in dict.fromkeys(panel for panel, _, _ in purposes):
+        rows = [(name, _first_sentence(text)) for panel, name, text in purposes if panel == title]
         _write_rows(title, rows, formatter)
     _write_parameters(group, ctx, formatter)
     _write_examples(group.epilog, formatter)

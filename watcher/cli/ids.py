@@ -8,26 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from watcher.cli.console import NotOne
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery, IdKind
 from watcher.store import Store
 
-__all__ = ["NotOne", "find_deliveries", "only_one", "resolve", "short_id", "short_key"]
+__all__ = ["find_deliveries", "only_one", "resolve", "short_id", "short_key"]
 
 SHORT = 12
 """Characters of an id that are shown: enough to tell a million apart."""
 
 SHOWN = 8
 """Candidates that an error lists."""
-
-
-class NotOne(Exception):
-    """No id begins so, or several do."""
-
-    def __init__(self, cause: str, remedy: str = "") -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.remedy = remedy
 
 
 def short_id(id_: str) -> str:

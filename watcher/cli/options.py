@@ -18,6 +18,7 @@ from watcher.settings.values import parse_duration, suggest_duration
 from watcher.suggest import nearest
 
 __all__ = [
+    "COMPLETING",
     "AsJson",
     "Invocation",
     "Limit",
@@ -27,6 +28,10 @@ __all__ = [
     "invocation",
     "read_duration",
 ]
+
+
+COMPLETING = "_INBOX_WATCHER_COMPLETE"
+"""The variable in which a shell says which shell it is and what it wants completed."""
 
 
 class LogLevel(StrEnum):

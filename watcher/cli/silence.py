@@ -16,9 +16,9 @@ import typer
 
 from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_silences
-from watcher.cli.console import Console
+from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import call_daemon, load, perform, reading
-from watcher.cli.ids import NotOne, only_one
+from watcher.cli.ids import only_one
 from watcher.cli.options import AsJson, read_duration
 from watcher.cli.tables import Cell, Column
 from watcher.clock import wall_clock

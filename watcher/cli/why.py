@@ -15,11 +15,11 @@ import typer
 
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_events
-from watcher.cli.console import Console
+from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.deliveries_show import format_entry, plain_entry
 from watcher.cli.format import format_changes, format_times, format_what, format_who
-from watcher.cli.ids import NotOne, find_deliveries, resolve, short_id, short_key
+from watcher.cli.ids import find_deliveries, resolve, short_id, short_key
 from watcher.cli.options import AsJson, Limit
 from watcher.clock import wall_clock
 from watcher.model import Delivery, Event, rfc3339
