@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.make import T0, at, delivery
-from watcher.model import Event
+from tests.support.make import T0, at, delivery, snapshot
+from watcher.model import Event, Message
 from watcher.records import Commit
 from watcher.store.sqlite import SqliteStore
 
@@ -44,10 +44,16 @@ peak = pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].spli
 sys.stderr.write(str(int(peak) // 1024))
 """
 
+SCORED = f"""
+{MEASURED}
+sys.stderr.write(chr(10) + pathlib.Path("/proc/self/oom_score_adj").read_text())
+"""
+
 
 async def fill(path: Path) -> None:
     """Make a store of events that have waited for their receiver."""
     store = await SqliteStore.open(path)
+    large = Message(text="x" * TEXT, direction="inbound")
     for start in range(0, EVENTS, 100):
         events = [
             Event(
@@ -62,6 +68,8 @@ async def fill(path: Path) -> None:
         ]
         owed = tuple(delivery(one, receiver="crm", rule="All", attempt=1) for one in events)
         await store.commit(Commit("support", events=tuple(events), deliveries=owed))
+        known = [snapshot(f"c{number}", last_message=large) for number in range(start, start + 100)]
+        await store.commit(Commit("support", snapshots=tuple(known)))
     await store.close()
 
 
@@ -81,16 +89,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"backtest --json --since {T0:%Y-%m-%d}",
         "run --once --dry-run",
         "deliveries retry --state pending",
+        "conversations --limit 1000000",
+        "conversations --json --limit 1000000",
+        "events --json --limit 1000000",
     ],
 )
 def test_a_command_about_everything_takes_little_memory(folder: Path, command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *command.split()],
+    done = run(MEASURED, folder, command)
+    assert "error: internal" not in done.stderr
+    assert int(done.stderr.split("\n")[-1]) < MOST, done.stderr[-500:]
+    assert len(done.stdout.splitlines()) >= (1 if "retry" in command else EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("command", "rises"),
+    [
+        ("status", True),
+        ("conversations --limit 1", True),
+        ("run --once --dry-run", True),
+        ("run --once", False),
+    ],
+)
+def test_where_memory_runs_out_a_command_is_ended_before_the_daemon(
+    folder: Path, command: str, rises: bool
+) -> None:
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    score = int(run(SCORED, folder, command).stderr.split("\n")[-2])
+    assert score == (min(own + 500, 1000) if rises else own)
+
+
+def run(program: str, folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on the large store, and then say what the process came to."""
+    return subprocess.run(
+        [sys.executable, "-c", program, *command.split()],
         env={**os.environ, "INBOX_WATCHER_CONFIG": str(folder / "watcher.yaml")},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "error: internal" not in done.stderr
-    assert int(done.stderr.split("\n")[-1]) < MOST, done.stderr[-500:]
-    assert len(done.stdout.splitlines()) >= (1 if "retry" in command else EVENTS)

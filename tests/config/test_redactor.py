@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+import tracemalloc
 import unicodedata
 from itertools import permutations
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -113,3 +116,36 @@ def test_no_character_that_steers_or_hides_is_left_in_json() -> None:
     line = json_line({"name": hostile})
     assert line.isprintable()
     assert json.loads(line) == {"name": hostile}
+
+
+def test_a_long_text_costs_what_its_escapes_and_secrets_are() -> None:
+    """Every command strikes secrets out of all that it shows, texts of megabytes included."""
+    redactor = Redactor()
+    redactor.add("sk-1234567890abcdef")
+    costs = [
+        cost(redactor, f"{'hello & welcome ' * size} %41 sk%2D1234567890abcdef")
+        for size in (1, 60_000)
+    ]
+    steps, space = zip(*costs, strict=True)
+    assert steps[0] == steps[1]
+    assert space[1] < 8  # times the text
+
+
+def cost(redactor: Redactor, text: str) -> tuple[int, float]:
+    """Return how many lines of Python scrubbing takes, and its memory as a multiple of the text."""
+    lines = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    assert "1234567890abcdef" not in redactor.scrub(text)
+    tracemalloc.start()
+    sys.settrace(count)
+    try:
+        redactor.scrub(text)
+        return lines, tracemalloc.get_traced_memory()[1] / len(text)
+    finally:
+        sys.settrace(None)
+        tracemalloc.stop()

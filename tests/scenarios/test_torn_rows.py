@@ -57,9 +57,8 @@ async def test_a_row_that_is_torn_for_a_while_tells_nothing(
         await anyio.sleep(30)
         harness.world.tear(conversation, parts)
         await anyio.sleep(45)
-        ((_, listed),) = await harness.store.conversations(
-            ConversationQuery(ids=(conversation.id,))
-        )
+        asked = ConversationQuery(ids=(conversation.id,))
+        ((_, listed),) = [one async for one in harness.store.each_conversation(asked)]
         assert listed.conversation.unread
         assert listed.conversation.last_message is not None
         assert listed.conversation.contact.name

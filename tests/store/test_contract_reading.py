@@ -276,9 +276,32 @@ async def test_conversations_come_by_how_long_they_wait(
     }
     for source, snapshots in rows.items():
         await store.commit(Commit(source, snapshots=snapshots))
-    known = await store.conversations(ConversationQuery(**asked))
+    known = [one async for one in store.each_conversation(ConversationQuery(**asked))]
     assert " ".join(f"{source}/{one.conversation.id}" for source, one in known) == found
     assert all(one in rows[source] for source, one in known)
+
+
+async def test_conversations_come_whole_and_in_order_however_many_are_read_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watcher.store.sqlite.PAGE", 3)
+    for name in ("sales", "leads"):
+        rows = [
+            snapshot(f"c{n}", waiting_since=at(n % 4) if n % 3 else None, unread=n % 5 == 0)
+            for n in range(17)
+        ]
+        await store.commit(Commit(name, snapshots=tuple(rows)))
+    order = [
+        (one.conversation.waiting_since or at(99), source, one.conversation.id)
+        async for source, one in store.each_conversation(ConversationQuery())
+    ]
+    assert len(order) == 34
+    assert order == sorted(order)
+    for limit in (0, 1, 3, 20, 22, 30):
+        some = [one async for one in store.each_conversation(ConversationQuery(limit=limit))]
+        assert [(source, one.conversation.id) for source, one in some] == [
+            (source, id_) for _, source, id_ in order[:limit]
+        ]
 
 
 async def test_what_carries_a_message_about_what_held_before_is_not_in_the_log(

@@ -189,6 +189,8 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         queries.deliveries(DeliveryQuery(event="e")).newest(9),
         queries.events(EventQuery(conversations=("c",), sources=("s",))).newest(9),
         queries.conversations(ConversationQuery(sources=("s",), unread=True), waiting=False),
+        queries.conversations(ConversationQuery(), waiting=True, after=("2026", "s", "c")),
+        queries.conversations(ConversationQuery(), waiting=False, after=("s", "c")),
     ):
         assert scans(store, statement, parameters) == [], statement
     # These are about all rows that wait, are dead or are running timers: partial indices hold just

@@ -301,7 +301,7 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.dead(since=at(1)))
     await pair.both(lambda store: store.silences())
     await pair.both(lambda store: store.suppressed())
-    await pair.both(lambda store: store.conversations(ConversationQuery()))
+    await pair.both(lambda store: listed(store.each_conversation(ConversationQuery())))
     for kind in ("event", "delivery", "conversation"):
         await pair.both(lambda store, kind=kind: store.ids(kind, "", 50))
     everything = [owed.key for owed in await pair.stores[0].deliveries(DeliveryQuery())]

@@ -16,6 +16,7 @@ import typer
 from watcher import __version__
 from watcher.cli.commands import RootGroup
 from watcher.cli.console import Console
+from watcher.cli.memory import go_first
 from watcher.cli.options import COMPLETING, invocation
 
 __all__ = ["app"]
@@ -135,5 +136,7 @@ def begin(
 ) -> None:
     """Watches shared inboxes from outside and reports changes at once."""
     ctx.obj = Console(invocation(ctx))
+    if ctx.invoked_subcommand != "run":
+        go_first()
     if ctx.invoked_subcommand is None:
         typer.echo(SHORT)

@@ -30,6 +30,7 @@ from watcher.cli.filters import Filters, FromSource
 from watcher.cli.format import format_age
 from watcher.cli.ids import only_one
 from watcher.cli.options import AsJson, choose
+from watcher.cli.paging import EVENTS, in_pages
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
 from watcher.config import Config
@@ -100,7 +101,6 @@ def list_(
 ) -> None:
     """List what is known now: who waits longest first, then the others by source and id."""
     console: Console = ctx.obj
-    loaded = load(console)
     query = ConversationQuery(
         sources=tuple(source or ()),
         waiting=waiting,
@@ -109,29 +109,31 @@ def list_(
         assignee=assignee,
         limit=limit + 1,
     )
-    found, ahead = anyio.run(_list, console, loaded, Filters(sources=source), query)
-    if as_json:
-        for name, snapshot in found[:limit]:
-            console.json(_plain(name, snapshot))
-    elif found:
-        now = wall_clock()
-        rows = [_row(name, one, now + ahead.get(name, NO_SKEW)) for name, one in found[:limit]]
-        console.table(COLUMNS, rows)
-    else:
-        console.note("no conversations")
-    if len(found) > limit:
-        console.note(f"there are more than {limit}; --limit shows more")
+    anyio.run(_list, console, load(console), query, as_json)
 
 
-async def _list(
-    console: Console, loaded: Config, filters: Filters, query: ConversationQuery
-) -> tuple[list[tuple[str, Snapshot]], Mapping[str, timedelta]]:
-    """Return the conversations, and how far their providers' clocks are ahead, as far as known."""
+async def _list(console: Console, loaded: Config, query: ConversationQuery, as_json: bool) -> None:
+    """Print the conversations some at a time, all but the last one, which shows that there are more."""
+    limit, shown, now = query.limit - 1, 0, wall_clock()
     async with reading(loaded.store) as store:
-        await filters.events(store, loaded, console.zone)  # knows which sources there are
+        # Knows which sources there are.
+        await Filters(sources=list(query.sources) or None).events(store, loaded, console.zone)
+        # How far the providers' clocks are ahead, as far as known.
         skews = {one.name: one.skew for one in await store.sources() if one.skew is not None}
         ahead = {name: timedelta(seconds=skew.seconds) for name, skew in skews.items()}
-        return list(await store.conversations(query)), ahead
+        async for page in in_pages(store.each_conversation(query), EVENTS):
+            some = page[: limit - shown]
+            if as_json:
+                for name, snapshot in some:
+                    console.json(_plain(name, snapshot))
+            elif some:
+                rows = [_row(name, one, now + ahead.get(name, NO_SKEW)) for name, one in some]
+                console.table(COLUMNS, rows, head=not shown)
+            shown += len(page)
+    if not shown and not as_json:
+        console.note("no conversations")
+    if shown > limit:
+        console.note(f"there are more than {limit}; --limit shows more")
 
 
 def _row(source: str, snapshot: Snapshot, now: datetime) -> tuple[str | Cell, ...]:

@@ -10,7 +10,7 @@ __all__ = ["EVENTS", "LINES", "in_pages"]
 T = TypeVar("T")
 
 EVENTS, LINES = 100, 1000
-"""How many events, and how many lines of a table, are in memory at a time."""
+"""How many events or conversations, and how many lines of a table, are in memory at a time."""
 
 
 async def in_pages(each: AsyncIterator[T], size: int) -> AsyncIterator[list[T]]:

@@ -21,6 +21,7 @@ from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load_valid
 from watcher.cli.format import format_event
+from watcher.cli.memory import go_first
 from watcher.cli.options import LogLevel
 from watcher.config import Config
 from watcher.config import load as read_config
@@ -79,6 +80,7 @@ def run(
 
         work: Callable[[], Awaitable[PassReport | None]]
         if rehearse:
+            go_first()  # it works beside the daemon
             work = functools.partial(
                 dry_run,
                 loaded,

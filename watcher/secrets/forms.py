@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Layer", "base64_of", "layers", "merged", "unescaped"]
@@ -21,24 +22,41 @@ SHORTEST_CORE = 8
 """Characters of Base64 that do not depend on their neighbours; fewer may be a part of any word."""
 
 _ESCAPES = re.compile(
-    r"(?:%[0-9A-Fa-f]{2})+|(?:\\x[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|\\[\"\\/'bfnrt]"
+    r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*|\\x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2})*"
+    r"|\\u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|\\[\"\\/'bfnrt]"
     r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 )
+"""Each kind begins with its own sign, so that the search goes from sign to sign."""
+
 _SINGLE = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A text after some escapes were undone."""
+    """A text after some escapes were undone; of a layer `below`, none for a text as it is."""
 
     text: str
 
-    starts: tuple[int, ...] | None = None
-    """Where each character begins in the original, and where the last one ends; None: as it is."""
+    below: Layer | None = None
+
+    begins: Sequence[int] = ()
+    """Where each of its pieces begins: what stood between two escapes, or what an escape stands for."""
+
+    came_from: Sequence[int] = ()
+    """Where each piece begins in the layer below."""
+
+    written: Sequence[bool] = ()
+    """Whether each piece is as it was, character by character."""
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
         """Return the place of characters in the original."""
-        return (begin, end) if self.starts is None else (self.starts[begin], self.starts[end])
+        if self.below is None:
+            return begin, end
+        return self.below.span(self._below(begin), self._below(end))
+
+    def _below(self, at: int) -> int:
+        piece = bisect_right(self.begins, at) - 1
+        return self.came_from[piece] + (at - self.begins[piece]) * self.written[piece]
 
 
 def layers(text: str) -> Iterator[Layer]:
@@ -61,23 +79,32 @@ def unescaped(text: str) -> set[str]:
 
 
 def _unescape(layer: Layer) -> Layer:
+    """Return the layer above: it costs what its escapes are, not what its text is."""
     text = layer.text
-    outer = layer.starts or range(len(text) + 1)
-    letters: list[str] = []
-    starts: list[int] = []
-    at = 0
+    pieces: list[str] = []
+    begins: list[int] = []
+    came_from: list[int] = []
+    written: list[bool] = []
+    length = at = 0
+
+    def add(piece: str, position: int, *, as_it_was: bool) -> None:
+        nonlocal length
+        pieces.append(piece)
+        begins.append(length)
+        came_from.append(position)
+        written.append(as_it_was)
+        length += len(piece)
+
     for found in _ESCAPES.finditer(text):
-        letters.append(text[at : found.start()])
-        starts += outer[at : found.start()]
+        if found.start() > at:
+            add(text[at : found.start()], at, as_it_was=True)
         position = found.start()
         for meant, width in _meant(found.group()):
-            letters.append(meant)
-            starts += [outer[position]] * len(meant)
+            add(meant, position, as_it_was=False)
             position += width
         at = found.end()
-    letters.append(text[at:])
-    starts += outer[at:]
-    return Layer("".join(letters), tuple(starts))
+    add(text[at:], at, as_it_was=True)
+    return Layer("".join(pieces), layer, begins, came_from, written)
 
 
 def _meant(escape: str) -> Iterator[tuple[str, int]]:

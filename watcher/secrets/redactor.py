@@ -12,7 +12,7 @@ import base64
 import binascii
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +25,9 @@ LONG = 8
 
 SHORT = 4
 """Characters; a shorter value stands as a word of its own in too many innocent texts."""
+
+FEW = 200
+"""Beginnings of values that one pattern looks for; with more, each place of a text is looked up."""
 
 ANY, DISTINCT, CERTAIN = range(3)
 """What is known of a value: nothing more; it is long; and its setting takes nothing but secrets."""
@@ -160,6 +163,7 @@ class _Needles:
         self._known: dict[str, tuple[_Needle, ...]] = {}
         self._ordered: list[str] = []
         self._starts: set[str] = set()
+        self._anchors: re.Pattern[str] | None = None  # finds them fast, where they are not too many
         self._shorter: dict[str, str] = {}  # the longest other one that a text begins with
         self._longest = 0
         self._tiny: set[str] = set()
@@ -202,6 +206,7 @@ class _Needles:
                 self._shorter[text] = open_[-1]
             open_.append(text)
         self._ordered = ordered
+        self._anchors = _any_of(self._starts) if len(self._starts) <= FEW else None
 
     def _put(self, value: str, level: int, *, whole: bool) -> None:
         level = level if len(value) >= LONG else ANY
@@ -221,10 +226,8 @@ class _Needles:
             self._longest = max(self._longest, len(text))
 
     def _found(self, layer: Layer, level: int) -> Iterator[tuple[int, int]]:
-        text, starts = layer.text, self._starts
-        for at in range(len(text) - _START + 1):
-            if text[at : at + _START] not in starts:
-                continue
+        text = layer.text
+        for at in self._candidates(text):
             for known in self._beginning(text, at):
                 end = at + len(known)
                 for needle in self._known[known]:
@@ -237,6 +240,18 @@ class _Needles:
                     yield at, at + len(tiny)
                 at = text.find(tiny, at + 1)
 
+    def _candidates(self, text: str) -> Iterator[int]:
+        """Yield the places at which a known text may begin, by its first characters."""
+        anchors, starts, at = self._anchors, self._starts, 0
+        if anchors is None:
+            yield from (
+                at for at in range(len(text) - _START + 1) if text[at : at + _START] in starts
+            )
+            return
+        while found := anchors.search(text, at):
+            yield found.start()
+            at = found.start() + 1
+
     def _beginning(self, text: str, at: int) -> Iterator[str]:
         """Yield the known texts that stand in a text at a place, the longest first."""
         # The last one in order that is not behind the text begins with each of them.
@@ -246,6 +261,23 @@ class _Needles:
             if text.startswith(known, at):
                 yield known
             known = self._shorter.get(known)
+
+
+def _any_of(starts: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern for texts of one length, as a tree: what begins alike is looked at once."""
+    tree: dict[str, dict[str, set[str]]] = {}
+    for start in starts:
+        tree.setdefault(start[0], {}).setdefault(start[1], set()).add(start[2])
+
+    def one_of(characters: Iterable[str]) -> str:
+        return f"[{''.join(map(re.escape, sorted(characters)))}]"
+
+    branches = (
+        re.escape(first)
+        + f"(?:{'|'.join(re.escape(second) + one_of(thirds) for second, thirds in sorted(rest.items()))})"
+        for first, rest in sorted(tree.items())
+    )
+    return re.compile("|".join(branches))
 
 
 def _is_word(text: str, begin: int, end: int) -> bool:

@@ -270,8 +270,8 @@ class Journal(Protocol):
         """Yield the keys of the deliveries that a query asks for."""
         ...
 
-    async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
-        """Return the conversations that a query asks for, each with its source."""
+    def each_conversation(self, query: ConversationQuery) -> AsyncIterator[tuple[str, Snapshot]]:
+        """Yield the conversations that a query asks for, each with its source, likewise."""
         ...
 
     async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:

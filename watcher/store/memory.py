@@ -396,7 +396,9 @@ class MemoryStore:
         for delivery in await self.deliveries(query):
             yield delivery.key
 
-    async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
+    async def each_conversation(
+        self, query: ConversationQuery
+    ) -> AsyncIterator[tuple[str, Snapshot]]:
         found = [
             (source, snapshot)
             for source, snapshots in self._snapshots.items()
@@ -409,7 +411,8 @@ class MemoryStore:
             since = conversation.waiting_since
             return since is None, since or LATEST, source, conversation.id
 
-        return sorted(found, key=order)[: max(query.limit, 0)]
+        for one in sorted(found, key=order)[: max(query.limit, 0)]:
+            yield one
 
     async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:
         known: Iterable[str | None]

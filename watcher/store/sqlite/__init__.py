@@ -60,7 +60,9 @@ FREED, SPARE = 256, 500
 """How many pages of the file are given back at a time, and how many stay free for what comes next."""
 
 PAGE = 100
-"""How many events or deliveries, with their bodies, are in memory at a time where all are gone through."""
+"""How many rows with their texts (events, deliveries, conversations) are in memory at a time where all are
+gone through.
+"""
 
 COPY = "store.db"
 """The name of a copy in its folder."""
@@ -405,14 +407,22 @@ class SqliteStore:
                 yield row
             place, limit = found[-1][0], limit - len(found)
 
-    async def conversations(self, query: ConversationQuery) -> Sequence[tuple[str, Snapshot]]:
-        found: list[tuple[Any, ...]] = []
-        for waiting in (True, False):
-            if len(found) < query.limit and (waiting or not query.waiting):
-                rest = dataclasses.replace(query, limit=query.limit - len(found))
-                statement, values = queries.conversations(rest, waiting=waiting)
-                found += await self._reader.fetch(statement, values)
-        return [(source, rows.read_snapshot(columns)) for source, *columns in found]
+    async def each_conversation(
+        self, query: ConversationQuery
+    ) -> AsyncIterator[tuple[str, Snapshot]]:
+        left = query.limit
+        for waiting in (True, False) if not query.waiting else (True,):
+            place: tuple[Any, ...] = ()
+            while left > 0:
+                some = dataclasses.replace(query, limit=min(left, PAGE))
+                asked = queries.conversations(some, waiting=waiting, after=place)
+                found = await self._reader.fetch(*asked)
+                for since, source, id_, *columns in found:
+                    yield source, rows.read_snapshot(columns)
+                    place = (since, source, id_) if waiting else (source, id_)
+                left -= len(found)
+                if len(found) < some.limit:
+                    break
 
     async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:
         found: set[str] = set()

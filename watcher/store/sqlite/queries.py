@@ -453,9 +453,11 @@ def deliveries(query: DeliveryQuery, columns: str = DELIVERY) -> Listing:
     )
 
 
-def conversations(query: ConversationQuery, *, waiting: bool) -> tuple[str, list[Any]]:
+def conversations(
+    query: ConversationQuery, *, waiting: bool, after: tuple[Any, ...] = ()
+) -> tuple[str, list[Any]]:
     """Return the statement for a query of the conversations that wait, or of the others, and its
-    parameters.
+    parameters; `after` is the place in their order of the last one that was read.
     """
     where, values = _asked(
         [
@@ -476,9 +478,12 @@ def conversations(query: ConversationQuery, *, waiting: bool) -> tuple[str, list
     since = _document("waiting_since")
     state = f"present = 1 AND {since} IS {'NOT ' if waiting else ''}NULL"
     order = f"{since}, source, id" if waiting else "source, id"
-    select = f"SELECT source, {SNAPSHOT} FROM snapshots WHERE {state}"
+    select = f"SELECT {since}, source, id, {SNAPSHOT} FROM snapshots WHERE {state}"
     more = f" AND {where}" if where else ""
-    return f"{select}{more} ORDER BY {order} LIMIT ?", [*values, max(query.limit, 0)]
+    if after:
+        more += f" AND ({order}) > ({', '.join('?' * len(after))})"
+    limit = max(query.limit, 0)
+    return f"{select}{more} ORDER BY {order} LIMIT ?", [*values, *after, limit]
 
 
 def _document(path: str) -> str:
