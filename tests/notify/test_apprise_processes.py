@@ -113,6 +113,23 @@ async def test_the_parent_never_imports_apprise_and_ends_its_workers() -> None:
         assert not any(map(runs, workers))
 
 
+async def test_a_worker_that_was_stopped_reads_what_was_answered_meanwhile() -> None:
+    """A paused container stops daemon and workers for longer than any of them would wait."""
+    stopped = asyncio.Event()
+
+    async def answer_then(_served: Served, writer: asyncio.StreamWriter) -> None:
+        await stopped.wait()
+        writer.write(answer())
+
+    async with serving(answer_then) as served, parent(1.0, json_url(served)) as process:
+        await until(lambda: bool(served.requests))
+        os.killpg(process.pid, signal.SIGSTOP)
+        stopped.set()
+        await asyncio.sleep(3.0)
+        os.killpg(process.pid, signal.SIGCONT)
+        assert (await result_of(process))["outcome"] == "ok"
+
+
 async def test_a_worker_that_hangs_is_ended_and_does_not_keep_the_parent() -> None:
     async with serving(hang) as served, parent(1.0, json_url(served)) as process:
         assert (await result_of(process))["outcome"] == "unknown"

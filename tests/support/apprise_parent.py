@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import anyio
 import anyio.to_thread
 
+from watcher.daemon.steady_loop import SteadyLoop
 from watcher.model import Event
 from watcher.notify import Notice
 from watcher.notify.apprise import AppriseNotifier
@@ -31,4 +32,4 @@ async def main(deadline: float, urls: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, float(sys.argv[1]), sys.argv[2:])
+    anyio.run(main, float(sys.argv[1]), sys.argv[2:], backend_options={"loop_factory": SteadyLoop})

@@ -29,6 +29,7 @@ from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
 from watcher.daemon.estimates import foreseeable_overloads
 from watcher.daemon.pass_report import PassReport
+from watcher.daemon.steady_loop import SteadyLoop
 from watcher.errors import grouped
 from watcher.records import Recorded
 from watcher.transport import name_resolution_hangs
@@ -92,7 +93,7 @@ def run(
             work = functools.partial(serving.run_once, loaded)
         else:
             work = functools.partial(serving.run, loaded, load=again)
-        report = anyio.run(work)
+        report = anyio.run(work, backend_options={"loop_factory": SteadyLoop})
     went_well = not once or (report is not None and report.went_well)
     if report is not None:
         console.write(report.describe(rehearsed=rehearse), "" if went_well else "red")

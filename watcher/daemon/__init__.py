@@ -264,6 +264,9 @@ class Daemon:
             if await self._clock_jumps.look():
                 for dispatcher in self.dispatchers.values():
                     await dispatcher.probe()
+            elif self._clock_jumps.stood:
+                for dispatcher in self.dispatchers.values():
+                    dispatcher.wake()
             pending, dead = await self.store.pending(), await self.store.dead()
             for name in self.dispatchers:
                 self.metrics.pending.labels(name).set(pending.get(name, 0))

@@ -2,7 +2,7 @@
 
 Rules: due times are wall times, so that they survive a restart; waits mean
 elapsed seconds. A clock set back must not delay deliveries, a clock set ahead must not make a rule's
-`for` come true at once, and neither may empty the log.
+`for` come true at once, and neither may empty the log. Time in which the process stood still is no jump.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import anyio
 import structlog
 
 from watcher.clock import Clock
+from watcher.daemon.steady_loop import elapsed
 from watcher.records import EventQuery
 from watcher.store import Store
 
@@ -42,7 +43,9 @@ class ClockJumpDetector:
         self._store = store
         self._clock = clock
         self._skews = skews
-        self._then: tuple[datetime, float] | None = None
+        self.stood = False
+        """Whether the process stood still before the last look, so that more may be due than it waits for."""
+        self._then: tuple[datetime, float, float] | None = None
         self._sure_from = 0.0
         self._doubted = False
         self._log = structlog.get_logger()
@@ -52,7 +55,7 @@ class ClockJumpDetector:
         times. Return by how much.
         """
         now = self._clock()
-        self._then = now, anyio.current_time()
+        self._then = now, elapsed(), anyio.current_time()
         self._sure_from = anyio.current_time() + UNSURE
         times = [one.event.time for one in await self._store.events(EventQuery(limit=1))]
         for state in await self._store.sources():
@@ -61,10 +64,14 @@ class ClockJumpDetector:
 
     async def look(self) -> timedelta:
         """Check whether the clock was set since the last look; return by how much."""
-        now, passed = self._clock(), anyio.current_time()
-        wall, loop = self._then or (now, passed)
-        self._then = now, passed
-        return await self._moved(now - wall - timedelta(seconds=passed - loop), now)
+        now, passed, waited = self._clock(), elapsed(), anyio.current_time()
+        wall, before, loop = self._then or (now, passed, waited)
+        self._then = now, passed, waited
+        stood = passed - before - (waited - loop)
+        self.stood = stood > JUMP.total_seconds()
+        if self.stood:
+            self._log.warning("the process, or the machine, stood still", seconds=round(stood))
+        return await self._moved(now - wall - timedelta(seconds=passed - before), now)
 
     async def _moved(self, jump: timedelta, now: datetime) -> timedelta:
         if abs(jump) <= JUMP:

@@ -14,7 +14,6 @@ calling thread, so that killing the process ends everything.
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +22,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from watcher import __version__
 from watcher.markup import Draft, Written, fit, restored, service_of, write
 from watcher.notify._apprise_bounds import MEMORY, confine, redirected
+from watcher.notify._apprise_lifetime import living_at_most
 from watcher.notify._apprise_parameters import unknown_parameter
 from watcher.secrets import Redactor
 from watcher.suggest import nearest
@@ -83,38 +83,24 @@ def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
     """
     confine()
     _schemas()  # loads all plugins, once in a process and before the clock starts
-    _live_at_most(lifetime)
     try:
-        return _send(url, draft, longest)
+        with living_at_most(lifetime):
+            return _send(url, draft, longest)
     except MemoryError:
         needs = f"the worker process needs more than {MEMORY // 2**20} MB of memory"
         return "failed", needs, False, ""
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def examine(urls: tuple[str, ...], lifetime: float) -> tuple[str | None, ...]:
     """Return for each Apprise URL what is wrong with it, None where nothing is."""
     confine()
-    _live_at_most(lifetime)
-    try:
+    with living_at_most(lifetime):
         return tuple(map(_examine, urls))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _examine(url: str) -> str | None:
     plugin, problem = _load(url)
     return problem or unknown_parameter(type(plugin), url)
-
-
-def _live_at_most(seconds: float) -> None:
-    # Signals to the process group (Ctrl-C, systemd's stop) are the daemon's to act on: it lets
-    # what is being sent finish within its grace time, then ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _send(url: str, draft: Draft, longest: int) -> Attempt:
