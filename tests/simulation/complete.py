@@ -16,7 +16,7 @@ from .chronicle import MAPPED, Chronicle
 from .reign import Look
 from .truth import FIELDS, Past, Plain, known_attributes, seen_as
 
-__all__ = ["Completeness"]
+__all__ = ["Completeness", "was_known"]
 
 Story = list[tuple[float, bool, Plain | None]]
 """What was believed from when on: (from, there, state)."""
@@ -52,7 +52,7 @@ class Completeness:
             if there and past.created <= self.baselined and self.kind != "leadping":
                 continue  # joins silently
             beliefs = [now for _, now, _ in _within(story, start, end + LATE)]
-            if not there and True not in beliefs:
+            if not there and not was_known(story, start, end):
                 continue  # it was gone before anybody had to know it
             if there not in beliefs:
                 what = "appeared" if there else f"went ({reason})"
@@ -193,6 +193,13 @@ class Completeness:
                 if told[field] != moment.plain[field] and field not in moment.hidden:
                     text = f"{subject}: {field} is {moment.plain[field]} at the end, known: {told[field]}"
                     self.wrong(end, text)
+
+
+def was_known(story: Story, start: float, end: float) -> bool:
+    """Return whether anybody took a conversation to be there that was gone between two times: who is told
+    of it after that, because it has come back, has nothing to be told of its absence.
+    """
+    return any(there for _, there, _ in _within(story, start, end))
 
 
 def _within(story: Story, start: float, end: float) -> Story:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from .chronicle import is_losing
+from .complete import was_known
 from .story import EDITED
 from .truth import FIELDS, name_changes
 
@@ -51,3 +52,20 @@ def test_another_message_of_the_same_millisecond_is_new_and_unread(
 def test_a_message_whose_loss_is_in_doubt_is_told_on(now: dict[str, Any], losing: bool) -> None:
     old = state("Hello?")
     assert is_losing("last_message", old, old, now) is losing
+
+
+@pytest.mark.parametrize(
+    ("story", "known"),
+    [
+        ([], False),
+        ([(50.0, True, None)], True),
+        ([(50.0, True, None), (90.0, False, None)], False),
+        ([(150.0, True, None)], True),
+        ([(250.0, True, None)], False),
+    ],
+    ids=["never told", "before it went", "told as gone before", "by a slow answer", "after it came back"],
+)
+def test_who_did_not_know_a_conversation_is_not_told_that_it_went(
+    story: list[tuple[float, bool, None]], known: bool
+) -> None:
+    assert was_known(story, 100.0, 200.0) is known
