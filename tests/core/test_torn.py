@@ -288,7 +288,7 @@ def test_a_look_that_hides_the_message_neither_confirms_nor_ends_the_doubt() -> 
     source = watched()
     source.look(0, BARE)
     doubt = source.now.doubt
-    assert source.look(90, hiding) == []
+    assert source.look(50, hiding) == []
     assert source.now.doubt == doubt
     assert sorted(source.look(100, BARE)) == ["read", "updated"]
     # A line that is older than the known message proves that the message is gone.
@@ -304,6 +304,29 @@ def test_a_look_that_hides_the_message_neither_confirms_nor_ends_the_doubt() -> 
     # Without a doubt, it is what it was: read.
     source = watched()
     assert source.look(0, hiding) == ["read"]
+
+
+def test_what_was_read_below_a_line_that_hides_a_message_in_doubt_is_told() -> None:
+    """No row need ever show that message again, so its doubt may not outlive it."""
+    fields = {name: value for name, value in WHOLE.fields.items() if name != "last_message"}
+    hiding = Observation("c1", fields)
+    read = still(hiding, unread=False, unread_count=0)
+    # A line above the known message is something newer: the row lacks nothing.
+    source = watched()
+    source.look(0, BARE)
+    newer = {"activity_at": T0 + timedelta(seconds=8)}
+    assert source.look(10, dataclasses.replace(hiding, **newer)) == []
+    assert source.now.doubt is None
+    source.look(20, BARE)
+    assert source.look(30, dataclasses.replace(read, **newer)) == ["read"]
+    # A line whose time proves nothing: what is read below it has to stand for a minute.
+    for same in ({}, {"activity_at": T0 + timedelta(seconds=7)}):
+        source = watched()
+        source.look(0, BARE)
+        assert source.look(90, dataclasses.replace(hiding, **same)) == []
+        assert source.now.doubt is not None
+        looks = [source.look(at, dataclasses.replace(read, **same)) for at in (100, 130, 161, 162)]
+        assert [told for told in looks if told] == [["read"]]
 
 
 def test_what_goes_with_a_part_whose_key_all_rows_lost_is_not_told_either() -> None:

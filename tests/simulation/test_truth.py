@@ -63,7 +63,13 @@ def test_a_message_whose_loss_is_in_doubt_is_told_on(now: dict[str, Any], losing
         ([(150.0, True, None)], True),
         ([(250.0, True, None)], False),
     ],
-    ids=["never told", "before it went", "told as gone before", "by a slow answer", "after it came back"],
+    ids=[
+        "never told",
+        "before it went",
+        "told as gone before",
+        "by a slow answer",
+        "after it came back",
+    ],
 )
 def test_who_did_not_know_a_conversation_is_not_told_that_it_went(
     story: list[tuple[float, bool, None]], known: bool

@@ -4,7 +4,8 @@ Rules: pure. An answer is not one instant: a server reads the rows first, then e
 counts and contact, and it deletes in steps. So a value that is lost without something newer in its place
 is not believed from one look: the row counts as if it had not shown it. It is believed when an answer
 that was asked for a minute later, by our clock, shows the same; a removal takes its place at any time. What
-else the row shows is believed at once, and a row that is whole again ends the doubt silently.
+else the row shows is believed at once, and a row that is whole again ends the doubt silently. A row may
+hide what is in doubt, below an activity line for good: what else it lost is believed like any loss.
 
 The neighbour is `watcher.pipeline.schema_drift`: what *all* rows lose together with its key is a changed
 API, which only other rows can settle; what one row loses, only time can. A row is stripped of the former
@@ -66,13 +67,15 @@ def believe(
     """
     lost = {part: _lost(old, row, part) for part in parts}
     # A look that does not show what is in doubt proves nothing either way.
-    hidden = _hidden(doubt, row, parts) | (vanished & parts.keys())
+    unshown = _hidden(old, doubt, row, parts)
+    hidden = unshown | (vanished & parts.keys())
+    fell = {part: {path for path in parts[part] if _fell(old, row, path)} for part in parts}
     held = set[str]().union(*lost.values())
-    for part in (part for part in parts if lost[part] or part in hidden):
-        held |= {path for path in parts[part] if _fell(old, row, path)}
-    if not any(lost.values()):
-        kept = doubt if hidden else None
-        return _strip(old, row, held), kept
+    held |= set[str]().union(*(fell[part] for part in parts if lost[part] or part in hidden))
+    # What goes with a part that one row hides has to stand like a loss: none need show that part again.
+    # Where all rows lost its key, time proves nothing.
+    if not any(lost.values()) and not any(fell[part] for part in unshown - vanished):
+        return _strip(old, row, held), doubt if hidden else None
     # What was in doubt and does not show stays in doubt beside what is lost besides.
     doubted = tuple(sorted(held | _doubted(doubt, hidden, parts)))
     shown = derive_id(repr([(path, _mark(row, path)) for path in doubted]))
@@ -189,13 +192,23 @@ def _fell(old: Known, row: Observation, path: str) -> bool:
     return not (grows and now > was)
 
 
-def _hidden(doubt: Doubt | None, row: Observation, parts: Parts) -> frozenset[str]:
+def _hidden(old: Known, doubt: Doubt | None, row: Observation, parts: Parts) -> frozenset[str]:
     """Return the parts in doubt that the row does not show."""
+    # An activity line above the known message is something newer: a row that shows it lacks no lines.
+    unsure = parts.keys() - ({"last_message"} if _stands_above(old, row) else set[str]())
     return frozenset(
         part
-        for part in parts
+        for part in unsure
         if (mine := _of_part(doubt, part)) and not any(path in row.fields for path in mine)
     )
+
+
+def _stands_above(old: Known, row: Observation) -> bool:
+    """Return whether the newest line is an activity line that is later than the known message."""
+    known = old.conversation.last_message
+    if "last_message" in row.fields or row.activity_at is None or known is None:
+        return False
+    return known.at is not None and row.activity_at > known.at
 
 
 def _of_part(doubt: Doubt | None, part: str) -> frozenset[str]:
