@@ -40,7 +40,7 @@ def pytest_configure() -> None:
 
 
 SCENARIOS = {"bench", "fuzz", "scenarios", "simulation"}
-SYSTEM = {"cli", "crashes", "demo", "deploy", "docs", "notify", "test_house.py"}
+SYSTEM = {"cli", "crashes", "demo", "deploy", "docs", "notify", "test_house.py", "web"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

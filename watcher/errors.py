@@ -37,6 +37,7 @@ __all__ = [
     "StoreUnavailable",
     "WalkExpired",
     "WatcherError",
+    "causes",
     "grouped",
 ]
 
@@ -90,6 +91,21 @@ def grouped(problems: Iterable[Problem]) -> Iterator[str]:
         elif number == FIRST + 1:
             end = last[kind]
             yield f"{one.file}: and {counts[kind] - FIRST:,} more like it, up to line {end.line}"
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk what an error was raised from, groups included, the outermost first."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        if isinstance(cause, BaseExceptionGroup):
+            waiting.extend(reversed(cause.exceptions))
+        waiting.extend((cause.__context__, cause.__cause__))
 
 
 class ConfigError(WatcherError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO, cast
 
@@ -15,7 +16,10 @@ import structlog
 
 from watcher.json_text import json_line
 
-__all__ = ["configure"]
+__all__ = ["configure", "rarely"]
+
+RARELY = 60.0
+"""Seconds between two lines of what may happen thousands of times."""
 
 
 class _Steady:
@@ -96,3 +100,20 @@ def configure(
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(name)s: %(message)s")
     for name in ("httpx", "httpcore", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name == "httpx" else logging.ERROR)
+
+
+_last: dict[tuple[str, ...], tuple[float, int]] = {}
+"""When a line was last written, and how often it was left out since."""
+
+
+def rarely(write: Callable[..., Any], event: str, **more: Any) -> None:
+    """Write a line unless the same one was written within the last minute; the next one says in `times` how
+    often it happened.
+    """
+    key, now = (event, *map(str, more.values())), time.monotonic()
+    before, omitted = _last.get(key, (-RARELY, 0))
+    if now - before < RARELY:
+        _last[key] = (before, omitted + 1)
+        return
+    _last[key] = (now, 0)
+    write(event, **more, **({"times": omitted + 1} if omitted else {}))

@@ -59,7 +59,7 @@ WHOLE = st.fixed_dictionaries(
     {},
     optional={
         "store": PLAIN,
-        "server": PLAIN | st.dictionaries(st.sampled_from(["listen", "probes"]), PLAIN),
+        "server": PLAIN | st.dictionaries(st.sampled_from(["listen", "probes", "hosts"]), PLAIN),
         "retention": PLAIN | st.dictionaries(st.sampled_from(["events", "deliveries"]), PLAIN),
         "sources": PLAIN | st.dictionaries(st.sampled_from(["a", "b", "C"]), PART | PLAIN),
         "receivers": PLAIN | st.dictionaries(st.sampled_from(["a", "b", "C"]), PART | PLAIN),

@@ -29,6 +29,7 @@ from watcher.daemon.estimates import (
     estimate_sources,
     find_overloads,
 )
+from watcher.daemon.open_files import foreseeable_shortage
 from watcher.daemon.plans import plan_source
 from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError, grouped
 from watcher.notify.receivers import Receiver
@@ -110,7 +111,9 @@ def check(
     if loaded is None or problems:
         console.error(f"{format_count(len(problems), 'mistake')} in the configuration")
         raise typer.Exit(MISUSED)
-    for line in grouped((*loaded.warnings, *_over(loaded))):
+    # Where secrets are left out, it is another machine (CI) that looks.
+    short = () if no_secrets else tuple(foreseeable_shortage(loaded))
+    for line in grouped((*loaded.warnings, *_over(loaded), *short)):
         console.note(f"warning: {line}")
     for source in [one for one in loaded.sources if one.people][:SHOWN]:
         console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
@@ -121,7 +124,6 @@ def check(
         console.write(f"rule {number}, {rule.name}: {rule.describe()}")
     for silence in loaded.silences:
         console.write(f"silence, {silence.name}: {silence.describe()}")
-    # Where secrets are left out, it is another machine (CI) that looks.
     in_the_way = () if no_secrets else tuple(obstacles(loaded))
     for cause, remedy in in_the_way:
         console.error(f"`run` would not start here: {cause}", remedy)

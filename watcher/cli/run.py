@@ -28,6 +28,7 @@ from watcher.config import load as read_config
 from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
 from watcher.daemon.estimates import foreseeable_overloads
+from watcher.daemon.open_files import foreseeable_shortage
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.steady_loop import SteadyLoop
 from watcher.errors import grouped
@@ -123,7 +124,8 @@ def _introduce(loaded: Config) -> None:
         store=str(loaded.store.absolute()),
         process=os.getpid(),
     )
-    for line in grouped((*loaded.warnings, *foreseeable_overloads(loaded))):
+    found = (*loaded.warnings, *foreseeable_overloads(loaded), *foreseeable_shortage(loaded))
+    for line in grouped(found):
         log.warning("the configuration", problem=line)
 
 

@@ -276,12 +276,12 @@ def _section(
             return (
                 validate(form, entry.value, validation, parent=entry.key.place, what=what) or form()
             )
-        keys = " and ".join(form.model_fields)
+        *keys, last = form.model_fields
         shown = found(entry.value, validation.texts, hidden=False)
         validation.problems.append(
             entry.value.place.problem(
                 f"`{entry.name}` must be a mapping{shown}",
-                f"its keys are {keys}{otherwise}",
+                f"its keys are {', '.join(keys)} and {last}{otherwise}",
             )
         )
     return form()

@@ -38,6 +38,7 @@ from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
 from watcher.settings.values import (
     Address,
     Duration,
+    HostNames,
     ListenAddress,
     Size,
     Title,
@@ -99,6 +100,11 @@ class Server(Settings):
     probes: ListenAddress | None = Field(
         default=None,
         description="A second address for health and metrics alone, such as 0.0.0.0:8485.",
+    )
+    hosts: HostNames = Field(
+        default=(),
+        description="More names that requests to `listen` may call the server by, such as"
+        " watcher.example.com behind a proxy.",
     )
 
     def warnings(self, context: Context) -> Iterator[Mistake]:

@@ -6,18 +6,21 @@ SIGINT stops gracefully, the second at once.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import structlog
 
-from watcher import control, web
+from watcher import control, descriptors, web
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon
+from watcher.daemon.open_files import quieten
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.reload import Reloading
 from watcher.daemon.watchdog import LoopWatchdog
@@ -54,7 +57,9 @@ async def run(
     `load` reads the configuration for a reload (SIGHUP, or the command); without it a reload changes
     nothing. Raise StoreError, or OSError if an address cannot be bound.
     """
+    descriptors.raise_limit()
     prepare_loop()
+    asyncio.get_running_loop().set_exception_handler(quieten)
     retrier = Retrier()
     async with open_store(config, retrier) as store, Transport(wall_clock) as transport:
         daemon = Daemon(config, store=store, transport=transport, echo=echo, retrier=retrier)
@@ -71,6 +76,7 @@ async def run_once(config: Config) -> PassReport | None:
 
     Raise StoreError: a pass fails where the daemon waits.
     """
+    descriptors.raise_limit()
     prepare_loop()
     async with open_store(config) as store, Transport(wall_clock) as transport:
         daemon = Daemon(config, store=store, transport=transport)
@@ -98,17 +104,25 @@ async def _serve(
 ) -> None:
     log = structlog.get_logger()
     server = daemon.config.server
-    listeners = []
+    listeners: list[Callable[[], Coroutine[Any, Any, None]]] = []
     addresses: list[tuple[str, int]] = []
     if server is not None:
-        registry = daemon.metrics.registry
-        app = web.create_app(daemon.sources, registry, daemon.store_failing, daemon.stuck)
-        addresses = [(server.listen.host, server.listen.port)]
+        told = (
+            daemon.sources,
+            daemon.metrics.registry,
+            daemon.store_failing,
+            daemon.stuck,
+        )
+        app = web.KnownHosts(web.create_app(*told), server.listen, server.hosts)
+        addresses.append((server.listen.host, server.listen.port))
+        listeners.append(partial(web.serve, app, web.bind(*addresses[-1])))
         if server.probes is not None:
             addresses.append((server.probes.host, server.probes.port))
-        listeners = [(app, web.bind(host, port)) for host, port in addresses]
+            probes = web.create_probes(*told)
+            listeners.append(partial(web.serve, probes, web.bind(*addresses[-1]), once=True))
     listener, socket_path = control.bind_control(address.daemon_socket)
-    listeners.append((control.create_app(daemon, reloading.reload), listener))
+    remote = control.create_app(daemon, reloading.reload)
+    listeners.append(partial(web.serve, remote, listener))
     store.record_socket(socket_path)
     log.info(
         "watching",
@@ -122,8 +136,8 @@ async def _serve(
         with LoopWatchdog() as guard:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(guard.run, name="turns")
-                for app, bound in listeners:
-                    tasks.start_soon(web.serve, app, bound, name="server")
+                for serve in listeners:
+                    tasks.start_soon(serve, name="server")
                 tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
                 tasks.start_soon(_watch_hangups, reloading, name="hangups")
                 await daemon.run()

@@ -172,6 +172,11 @@ class AppriseReceiver(Receiver):
         return self.timezone
 
     @property
+    def descriptors(self) -> int:
+        """Two pipes and the process itself for each worker, and the other ends while it starts."""
+        return 5 * WORKERS
+
+    @property
     def addresses(self) -> tuple[SecretText, ...]:
         """The URLs, all of which are sent to."""
         return self.urls if self.url is None else (self.url,)

@@ -132,6 +132,11 @@ class Receiver(Settings, ABC):
         """Whether the other side has to prove who it is."""
         return True
 
+    @property
+    def descriptors(self) -> int:
+        """How many descriptors it may need at once: its connections, its workers' pipes."""
+        return 8
+
     def preview(self, notice: Notice, message_id: str) -> Mapping[str, Any]:
         """Return what goes out for a notice, as plain JSON without secrets, for people.
 

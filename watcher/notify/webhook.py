@@ -231,6 +231,11 @@ class WebhookReceiver(Receiver, LinkSettings):
         return self.link_with(self.concurrency)
 
     @property
+    def descriptors(self) -> int:
+        """One for each connection."""
+        return self.concurrency
+
+    @property
     def signing(self) -> tuple[SecretText, ...]:
         """The secrets, each of which signs."""
         return self.secrets if self.secret is None else (self.secret,)

@@ -27,6 +27,7 @@ __all__ = [
     "Address",
     "Duration",
     "File",
+    "HostNames",
     "Limit",
     "ListenAddress",
     "OneOrMore",
@@ -40,6 +41,7 @@ __all__ = [
     "not_address",
     "parse_address",
     "parse_duration",
+    "parse_host",
     "parse_limit",
     "parse_size",
     "reads",
@@ -116,6 +118,23 @@ def parse_address(text: str) -> Address:
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65_535):
         raise ValueError("is not an address with a port from 0 to 65535")
     return Address(bare, int(port))
+
+
+_HOST_NAME = re.compile(
+    r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z"
+)
+
+
+def parse_host(text: str) -> str:
+    """Read `watcher.example.com`, `*.example.com` or `2001:db8::1`, without a port; raise ValueError."""
+    name = text.lower().removesuffix(".")
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        if bare != name or len(name) > 253 or not _HOST_NAME.match(name):
+            raise ValueError("is not the name of a host") from None
+    return name
 
 
 def parse_limit(text: str) -> tuple[int, timedelta]:
@@ -285,6 +304,19 @@ ListenAddress = Annotated[
     Address,
     reads(parse_address, "an address with a port", "write 127.0.0.1:8484 or [::1]:8484"),
     WithJsonSchema({"type": "string", "pattern": r":\d{1,5}$", "examples": ["127.0.0.1:8484"]}),
+]
+_HostName = Annotated[
+    str,
+    reads(
+        parse_host,
+        "the name of a host",
+        "write watcher.example.com, *.example.com or 192.0.2.7, without http:// and port",
+    ),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["watcher.example.com"]}),
+]
+HostNames = Annotated[
+    tuple[_HostName, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
 ]
 Limit = Annotated[
     tuple[int, timedelta],

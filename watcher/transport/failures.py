@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
+from watcher import descriptors
+from watcher.errors import causes
 from watcher.settings.link import USUAL, Link
 from watcher.transport.links import LinkUnusable, origin_of, proxy_for
 
@@ -55,6 +56,12 @@ def place(url: httpx.URL, link: Link = USUAL) -> str:
 def explain(error: BaseException, url: httpx.URL | None, who: str, link: Link = USUAL) -> Failure:
     """Explain why the request to `url` failed; `who` names the other side if there is no valid URL."""
     where = who if url is None else place(url, link)
+    if descriptors.spent(error):
+        return Failure(
+            f"no connection to {where}: this process has no descriptor left",
+            descriptors.ADVICE,
+            connect=True,
+        )
     match error:
         case LinkUnusable():
             return Failure(str(error), "check the settings of this connection", ours=True)
@@ -112,14 +119,14 @@ def _tls_alert(error: BaseException) -> str:
     """Return the alert with which the other side ended TLS after the handshake, as TLS 1.3 does for a
     client certificate that is missing or not accepted.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLError) and cause.reason:
             return cause.reason.lower().replace("_", " ")
     return ""
 
 
 def _explain_connecting(error: BaseException, where: str) -> Failure:
-    for cause in _causes(error):
+    for cause in causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
                 return Failure(
@@ -151,18 +158,3 @@ def _explain_connecting(error: BaseException, where: str) -> Failure:
                     f"there is no route to {where}", "check this machine's network", connect=True
                 )
     return Failure(f"no connection to {where}", "check the network and the address", connect=True)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk what an error was raised from, groups included, the outermost first."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        cause = waiting.pop()
-        if cause is None or id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        if isinstance(cause, BaseExceptionGroup):
-            waiting.extend(reversed(cause.exceptions))
-        waiting.extend((cause.__context__, cause.__cause__))

@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
+from watcher.descriptors import spent
 from watcher.errors import WatcherError
 from watcher.settings.link import USUAL, Link
 
@@ -76,7 +77,9 @@ def context_for(link: Link) -> ssl.SSLContext:
     else:
         try:
             context = ssl.create_default_context(cafile=str(link.ca_file))
-        except (OSError, ValueError):  # ssl.SSLError is an OSError
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            if spent(error):
+                raise
             raise LinkUnusable(f"{link.ca_file} is not a PEM file of certificates") from None
     if not link.verify:
         context.check_hostname = False
@@ -85,7 +88,9 @@ def context_for(link: Link) -> ssl.SSLContext:
         # Always with a password: OpenSSL would else ask for one on the terminal.
         try:
             context.load_cert_chain(link.client_cert, link.client_key, link.password())
-        except (OSError, ValueError, WatcherError):
+        except (OSError, ValueError, WatcherError) as error:
+            if spent(error):
+                raise
             files = " and ".join(str(f) for f in (link.client_cert, link.client_key) if f)
             raise LinkUnusable(
                 f"{files}: not a certificate (PEM) with its key, or the key's password is wrong"

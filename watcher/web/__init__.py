@@ -1,6 +1,8 @@
 """The embedded web server: health, readiness and metrics, loopback by default (contract 6).
 
-Rules: reads only its arguments; changes nothing in the daemon.
+Rules: reads only its arguments; changes nothing in the daemon. What is served has few connections, each with
+deadlines (`connections`), and answers to hosts of its own alone (`hosts`), but for probes: Prometheus and
+Kubernetes name an address of the machine or the container, whatever it is.
 """
 
 from __future__ import annotations
@@ -20,8 +22,13 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from watcher import __version__
+from watcher.web.connections import BoundedConnection
+from watcher.web.hosts import KnownHosts
 
-__all__ = ["bind", "create_app", "serve"]
+__all__ = ["KnownHosts", "bind", "create_app", "create_probes", "serve"]
+
+QUEUE = 128
+"""Connections that the system keeps until they are taken."""
 
 FRONT = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>inbox-watcher</title>
@@ -46,14 +53,28 @@ def create_app(
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
 ) -> Starlette:
-    """Make the application with `/healthz`, `/readyz` and `/metrics`, and a page that leads to them.
-
-    `store_failing` returns why the store does not work; meanwhile nothing is ready, and where it is
-    `lost`, the process is unhealthy. `stuck` returns the stuck loops; with any, it is, too.
+    """Make the application with a page that leads to `/healthz`, `/readyz` and `/metrics`, and these (see
+    `create_probes`).
     """
 
     async def front(_request: Request) -> Response:
         return HTMLResponse(FRONT)
+
+    probes = create_probes(status, registry, store_failing, stuck)
+    return Starlette(routes=[Route("/", front), *probes.routes])
+
+
+def create_probes(
+    status: Status,
+    registry: CollectorRegistry,
+    store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
+) -> Starlette:
+    """Make the application with `/healthz`, `/readyz` and `/metrics` alone.
+
+    `store_failing` returns why the store does not work; meanwhile nothing is ready, and where it is
+    `lost`, the process is unhealthy. `stuck` returns the stuck loops; with any, it is, too.
+    """
 
     async def healthz(_request: Request) -> Response:
         lines = [f"stuck for {one['seconds']} s: {one['what']}\n" for one in stuck()]
@@ -83,7 +104,6 @@ def create_app(
 
     return Starlette(
         routes=[
-            Route("/", front),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
@@ -93,6 +113,11 @@ def create_app(
 
 class _Server(uvicorn.Server):
     """A uvicorn server that leaves the process' signals alone: the daemon keeps them."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for one in sockets or ():
+            one.listen(QUEUE)  # see `backlog` below
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -106,15 +131,18 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen()  # who comes before the server does waits instead of being refused
+        listener.listen(QUEUE)  # who comes before the server does waits instead of being refused
     except OSError as error:
         listener.close()
         raise OSError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
     return listener
 
 
-async def serve(app: Any, listener: socket.socket) -> None:
-    """Serve an ASGI application on a bound socket until cancelled; requests under way get a second."""
+async def serve(app: Any, listener: socket.socket, *, once: bool = False) -> None:
+    """Serve an ASGI application on a bound socket until cancelled; requests under way get a second.
+
+    With `once`, a connection is good for one request.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -123,6 +151,10 @@ async def serve(app: Any, listener: socket.socket) -> None:
         timeout_graceful_shutdown=1,
         ws="none",
         server_header=False,
+        http=BoundedConnection,
+        headers=[("connection", "close")] if once else [],
+        # asyncio takes so many at once before it counts, and where it cannot, complains as often.
+        backlog=1,
     )
     server = _Server(config)
     ended = anyio.Event()

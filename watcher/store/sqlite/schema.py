@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
+from watcher import descriptors
 from watcher.errors import StatementEnded, StoreDamaged, StoreError, StoreUnavailable
 from watcher.store.sqlite.budget import MOST_STEPS, BudgetedConnection
 from watcher.store.sqlite.place import WRITE, check_file, check_folder
@@ -93,6 +94,8 @@ def open_writer(path: Path, *, thorough: bool = False, durable: bool = True) -> 
         connection.execute("PRAGMA secure_delete = ON")  # what was removed is to be gone
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, migrations())
+        # What outgrows the cache of a transaction would else be a file, for which there may be no descriptor.
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.bound()  # a migration is about all that there is, these about what they take
     except sqlite3.Error as error:
         connection.close()
@@ -173,6 +176,8 @@ def check_version(path: Path, version: int, own: int, *, exact: bool = False) ->
 def store_error(path: Path, error: Exception) -> StoreError:
     """Return an error with SQLite's complaint in one line and what a person can do."""
     name = "SQLITE_PERM" if isinstance(error, OSError) else getattr(error, "sqlite_errorname", "")
+    if descriptors.spent(error):
+        name = "SQLITE_CANTOPEN"
     kind: type[StoreError] = StoreError
     match name.split("_")[1] if name.startswith("SQLITE_") else "":
         case "NOTADB" | "CORRUPT":
@@ -187,6 +192,8 @@ def store_error(path: Path, error: Exception) -> StoreError:
             )
         case "BUSY" | "LOCKED":
             kind, remedy = StoreUnavailable, "another program holds it: close that one"
+        case "CANTOPEN" if descriptors.none_left():
+            kind, remedy = StoreUnavailable, descriptors.ADVICE
         case "CANTOPEN" | "PERM" | "READONLY" | "AUTH":
             remedy = "check that the path exists and who may read and write it and its directory"
         case "IOERR" if name not in _FOR_GOOD:

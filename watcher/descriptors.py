@@ -1,0 +1,65 @@
+"""The descriptors of this process: how many it may have, and what a want of them looks like.
+
+Rules: to have none left is a trouble that passes. The last ones are for the store, secrets and our own
+requests: whoever takes connections from outside leaves them alone (`scarce`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import sys
+
+from watcher.errors import causes
+
+__all__ = ["ADVICE", "SPARE", "limit", "none_left", "raise_limit", "reachable", "scarce", "spent"]
+
+SPARE = 32
+"""Descriptors that connections from outside leave for everything else."""
+
+ADVICE = "raise its limit of open files: `LimitNOFILE` (systemd), `ulimits` (Compose), `ulimit -n`"
+"""What a person can do."""
+
+_SPENT = (errno.EMFILE, errno.ENFILE)
+
+
+def raise_limit() -> None:
+    """Raise the limit of this process, and of those that it starts, as far as it may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS allows less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def limit() -> int:
+    """Return how many descriptors this process may have now; others can change that at any time."""
+    return _number(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def reachable() -> int:
+    """Return how many it may have once `raise_limit` has raised the limit."""
+    return _number(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def scarce(descriptor: int) -> bool:
+    """Return whether a new descriptor is one of the last: the system always takes the lowest."""
+    return descriptor >= limit() - SPARE
+
+
+def none_left() -> bool:
+    """Return whether no file can be opened now for want of a descriptor."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno in _SPENT
+    return False
+
+
+def spent(error: BaseException | None) -> bool:
+    """Return whether a want of descriptors is why something failed, here or in what it was raised from."""
+    return any(isinstance(one, OSError) and one.errno in _SPENT for one in causes(error))
+
+
+def _number(found: int) -> int:
+    return sys.maxsize if found == resource.RLIM_INFINITY else found
