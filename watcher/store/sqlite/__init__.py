@@ -41,7 +41,7 @@ from watcher.records import (
 )
 from watcher.store.border import Scrub, commit_without, receiver_without, settlement_without
 from watcher.store.retrying import Retrier
-from watcher.store.sqlite import queries, rows, transactions
+from watcher.store.sqlite import place, queries, rows, transactions
 from watcher.store.sqlite.connections import Reader, Writer
 from watcher.store.sqlite.lock import StoreLock, read_lock
 from watcher.store.sqlite.schema import APPLICATION_ID, check_version, migrations, open_writer
@@ -88,7 +88,7 @@ class SqliteStore:
         self._writer = writer
         self._lock = lock
         self._retrier = retrier
-        self._file = _identity(path)
+        self._files = place.identities(path)
 
     @classmethod
     async def open(
@@ -134,13 +134,14 @@ class SqliteStore:
         self._lock.record_socket(str(socket))
 
     async def lost(self) -> str:
+        if gone := await _in_thread(functools.partial(place.gone, self._files)):
+            return gone
         try:
-            there = await _in_thread(functools.partial(_identity, self.path))
-        except FileNotFoundError:
-            return f"the file {self.path} was removed or moved away"
-        except OSError:
-            return ""  # that proves nothing
-        return "" if there == self._file else f"{self.path} is another file than the one in use"
+            ((pages,),) = await self._reader.fetch("PRAGMA page_count")
+            ((size,),) = await self._reader.fetch("PRAGMA page_size")
+        except StoreError:
+            return ""  # that proves nothing, and whoever needs the store meets it too
+        return await _in_thread(functools.partial(place.cut, self.path, pages * size))
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -399,27 +400,25 @@ class SqliteStore:
         if limit <= 0:
             return
         first = await self._reader.fetch(*listing.first(limit))
-        place = first[0][0] - 1 if first else queries.NO_TIME
-        while limit and (
-            found := await self._reader.fetch(*listing.after(place, min(page, limit)))
-        ):
+        last = first[0][0] - 1 if first else queries.NO_TIME
+        while limit and (found := await self._reader.fetch(*listing.after(last, min(page, limit)))):
             for row in found:
                 yield row
-            place, limit = found[-1][0], limit - len(found)
+            last, limit = found[-1][0], limit - len(found)
 
     async def each_conversation(
         self, query: ConversationQuery
     ) -> AsyncIterator[tuple[str, Snapshot]]:
         left = query.limit
         for waiting in (True, False) if not query.waiting else (True,):
-            place: tuple[Any, ...] = ()
+            last: tuple[Any, ...] = ()
             while left > 0:
                 some = dataclasses.replace(query, limit=min(left, PAGE))
-                asked = queries.conversations(some, waiting=waiting, after=place)
+                asked = queries.conversations(some, waiting=waiting, after=last)
                 found = await self._reader.fetch(*asked)
                 for since, source, id_, *columns in found:
                     yield source, rows.read_snapshot(columns)
-                    place = (since, source, id_) if waiting else (source, id_)
+                    last = (since, source, id_) if waiting else (source, id_)
                 left -= len(found)
                 if len(found) < some.limit:
                     break
@@ -485,11 +484,6 @@ async def copy_into(path: Path | str, folder: Path) -> SqliteStore:
 
 def _absolute(path: Path | str) -> Path:
     return Path(path).absolute()
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
 
 
 def _open_owner(path: Path, owner: str, durable: bool) -> tuple[StoreLock, Writer]:

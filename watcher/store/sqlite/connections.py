@@ -206,7 +206,10 @@ class Writer(Executor):
         """Move the WAL into the file, unless a reader is in the way, and close."""
         try:
             self.connection.execute("PRAGMA busy_timeout = 0")
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Of a file that was moved away the WAL stays as it is: it belongs to that file, should it be put
+            # back, and keeps the next owner from beginning anew in silence.
+            if self._path.exists():
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
             # Nothing is lost: the next process to open the store finds the commits in the WAL.
             pass
