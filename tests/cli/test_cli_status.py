@@ -203,7 +203,26 @@ def test_tls_that_is_not_verified_is_said_by_check_run_and_status(harness: Harne
     assert warning in " ".join(harness.run("run", "--once").stderr.split())
     assert warning in harness.run("status").stdout
     first = json_lines(harness.run("status", "--json").stdout)[0]
-    assert first["tls_not_verified"] == ["the receiver `web`"]
+    assert [warning in one for one in first["weak"]] == [True]
+
+
+def test_what_is_weak_is_said_by_check_run_and_status_until_it_is_accepted(
+    harness: Harness,
+) -> None:
+    hook = "type: webhook, url: 'http://crm.example.com/h'"
+    for accepted in (False, True):
+        more = ", insecure: true" if accepted else ""
+        harness.write(receivers=f"  web: {{{hook}{more}}}\n")
+        harness.config.chmod(0o644 if accepted else 0o666)
+        said = (
+            " ".join(harness.run("check").stderr.split()),
+            " ".join(harness.run("run", "--once").stderr.split()),
+            " ".join(harness.run("status").stdout.split()),
+        )
+        for warning in ("NO TLS for the receiver `web`", "this file can be changed by every user"):
+            assert [warning in one for one in said] == [not accepted] * 3
+        first = json_lines(harness.run("status", "--json").stdout)[0]
+        assert len(first["weak"]) == (0 if accepted else 2)
 
 
 WELL: dict[str, Any] = {

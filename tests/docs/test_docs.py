@@ -50,10 +50,11 @@ from watcher.rules import (
     Throttle,
     Window,
 )
+from watcher.settings.network import NetworkSettings
 from watcher.templates import compile_template
 
 FORMS = (
-    General, Server, Retention, Source, Hold, Rule,
+    General, Server, Retention, NetworkSettings, Source, Hold, Rule,
     Message, Throttle, Digest, RuleHours, Window, Silence, Template,
     *(load() for load in installed_receivers().values()),
     *(load().settings_model for load in installed_providers().values()),

@@ -36,7 +36,7 @@ MAIL = "mailtos://mail.example.com?user=ann&from=a@b.example"
     ],
 )
 async def test_an_unknown_parameter_is_said_without_a_value(url: str, said: str) -> None:
-    (found,) = await validate([url])
+    ((found, _weak),) = await validate([url])
     assert found is not None
     assert found.startswith(said)
     assert "hush" not in found.lower()
@@ -53,4 +53,5 @@ async def test_an_unknown_parameter_is_said_without_a_value(url: str, said: str)
     ],
 )
 async def test_what_apprise_knows_passes(url: str) -> None:
-    assert await validate([url]) == (None,)
+    ((found, _weak),) = await validate([url])
+    assert found is None

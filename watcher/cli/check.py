@@ -22,7 +22,6 @@ from watcher.cli.format import format_count, skew_words
 from watcher.cli.preflight import obstacles
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
-from watcher.config.files import Places
 from watcher.daemon.estimates import (
     Measurements,
     SourceEstimate,
@@ -31,8 +30,8 @@ from watcher.daemon.estimates import (
 )
 from watcher.daemon.open_files import foreseeable_shortage
 from watcher.daemon.plans import plan_source
+from watcher.daemon.receiver_probe import probe
 from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError, grouped
-from watcher.notify.receivers import Receiver
 from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.clocks import ClockEvidence
 from watcher.pipeline.poll import SET_PAGES
@@ -105,7 +104,7 @@ def check(
     if online and no_secrets:
         raise typer.BadParameter("--online needs the secrets that --no-secrets leaves out")
     console: Console = ctx.obj
-    loaded, problems = _inspect(console, secrets=not no_secrets)
+    loaded, problems, weak = _inspect(console, secrets=not no_secrets)
     for line in grouped(problems):
         console.note(line)
     if loaded is None or problems:
@@ -113,7 +112,7 @@ def check(
         raise typer.Exit(MISUSED)
     # Where secrets are left out, it is another machine (CI) that looks.
     short = () if no_secrets else tuple(foreseeable_shortage(loaded))
-    for line in grouped((*loaded.warnings, *_over(loaded), *short)):
+    for line in grouped(dict.fromkeys((*loaded.warnings, *weak, *_over(loaded), *short))):
         console.note(f"warning: {line}")
     for source in [one for one in loaded.sources if one.people][:SHOWN]:
         console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
@@ -139,32 +138,22 @@ def check(
     console.write(_summary(loaded))
 
 
-def _inspect(console: Console, *, secrets: bool) -> tuple[Config | None, tuple[Problem, ...]]:
-    """Return the configuration, None where it is wrong, and all that is wrong.
+def _inspect(
+    console: Console, *, secrets: bool
+) -> tuple[Config | None, tuple[Problem, ...], tuple[Problem, ...]]:
+    """Return the configuration, None where it is wrong, all that is wrong, and what is weak in receivers.
 
     Each kind of receiver looks at its own. Without `secrets` none is looked at so closely, since its
     address may be left out.
     """
     inspection = inspect_files(console.asked.config, environ=os.environ, secrets=secrets)
     begin(console, inspection.config)
-    bad = anyio.run(_probe, inspection.receivers, inspection.places) if secrets else ()
-    if inspection.problems:
-        return None, inspection.places.in_order((*inspection.problems, *bad))
-    return inspection.config, bad
-
-
-async def _probe(receivers: Sequence[Receiver], places: Places) -> tuple[Problem, ...]:
-    """Have each kind of receiver look at all of its receivers."""
-    by_kind: dict[type[Receiver], list[Receiver]] = {}
-    for one in receivers:
-        by_kind.setdefault(type(one), []).append(one)
-    found = [each for kind, ones in by_kind.items() for each in await kind.probe(ones)]
-    return places.in_order(
-        places.of_receiver(receiver.name, mistake.loc).problem(
-            mistake.message.replace("{what}", f"the receiver `{receiver.name}`"), mistake.remedy
-        )
-        for receiver, mistake in found
-    )
+    if not secrets:
+        every = inspection.problems
+        return (None if every else inspection.config), every, ()
+    seen = anyio.run(probe, inspection.receivers, inspection.places)
+    every = inspection.places.in_order((*inspection.problems, *seen.problems))
+    return (None if inspection.problems else inspection.config), every, seen.weak
 
 
 def _show_estimates(console: Console, loaded: Config, outcomes: Sequence[Outcome]) -> None:
@@ -269,7 +258,10 @@ async def _ask_all(loaded: Config) -> tuple[Outcome, ...]:
             visit.clock.skew,
         )
 
-    async with Transport(wall_clock) as transport, anyio.create_task_group() as tasks:
+    async with (
+        Transport(wall_clock, addresses=loaded.network.addresses) as transport,
+        anyio.create_task_group() as tasks,
+    ):
         for source in loaded.sources:
             tasks.start_soon(ask, plan_source(source, transport, 0, 1))
     return tuple(outcomes[source.name] for source in loaded.sources)

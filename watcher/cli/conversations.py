@@ -259,7 +259,7 @@ async def _raw(
     if one is None:
         raise NotOne(f"the source {source} is no longer configured", "nobody can be asked for it")
     prepare_loop()
-    async with Transport(wall_clock) as transport:
+    async with Transport(wall_clock, addresses=configured.network.addresses) as transport:
         return await find_raw_row(one, transport, known.snapshot, known.state)
 
 

@@ -96,7 +96,8 @@ async def _send(console: Console, loaded: Config, receiver: str) -> Mapping[str,
     configured = [one for one in inspection.receivers if one.name == receiver]
     if not configured:
         raise ConfigError(_about(receiver, inspection))
-    async with Transport(wall_clock) as transport:
+    addresses = inspection.config.network.addresses
+    async with Transport(wall_clock, addresses=addresses) as transport:
         (plan,) = plan_receivers(configured, transport, inspection.redactor.scrub)
         try:
             answer = await send_sample(plan, loaded, wall_clock)

@@ -112,26 +112,16 @@ def status(
             console.write(f"ok: {', '.join(parts)}")
     else:
         _print(console, state, running=running, everything=everything)
-        unverified = _unverified(loaded)
-        for what in unverified[:SHOWN]:
-            console.write(
-                f"TLS IS NOT VERIFIED for {what} (`tls_verify: false`, or `verify=no`)", "bold red"
-            )
-        if more := len(unverified) - len(unverified[:SHOWN]):
-            console.write(f"TLS IS NOT VERIFIED for {more:,} more", "bold red")
+        for line in state["weak"][:SHOWN]:
+            console.write(f"weak: {line}", "bold red")
+        if more := len(state["weak"][SHOWN:]):
+            console.write(f"weak: and {more:,} more (`inbox-watcher check` shows them)", "bold red")
     if check and reasons:
         raise typer.Exit(FAILED)
 
 
 def _utc(stamp: str) -> str:
     return stamp
-
-
-def _unverified(loaded: Config) -> list[str]:
-    """Return the sources and receivers whose certificates are not verified."""
-    sources = [f"the source `{one.name}`" for one in loaded.sources if not one.tls_verify]
-    receivers = [f"the receiver `{one.name}`" for one in loaded.receivers if not one.verified]
-    return sources + receivers
 
 
 async def _read(loaded: Config) -> tuple[bool, Mapping[str, Any]]:
@@ -187,7 +177,7 @@ def _print_json(
             **(state["daemon"] or dict.fromkeys(ABOUT)),
             "store": str(loaded.store.absolute()),
             "network_failing": state["network_failing"],
-            "tls_not_verified": _unverified(loaded),
+            "weak": state["weak"],
             "store_failing": state["store_failing"],
             "stuck": state["stuck"],
             "dead": state["dead"],

@@ -20,6 +20,7 @@ from watcher.config.discovery import (
 )
 from watcher.config.model import General, Retention, Server, Source
 from watcher.rules import Rule, Silence, Template
+from watcher.settings.network import NetworkSettings
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 
 __all__ = ["json_schema"]
@@ -56,6 +57,8 @@ def json_schema(
                 "anyOf": [{"const": False}, _settings(Server, "server", definitions)],
             },
             "retention": _settings(Retention, "retention", definitions),
+            "network": _settings(NetworkSettings, "network", definitions),
+            "insecure_files": general["insecure_files"],
             "sources": _named(
                 "The accounts that are watched, by name.", _sources(known, definitions)
             ),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -21,7 +21,7 @@ from watcher.config.discovery import (
     installed_receivers,
 )
 from watcher.config.files import Document, Places, find_paths, read
-from watcher.config.model import STORE, Config, General, Retention, Server
+from watcher.config.model import STORE, Config, General, Retention, Server, Source
 from watcher.config.plugins import build_receivers, build_sources
 from watcher.config.references import (
     References,
@@ -40,9 +40,12 @@ from watcher.errors import ConfigError, Problem
 from watcher.notify.receivers import Receiver
 from watcher.rules import Rule
 from watcher.secrets import Redactor
+from watcher.secrets.modes import openness
 from watcher.settings.base import Mistake
 from watcher.settings.link import Link, LinkSettings
+from watcher.settings.network import NetworkSettings
 from watcher.store.address import StoreAddress
+from watcher.suggest import short
 from watcher.transport.links import LinkUnusable, context_for, marks
 
 __all__ = ["Inspection", "inspect_files", "load"]
@@ -171,6 +174,7 @@ def _inspect(
     general, unresolved = _general(document, validation, environ)
     server = _server(document, validation)
     retention = _section(Retention, document.single.get("retention"), validation)
+    network = _section(NetworkSettings, document.single.get("network"), validation)
     sources = build_sources(document.sources, known, validation)
     notified = build_receivers(document.receivers, kinds, validation)
     references = References(document, general.timezone, validation)
@@ -185,12 +189,16 @@ def _inspect(
     if document.complete and len(sources) == len(document.sources):
         check_coverage(document, references, rules, Shown(sources), validation)
     places = Places(document)
+    # `check --no-secrets` looks for another machine, whose files are others.
+    if (secrets or learns) and not general.insecure_files:
+        validation.weak.extend(_open_files(document, texts, (*sources, *notified), places))
     missing = unresolved if secrets else ()
     problems = _tidy((*validation.problems, *texts.problems, *missing), places, redactor)
     config = Config(
         store=general.store,
         server=server,
         retention=retention,
+        network=network,
         sources=sources,
         receivers=notified,
         rules=rules,
@@ -198,7 +206,8 @@ def _inspect(
         timezone=general.timezone,
         files=tuple(document.files),
         sound=not problems,
-        warnings=_tidy(validation.warnings, places, redactor),
+        warnings=_tidy((*validation.warnings, *validation.weak), places, redactor),
+        weak=_tidy(validation.weak, places, redactor),
         redactor=redactor,
         places=places,
     )
@@ -229,6 +238,35 @@ def _unusable_files(settings: BaseModel) -> Iterator[Mistake]:
             yield Mistake(f": {unusable}", remedy, (key,))
 
 
+def _open_files(
+    document: Document, texts: Texts, parts: Sequence[Source | Receiver], places: Places
+) -> Iterator[Problem]:
+    """Yield the files that other users may change, or read where they hold a secret."""
+    accepted = "accept it with `insecure_files: true`"
+    for path in document.files:
+        if words := openness(path, secret=False):
+            yield Problem(str(path), 0, 0, f"this file {words}", f"chmod it, or {accepted}")
+    for scalar, path in texts.files():
+        if words := openness(path, secret=True):
+            remedy = f"`chmod 600` it, or {accepted}"
+            yield scalar.place.problem(f"the secret's file {short(str(path))} {words}", remedy)
+    for part in parts:
+        if not isinstance(part, LinkSettings):
+            continue
+        kind: Literal["sources", "receivers"] = (
+            "sources" if isinstance(part, Source) else "receivers"
+        )
+        key = "client_key" if part.client_key is not None else "client_cert"
+        for setting in ("ca_file", "client_cert", "client_key"):
+            file = getattr(part, setting)
+            words = openness(file, secret=setting == key) if file is not None else ""
+            if words:
+                place = places.of(kind, str(part.name), setting)
+                yield place.problem(
+                    f"the file {short(str(file))} {words}", f"chmod it, or {accepted}"
+                )
+
+
 def _general(
     document: Document, validation: Validation, environ: Mapping[str, str]
 ) -> tuple[General, tuple[Problem, ...]]:
@@ -252,9 +290,10 @@ def _general(
     store = document.single.get("store")
     if form is None and store is not None:  # the store is found whatever is wrong beside it
         form = check([store], replace(validation, texts=texts, problems=[], warnings=[]))
-    if form is None or store is None or texts.left_out(store.value):
-        timezone = form.timezone if form else None
-        form = General(store=usual.store, timezone=timezone)
+    if form is None:
+        form = usual
+    elif store is None or texts.left_out(store.value):
+        form = form.model_copy(update={"store": usual.store})
     return form, tuple(texts.problems)
 
 

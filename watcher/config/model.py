@@ -35,6 +35,7 @@ from watcher.secrets import Redactor, SecretText
 from watcher.settings.base import Context, Mistake, Settings, SettingText, mistakes, wrong
 from watcher.settings.calendar import Zone
 from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
+from watcher.settings.network import NetworkSettings
 from watcher.settings.values import (
     Address,
     Duration,
@@ -87,6 +88,11 @@ class General(Settings):
         description="Time zone of hours, digests and silences without one of their own, and of the"
         " times that people read.",
     )
+    insecure_files: bool = Field(
+        default=False,
+        description="Accepts configuration and secret files that other users may change or read:"
+        " nothing warns of them any more.",
+    )
 
 
 class Server(Settings):
@@ -107,13 +113,20 @@ class Server(Settings):
         " watcher.example.com behind a proxy.",
     )
 
+    insecure: bool = Field(
+        default=False,
+        description="Accepts a `listen` that other machines reach: nothing warns of it any more.",
+    )
+
     def warnings(self, context: Context) -> Iterator[Mistake]:
         """Yield that other machines reach a server that asks nobody who they are."""
-        if not self.listen.local:
+        if not self.listen.local and not self.insecure:
             yield Mistake(
                 "can be reached from other machines, and nothing asks them for a password",
-                "listen on 127.0.0.1; for health and metrics alone there is `probes`",
+                "listen on 127.0.0.1 (for health and metrics alone there is `probes`), or accept it"
+                " with `insecure: true`",
                 ("listen",),
+                weak=True,
             )
 
 
@@ -235,7 +248,7 @@ class Source(LinkSettings):
     def warnings(self, context: Context) -> Iterator[Mistake]:
         """Yield that the token goes out in the clear, or that no row has anybody to name."""
         yield from super().warnings(context)
-        yield from self.in_the_clear("base_url", self.settings.base_url if self.settings else "")
+        yield from self.weak_address("base_url", self.settings.base_url if self.settings else "")
         if not self.people or not self.provider_class:  # one that is not installed
             return
         shown = {"assignee", "team"} - self.provider_class.coverage.never
@@ -284,6 +297,9 @@ class Config:
     retention: Retention
     """How long events and deliveries are kept."""
 
+    network: NetworkSettings
+    """Where connections may go."""
+
     sources: tuple[Source, ...]
     """The accounts that are watched."""
 
@@ -308,6 +324,9 @@ class Config:
     warnings: tuple[Problem, ...] = ()
     """Problems that do not stand in the way."""
 
+    weak: tuple[Problem, ...] = ()
+    """Those of the warnings that are about protection."""
+
     redactor: Redactor = field(default_factory=Redactor, compare=False)
     """Knows every secret that was read."""
 
@@ -321,6 +340,7 @@ class Config:
             store=store,
             server=None,
             retention=Retention(),
+            network=NetworkSettings(),
             sources=(),
             receivers=(),
             rules=(),

@@ -6,7 +6,7 @@ marked as left out, so that everything else can still be checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ class Texts:
         if missing or (text.names and not self.secrets):
             self._left_out.add(scalar)
         return text
+
+    def files(self) -> Iterator[tuple[Scalar, Path]]:
+        """Yield the files that texts are read from, with the text that names each."""
+        for scalar, text in self._texts.items():
+            for file in text.files:
+                yield scalar, file
 
     def folder(self, scalar: Scalar) -> Path:
         """Return the folder of the file that a text stands in, where relative paths start."""

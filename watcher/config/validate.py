@@ -41,6 +41,9 @@ class Validation:
     warnings: list[Problem] = field(default_factory=list)
     """What works but is probably not meant."""
 
+    weak: list[Problem] = field(default_factory=list)
+    """What works and weakens protection."""
+
     context: Context = field(default_factory=Context)
     """What validators may ask about the other parts."""
 
@@ -99,9 +102,9 @@ def validate(
         validation.problems.extend(_of_mistake(owner, one) for one in seen)
         return None
     if isinstance(value, Settings):
-        validation.warnings.extend(
-            _of_mistake(owner, one) for one in value.warnings(validation.context)
-        )
+        for one in value.warnings(validation.context):
+            problem = _of_mistake(owner, one)
+            (validation.weak if one.weak else validation.warnings).append(problem)
     return value
 
 
@@ -275,6 +278,8 @@ def _of_whole(owner: _Owner, context: Mapping[str, Any], spot: _Spot) -> Problem
     text = str(context["text"])
     message = text.replace("{what}", what) if "{what}" in text else f"{what} {text}"
     place = key.place if key is not None else owner.parent
+    if "weak" in context and not spot.rest:  # where a closer look finds it, too
+        place = spot.node.place
     return place.problem(message, str(context["remedy"]))
 
 

@@ -24,13 +24,14 @@ from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import plan_receivers, plan_source
 from watcher.daemon.raw_rows import find_raw_row
+from watcher.daemon.receiver_probe import probe
 from watcher.daemon.sample import send_sample
 from watcher.daemon.store_loss import StoreLossDetector
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.burial import bury
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
-from watcher.errors import SourceError
+from watcher.errors import Problem, SourceError, grouped
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.notify.receivers import ReceiverPlan
@@ -93,6 +94,7 @@ class Daemon:
         self._clock = clock
         self._started = self._configured = clock()
         self._refused: Trouble | None = None
+        self._weak: dict[Problem, None] = dict.fromkeys(config.weak)
         self._echo = echo
         self._recorded = 0
         self._retrier = retrier or Retrier(clock)
@@ -325,7 +327,19 @@ class Daemon:
             "network_failing": self.network.failing,
             "store_failing": self.store_failing(),
             "stuck": self.stuck(),
+            "weak": [*grouped(self.config.places.in_order(self._weak))],
         }
+
+    async def look_closer(self) -> tuple[Problem, ...]:
+        """Have the kinds of receivers look at theirs; return what they find beyond the warnings of the
+        configuration.
+        """
+        config = self.config
+        found = await probe(config.receivers, config.places)
+        if config is self.config:  # else a reload looks for itself
+            self._weak = dict.fromkeys((*config.weak, *found.weak))
+        known = set(config.warnings)
+        return tuple(one for one in (*found.problems, *found.weak) if one not in known)
 
     def _about(self) -> dict[str, Any]:
         """Return what the process is, and how it stands with its configuration."""
@@ -341,6 +355,8 @@ class Daemon:
     def take_up(self, config: Config) -> None:
         """Let another configuration be in force: what reads it, reads it from now on."""
         self.config = config
+        self.transport.addresses = config.network.addresses
+        self._weak = dict.fromkeys(config.weak)
         self._configured, self._refused = self._clock(), None
 
     def refuse(self, problems: Sequence[str]) -> None:

@@ -96,7 +96,10 @@ async def dry_run(
     read, or there is no room for a copy.
     """
     prepare_loop()
-    async with _copied(config.store) as store, Transport(wall_clock) as transport:
+    async with (
+        _copied(config.store) as store,
+        Transport(wall_clock, addresses=config.network.addresses) as transport,
+    ):
         plans = []
         configured = {one.name: one for one in config.receivers}
         for plan in plan_receivers(config.receivers, transport, config.redactor.scrub):

@@ -18,6 +18,7 @@ from watcher.conditions import ExpressionError
 from watcher.config import Config, Source
 from watcher.daemon.estimates import estimate_sources
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge
+from watcher.errors import grouped
 from watcher.model import rfc3339
 from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.pipeline.capabilities import told_version
@@ -71,6 +72,7 @@ class OfflineControl:
             "network_failing": network is not None and network.failing is not None,
             "store_failing": None,
             "stuck": [],
+            "weak": [*grouped(self._config.weak)],
         }
 
     async def retry(self, ids: Sequence[str] | None) -> int:

@@ -82,5 +82,5 @@ def plan_receivers(
     def post_over(link: Link, connect_timeout: timedelta) -> Post:
         return transport.webhook(link, connect_timeout.total_seconds())
 
-    network = Network(post_over, scrub)
+    network = Network(post_over, scrub, lambda: transport.addresses)
     return tuple(receiver.plan(network) for receiver in receivers)

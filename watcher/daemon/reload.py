@@ -20,6 +20,9 @@ from watcher.errors import ConfigError, grouped
 
 __all__ = ["Reloading"]
 
+LOOK = 10.0
+"""Seconds that a closer look at receivers may hold up the answer."""
+
 
 class Reloading:
     """Applies configurations one at a time. `load` reads the present one and raises ConfigError."""
@@ -52,6 +55,8 @@ class Reloading:
                     log.error("the new configuration is refused; the old goes on", problem=problem)
                 return {"problems": problems}
             self._daemon.metrics.reloads.labels("done").inc()
+            with anyio.move_on_after(LOOK):
+                result["warnings"] += grouped(await self._daemon.look_closer())
             changed = {part: words for part, words in result.items() if part != "warnings"}
             log.info("the configuration is taken up", **changed)
             for warning in result["warnings"]:

@@ -24,6 +24,7 @@ from watcher.daemon.open_files import quieten
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.reload import Reloading
 from watcher.daemon.watchdog import LoopWatchdog
+from watcher.errors import grouped
 from watcher.runtime import Publish
 from watcher.store import OwnedStore
 from watcher.store.address import StoreAddress
@@ -61,7 +62,10 @@ async def run(
     prepare_loop()
     asyncio.get_running_loop().set_exception_handler(quieten)
     retrier = Retrier()
-    async with open_store(config, retrier) as store, Transport(wall_clock) as transport:
+    async with (
+        open_store(config, retrier) as store,
+        Transport(wall_clock, addresses=config.network.addresses) as transport,
+    ):
         daemon = Daemon(config, store=store, transport=transport, echo=echo, retrier=retrier)
         try:
             reloading = Reloading(daemon, load or (lambda: config))
@@ -78,7 +82,10 @@ async def run_once(config: Config) -> PassReport | None:
     """
     descriptors.raise_limit()
     prepare_loop()
-    async with open_store(config) as store, Transport(wall_clock) as transport:
+    async with (
+        open_store(config) as store,
+        Transport(wall_clock, addresses=config.network.addresses) as transport,
+    ):
         daemon = Daemon(config, store=store, transport=transport)
         try:
             return await until_stopped(daemon, daemon.once)
@@ -140,11 +147,24 @@ async def _serve(
                     tasks.start_soon(serve, name="server")
                 tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
                 tasks.start_soon(_watch_hangups, reloading, name="hangups")
+                tasks.start_soon(_look_closer, daemon, name="look")
                 await daemon.run()
                 tasks.cancel_scope.cancel()
     finally:
         control.remove_control(socket_path)
     log.info("stopped")
+
+
+async def _look_closer(daemon: Daemon) -> None:
+    """Warn of what a closer look at the receivers shows; it takes a second or two, so nothing waits."""
+    log = structlog.get_logger()
+    try:
+        found = await daemon.look_closer()
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+        log.warning("the receivers could not be looked at", error=type(error).__name__)
+        return
+    for problem in grouped(found):
+        log.warning("the configuration", problem=problem)
 
 
 async def _watch_hangups(reloading: Reloading) -> None:

@@ -16,26 +16,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from watcher import __version__
 from watcher.markup import Draft, Written, fit, restored, service_of, write
-from watcher.notify._apprise_bounds import MEMORY, confine, redirected
+from watcher.notify._apprise_bounds import MEMORY, confine, denied, redirected
 from watcher.notify._apprise_lifetime import living_at_most
 from watcher.notify._apprise_parameters import unknown_parameter
 from watcher.secrets import Redactor
+from watcher.settings.network import EVERYWHERE, AddressFilter, is_link_local
+from watcher.settings.values import Address
 from watcher.suggest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Attempt", "examine", "send"]
+__all__ = ["Attempt", "Verdict", "examine", "send"]
 
 Attempt = tuple[Literal["ok", "failed", "refused"], str, bool, str]
 """Outcome, note, whether the answer itself says that the text is why it was refused, and what the
 service answered, in its own words.
 """
+
+Weakness = Literal["unverified", "clear", "link-local"]
+
+
+class Verdict(NamedTuple):
+    """What Apprise says of a URL without sending anything."""
+
+    problem: str | None
+    """What is wrong with it."""
+
+    weak: tuple[Weakness, ...] = ()
+    """What weakens it: certificates that are not verified, no TLS, a link-local address."""
+
 
 _STATUS = re.compile(r"\berror=([45]\d\d)(?:\d\d)?\b")
 """How Apprise's plug-ins tell the status that a service has answered; ntfy's codes begin with it."""
@@ -72,8 +87,11 @@ DISTINCT_SECRET = 8
 """Characters; shorter parts are blotted out as words of their own alone."""
 
 
-def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
-    """Send one message to one Apprise URL, at once and without retries of Apprise's own.
+def send(
+    url: str, draft: Draft, longest: int, lifetime: float, addresses: AddressFilter = EVERYWHERE
+) -> Attempt:
+    """Send one message to one Apprise URL, at once and without retries of Apprise's own, and connect
+    where `addresses` permit.
 
     It is cut to what the service takes, and no value in it is longer than `longest` characters; an
     `overflow=` in the URL leaves that to Apprise.
@@ -81,7 +99,7 @@ def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
     The process ends itself `lifetime` seconds later if it still hangs then, so it ends also when
     its parent is gone.
     """
-    confine()
+    confine(addresses)
     _schemas()  # loads all plugins, once in a process and before the clock starts
     try:
         with living_at_most(lifetime):
@@ -91,16 +109,42 @@ def send(url: str, draft: Draft, longest: int, lifetime: float) -> Attempt:
         return "failed", needs, False, ""
 
 
-def examine(urls: tuple[str, ...], lifetime: float) -> tuple[str | None, ...]:
-    """Return for each Apprise URL what is wrong with it, None where nothing is."""
+def examine(urls: tuple[str, ...], lifetime: float) -> tuple[Verdict, ...]:
+    """Return for each Apprise URL what is wrong with it, and what is weak."""
     confine()
     with living_at_most(lifetime):
         return tuple(map(_examine, urls))
 
 
-def _examine(url: str) -> str | None:
+def _examine(url: str) -> Verdict:
     plugin, problem = _load(url)
-    return problem or unknown_parameter(type(plugin), url)
+    if problem is not None:
+        return Verdict(problem)
+    return Verdict(unknown_parameter(type(plugin), url), tuple(_weaknesses(plugin)))
+
+
+def _weaknesses(plugin: Any) -> Iterator[Weakness]:
+    """Yield what is weak in how a plug-in, as it was loaded, reaches its service."""
+    if not plugin.verify_certificate:
+        yield "unverified"
+    host = _own_host(plugin)
+    clear = not plugin.secure or getattr(plugin, "secure_mode", "") == "insecure"  # of mail
+    if host and clear and not Address(host, 0).local:
+        yield "clear"
+    if is_link_local(host):
+        yield "link-local"
+
+
+def _own_host(plugin: Any) -> str:
+    """Return the host that a plug-in connects to, empty where the service has its own, which is always
+    reached by TLS: then the first part of the URL is a token.
+    """
+    host, mode = str(plugin.host or "").strip("[]"), str(getattr(plugin, "mode", ""))
+    with_host = ["{host}" in one for one in plugin.templates]
+    if mode in ("cloud", "official") or not any(with_host):
+        return ""
+    certain = all(with_host) or plugin.port or re.search(r"[.:]", host)
+    return host if certain else ""
 
 
 def _send(url: str, draft: Draft, longest: int) -> Attempt:
@@ -125,6 +169,8 @@ def _send(url: str, draft: Draft, longest: int) -> Attempt:
     reason = _reason(lines, url) or "not sent, and the service gives no reason"
     if (status := redirected()) and not plugin.redirects:
         reason = f"a redirect (HTTP {status}), which is not followed"
+    if by := denied():
+        reason = f"`network.deny` forbids connections to its address: {by}"
     said = scrub(" ".join(_BYTES.sub(r"\2", text) for text in _answers(lines)), url)
     return "refused" if refused else "failed", f"{name}: {reason}", certain, said
 

@@ -8,6 +8,7 @@ shared by all Apprise receivers, and ended with the daemon.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -23,11 +24,14 @@ from watcher.errors import ConfigError
 from watcher.markup import Draft, Format, Part, Text, brief, parts_of
 from watcher.model import Event, Result, derive_id
 from watcher.notify import Notice, _apprise_worker
+from watcher.notify._apprise_worker import Verdict
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint
 from watcher.pipeline import Policy
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, not_both, wrong
 from watcher.settings.calendar import Zone
+from watcher.settings.link import in_the_clear, link_local, unverified
+from watcher.settings.network import EVERYWHERE, AddressFilter
 from watcher.settings.values import Limit, secret
 
 __all__ = ["AppriseNotifier", "AppriseReceiver", "validate"]
@@ -67,6 +71,16 @@ def _unverified(url: str) -> bool:
     asked = parse_qs(url.partition("?")[2]).get("verify", [""])[-1].strip().casefold()
     return asked[:2] in ("de", "di", "ne", "f", "n", "no", "of", "0", "fa")
 
+
+_WEAK: Mapping[str, Callable[..., Mistake]] = {
+    "unverified": functools.partial(unverified, "`verify=no`"),
+    "clear": functools.partial(
+        in_the_clear,
+        "its service speaks no TLS to another machine",
+        "the service's form with TLS (jsons://, mailtos://, …)",
+    ),
+    "link-local": link_local,
+}
 
 _Url = Annotated[SecretText, secret(_check_url, url=True)]
 _OneUrl = Annotated[SecretText | None, secret(_check_url, url=True)]
@@ -109,7 +123,9 @@ class AppriseReceiver(Receiver):
     )
 
     insecure: bool = Field(
-        default=False, description="Accepts `verify=no` in a URL: `check` no longer warns of it."
+        default=False,
+        description="Accepts `verify=no`, a service without TLS, and a link-local address: nothing warns"
+        " of them any more.",
     )
 
     def warnings(self, context: Context) -> Iterator[Mistake]:
@@ -117,18 +133,10 @@ class AppriseReceiver(Receiver):
         yield from super().warnings(context)
         for number, address in enumerate(self.addresses):
             if not self.insecure and _unverified(address.read()):
-                yield Mistake(
-                    "TLS IS NOT VERIFIED for {what} (`verify=no`): anyone in between can read and"
-                    " change everything, credentials included",
-                    "remove `verify=no` from the URL, or accept it with `insecure: true`",
-                    ("url",) if self.url is not None else ("urls", number),
-                    whole=True,
-                )
+                yield _WEAK["unverified"](*self._loc(number))
 
-    @property
-    def verified(self) -> bool:
-        """Whether every URL has certificates verified."""
-        return not any(_unverified(address.read()) for address in self.addresses)
+    def _loc(self, number: int) -> tuple[str | int, ...]:
+        return ("url",) if self.url is not None else ("urls", number)
 
     @classmethod
     def key_clashes(cls, given: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -146,6 +154,7 @@ class AppriseReceiver(Receiver):
             format=self.format,
             longest=self.longest,
             scrub=network.scrub,
+            addresses=network.addresses,
         )
         return ReceiverPlan(
             name=self.name,
@@ -183,23 +192,22 @@ class AppriseReceiver(Receiver):
 
     @classmethod
     async def probe(cls, receivers: Sequence[Self]) -> Sequence[tuple[Self, Mistake]]:
-        """Have Apprise look at the URLs of all receivers at once, in a worker process."""
+        """Have Apprise look at the URLs of all receivers at once, in a worker process; its plug-ins know
+        best whether they speak TLS and verify it.
+        """
         owners = [(one, number) for one in receivers for number in range(len(one.addresses))]
         verdicts = await validate([one.addresses[number].read() for one, number in owners])
-        return [
-            (
-                one,
-                Mistake(
-                    f"the {f'{number + 1}. ' if len(one.addresses) > 1 else ''}URL of {{what}} is"
-                    f" not usable: {verdict}",
-                    "see the service's page in Apprise's documentation",
-                    ("url",) if one.url is not None else ("urls", number),
-                    whole=True,
-                ),
-            )
-            for (one, number), verdict in zip(owners, verdicts, strict=True)
-            if verdict is not None
-        ]
+        found: list[tuple[Self, Mistake]] = []
+        for (one, number), verdict in zip(owners, verdicts, strict=True):
+            loc = one._loc(number)
+            if verdict.problem is not None:
+                which = f"{number + 1}. " if len(one.addresses) > 1 else ""
+                message = f"the {which}URL of {{what}} is not usable: {verdict.problem}"
+                remedy = "see the service's page in Apprise's documentation"
+                found.append((one, Mistake(message, remedy, loc, whole=True)))
+            if not one.insecure:
+                found += [(one, _WEAK[each](*loc)) for each in verdict.weak]
+        return found
 
 
 class AppriseNotifier:
@@ -211,7 +219,7 @@ class AppriseNotifier:
 
     `urls` is asked at each attempt, since the files that it comes from may change; it may raise
     OSError or ConfigError. `limiter` bounds the workers and is shared by all Apprise receivers.
-    `scrub` strikes secrets out of what services say.
+    `scrub` strikes secrets out of what services say, `addresses` returns which may be connected to.
     An attempt takes at most twice `deadline` seconds: the wait for a worker, and the sending.
 
     Of several URLs each is sent to by itself, and the whole is done when all are. The result says
@@ -230,6 +238,7 @@ class AppriseNotifier:
         longest: int = LONGEST,
         deadline: float = DEADLINE,
         scrub: Callable[[str], str] = str,
+        addresses: Callable[[], AddressFilter] = lambda: EVERYWHERE,
     ) -> None:
         self._urls = urls
         self._name = name
@@ -238,6 +247,7 @@ class AppriseNotifier:
         self._longest = longest
         self._deadline = deadline
         self._scrub = scrub
+        self._addresses = addresses
 
     def __repr__(self) -> str:
         return f"AppriseNotifier({self._name!r})"
@@ -260,7 +270,8 @@ class AppriseNotifier:
         results: dict[str, Result] = {}
 
         async def send_to(url: str) -> None:
-            results[url] = await _send(url, draft, self._longest, self._limiter, self._deadline)
+            what = (url, draft, self._longest)
+            results[url] = await _send(what, self._addresses(), self._limiter, self._deadline)
 
         async with anyio.create_task_group() as group:
             for url in urls:
@@ -280,10 +291,8 @@ class AppriseNotifier:
         """Workers end with the event loop; nothing else is held."""
 
 
-async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:
-    """Return for each Apprise URL what is wrong with it (no part of the URL is quoted), None where
-    nothing is. Nothing is sent.
-    """
+async def validate(urls: Sequence[str]) -> tuple[Verdict, ...]:
+    """Return what Apprise says of each URL; no part of one is quoted. Nothing is sent."""
     if not urls:
         return ()
     problem = "could not be checked: the worker process "
@@ -293,8 +302,8 @@ async def validate(urls: Sequence[str]) -> tuple[str | None, ...]:
                 _apprise_worker.examine, tuple(urls), DEADLINE, cancellable=True
             )
         except (anyio.BrokenWorkerProcess, OSError, KeyboardInterrupt, SystemExit):
-            return (problem + "ended",) * len(urls)
-    return (problem + "did not answer in time",) * len(urls)
+            return (Verdict(problem + "ended"),) * len(urls)
+    return (Verdict(problem + "did not answer in time"),) * len(urls)
 
 
 def _draft(notice: Notice, format: Format) -> Draft:  # noqa: A002 - the word of the configuration
@@ -319,9 +328,8 @@ def _thread(event: Event) -> str | None:
 
 
 async def _send(
-    url: str,
-    draft: Draft,
-    longest: int,
+    what: tuple[str, Draft, int],
+    addresses: AddressFilter,
     limiter: anyio.CapacityLimiter,
     deadline: float,
 ) -> Result:
@@ -334,7 +342,7 @@ async def _send(
         # The worker ends itself at its deadline. To cancel from here may hit it while it starts,
         # and such a process anyio forgets, so that it lives on; hence much later.
         with anyio.move_on_after(deadline + START):
-            result = await _send_in_worker(url, draft, longest, deadline)
+            result = await _send_in_worker(what, addresses, deadline)
             if result.outcome != "unknown" or anyio.current_time() - began < deadline:
                 return result
     finally:
@@ -342,14 +350,15 @@ async def _send(
     return Result("unknown", f"no answer within {deadline:g} s")
 
 
-async def _send_in_worker(url: str, draft: Draft, longest: int, lifetime: float) -> Result:
+async def _send_in_worker(
+    what: tuple[str, Draft, int], addresses: AddressFilter, lifetime: float
+) -> Result:
     try:
         outcome, note, certain, said = await anyio.to_process.run_sync(
             _apprise_worker.send,
-            url,
-            draft,
-            longest,
+            *what,
             lifetime,
+            addresses,
             cancellable=True,
             limiter=anyio.CapacityLimiter(1),  # ours was acquired before the clock started
         )

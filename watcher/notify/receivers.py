@@ -24,6 +24,7 @@ from watcher.pipeline import Policy
 from watcher.redaction import EVERYTHING, RedactionError, Visibility, check_redaction
 from watcher.settings.base import Mistake, Settings, wrong
 from watcher.settings.link import Link
+from watcher.settings.network import EVERYWHERE, AddressFilter
 from watcher.settings.values import Duration, parse_duration
 
 __all__ = ["Network", "Receiver", "ReceiverPlan", "fingerprint", "retry_schedule"]
@@ -70,6 +71,9 @@ class Network:
 
     scrub: Callable[[str], str] = str
     """Strikes secrets out of what the other side answers, which may quote what it was sent."""
+
+    addresses: Callable[[], AddressFilter] = lambda: EVERYWHERE
+    """Returns which addresses may be connected to, for who connects without `post_over`."""
 
 
 def retry_schedule(*texts: str) -> Any:
@@ -128,11 +132,6 @@ class Receiver(Settings, ABC):
         return None
 
     @property
-    def verified(self) -> bool:
-        """Whether the other side has to prove who it is."""
-        return True
-
-    @property
     def descriptors(self) -> int:
         """How many descriptors it may need at once: its connections, its workers' pipes."""
         return 8
@@ -147,7 +146,8 @@ class Receiver(Settings, ABC):
 
     @classmethod
     async def probe(cls, receivers: Sequence[Self]) -> Sequence[tuple[Self, Mistake]]:
-        """Return what `check` finds wrong with receivers of this kind beyond their settings.
+        """Return what a closer look finds wrong with receivers of this kind beyond their settings, and
+        what is `weak` in them.
 
         Nothing is sent. The mistakes hold no secret.
         """

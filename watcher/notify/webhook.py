@@ -202,7 +202,7 @@ class WebhookReceiver(Receiver, LinkSettings):
     def warnings(self, context: Context) -> Iterator[Mistake]:
         """Yield what makes the way to it weak."""
         yield from super().warnings(context)
-        yield from self.in_the_clear("url", self.url.read())
+        yield from self.weak_address("url", self.url.read())
 
     def plan(self, network: Network) -> ReceiverPlan:
         """Return the plan; each webhook has a link of its own, as wide as its `concurrency`."""
@@ -244,11 +244,6 @@ class WebhookReceiver(Receiver, LinkSettings):
     def visibility(self) -> Visibility:
         """What of an event it may see."""
         return Visibility(thin=self.payload == "thin", redacted=self.redact)
-
-    @property
-    def verified(self) -> bool:
-        """Whether certificates are verified."""
-        return self.tls_verify
 
     def preview(self, notice: Notice, message_id: str) -> Mapping[str, Any]:
         """Return the request; of the address only the host is shown, and no secret."""

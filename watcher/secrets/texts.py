@@ -50,11 +50,11 @@ class _Known:
 class _File:
     """A file's content without its last line break, read again when the file changes."""
 
-    __slots__ = ("_mark", "_path", "_reading", "_text", "name")
+    __slots__ = ("_mark", "_reading", "_text", "name", "path")
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
-        self._path = path
+        self.path = path
         self._mark: files.Mark | None = None
         self._text = ""
         self._reading: files.Reading | None = None
@@ -64,7 +64,7 @@ class _File:
         known = self._mark is not None
         try:
             if self._reading is None:
-                self._reading = files.begin(self._path, self._mark)
+                self._reading = files.begin(self.path, self._mark)
             elif not self._reading.done():
                 return self._text  # it hung the last time, and still does
             mark, content = files.take(self._reading, AGAIN if known else FIRST)
@@ -80,7 +80,7 @@ class _File:
                 reason = getattr(error, "strerror", None) or "it is not UTF-8 text under 64 KB"
                 raise MissingSecret(
                     f"the secret's file {self.name.removeprefix('file:')} cannot be read: {reason}",
-                    f"looked for {self._path}; a relative path starts at the folder of this file",
+                    f"looked for {self.path}; a relative path starts at the folder of this file",
                 ) from None
         return self._text
 
@@ -123,6 +123,11 @@ class SecretText:
     def names(self) -> tuple[str, ...]:
         """The references in it; empty for a text that is written out."""
         return tuple(part.name for part in self._parts if part.name)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it is read from."""
+        return tuple(part.path for part in self._parts if isinstance(part, _File))
 
     def read(self) -> str:
         """Return the present value; files are looked at again (one `stat` each).

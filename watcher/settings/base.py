@@ -189,7 +189,10 @@ class Mistake:
     """The character of the text at which it is wrong, None for the whole."""
 
     whole: bool = False
-    """Whether it is about settings together: its place is then the key at `loc`."""
+    """Whether it is about settings together: its place is then the key at `loc` (the value, if `weak`)."""
+
+    weak: bool = False
+    """Of a warning: whether it weakens protection. `status` shows those, and a setting accepts each."""
 
     beside: tuple[str, ...] = ()
     """Other keys of the same model that it follows from. Where one of them was left out, there is
@@ -205,6 +208,8 @@ class Mistake:
             context["offset"] = self.offset
         if self.whole:
             context["whole"] = len(self.loc)
+        if self.weak:
+            context["weak"] = True
         if self.beside:
             context["beside"] = self.beside
         return PydanticCustomError("setting", "{text}", context)

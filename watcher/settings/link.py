@@ -15,9 +15,19 @@ from pydantic import Field, model_validator
 
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, Settings, clash, wrong
-from watcher.settings.values import OptionalFile, is_http_url, is_in_the_clear, secret
+from watcher.settings.network import is_link_local
+from watcher.settings.values import OptionalFile, host_of, is_http_url, is_in_the_clear, secret
 
-__all__ = ["CONNECTIONS", "USUAL", "Link", "LinkSettings", "Proxy"]
+__all__ = [
+    "CONNECTIONS",
+    "USUAL",
+    "Link",
+    "LinkSettings",
+    "Proxy",
+    "in_the_clear",
+    "link_local",
+    "unverified",
+]
 
 CONNECTIONS = 8
 """At one origin: enough for many accounts of one provider, few enough to walk for nothing."""
@@ -88,6 +98,41 @@ def proxy(default: str) -> SecretText:
     return field
 
 
+def in_the_clear(why: str, instead: str, *loc: str | int) -> Mistake:
+    """Return the warning of an address that is reached over a network without TLS."""
+    return Mistake(
+        f"NO TLS for {{what}}: {why}, so anyone in between can read and change everything, credentials"
+        " included",
+        f"write {instead}, or accept it with `insecure: true`",
+        loc,
+        whole=True,
+        weak=True,
+    )
+
+
+def unverified(setting: str, *loc: str | int, more: str = "") -> Mistake:
+    """Return the warning of certificates that are not verified."""
+    return Mistake(
+        f"TLS IS NOT VERIFIED for {{what}} ({setting}): anyone in between can read and change"
+        " everything, credentials included",
+        f"remove {setting}, or accept it with `insecure: true`{more}",
+        loc,
+        whole=True,
+        weak=True,
+    )
+
+
+def link_local(*loc: str | int) -> Mistake:
+    """Return the warning of an address at which clouds tell a machine its credentials."""
+    return Mistake(
+        "the address of {what} is link-local, where clouds tell a machine its own credentials",
+        "check the address, or accept it with `insecure: true`",
+        loc,
+        whole=True,
+        weak=True,
+    )
+
+
 class LinkSettings(Settings):
     """How the other side is reached; the same for sources and webhooks."""
 
@@ -118,30 +163,28 @@ class LinkSettings(Settings):
         return self
 
     insecure: bool = Field(
-        default=False, description="Accepts an address without TLS: `check` no longer warns of it."
+        default=False,
+        description="Accepts an address without TLS, a link-local one, and `tls_verify: false`:"
+        " nothing warns of them any more.",
     )
 
-    def in_the_clear(self, key: str, url: str) -> Iterator[Mistake]:
-        """Yield a warning where the address at `key` is reached over a network without TLS."""
-        if not self.insecure and is_in_the_clear(url):
-            yield Mistake(
-                "NO TLS for {what}: it has an http:// address of another machine, so anyone in between"
-                " can read and change everything, credentials included",
-                "write https://, or accept it with `insecure: true`",
-                (key,),
-                whole=True,
-            )
+    def weak_address(self, key: str, url: str) -> Iterator[Mistake]:
+        """Yield a warning where the address at `key` is reached over a network without TLS, or is
+        link-local.
+        """
+        if self.insecure:
+            return
+        if is_in_the_clear(url):
+            yield in_the_clear("it has an http:// address of another machine", "https://", key)
+        if is_link_local(host_of(url)):
+            yield link_local(key)
 
     def warnings(self, context: Context) -> Iterator[Mistake]:
         """Yield a warning where certificates are not verified."""
         yield from super().warnings(context)
-        if not self.tls_verify:
-            yield Mistake(
-                "TLS IS NOT VERIFIED for {what}: anyone in between can read and change everything,"
-                " credentials included",
-                "remove `tls_verify: false`; for a private certificate authority set `ca_file`",
-                ("tls_verify",),
-                whole=True,
+        if not self.tls_verify and not self.insecure:
+            yield unverified(
+                "`tls_verify: false`", "tls_verify", more="; `ca_file` names an authority"
             )
 
     def link_with(self, connections: int = CONNECTIONS) -> Link:

@@ -214,17 +214,18 @@ def not_address(segment: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def host_of(url: str) -> str:
+    """Return the host of a URL, empty where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def is_in_the_clear(url: str) -> bool:
     """Return whether what is sent to an http(s) URL crosses a network without TLS."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return (
-        parts.scheme == "http"
-        and bool(parts.hostname)
-        and not Address(parts.hostname or "", 0).local
-    )
+    host = host_of(url)
+    return url.lower().startswith("http:") and bool(host) and not Address(host, 0).local
 
 
 def is_http_url(value: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Self
 
 from watcher.clock import Clock
 from watcher.settings.link import USUAL, Link
+from watcher.settings.network import EVERYWHERE, AddressFilter
 from watcher.transport.budget import Budgets
 from watcher.transport.clients import CONNECT_TIMEOUT, App, Clients, call_unix
 from watcher.transport.sources import DEADLINE, LARGEST_PAGE, Connection, SourceClient
@@ -43,10 +44,26 @@ class Transport:
     an application that raises an OSError stands for a connection that fails.
     """
 
-    def __init__(self, clock: Clock, *, mount: Mapping[str, App] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        mount: Mapping[str, App] | None = None,
+        addresses: AddressFilter = EVERYWHERE,
+    ) -> None:
         self._clock = clock
         self._budgets = Budgets()
         self._clients = Clients(mount)
+        self.addresses = addresses
+
+    @property
+    def addresses(self) -> AddressFilter:
+        """Which addresses may be connected to; another filter counts from the next request on."""
+        return self._clients.addresses
+
+    @addresses.setter
+    def addresses(self, addresses: AddressFilter) -> None:
+        self._clients.addresses = addresses
 
     @property
     def waited(self) -> Mapping[str, float]:

@@ -26,6 +26,8 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 from watcher import __version__
 from watcher.records import HttpReply
 from watcher.settings.link import USUAL, Link
+from watcher.settings.network import EVERYWHERE, AddressFilter
+from watcher.transport.addresses import FilteringBackend, judge_name
 from watcher.transport.failures import NETWORK_ERRORS, explain
 from watcher.transport.links import (
     Origin,
@@ -61,6 +63,7 @@ class Clients:
     """
 
     def __init__(self, mount: Mapping[str, App] | None = None) -> None:
+        self.addresses = EVERYWHERE
         self._mounted = {
             origin_of(httpx.URL(origin)): _Mounted(app) for origin, app in (mount or {}).items()
         }
@@ -70,7 +73,7 @@ class Clients:
 
     def open(self, link: Link) -> LinkClient:
         """Return a client that connects as `link` says."""
-        client = LinkClient(link, self._connect, self._open.discard)
+        client = LinkClient(link, self._connect, self._open.discard, lambda: self.addresses)
         self._open.add(client)
         return client
 
@@ -101,7 +104,7 @@ class Clients:
         try:
             tls = context if address and address.startswith("https:") else None
             proxy = None if address is None else httpx.Proxy(address, ssl_context=tls)
-            return httpx.AsyncHTTPTransport(
+            transport = httpx.AsyncHTTPTransport(
                 verify=context,
                 trust_env=False,
                 proxy=proxy,
@@ -111,6 +114,9 @@ class Clients:
                     keepalive_expiry=KEEPALIVE,
                 ),
             )
+            # httpx has no parameter for it; without one, nothing judges where connections go.
+            transport._pool._network_backend = FilteringBackend(lambda: self.addresses)
+            return transport
         except (ImportError, ValueError, httpx.InvalidURL):
             raise httpx.ProxyError("the proxy's address cannot be used") from None
 
@@ -137,7 +143,7 @@ class _Generation:
 class LinkClient:
     """The client of a receiver, of a source or of the sources of one host.
 
-    It is replaced when its origin or a file of its link changes.
+    It is replaced when its origin, a file of its link or what addresses are denied changes.
     """
 
     def __init__(
@@ -145,11 +151,13 @@ class LinkClient:
         link: Link,
         connect: Callable[[Origin, Link], httpx.AsyncBaseTransport],
         closed: Callable[[LinkClient], None],
+        addresses: Callable[[], AddressFilter],
     ) -> None:
         self.link = link
         self.owners = 1
         self._connect = connect
         self._closed = closed
+        self._addresses = addresses
         self._current: _Generation | None = None
         # The pool's own queue costs its length at each request and answer.
         self._turns = anyio.Semaphore(link.connections)
@@ -158,6 +166,8 @@ class LinkClient:
     async def using(self, url: httpx.URL) -> AsyncIterator[httpx.AsyncClient]:
         """Yield an httpx client for requests to the origin of `url`; raise LinkUnusable."""
         async with self._turns:
+            if self._addresses().deny and proxy_for(origin_of(url), self.link) is not None:
+                await judge_name(url.host, origin_of(url)[2], self._addresses())
             generation = await self._generation(url)
             generation.users += 1
             try:
@@ -168,11 +178,12 @@ class LinkClient:
                     await generation.client.aclose()
 
     async def _generation(self, url: httpx.URL) -> _Generation:
-        key = (origin_of(url), marks(self.link))
+        # What was connected to before it was denied is not used any more.
+        key = (origin_of(url), marks(self.link), self._addresses())
         former = self._current
         if former is not None and former.key == key:
             return former
-        self._current = _Generation(key, _new_client(self._connect(key[0], self.link)))
+        self._current = _Generation(key, _new_client(self._connect(origin_of(url), self.link)))
         # Requests under way finish over the connections that they began with.
         if former is not None and not former.users:
             await former.client.aclose()

@@ -16,6 +16,7 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 from watcher import descriptors
 from watcher.errors import causes
 from watcher.settings.link import USUAL, Link
+from watcher.transport.addresses import REMEDY, AddressDenied
 from watcher.transport.links import LinkUnusable, origin_of, proxy_for
 
 __all__ = ["NETWORK_ERRORS", "Failure", "explain", "place"]
@@ -63,6 +64,8 @@ def explain(error: BaseException, url: httpx.URL | None, who: str, link: Link = 
             connect=True,
         )
     match error:
+        case AddressDenied():
+            return Failure(str(error), REMEDY, ours=True)
         case LinkUnusable():
             return Failure(str(error), "check the settings of this connection", ours=True)
         case httpx.ConnectTimeout():
