@@ -43,6 +43,11 @@ class RowCache:
         for row in rows:
             self._rows[row.id] = (fingerprint(row), sent)
 
+    def see_again(self, ids: Iterable[str], sent: datetime) -> None:
+        """Note that rows showed again what they did the last time."""
+        for key in ids:
+            self._rows[key] = (self._rows[key][0], sent)
+
     def seen(self, ids: Iterable[str]) -> dict[str, datetime]:
         """Return when each of these conversations was last observed, as far as remembered."""
         return {key: self._rows[key][1] for key in ids if key in self._rows}

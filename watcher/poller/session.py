@@ -35,6 +35,7 @@ from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.clocks import ClockEvidence
 from watcher.pipeline.existing import LOOKS, first_look
 from watcher.pipeline.sweep import Removal
+from watcher.poller.answer_cache import AnswerCache, KnownAnswer
 from watcher.poller.plan import SourcePlan
 from watcher.poller.row_cache import RowCache
 from watcher.poller.walks import Arrivals, Seen, broken_plugin
@@ -45,7 +46,10 @@ from watcher.rules.existing import rules_that_look
 from watcher.runtime import Runtime
 from watcher.store import Snapshots
 
-__all__ = ["SourceSession"]
+__all__ = ["UNCHANGED", "SourceSession"]
+
+UNCHANGED = Decision(None)
+"""What rows come to that show what they did the last time."""
 
 SKEW_FROM = timedelta(seconds=5)
 """A `Date` header has whole seconds and is under way for a while; a smaller difference is ignored."""
@@ -104,6 +108,7 @@ class SourceSession:
         self.clock = runtime.clock
         self.metrics = runtime.metrics
         self.rows = RowCache()
+        self.answers = AnswerCache()
         self.doubted: frozenset[str] = frozenset()
         self.doubts: dict[str, Doubt] = {}
         self.state = SourceState(plan.name, plan.provider_name, plan.provider.account)
@@ -202,10 +207,26 @@ class SourceSession:
 
     async def fetch(self, position: Position, *, urgent: bool) -> Seen:
         """Fetch and read one page; raises SourceError."""
+        return await self._fetch(position, None, urgent=urgent)
+
+    async def look(self, position: Position, *, urgent: bool) -> Seen:
+        """Fetch one page as `fetch` does. One that says again what it said is not read again: it comes
+        without its rows, which have been seen again; so it is for polls, which ask what is new.
+        """
+        return await self._fetch(position, self.answers.find(position), urgent=urgent)
+
+    async def _fetch(self, position: Position, known: KnownAnswer | None, *, urgent: bool) -> Seen:
         provider, counted = self.plan.provider, self.metrics.requests
         try:
-            response = await self.plan.send(provider.request(position), urgent=urgent)
-            page = sanitize(self._mapped(provider.parse(position, response)))
+            request = provider.request(position)
+            asked = request if known is None else known.condition(request)
+            response = await self.plan.send(asked, urgent=urgent)
+            if known is not None and known.is_repeated(response):
+                page = known.page
+                self.rows.see_again(known.ids, response.sent)
+            else:
+                known = None
+                page = sanitize(self._mapped(provider.parse(position, response)))
         except SourceError as error:
             counted.labels(self.plan.name, type(error).__name__).inc()
             # A plug-in may quote any part of an answer; what follows is shown, logged and sent.
@@ -216,16 +237,17 @@ class SourceSession:
             self.log.exception("the provider plug-in has a bug")
             raise broken_plugin(error) from error
         counted.labels(self.plan.name, "ok").inc()
-        self._note_answer(page, response)
+        self._note_answer(page, response, len(known.ids if known else page.rows))
         learned = learn(self.state.learned, page.capabilities)
         if learned is not self.state.learned:
             await self.commit(
                 Commit(self.plan.name, dataclasses.replace(self.state, learned=learned))
             )
+            self.answers.forget()
             provider.set_capabilities(learned)
-        return Seen(page, response)
+        return Seen(page, response, repeated=known is not None)
 
-    def _note_answer(self, page: Page, response: Response) -> None:
+    def _note_answer(self, page: Page, response: Response, rows: int) -> None:
         name = self.plan.name
         if response.date is not None:
             skew = response.date - response.received
@@ -236,7 +258,7 @@ class SourceSession:
         self._evidence.hear(page, response)
         self._note_skew()
         self.metrics.last_success.labels(name).set(response.received.timestamp())
-        self.metrics.rows.labels(name).inc(len(page.rows))
+        self.metrics.rows.labels(name).inc(rows)
         if page.unusable:
             self.metrics.unusable.labels(name).inc(page.unusable)
         for complaint in page.complaints:
@@ -290,7 +312,8 @@ class SourceSession:
         trusted: frozenset[str] = frozenset(),
         cursor: Mapping[str, Any] | None = None,
     ) -> Decision:
-        """Have rows decided and committed; rows that show what they did the last time cost nothing.
+        """Have rows decided and committed; rows that show what they did the last time cost nothing, and
+        come to `UNCHANGED` where there are no others.
 
         For `admit`, `silent` and `trusted` see `Sighting`. `cursor` are changes of the source's state
         that belong to these rows: they are stored in the same transaction, and only if there is one
@@ -306,7 +329,8 @@ class SourceSession:
         self.doubted -= shown
         fresh = self.rows.fresh(latest.values(), response.sent)
         if not fresh:
-            return Decision(None)
+            return UNCHANGED
+        self.answers.forget()
         ids = [row.id for row in fresh]
         for attempt in range(1, CONFLICTS + 1):
             known = await self.store.known(self.plan.name, ids)
@@ -423,6 +447,8 @@ class SourceSession:
     async def commit(self, commit: Commit) -> None:
         """Write a commit, then publish its events."""
         recorded = await self.store.commit(commit)
+        if commit.snapshots or commit.forget or commit.forget_fields:
+            self.answers.forget()
         if commit.state is not None:
             self.state = commit.state
             self._saved = self.clock()

@@ -41,7 +41,7 @@ from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.request_plan import RequestPlan, estimate
 from watcher.poller.schedule import LONGEST_WAIT, Dues, Stage, delay, next_step
-from watcher.poller.session import SourceSession
+from watcher.poller.session import UNCHANGED, SourceSession
 from watcher.poller.walks import (
     POLL_PAGES,
     VERSION_WAIT,
@@ -290,13 +290,15 @@ class SourcePoller:
             if walk.ends_whole(seen.page):
                 cursor = {"newest": walk.newest_with(seen.page.rows), "polled": began}
             decision = await session.absorb(seen.page.rows, seen.response, cursor=cursor)
+            if decision is UNCHANGED and not seen.repeated:
+                session.answers.keep(walk.position, seen.page, seen.response)
             self._doubt(decision.vanished, (row.id for row in decision.doubtful))
             if seen.page.next is not None or seen.page.fallback:
                 await anyio.lowlevel.checkpoint()  # an endless listing must not stop the others
             return decision
 
         try:
-            await follow(walk, session.fetch, absorb)
+            await follow(walk, session.look, absorb)
         finally:
             self._failing_polls = walk.failing_polls
         if not walk.failed:

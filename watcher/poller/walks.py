@@ -97,6 +97,9 @@ class Seen:
     page: Page
     response: Response
 
+    repeated: bool = False
+    """Whether the answer says again what it said: then the page comes without its rows."""
+
 
 class Fetch(Protocol):
     """Fetches and reads the page at a position; raises SourceError."""

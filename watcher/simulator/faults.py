@@ -12,6 +12,7 @@ Every error quotes all headers of its request in every form, as debug pages do, 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,6 +74,9 @@ class Seen:
     forbidden: bool
     """Whether it is not one of the reads that the service offers: another method, or an unknown path."""
 
+    conditional: bool = False
+    """Whether it asks for an answer only where there is another one."""
+
 
 When = Callable[[Seen], bool]
 
@@ -130,6 +134,11 @@ def hang() -> Fault:
     return Fault(hangs=True)
 
 
+def unchanged() -> Fault:
+    """Answer that nothing has changed, as a cache does that does not ask the server."""
+    return Fault(replace=Response(None, 304))
+
+
 def slow(seconds: float) -> Fault:
     """Answer correctly, but late."""
     return Fault(delay=seconds)
@@ -164,7 +173,8 @@ def without(*ids: str) -> Fault:
 
 
 class Faults:
-    """The server with faults. `log` has every request, `forbidden` those that change something.
+    """The server with faults. `log` has every request, `forbidden` those that change something, `answered`
+    how often each status was answered.
 
     With `strict`, a forbidden request is answered 500 as well, so that no test can miss it.
     """
@@ -176,6 +186,7 @@ class Faults:
         self.clock = clock
         self.strict = strict
         self.log: list[Seen] = []
+        self.answered: Counter[int] = Counter()
         self._plan: list[tuple[Fault, When]] = []
 
     @property
@@ -202,11 +213,19 @@ class Faults:
         if self.strict and seen.forbidden:
             fault = Fault(replace=Response("forbidden in strict mode", 500))
         replay = _replay(body, receive)
-        send = _echoing(scope, send)
+        send = self._counting(_echoing(scope, send))
         if fault is None:
             await self.app(scope, replay, send)
         else:
             await self._fail(fault, scope, replay, send, receive)
+
+    def _counting(self, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.answered[message["status"]] += 1
+            await send(message)
+
+        return counted
 
     async def _fail(
         self, fault: Fault, scope: Scope, replay: Receive, send: Send, receive: Receive
@@ -236,6 +255,7 @@ class Faults:
             params=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
             json=_json(body),
             forbidden=all(route.matches(scope)[0] != Match.FULL for route in self.app.routes),
+            conditional=any(name == b"if-none-match" for name, _ in scope["headers"]),
         )
         self.log.append(seen)
         return seen

@@ -37,6 +37,9 @@ LARGEST_PAGE = 32 * 2**20
 LARGEST_ERROR = 64 * 2**10
 """Bytes that count of an answer that is no success."""
 
+NOT_MODIFIED = 304
+"""The answer to a conditional request that has nothing new to say, and no words that could quote."""
+
 STALE_ERRORS = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 """How a kept-alive connection fails that the server has closed."""
 
@@ -141,7 +144,7 @@ class SourceClient:
         finally:
             await answer.aclose()
         headers = dict(answer.headers)
-        if not answer.is_success:
+        if not answer.is_success and (body or answer.status_code != NOT_MODIFIED):
             # Pages that explain an error like to quote what they were sent, and plug-ins quote them.
             redactor = redactor_of(message.headers)
             body = strike_bytes(redactor, body[:LARGEST_ERROR], cut=len(body) > LARGEST_ERROR)
