@@ -98,6 +98,21 @@ async def test_an_emptied_list_says_consistently_that_there_is_nothing() -> None
     assert set((await other.list()).json()["data"]["meta"].values()) == {0}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_endless_list_has_other_conversations_each_time_and_more_behind(
+    kind: Kind,
+) -> None:
+    server = Server(kind)
+    server.faults.plan(faults.endless(30, text=5_000))
+    pages = [await server.list() for _ in range(3)]
+    shown = [id_ for page in pages for id_ in ids(page)]
+    assert len(set(shown)) == 90
+    for page in pages:
+        assert page.text.count("x" * 5_000) >= 30
+        assert '"1000000000"' not in page.text
+        assert "1000000000" in page.text  # the count of all
+
+
 async def test_a_server_that_hangs_never_answers_but_ends_with_its_caller() -> None:
     server = Server("chatwoot")
     server.faults.plan(faults.hang(), faults.requests(1))

@@ -177,7 +177,7 @@ async def test_faults_are_planned_over_http_and_ended() -> None:
     assert [await listed(steered, "chatwoot") for _ in range(3)] == [200, 429, 429]
     await ask(steered, "DELETE", "/_simulator/faults")
     assert await listed(steered, "chatwoot") == 200
-    for fault in ({"html": 502}, {"cut": True}, {"slow": 0.01}):
+    for fault in ({"html": 502}, {"cut": True}, {"slow": 0.01}, {"endless": 9, "text": 99}):
         assert "error" not in await do(steered, "faults", **fault)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 import anyio
 from starlette.applications import Starlette
@@ -35,6 +35,7 @@ __all__ = [
     "always",
     "between",
     "empty",
+    "endless",
     "hang",
     "html",
     "requests",
@@ -123,6 +124,12 @@ class Fault:
     delay: float = 0.0
     """Seconds of the event loop by which the answer is late."""
 
+    endless: int = 0
+    """How many rows that nobody has seen before each page of the list holds, 0 for the real ones."""
+
+    text: int = 0
+    """How many characters the last message of each of these has, 0 for as it is."""
+
 
 def status(code: int, wait: float | None = None) -> Fault:
     """Answer with this status and the provider's own body; `wait` is a `Retry-After`."""
@@ -157,6 +164,11 @@ def truncated() -> Fault:
 def empty() -> Fault:
     """Answer 200 with an empty list, no further page and counts of zero."""
     return Fault(alter=lambda body: _edit(body, lambda rows: [], end=True))
+
+
+def endless(rows: int = 50, text: int = 0) -> Fault:
+    """Answer each page of the list with other new conversations, and with another page behind it."""
+    return Fault(endless=rows, text=text)
 
 
 def shuffled(seed: int = 0) -> Fault:
@@ -217,7 +229,23 @@ class Faults:
         if fault is None:
             await self.app(scope, replay, send)
         else:
-            await self._fail(fault, scope, replay, send, receive)
+            await self._fail(fault, seen, scope, replay, send, receive)
+
+    async def _go_on(
+        self, fault: Fault, seen: Seen, scope: Scope, send: Send, receive: Receive
+    ) -> None:
+        """Answer with the first page of the list, its rows made into others that come after the last ones."""
+        query = {name: value for name, value in seen.params.items() if name not in PLACES}
+        first = {**scope, "query_string": urlencode(query).encode()}
+        body = b""
+        if isinstance(seen.json, dict):
+            asked = {name: value for name, value in seen.json.items() if name not in PLACES}
+            body = json.dumps(asked).encode()
+
+        def alter(page: bytes) -> bytes:
+            return _edit(page, lambda rows: _others(rows, fault, seen), more=seen.number)
+
+        await _altered(self.app, alter, first, _replay(body, receive), send)
 
     def _counting(self, send: Send) -> Send:
         async def counted(message: Message) -> None:
@@ -228,7 +256,13 @@ class Faults:
         return counted
 
     async def _fail(
-        self, fault: Fault, scope: Scope, replay: Receive, send: Send, receive: Receive
+        self,
+        fault: Fault,
+        seen: Seen,
+        scope: Scope,
+        replay: Receive,
+        send: Send,
+        receive: Receive,
     ) -> None:
         if fault.hangs:
             while (await receive())["type"] != "http.disconnect":
@@ -241,6 +275,8 @@ class Faults:
             answer = self.app.state.refusal(fault.refuse, fault.wait)
         if answer is not None:
             await answer(scope, replay, send)
+        elif fault.endless and seen.path.endswith(LISTS):
+            await self._go_on(fault, seen, scope, send, receive)
         elif fault.alter is not None:
             await _altered(self.app, fault.alter, scope, replay, send)
         else:
@@ -334,8 +370,54 @@ def _echoing(scope: Scope, send: Send) -> Send:
     return echoed
 
 
-def _edit(body: bytes, change: Callable[[list[Any]], list[Any]], *, end: bool = False) -> bytes:
-    """Change the rows of a list, wherever this provider keeps them; with `end`, the rest too."""
+LISTS = ("/conversations", "/conversations/search", "/conversations/my")
+"""How the paths of the lists end."""
+
+PLACES = ("page", "continuationToken", "startAfterDate", "startAfterId")
+"""What tells in a request where its page begins."""
+
+MANY = 1_000_000_000
+"""What an endless list says that it holds, and the number of its first conversation."""
+
+
+def _others(rows: list[Any], fault: Fault, seen: Seen) -> list[Any]:
+    """Return rows with ids of their own, in the place behind the page before; of an empty page, none."""
+    others = []
+    step = 1 if seen.params.get("sort") == "asc" else -1
+    for number in range(fault.endless if rows else 0):
+        other = json.loads(json.dumps(rows[number % len(rows)]))
+        unique = MANY + seen.number * 10_000 + number
+        other["id"] = unique if isinstance(other["id"], int) else f"endless-{unique}"
+        if "sort" in other:
+            place = int(seen.params.get("startAfterDate", other["sort"][0])) + step * (number + 1)
+            other |= {"sort": [place], "lastMessageDate": place}
+        if fault.text:
+            _write(other, "x" * fault.text)
+        others.append(other)
+    return others
+
+
+def _write(row: dict[str, Any], text: str) -> None:
+    """Let the last message of a row be a text, wherever this provider keeps it."""
+    for name in ("lastMessageBody", "lastSnippet"):
+        if name in row:
+            row[name] = text
+    lines = [*(row.get("messages") or ()), row.get("last_non_activity_message") or {}]
+    for line in lines:
+        if "content" in line:
+            line |= {"content": text, "processed_message_content": text}
+
+
+def _edit(
+    body: bytes,
+    change: Callable[[list[Any]], list[Any]],
+    *,
+    end: bool = False,
+    more: int = 0,
+) -> bytes:
+    """Change the rows of a list, wherever this provider keeps them; with `end`, the rest too, or with the
+    number of the page where `more` follow.
+    """
     whole = json.loads(body)
     inside = whole.get("data", whole)
     for name in ("items", "conversations", "payload"):
@@ -346,6 +428,11 @@ def _edit(body: bytes, change: Callable[[list[Any]], list[Any]], *, end: bool = 
         inside.update({name: value for name, value in ends.items() if name in inside})
         if "meta" in inside:
             inside["meta"] = dict.fromkeys(inside["meta"], 0)
+    if more:
+        goes_on = {"continuationToken": f"endless-{more}", "totalCount": MANY, "total": MANY}
+        inside.update({name: value for name, value in goes_on.items() if name in inside})
+        if "meta" in inside:
+            inside["meta"] = dict.fromkeys(inside["meta"], MANY)
     return json.dumps(whole).encode()
 
 

@@ -197,7 +197,9 @@ class Steered:
 
 
 def fault_of(wanted: Mapping[str, Any]) -> Fault:
-    """Return the fault that one of `status` (with `wait`), `slow`, `html`, `hang` or `cut` describes."""
+    """Return the fault that one of `status` (with `wait`), `slow`, `html`, `hang`, `cut` or `endless`
+    (with `text`) describes.
+    """
     match dict(wanted):
         case {"status": int(code), **rest} if set(rest) <= {"wait"}:
             wait = rest.get("wait")
@@ -210,9 +212,11 @@ def fault_of(wanted: Mapping[str, Any]) -> Fault:
             return faults.hang()
         case {"cut": True, **rest} if not rest:
             return faults.truncated()
+        case {"endless": int(rows), **rest} if 0 < rows <= 1000 and set(rest) <= {"text"}:
+            return faults.endless(rows, int(rest.get("text", 0)))
     raise _Wrong(
-        'a fault is {"status": 429, "wait": 7}, {"slow": 2}, {"html": 502}, {"hang": true} or'
-        ' {"cut": true}, with "after" for how many requests still succeed'
+        'a fault is {"status": 429, "wait": 7}, {"slow": 2}, {"html": 502}, {"hang": true},'
+        ' {"cut": true} or {"endless": 50, "text": 10000}, with "after" for how many requests still succeed'
     )
 
 
