@@ -262,11 +262,12 @@ class Chronicle:
         for number, moment in self._shown(past, first, last):
             if moment.plain is None:
                 continue
+            written = self._written(moment)
             differing = [
                 field
                 for field in FIELDS
                 if told[field] != moment.plain[field]
-                and not (old and is_losing(field, old, told, moment.plain))
+                and not (old and is_losing(field, old, told, moment.plain, written))
                 and not (
                     field in (moment.hidden | doubtful | self._left_out(moment.plain))
                     and (
@@ -284,6 +285,11 @@ class Chronicle:
         reason = "; ".join(nearest) if nearest else "it is not there, or an older state is told"
         self.wrong(look.at, f"{name}: never stood when it was seen: {reason}")
         return index
+
+    def _written(self, moment: Moment) -> datetime | None:
+        """Return when the last words of a moment were written, where a row shows a later event's time."""
+        message = moment.state.message if moment.state is not None else None
+        return message.at if message is not None and self.kind == "leadping" else None
 
     def _shown(self, past: Past, first: int, last: int) -> Iterator[tuple[int, Moment]]:
         """Return what rows may show of some moments, each with its number: the moments, and what a page
@@ -304,17 +310,28 @@ def came_late(look: Look) -> bool:
     return look.changes.get("last_message", {}).get("before", ...) is None
 
 
-def is_losing(field: str, old: Plain, told: Plain, plain: Plain) -> bool:
+def is_losing(
+    field: str, old: Plain, told: Plain, plain: Plain, written: datetime | None = None
+) -> bool:
     """Return whether the last message that is told is gone, with an older one or none in its place: the
-    contract has that told after a minute and two looks, and whatever else changed at once. Leadping shows
-    "none" as no words at the time of another event.
+    contract has that told after a minute and two looks, and whatever else changed at once.
+
+    Leadping shows no words, or words that were `written` before it, at the time of a later event. All that
+    was written until then could be seen when the message was told with that time: what takes its place
+    is older.
     """
     if field != "last_message" or told[field] is None or told[field] != old[field]:
         return False
     now = plain[field]
     if now is None or now["at"] < told[field]["at"]:
         return True
-    return bool(now["at"] == told[field]["at"] and now["text"] is None and told[field]["text"])
+    if now["at"] != told[field]["at"] or now["text"] == told[field]["text"]:
+        return False
+    if now["text"] is None:
+        return True
+    return written is not None and written < datetime.fromisoformat(
+        now["at"].replace("Z", "+00:00")
+    )
 
 
 def _but_for_leaf(field: str, old: Plain, told: Plain, plain: Plain) -> bool:

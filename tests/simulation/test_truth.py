@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -44,14 +45,29 @@ def test_another_message_of_the_same_millisecond_is_new_and_unread(
     assert told == types
 
 
+BEFORE = datetime.fromisoformat(AT) - timedelta(minutes=1)
+
+
 @pytest.mark.parametrize(
-    ("now", "losing"),
-    [(state(None), True), (state("Hello?"), False), (state("Thanks!"), False), (state(None, LATER), False)],
-    ids=["no words", "the same", "another", "a later event"],
+    ("now", "written", "losing"),
+    [
+        (state(None), None, True),
+        (state("Hello?"), None, False),
+        (state("Thanks!"), None, False),
+        (state("Thanks!"), datetime.fromisoformat(AT), False),
+        (state("Thanks!"), BEFORE, True),
+        (state("Hello?"), BEFORE, False),
+        (state(None, LATER), None, False),
+        (state("Thanks!", LATER), BEFORE, False),
+    ],
+    ids=["no words", "the same", "another", "another of that time", "an older one at an event's time",
+         "the same at an event's time", "a later event", "another, and a later event"],
 )  # fmt: skip
-def test_a_message_whose_loss_is_in_doubt_is_told_on(now: dict[str, Any], losing: bool) -> None:
+def test_a_message_whose_loss_is_in_doubt_is_told_on(
+    now: dict[str, Any], written: datetime | None, losing: bool
+) -> None:
     old = state("Hello?")
-    assert is_losing("last_message", old, old, now) is losing
+    assert is_losing("last_message", old, old, now, written) is losing
 
 
 @pytest.mark.parametrize(
