@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -70,10 +69,8 @@ async def inline(function: Callable[..., Any], *args: Any, **_how: Any) -> Any:
 
 @contextlib.contextmanager
 def quick(*, threads: bool) -> Iterator[None]:
-    """No flush to the disk (no power fails here); gauges and idle dispatchers look less often; the
-    garbage of a run, which is short-lived, is looked for less often; and httpx's way to an ASGI
-    application, which looks for `sniffio` on the disk at every request, finds at once that there
-    is none.
+    """No flush to the disk (no power fails here); gauges and idle dispatchers look less often; and the
+    garbage of a run, which is short-lived, is looked for less often.
     """
     opened = sqlite.open_writer
 
@@ -97,16 +94,11 @@ def quick(*, threads: bool) -> Iterator[None]:
     before = [(where, name, getattr(where, name)) for where, name, _ in replaced]
     for where, name, value in replaced:
         setattr(where, name, value)
-    collecting, known = gc.get_threshold(), sys.modules
-    missing = "sniffio" not in known
+    collecting = gc.get_threshold()
     gc.set_threshold(50_000, 20, 50)
-    if missing:
-        known["sniffio"] = None  # type: ignore[assignment]  # the import system's own sign
     try:
         yield
     finally:
         gc.set_threshold(*collecting)
-        if missing:
-            del known["sniffio"]
         for where, name, value in before:
             setattr(where, name, value)

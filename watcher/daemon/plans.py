@@ -19,7 +19,7 @@ from watcher.transport import Connection, Transport
 
 __all__ = ["plan_receivers", "plan_source"]
 
-SPREAD = 10.0
+SPREAD = 5.0
 """Seconds over which sources start at most."""
 
 
@@ -69,6 +69,7 @@ def plan_source(
         hold_rows=source.hold.rows,
         hold_share=source.hold.percent / 100,
         offset=min(poll_every, SPREAD) * index / max(count, 1),
+        phase=poll_every * index / max(count, 1),
         renew=renew,
         close=client.aclose,
     )

@@ -6,6 +6,7 @@ Rules: knows nothing of providers; sources report whether their last attempt con
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from datetime import datetime
 
@@ -21,6 +22,12 @@ __all__ = ["Network"]
 LEAST_SOURCES = 2
 """With a single source, its host being down looks the same; then `source.failing` is reported."""
 
+ASKED = 4
+"""How many others try at once where one source does not connect. Each that fails, too, has as many more
+tried, so that a dead network is known within a few rounds, and thousands of sources are not all asked
+because one host is down.
+"""
+
 _REASON = "no source can be reached: every connection fails"
 _REMEDY = "check this machine's network, DNS and proxy"
 
@@ -30,8 +37,10 @@ class Network:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._connected: dict[str, bool | None] = {}
         self._pokes: dict[str, Callable[[], None]] = {}
+        # In the order in which they are asked; those that were asked have not answered yet.
+        self._unasked: dict[str, None] = {}
+        self._asked: set[str] = set()
         self._state = SourceState("", "", "")
         self._announcing = anyio.Lock()
         self.failing_since: datetime | None = None
@@ -44,13 +53,20 @@ class Network:
 
     def join(self, source: str, poke: Callable[[], None]) -> None:
         """Add a source; `poke` makes it try at once."""
-        self._connected[source] = None
+        self._unasked[source] = None
         self._pokes[source] = poke
 
     def leave(self, source: str) -> None:
         """Remove a source."""
-        self._connected.pop(source, None)
+        self._forget(source)
         self._pokes.pop(source, None)
+
+    def _forget(self, source: str) -> bool:
+        """Note that nothing is known of a source's connection; return whether it was not known to fail."""
+        found = source in self._unasked or source in self._asked
+        self._unasked.pop(source, None)
+        self._asked.discard(source)
+        return found
 
     @property
     def failing(self) -> bool:
@@ -58,16 +74,18 @@ class Network:
         return self.failing_since is not None
 
     async def unreachable(self, source: str) -> None:
-        """Note that a source did not connect. The others try at once: if none connects, it is our network."""
-        first = self._connected.get(source) is not False
-        self._connected[source] = False
-        if len(self._connected) < LEAST_SOURCES or self.failing:
+        """Note that a source did not connect. Some others try at once: if none connects, it is our
+        network.
+        """
+        first = self._forget(source)
+        if len(self._pokes) < LEAST_SOURCES or self.failing:
             return
-        if any(connected is not False for connected in self._connected.values()):
+        if self._unasked or self._asked:
             if first:
-                for name, poke in self._pokes.items():
-                    if name != source:
-                        poke()
+                for name in list(itertools.islice(self._unasked, ASKED)):
+                    del self._unasked[name]
+                    self._asked.add(name)
+                    self._pokes[name]()
             return
         self.failing_since = self._runtime.clock()
         structlog.get_logger().error("our own network fails", reason=_REASON, remedy=_REMEDY)
@@ -75,7 +93,9 @@ class Network:
 
     async def reachable(self, source: str) -> None:
         """Note that a source connected."""
-        self._connected[source] = True
+        # To the end of the line: the next that are asked are others.
+        self._forget(source)
+        self._unasked[source] = None
         if self.failing_since is None:
             return
         since, self.failing_since = self.failing_since, None

@@ -59,6 +59,11 @@ class SourcePlan:
     offset: float = 0.0
     """Seconds before the first request, so that sources do not start at once."""
 
+    phase: float = 0.0
+    """Seconds after the start at which the first poll may follow a baseline: first looks go before second
+    ones, and the polls of many sources are spread over their interval.
+    """
+
     renew: Callable[[], bool] = lambda: False
     """Reads the credentials again after a refusal; returns whether they changed."""
 

@@ -173,8 +173,9 @@ class SourceSession:
         provider.set_capabilities(self.state.learned)
         if self.state.polled is not None:  # what is new may have come while the daemon was down
             self.last_full_look = min(self.last_full_look, self.state.polled)
-        self.present = len(await self.store.present_ids(name))
-        self.doubts = dict(await self.store.doubts(name))
+        if stored is not None:  # else the store knows no row of it either
+            self.present = len(await self.store.present_ids(name))
+            self.doubts = dict(await self.store.doubts(name))
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
         self.metrics.held.labels(name).set(self.state.hold is not None)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import anyio
-from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
+from httpcore import AsyncNetworkBackend, AsyncNetworkStream, ConnectError
 
 from watcher.settings.network import AddressFilter
+from watcher.transport.streams import SocketBackend
 
 __all__ = ["REMEDY", "AddressDenied", "FilteringBackend", "judge_name"]
 
@@ -50,7 +51,7 @@ class FilteringBackend(AsyncNetworkBackend):
 
     def __init__(self, addresses: Callable[[], AddressFilter]) -> None:
         self._addresses = addresses
-        self._inner = AnyIOBackend()
+        self._inner = SocketBackend()
 
     async def connect_tcp(
         self,
