@@ -1,5 +1,7 @@
 """Structured logging: one line an occurrence, transitions rather than repetitions.
 
+While a daemon runs (`bounded`), what happens alike to many sources is told of the first few and counted.
+
 Rules: no line ever carries a secret (every text passes the scrubber), and none a message's text.
 """
 
@@ -9,17 +11,25 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections import Counter
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
 
 from watcher.json_text import json_line
 
-__all__ = ["configure", "rarely"]
+__all__ = ["bounded", "configure", "rarely", "tell_rest"]
 
 RARELY = 60.0
 """Seconds between two lines of what may happen thousands of times."""
+
+
+TOLD = 10
+"""Lines of one kind about sources until the rest is told."""
+
+KINDS = 200
+"""Kinds of lines, by level, event and reason, that are counted apart."""
 
 
 class _Steady:
@@ -49,6 +59,56 @@ def _in_order(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> Mutab
 
 def _serialized(line: Any, **options: Any) -> str:
     return json_line(line, separators=(", ", ": "), **options)
+
+
+class _Alike:
+    """Lets the first lines of each kind about sources pass, and counts the rest; debugging needs them all."""
+
+    def __init__(self) -> None:
+        self.bounded = False
+        self._seen: Counter[tuple[str, str, str]] = Counter()
+
+    def __call__(
+        self, _logger: Any, level: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        if not self.bounded or "source" not in line or level == "debug":
+            return line
+        kind = level, str(line["event"]), str(line.get("reason", ""))
+        if kind not in self._seen and len(self._seen) >= KINDS:
+            kind = level, str(line["event"]), ""
+        self._seen[kind] += 1
+        if self._seen[kind] > TOLD:
+            raise structlog.DropEvent
+        return line
+
+    def tell_rest(self) -> None:
+        seen, self._seen = self._seen, Counter()
+        for (level, event, reason), lines in seen.items():
+            if lines > TOLD:
+                why = {"reason": reason} if reason else {}
+                more = {"more": lines - TOLD, **why}
+                structlog.get_logger().log(LEVELS.get(level, LEVELS["error"]), event, **more)
+
+
+_alike = _Alike()
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Bound, as long as the block lasts, what is told of many sources alike; whoever enters it has the rest
+    told now and then (`tell_rest`).
+    """
+    _alike.bounded = True
+    try:
+        yield
+    finally:
+        _alike.bounded = False
+        _alike.tell_rest()
+
+
+def tell_rest() -> None:
+    """Write how many `more` lines of each kind were left out since the last time."""
+    _alike.tell_rest()
 
 
 def configure(
@@ -85,6 +145,7 @@ def configure(
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _alike,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -176,11 +176,15 @@ async def test_a_source_that_stays_away_when_the_network_is_back_is_told_by_itse
 
 
 async def ready(harness: Harness, query: str = "") -> tuple[int, dict[str, Any]]:
-    app = web.create_app(harness.daemon.sources, harness.daemon.metrics.registry)
+    app = web.create_app(harness.daemon.freshness, harness.daemon.metrics.registry)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://watcher") as client:
         answer = await client.get(f"/readyz{query}")
-    return answer.status_code, answer.json()
+    body = answer.json()
+    counts = {"all": len(harness.daemon.pollers)}
+    counts |= {part: len(body[part]) for part in ("waiting", "stale")}
+    assert body.pop("sources") == counts
+    return answer.status_code, body
 
 
 async def test_the_address_itself_leads_to_its_pages_and_tells_nothing_of_the_inboxes(
@@ -188,7 +192,7 @@ async def test_the_address_itself_leads_to_its_pages_and_tells_nothing_of_the_in
 ) -> None:
     harness.watch("chatwoot", "sales", "1", conversations=3)
     async with harness.running():
-        app = web.create_app(harness.daemon.sources, harness.daemon.metrics.registry)
+        app = web.create_app(harness.daemon.freshness, harness.daemon.metrics.registry)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://watcher") as client:
             page = await client.get("/")

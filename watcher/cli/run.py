@@ -16,7 +16,7 @@ import anyio
 import structlog
 import typer
 
-from watcher import __version__
+from watcher import __version__, logs
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load_valid
@@ -33,6 +33,7 @@ from watcher.daemon.pass_report import PassReport
 from watcher.daemon.steady_loop import SteadyLoop
 from watcher.errors import grouped
 from watcher.records import Recorded
+from watcher.suggest import listing
 from watcher.transport import name_resolution_hangs
 
 __all__ = ["register"]
@@ -94,12 +95,13 @@ def run(
             work = functools.partial(serving.run_once, loaded)
         else:
             work = functools.partial(serving.run, loaded, load=again)
-        report = anyio.run(work, backend_options={"loop_factory": SteadyLoop})
+        with logs.bounded():
+            report = anyio.run(work, backend_options={"loop_factory": SteadyLoop})
     went_well = not once or (report is not None and report.went_well)
     if report is not None:
         console.write(report.describe(rehearsed=rehearse), "" if went_well else "red")
         if not went_well:
-            names = ", ".join(sorted({*report.unread, *report.troubled}))
+            names = listing(sorted({*report.unread, *report.troubled}))
             console.error(
                 f"the pass failed in part ({names})",
                 "its summary says why; `inbox-watcher status` shows what is tried again",

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import structlog
 
-from watcher import __version__
+from watcher import __version__, logs
 from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config
@@ -42,6 +42,7 @@ from watcher.runtime import Publish, Runtime
 from watcher.store import Store
 from watcher.store.retrying import Retrier
 from watcher.transport import Transport
+from watcher.web import Freshness
 
 __all__ = ["GRACE", "Daemon"]
 
@@ -52,7 +53,9 @@ PRUNE_EVERY, PRUNE_AGAIN = 3600.0, 300.0
 """Seconds between two prunings, and until the next try while the clock is not trusted."""
 
 MEASURE_EVERY = 15.0
-"""Seconds between two updates of the gauges, and between two checks for a jump of the clock."""
+"""Seconds between two updates of the gauges, between two checks for a jump of the clock, and between two
+counts of what the log left out.
+"""
 
 
 class Daemon:
@@ -278,6 +281,7 @@ class Daemon:
                 self.metrics.allowed.labels(name).set(share.allowed)
                 waited = self.transport.waited.get(share.budget.key, 0.0)
                 self.metrics.waited.labels(name).set(waited)
+            logs.tell_rest()
             await anyio.sleep(MEASURE_EVERY)
 
     def _skews(self) -> Iterator[timedelta]:
@@ -294,6 +298,11 @@ class Daemon:
             {**poller.status(), "plan": describe_plan(name, shared.get(name))}
             for name, poller in self.pollers.items()
         ]
+
+    def freshness(self) -> Iterator[Freshness]:
+        """Yield how lately each source was read: all that a probe asks for, which comes often."""
+        for name, poller in self.pollers.items():
+            yield Freshness(name, poller.attempted, poller.stale(), poller.lag())
 
     def _shares(self) -> Mapping[str, SharedBudget]:
         """Return, by source, the request budget that it shares with others; sources whose provider

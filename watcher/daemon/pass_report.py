@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from watcher.suggest import listing
+
 __all__ = ["PassReport"]
 
 
@@ -59,4 +61,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _reasons(reasons: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
+    return listing(f"{name}: {reason}" for name, reason in sorted(reasons.items()))

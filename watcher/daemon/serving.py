@@ -115,7 +115,7 @@ async def _serve(
     addresses: list[tuple[str, int]] = []
     if server is not None:
         told = (
-            daemon.sources,
+            daemon.freshness,
             daemon.metrics.registry,
             daemon.store_failing,
             daemon.stuck,

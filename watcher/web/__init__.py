@@ -8,8 +8,10 @@ Kubernetes name an address of the machine or the container, whatever it is.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -25,7 +27,7 @@ from watcher import __version__
 from watcher.web.connections import BoundedConnection
 from watcher.web.hosts import KnownHosts
 
-__all__ = ["KnownHosts", "bind", "create_app", "create_probes", "serve"]
+__all__ = ["Freshness", "KnownHosts", "bind", "create_app", "create_probes", "serve"]
 
 QUEUE = 128
 """Connections that the system keeps until they are taken."""
@@ -43,12 +45,29 @@ FRONT = f"""<!doctype html>
 """
 """The page for people who open the address: it says where to look, and nothing about the inboxes."""
 
-Status = Callable[[], Sequence[Mapping[str, Any]]]
-"""Returns the status of each source; `source`, `attempted` and `stale` are read here."""
+NAMED = 20
+"""Sources that the body of `/readyz` names; of thousands it counts the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How lately one source was read."""
+
+    source: str
+    attempted: bool
+    """Whether it was tried once."""
+
+    stale: bool
+    lag: float
+    """Seconds since it was read."""
+
+
+Looks = Callable[[], Iterable[Freshness]]
+"""Returns how lately each source was read."""
 
 
 def create_app(
-    status: Status,
+    looks: Looks,
     registry: CollectorRegistry,
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
@@ -60,12 +79,12 @@ def create_app(
     async def front(_request: Request) -> Response:
         return HTMLResponse(FRONT)
 
-    probes = create_probes(status, registry, store_failing, stuck)
+    probes = create_probes(looks, registry, store_failing, stuck)
     return Starlette(routes=[Route("/", front), *probes.routes])
 
 
 def create_probes(
-    status: Status,
+    looks: Looks,
     registry: CollectorRegistry,
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
@@ -84,15 +103,20 @@ def create_probes(
         return PlainTextResponse("".join(lines) or "ok\n", status_code=503 if lines else 200)
 
     async def readyz(request: Request) -> Response:
-        sources = status()
-        waiting = [str(one["source"]) for one in sources if not one["attempted"]]
-        stale = [str(one["source"]) for one in sources if one["stale"]]
+        sources = tuple(looks())
+        waiting = [one for one in sources if not one.attempted]
+        stale = [one for one in sources if one.stale]
         strict = "strict" in request.query_params
         trouble = store_failing()
         ready = (
             trouble is None and not waiting and (not stale if strict else len(stale) < len(sources))
         )
-        body: dict[str, Any] = {"ready": ready, "waiting": waiting, "stale": stale}
+        body: dict[str, Any] = {
+            "ready": ready,
+            "sources": {"all": len(sources), "waiting": len(waiting), "stale": len(stale)},
+            "waiting": _worst(waiting),
+            "stale": _worst(stale),
+        }
         if trouble is not None:
             body["store"] = trouble
         return JSONResponse(body, status_code=200 if ready else 503)
@@ -109,6 +133,11 @@ def create_probes(
             Route("/metrics", metrics),
         ]
     )
+
+
+def _worst(sources: Iterable[Freshness]) -> list[str]:
+    """Return the names of those that were read longest ago."""
+    return [one.source for one in heapq.nsmallest(NAMED, sources, key=lambda one: -one.lag)]
 
 
 class _Server(uvicorn.Server):
