@@ -8,7 +8,12 @@
 # Everything installed is pinned with hashes in deploy/*.lock. Pass a pip configuration (for your own
 # index) without storing it in the image: --secret id=pip,src=pip.conf
 
-FROM python:3.12-slim-bookworm AS build
+# Python 3.12.15. The digest decides, the tag is for people: renew both together, after
+# `docker buildx imagetools inspect python:3.12-slim-bookworm`, and run deploy/try-image.sh.
+ARG BASE=python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3a1509accc92a4e24a07258
+
+# hadolint ignore=DL3006
+FROM ${BASE} AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -33,19 +38,20 @@ RUN /build/venv/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-
     && pip --python /opt/inbox-watcher/bin/python check
 
 
-FROM python:3.12-slim-bookworm
+# What changes with each build comes last.
+# hadolint ignore=DL3006
+FROM ${BASE}
 
 LABEL org.opencontainers.image.title="inbox-watcher" \
       org.opencontainers.image.description="Watches shared inboxes from outside and tells at once what changed" \
       org.opencontainers.image.licenses="MIT"
 
-# On first use, the volume takes the owner and mode of this folder.
+# On first use, the volume takes the owner and mode of this folder. Nothing here installs packages.
 RUN useradd --uid 10001 --user-group --no-create-home --no-log-init \
         --home-dir /var/lib/inbox-watcher --shell /usr/sbin/nologin inbox-watcher \
     && install -d -o 10001 -g 10001 -m 0700 /var/lib/inbox-watcher \
-    && install -d -m 0755 /etc/inbox-watcher
-
-COPY --from=build /opt/inbox-watcher /opt/inbox-watcher
+    && install -d -m 0755 /etc/inbox-watcher \
+    && rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip*
 
 ENV PATH=/opt/inbox-watcher/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -55,7 +61,6 @@ ENV PATH=/opt/inbox-watcher/bin:$PATH \
 # `store` must be on the volume: a relative one would start at /etc/inbox-watcher, which is read only.
 WORKDIR /var/lib/inbox-watcher
 VOLUME /var/lib/inbox-watcher
-USER 10001:10001
 
 # Health and metrics, if the configuration sets `server: {probes: 0.0.0.0:8485}`.
 EXPOSE 8485
@@ -63,6 +68,9 @@ EXPOSE 8485
 # Uses the default `server.listen` on the container's loopback; http.client ignores proxies.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-IS", "-c", "import http.client, sys; it = http.client.HTTPConnection('127.0.0.1', 8484, timeout=4); it.request('GET', '/healthz'); sys.exit(it.getresponse().status != 200)"]
+
+COPY --from=build /opt/inbox-watcher /opt/inbox-watcher
+USER 10001:10001
 
 # The daemon is PID 1: it handles SIGTERM itself and ends within ten seconds.
 ENTRYPOINT ["inbox-watcher"]

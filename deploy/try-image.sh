@@ -99,7 +99,8 @@ clean # what an interrupted trial left
 keep=$clean_before
 
 if [[ -n $stand_in ]]; then
-    base=$(awk '$1 == "FROM" {print $2; exit}' Dockerfile)
+    base=$(sed -n 's/^ARG BASE=\([^@]*\)@.*/\1/p' Dockerfile) # nobody can make an image with a given digest
+    build+=(--build-arg "BASE=$base")
     if ! "${client[@]}" image exists "$base"; then
         step "making a stand-in for $base"
         make_stand_in "$base"

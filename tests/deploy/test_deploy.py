@@ -136,7 +136,29 @@ def test_what_is_tested_is_what_is_deployed() -> None:
 
 def test_both_stages_come_from_the_same_base() -> None:
     bases = {argument.split()[0] for name, argument in read_dockerfile() if name == "FROM"}
-    assert len(bases) == 1
+    assert bases == {"${BASE}"}
+
+
+def test_the_base_is_pinned_by_its_digest_and_says_its_version() -> None:
+    """A tag leads to another image tomorrow, and nobody notices."""
+    (base,) = (argument for name, argument in read_dockerfile() if name == "ARG")
+    assert re.fullmatch(r"BASE=python:3\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", base)
+    assert "docker buildx imagetools inspect" in (ROOT / "Dockerfile").read_text()
+
+
+def test_what_changes_with_each_build_comes_last() -> None:
+    instructions = [name for name, _ in read_dockerfile()]
+    last = max(index for index, name in enumerate(instructions) if name == "FROM")
+    after = instructions[last:][instructions[last:].index("COPY") + 1 :]
+    assert after == ["USER", "ENTRYPOINT", "CMD"]
+
+
+def test_ci_runs_the_tests_with_the_newest_and_with_the_locked_set() -> None:
+    """So a schema that a new Apprise brings is found by its own test, whatever the lock has."""
+    script = (ROOT / ".ci/run").read_text()
+    newest, locked = script.index('readme.py "$work/checkout" tests'), script.index('"$bin/pytest"')
+    assert newest < locked
+    assert script.rstrip().endswith('exit "$newest"')
 
 
 def test_the_image_copies_only_what_there_is() -> None:

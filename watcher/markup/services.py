@@ -1,7 +1,7 @@
 """Services: how each of Apprise's services reads a text, and how a message is written for it.
 
-Rules: pure. A service without a row gets plain text in which mentions are broken up: the safe
-choice for a service that Apprise adds.
+Rules: pure. Every schema of Apprise has a row, which somebody chose. One that a newer Apprise adds gets plain
+text in which mentions are broken up, the safe choice, until somebody has looked; a test finds it.
 
 `Service.kind` is what the service does with the text that it is sent:
 
@@ -10,7 +10,7 @@ choice for a service that Apprise adds.
 * markdown: it reads Markdown in every text, and Apprise passes text on unchanged.
 * words: it reads a markup of its own without an escape; Apprise converts Markdown to it.
 
-To bring the list up to date with a new release of Apprise (it was made for 2.2):
+To bring the list up to date with a new release of Apprise (it was made for 2.2 and 2.3):
 
 1. List the schemas of both releases, and compare::
 
@@ -21,7 +21,8 @@ To bring the list up to date with a new release of Apprise (it was made for 2.2)
 2. For each new schema, read its plug-in (`apprise/plugins/<name>.py`): `notify_format` (HTML or
    Markdown is `rich`), `title_maxlen` (0: Apprise puts the title in front of the body), and what its
    `send` does to the body. Whether the service itself reads Markdown or mentions, and whether it counts
-   bytes, stands in its own documentation only. Add the schema to the row of its kind, or leave it out.
+   bytes, stands in its own documentation only. Add the schema to the row of its kind; where nothing
+   speaks for another one, to the last row.
    How long a text may be is asked of the plug-in when a message is sent, and stands nowhere here.
 3. For a schema that is gone, remove it here.
 4. `tests/notify/test_apprise_services.py` sends through Apprise what each kind promises; run it.
@@ -183,6 +184,30 @@ SERVICES: dict[str, Service] = {
     **_named(
         Service("words", shown=True),
         "gchat cliq zcliq zohocliq kook evolution evolutions whapi",
+    ),
+    # Plain text with mentions broken up, where the service reads no markup in what Apprise passes on,
+    # or its documentation does not say: chats, feeds,
+    **_named(
+        Service(),
+        "acs awswhatsapp bale bluesky bsky deltachat deltachats dingtalk dot feishu flock groupme gupshup"
+        " instagram irc ircs kakao kakaotalk lark line mastodon mastodons misskey misskeys ncloud nclouds"
+        " nostr notifico notificos onebot onebots qq session sessions signal signals sogs stackfield"
+        " strmlabs synology synologys threema toot toots tweet twitter viber wechat wecombot whatsapp x"
+        " xmpp xmpps zoom",
+    ),
+    # pushes, desktops, televisions,
+    **_named(
+        Service(),
+        "bark barks blink1 chanify dbus emby embys enigma2 enigma2s gio glib gnome growl jellyfin jellyfins"
+        " kde kodi kodis lametric lametrics lauther macosx notica noticas notifyapp parsep parseps pinglet"
+        " pinglets pjet pjets psafer psafers pushdeer pushdeers pushme pushward qt signalgrid spugpush"
+        " trigv trigvs windows wpush wxpusher xbmc xbmcs youlmk",
+    ),
+    # incidents, tickets, programs.
+    **_named(
+        Service(),
+        "betterstack firehydrant flowtriq flowtriqs ifttt jira lfg mqtt mqtts opsgenie opsimate opsimates"
+        " pagertree spike splunk victorops xmatters",
     ),
 }
 """By the schema of the URL."""
