@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = [
+    "OVER_BUDGET",
     "ConfigError",
     "Conflict",
     "Problem",
@@ -40,6 +41,10 @@ __all__ = [
     "causes",
     "grouped",
 ]
+
+
+OVER_BUDGET = "steps, the budget of a"
+"""Stands in the reason of every evaluation that was ended by its budget, so that it can be counted."""
 
 
 class WatcherError(Exception):

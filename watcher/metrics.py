@@ -8,10 +8,13 @@ summed over them, and only the worst have gauges of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
+
+from watcher.errors import OVER_BUDGET
 
 __all__ = ["MOST", "Metrics"]
 
@@ -91,8 +94,37 @@ class Metrics:
             "why",
         )
         self.rule_errors = counter("rule_errors", "Conditions that could not be evaluated.", "rule")
+        self.over_budget = counter(
+            "evaluations_over_budget",
+            "Conditions and templates that were ended by their budget.",
+            "rule",
+            "what",
+        )
         self.reloads = counter("config_reloads", "Attempts to take up a configuration.", "outcome")
         self.template_errors = counter("template_errors", "Messages that failed to render.", "rule")
+
+    def condition_failed(self, rule: str, problem: str) -> None:
+        """Count a condition that could not be evaluated, and why."""
+        self.rule_errors.labels(rule).inc()
+        if OVER_BUDGET in problem:
+            self.over_budget.labels(rule, "condition").inc()
+
+    def template_failed(self, rule: str, problem: str) -> None:
+        """Count a message that failed to render, and why."""
+        self.template_errors.labels(rule).inc()
+        if OVER_BUDGET in problem:
+            self.over_budget.labels(rule, "template").inc()
+
+    def rules_over_budget(self) -> list[dict[str, Any]]:
+        """Return as plain JSON how often each rule's conditions and templates exceeded their budget."""
+        rules: dict[str, dict[str, Any]] = {}
+        for metric in self.over_budget.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    rule, what = sample.labels["rule"], sample.labels["what"]
+                    one = rules.setdefault(rule, {"rule": rule, "condition": 0, "template": 0})
+                    one[what] += int(sample.value)
+        return [*rules.values()]
 
     def worst(self) -> frozenset[str]:
         """Return the sources that have gauges of their own where there are too many: those that fail,

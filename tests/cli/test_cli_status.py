@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.harness import NOW, Harness, dead, json_lines, remembered, wait_until
 from watcher import __version__
-from watcher.cli.health import source_health, unwell
+from watcher.cli.health import over_budget, source_health, unwell
 from watcher.model import rfc3339
 from watcher.records import Commit, Hold, ReceiverState, Skew, Trouble
 from watcher.store.sqlite import SqliteStore
@@ -223,6 +223,18 @@ def test_what_is_weak_is_said_by_check_run_and_status_until_it_is_accepted(
             assert [warning in one for one in said] == [not accepted] * 3
         first = json_lines(harness.run("status", "--json").stdout)[0]
         assert len(first["weak"]) == (0 if accepted else 2)
+
+
+def test_what_exceeded_its_budget_is_said_by_rule() -> None:
+    rules = [
+        {"rule": "A", "condition": 0, "template": 1},
+        {"rule": "B", "condition": 1_200, "template": 2},
+    ]
+    check = "(`inbox-watcher check` says where)"
+    assert over_budget(rules) == [
+        f"over budget since the start: 1,200 conditions and 2 templates of the rule `B` {check}",
+        f"over budget since the start: 1 template of the rule `A` {check}",
+    ]
 
 
 WELL: dict[str, Any] = {

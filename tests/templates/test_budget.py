@@ -19,7 +19,7 @@ from watcher.templates.meter import STEPS, charge, metered
 
 TEXT = "conversation.last_message.text"
 XS = "conversation.attributes.xs"
-TOO_MANY = f"it takes more than {STEPS:,} steps, its budget"
+TOO_MANY = f"it takes more than {STEPS:,} steps, the budget of a template"
 
 
 def event(text: str = "Hello", xs: Any = ()) -> Event:

@@ -6,12 +6,12 @@ that it never needs to be cut; what explains it stands apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from watcher.cli.format import format_age
 
-__all__ = ["receiver_health", "source_health", "troubles", "unwell"]
+__all__ = ["over_budget", "receiver_health", "source_health", "troubles", "unwell"]
 
 Format = Callable[[str], str]
 """Returns a time of the status as it is shown."""
@@ -75,6 +75,24 @@ def troubles(state: Mapping[str, Any], time: Format) -> Iterator[str]:
         yield "no source can be reached: this machine's network is down"
     if state["daemon"] and (refused := state["daemon"]["refused"]):
         yield f"the configuration is refused {_trouble(refused, time)}; the old one is in force"
+
+
+def over_budget(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each rule whose conditions and templates were ended by their budget, those with the
+    most first.
+    """
+    lines = []
+    for one in sorted(rules, key=lambda one: -(one["condition"] + one["template"])):
+        counts = (
+            f"{one[what]:,} {what}{'' if one[what] == 1 else 's'}"
+            for what in ("condition", "template")
+            if one[what]
+        )
+        lines.append(
+            f"over budget since the start: {' and '.join(counts)} of the rule `{one['rule']}`"
+            " (`inbox-watcher check` says where)"
+        )
+    return lines
 
 
 def unwell(state: Mapping[str, Any], time: Format, *, running: bool) -> Iterator[str]:

@@ -20,7 +20,7 @@ from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
 from watcher.cli.filters import FromSource
 from watcher.cli.format import format_age, skew_words
-from watcher.cli.health import receiver_health, source_health, troubles, unwell
+from watcher.cli.health import over_budget, receiver_health, source_health, troubles, unwell
 from watcher.cli.options import AsJson, choose
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
@@ -112,6 +112,11 @@ def status(
             console.write(f"ok: {', '.join(parts)}")
     else:
         _print(console, state, running=running, everything=everything)
+        exceeded = over_budget(state["over_budget"])
+        for line in exceeded[:SHOWN]:
+            console.write(line, "yellow")
+        if more := len(exceeded[SHOWN:]):
+            console.write(f"over budget: and {more:,} more rules (--json shows them)", "yellow")
         for line in state["weak"][:SHOWN]:
             console.write(f"weak: {line}", "bold red")
         if more := len(state["weak"][SHOWN:]):
@@ -178,6 +183,7 @@ def _print_json(
             "store": str(loaded.store.absolute()),
             "network_failing": state["network_failing"],
             "weak": state["weak"],
+            "over_budget": state["over_budget"],
             "store_failing": state["store_failing"],
             "stuck": state["stuck"],
             "dead": state["dead"],

@@ -22,7 +22,7 @@ from watcher.conditions.library import (
     make_values,
 )
 from watcher.conditions.syntax import Node, Tree
-from watcher.errors import WatcherError
+from watcher.errors import OVER_BUDGET, WatcherError
 from watcher.model import Event
 from watcher.vocabulary import LARGEST, local_time, variables
 
@@ -223,7 +223,7 @@ def _leaves(part: Part) -> Iterator[Leaf]:
 
 def _exceeds(text: str) -> str:
     shown = _cut(" ".join(text.split()), LONGEST_PART)
-    return f"`{shown}` may take more than {STEPS:,} steps, the budget of a condition"
+    return f"`{shown}` may take more than {STEPS:,} {OVER_BUDGET} condition"
 
 
 def _constant(part: Part) -> bool | None:

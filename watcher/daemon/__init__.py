@@ -336,6 +336,7 @@ class Daemon:
             "network_failing": self.network.failing,
             "store_failing": self.store_failing(),
             "stuck": self.stuck(),
+            "over_budget": self.metrics.rules_over_budget(),
             "weak": [*grouped(self.config.places.in_order(self._weak))],
         }
 

@@ -72,6 +72,7 @@ class OfflineControl:
             "network_failing": network is not None and network.failing is not None,
             "store_failing": None,
             "stuck": [],
+            "over_budget": [],
             "weak": [*grouped(self._config.weak)],
         }
 

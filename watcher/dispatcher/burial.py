@@ -71,6 +71,6 @@ async def tell_of_dead(
     again = Counter(entry.key for entry in history if entry.kind == "retried")
     letters = [DeadLetter(message, reason, again[message[0].key]) for message, reason in dead]
     commit, failed = announce_dead(runtime.rules(), receiver, letters, now)
-    for rule, _problem in failed:
-        runtime.metrics.rule_errors.labels(rule).inc()
+    for rule, problem in failed:
+        runtime.metrics.condition_failed(rule, problem)
     return commit

@@ -245,8 +245,8 @@ class OutcomeRecorder:
         return state, commit
 
     def _count_failed(self, failed: Sequence[tuple[str, str]]) -> None:
-        for rule, _problem in failed:
-            self._runtime.metrics.rule_errors.labels(rule).inc()
+        for rule, problem in failed:
+            self._runtime.metrics.condition_failed(rule, problem)
 
     def _count(self, settlements: list[Settlement], result: Result) -> None:
         if result.outcome == "gone":

@@ -140,7 +140,7 @@ class Renderer:
         if rendered.problem is None:
             return
         self._problem = rendered.problem
-        self._metrics.template_errors.labels(rule).inc()
+        self._metrics.template_failed(rule, rendered.problem)
         if rule not in self._complained:
             self._complained.add(rule)
             self._log.warning(

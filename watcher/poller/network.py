@@ -119,7 +119,7 @@ class Network:
         )
         recorded = await self._runtime.store.commit(commit)
         for rule, problem in failed:
-            self._runtime.metrics.rule_errors.labels(rule).inc()
+            self._runtime.metrics.condition_failed(rule, problem)
             structlog.get_logger().warning(
                 "a condition could not be evaluated", rule=rule, problem=problem
             )

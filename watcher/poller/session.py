@@ -87,7 +87,7 @@ class Warnings:
     def rules(self, failed: Sequence[tuple[str, str]]) -> None:
         """Warn of conditions (rule and problem) that could not be evaluated."""
         for rule, problem in failed:
-            self._metrics.rule_errors.labels(rule).inc()
+            self._metrics.condition_failed(rule, problem)
             if self._is_news(f"{rule}: {problem}"):
                 self._log.warning("a condition could not be evaluated", rule=rule, problem=problem)
 

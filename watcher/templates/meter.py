@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2.utils import Namespace
 
-from watcher.errors import WatcherError
+from watcher.errors import OVER_BUDGET, WatcherError
 
 __all__ = ["STEPS", "BudgetExceeded", "charge", "counted", "deep", "length", "metered", "shallow"]
 
@@ -61,7 +61,7 @@ def charge(steps: int) -> bool:
     meter = _CURRENT.get()
     meter.left -= steps
     if meter.left < 0:
-        raise BudgetExceeded(f"it takes more than {STEPS:,} steps, its budget")
+        raise BudgetExceeded(f"it takes more than {STEPS:,} {OVER_BUDGET} template")
     return True
 
 
