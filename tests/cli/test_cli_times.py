@@ -91,8 +91,10 @@ def test_a_time_that_is_shown_can_be_asked_for(at: datetime, zone: str) -> None:
 
 def test_until_stands_wherever_since_does() -> None:
     root: Any = typer.main.get_command(app)
-    commands = {**root.commands}
-    for name, group in root.commands.items():
+    context = root.make_context("inbox-watcher", [], resilient_parsing=True)
+    every = {name: root.get_command(context, name) for name in root.list_commands(context)}
+    commands = {**every}
+    for name, group in every.items():
         inner = getattr(group, "commands", {})
         commands |= {f"{name} {each}": one for each, one in inner.items()}
     options = {

@@ -68,8 +68,9 @@ def commands() -> dict[str, Any]:
     """Return all commands of the program by what is typed for them."""
     root: Any = typer.main.get_command(app)
     found: dict[str, Any] = {}
-    for name, command in root.commands.items():
-        found[name] = command
+    context = root.make_context("inbox-watcher", [], resilient_parsing=True)
+    for name in root.list_commands(context):
+        command = found[name] = root.get_command(context, name)
         for inner, subcommand in getattr(command, "commands", {}).items():
             found[f"{name} {inner}"] = subcommand
     return found

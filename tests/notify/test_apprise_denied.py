@@ -7,8 +7,8 @@ import pytest
 
 from tests.notify.test_apprise import json_url, notice
 from tests.support.loopback import answer, proxying, serving
+from watcher.addresses import AddressFilter
 from watcher.notify.apprise import AppriseNotifier
-from watcher.settings.network import AddressFilter
 
 LOOPBACK = AddressFilter(("loopback",))
 

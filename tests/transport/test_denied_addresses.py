@@ -11,10 +11,10 @@ import pytest
 
 from tests.support.asking import Clock, ask, connection
 from tests.support.loopback import Served, answer, proxying, serving
+from watcher.addresses import AddressFilter, is_link_local
 from watcher.errors import SourceRefused
 from watcher.records import HttpReply
 from watcher.settings.link import Link
-from watcher.settings.network import AddressFilter, is_link_local
 from watcher.transport import Transport
 
 LOOPBACK = AddressFilter(("loopback",))

@@ -14,7 +14,7 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from watcher.settings.network import EVERYWHERE, AddressFilter
+from watcher.addresses import EVERYWHERE, AddressFilter
 
 __all__ = ["LARGEST_ANSWER", "MEMORY", "confine", "denied", "redirected"]
 

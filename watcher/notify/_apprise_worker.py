@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from watcher import __version__
+from watcher.addresses import EVERYWHERE, AddressFilter, is_link_local, is_local
 from watcher.markup import Draft, Written, fit, restored, service_of, write
 from watcher.notify._apprise_bounds import MEMORY, confine, denied, redirected
 from watcher.notify._apprise_lifetime import living_at_most
 from watcher.notify._apprise_parameters import unknown_parameter
 from watcher.secrets import Redactor
-from watcher.settings.network import EVERYWHERE, AddressFilter, is_link_local
-from watcher.settings.values import Address
 from watcher.suggest import nearest
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def _weaknesses(plugin: Any) -> Iterator[Weakness]:
         yield "unverified"
     host = _own_host(plugin)
     clear = not plugin.secure or getattr(plugin, "secure_mode", "") == "insecure"  # of mail
-    if host and clear and not Address(host, 0).local:
+    if host and clear and not is_local(host):
         yield "clear"
     if is_link_local(host):
         yield "link-local"

@@ -20,6 +20,7 @@ import anyio
 import anyio.to_process
 from pydantic import ConfigDict, Field
 
+from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.errors import ConfigError
 from watcher.markup import Draft, Format, Part, Text, brief, parts_of
 from watcher.model import Event, Result, derive_id
@@ -31,7 +32,6 @@ from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, not_both, wrong
 from watcher.settings.calendar import Zone
 from watcher.settings.link import in_the_clear, link_local, unverified
-from watcher.settings.network import EVERYWHERE, AddressFilter
 from watcher.settings.values import Limit, secret
 
 __all__ = ["AppriseNotifier", "AppriseReceiver", "validate"]

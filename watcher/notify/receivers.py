@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.markup import Format
 from watcher.model import derive_id
 from watcher.notify import Notice, Notifier, Post
@@ -24,7 +25,6 @@ from watcher.pipeline import Policy
 from watcher.redaction import EVERYTHING, RedactionError, Visibility, check_redaction
 from watcher.settings.base import Mistake, Settings, wrong
 from watcher.settings.link import Link
-from watcher.settings.network import EVERYWHERE, AddressFilter
 from watcher.settings.values import Duration, parse_duration
 
 __all__ = ["Network", "Receiver", "ReceiverPlan", "fingerprint", "retry_schedule"]

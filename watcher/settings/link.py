@@ -13,9 +13,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from watcher.addresses import is_link_local
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, Settings, clash, wrong
-from watcher.settings.network import is_link_local
 from watcher.settings.values import OptionalFile, host_of, is_http_url, is_in_the_clear, secret
 
 __all__ = [

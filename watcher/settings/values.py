@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
+from watcher.addresses import is_local
 from watcher.secrets import SecretText
 from watcher.settings.base import SettingText, wrong
 
@@ -76,10 +77,7 @@ class Address:
     @property
     def local(self) -> bool:
         """Whether only this machine reaches it."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost" or self.host.endswith(".localhost")
+        return is_local(self.host)
 
 
 def parse_duration(text: str) -> timedelta:
@@ -225,7 +223,7 @@ def host_of(url: str) -> str:
 def is_in_the_clear(url: str) -> bool:
     """Return whether what is sent to an http(s) URL crosses a network without TLS."""
     host = host_of(url)
-    return url.lower().startswith("http:") and bool(host) and not Address(host, 0).local
+    return url.lower().startswith("http:") and bool(host) and not is_local(host)
 
 
 def is_http_url(value: str) -> bool:

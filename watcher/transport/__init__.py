@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.clock import Clock
 from watcher.settings.link import USUAL, Link
-from watcher.settings.network import EVERYWHERE, AddressFilter
 from watcher.transport.budget import Budgets
 from watcher.transport.clients import CONNECT_TIMEOUT, App, Clients, call_unix
 from watcher.transport.sources import DEADLINE, LARGEST_PAGE, Connection, SourceClient

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from httpcore import AsyncNetworkBackend, AsyncNetworkStream, ConnectError
 
-from watcher.settings.network import AddressFilter
+from watcher.addresses import AddressFilter
 from watcher.transport.streams import SocketBackend
 
 __all__ = ["REMEDY", "AddressDenied", "FilteringBackend", "judge_name"]

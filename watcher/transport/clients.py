@@ -24,9 +24,9 @@ import anyio
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher import __version__
+from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.records import HttpReply
 from watcher.settings.link import USUAL, Link
-from watcher.settings.network import EVERYWHERE, AddressFilter
 from watcher.transport.addresses import FilteringBackend, judge_name
 from watcher.transport.failures import NETWORK_ERRORS, explain
 from watcher.transport.links import (
