@@ -173,7 +173,7 @@ class Evidence:
     """Whether what is unread shows by itself that no person has answered it."""
 
     answered_at: Time | None = None
-    """When a person on our side wrote, whatever was written later."""
+    """When a person on our side wrote, whatever was written later. It stays known until a wait begins."""
 
     by_person: bool | None = None
     """Whether the newest message that went out is a person's, whatever came in later."""

@@ -141,6 +141,21 @@ def test_what_is_archived_waits_for_nobody_until_it_comes_back() -> None:
     assert told(events) == ["created", "message", "waiting", "unarchived"]
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_answer_that_was_seen_in_the_archive_is_remembered_below_later_lines(
+    answered: bool,
+) -> None:
+    stamp = Evidence(waits_since=ASKS.at)
+    machine = dataclasses.replace(message("How was it?", "outbound", at=90), automated=True)
+    lines = [ASKS, *([ANSWERS] if answered else []), message("Done", "internal", at=80), machine]
+    rows = [row(clues=stamp, created_at=NEW, last_message=ASKS, archived=False)]
+    rows += [row(clues=stamp, last_message=one, archived=True) for one in lines]
+    rows.append(row(clues=stamp, last_message=machine, archived=False))
+    _, events = play([[one] for one in rows])
+    assert told(events)[-1] == "unarchived"
+    assert ("waiting" in told(events)[2:]) is not answered
+
+
 @pytest.mark.parametrize(("by_person", "again"), [(True, []), (False, ["waiting"])])
 def test_what_was_answered_in_the_archive_waits_for_nobody_when_it_comes_back(
     by_person: bool, again: list[str]

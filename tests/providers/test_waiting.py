@@ -402,6 +402,24 @@ CHATWOOT: Mapping[str, tuple[Sequence[Look], list[str]]] = {
     "a conversation that waits at the baseline is known to wait": (
         [cw("customer", 1, native=1, unread=1), cw("person", 31, replied=31)], ["answered 30"],
     ),
+    # Resolving leaves an old server's stamp as it was, and so does an answer from the phone.
+    "what was answered in the archive below a survey does not wait when it is opened again": (
+        [
+            None, cw("customer", 1, native=1, unread=1),
+            cw("customer", 1, native=1, unread=1, status="resolved", last_activity_at=seconds(2)),
+            cw("phone", 3, native=1, status="resolved"), cw("survey", 4, native=1, status="resolved"),
+            cw("survey", 4, native=1),
+        ],
+        ["waiting 1", "closed 1"],
+    ),
+    "what nobody answered in the archive waits on when it is opened again": (
+        [
+            None, cw("customer", 1, native=1, unread=1),
+            cw("customer", 1, native=1, unread=1, status="resolved", last_activity_at=seconds(2)),
+            cw("survey", 4, native=1, status="resolved"), cw("survey", 4, native=1),
+        ],
+        ["waiting 1", "closed 1", "waiting 1"],
+    ),
     "a mail that greets by a rule and is resolved by the customer": (
         [
             None, cw("rule", 0, native=0, unread=1),

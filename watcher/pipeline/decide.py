@@ -31,7 +31,7 @@ from watcher.pipeline.deliveries import Failed, route
 from watcher.pipeline.existing import first_look
 from watcher.pipeline.schema_drift import undated, vanished, without
 from watcher.pipeline.torn import believe, never_shown, without_lost_message
-from watcher.pipeline.waiting import first_wait, follow, waits
+from watcher.pipeline.waiting import first_wait, follow, remember_answer, waits
 from watcher.providers import TORN, Parts
 from watcher.records import Commit, End, RuleResult, SourceState
 from watcher.rules.existing import rules_that_look
@@ -262,7 +262,7 @@ class _Builder:
         wait = follow(
             before, new, row, seen=self.sighting.received + self.sighting.skew, returned=returned
         )
-        new = waits(new, wait.since)
+        new = remember_answer(old, waits(new, wait.since), row)
         changes: tuple[Change, ...] = ()
         joined = False
         if old is None or returned:

@@ -19,7 +19,7 @@ from watcher.diff import WaitEnd, is_older, message_change
 from watcher.merge import Known
 from watcher.model import Conversation, Evidence, Message, Observation
 
-__all__ = ["Wait", "first_wait", "follow", "waits"]
+__all__ = ["Wait", "first_wait", "follow", "remember_answer", "waits"]
 
 Author = Literal["customer", "person", "other"]
 """`person` is one of ours; `other` is a machine, a note, nobody, or whom the row does not tell."""
@@ -46,6 +46,25 @@ def waits(known: Known, since: datetime | None) -> Known:
         return known
     conversation = dataclasses.replace(known.conversation, waiting_since=since)
     return dataclasses.replace(known, conversation=conversation)
+
+
+def remember_answer(old: Known | None, new: Known, row: Observation) -> Known:
+    """Return what is known after a row, with the latest answer that was shown while nobody waited: a later
+    line may hide it, a survey for instance.
+    """
+    # What was answered before a wait began says nothing of its end.
+    if new.conversation.waiting_since is not None:
+        return new
+    message = new.conversation.last_message
+    said = message.at if message is not None and _author(message, row) == "person" else None
+    before = old.evidence.answered_at if old is not None else None
+    times = [at for at in (said, before, row.evidence.answered_at) if at is not None]
+    answered = max(times, default=None)
+    if answered == new.evidence.answered_at:
+        return new
+    return dataclasses.replace(
+        new, evidence=dataclasses.replace(new.evidence, answered_at=answered)
+    )
 
 
 def follow(
@@ -105,10 +124,10 @@ def _begun(
         # Below an activity line, what was answered meanwhile shows by what went out alone.
         if asked is not None and not shown and clues.by_person:
             asked = None if _nobody_wrote_before(asked, old, new) else asked
-        # The provider's own time may be older than the answer that is known and that this look hides.
-        spoke = at if author == "person" else None
-        own = clues.waits_since if _unanswered_by(clues.waits_since, spoke) else None
-        return _unanswered(clues, own, asked)
+        # Both may be older than an answer that is known and that this look hides.
+        spoke = at if author == "person" else old.evidence.answered_at
+        open_ = (one for one in (clues.waits_since, asked) if _unanswered_by(one, spoke))
+        return _unanswered(clues, *open_)
     # The provider's own time may be that of a wait which is over: so is what the last look showed, too.
     own = clues.waits_since
     known_before = own == old.evidence.waits_since or not _is_later(own, _known_until(was))
