@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from tests.support.virtual_time import START
 
 from .reign import Look, Reign, true_time
 from .truth import (
@@ -19,6 +21,7 @@ from .truth import (
     Past,
     Plain,
     known_attributes,
+    moved_at,
     name_changes,
     seen_as,
     silently_equal,
@@ -31,6 +34,8 @@ MAPPED = ("disposition", "attributes")
 """What a mapping concerns; when it changes, they are taken over silently."""
 TIE = 7.0
 """Seconds: a skew of our clock below five is not corrected, and a `Date` has whole seconds."""
+AGAIN = 60.0
+"""Seconds before the last poll that each poll reads again where polls are a minute apart, as all here are."""
 UNTOLD = 2 * 25 * 3600.0
 """Seconds before the baseline's beginning in which a stamp may seem to be after it, where no answer tells the
 clock that dates the rows: it may be a day off, and is taken to be, so that nothing new is hidden.
@@ -79,6 +84,35 @@ class Chronicle:
             self._follow(subject, looks, first.seq)
         return True
 
+    # -- what polls show ----------------------------------------------------------------------
+
+    def shows_again(self, subject: str, whole: float) -> bool:
+        """Return whether polls show a row once more that was whole again at a time: the one before had read
+        it without messages.
+
+        They read again what moved in the minute before the last one, and look up what lost a message that
+        was known. A row that lacks no more than its newest message, or one that is seen for the first
+        time, looks like any other: then a sweep shows the rest (docs/guarantees.md).
+        """
+        past = self.reign.past(subject, mapped=False)
+        state = self.reign.account.conversations[subject].as_of(START + timedelta(seconds=whole))
+        assert past is not None
+        assert state is not None
+        source = self.reign.source
+        moved = moved_at(self.kind, state) - source.clock_off
+        if whole - moved <= AGAIN - source.latency[1] - source.late:
+            return True
+        empty = [start for start, end, torn in past.torn() if end == whole and "messages" in torn]
+        return any(self._knew_message(subject, past, start) for start in empty)
+
+    def _knew_message(self, subject: str, past: Past, at: float) -> bool:
+        """Return whether a last message was known before a time."""
+        looks = [look for look in self.looks.get(subject, []) if look.seen < at]
+        if looks:
+            return looks[-1].told["last_message"] is not None
+        found = past.moments[past.at(self.baselined)].plain if subject in self.known else None
+        return found is not None and found["last_message"] is not None
+
     # -- what was told stood ------------------------------------------------------------------
 
     def _follow(self, subject: str, looks: list[Look], baseline: int) -> None:
@@ -94,7 +128,7 @@ class Chronicle:
                 return
             if look.seq < baseline:
                 self.wrong(look.at, f"{name}: told before the baseline")
-            if self.reign.mapped(look.at) != self.reign.mapped(before) if before else False:
+            if before and self.reign.remapped(before, look.at):
                 believed = believed and {**believed, **dict.fromkeys(MAPPED, ...)}
             before = look.at
             like = next(m.plain for m in past.moments if m.plain is not None)

@@ -106,7 +106,10 @@ class Completeness:
         limit = self.reign.prompt(start, end)
         if limit is None or written < start - 1.5:
             return  # an older one, which is only seen again
-        limit = self.reign.prompt(past.whole_from(start, limit), end)
+        whole = past.whole_from(start, limit)
+        if whole > start and not self.chronicle.shows_again(subject, whole):
+            return
+        limit = self.reign.prompt(whole, end)
         if limit is None:
             return
         before = [there for at, there, _ in story if at <= start]

@@ -88,6 +88,10 @@ class Reign:
         """Return whether a mapping held at a time."""
         return [mapped for start, mapped in self.maps if start <= at][-1]
 
+    def remapped(self, start: float, end: float) -> bool:
+        """Return whether the mapping changed between two times, were it there and back."""
+        return any(start < at <= end for at, _ in self.maps[1:])
+
     @property
     def ever_mapped(self) -> bool:
         """Whether a mapping held at any time."""

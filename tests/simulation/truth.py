@@ -17,7 +17,7 @@ from tests.support.virtual_time import START
 from watcher.simulator import Account, Conversation, canonical
 from watcher.simulator.contract import newest_event
 from watcher.simulator.rendering import filled_in
-from watcher.simulator.state import Activity, Part, State
+from watcher.simulator.state import Activity, Kind, Part, State
 from watcher.simulator.versions import NEWEST, Version, can
 
 from .story import EDITED
@@ -27,6 +27,7 @@ __all__ = [
     "Moment",
     "Past",
     "known_attributes",
+    "moved_at",
     "name_changes",
     "seen_as",
     "silently_equal",
@@ -135,8 +136,13 @@ class Past:
 
     def whole_from(self, start: float, limit: float) -> float:
         """Return when a row last became whole between two times, the first where it lacked nothing."""
-        torn = (self.end(i) for i, one in enumerate(self.moments) if _is_torn(one))
-        return max((end for end in torn if start <= end <= limit), default=start)
+        return max((end for _, end, _ in self.torn() if start <= end <= limit), default=start)
+
+    def torn(self) -> Iterator[tuple[float, float, frozenset[Part]]]:
+        """Return when its row lacked parts, and which, as (from, until, parts)."""
+        for index, one in enumerate(self.moments):
+            if one.state is not None and one.state.torn:
+                yield one.start, self.end(index), one.state.torn
 
     def torn_since(self, start: float) -> Iterator[Plain]:
         """Return what rows showed that lacked a part, from a time on."""
@@ -218,6 +224,19 @@ def _differs(a: Moment, b: Moment) -> bool:
 
 def _seconds(at: datetime) -> float:
     return (at - START).total_seconds()
+
+
+def moved_at(kind: Kind, state: State) -> float:
+    """Return when the row of a state last moved in the provider's recent activity.
+
+    Chatwoot's `updated_at` moves with whatever a person or the service changes. Elsewhere the newest line's
+    time alone counts: at HighLevel neither `inbox` nor `deleted` moves it, and no filter knows them.
+    (What polls see: docs/guarantees.md.)
+    """
+    if kind == "chatwoot":
+        return _seconds(state.updated_at)
+    line = newest_event(state)
+    return _seconds(state.created_at if line is None else line.at)
 
 
 def seen_as(kind: str, told: Mapping[str, Any], like: Plain) -> Plain:

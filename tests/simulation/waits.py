@@ -22,6 +22,7 @@ from watcher.simulator.waiting import ANSWERS, set_in
 from .chronicle import TIE, Chronicle
 from .complete import LATE
 from .reign import Look
+from .truth import moved_at
 
 __all__ = ["judge_waits", "seconds_of", "tells"]
 
@@ -126,7 +127,7 @@ class Waits:
             stamps.append(state.created_at)
             last.natives |= {int(stamp.timestamp()) for stamp in stamps if stamp}
         if seen and tells(kind, state):
-            if last.polled is None and _moved_at(kind, state) - last.off >= start:
+            if last.polled is None and moved_at(kind, state) - last.off >= start:
                 last.polled = start
             if last.telling and last.telling[-1][1] == start:
                 last.telling[-1] = (last.telling[-1][0], end)
@@ -184,19 +185,6 @@ def _proves(state: State) -> bool:
         since = state.waiting_since
         return since is not None and since - state.created_at <= AT_ONCE
     return state.outbound_by not in ANSWERS
-
-
-def _moved_at(kind: str, state: State) -> float:
-    """Return when the row of a state last moved in the provider's recent activity.
-
-    HighLevel sorts by the newest line's time alone: neither `inbox` nor `deleted` moves it, and no filter
-    knows them. Chatwoot's `updated_at` moves with whatever a person or the service changes.
-    (What polls see: docs/guarantees.md.)
-    """
-    if kind != "highlevel":
-        return _seconds(state.updated_at)
-    line = newest_event(state)
-    return _seconds(state.created_at if line is None else line.at)
 
 
 def judge_waits(chronicle: Chronicle) -> None:
@@ -309,6 +297,8 @@ class _Judge:
         silent = _withholds(look) or any(_silent(one, low, look.seen) for one in candidates)
         # What lacks the newest message alone may show one that is newer than the known one: that is no loss.
         silent |= self.waits.lacked(low, look.seen)
+        # Where the status's key is gone from all rows, what was put away counts as put away still.
+        silent |= "archived" in self.reign.doubtful_fields(low, look.seen)
         possible = same or _reopened(look, now) or any(one.fits(now, look.seen) for one in between)
         if silent and possible:
             self.doubtful = self.doubtful if same else now
@@ -343,7 +333,7 @@ class _Judge:
             pass  # who wrote again, or what stands above the answer (a survey), hides how it ended
         elif outcome not in (
             truth := {one.outcome for one in ends} | self._wrote(before, look.seen)
-        ):
+        ) and not self._doubt_ends(look, since, outcome):
             self.wrong(look.at, f"the wait since {since} is told as {outcome}, in truth {truth}")
         waited = data.get("waited")
         message = look.told["last_message"]
@@ -363,7 +353,8 @@ class _Judge:
         """Return whether a wait that was told in doubt is told as over because of what really ends one.
 
         Whether the customer wrote before a person's answer or after it, and then a bot (whose text clears
-        Chatwoot's stamp), a note or an activity line above both does not show.
+        Chatwoot's stamp), a note or an activity line above both does not show. Nor does the answer itself in
+        a torn row of what is opened again: the words that the archive closed seem to wait once more.
         """
         if since is None or since != self.doubtful:
             return False
@@ -397,9 +388,10 @@ class _Judge:
                     # The answer that a poll reads may have lacked it: then the next one shows it.
                     if (
                         limit is not None
-                        and (torn := self.waits.whole_from(polled, limit)) > polled
+                        and (whole := self.waits.whole_from(polled, limit)) > polled
                     ):
-                        limit = self.reign.prompt(torn, end)
+                        again = self.chronicle.shows_again(self.subject, whole)
+                        limit = self.reign.prompt(whole, end) if again else None
                 if limit is not None:
                     self._believed_by(one, start, limit)
         if self.reign.end == float("inf"):
