@@ -10,17 +10,31 @@ import contextlib
 import errno
 import os
 import resource
+import socket
 import sys
 
 from watcher.errors import causes
 
-__all__ = ["ADVICE", "SPARE", "limit", "none_left", "raise_limit", "reachable", "scarce", "spent"]
+__all__ = [
+    "ADVICE",
+    "REASON",
+    "SPARE",
+    "limit",
+    "none_left",
+    "raise_limit",
+    "reachable",
+    "scarce",
+    "spent",
+]
 
 SPARE = 32
 """Descriptors that connections from outside leave for everything else."""
 
 ADVICE = "raise its limit of open files: `LimitNOFILE` (systemd), `ulimits` (Compose), `ulimit -n`"
 """What a person can do."""
+
+REASON = "this process has no descriptor left"
+"""Why something could not be tried."""
 
 _SPENT = (errno.EMFILE, errno.ENFILE)
 
@@ -58,7 +72,13 @@ def none_left() -> bool:
 
 def spent(error: BaseException | None) -> bool:
     """Return whether a want of descriptors is why something failed, here or in what it was raised from."""
-    return any(isinstance(one, OSError) and one.errno in _SPENT for one in causes(error))
+    for one in causes(error):
+        if isinstance(one, OSError) and one.errno in _SPENT:
+            return True
+        # The resolver reads files and opens sockets, and says of either only that there is no name.
+        if isinstance(one, socket.gaierror) and none_left():
+            return True
+    return False
 
 
 def _number(found: int) -> int:

@@ -25,6 +25,7 @@ from packaging.utils import canonicalize_name
 from watcher import daemon
 from watcher.cli import app
 from watcher.config import load
+from watcher.daemon.open_files import planned_descriptors
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -224,6 +225,27 @@ def test_nothing_in_the_container_is_writable_but_state_and_tmp() -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert int(service["stop_grace_period"].removesuffix("s")) > daemon.GRACE
+
+
+def test_every_deployment_bounds_memory_and_gives_descriptors_enough() -> None:
+    compose, unit = read_compose()["services"]["inbox-watcher"], read_unit()["Service"]
+    workers = 2 * 2 * 512  # two for each of two Apprise receivers, at most
+    assert compose["mem_limit"].removesuffix("g") == unit["MemoryMax"].removesuffix("G")
+    assert int(compose["mem_limit"].removesuffix("g")) * 1024 >= workers
+    assert compose["ulimits"]["nofile"] == int(unit["LimitNOFILE"])
+    assert compose["ulimits"]["core"] == int(unit["LimitCORE"]) == 0
+    assert compose["pids_limit"] == 512
+    config = load([DEPLOY / "inbox-watcher.yaml"], secrets=False, environ={})
+    planned = sum(planned_descriptors(config).values())
+    assert 10 * planned < compose["ulimits"]["nofile"]
+
+
+def test_the_unit_lets_the_daemon_raise_its_own_limit() -> None:
+    lines = (DEPLOY / "inbox-watcher.service").read_text().splitlines()
+    filters = [line for line in lines if line.startswith("SystemCallFilter=")]
+    assert filters.index("SystemCallFilter=setrlimit prlimit64") > filters.index(
+        "SystemCallFilter=~@privileged @resources"
+    )
 
 
 # -- systemd -------------------------------------------------------------------------------------

@@ -67,6 +67,6 @@ def quieten(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         return
     rarely(
         structlog.get_logger().error,
-        "no connection can be taken: the process has no descriptor left",
+        f"no connection can be taken: {descriptors.REASON}",
         remedy=descriptors.ADVICE,
     )

@@ -14,7 +14,17 @@ from typing import Any
 from watcher import templates
 from watcher.clock import Clock
 from watcher.config import Config
-from watcher.model import Contact, Conversation, Event, Message, derive_id, rfc3339, to_plain
+from watcher.descriptors import ADVICE, REASON, spent
+from watcher.model import (
+    Contact,
+    Conversation,
+    Event,
+    Message,
+    Result,
+    derive_id,
+    rfc3339,
+    to_plain,
+)
 from watcher.notify import Notice
 from watcher.notify.receivers import ReceiverPlan
 from watcher.redaction import redact
@@ -29,7 +39,12 @@ async def send_sample(plan: ReceiverPlan, config: Config, clock: Clock) -> Mappi
     source, provider = named[0] if named else ("example", "chatwoot")
     event = redact(sample(source, provider, now, uuid.uuid4().hex), plan.visibility)
     text = templates.render(None, None, event, plan.zone or config.timezone or UTC)
-    result = await plan.notifier.send(Notice(event, f"Test: {text.title}", text.body, now))
+    try:
+        result = await plan.notifier.send(Notice(event, f"Test: {text.title}", text.body, now))
+    except OSError as error:
+        if not spent(error):
+            raise
+        result = Result("failed", f"{REASON}; {ADVICE}")
     return {
         "outcome": result.outcome,
         "note": result.note,

@@ -14,9 +14,11 @@ from typing import Any, Literal
 import anyio
 import structlog
 
+from watcher.descriptors import ADVICE, REASON, spent
 from watcher.dispatcher.claims import Claimer, Message
 from watcher.dispatcher.outcomes import OutcomeRecorder
 from watcher.dispatcher.render import Renderer
+from watcher.logs import rarely
 from watcher.model import Result
 from watcher.notify.receivers import ReceiverPlan
 from watcher.records import DeliveryQuery, ReceiverState
@@ -29,6 +31,9 @@ Topic = tuple[str, str | None]
 
 CUT_TOO_OFTEN = 3
 """Attempts that never ended, after which a message is given up."""
+
+TRY_AGAIN = timedelta(seconds=1)
+"""How long until what found no descriptor is tried again."""
 
 ASK_AGAIN = timedelta(seconds=30)
 """How long a timer waits when its source could not be asked."""
@@ -201,6 +206,8 @@ class Dispatcher:
         try:
             result = await self.plan.notifier.send(notice)
         except Exception as error:  # a bug of one notifier stops no other receiver
+            if spent(error):
+                return await self._wait_for_descriptors(message)
             self.log.exception("the notifier has a bug")
             result = Result("failed", f"internal error: {type(error).__name__}")
         result = _timed(result, self._since(now))
@@ -212,6 +219,13 @@ class Dispatcher:
             await self._outcomes.halve(message, result)
             return "hold"
         return await self._conclude(message, notice.event.id, result)
+
+    async def _wait_for_descriptors(self, message: Message) -> Literal["stop"]:
+        """Put a message back that could not be tried: that is no failure of the receiver's."""
+        rarely(structlog.get_logger().error, f"nothing can be sent: {REASON}", remedy=ADVICE)
+        await anyio.sleep(TRY_AGAIN.total_seconds())  # meanwhile its slot tries nothing else
+        await self._outcomes.put_back(message, self._runtime.clock() + TRY_AGAIN)
+        return "stop"
 
     async def _conclude(
         self, message: Message, sent: str, result: Result

@@ -21,6 +21,7 @@ import anyio.to_process
 from pydantic import ConfigDict, Field
 
 from watcher.addresses import EVERYWHERE, AddressFilter
+from watcher.descriptors import spent
 from watcher.errors import ConfigError
 from watcher.markup import Draft, Format, Part, Text, brief, parts_of
 from watcher.model import Event, Result, derive_id
@@ -253,7 +254,9 @@ class AppriseNotifier:
         return f"AppriseNotifier({self._name!r})"
 
     async def send(self, notice: Notice) -> Result:
-        """Send to every URL that this event has not reached yet."""
+        """Send to every URL that this event has not reached yet. Raise OSError where nothing was sent,
+        because this process has no descriptor left.
+        """
         try:
             urls = tuple(dict.fromkeys(self._urls()))
         except OSError as error:
@@ -268,15 +271,24 @@ class AppriseNotifier:
         began = anyio.current_time()
         names = {url: fingerprint(url) for url in urls}
         results: dict[str, Result] = {}
+        unsent: list[OSError] = []
 
         async def send_to(url: str) -> None:
             what = (url, draft, self._longest)
-            results[url] = await _send(what, self._addresses(), self._limiter, self._deadline)
+            try:
+                results[url] = await _send(what, self._addresses(), self._limiter, self._deadline)
+            except OSError as error:
+                results[url] = Result(
+                    "failed", f"the worker process did not start ({error.strerror})"
+                )
+                unsent.append(error)
 
         async with anyio.create_task_group() as group:
             for url in urls:
                 if names[url] not in notice.reached:
                     group.start_soon(send_to, url)
+        if unsent and len(unsent) == len(results) and spent(unsent[0]):
+            raise unsent[0]
         result = _sum_up([results.get(url) for url in urls])
         done = {names[url] for url in urls if url not in results or results[url].outcome == "ok"}
         return dataclasses.replace(
@@ -367,8 +379,6 @@ async def _send_in_worker(
         if error.args:
             return Result("failed", "the worker process did not start")
         return Result("unknown", "the worker process ended while it sent")
-    except OSError as error:
-        return Result("failed", f"the worker process did not start ({error.strerror})")
     except (KeyboardInterrupt, SystemExit):
         # Of the worker: a signal to the process group that found it just starting.
         return Result("failed", "the worker process was interrupted")

@@ -59,7 +59,7 @@ def explain(error: BaseException, url: httpx.URL | None, who: str, link: Link = 
     where = who if url is None else place(url, link)
     if descriptors.spent(error):
         return Failure(
-            f"no connection to {where}: this process has no descriptor left",
+            f"no connection to {where}: {descriptors.REASON}",
             descriptors.ADVICE,
             connect=True,
         )

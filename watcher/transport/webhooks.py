@@ -7,11 +7,14 @@ credentials of its request, and the address that it was sent to, before anybody 
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 
 import anyio
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 
+from watcher.descriptors import spent
 from watcher.records import HttpReply
 from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient
 from watcher.transport.echoes import redactor_of, strike_bytes
@@ -33,7 +36,7 @@ class WebhookClient:
     async def __call__(
         self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
     ) -> HttpReply:
-        """POST once, within `timeout` seconds.
+        """POST once, within `timeout` seconds. Raise OSError where this process has no descriptor left.
 
         Once there is a status it counts, however slowly the rest of the answer arrives; at most
         64 KiB of it are read.
@@ -62,6 +65,8 @@ class WebhookClient:
                         await answer.aclose()
         except NETWORK_ERRORS as error:
             if answer is None:
+                if spent(error):  # no attempt: nothing of it says anything of the receiver
+                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
                 failure = explain(error, address, "the receiver", self._client.link)
                 return HttpReply(0, {}, b"", failure.reason)
         redactor = redactor_of(headers, url)

@@ -249,8 +249,9 @@ class Reader:
                 await connection
                 # Type globs are case-sensitive, as in PostgreSQL.
                 await connection.execute_fetchall("PRAGMA case_sensitive_like = ON")
-                if retrier is not None:  # the daemon's: for a file there may be no descriptor
+                if retrier is not None:  # the daemon's: later there may be no descriptor for a file
                     await connection.execute_fetchall("PRAGMA temp_store = MEMORY")
+                    await connection.execute_fetchall("PRAGMA schema_version")  # opens the WAL
             except sqlite3.Error as error:
                 raise store_error(path, error) from error
         return cls(connection, path, retrier)
