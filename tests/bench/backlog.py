@@ -135,15 +135,18 @@ async def measure(kind: str, pending: int, conversations: int, seconds: float) -
                 stdout=log, stderr=log,
             )  # fmt: skip
         sick = 0
-        slowest = 0.0
+        slowest = computed = 0.0
         try:
             while time.monotonic() - began < seconds:
                 await asyncio.sleep(0.5)
+                if not sink.crm:
+                    computed = _computed(daemon.pid)
                 asked = time.monotonic()
                 healthy = await asyncio.to_thread(_healthy, server)
                 if asked - began > 5:
                     sick += not healthy
                     slowest = max(slowest, time.monotonic() - asked)
+            computed = _computed(daemon.pid) - computed
             stopping = time.monotonic()
             daemon.send_signal(signal.SIGTERM)
             await asyncio.to_thread(daemon.wait, 60)
@@ -160,6 +163,7 @@ async def measure(kind: str, pending: int, conversations: int, seconds: float) -
     return (
         f"{kind:8} pending {pending:7} conversations {conversations:5}  first {first:6.2f} s"
         f"  delivered {delivered:6} = {delivered / lasted:6.0f}/s in {len(sink.crm)} requests"
+        f"  CPU {1000 * computed / max(1, delivered):5.2f} ms each"
         f"  other {late * 1000:6.1f} ms ({len(sink.late)})  healthz bad {sick}, slowest {slowest:.2f} s"
         f"  SIGTERM {stopped:.2f} s"
     )
@@ -171,6 +175,12 @@ def _healthy(server: int) -> bool:
             return answer.status == 200
     except OSError:
         return False
+
+
+def _computed(process: int) -> float:
+    """Return the CPU time of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _delivered(path: Path) -> int:
