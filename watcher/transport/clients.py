@@ -3,20 +3,21 @@
 Rules: moves requests and answers, judges neither. Nothing of the environment but proxies and
 certificate authorities counts, nothing is remembered between requests, and httpx logs no addresses.
 
-A client talks to one host: one for many would be slow, because httpcore walks all of its connections
-on each request (encode/httpcore#1035). Each receiver has its own, so that one that hangs does not hold up
-another. Sources of one host that connect in the usual way share theirs: a thousand accounts of one service
-are a few connections, not a thousand.
+A client talks to one host over a few lanes of one connection each: a pool of several would be slow, because
+httpcore walks all of its connections on each request (encode/httpcore#1035). Each receiver has a client of
+its own, so that one that hangs does not hold up another. Sources of one host that connect in the usual way
+share theirs: a thousand accounts of one service are a few connections, not a thousand.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,16 @@ from watcher.transport.links import (
     tls_context,
 )
 
-__all__ = ["CONNECT_TIMEOUT", "READ_TIMEOUT", "App", "Clients", "LinkClient", "call_unix"]
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "READ_TIMEOUT",
+    "App",
+    "Clients",
+    "Lane",
+    "LinkClient",
+    "call_unix",
+    "compose",
+]
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
@@ -53,6 +63,11 @@ App = Callable[..., Any]
 # httpx logs whole addresses at INFO, httpcore whole headers at DEBUG: tokens, both of them.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+# httpcore imports it for each lock that it makes. Where it is missing, as usual, the search through all
+# folders costs more than the rest of a request.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment] # how Python notes that there is none
 
 
 class Clients:
@@ -109,9 +124,7 @@ class Clients:
                 trust_env=False,
                 proxy=proxy,
                 limits=httpx.Limits(
-                    max_connections=link.connections,
-                    max_keepalive_connections=link.connections,
-                    keepalive_expiry=KEEPALIVE,
+                    max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE
                 ),
             )
             # httpx has no parameter for it; without one, nothing judges where connections go.
@@ -129,21 +142,94 @@ class Clients:
         return self._tls
 
 
+class Lane:
+    """One connection, with nothing of httpx's client: no cookies (accounts on one host must not share
+    them), no redirects (they would carry the token elsewhere), no .netrc.
+    """
+
+    __slots__ = ("_transport", "used")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self.used = 0.0
+        """When it was used last (loop time)."""
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; return the answer, whose body is still to be read, and which is to be closed."""
+        answer = await self._transport.handle_async_request(request)
+        answer.request = request
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._transport.aclose()
+
+
+def compose(
+    method: str,
+    url: httpx.URL | str,
+    *,
+    headers: Mapping[str, str],
+    timeout: httpx.Timeout,
+    extensions: Mapping[str, Any] | None = None,
+    **content: Any,
+) -> httpx.Request:
+    """Return a request; `content` is what httpx calls so, or `json`, or `params`."""
+    return httpx.Request(
+        method,
+        url,
+        headers={**_HEADERS, **headers},
+        extensions={"timeout": timeout.as_dict(), **(extensions or {})},
+        **content,
+    )
+
+
+_HEADERS = {
+    "accept": "*/*",
+    "accept-encoding": "identity",
+    "connection": "keep-alive",
+    "user-agent": f"inbox-watcher/{__version__}",
+}
+
+
 class _Generation:
-    """A client as it was made for one origin and one state of the link's files."""
+    """The lanes to one origin, made in one state of the link's files."""
 
-    __slots__ = ("client", "key", "users")
-
-    def __init__(self, key: tuple[object, ...], client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, key: tuple[object, ...], connect: Callable[[], httpx.AsyncBaseTransport]
+    ) -> None:
         self.key = key
-        self.client = client
-        self.users = 0
+        self._connect = connect
+        self._idle: list[Lane] = []  # the one that was used last is used next
+        self._over = False
+
+    async def take(self) -> Lane:
+        """Return a lane that nobody uses."""
+        # Its server has closed it, or is about to.
+        if self._idle and anyio.current_time() - self._idle[0].used > KEEPALIVE:
+            await self._idle.pop(0).aclose()
+        return self._idle.pop() if self._idle else Lane(self._connect())
+
+    async def put_back(self, lane: Lane) -> None:
+        """Keep a lane for the next request, if there is one."""
+        if self._over:
+            await lane.aclose()
+        else:
+            lane.used = anyio.current_time()
+            self._idle.append(lane)
+
+    async def aclose(self) -> None:
+        """Close what is idle now, and what is under way when it is done."""
+        self._over = True
+        idle, self._idle = self._idle, []
+        for lane in idle:
+            await lane.aclose()
 
 
 class LinkClient:
     """The client of a receiver, of a source or of the sources of one host.
 
-    It is replaced when its origin, a file of its link or what addresses are denied changes.
+    Its connections are replaced when its origin, a file of its link or what addresses are denied changes.
     """
 
     def __init__(
@@ -159,23 +245,20 @@ class LinkClient:
         self._closed = closed
         self._addresses = addresses
         self._current: _Generation | None = None
-        # The pool's own queue costs its length at each request and answer.
         self._turns = anyio.Semaphore(link.connections)
 
     @asynccontextmanager
-    async def using(self, url: httpx.URL) -> AsyncIterator[httpx.AsyncClient]:
-        """Yield an httpx client for requests to the origin of `url`; raise LinkUnusable."""
+    async def using(self, url: httpx.URL) -> AsyncIterator[Lane]:
+        """Yield a lane for a request to the origin of `url`, once one is free; raise LinkUnusable."""
         async with self._turns:
             if self._addresses().deny and proxy_for(origin_of(url), self.link) is not None:
                 await judge_name(url.host, origin_of(url)[2], self._addresses())
             generation = await self._generation(url)
-            generation.users += 1
+            lane = await generation.take()
             try:
-                yield generation.client
+                yield lane
             finally:
-                generation.users -= 1
-                if generation is not self._current and not generation.users:
-                    await generation.client.aclose()
+                await generation.put_back(lane)
 
     async def _generation(self, url: httpx.URL) -> _Generation:
         # What was connected to before it was denied is not used any more.
@@ -183,10 +266,10 @@ class LinkClient:
         former = self._current
         if former is not None and former.key == key:
             return former
-        self._current = _Generation(key, _new_client(self._connect(origin_of(url), self.link)))
+        self._current = _Generation(key, lambda: self._connect(origin_of(url), self.link))
         # Requests under way finish over the connections that they began with.
-        if former is not None and not former.users:
-            await former.client.aclose()
+        if former is not None:
+            await former.aclose()
         return self._current
 
     async def aclose(self) -> None:
@@ -197,7 +280,7 @@ class LinkClient:
         self._closed(self)
         current, self._current = self._current, None
         if current is not None:
-            await current.client.aclose()
+            await current.aclose()
 
 
 class _Mounted(httpx.AsyncBaseTransport):
@@ -217,20 +300,6 @@ class _Mounted(httpx.AsyncBaseTransport):
             raise httpx.ReadError(str(error)) from error
 
 
-def _new_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-    """Make a client that keeps no cookies (accounts on one host must not share them), follows no
-    redirects (they would carry the token elsewhere) and reads no .netrc.
-    """
-    return httpx.AsyncClient(
-        transport=transport,
-        trust_env=False,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        headers={"user-agent": f"inbox-watcher/{__version__}"},
-        timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-    )
-
-
 async def call_unix(
     socket: Path, method: str, path: str, *, json: Any = None, timeout: float
 ) -> HttpReply:
@@ -241,12 +310,14 @@ async def call_unix(
     transport = httpx.AsyncHTTPTransport(
         uds=str(socket), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False
     )
+    request = compose(
+        method, f"http://localhost{path}", headers={}, timeout=httpx.Timeout(timeout), json=json
+    )
     try:
-        async with _new_client(transport) as client:
+        async with transport:
             with anyio.fail_after(timeout):
-                answer = await client.request(
-                    method, f"http://localhost{path}", json=json, timeout=timeout
-                )
+                answer = await Lane(transport).send(request)
+                await answer.aread()
     except NETWORK_ERRORS as error:
         return HttpReply(0, {}, b"", explain(error, None, "the control socket").reason)
     return HttpReply(answer.status_code, dict(answer.headers), answer.content)

@@ -22,7 +22,7 @@ from watcher.providers import Budget, Quota, Request, Response
 from watcher.settings.link import USUAL, Link
 from watcher.transport.body import read_whole
 from watcher.transport.budget import Budgets
-from watcher.transport.clients import CONNECT_TIMEOUT, READ_TIMEOUT, LinkClient
+from watcher.transport.clients import CONNECT_TIMEOUT, READ_TIMEOUT, Lane, LinkClient, compose
 from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, Failure, explain
 
@@ -106,25 +106,25 @@ class SourceClient:
         try:
             if self._base is None:
                 self._base = httpx.URL(self._connection.base_url)
-            async with self._client.using(self._base) as client:
+            async with self._client.using(self._base) as lane:
                 with anyio.fail_after(self._connection.deadline):
-                    message = self._compose(client, request)
+                    message = self._compose(request)
                     try:
-                        return await self._attempt(client, message)
+                        return await self._attempt(lane, message)
                     except STALE_ERRORS:
                         if not message.extensions["trace"].stale:
                             raise
-                    return await self._attempt(client, self._compose(client, request))
+                    return await self._attempt(lane, self._compose(request))
         except NETWORK_ERRORS as error:
             # No chain: a library's message may quote the header that carries the token.
             failure = explain(error, self._base, "the provider", self._connection.link)
             raise _to_source_error(failure) from None
 
-    def _compose(self, client: httpx.AsyncClient, request: Request) -> httpx.Request:
+    def _compose(self, request: Request) -> httpx.Request:
         connection = self._connection
         path = quote(request.path, safe="/%:@!$&'()*+,;=~")
         headers = {"accept": "application/json", "accept-encoding": "gzip", **dict(request.headers)}
-        return client.build_request(
+        return compose(
             request.method,
             connection.base_url.rstrip("/") + path,
             params=request.params or None,
@@ -136,9 +136,9 @@ class SourceClient:
             extensions={"trace": _Trace()},
         )
 
-    async def _attempt(self, client: httpx.AsyncClient, message: httpx.Request) -> Response:
+    async def _attempt(self, lane: Lane, message: httpx.Request) -> Response:
         sent = self._clock()
-        answer = await client.send(message, stream=True)
+        answer = await lane.send(message)
         try:
             body = await read_whole(answer, self._connection.largest)
         finally:

@@ -16,7 +16,8 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher.descriptors import spent
 from watcher.records import HttpReply
-from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient
+from watcher.secrets import Redactor, is_sensitive
+from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient, compose
 from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, explain
 
@@ -32,6 +33,7 @@ class WebhookClient:
     def __init__(self, client: LinkClient, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._client = client
         self._connect_timeout = connect_timeout
+        self._redactor: tuple[tuple[str, ...], Redactor] | None = None
 
     async def __call__(
         self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
@@ -47,15 +49,17 @@ class WebhookClient:
         try:
             with anyio.fail_after(timeout):
                 address = httpx.URL(url)
-                async with self._client.using(address) as client:
-                    message = client.build_request(
-                        "POST",
-                        address,
-                        content=content,
-                        headers={"accept-encoding": "identity", **headers},
-                        timeout=httpx.Timeout(timeout, connect=min(timeout, self._connect_timeout)),
+                async with self._client.using(address) as lane:
+                    connect = min(timeout, self._connect_timeout)
+                    answer = await lane.send(
+                        compose(
+                            "POST",
+                            address,
+                            content=content,
+                            headers=headers,
+                            timeout=httpx.Timeout(timeout, connect=connect),
+                        )
                     )
-                    answer = await client.send(message, stream=True)
                     try:
                         async for chunk in answer.aiter_raw():
                             body += chunk[: LARGEST_ANSWER - len(body)]
@@ -69,10 +73,17 @@ class WebhookClient:
                     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
                 failure = explain(error, address, "the receiver", self._client.link)
                 return HttpReply(0, {}, b"", failure.reason)
-        redactor = redactor_of(headers, url)
+        redactor = self._redactor_of(headers, url)
         said = strike_bytes(redactor, bytes(body), cut=len(body) >= LARGEST_ANSWER)
         answered = {name: redactor.strike(value) for name, value in answer.headers.items()}
         return HttpReply(answer.status_code, answered, said)
+
+    def _redactor_of(self, headers: Mapping[str, str], url: str) -> Redactor:
+        """Return the one for these credentials, which are the same from one attempt to the next."""
+        key = (url, *(value for name, value in headers.items() if is_sensitive(name)))
+        if self._redactor is None or self._redactor[0] != key:
+            self._redactor = key, redactor_of(headers, url)
+        return self._redactor[1]
 
     async def aclose(self) -> None:
         """Close every connection."""
