@@ -38,6 +38,7 @@ from watcher.simulator import (
     leadconnector,
     leadping,
 )
+from watcher.simulator.state import State
 from watcher.web import bind, serve
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -274,6 +275,9 @@ class Harness:
                 world.message(one, said, "outbound")
             case 5 | 6 if state.unread:
                 world.read(one)
+            case 7 | 8 if state.archived and _asked_before_the_last_message(state):
+                # Since when somebody waits again, no row tells as the archive ends (`simulation.waits`).
+                world.message(one, said, "outbound")
             case 7 | 8:
                 world.unarchive(one) if state.archived else world.archive(one)
             case 9 if account.agents and account.kind != "leadping":
@@ -285,6 +289,12 @@ class Harness:
                 world.delete(one)
             case _:
                 world.message(one, said, "internal")
+
+
+def _asked_before_the_last_message(state: State) -> bool:
+    return state.asked_at is not None and (
+        state.message is None or state.message.at != state.asked_at
+    )
 
 
 def wait_until(holds: Any, seconds: float, step: float = 0.001) -> bool:

@@ -20,7 +20,7 @@ from watcher.rules import Rule
 from watcher.runtime import Runtime
 from watcher.store import Store
 from watcher.store.memory import MemoryStore
-from watcher.store.sqlite import SqliteStore
+from watcher.store.sqlite import SqliteStore, read_lock
 
 RULES = (
     Rule(name="r", when=("conversation.unread",), notify=("team",), message={"body": "own words"}),
@@ -162,3 +162,22 @@ async def test_a_digest_that_is_halved_ends_the_count(store: Store) -> None:
         now[0] += timedelta(seconds=2)
     states = {one.state for one in await store.deliveries(DeliveryQuery(receiver="team"))}
     assert states == {"delivered"}
+
+
+async def test_what_was_being_written_is_known_to_the_next_owner(tmp_path: Path) -> None:
+    """However the process ended: the mark lies behind the holder's name, and is no part of it."""
+    store = await SqliteStore.open(tmp_path / "db", "daemon")
+    store.record_socket("/run/socket")
+    await owe(store, "bad")
+    store.writing((await row(store, "bad")).key)
+    holder = read_lock(tmp_path / "db")
+    assert holder is not None
+    assert (holder["owner"], holder["socket"]) == ("daemon", "/run/socket")
+    await store.close()
+    after = await SqliteStore.open(tmp_path / "db")
+    await after.unclaim("team")
+    assert (await row(after, "bad")).cut == 0
+    await after.unclaim()
+    await after.unclaim()
+    assert (await row(after, "bad")).cut == 1
+    await after.close()

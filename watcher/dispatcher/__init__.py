@@ -7,7 +7,7 @@ result means, and what may go out, is decided by `watcher.pipeline`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -186,11 +186,9 @@ class Dispatcher:
         if cut >= CUT_TOO_OFTEN:
             note = f"{cut} attempts never ended: the process died while it wrote the message"
             return await self._conclude(message, message[0].message, Result("rejected", note))
-        return await self._try(message, [one.key for one in message] if cut else [])
+        return await self._try(message)
 
-    async def _try(
-        self, message: Message, suspects: Sequence[str]
-    ) -> Literal["on", "hold", "stop"]:
+    async def _try(self, message: Message) -> Literal["on", "hold", "stop"]:
         # Whoever may have heard that a state lasts is to hear of its end, also after a kill.
         rules = self._runtime.rules()
         if begun := [one.key for one in message if has_an_end(one, rules)]:
@@ -198,11 +196,9 @@ class Dispatcher:
         now = self._runtime.clock()
         # Only what the process itself does for the message counts: it may be killed while it waits for an
         # answer, as often as somebody likes, and that is not the message's doing.
-        if suspects:
-            await self._runtime.store.risk(suspects)
+        self._runtime.store.writing(message[0].key)
         notice = self._renderer.notice(message, now)
-        if suspects:
-            await self._runtime.store.risk(suspects, spared=True)
+        self._runtime.store.writing("")
         try:
             result = await self.plan.notifier.send(notice)
         except Exception as error:  # a bug of one notifier stops no other receiver

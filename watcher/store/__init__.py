@@ -131,7 +131,8 @@ class Outbox(Protocol):
 
     async def unclaim(self, receiver: str | None = None) -> None:
         """End all leases, or those of one receiver. Called by the only owner of the store while
-        nothing is being sent: after a crash, or when a receiver's dispatcher has ended.
+        nothing is being sent: after a crash, or when a receiver's dispatcher has ended. After a crash,
+        the delivery whose message was being written (`writing`) counts one attempt that never ended.
         """
         ...
 
@@ -141,9 +142,10 @@ class Outbox(Protocol):
         """
         ...
 
-    async def risk(self, keys: Collection[str], *, spared: bool = False) -> None:
-        """Count an attempt that is about to begin, of deliveries of which one never settled; with
-        `spared`, take that back. Settling an attempt ends the count.
+    def writing(self, key: str) -> None:
+        """Note the delivery whose message is about to be written, or with an empty text that it is
+        written. It outlives the process, and costs no transaction. Settling an attempt ends the count of
+        those that never ended.
         """
         ...
 

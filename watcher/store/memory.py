@@ -75,6 +75,7 @@ class MemoryStore:
         self._log: dict[str, Recorded] = {}
         self._last = 0
         self._outbox = OutboxTable()
+        self._writing = ""
         self._history: dict[str, list[HistoryEntry]] = {}
         self._verdicts: dict[str, tuple[RuleResult, ...]] = {}
         self._marks: dict[tuple[str, str, str], ThrottleMark] = {}
@@ -271,12 +272,14 @@ class MemoryStore:
         return self._change(timers, lambda row: row.finished(note, now, over=False))
 
     async def unclaim(self, receiver: str | None = None) -> None:
+        if receiver is None and self._writing in self._outbox:
+            self._change([self._outbox[self._writing]], OutboxRow.fatal)
+            self._writing = ""
         rows = [row for row in self._outbox.values() if receiver in (None, row.delivery.receiver)]
         self._change(rows, OutboxRow.released)
 
-    async def risk(self, keys: Collection[str], *, spared: bool = False) -> None:
-        change = OutboxRow.spared if spared else OutboxRow.risked
-        self._change([self._outbox[key] for key in keys if key in self._outbox], change)
+    def writing(self, key: str) -> None:
+        self._writing = key
 
     async def begin(self, keys: Collection[str]) -> None:
         self._change([self._outbox[key] for key in keys if key in self._outbox], OutboxRow.begun)

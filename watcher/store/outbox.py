@@ -175,16 +175,12 @@ class OutboxRow:
         if self.lease is None:
             return Change({})
         if self.waits:
-            return Change({"lease": None, "cut": max(1, self.delivery.cut)})
+            return Change({"lease": None})
         return Change({"lease": None}, then=_end_messages(self.delivery))
 
-    def risked(self) -> Change:
-        """Count, before it begins, an attempt of which it is not known whether the process survives it."""
-        return Change({"cut": self.delivery.cut + 1})
-
-    def spared(self) -> Change:
-        """Take that back: the process has survived its own part of it."""
-        return Change({"cut": max(0, self.delivery.cut - 1)})
+    def fatal(self) -> Change:
+        """Count an attempt in which the process died while it wrote the message."""
+        return Change({"cut": self.delivery.cut + 1} if self.waits else {})
 
     def begun(self) -> Change:
         """Note that its message is about to leave: until the outcome is known it may have arrived."""

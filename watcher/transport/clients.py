@@ -174,14 +174,22 @@ def compose(
     extensions: Mapping[str, Any] | None = None,
     **content: Any,
 ) -> httpx.Request:
-    """Return a request; `content` is what httpx calls so, or `json`, or `params`."""
-    return httpx.Request(
+    """Return a request, with user and password from its URL; `content` is what httpx calls so, or
+    `json`, or `params`.
+    """
+    request = httpx.Request(
         method,
         url,
         headers={**_HEADERS, **headers},
         extensions={"timeout": timeout.as_dict(), **(extensions or {})},
         **content,
     )
+    if request.url.is_relative_url:
+        raise httpx.UnsupportedProtocol("no host", request=request)
+    if request.url.userinfo:
+        auth = httpx.BasicAuth(request.url.username, request.url.password)
+        request = next(auth.sync_auth_flow(request))
+    return request
 
 
 _HEADERS = {

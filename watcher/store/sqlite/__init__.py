@@ -281,13 +281,17 @@ class SqliteStore:
     async def begin(self, keys: Collection[str]) -> None:
         await self._write(transactions.begin, keys)
 
-    async def risk(self, keys: Collection[str], *, spared: bool = False) -> None:
-        await self._write(transactions.risk, keys, spared)
+    def writing(self, key: str) -> None:
+        if self._lock is not None:
+            self._lock.mark(key)
 
     async def renew(self, receiver: str, until: datetime) -> None:
         await self._write(transactions.renew, receiver, until)
 
     async def unclaim(self, receiver: str | None = None) -> None:
+        if receiver is None and self._lock is not None and (key := self._lock.marked()):
+            await self._write(transactions.fatal, key)
+            self._lock.mark("")
         await self._write(transactions.unclaim, receiver)
 
     async def save_receiver(self, state: ReceiverState) -> None:

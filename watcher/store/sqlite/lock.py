@@ -1,7 +1,8 @@
 """Who owns a store: an advisory lock on the file `<store>.lock` next to it.
 
 Rules: the lock is the truth; the content of the file is read only while the lock is held. The kernel
-drops the lock when its holder dies, however it dies; the file itself stays.
+drops the lock when its holder dies, however it dies; the file itself stays, and with it, behind its first
+page, what the holder was at when it died.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _CLOSED = b'{"closed": true}'
 _OURS = (_CLOSED, b'{"pid": ')
 """How the content of a lock begins."""
 
+_PAGE, _MARK = 4096, 512
+"""Bytes of who holds the lock, and of the mark behind them."""
+
 _GLANCES = 100
 """How often the lock is tried while only glances (`read_lock`) stand in the way, 10 ms apart."""
 
@@ -45,7 +49,7 @@ class StoreLock:
     def __init__(self, descriptor: int, holder: LockHolder) -> None:
         self._descriptor: int | None = descriptor
         self._holder = holder
-        self.orderly = _CLOSED in os.pread(descriptor, 4096, 0)
+        self.orderly = _CLOSED in os.pread(descriptor, _PAGE, 0)
         self._write(json.dumps(holder).encode())
 
     @classmethod
@@ -81,6 +85,18 @@ class StoreLock:
         self._holder = {**self._holder, "socket": socket}
         self._write(json.dumps(self._holder).encode())
 
+    def mark(self, text: str) -> None:
+        """Note what the holder is at; it stays when the holder dies, though not when the machine does."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):  # on a full disk, nothing is noted
+                os.pwrite(self._descriptor, text.encode()[:_MARK].ljust(_MARK), _PAGE)
+
+    def marked(self) -> str:
+        """Return the mark, also that of the holder before this one; empty if there is none."""
+        if self._descriptor is None:
+            return ""
+        return os.pread(self._descriptor, _MARK, _PAGE).strip(b" \0").decode(errors="replace")
+
     def release(self, *, orderly: bool = False) -> None:
         """Release the lock and record whether the store is in order; safe to call twice."""
         if self._descriptor is not None:
@@ -94,8 +110,7 @@ class StoreLock:
         if self._descriptor is None:
             return
         try:
-            os.pwrite(self._descriptor, text, 0)
-            os.ftruncate(self._descriptor, len(text))
+            os.pwrite(self._descriptor, text.ljust(_PAGE), 0)
         except OSError as error:
             reason = f"the store's lock file cannot be written: {error.strerror}"
             raise StoreError(f"{reason}; make room on the disk") from error
@@ -131,7 +146,7 @@ def _try(descriptor: int, operation: int) -> bool:
 
 def _read(descriptor: int) -> LockHolder:
     """Read what the holder has written, which may be half written at this very moment."""
-    text = os.pread(descriptor, 4096, 0)
+    text = os.pread(descriptor, _PAGE, 0)
     try:
         found = json.loads(text)
         return {"pid": found["pid"], "owner": found["owner"], "socket": found["socket"]}

@@ -327,11 +327,9 @@ def save_receiver(connection: Connection, state: ReceiverState) -> None:
     connection.execute(queries.SAVE_RECEIVER, (state.name, document))
 
 
-def risk(connection: Connection, keys: Collection[str], spared: bool) -> None:
-    """Count an attempt that is about to begin, or take that back."""
-    for key in keys:
-        change = OutboxRow.spared if spared else OutboxRow.risked
-        _change(connection, _read(connection, queries.ROW, (key,)), change)
+def fatal(connection: Connection, key: str) -> None:
+    """Count an attempt in which the process died while it wrote the message."""
+    _change(connection, _read(connection, queries.ROW, (key,)), OutboxRow.fatal)
 
 
 def begin(connection: Connection, keys: Collection[str]) -> None:
