@@ -11,11 +11,9 @@ share theirs: a thousand accounts of one service are a few connections, not a th
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -63,11 +61,6 @@ App = Callable[..., Any]
 # httpx logs whole addresses at INFO, httpcore whole headers at DEBUG: tokens, both of them.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-# httpcore imports it for each lock that it makes. Where it is missing, as usual, the search through all
-# folders costs more than the rest of a request.
-if importlib.util.find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment] # how Python notes that there is none
 
 
 class Clients:
