@@ -6,6 +6,7 @@ is known. Where one of them leaves something open, nothing is impossible there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -26,6 +27,11 @@ __all__ = ["Shown", "Source"]
 
 _ATTRIBUTES = "attributes."
 
+WORDS = frozenset({"last_message.text", "last_message.subject"})
+"""The fields that are what people write."""
+
+NOT_KEPT = "no text is stored or sent (`store_texts: false`)"
+
 
 class Source(Protocol):
     """What must be known of a configured source."""
@@ -45,7 +51,8 @@ class Source(Protocol):
 class Shown:
     """What the sources of one configuration can show."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], *, keeps_texts: bool = True) -> None:
+        self._keeps_texts = keeps_texts
         self._sources = {one.name: one for one in sources}
         # Thousands of accounts at one provider show the same.
         alike = {
@@ -71,7 +78,8 @@ class Shown:
         among = known.values() if names is None else [known[one] for one in names if one in known]
         left = [one for one in among if providers is None or one.provider in providers]
         # Names that no source has are a mistake of their own.
-        return Shown(left) if left and len(left) < len(self._sources) else self
+        fewer = bool(left) and len(left) < len(self._sources)
+        return Shown(left, keeps_texts=self._keeps_texts) if fewer else self
 
     def unseen_types(self, when: Sequence[str]) -> Iterator[tuple[int, Mistake]]:
         """Yield each pattern of `when`, by its number, of which no source makes any event."""
@@ -104,7 +112,12 @@ class Shown:
                 yield Mistake(f"with {self._who}, {one.message}", meant, offset=one.offset)
 
     def unseen_in_template(self, source: str, *, many: bool) -> Iterator[TemplateError]:
-        """Yield what a template asks for of `attributes` that no source shows."""
+        """Yield what a template asks for that no source shows: attributes, and texts that are not kept."""
+        for name in ("text", "subject") if not self._keeps_texts else ():
+            if found := re.search(rf"\blast_message\.{name}\b", source):
+                line = source.count("\n", 0, found.start()) + 1
+                column = found.start() - source.rfind("\n", 0, found.start())
+                yield TemplateError(f"`{found[0]}` is empty: {NOT_KEPT}", line, column)
         yield from template_mistakes_with(self._shape, source, many=many)
 
     @property
@@ -115,6 +128,8 @@ class Shown:
     def _unseen(self, path: str) -> tuple[str, str] | None:
         """Return what is wrong with a value that no source shows, with the remedy."""
         field = _field(path)
+        if field in WORDS and not self._keeps_texts:
+            return f"{path} is null: {NOT_KEPT}", "ask for its type, its direction or its time"
         if field.startswith(_ATTRIBUTES):
             key = field.removeprefix(_ATTRIBUTES).partition(".")[0]
             known = self._attributes()

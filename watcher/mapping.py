@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +36,7 @@ __all__ = [
     "compile_mapping",
     "differing",
     "fingerprint",
+    "reading",
     "targets",
 ]
 
@@ -160,6 +161,15 @@ def apply(mapping: FieldMapping, observation: Observation) -> tuple[Observation,
 def targets(mapping: FieldMapping | None) -> frozenset[str]:
     """Return the leaf paths that are mapped."""
     return frozenset(one.target for one in mapping.fields) if mapping is not None else frozenset()
+
+
+def reading(mapping: FieldMapping, keys: Collection[str]) -> frozenset[str]:
+    """Return the leaf paths whose expression names one of the keys of a row."""
+    return frozenset(
+        one.target
+        for one in mapping.fields
+        if any(re.search(rf"\b{re.escape(key)}\b", one.expression) for key in keys)
+    )
 
 
 def fingerprint(mapping: FieldMapping | None) -> str:

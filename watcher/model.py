@@ -283,6 +283,9 @@ class Snapshot:
     doubt: Doubt | None = None
     """What the last row lost that is not believed yet; None where it was whole."""
 
+    prints: Mapping[str, str] = field(default_factory=dict)
+    """Stand-ins for what the conversation had and is not kept, by leaf path (`watcher.fingerprints`)."""
+
 
 def derive_id(*parts: Any) -> str:
     """Return an id derived from content alone: the same parts give the same 32 hexadecimal digits."""

@@ -48,6 +48,9 @@ class Runtime:
     silences: Callable[[], tuple[Silence, ...]] = lambda: ()
     """Returns all silences, configured ones first, then those added by commands."""
 
+    keeps_texts: bool = True
+    """Whether the store may hold what people write (`store_texts`)."""
+
     zone: Callable[[], tzinfo] = lambda: UTC
     """Returns the zone in which people read times, where their receiver has none of its own."""
 

@@ -97,6 +97,8 @@ class Harness:
         self.store: Store = store or MemoryStore()
         self.rules = "- {name: all, when: '*', notify: crm}"
         self.receivers = ""
+        self.general = ""
+        """Further lines at the top of the configuration."""
         self.options: dict[str, Any] = {}
         self.faults: dict[str, Faults] = {}
         self.poll_every, self.sweep_every = "30s", "5m"
@@ -157,7 +159,7 @@ class Harness:
         """Return the configuration's text."""
         sources = "".join(self._sources)
         return (
-            f"store: {self.folder}/watcher.db\nserver: false\nsources:\n{sources}"
+            f"store: {self.folder}/watcher.db\nserver: false\n{self.general}sources:\n{sources}"
             f"receivers:\n  crm:\n    type: webhook\n    url: http://crm.example/hook\n"
             f"    insecure: true\n    secret: {SECRET}\n{self.receivers}rules:\n{self.rules}\n"
         )

@@ -33,7 +33,7 @@ EXPORTED: dict[ModuleType, str] = {
 COMPULSORY = {"account", "parse", "request", "start"}
 OPTIONAL = {
     "about", "authorization", "budget", "cost", "coverage", "limits", "quota", "set_capabilities", "sets",
-    "skip", "torn", "unread_cap",
+    "skip", "torn", "unread_cap", "words",
 }  # fmt: skip
 
 

@@ -71,7 +71,8 @@ def compare(old: Sequence[N], new: Sequence[N]) -> Differences:
 
 def needs_restart(old: Config, new: Config) -> tuple[str, ...]:
     """Return the top-level keys that differ and are read only when the daemon starts."""
-    return tuple(key for key in ("store", "server") if getattr(old, key) != getattr(new, key))
+    keys = ("store", "store_texts", "server")
+    return tuple(key for key in keys if getattr(old, key) != getattr(new, key))
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,9 @@ __all__ = ["VARIABLE", "Document", "Places", "find_paths", "read"]
 VARIABLE = "INBOX_WATCHER_CONFIG"
 _DEFAULT = "rules"
 _ENDINGS = (".yaml", ".yml")
-_SINGLE = ("store", "server", "retention", "timezone", "network", "insecure_files")
+_SINGLE = (
+    "store", "store_texts", "server", "retention", "timezone", "network", "insecure_files",
+)  # fmt: skip
 _NAMED = ("sources", "receivers", "templates", "conditions")
 _LISTED = ("rules", "silences")
 _FROM = "sources_from"

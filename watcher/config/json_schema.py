@@ -52,6 +52,7 @@ def json_schema(
         "additionalProperties": False,
         "properties": {
             "store": general["store"],
+            "store_texts": general["store_texts"],
             "server": {
                 "description": "Status page, metrics and health; false turns them off.",
                 "anyOf": [{"const": False}, _settings(Server, "server", definitions)],

@@ -187,7 +187,8 @@ def _inspect(
     warn_of_budgets(document, references, rules, validation)
     # Where a source is wrong, or a file is missing, it may be the one that shows what is asked for.
     if document.complete and len(sources) == len(document.sources):
-        check_coverage(document, references, rules, Shown(sources), validation)
+        shown = Shown(sources, keeps_texts=general.store_texts)
+        check_coverage(document, references, rules, shown, validation)
     places = Places(document)
     # `check --no-secrets` looks for another machine, whose files are others.
     if (secrets or learns) and not general.insecure_files:
@@ -204,6 +205,7 @@ def _inspect(
         rules=rules,
         silences=silences,
         timezone=general.timezone,
+        store_texts=general.store_texts,
         files=tuple(document.files),
         sound=not problems,
         warnings=_tidy((*validation.warnings, *validation.weak), places, redactor),

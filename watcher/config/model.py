@@ -56,6 +56,7 @@ STORE = "inbox-watcher.db"
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
 
 
 def _address(value: Any) -> StoreAddress:
@@ -82,6 +83,11 @@ class General(Settings):
         default_factory=lambda: StoreAddress.parse(STORE),
         json_schema_extra={"default": STORE},
         description="Path of the SQLite file; a relative one starts at the folder of this file.",
+    )
+    store_texts: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether what people write is stored and sent; if not, only that they wrote.",
     )
     timezone: Zone | None = Field(
         default=None,
@@ -138,6 +144,11 @@ class Retention(Settings):
     )
     deliveries: Duration = default_duration(
         "30d", ge=_MINUTE, description="Age at which settled deliveries are removed."
+    )
+    pending: Duration | None = Field(
+        default=None,
+        ge=_DAY,
+        description="Age at which a delivery that could not be sent is given up; never without it.",
     )
 
 
@@ -315,6 +326,9 @@ class Config:
     timezone: ZoneInfo | None
     """The zone of times without one of their own, None where none is configured."""
 
+    store_texts: bool
+    """Whether what people write is kept."""
+
     files: tuple[Path, ...]
     """The files that were read."""
 
@@ -346,6 +360,7 @@ class Config:
             rules=(),
             silences=(),
             timezone=None,
+            store_texts=True,
             files=(),
             sound=False,
         )

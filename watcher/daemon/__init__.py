@@ -22,7 +22,7 @@ from watcher.config import Config
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
-from watcher.daemon.plans import plan_receivers, plan_source
+from watcher.daemon.plans import attributes_of_words, plan_receivers, plan_source
 from watcher.daemon.raw_rows import find_raw_row
 from watcher.daemon.receiver_probe import probe
 from watcher.daemon.sample import send_sample
@@ -35,10 +35,12 @@ from watcher.errors import Problem, SourceError, grouped
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.notify.receivers import ReceiverPlan
+from watcher.pipeline.forgetting import unwatched
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
 from watcher.records import Recorded, Trouble
 from watcher.runtime import Publish, Runtime
+from watcher.settings.values import format_duration
 from watcher.store import Store
 from watcher.store.retrying import Retrier
 from watcher.transport import Transport
@@ -85,6 +87,7 @@ class Daemon:
             clock=clock,
             metrics=self.metrics,
             rules=lambda: self.config.rules,
+            keeps_texts=config.store_texts,
             zone=lambda: self.config.timezone or UTC,
             silences=self.silence_registry,
             publish=self._publish,
@@ -184,6 +187,12 @@ class Daemon:
     async def open(self) -> None:
         """Adopt what an earlier run, or another configuration, left in the store."""
         await self.store.unclaim()
+        if await self.store.keep_texts(
+            self.config.store_texts, attributes_of_words(self.config.sources)
+        ):
+            structlog.get_logger().info(
+                "texts are no longer stored: those that were are overwritten"
+            )
         await self._clock_jumps.open()
         await self.retire_unconfigured()
         await self.silence_registry.open()
@@ -258,10 +267,23 @@ class Daemon:
                 await anyio.sleep(PRUNE_AGAIN)
                 continue
             now, retention = self._clock(), self.config.retention
+            if (longest := retention.pending) is not None:
+                reason = (
+                    f"it could not be sent for {format_duration(longest)} (`retention.pending`)"
+                )
+                for dispatcher in self.dispatchers.values():
+                    await dispatcher.give_up(now - longest, reason)
+            await self._forget_unwatched(now - retention.events, now)
             removed = await self.store.prune(now - retention.events, now - retention.deliveries)
             if removed:
                 structlog.get_logger().info("old records removed", rows=removed)
             await anyio.sleep(PRUNE_EVERY)
+
+    async def _forget_unwatched(self, before: datetime, now: datetime) -> None:
+        """Forget the conversations of sources that were last looked at before then."""
+        for commit in unwatched(await self.store.sources(), self.pollers, before, now):
+            await self.store.commit(commit)
+            structlog.get_logger().info("a former source is forgotten", source=commit.source)
 
     async def _measure(self) -> None:
         while True:

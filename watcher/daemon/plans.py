@@ -5,11 +5,12 @@ Rules: part of the composition root; gives plans what they need of the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from watcher.config import Source
+from watcher.mapping import reading, targets
 from watcher.notify import Post
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan
 from watcher.poller import SourcePlan
@@ -17,7 +18,7 @@ from watcher.providers import Provider
 from watcher.settings.link import Link
 from watcher.transport import Connection, Transport
 
-__all__ = ["plan_receivers", "plan_source"]
+__all__ = ["attributes_of_words", "plan_receivers", "plan_source"]
 
 SPREAD = 5.0
 """Seconds over which sources start at most."""
@@ -73,6 +74,22 @@ def plan_source(
         renew=renew,
         close=client.aclose,
     )
+
+
+def attributes_of_words(sources: Sequence[Source]) -> Mapping[str, Mapping[str, bool]]:
+    """Return, by source, the attributes that `fields:` may read from what people write: whether by
+    the words of their expression, or only where they turn out to be whole parts of a row.
+    """
+    found: dict[str, Mapping[str, bool]] = {}
+    for one in sources:
+        if one.mapping is not None:
+            named = reading(one.mapping, one.provider_class.words)
+            found[one.name] = {
+                path.removeprefix("attributes."): path in named
+                for path in targets(one.mapping)
+                if path.startswith("attributes.")
+            }
+    return found
 
 
 def plan_receivers(

@@ -15,6 +15,7 @@ import anyio
 import structlog
 
 from watcher.descriptors import ADVICE, REASON, spent
+from watcher.dispatcher.burial import give_up_overdue, has_overdue
 from watcher.dispatcher.claims import Claimer, Message
 from watcher.dispatcher.outcomes import OutcomeRecorder
 from watcher.dispatcher.render import Renderer
@@ -61,6 +62,7 @@ class Dispatcher:
         self._busy = 0
         self._idle = anyio.Event()
         self._stopping = False
+        self._overdue: tuple[datetime, str] | None = None
 
     @property
     def state(self) -> ReceiverState:
@@ -82,6 +84,7 @@ class Dispatcher:
             while True:
                 self._wake = anyio.Event()
                 await self._outcomes.review(self._busy > 0)
+                await self._give_up_overdue()
                 rounds = await self._rounds()
                 for messages in rounds:
                     self._busy += 1
@@ -92,6 +95,19 @@ class Dispatcher:
                         wait = min(wait, (due - self._runtime.clock()).total_seconds())
                     with anyio.move_on_after(wait):
                         await self._wake.wait()
+
+    async def give_up(self, before: datetime, reason: str) -> None:
+        """Have what was owed before then given up, as soon as nothing is under way."""
+        if await has_overdue(self._runtime, self.plan.name, before):
+            self._overdue = before, reason
+            self.wake()
+
+    async def _give_up_overdue(self) -> None:
+        if self._overdue is None or self._busy:
+            return
+        await self._claimer.put_back()
+        await give_up_overdue(self._runtime, self.plan.name, *self._overdue)
+        self._overdue = None
 
     async def stop(self) -> None:
         """Begin no more attempts, and return when those under way have ended."""
@@ -148,7 +164,7 @@ class Dispatcher:
         return self.state.to_plain()
 
     async def _rounds(self) -> list[list[Message]]:
-        if self._stopping:
+        if self._stopping or self._overdue is not None:
             return []
         return await self._claimer.rounds(self.state, self._busy)
 

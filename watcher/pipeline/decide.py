@@ -14,6 +14,15 @@ from typing import Any, Literal
 
 from watcher import rules as routing
 from watcher.diff import Change, appearance, diff, late_appearance
+from watcher.fingerprints import (
+    apart,
+    first_kept,
+    restored,
+    revealed,
+    withheld_conversation,
+    without_contact,
+    without_stand_ins,
+)
 from watcher.merge import Known, drop_unmapped, merge, name_people, take_over_new_fields
 from watcher.model import (
     Conversation,
@@ -28,7 +37,8 @@ from watcher.model import (
 )
 from watcher.pipeline.baseline import is_younger, was_there
 from watcher.pipeline.deliveries import Failed, route
-from watcher.pipeline.existing import first_look
+from watcher.pipeline.existing import first_look, withheld
+from watcher.pipeline.forgetting import removed
 from watcher.pipeline.schema_drift import undated, vanished, without
 from watcher.pipeline.torn import believe, never_shown, without_lost_message
 from watcher.pipeline.waiting import first_wait, follow, remember_answer, waits
@@ -75,6 +85,12 @@ class SourcePolicy:
 
     limits: tuple[str, ...] = ()
     """What that version cannot tell, a line for people each."""
+
+    key: bytes = b""
+    """The installation's key, for what is compared and not kept (`watcher.fingerprints`)."""
+
+    keeps_texts: bool = True
+    """Whether what people write is kept; otherwise rows come with stand-ins."""
 
     hold_rows: int = 20
     """How many rows may vanish or arrive in one sweep, whatever their share."""
@@ -246,18 +262,20 @@ class _Builder:
         """Add what a row comes to, which all rows of the page `lost` these paths with; return whether all
         that it shows is believed.
         """
-        old = _known(snapshot) if snapshot is not None else None
+        old = self._old(snapshot, row) if snapshot is not None else None
         row, doubt = self._believed(row, old, snapshot, lost)
         # What a removed conversation shows while its last rows are being deleted is no return.
         if doubt is not None and snapshot is not None and not snapshot.present:
             self._keep_away(snapshot, doubt)
             return False
-        torn = self.policy.torn
-        base = without_lost_message(old, row, torn) if old is not None else None
+        returned = snapshot is not None and not snapshot.present
+        # What shows that a row is torn has shown it.
+        if old is not None and returned:
+            old = dataclasses.replace(old, conversation=without_contact(old.conversation))
+        base = without_lost_message(old, row, self.policy.torn) if old is not None else None
         new = name_people(merge(base, row), row, self.policy.people)
         shown = snapshot.seen if snapshot is not None else frozenset()
         seen = shown | row.fields.keys()
-        returned = snapshot is not None and not snapshot.present
         before = self._before(old, row, snapshot)
         wait = follow(
             before, new, row, seen=self.sighting.received + self.sighting.skew, returned=returned
@@ -265,6 +283,7 @@ class _Builder:
         new = remember_answer(old, waits(new, wait.since), row)
         changes: tuple[Change, ...] = ()
         joined = False
+        told, prints = apart(new.conversation)
         if old is None or returned:
             if returned or not was_there(row, self.state):
                 # A crowd that a person discarded is not told.
@@ -286,13 +305,13 @@ class _Builder:
         if not self.live:
             changes = ()
         counts = dict(snapshot.counts) if snapshot is not None else {}
-        plain = to_plain(new.conversation)
+        plain = to_plain(told)
         for change in changes:
-            self._record(change, plain, counts, row.id)
+            self._record(change, plain, counts, row.id, prints)
         if self.live and snapshot is not None and not returned:
-            self._end(snapshot.conversation, new.conversation, changes)
-        stored = Snapshot(
-            conversation=new.conversation,
+            self._end(snapshot.conversation, told, changes)
+        after = Snapshot(
+            conversation=told,
             revision=snapshot.revision + 1 if snapshot is not None else 1,
             seen=frozenset(seen),
             counts=counts,
@@ -300,11 +319,25 @@ class _Builder:
             message_id=new.message_id,
             evidence=new.evidence,
             doubt=doubt,
+            prints=prints,
         )
-        self._snapshots.append(stored)
+        self._snapshots.append(after)
         if self.live and joined:
-            self._look(stored, frozenset(change.type for change in changes))
+            self._look(after, frozenset(change.type for change in changes))
         return doubt is None
+
+    def _old(self, snapshot: Snapshot, row: Observation) -> Known:
+        """Return what is stored, without values that nothing shows any more, and with stand-ins where
+        the row has them.
+        """
+        known = _stored(snapshot)
+        if not self.policy.keeps_texts:
+            conversation = withheld_conversation(known.conversation, self.policy.key)
+        else:
+            conversation = revealed(known.conversation, row, self.policy.key)
+        known = dataclasses.replace(known, conversation=conversation)
+        # Of what is gone there is nothing but what its return is compared with.
+        return drop_unmapped(known, snapshot.seen) if snapshot.present else known
 
     def _believed(
         self,
@@ -333,6 +366,8 @@ class _Builder:
             return None
         began = self.state.baseline_started
         hidden = never_shown(snapshot, row, self.policy.torn, began)
+        if snapshot.prints or not self.policy.keeps_texts:
+            hidden |= first_kept(old.conversation, row)
         return _taken_over(old, row, snapshot.seen - hidden)
 
     def _keep_away(self, snapshot: Snapshot, doubt: Doubt) -> None:
@@ -343,9 +378,10 @@ class _Builder:
     def remove(self, snapshot: Snapshot, reason: str, *, held: bool) -> None:
         counts = dict(snapshot.counts)
         facts: dict[str, Any] = {"reason": reason, **({"held": True} if held else {})}
-        plain = to_plain(_known(snapshot).conversation)
+        known = drop_unmapped(_stored(snapshot), snapshot.seen).conversation
+        plain = to_plain(apart(known)[0])
         change = Change("conversation.removed", {}, facts=facts)
-        self._record(change, plain, counts, snapshot.conversation.id)
+        self._record(change, plain, counts, snapshot.conversation.id, snapshot.prints)
         self._ends.append(
             End(
                 self.policy.source,
@@ -355,14 +391,13 @@ class _Builder:
                 conversation=plain,
             )
         )
+        gone = removed(snapshot, self.policy.key)
         self._snapshots.append(
             dataclasses.replace(
-                snapshot,
+                gone,
                 revision=snapshot.revision + 1,
                 counts=counts,
                 observed=self.sighting.sent,
-                present=False,
-                doubt=None,
             )
         )
 
@@ -384,6 +419,7 @@ class _Builder:
         plain: Mapping[str, Any],
         counts: dict[str, int],
         subject: str,
+        prints: Mapping[str, str],
     ) -> None:
         number = counts.get(change.type, 0)
         counts[change.type] = number + 1
@@ -406,12 +442,13 @@ class _Builder:
                 "source": self.policy.source,
                 "provider": self.policy.provider,
                 "conversation": shown,
-                "changes": dict(change.changes),
+                "changes": without_stand_ins(dict(change.changes)),
                 "observed": {
                     "after": rfc3339(min(after, self.sighting.received)),
                     "before": rfc3339(self.sighting.received),
                 },
                 **change.facts,
+                **withheld(prints),
             },
         )
         self._events.append(event)
@@ -457,9 +494,5 @@ def _taken_over(old: Known, row: Observation, shown: frozenset[str]) -> Known:
 
 
 def _stored(snapshot: Snapshot) -> Known:
-    return Known(snapshot.conversation, snapshot.message_id, snapshot.evidence)
-
-
-def _known(snapshot: Snapshot) -> Known:
-    """Return what is stored, without values that nothing shows any more."""
-    return drop_unmapped(_stored(snapshot), snapshot.seen)
+    conversation = restored(snapshot.conversation, snapshot.prints)
+    return Known(conversation, snapshot.message_id, snapshot.evidence)

@@ -26,6 +26,7 @@ __all__ = [
     "digest_event",
     "halves",
     "next_repeat",
+    "owed_since",
     "rebatch",
     "route",
 ]
@@ -103,6 +104,17 @@ def batch(rule: str, group: str, due: datetime) -> str:
 def rebatch(before: str, due: datetime) -> str:
     """Return the name of the digest of the same rule and group at another time."""
     return f"{before.rpartition('|')[0]}|{rfc3339(due)}"
+
+
+def owed_since(delivery: Delivery, rule: routing.Rule | None) -> datetime:
+    """Return when a message was first due: by its rule where it waited for the state to last, by the end
+    of what collects it, by the opening hours that hold it.
+    """
+    if delivery.timer is not None:
+        return delivery.event.time + rule.wait(delivery.number) if rule else delivery.created
+    if delivery.batch:
+        return datetime.fromisoformat(delivery.batch.rpartition("|")[2])
+    return delivery.due if delivery.held else delivery.created
 
 
 def next_repeat(

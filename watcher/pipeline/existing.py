@@ -8,12 +8,12 @@ nothing twice. A conversation that is older than the baseline and seen only late
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.catalogue.events import EVENTS, STATES
-from watcher.model import Conversation, Delivery, Event, Snapshot, derive_id, rfc3339, to_plain
+from watcher.model import Delivery, Event, Snapshot, derive_id, rfc3339, to_plain
 from watcher.pipeline.deliveries import Failed, route
 from watcher.records import Commit, RuleResult, SourceState
 from watcher.rules import Rule, judge
@@ -21,7 +21,7 @@ from watcher.rules import Rule, judge
 if TYPE_CHECKING:
     from watcher.pipeline.decide import SourcePolicy
 
-__all__ = ["LOOKS", "first_look"]
+__all__ = ["LOOKS", "first_look", "withheld"]
 
 LOOKS = "existing"
 """The name under which a source counts such looks (`SourceState.counts`)."""
@@ -49,7 +49,7 @@ def first_look(
             for kind in sorted(rule.types):
                 if kind in news or not _holds(kind, snapshot):
                     continue
-                event = _event(policy, state, rule, kind, snapshot.conversation, now)
+                event = _event(policy, state, rule, kind, snapshot, now)
                 # An earlier rule with `stop` ends the evaluation here, too.
                 results, wrong = judge(event, policy.rules)
                 failed += [one for one in wrong if one[0] == rule.name]
@@ -82,9 +82,10 @@ def _event(
     state: SourceState,
     rule: Rule,
     kind: str,
-    conversation: Conversation,
+    snapshot: Snapshot,
     now: datetime,
 ) -> Event:
+    conversation = snapshot.conversation
     plain = to_plain(conversation)
     look = state.counts.get(LOOKS, 0)
     return Event(
@@ -100,8 +101,14 @@ def _event(
             "changes": {},
             "observed": {"after": _began(kind, plain, now), "before": rfc3339(now)},
             "existing": True,
+            **withheld(snapshot.prints),
         },
     )
+
+
+def withheld(prints: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an event says of what its conversation has and is not kept."""
+    return {"withheld": sorted(prints)} if prints else {}
 
 
 def _began(kind: str, plain: dict[str, Any], now: datetime) -> str:

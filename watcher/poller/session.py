@@ -18,6 +18,7 @@ import structlog
 
 from watcher import mapping as fields
 from watcher.errors import Conflict, SourceError
+from watcher.fingerprints import masked, withheld_row
 from watcher.metrics import Metrics
 from watcher.model import Doubt, Observation, Snapshot
 from watcher.pipeline import (
@@ -116,6 +117,8 @@ class SourceSession:
         self.last_full_look = self._saved = self.clock()
         self.log = structlog.get_logger().bind(source=plan.name)
         self._rules = runtime.rules
+        self._keeps_texts = runtime.keeps_texts
+        self._key = b""
         self._publish = runtime.publish
         self._wake = runtime.wake
         self.skew: timedelta | None = None
@@ -141,6 +144,8 @@ class SourceSession:
             people=self.plan.people,
             version=self.version,
             limits=self.plan.provider.limits,
+            key=self._key,
+            keeps_texts=self._keeps_texts,
             hold_rows=self.plan.hold_rows,
             hold_share=self.plan.hold_share,
         )
@@ -153,6 +158,7 @@ class SourceSession:
     async def open(self) -> None:
         """Load the stored state; another account or mapping is taken over silently."""
         name, provider = self.plan.name, self.plan.provider
+        self._key = await self.store.key()
         stored = await self.store.source(name)
         fingerprint = fields.fingerprint(self.plan.mapping)
         if stored is None:
@@ -227,7 +233,7 @@ class SourceSession:
                 self.rows.see_again(known.ids, response.sent)
             else:
                 known = None
-                page = sanitize(self._mapped(provider.parse(position, response)))
+                page = self._withheld(sanitize(self._mapped(provider.parse(position, response))))
         except SourceError as error:
             counted.labels(self.plan.name, type(error).__name__).inc()
             # A plug-in may quote any part of an answer; what follows is shown, logged and sent.
@@ -296,12 +302,27 @@ class SourceSession:
             return page
         rows: list[Observation] = []
         for row in page.rows:
-            mapped, problems = fields.apply(self.plan.mapping, row)
+            mapped, problems = fields.apply(self.plan.mapping, self._masked(row))
             rows.append(mapped)
             for problem in problems:
                 name = "".join(filter(str.isprintable, row.id[:60]))
                 self.warnings.row(f"conversation {name}: {problem}", like=problem)
         return dataclasses.replace(page, rows=tuple(rows))
+
+    def _masked(self, row: Observation) -> Observation:
+        if self._keeps_texts or row.raw is None:
+            return row
+        message = row.fields.get("last_message")
+        raw = masked(row.raw, message, self.plan.provider.words, self._key)
+        return dataclasses.replace(row, raw=raw)
+
+    def _withheld(self, page: Page) -> Page:
+        """Return a page without what people wrote, where that is not to be kept."""
+        if self._keeps_texts:
+            return page
+        return dataclasses.replace(
+            page, rows=tuple(withheld_row(row, self._key) for row in page.rows)
+        )
 
     async def absorb(
         self,

@@ -378,6 +378,11 @@ class Provider(ABC):
     contact. A server that answers from one snapshot of its database has none: `{}`.
     """
 
+    words: ClassVar[frozenset[str]] = frozenset()
+    """The keys of its raw rows below which all texts are what people wrote: with `store_texts: false`,
+    a source's `fields:` cannot read them. The words of the row's message are known without it. Default: none.
+    """
+
     sets: tuple[IdSet, ...] = ()
     """The id sets that the provider can list cheaply; they find changes that move no order."""
 

@@ -45,6 +45,12 @@ class Snapshots(Protocol):
     owns the store and knows secrets sets it.
     """
 
+    async def key(self) -> bytes:
+        """Return the installation's key for what is compared and not kept (`watcher.fingerprints`), made
+        by whoever asks first, with an open store that may write.
+        """
+        ...
+
     async def source(self, name: str) -> SourceState | None:
         """Return what is remembered of a source, None if it was never committed."""
         ...
@@ -293,8 +299,16 @@ class Journal(Protocol):
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         """Remove events and settled deliveries older than these times. Pending deliveries (and the
         events they carry) and running timers stay. What belongs to a removed row goes with it, and
-        so do throttle marks and silences that ended before `deliveries`. Return how many events
-        and deliveries were removed.
+        so do throttle marks and silences that ended before `deliveries`. Of conversations that were
+        removed before `events` only the numbers of their events stay. Return how many events and
+        deliveries were removed.
+        """
+        ...
+
+    async def keep_texts(self, keep: bool, attributes: Mapping[str, Mapping[str, bool]]) -> bool:
+        """Note whether what people write is kept. Where it no longer is, overwrite what is stored of
+        it, with the `attributes` that hold such words (by source and name; False: only where they have
+        parts); return whether that was done.
         """
         ...
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import secrets
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import (
@@ -25,6 +26,7 @@ from typing import Any, TypeVar
 
 from watcher.errors import Conflict, StoreError
 from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
+from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
     Commit,
     ConversationQuery,
@@ -56,6 +58,12 @@ from watcher.store.outbox import (
     repeat_alone,
     repeated,
 )
+from watcher.store.withholding import (
+    conversation_without,
+    plain_without,
+    snapshot_without,
+    verdicts_without,
+)
 
 __all__ = ["MemoryStore", "OutboxTable"]
 
@@ -81,6 +89,8 @@ class MemoryStore:
         self._marks: dict[tuple[str, str, str], ThrottleMark] = {}
         self._silences: dict[str, StoredSilence] = {}
         self._suppressed: dict[str, Suppressed] = {}
+        self._key = secrets.token_bytes(32)
+        self._keeps_texts = True
 
     async def lost(self) -> str:
         """Return nothing: what this process holds cannot be taken from it."""
@@ -90,6 +100,9 @@ class MemoryStore:
         """Do nothing: there is nothing to let go of."""
 
     # Sources and conversations
+
+    async def key(self) -> bytes:
+        return self._key
 
     async def source(self, name: str) -> SourceState | None:
         return self._sources.get(name)
@@ -452,7 +465,42 @@ class MemoryStore:
         self._verdicts = {id_: one for id_, one in self._verdicts.items() if id_ in self._log}
         self._marks = {key: one for key, one in self._marks.items() if one.until >= deliveries}
         self._silences = {id_: one for id_, one in self._silences.items() if one.ends >= deliveries}
+        for stored in self._snapshots.values():
+            for id_, snapshot in stored.items():
+                if not snapshot.present and snapshot.observed < events:
+                    stored[id_] = nothing_but_numbers(snapshot)
         return before - len(self._outbox) - len(self._log)
+
+    async def keep_texts(self, keep: bool, attributes: Mapping[str, Mapping[str, bool]]) -> bool:
+        overwrites, self._keeps_texts = self._keeps_texts and not keep, keep
+        if not overwrites:
+            return False
+        for source, stored in self._snapshots.items():
+            for id_, one in stored.items():
+                bare, prints = snapshot_without(
+                    one.conversation, one.prints, self._key, attributes.get(source, {})
+                )
+                stored[id_] = replace(one, conversation=bare, prints=prints)
+        for id_, recorded in self._log.items():
+            plain = recorded.event.to_plain()
+            bare_event = plain_without(plain, attributes.get(recorded.event.source, {}))
+            event = replace(recorded.event, data=bare_event["data"])
+            self._log[id_] = replace(recorded, event=event)
+        self._verdicts = {id_: verdicts_without(one) for id_, one in self._verdicts.items()}
+        for key, row in self._outbox.items():
+            delivery, ending = row.delivery, row.delivery.ending
+            if ending is not None and ending.conversation is not None:
+                names = attributes.get(delivery.event.source, {})
+                told, _ = conversation_without(ending.conversation, names)
+                ending = replace(ending, conversation=told)
+            event = self._log[delivery.event.id].event
+            delivery = replace(delivery, event=event, ending=ending)
+            self._outbox.rewrite(key, replace(row, delivery=delivery))
+        self._history = {
+            key: [replace(line, excerpt="") for line in lines]
+            for key, lines in self._history.items()
+        }
+        return True
 
 
 class OutboxTable(Mapping[str, OutboxRow]):
@@ -497,6 +545,10 @@ class OutboxTable(Mapping[str, OutboxRow]):
             self._named.setdefault(name, set()).add(key)
         if (at := _delivered_at(row)) is not None:
             insort(self._sent.setdefault(row.delivery.receiver, []), (at, key))
+
+    def rewrite(self, key: str, row: OutboxRow) -> None:
+        """Write a row of which nothing has changed that it is found by."""
+        self._rows[key] = row
 
     def remove(self, keys: Collection[str]) -> None:
         """Remove rows."""

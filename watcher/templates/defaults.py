@@ -200,7 +200,7 @@ def _about_conversation(
     # Below a greeting stand other words than the customer's, above an answer others than ours.
     said = message.get("direction") == _WORDS_OF.get(kind, message.get("direction"))
     if kind in _WITH_WORDS and said and not told:
-        words = words_of(message, event.data.get("redacted"))
+        words = words_of(message, event.data)
         lines += [(words, "short"), ("", "whole")] if words else []
     # What these change is the message itself, or that it was read or answered: the title says so.
     if kind not in ("unread", "message", "read", "waiting", "answered"):

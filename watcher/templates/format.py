@@ -54,11 +54,11 @@ def person(conversation: Mapping[str, Any]) -> str:
     return f"conversation {conversation.get('id')}"
 
 
-def words_of(message: Mapping[str, Any], hidden: Any = ()) -> str:
-    """Return the words of a message; of one without words, what it is (`[image]`, `[call]`).
+def words_of(message: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Return the words of an event's message; of one without words, what it is (`[image]`, `[call]`).
 
-    A mail's subject stands in front. Where the text is `hidden` from the receiver, nothing is said
-    of it.
+    A mail's subject stands in front. Where the text is hidden from the receiver (`data.redacted`),
+    nothing is said of it; where it was not kept (`data.withheld`), that there was one.
     """
     held = message.get("attachments")
     kinds = [str(kind) for kind in held] if isinstance(held, list | tuple) else []
@@ -66,11 +66,17 @@ def words_of(message: Mapping[str, Any], hidden: Any = ()) -> str:
     subject = f"Subject: {message['subject']}" if message.get("subject") else ""
     if not text and message.get("type") in _SAID_BY_TYPE and not kinds:
         kinds = [str(message["type"])]
+    left_out = _names_text(data.get("redacted"))
+    if not text and not left_out and _names_text(data.get("withheld")):
+        kinds = ["text", *kinds]
     shown = f"[{', '.join(kinds)}]" if kinds else ""
-    left_out = isinstance(hidden, list | tuple) and "last_message.text" in hidden
     if message and not (text or subject or shown or left_out):
         shown = "[no text]"
     return "\n".join(one for one in (subject, text, shown) if one)
+
+
+def _names_text(paths: Any) -> bool:
+    return isinstance(paths, list | tuple) and "last_message.text" in paths
 
 
 _SAID_BY_TYPE = (

@@ -221,7 +221,7 @@ def _soft(event: Event, zone: tzinfo) -> dict[str, Any]:
     conversation = names["conversation"]
     message = part(conversation, "last_message") if isinstance(conversation, Mapping) else {}
     if message and not str(message.get("text") or "").strip():
-        words = SpokenNull(words_of(message, event.data.get("redacted")))
+        words = SpokenNull(words_of(message, event.data))
         names["conversation"] = {**conversation, "last_message": {**message, "text": words}}
     return names
 

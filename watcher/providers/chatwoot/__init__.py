@@ -131,6 +131,15 @@ class Chatwoot(Provider):
             "contact_custom_attributes": "map",
         },
     )
+    words: ClassVar[frozenset[str]] = frozenset(
+        {
+            "content",
+            "processed_message_content",
+            "content_attributes",
+            "attachments",
+            "mail_subject",
+        }
+    )
     torn: ClassVar[Parts] = {
         # A page is rendered row by row, and messages, contacts and inboxes are deleted before the
         # conversations (seen on v2.16 to v4.15).

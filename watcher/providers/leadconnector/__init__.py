@@ -106,6 +106,7 @@ class HighLevel(Provider):
         ),
         attributes={"starred": "bool", "followers": "list"},
     )
+    words: ClassVar[frozenset[str]] = frozenset({"lastMessageBody"})
     torn: ClassVar[Parts] = {**TORN, "contact": frozenset({"labels"})}
     """Labels are the contact's tags."""
 

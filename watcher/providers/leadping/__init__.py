@@ -172,6 +172,7 @@ class Leadping(Provider):
             "outbound_phone_number_override_id": "string",
         },
     )
+    words: ClassVar[frozenset[str]] = frozenset({"lastSnippet"})
     settings: LeadpingSettings
 
     def __init__(self, settings: LeadpingSettings, *, raw: bool = False) -> None:

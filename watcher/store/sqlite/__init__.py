@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -208,6 +209,11 @@ class SqliteStore:
 
     # Sources and conversations
 
+    async def key(self) -> bytes:
+        if found := await self._reader.fetch(queries.INSTALLATION, (transactions.KEY,)):
+            return bytes(found[0][0])
+        return await self._write(transactions.key, secrets.token_bytes(32))
+
     async def source(self, name: str) -> SourceState | None:
         found = await self._reader.fetch(queries.SOURCE, (name,))
         return rows.SOURCE.validate_json(found[0][0]) if found else None
@@ -331,8 +337,27 @@ class SqliteStore:
             await anyio.sleep(BREATH)
         removed += await self._prune_events(events)
         await self._write(transactions.prune_marks, deliveries)
+        await self._forget_gone(events)
         await self._shrink()
+        await self._owned().empty_wal()
         return removed
+
+    async def keep_texts(self, keep: bool, attributes: Mapping[str, Mapping[str, bool]]) -> bool:
+        self._owned()
+        done = bool(await self._reader.fetch(queries.INSTALLATION, (transactions.NO_TEXTS,)))
+        overwrites = not (keep or done)
+        if overwrites:
+            key = await self.key()
+            for table in transactions.HOLDING_TEXTS:
+                place: int | None = queries.NO_TIME
+                while place is not None:
+                    place = await self._write(transactions.withhold, table, place, key, attributes)
+            await self._shrink()
+        if keep is done:
+            await self._write(transactions.decide_texts, keep)
+        if overwrites:
+            await self._owned().empty_wal()  # no page stays there as it was before
+        return overwrites
 
     async def _prune_events(self, before: datetime) -> int:
         """Remove old events; those that a delivery still carries stay and are passed over."""
@@ -346,6 +371,13 @@ class SqliteStore:
                 removed += await self._write(transactions.prune_events, free)
             await anyio.sleep(BREATH)
         return removed
+
+    async def _forget_gone(self, before: datetime) -> None:
+        """Forget conversations that were removed before then, some at a time."""
+        more = True
+        while more:
+            more = await self._write(transactions.forget_gone, before, BATCH) > 0
+            await anyio.sleep(BREATH)
 
     async def _shrink(self) -> None:
         """Return free pages of the file to the disk, some at a time."""

@@ -57,6 +57,9 @@ class Job:
     future: Future[Any]
     """Learns the outcome once the group is committed."""
 
+    alone: bool = False
+    """Whether it runs in no transaction, after those of its group."""
+
     result: Any = None
     error: BaseException | None = None
 
@@ -114,6 +117,27 @@ class Writer(Executor):
             self._jobs.put(Job(lambda: fn(*args, **kwargs), future))
         return future
 
+    async def empty_wal(self) -> None:
+        """Have everything moved into the file and the WAL cut to nothing, and wait for it; what a reader
+        still looks at stays until the next time.
+        """
+        with self._door:
+            if not self._open:
+                return
+            done: Future[Any] = Future()
+            self._jobs.put(Job(self._cut, done, alone=True))
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([asyncio.wrap_future(done)])
+
+    def _cut(self) -> None:
+        try:
+            self.connection.execute("PRAGMA busy_timeout = 0")  # nobody else waits for a reader
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            structlog.get_logger().debug("the WAL stays as it is", reason=str(error))
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {round(BUSY * 1000)}")
+
     def where(self) -> str:
         """Return what the thread is at, for whoever waits long: only where no statement of its own
         computes and no job has ended lately, it is the disk.
@@ -138,8 +162,12 @@ class Writer(Executor):
         more = True
         while more:
             group, more = self._take()
-            if group:
-                self._commit(group)
+            if together := [job for job in group if not job.alone]:
+                self._commit(together)
+            for job in group:
+                if job.alone:
+                    job.work()
+                    job.report()
         self._close()
 
     def _take(self) -> tuple[list[Job], bool]:

@@ -32,7 +32,9 @@ SAVE_RECEIVER = """
 
 # Snapshots
 
-SNAPSHOT = "revision, present, observed, message_id, seen, counts, conversation, evidence, doubt"
+SNAPSHOT = (
+    "revision, present, observed, message_id, seen, counts, conversation, evidence, doubt, prints"
+)
 """The columns that `rows.read_snapshot` expects."""
 
 KNOWN = f"""
@@ -53,16 +55,46 @@ FORGET_FIELDS = "UPDATE snapshots SET seen = :after WHERE source = :source AND s
 
 ADD_SNAPSHOT = """
     INSERT INTO snapshots (source, id, revision, present, unread, unassigned, observed,
-                           message_id, seen, counts, conversation, evidence, doubt)
+                           message_id, seen, counts, conversation, evidence, doubt, prints)
     VALUES (:source, :id, :revision, :present, :unread, :unassigned, :observed,
-            :message_id, :seen, :counts, :conversation, :evidence, :doubt)
+            :message_id, :seen, :counts, :conversation, :evidence, :doubt, :prints)
     ON CONFLICT (source, id) DO NOTHING"""
 CHANGE_SNAPSHOT = """
     UPDATE snapshots
     SET revision = :revision, present = :present, unread = :unread, unassigned = :unassigned,
         observed = :observed, message_id = :message_id, seen = :seen, counts = :counts,
-        conversation = :conversation, evidence = :evidence, doubt = :doubt
+        conversation = :conversation, evidence = :evidence, doubt = :doubt, prints = :prints
     WHERE source = :source AND id = :id AND revision = :revision - 1"""
+
+# Of conversations that have been gone for long, as `pipeline.forgetting.nothing_but_numbers` says.
+BARE = """
+    UPDATE snapshots
+    SET conversation = :conversation, message_id = NULL, seen = '[]', evidence = NULL, doubt = NULL,
+        prints = NULL
+    WHERE source = :source AND id = :id"""
+LONG_GONE = f"""
+    SELECT source, {SNAPSHOT} FROM snapshots
+    WHERE present = 0 AND seen <> '[]' AND observed < ? LIMIT ?"""
+
+# What is known of the store itself
+
+INSTALLATION = "SELECT value FROM installation WHERE name = ?"
+ADD_INSTALLATION = "INSERT INTO installation (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+DROP_INSTALLATION = "DELETE FROM installation WHERE name = ?"
+
+# Texts that are no longer kept, a part at a time: from the row after a place
+
+WORDS_OF_SNAPSHOTS = """
+    SELECT rowid, source, conversation, prints FROM snapshots WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+SAVE_WORDS_OF_SNAPSHOT = "UPDATE snapshots SET conversation = ?, prints = ? WHERE rowid = ?"
+WORDS_OF_EVENTS = """
+    SELECT seq, source, body, verdicts FROM events WHERE seq > ? ORDER BY seq LIMIT ?"""
+SAVE_WORDS_OF_EVENT = "UPDATE events SET body = ?, verdicts = ? WHERE seq = ?"
+WORDS_OF_DELIVERIES = """
+    SELECT seq, source, ending FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?"""
+SAVE_WORDS_OF_DELIVERY = "UPDATE deliveries SET ending = ? WHERE seq = ?"
+WORDS_OF_HISTORY = "SELECT seq, excerpt FROM history WHERE seq > ? ORDER BY seq LIMIT ?"
+SAVE_WORDS_OF_HISTORY = "UPDATE history SET excerpt = '' WHERE seq = ?"
 
 # The log
 

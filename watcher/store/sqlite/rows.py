@@ -48,11 +48,13 @@ __all__ = [
     "maybe_micros",
     "micros",
     "pack_verdicts",
+    "prints_column",
     "read_delivery",
     "read_doubt",
     "read_entry",
     "read_facts",
     "read_mark",
+    "read_prints",
     "read_row",
     "read_silence",
     "read_snapshot",
@@ -126,12 +128,15 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
         "conversation": CONVERSATION.dump_json(conversation).decode(),
         "evidence": None if evidence == NO_EVIDENCE else _EVIDENCE.dump_json(evidence).decode(),
         "doubt": None if snapshot.doubt is None else _DOUBT.dump_json(snapshot.doubt).decode(),
+        "prints": prints_column(snapshot.prints),
     }
 
 
 def read_snapshot(columns: Sequence[Any]) -> Snapshot:
     """Read the columns of `queries.SNAPSHOT`."""
-    revision, present, observed, message_id, seen, counts, conversation, evidence, doubt = columns
+    (
+        revision, present, observed, message_id, seen, counts, conversation, evidence, doubt, prints,
+    ) = columns  # fmt: skip
     return Snapshot(
         conversation=CONVERSATION.validate_json(conversation),
         revision=revision,
@@ -142,7 +147,19 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
         evidence=NO_EVIDENCE if evidence is None else _EVIDENCE.validate_json(evidence),
         present=bool(present),
         doubt=None if doubt is None else read_doubt(doubt),
+        prints=read_prints(prints),
     )
+
+
+def prints_column(prints: Mapping[str, str]) -> str | None:
+    """Write the stand-ins of a snapshot."""
+    return json.dumps(dict(prints)) if prints else None
+
+
+def read_prints(text: str | None) -> Mapping[str, str]:
+    """Read the stand-ins of a snapshot."""
+    prints: Mapping[str, str] = {} if text is None else json.loads(text)
+    return prints
 
 
 def read_doubt(text: str) -> Doubt:

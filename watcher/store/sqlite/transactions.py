@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.errors import Conflict, StoreError
-from watcher.model import Delivery, Snapshot
+from watcher.model import CONVERSATION, Delivery, Snapshot
+from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
     Commit,
     ReceiverState,
@@ -39,6 +40,13 @@ from watcher.store.outbox import (
 )
 from watcher.store.sqlite import queries, rows
 from watcher.store.sqlite.schema import INCREMENTAL
+from watcher.store.withholding import (
+    Attributes,
+    conversation_without,
+    plain_without,
+    snapshot_without,
+    verdicts_without,
+)
 
 __all__ = [
     "acknowledge",
@@ -47,7 +55,10 @@ __all__ = [
     "claim",
     "collect",
     "commit",
+    "decide_texts",
     "expire_silence",
+    "forget_gone",
+    "key",
     "prune_deliveries",
     "prune_events",
     "prune_marks",
@@ -60,9 +71,13 @@ __all__ = [
     "shift_clock",
     "shrink",
     "unclaim",
+    "withhold",
 ]
 
 Connection = sqlite3.Connection
+
+KEY, NO_TEXTS = "key", "no texts"
+"""What is known of the installation: its key; that it holds nothing that people write."""
 
 BATCH = 500
 """How many rows are read at a time, to be changed in one transaction."""
@@ -412,6 +427,104 @@ def prune_marks(connection: Connection, before: datetime) -> None:
     """Remove throttle marks and silences that ended before then."""
     connection.execute(queries.PRUNE_MARKS, (rows.micros(before),))
     connection.execute(queries.PRUNE_SILENCES, (rows.micros(before),))
+
+
+def forget_gone(connection: Connection, before: datetime, most: int) -> int:
+    """Forget up to `most` conversations that were removed before then; return how many were."""
+    gone = connection.execute(queries.LONG_GONE, (rows.micros(before), most)).fetchall()
+    for source, *columns in gone:
+        bare = nothing_but_numbers(rows.read_snapshot(columns)).conversation
+        conversation = CONVERSATION.dump_json(bare).decode()
+        values = {"source": source, "id": bare.id, "conversation": conversation}
+        connection.execute(queries.BARE, values)
+    return len(gone)
+
+
+def key(connection: Connection, fresh: bytes) -> bytes:
+    """Return the installation's key: `fresh` if it has none yet."""
+    connection.execute(queries.ADD_INSTALLATION, (KEY, fresh))
+    ((found,),) = connection.execute(queries.INSTALLATION, (KEY,)).fetchall()
+    return bytes(found)
+
+
+def decide_texts(connection: Connection, keep: bool) -> None:
+    """Note whether what people write is kept."""
+    if keep:
+        connection.execute(queries.DROP_INSTALLATION, (NO_TEXTS,))
+    else:
+        connection.execute(queries.ADD_INSTALLATION, (NO_TEXTS, b""))
+
+
+AttributesOf = Mapping[str, Attributes]
+"""The attributes that hold words, by source."""
+
+
+def withhold(
+    connection: Connection, table: str, after: int, key_: bytes, attributes: AttributesOf
+) -> int | None:
+    """Overwrite the words of some rows of a table that follow a place; return the next place, None at
+    the end.
+    """
+    read, overwrite = _WITHHOLDING[table]
+    found = connection.execute(read, (after, BATCH)).fetchall()
+    for row in found:
+        overwrite(connection, row, key_, attributes)
+    return found[-1][0] if found else None
+
+
+def _snapshot_without(
+    connection: Connection, row: Sequence[Any], key_: bytes, attributes: AttributesOf
+) -> None:
+    rowid, source, document, prints = row
+    known = CONVERSATION.validate_json(document)
+    bare, kept = snapshot_without(known, rows.read_prints(prints), key_, attributes.get(source, {}))
+    if bare != known:
+        text = CONVERSATION.dump_json(bare).decode()
+        connection.execute(queries.SAVE_WORDS_OF_SNAPSHOT, (text, rows.prints_column(kept), rowid))
+
+
+def _event_without(
+    connection: Connection, row: Sequence[Any], _key: bytes, attributes: AttributesOf
+) -> None:
+    seq, source, body, verdicts = row
+    plain = json.loads(body)
+    bare = plain_without(plain, attributes.get(source, {}))
+    said = rows.read_verdicts(verdicts) if verdicts is not None else ()
+    left = verdicts_without(said)
+    if bare is not plain or left != said:
+        text = json.dumps(bare, separators=(",", ":"), ensure_ascii=False)
+        packed = rows.pack_verdicts(left) if left else None
+        connection.execute(queries.SAVE_WORDS_OF_EVENT, (text, packed, seq))
+
+
+def _delivery_without(
+    connection: Connection, row: Sequence[Any], _key: bytes, attributes: AttributesOf
+) -> None:
+    seq, source, ending = row
+    plain = json.loads(ending) if ending else {}
+    if (told := plain.get("conversation")) is not None:
+        bare, gone = conversation_without(told, attributes.get(source, {}))
+        if gone:
+            text = json.dumps({**plain, "conversation": bare}, ensure_ascii=False)
+            connection.execute(queries.SAVE_WORDS_OF_DELIVERY, (text, seq))
+
+
+def _history_without(
+    connection: Connection, row: Sequence[Any], _key: bytes, _attributes: AttributesOf
+) -> None:
+    # A receiver may have answered with what was sent.
+    if row[1]:
+        connection.execute(queries.SAVE_WORDS_OF_HISTORY, (row[0],))
+
+
+_WITHHOLDING: Mapping[str, tuple[str, Callable[..., None]]] = {
+    "snapshots": (queries.WORDS_OF_SNAPSHOTS, _snapshot_without),
+    "events": (queries.WORDS_OF_EVENTS, _event_without),
+    "deliveries": (queries.WORDS_OF_DELIVERIES, _delivery_without),
+    "history": (queries.WORDS_OF_HISTORY, _history_without),
+}
+HOLDING_TEXTS = tuple(_WITHHOLDING)
+"""The tables that hold what people write."""
 
 
 def shrink(connection: Connection, most: int, spare: int) -> bool:
