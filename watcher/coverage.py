@@ -114,10 +114,10 @@ class Shown:
     def unseen_in_template(self, source: str, *, many: bool) -> Iterator[TemplateError]:
         """Yield what a template asks for that no source shows: attributes, and texts that are not kept."""
         for name in ("text", "subject") if not self._keeps_texts else ():
-            if found := re.search(rf"\blast_message\.{name}\b", source):
+            if found := re.search(rf"\blast_message(\.|\[['\"]){name}\b", source):
                 line = source.count("\n", 0, found.start()) + 1
                 column = found.start() - source.rfind("\n", 0, found.start())
-                yield TemplateError(f"`{found[0]}` is empty: {NOT_KEPT}", line, column)
+                yield TemplateError(f"`last_message.{name}` is empty: {NOT_KEPT}", line, column)
         yield from template_mistakes_with(self._shape, source, many=many)
 
     @property

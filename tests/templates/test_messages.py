@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.make import MARIA, T0, conversation_event
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.model import Contact, Event, Message, to_plain
-from watcher.templates import default_message, digest, late_note, render_digest
+from watcher.templates import default_message, digest, late_note, render, render_digest
 from watcher.templates.format import format_instant
 
 ANA, BEN = {"id": "u1", "name": "Ana"}, {"id": "u2", "name": "Ben"}
@@ -260,6 +260,29 @@ def test_of_words_that_a_receiver_may_not_see_nothing_is_said() -> None:
         conversation=dataclasses.replace(MARIA, last_message=Message(None, "inbound")),
     )
     assert "[no text]" not in default_message(event)[1]
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (Message(None, "inbound", "sms"), "[text]"),
+        (Message(None, "inbound", attachments=("image",)), "[text, image]"),
+        (Message(None, "inbound", "voicemail"), "[text, voicemail]"),
+    ],
+)
+def test_of_words_that_are_not_kept_it_is_said_that_there_were_some(
+    message: Message, line: str
+) -> None:
+    event = conversation_event(
+        "conversation.message",
+        withheld=["last_message.text"],
+        conversation=dataclasses.replace(MARIA, last_message=message),
+    )
+    assert default_message(event)[1].splitlines()[0] == line
+    rendered = render("New", "{{ conversation.last_message.text }}!", event)
+    assert str(rendered.body) == f"{line}!"
+    hidden = dataclasses.replace(event, data={**event.data, "redacted": ["last_message.text"]})
+    assert "[text" not in default_message(hidden)[1]
 
 
 BERLIN = ZoneInfo("Europe/Berlin")
