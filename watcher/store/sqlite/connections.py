@@ -114,20 +114,17 @@ class Writer(Executor):
         with self._door:
             if not self._open:
                 raise StoreError(f"the store {self._path} is closed")
-            self._jobs.put(Job(lambda: fn(*args, **kwargs), future))
+            self._jobs.put(Job(lambda: fn(*args, **kwargs), future, alone=fn == self._cut))
         return future
 
     async def empty_wal(self) -> None:
         """Have everything moved into the file and the WAL cut to nothing, and wait for it; what a reader
         still looks at stays until the next time.
         """
-        with self._door:
-            if not self._open:
-                return
-            done: Future[Any] = Future()
-            self._jobs.put(Job(self._cut, done, alone=True))
+        outcome = asyncio.get_running_loop().run_in_executor(self, self._cut)
         with anyio.CancelScope(shield=True):
-            await asyncio.wait([asyncio.wrap_future(done)])
+            await asyncio.wait([outcome])
+        outcome.result()
 
     def _cut(self) -> None:
         try:
