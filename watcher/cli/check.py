@@ -112,7 +112,8 @@ def check(
         raise typer.Exit(MISUSED)
     # Where secrets are left out, it is another machine (CI) that looks.
     short = () if no_secrets else tuple(foreseeable_shortage(loaded))
-    for line in grouped(dict.fromkeys((*loaded.warnings, *weak, *_over(loaded), *short))):
+    warnings = loaded.places.in_order(dict.fromkeys((*loaded.warnings, *weak)))
+    for line in grouped((*warnings, *_over(loaded), *short)):
         console.note(f"warning: {line}")
     for source in [one for one in loaded.sources if one.people][:SHOWN]:
         console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
