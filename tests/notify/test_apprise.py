@@ -220,9 +220,14 @@ def test_a_fingerprint_tells_nothing_of_the_address() -> None:
 
 
 async def test_addresses_are_told_good_or_bad_one_by_one_without_quoting_them() -> None:
-    told = await validate(
-        (SLACK, "slack://T1JJ3T3L2/wrong-secret/x", "nothing://hidden", "tgram://12", "justatoken")
+    urls = (
+        SLACK,
+        "slack://T1JJ3T3L2/wrong-secret/x",
+        "nothing://hidden",
+        "tgram://12",
+        "justatoken",
     )
+    told = [verdict.problem for verdict in await validate(urls)]
     assert told[0] is None
     assert all(told[1:])
     words = " ".join(map(str, told))

@@ -20,7 +20,7 @@ def notifier(url: str, addresses: AddressFilter) -> AppriseNotifier:
 
 
 FAMILIES = [
-    "json://127.0.0.1:{port}/", "json://2130706433:{port}/", "json://0177.0.0.1:{port}/", "json://localhost:{port}/",
+    "json://127.0.0.1:{port}/", "json://2130706433:{port}/", "json://localhost:{port}/",
     "json://[::1]:{port}/", "ntfy://127.0.0.1:{port}/topic",
     "gotify://127.0.0.1:{port}/abcdefghijklmno", "mailto://u:p@127.0.0.1:{port}/?to=a@b.example&from=c@b.example",
     "irc://127.0.0.1:{port}/#channel",
