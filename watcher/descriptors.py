@@ -27,8 +27,11 @@ __all__ = [
     "spent",
 ]
 
-SPARE = 32
+SPARE = 48
 """Descriptors that connections from outside leave for everything else."""
+
+AT_ONCE = 4
+"""Files that SQLite opens at once: the store, its log, what both share, and their folder."""
 
 ADVICE = "raise its limit of open files: `LimitNOFILE` (systemd), `ulimits` (Compose), `ulimit -n`"
 """What a person can do."""
@@ -62,11 +65,16 @@ def scarce(descriptor: int) -> bool:
 
 
 def none_left() -> bool:
-    """Return whether no file can be opened now for want of a descriptor."""
+    """Return whether there are too few descriptors now for a library that opens several files at once."""
+    opened: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        while len(opened) < AT_ONCE:
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         return error.errno in _SPENT
+    finally:
+        for one in opened:
+            os.close(one)
     return False
 
 

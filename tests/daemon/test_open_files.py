@@ -66,9 +66,9 @@ def test_what_a_configuration_may_open_is_added_up_and_warned_of(tmp_path: Path)
     file.write_text(CONFIGURATION)
     config = load([file], environ={}, providers=PROVIDERS)
     planned = planned_descriptors(config)
-    assert planned == {"sources": 3, "receivers": 30, "listeners": 192, "the process": 64}
+    assert planned == {"sources": 3, "receivers": 30, "listeners": 192, "the process": 80}
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert hard > 289 or hard == resource.RLIM_INFINITY
+    assert hard > 305 or hard == resource.RLIM_INFINITY
     assert list(foreseeable_shortage(config)) == []
 
 
@@ -81,8 +81,8 @@ def test_the_warning_says_how_many_of_what_and_how_to_get_more(
     monkeypatch.setattr(resource, "getrlimit", lambda _what: (100, 256))
     (said,) = map(str, foreseeable_shortage(config))
     assert said == (
-        "the limit of open files: up to 289 may be needed (sources 3, receivers 30, listeners 192,"
-        " the process 64), and this process may have 256; what finds none waits (raise its limit of open"
+        "the limit of open files: up to 305 may be needed (sources 3, receivers 30, listeners 192,"
+        " the process 80), and this process may have 256; what finds none waits (raise its limit of open"
         " files: `LimitNOFILE` (systemd), `ulimits` (Compose), `ulimit -n`)"
     )
 

@@ -191,3 +191,16 @@ async def test_while_descriptors_are_scarce_a_listener_keeps_few() -> None:
                 assert 0 < await living(silent) <= connections.FEW
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_who_has_asked_before_it_was_taken_is_answered_however_many_come_with_it() -> None:
+    app, most = App(), connections.MOST
+    async with served(app) as port:
+        before, asking, after = (
+            connected(port, most),
+            connected(port, 1, ASK),
+            connected(port, most),
+        )
+        async with before, asking as (peer,), after:
+            assert await answer(peer)
+    assert app.asked == 1

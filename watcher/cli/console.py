@@ -23,6 +23,7 @@ from rich.text import Text
 from watcher.cli.options import Invocation, LogLevel
 from watcher.cli.tables import Cell, Column, table_lines
 from watcher.cli.times import machine_zone
+from watcher.descriptors import ADVICE, REASON, spent
 from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked, grouped
 from watcher.json_text import json_line
 from watcher.secrets import Redactor
@@ -176,6 +177,8 @@ def explain(error: StoreError | SourceError | OSError) -> Refusal:
             return cause, remedy
         case SourceError():
             return error.reason, error.remedy
+        case OSError() if spent(error):
+            return REASON, ADVICE
     taken = os.strerror(errno.EADDRINUSE) in str(error)
     return str(error), _TAKEN if taken else "check the address or path, and its permissions"
 

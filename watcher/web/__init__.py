@@ -29,8 +29,11 @@ from watcher.web.hosts import KnownHosts
 
 __all__ = ["Freshness", "KnownHosts", "bind", "create_app", "create_probes", "serve"]
 
-QUEUE = 128
+QUEUE = 1024
 """Connections that the system keeps until they are taken."""
+
+AT_ONCE = 8
+"""Connections that are taken in a turn of the event loop: a bound counts only what has been taken before."""
 
 FRONT = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>inbox-watcher</title>
@@ -182,8 +185,8 @@ async def serve(app: Any, listener: socket.socket, *, once: bool = False) -> Non
         server_header=False,
         http=BoundedConnection,
         headers=[("connection", "close")] if once else [],
-        # asyncio takes so many at once before it counts, and where it cannot, complains as often.
-        backlog=1,
+        # asyncio takes so many in a turn, and where there is no descriptor, complains as often.
+        backlog=AT_ONCE,
     )
     server = _Server(config)
     ended = anyio.Event()

@@ -8,6 +8,8 @@ answered, the newcomer goes. Each step of a request has its time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from typing import Any, Literal
 
 import structlog
@@ -18,11 +20,14 @@ from watcher.logs import rarely
 
 __all__ = ["BODY_WITHIN", "FEW", "HEADER_WITHIN", "MOST", "TAKEN_WITHIN", "BoundedConnection"]
 
-MOST, FEW = 64, 4
+MOST, FEW = 64, 16
 """Connections of a listener, and those while the process has few descriptors left."""
 
 HEADER_WITHIN, BODY_WITHIN, TAKEN_WITHIN = 5.0, 30.0, 30.0
 """Seconds for a request's header to come whole, for its body, and for the answer to be taken."""
+
+FIRST = 65_536
+"""Bytes of a request that are read as a connection is made; the rest is read in its turn."""
 
 Phase = Literal["idle", "taking", "body", "answering"]
 """Waits for a header; for an answer to be taken; for a body; for the application, which has its own times."""
@@ -45,7 +50,12 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._look()
-        self._make_room()
+        # Whoever has asked already is answered, however many come within this turn of the event loop.
+        descriptor = transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError):
+            if said := os.read(descriptor, FIRST):
+                self.data_received(said)
+        self._make_room(descriptor)
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -85,8 +95,8 @@ class BoundedConnection(H11Protocol):
         self.connections.discard(self)
         self.transport.abort()
 
-    def _make_room(self) -> None:
-        scarce = descriptors.scarce(self.transport.get_extra_info("socket").fileno())
+    def _make_room(self, descriptor: int) -> None:
+        scarce = descriptors.scarce(descriptor)
         most = FEW if scarce else MOST
         others = [
             one
