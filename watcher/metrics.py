@@ -80,6 +80,7 @@ class Metrics:
         self.conversations = gauge("conversations", "Conversations known.", "source")
         self.stuck = gauge("stuck_loops", "Loops that have something to do and do not move.")
         self.store_failing = gauge("store_failing", "1 while the store cannot be read or written.")
+        self.disk_free = gauge("disk_free_bytes", "What is free of the store's disk.")
         self.deliveries = counter("deliveries", "Attempts to deliver.", "receiver", "outcome")
         self.pending = gauge("deliveries_pending", "Deliveries that wait.", "receiver")
         self.dead = gauge("deliveries_dead", "Deliveries given up, kept for a person.", "receiver")

@@ -16,6 +16,8 @@ from typing import Any, Literal
 from watcher.model import Delivery, DeliveryState, Event, Snapshot, Standing, rfc3339
 
 __all__ = [
+    "DISK",
+    "OWN",
     "Commit",
     "ConversationQuery",
     "DeliveryQuery",
@@ -105,12 +107,19 @@ class Skew:
         return {"seconds": round(self.seconds), "told_by": self.told_by}
 
 
+DISK = "/disk"
+"""The name of the state of the store's disk."""
+
+OWN = frozenset({"", DISK})
+"""The names of states that are the watcher's own: of its network, and of its disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """What must survive a restart about one source."""
 
     name: str
-    """The configured name; empty for the network as a whole."""
+    """The configured name, or one of `OWN`."""
 
     provider: str
     """The provider's name."""

@@ -16,13 +16,20 @@ from watcher.records import Recorded
 from watcher.rules import Rule, Silence
 from watcher.store import Store
 
-__all__ = ["Confirm", "Publish", "Runtime"]
+__all__ = ["Admit", "Confirm", "Publish", "Runtime"]
 
 Publish = Callable[[Sequence[Recorded]], None]
 """Announces events after they were committed."""
 
 Confirm = Callable[[str, str], Awaitable[bool]]
 """Looks up one conversation (source, id) now and commits the result; False if that is impossible."""
+
+
+Admit = Callable[[str, int], Awaitable[None]]
+"""Called before a source writes so many bytes; raises SourceUnavailable where it has to wait."""
+
+
+async def _admit_all(_source: str, _size: int) -> None: ...
 
 
 async def _confirm_all(_source: str, _conversation: str) -> bool:
@@ -59,6 +66,9 @@ class Runtime:
 
     confirm: Confirm = _confirm_all
     """Called before a delivery of a rule with `for` is sent."""
+
+    admit: Admit = _admit_all
+    """Called before what an answer showed is written."""
 
     wake: Callable[[str], None] = lambda _receiver: None
     """Called with a receiver's name when something may be due for it."""

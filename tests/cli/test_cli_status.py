@@ -243,6 +243,7 @@ WELL: dict[str, Any] = {
     "receivers": [],
     "network_failing": False,
     "store_failing": None,
+    "disk": None,
     "stuck": [],
 }
 TROUBLE = {"since": "2026-11-30T09:00:00.000Z", "reason": "no space", "remedy": "make room"}
@@ -281,6 +282,8 @@ def judged(**changed: Any) -> list[str]:
         ({"stuck": [{"what": "the poller", "seconds": 400, "where": "x.py:1"}]},
          "stuck: the poller has not moved for 6m40s (restart the daemon, and report x.py:1)"),
         ({"network_failing": True}, "no source can be reached: this machine's network is down"),
+        ({"disk": TROUBLE},
+         "the disk is nearly full since 2026-11-30T09:00:00.000Z: no space (make room)"),
         ({"daemon": {"refused": TROUBLE}},
          "the configuration is refused since 2026-11-30T09:00:00.000Z: no space (make room);"
          " the old one is in force"),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement, snapshot
-from watcher.model import Event
-from watcher.records import Commit, ConversationQuery, DeliveryQuery, End, EventQuery, Queue
+from watcher.model import Event, Message, Snapshot
+from watcher.records import (
+    Commit,
+    ConversationQuery,
+    DeliveryQuery,
+    End,
+    EventQuery,
+    Queue,
+    SourceState,
+)
 from watcher.store import Store
 
 TYPES = {
@@ -302,6 +312,24 @@ async def test_conversations_come_whole_and_in_order_however_many_are_read_at_a_
         assert [(source, one.conversation.id) for source, one in some] == [
             (source, id_) for _, source, id_ in order[:limit]
         ]
+
+
+async def test_what_is_known_of_a_source_has_a_size_that_follows_every_change(
+    store: Store,
+) -> None:
+    async def size(*known: Snapshot, **more: Any) -> int:
+        await store.commit(Commit("sales", snapshots=known, **more))
+        return await store.size("sales")
+
+    assert await store.size("sales") == 0
+    one = await size(snapshot("c1", last_message=Message(text="é" * 100)))
+    assert one > 200
+    both = await size(snapshot("c2"))
+    assert both > one
+    assert await size(snapshot("c1", revision=2, last_message=Message(text="é" * 90))) == both - 20
+    assert await store.size("leads") == 0
+    state = SourceState("sales", "chatwoot", "")
+    assert await size(snapshot("c3"), forget=True, state=state) == both - one
 
 
 async def test_what_carries_a_message_about_what_held_before_is_not_in_the_log(

@@ -142,6 +142,8 @@ def test_whoever_has_no_name_is_told_by_what_there_is(contact: Contact, who: str
         ("delivery.dead", "A message to sales is given up"),
         ("watcher.network_failing", "The network is failing: no source can be reached"),
         ("watcher.network_recovered", "The network works again"),
+        ("watcher.disk_low", "The disk is nearly full: sources that write much wait"),
+        ("watcher.disk_recovered", "The disk has room again"),
     ],
 )
 def test_the_watcher_tells_of_itself(kind: str, title: str) -> None:

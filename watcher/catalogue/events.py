@@ -266,6 +266,11 @@ EVENTS: Mapping[str, EventType] = {
             title="The network is failing: no source can be reached",
         ),
         EventType(name="watcher.network_recovered", title="The network works again"),
+        EventType(
+            name="watcher.disk_low",
+            title="The disk is nearly full: sources that write much wait",
+        ),
+        EventType(name="watcher.disk_recovered", title="The disk has room again"),
     )
 }
 """Every type of event, by name."""

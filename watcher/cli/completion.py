@@ -19,7 +19,7 @@ from watcher.cli.format import format_who
 from watcher.cli.ids import short_id, short_key
 from watcher.cli.options import COMPLETING, invocation
 from watcher.config import Inspection, inspect_files
-from watcher.records import DeliveryQuery, EventQuery
+from watcher.records import OWN, DeliveryQuery, EventQuery
 from watcher.store import Store
 from watcher.store.address import StoreAddress
 
@@ -107,7 +107,7 @@ def _stored(ctx: typer.Context, ask: Callable[[Store], Awaitable[list[Offer]]]) 
 
 
 async def _sources(store: Store) -> list[Offer]:
-    return [(one.name, "source") for one in await store.sources() if one.name]
+    return [(one.name, "source") for one in await store.sources() if one.name not in OWN]
 
 
 async def _receivers(store: Store) -> list[Offer]:

@@ -24,6 +24,7 @@ from watcher.config.files import VARIABLE
 from watcher.control import Control, DaemonControl, connect
 from watcher.daemon.offline import OfflineControl
 from watcher.errors import ConfigError, StoreError, StoreLocked
+from watcher.records import OWN
 from watcher.store import Store
 from watcher.store.address import LockHolder, StoreAddress
 
@@ -116,7 +117,7 @@ async def source_names(loaded: Config) -> list[str]:
     names = dict.fromkeys(one.name for one in loaded.sources)
     with contextlib.suppress(StoreError):
         async with reading(loaded.store) as store:
-            names |= dict.fromkeys(one.name for one in await store.sources() if one.name)
+            names |= dict.fromkeys(one.name for one in await store.sources() if one.name not in OWN)
     return list(names)
 
 

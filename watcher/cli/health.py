@@ -71,6 +71,8 @@ def troubles(state: Mapping[str, Any], time: Format) -> Iterator[str]:
             f"stuck: {one['what']} has not moved for {format_age(one['seconds'])} (restart the daemon,"
             f" and report {one['where']})"
         )
+    if state["disk"]:
+        yield f"the disk is nearly full {_trouble(state['disk'], time)}"
     if state["network_failing"]:
         yield "no source can be reached: this machine's network is down"
     if state["daemon"] and (refused := state["daemon"]["refused"]):

@@ -185,6 +185,7 @@ def _print_json(
             "weak": state["weak"],
             "over_budget": state["over_budget"],
             "store_failing": state["store_failing"],
+            "disk": state["disk"],
             "stuck": state["stuck"],
             "dead": state["dead"],
         }

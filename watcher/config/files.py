@@ -25,7 +25,7 @@ VARIABLE = "INBOX_WATCHER_CONFIG"
 _DEFAULT = "rules"
 _ENDINGS = (".yaml", ".yml")
 _SINGLE = (
-    "store", "store_texts", "server", "retention", "timezone", "network", "insecure_files",
+    "store", "store_texts", "least_free", "server", "retention", "timezone", "network", "insecure_files",
 )  # fmt: skip
 _NAMED = ("sources", "receivers", "templates", "conditions")
 _LISTED = ("rules", "silences")

@@ -53,6 +53,7 @@ def json_schema(
         "properties": {
             "store": general["store"],
             "store_texts": general["store_texts"],
+            "least_free": general["least_free"],
             "server": {
                 "description": "Status page, metrics and health; false turns them off.",
                 "anyOf": [{"const": False}, _settings(Server, "server", definitions)],

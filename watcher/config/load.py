@@ -206,6 +206,7 @@ def _inspect(
         silences=silences,
         timezone=general.timezone,
         store_texts=general.store_texts,
+        least_free=general.least_free,
         files=tuple(document.files),
         sound=not problems,
         warnings=_tidy((*validation.warnings, *validation.weak), places, redactor),

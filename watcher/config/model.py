@@ -29,6 +29,7 @@ from watcher.config.files import Places
 from watcher.errors import Problem
 from watcher.mapping import FieldMapping, MappingError, compile_mapping, targets
 from watcher.notify.receivers import Receiver
+from watcher.pipeline.disk import Reserve
 from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule, Silence
 from watcher.secrets import Redactor, SecretText
@@ -38,6 +39,7 @@ from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
 from watcher.settings.network import NetworkSettings
 from watcher.settings.values import (
     Address,
+    Amount,
     Duration,
     HostNames,
     ListenAddress,
@@ -45,6 +47,7 @@ from watcher.settings.values import (
     Title,
     default_duration,
     format_duration,
+    parse_size,
     secret,
 )
 from watcher.store.address import AddressError, StoreAddress
@@ -72,6 +75,22 @@ def _address(value: Any) -> StoreAddress:
         raise wrong(str(error), error.remedy) from None
 
 
+def _reserve(value: Any) -> Reserve:
+    if isinstance(value, Reserve):
+        return value
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    if text == "0":
+        return Reserve(size=0)
+    try:
+        if text.endswith("%") and 0 <= int(text[:-1]) <= 50:
+            return Reserve(share=int(text[:-1]) / 100, most=None)
+        return Reserve(size=parse_size(text))
+    except ValueError:
+        raise wrong(
+            "is neither a share (up to 50%) nor a size", "write 5% or 2GiB; 0 keeps nothing free"
+        ) from None
+
+
 class General(Settings):
     """The keys that stand by themselves at the top of a file."""
 
@@ -88,6 +107,22 @@ class General(Settings):
         default=True,
         strict=True,
         description="Whether what people write is stored and sent; if not, only that they wrote.",
+    )
+    least_free: Annotated[
+        Reserve,
+        PlainValidator(_reserve),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "pattern": r"^(\d+%|[1-9]\d*(K|M|G)i?B|0)$",
+                "examples": ["5%", "2GiB"],
+            }
+        ),
+    ] = Field(
+        default_factory=Reserve,
+        json_schema_extra={"default": "5%"},
+        description="What is kept free of the store's disk, a share or a size; 5%, but 1GiB at most,"
+        " unless it is set. With less, sources that write much wait.",
     )
     timezone: Zone | None = Field(
         default=None,
@@ -243,6 +278,16 @@ class Source(LinkSettings):
         json_schema_extra={"default": "32MiB"},
         description="An unpacked answer larger than this is not read, from 64KiB to 1024MiB.",
     )
+    most_conversations: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="With so many conversations known, no more are taken in; `source.held` tells.",
+    )
+    most_bytes: Amount = Field(
+        default=4 * 2**30,
+        json_schema_extra={"default": "4GiB"},
+        description="With so many bytes of what is known of them stored, likewise.",
+    )
     mapping: _Mapping = Field(
         default=None,
         alias="fields",
@@ -331,6 +376,9 @@ class Config:
 
     files: tuple[Path, ...]
     """The files that were read."""
+
+    least_free: Reserve = field(default_factory=Reserve)
+    """What is kept free of the store's disk."""
 
     sound: bool = True
     """False where parts with mistakes were left out: not for running."""

@@ -20,6 +20,7 @@ from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config
 from watcher.daemon.clock_jumps import ClockJumpDetector
+from watcher.daemon.disk import Disk
 from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import attributes_of_words, plan_receivers, plan_source
@@ -93,7 +94,9 @@ class Daemon:
             publish=self._publish,
             confirm=self._confirm,
             wake=self._wake,
+            admit=self._admit,
         )
+        self.disk = Disk(self.runtime, lambda: self.config.least_free)
         self.network = Network(self.runtime)
         self.pollers: dict[str, SourcePoller] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
@@ -170,6 +173,9 @@ class Daemon:
         poller = self.pollers.get(source)
         return poller is not None and await poller.confirm(conversation)
 
+    async def _admit(self, source: str, size: int) -> None:
+        await self.disk.admit(source, size)
+
     def _publish(self, recorded: Sequence[Recorded]) -> None:
         if recorded:
             self._recorded += len(recorded)
@@ -197,6 +203,7 @@ class Daemon:
         await self.retire_unconfigured()
         await self.silence_registry.open()
         await self.network.open()
+        await self.disk.open()
 
     async def run(self) -> None:
         """Run until `stop` is called or the task is cancelled."""
@@ -209,6 +216,7 @@ class Daemon:
             tasks.start_soon(self._measure, name="measure")
             tasks.start_soon(self.watchdog.run, name="watchdog")
             tasks.start_soon(self.store_loss.run, name="store loss")
+            tasks.start_soon(self.disk.run, name="disk")
 
     async def once(self) -> PassReport:
         """Make one pass: every source, then what is due. Return what it did."""
@@ -345,6 +353,10 @@ class Daemon:
         trouble = lost or self._retrier.trouble
         return {**trouble.to_plain(), "lost": lost is not None} if trouble is not None else None
 
+    def disk_low(self) -> Mapping[str, Any] | None:
+        """Return that little is left of the store's disk, None while enough is."""
+        return None if self.disk.trouble is None else self.disk.trouble.to_plain()
+
     def stuck(self) -> list[dict[str, Any]]:
         """Return the stuck loops as plain JSON."""
         return [one.plain() for one in self.watchdog.stuck]
@@ -357,6 +369,7 @@ class Daemon:
             "receivers": [one.status() for one in self.dispatchers.values()],
             "network_failing": self.network.failing,
             "store_failing": self.store_failing(),
+            "disk": self.disk_low(),
             "stuck": self.stuck(),
             "over_budget": self.metrics.rules_over_budget(),
             "weak": [*grouped(self.config.places.in_order(self._weak))],

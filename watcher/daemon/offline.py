@@ -23,7 +23,7 @@ from watcher.model import rfc3339
 from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.pipeline.capabilities import told_version
 from watcher.poller.request_plan import describe_plan
-from watcher.records import ReceiverState, SourceState
+from watcher.records import DISK, OWN, ReceiverState, SourceState
 from watcher.store import Store
 
 __all__ = ["OfflineControl"]
@@ -59,18 +59,21 @@ class OfflineControl:
         ):  # whatever is wrong in the files, the store knows what was watched
             known = {one["source"] for one in sources}
             for state in states.values():
-                if state.name and state.name not in known:
+                if state.name not in OWN | known:
                     present = len(await self._store.present_ids(state.name))
                     sources.append({**_describe(state, present), "plan": None})
             names |= dict.fromkeys((*stored, *await self._store.pending()))
         receivers = [(stored.get(name) or ReceiverState(name)).to_plain() for name in names]
-        network = states.get("")
+        network, disk = states.get(""), states.get(DISK)
         return {
             "daemon": None,
             "sources": sources,
             "receivers": receivers,
             "network_failing": network is not None and network.failing is not None,
             "store_failing": None,
+            "disk": disk.failing.to_plain()
+            if disk is not None and disk.failing is not None
+            else None,
             "stuck": [],
             "over_budget": [],
             "weak": [*grouped(self._config.weak)],

@@ -69,6 +69,8 @@ def plan_source(
         people=source.names,
         hold_rows=source.hold.rows,
         hold_share=source.hold.percent / 100,
+        most_conversations=source.most_conversations,
+        most_bytes=source.most_bytes,
         offset=min(poll_every, SPREAD) * index / max(count, 1),
         phase=poll_every * index / max(count, 1),
         renew=renew,

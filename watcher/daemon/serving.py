@@ -119,6 +119,7 @@ async def _serve(
             daemon.metrics.registry,
             daemon.store_failing,
             daemon.stuck,
+            daemon.disk_low,
         )
         app = web.KnownHosts(web.create_app(*told), server.listen, server.hosts)
         addresses.append((server.listen.host, server.listen.port))

@@ -16,7 +16,7 @@ from watcher.catalogue.events import DEAD, ENDING_EVENTS
 from watcher.model import Delivery, Event, derive_id, rfc3339
 from watcher.pipeline.decide import SourcePolicy
 from watcher.pipeline.deliveries import DIGEST, Failed, Routed, route
-from watcher.records import Commit, End, ReceiverState, SourceState
+from watcher.records import Commit, End, ReceiverState, SourceState, Trouble
 from watcher.rules import Rule
 from watcher.rules.resolved import rules_that_tell
 
@@ -26,6 +26,7 @@ __all__ = [
     "SourceReport",
     "StateUpdate",
     "announce_dead",
+    "announce_disk",
     "announce_network",
     "announce_receiver",
     "announce_source",
@@ -165,6 +166,24 @@ def announce_network(
         subject=None,
         time=now,
         data=_why(reason, remedy, since),
+    )
+    routed = route(rules, event)
+    counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})
+    return _commit(counted, event, routed), routed.failed
+
+
+def announce_disk(
+    rules: tuple[Rule, ...], state: SourceState, kind: str, trouble: Trouble, *, now: datetime
+) -> tuple[Commit, Failed]:
+    """Make the event `watcher.disk_<kind>`; `state` is that of the disk."""
+    number = state.counts.get(kind, 0)
+    event = Event(
+        id=derive_id("watcher", f"disk_{kind}", number),
+        type=f"watcher.disk_{kind}",
+        source="",
+        subject=None,
+        time=now,
+        data=_why(trouble.reason, trouble.remedy, trouble.since),
     )
     routed = route(rules, event)
     counted = dataclasses.replace(state, counts={**state.counts, kind: number + 1})

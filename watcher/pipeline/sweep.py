@@ -107,6 +107,12 @@ class SweepSummary:
     incomplete_before: int = 0
     """Sweeps in a row before this one that were not whole."""
 
+    refused: int = 0
+    """Unknown rows that were not taken in."""
+
+    bound: str = ""
+    """The bound of the source that kept them out."""
+
     @property
     def whole(self) -> bool:
         """Whether it read every row of the listing."""
@@ -196,15 +202,19 @@ def conclude(
 ) -> Conclusion:
     """Conclude what a sweep showed; `known` conversations are present so far."""
     if state.baselined is None:
-        return _baseline(sweep, state, policy, now)
+        return _baseline(sweep, state, policy, known, now)
     if not sweep.whole:
         return _incomplete(sweep, state, policy, known, now)
     effects: list[Effect] = []
     hold = state.hold
     # Everything could be read again.
-    if hold is not None and hold.kind == "hole":
+    if hold is not None and hold.kind == "hole" and not sweep.refused:
         effects.append(_released(hold, "mended"))
         hold = None
+    if hold is None and sweep.refused:
+        full = _hole(sweep, now)
+        effects.append(full)
+        hold = full.changes["hold"]
     # What a person decided about held arrivals has been carried out by this sweep.
     if state.arrivals:
         effects.append(StateUpdate({"arrivals": ""}, force=True))
@@ -226,11 +236,11 @@ def conclude(
 
 
 def _baseline(
-    sweep: SweepSummary, state: SourceState, policy: SourcePolicy, now: datetime
+    sweep: SweepSummary, state: SourceState, policy: SourcePolicy, known: int, now: datetime
 ) -> Conclusion:
     # A page that failed once is read by the next sweep. A hole that stays must not keep the source
     # from being watched for ever: then what could be read is the baseline.
-    if not sweep.whole and not sweep.hole_stays:
+    if not sweep.whole and not sweep.hole_stays and not sweep.refused:
         return Conclusion("repeat")
     # An empty inbox is possible, an answer that is empty by mistake more likely: two must agree.
     if sweep.whole and not sweep.seen and state.empty_sweeps == 0:
@@ -245,7 +255,7 @@ def _baseline(
         "empty_sweeps": 0,
         "learned": {**state.learned, MISSING: sorted(sweep.missing)},
     }
-    count = len(sweep.seen)
+    count = known if sweep.refused else len(sweep.seen)
     report = SourceReport(
         "baselined",
         f"{count} conversations known",
@@ -253,7 +263,8 @@ def _baseline(
         extra={"version": policy.version, "limits": list(policy.limits)},
         changes=changes,
     )
-    return Conclusion("baseline", (report,) if sweep.whole else (report, _hole(sweep, now)))
+    whole = sweep.whole and not sweep.refused
+    return Conclusion("baseline", (report,) if whole else (report, _hole(sweep, now)))
 
 
 def _incomplete(
@@ -263,7 +274,7 @@ def _incomplete(
     # One page that failed once is no hole. Nor is it one where rows only move past the walk, as long as
     # all that the list counts is known: what is lacked is looked up.
     moved = sweep.only_cut and sweep.total is not None and sweep.total <= known
-    if state.hold is None and sweep.hole_stays and not moved:
+    if state.hold is None and (sweep.refused or (sweep.hole_stays and not moved)):
         effects.append(_hole(sweep, now))
     effects.append(StateUpdate({"swept": sweep.began}))
     return Conclusion(
@@ -511,9 +522,19 @@ def decide_hold(
     return announce_source(policy, state, report, now=now)
 
 
+HIDDEN = "what is hidden there is watched less closely"
+
+
 def _hole(sweep: SweepSummary, now: datetime) -> SourceReport:
     what = "the listing cannot be walked whole"
-    if sweep.skipped:
+    remedy = "ask the provider's administrator to repair the records that the listing fails on"
+    if sweep.refused:
+        what = f"the list shows more conversations than {sweep.bound} of this source allows"
+        remedy = (
+            "raise it if the account is that large, else ask the provider why its list does not end;"
+            " what is known is watched"
+        )
+    elif sweep.skipped:
         what = f"{sweep.skipped} page(s) of the listing always fail"
     elif sweep.unusable:
         what = f"{sweep.unusable} row(s) of the listing cannot be read"
@@ -523,8 +544,8 @@ def _hole(sweep: SweepSummary, now: datetime) -> SourceReport:
             since=now,
             ids=(),
             known=len(sweep.seen),
-            reason=f"{what}; what is hidden there is watched less closely",
-            remedy="ask the provider's administrator to repair the records that the listing fails on",
+            reason=f"{what}; the rest is not watched" if sweep.refused else f"{what}; {HIDDEN}",
+            remedy=remedy,
         )
     )
 

@@ -56,6 +56,10 @@ class SourcePlan:
     hold_share: float = 0.1
     """How many conversations, and which share of them, may vanish at once before a sweep is held."""
 
+    most_conversations: int = 1_000_000
+    most_bytes: int = 4 * 2**30
+    """How many conversations are watched, and how many bytes what is known of them may take."""
+
     offset: float = 0.0
     """Seconds before the first request, so that sources do not start at once."""
 

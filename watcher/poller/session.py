@@ -116,6 +116,9 @@ class SourceSession:
         self.present = 0
         self.last_full_look = self._saved = self.clock()
         self.log = structlog.get_logger().bind(source=plan.name)
+        self.bytes = 0
+        self.refused = 0
+        self._admit = runtime.admit
         self._rules = runtime.rules
         self._keeps_texts = runtime.keeps_texts
         self._key = b""
@@ -181,6 +184,7 @@ class SourceSession:
             self.last_full_look = min(self.last_full_look, self.state.polled)
         if stored is not None:  # else the store knows no row of it either
             self.present = len(await self.store.present_ids(name))
+            self.bytes = await self.store.size(name)
             self.doubts = dict(await self.store.doubts(name))
         self.metrics.conversations.labels(name).set(self.present)
         self.metrics.failing.labels(name).set(self.state.failing is not None)
@@ -353,6 +357,7 @@ class SourceSession:
         if not fresh:
             return UNCHANGED
         self.answers.forget()
+        fresh = await self._within_bounds(fresh)
         ids = [row.id for row in fresh]
         for attempt in range(1, CONFLICTS + 1):
             known = await self.store.known(self.plan.name, ids)
@@ -377,6 +382,8 @@ class SourceSession:
             if decision.commit is None:
                 break
             state = dataclasses.replace(self.state, **cursor) if cursor else None
+            written = len(decision.commit.snapshots) + len(decision.commit.events)
+            await self._admit(self.plan.name, len(response.body) * written // len(rows))
             try:
                 await self.commit(dataclasses.replace(decision.commit, state=state))
                 break
@@ -391,6 +398,28 @@ class SourceSession:
             noun = "conversation" if decision.late == 1 else "conversations"
             self.log.info(f"{decision.late} older {noun} became visible")
         return decision
+
+    @property
+    def bound(self) -> str:
+        """What keeps the source from growing, nothing while it may."""
+        if self.present >= self.plan.most_conversations:
+            return f"`most_conversations` ({self.plan.most_conversations:,})"
+        if self.bytes >= self.plan.most_bytes:
+            return f"`most_bytes` ({self.plan.most_bytes:,} bytes)"
+        return ""
+
+    async def _within_bounds(self, rows: list[Observation]) -> list[Observation]:
+        """Return rows without the unknown ones that are too many: those that are known go on."""
+        room = 0 if self.bound else self.plan.most_conversations - self.present
+        if len(rows) <= room:
+            return rows
+        known = await self.store.known(self.plan.name, [row.id for row in rows])
+        kept = [row for row in rows if row.id in known]
+        new = [row for row in rows if row.id not in known]
+        if len(new) > room and not self.refused:
+            self.log.warning("the source may not grow any more", bound=self.bound or room)
+        self.refused += max(0, len(new) - room)
+        return [*kept, *new[:room]]
 
     async def let_in(self, arrivals: Arrivals) -> None:
         """Have rows come in that were set aside because they have no creation time."""
@@ -485,6 +514,8 @@ class SourceSession:
             e.type == "conversation.created" and bool(e.data.get("returned")) for e in commit.events
         )
         self.present += known + returned - gone
+        if known or commit.forget:
+            self.bytes = await self.store.size(self.plan.name)
         for one in commit.snapshots:
             self.doubts.pop(one.conversation.id, None)
             if one.present and one.doubt is not None:

@@ -276,7 +276,7 @@ class SourcePoller:
     async def _poll(self) -> None:
         """Make one poll and carry out what it comes to; raises SourceError."""
         session = self.session
-        began, at = session.clock(), anyio.current_time()
+        began, at, refused = session.clock(), anyio.current_time(), session.refused
         reach = self._lookback.reach(session.state.polled, began, at)
         motion = Poll(reach.elapsed, session.state.newest, reach.again, self._lookback.still)
         walk = PollWalk(self.plan.provider, motion, failing_polls=self._failing_polls)
@@ -330,20 +330,25 @@ class SourcePoller:
         else:
             self._lookback = self._lookback.after_failure()
         session.metrics.polls.labels(self.plan.name).inc()
+        if session.refused > refused and session.state.hold is None:
+            self._dues.hurry_sweep(self._soon())  # it tells
         await self._after_poll(conclusion)
 
     async def _after_poll(self, conclusion: polls.PollConclusion) -> None:
         self.attempted = True
         self.looked = self.session.clock()
         self._drift = conclusion.drift
-        now = anyio.current_time()
         if conclusion.sweep == "now":
-            self._dues.hurry_sweep(now)
+            self._dues.hurry_sweep(anyio.current_time())
         elif conclusion.sweep == "soon" and self._swept_at is not None:
-            pause = min(self.plan.sweep_every, 10 * self.plan.poll_every)
-            self._dues.hurry_sweep(max(now, self._swept_at + pause))
+            self._dues.hurry_sweep(self._soon())
         if conclusion.report is not None:
             await self._report(conclusion.report)
+
+    def _soon(self) -> float:
+        """Return when a sweep may come that is not due yet."""
+        now, pause = anyio.current_time(), min(self.plan.sweep_every, 10 * self.plan.poll_every)
+        return now if self._swept_at is None else max(now, self._swept_at + pause)
 
     async def _let_in(self, walk: PollWalk) -> bool:
         """Let new rows in that have no creation time; return whether they are too many."""
@@ -477,10 +482,13 @@ class SourcePoller:
     async def _absorb_swept(self, seen: Seen) -> Decision:
         if self._walk is not None:
             self._walk.passed = self._since_sweep_began()
-        decided = self.session.state.arrivals
-        return await self.session.absorb(
+        decided, before = self.session.state.arrivals, self.session.refused
+        decision = await self.session.absorb(
             seen.page.rows, seen.response, admit=bool(decided), silent=decided == "discard"
         )
+        if self._walk is not None:
+            self._walk.refuse(self.session.refused - before, self.session.bound)
+        return decision
 
     def _show_progress(self, walk: SweepWalk) -> None:
         now = anyio.current_time()
@@ -546,7 +554,7 @@ class SourcePoller:
             return
         self.session.metrics.sweeps.labels(self.plan.name, conclusion.outcome).inc()
         if conclusion.outcome == "baseline":
-            self.log.info("baseline done", conversations=len(sweep.seen))
+            self.log.info("baseline done", conversations=self.session.present)
             self._dues.poll = max(anyio.current_time(), self._opened + self.plan.phase)
         else:
             self._dues.hurry_poll(anyio.current_time())

@@ -62,6 +62,11 @@ POLL_PAGES = 200
 SWEEP_PAGES = 200_000
 """A sweep that never ends is given up here."""
 
+CROWD, MOST_ARRIVALS = 1_000, 10_000
+"""Rows beyond a source's bound, and rows that are set aside, from which on a sweep ends where they are the
+better part of what it has seen.
+"""
+
 PAGE_TRIES = 3
 """Failures of one page after which a sweep goes past it, if the provider works otherwise; if it
 does not, so many more until that is tried again."""
@@ -300,6 +305,14 @@ class SweepWalk(Walk):
         self._lost: frozenset[str] = frozenset()
         self._shown: set[str] = set()
         self._restarts = 0
+        self.refused = 0
+        self.bound = ""
+
+    def refuse(self, rows: int, bound: str) -> None:
+        """Note that so many rows of the page were not taken in, because of a bound of the source."""
+        if rows:
+            self.refused += rows
+            self.bound = bound
 
     def take(self, seen: Seen, decision: Decision) -> None:
         """Remember which rows there were, and what they lacked."""
@@ -326,6 +339,10 @@ class SweepWalk(Walk):
             return self._restart()
         if page.next is None:
             self.cut = not page.complete
+        elif max(self.refused, len(self.arrivals) - MOST_ARRIVALS) > max(CROWD, len(self.ids) // 2):
+            # What comes of such a list is neither stored nor remembered: there is no end to it.
+            self.cut = True
+            return None
         elif self.pages >= SWEEP_PAGES:
             raise SourceChanged("the listing never ends", "report this with the provider's name")
         return page.next
@@ -373,6 +390,8 @@ class SweepWalk(Walk):
             shown=self._shown,
             total=self.total,
             incomplete_before=incomplete_before,
+            refused=self.refused,
+            bound=self.bound,
         )
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "CONDITION_NAME_PATTERN",
     "NAME_PATTERN",
     "Address",
+    "Amount",
     "Duration",
     "File",
     "HostNames",
@@ -147,11 +148,11 @@ def parse_limit(text: str) -> tuple[int, timedelta]:
 
 
 def parse_size(text: str) -> int:
-    """Read `512KiB` or `32MiB` as bytes (`KB` and `MB` mean the same); raise ValueError."""
-    match = re.match(r"([1-9]\d{0,8})(K|M)i?B\Z", text, re.ASCII)
+    """Read `512KiB`, `32MiB` or `4GiB` as bytes (`KB`, `MB` and `GB` mean the same); raise ValueError."""
+    match = re.match(r"([1-9]\d{0,8})(K|M|G)i?B\Z", text, re.ASCII)
     if match is None:
         raise ValueError("is not a size")
-    return int(match[1]) * (2**10 if match[2] == "K" else 2**20)
+    return int(match[1]) * {"K": 2**10, "M": 2**20, "G": 2**30}[match[2]]
 
 
 _WORDS = {"ms": "ms", "milli": "ms", "s": "s", "m": "m", "h": "h", "d": "d"}
@@ -327,9 +328,19 @@ Size = Annotated[
     reads(parse_size, "a size", "write a number with a unit, such as 512KiB or 32MiB"),
     Field(ge=2**16, le=2**30),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^[1-9]\d*(K|M)i?B$", "examples": ["8MiB", "32MiB"]}
+        {"type": "string", "pattern": r"^[1-9]\d*(K|M|G)i?B$", "examples": ["8MiB", "32MiB"]}
     ),
 ]
+Amount = Annotated[
+    int,
+    reads(parse_size, "a size", "write a number with a unit, such as 500MiB or 4GiB"),
+    Field(ge=2**20, le=2**50),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[1-9]\d*(K|M|G)i?B$", "examples": ["500MiB", "4GiB"]}
+    ),
+]
+"""A size of what is stored."""
+
 File = Annotated[Path, BeforeValidator(_file, json_schema_input_type=str)]
 """A file; a relative path starts at the folder of the configuration file that names it."""
 

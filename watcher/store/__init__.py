@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from watcher.model import Delivery, Doubt, IdSet, Snapshot
+from watcher.pipeline.disk import Space
 from watcher.records import (
     Commit,
     ConversationQuery,
@@ -65,6 +66,10 @@ class Snapshots(Protocol):
 
     async def present_ids(self, source: str) -> Collection[str]:
         """Return the ids of all conversations of the source that are not removed."""
+        ...
+
+    async def size(self, source: str) -> int:
+        """Return how many bytes what is known of the source's conversations takes, texts alone."""
         ...
 
     async def doubts(self, source: str) -> Mapping[str, Doubt]:
@@ -323,6 +328,10 @@ class Store(Snapshots, Outbox, Journal, Protocol):
         """Return what became of the stored data under this open store, empty while they are in their
         place: nothing else tells of it before the next start.
         """
+        ...
+
+    async def space(self) -> Space | None:
+        """Return what is free of the disk that the data are on, None where there is none."""
         ...
 
     async def close(self) -> None:

@@ -25,7 +25,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from watcher.errors import Conflict, StoreError
-from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
+from watcher.model import CONVERSATION, Delivery, Doubt, Event, IdSet, Snapshot
+from watcher.pipeline.disk import Space
 from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
     Commit,
@@ -79,7 +80,10 @@ class MemoryStore:
         self.scrub: Scrub = str
         self._sources: dict[str, SourceState] = {}
         self._receivers: dict[str, ReceiverState] = {}
+        self.disk: Space | None = None
+        """What `space` returns: a test's disk."""
         self._snapshots: dict[str, dict[str, Snapshot]] = {}
+        self._sizes: dict[str, int] = {}
         self._log: dict[str, Recorded] = {}
         self._last = 0
         self._outbox = OutboxTable()
@@ -95,6 +99,9 @@ class MemoryStore:
     async def lost(self) -> str:
         """Return nothing: what this process holds cannot be taken from it."""
         return ""
+
+    async def space(self) -> Space | None:
+        return self.disk
 
     async def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -113,6 +120,9 @@ class MemoryStore:
     async def known(self, source: str, ids: Collection[str]) -> Mapping[str, Snapshot]:
         stored = self._snapshots.get(source, {})
         return {id_: stored[id_] for id_ in ids if id_ in stored}
+
+    async def size(self, source: str) -> int:
+        return self._sizes.get(source, 0)
 
     async def present_ids(self, source: str) -> Collection[str]:
         stored = self._snapshots.get(source, {})
@@ -157,6 +167,7 @@ class MemoryStore:
         at = made_at(commit)
         if commit.forget:
             self._snapshots.pop(commit.source, None)
+            self._sizes.pop(commit.source, None)
             lasting = [row for row in self._outbox.values() if row.lasts]
             timers = [row for row in lasting if row.topic[0] == commit.source]
             self._change(timers, lambda row: row.finished(FORGOTTEN, at))
@@ -164,6 +175,9 @@ class MemoryStore:
         for id_, snapshot in stored.items() if commit.forget_fields else ():
             stored[id_] = replace(snapshot, seen=snapshot.seen - commit.forget_fields)
         for snapshot in commit.snapshots:
+            before = stored.get(snapshot.conversation.id)
+            grown = _size(snapshot) - (0 if before is None else _size(before))
+            self._sizes[commit.source] = self._sizes.get(commit.source, 0) + grown
             stored[snapshot.conversation.id] = snapshot
         if commit.state is not None:
             self._sources[commit.state.name] = commit.state
@@ -469,7 +483,13 @@ class MemoryStore:
             for id_, snapshot in stored.items():
                 if not snapshot.present and snapshot.observed < events:
                     stored[id_] = nothing_but_numbers(snapshot)
+        self._measure()
         return before - len(self._outbox) - len(self._log)
+
+    def _measure(self) -> None:
+        self._sizes = {
+            source: sum(map(_size, stored.values())) for source, stored in self._snapshots.items()
+        }
 
     async def keep_texts(self, keep: bool, attributes: Mapping[str, Mapping[str, bool]]) -> bool:
         overwrites, self._keeps_texts = self._keeps_texts and not keep, keep
@@ -481,6 +501,7 @@ class MemoryStore:
                     one.conversation, one.prints, self._key, attributes.get(source, {})
                 )
                 stored[id_] = replace(one, conversation=bare, prints=prints)
+        self._measure()
         for id_, recorded in self._log.items():
             plain = recorded.event.to_plain()
             bare_event = plain_without(plain, attributes.get(recorded.event.source, {}))
@@ -649,6 +670,10 @@ def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
         and _is_among(query.conversations, event.subject)
         and query.id in (None, event.id)
     )
+
+
+def _size(snapshot: Snapshot) -> int:
+    return len(CONVERSATION.dump_json(snapshot.conversation))
 
 
 def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:

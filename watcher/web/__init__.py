@@ -74,6 +74,7 @@ def create_app(
     registry: CollectorRegistry,
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
+    disk_low: Callable[[], Mapping[str, Any] | None] = lambda: None,
 ) -> Starlette:
     """Make the application with a page that leads to `/healthz`, `/readyz` and `/metrics`, and these (see
     `create_probes`).
@@ -82,7 +83,7 @@ def create_app(
     async def front(_request: Request) -> Response:
         return HTMLResponse(FRONT)
 
-    probes = create_probes(looks, registry, store_failing, stuck)
+    probes = create_probes(looks, registry, store_failing, stuck, disk_low)
     return Starlette(routes=[Route("/", front), *probes.routes])
 
 
@@ -91,11 +92,13 @@ def create_probes(
     registry: CollectorRegistry,
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
+    disk_low: Callable[[], Mapping[str, Any] | None] = lambda: None,
 ) -> Starlette:
     """Make the application with `/healthz`, `/readyz` and `/metrics` alone.
 
     `store_failing` returns why the store does not work; meanwhile nothing is ready, and where it is
     `lost`, the process is unhealthy. `stuck` returns the stuck loops; with any, it is, too.
+    `disk_low` returns that little is left of the disk: told, but sources that write little are ready.
     """
 
     async def healthz(_request: Request) -> Response:
@@ -122,6 +125,8 @@ def create_probes(
         }
         if trouble is not None:
             body["store"] = trouble
+        if (low := disk_low()) is not None:
+            body["disk"] = low
         return JSONResponse(body, status_code=200 if ready else 503)
 
     async def metrics(_request: Request) -> Response:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -23,6 +24,7 @@ import anyio.to_thread
 
 from watcher.errors import StoreError
 from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
+from watcher.pipeline.disk import Space
 from watcher.records import (
     Commit,
     ConversationQuery,
@@ -144,6 +146,13 @@ class SqliteStore:
             return ""  # that proves nothing, and whoever needs the store meets it too
         return await _in_thread(functools.partial(place.cut, self.path, pages * size))
 
+    async def space(self) -> Space | None:
+        try:
+            found = await _in_thread(functools.partial(os.statvfs, self.path.parent))
+        except OSError:
+            return None  # whoever needs the store meets it too
+        return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
             await self._reader.close()
@@ -226,6 +235,10 @@ class SqliteStore:
         found = await self._reader.fetch(queries.KNOWN, (source, rows.json_list(ids)))
         snapshots = map(rows.read_snapshot, found)
         return {snapshot.conversation.id: snapshot for snapshot in snapshots}
+
+    async def size(self, source: str) -> int:
+        found = await self._reader.fetch(queries.SIZE, (source,))
+        return int(found[0][0]) if found else 0
 
     async def present_ids(self, source: str) -> Collection[str]:
         found = await self._reader.fetch(queries.PRESENT_IDS, (source,))

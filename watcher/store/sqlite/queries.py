@@ -47,6 +47,7 @@ IDS_IN_SET = {
     "unassigned": PRESENT_IDS + " AND unassigned = 1",
 }
 
+SIZE = "SELECT bytes FROM sizes WHERE source = ?"
 FORGET_SNAPSHOTS = """
     DELETE FROM snapshots
     WHERE rowid IN (SELECT rowid FROM snapshots WHERE source = ? LIMIT 10000)"""
