@@ -48,7 +48,13 @@ class Doors:
 
     @contextmanager
     def running(self, limit: int) -> Iterator[subprocess.Popen[bytes]]:
-        limited = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh", *self.command("run")]
+        limited = [
+            "sh",
+            "-c",
+            f'ulimit -Sn 64; ulimit -Hn {limit}; exec "$@"',
+            "sh",
+            *self.command("run"),
+        ]
         with self.log.open("wb") as out:
             process = subprocess.Popen(limited, stderr=out)
         try:
@@ -57,10 +63,10 @@ class Doors:
             process.kill()
             process.wait()
 
-    def healthy(self, port: int) -> bool:
+    def healthy(self, port: int, host: str = "localhost") -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", "/healthz", headers={"host": host})
             return connection.getresponse().status == 200
         except OSError:
             return False
@@ -117,6 +123,9 @@ def test_hundreds_of_slow_connections_take_nothing_from_anybody(tmp_path: Path) 
         doors = Doors(harness)
         with doors.running(LIMIT) as process:
             assert wait_until(lambda: len(harness.ledger.baselines) == 4, 60, 0.05)
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (LIMIT, LIMIT)  # raised
+            assert doors.healthy(doors.probes, "evil.example")
+            assert not doors.healthy(doors.page, "evil.example")
             harness.changing = True
             with doors.besieged(doors.probes, SLOW) as held:
                 assert wait_until(lambda: len(held) >= SLOW, 30, 0.05)
