@@ -29,6 +29,7 @@ from watcher.metrics import MOST as MOST_SERIES
 from watcher.notify import _apprise_bounds, apprise, webhook
 from watcher.notify.apprise import AppriseReceiver
 from watcher.notify.webhook import WebhookReceiver
+from watcher.pipeline.disk import GIB, Reserve
 from watcher.pipeline.health import LONGEST_WISH
 from watcher.pipeline.sanitize import DEEPEST, LONGEST_ID
 from watcher.pipeline.settle import LATEST_RETRY_AFTER
@@ -64,6 +65,10 @@ def number(value: float) -> str:
 
 
 FIGURES: dict[str, tuple[str, ...]] = {
+    "conversations of a source, and what is known of them": (
+        number(default(Source, "most_conversations")), kib(default(Source, "most_bytes")),
+    ),
+    "what sources write": (f"{Reserve().share:.0%}".replace("%", " %"), kib(GIB)),
     "a provider's answer, unpacked": (
         kib(default(Source, "largest_answer")), number(answers.MOST_VALUES), number(answers.MOST_ROWS),
     ),
