@@ -30,7 +30,7 @@ class Life:
         self.store = harness.folder / "watcher.db"
         self._first = harness.ledger.requests
 
-    def asks(self, seconds: float = 60) -> None:
+    def asks(self, seconds: float = 240) -> None:
         """Wait for this life's first request to a provider."""
 
         def asked() -> bool:

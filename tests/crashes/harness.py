@@ -12,10 +12,11 @@ import hashlib
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -100,6 +101,18 @@ class Ledger:
     reported: Counter[tuple[str, str]] = field(default_factory=Counter)
     ids: set[str] = field(default_factory=set)
     baselines: set[str] = field(default_factory=set)
+
+
+class Watched(Protocol):
+    """What is compared with the log: the inboxes, and by which source each is watched."""
+
+    @property
+    def world(self) -> World: ...
+
+    @property
+    def sources(self) -> Mapping[str, Account]: ...
+
+    def source_of(self, entry: TruthEntry) -> str: ...
 
 
 class Harness:

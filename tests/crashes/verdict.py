@@ -17,9 +17,9 @@ from watcher.clock import wall_clock
 from watcher.demo.receiver import Arrival as Reported
 from watcher.demo.scorecard import Change, score
 
-from .harness import Harness, is_refused
+from .harness import Harness, Watched, is_refused
 
-__all__ = ["count", "examine", "judge", "pending"]
+__all__ = ["count", "examine", "judge", "judge_log", "pending"]
 
 
 def examine(folder: Path) -> str:
@@ -71,14 +71,15 @@ def judge(harness: Harness) -> list[str]:
     log = _read(harness.folder, "SELECT seq, id, body FROM events ORDER BY seq")
     outbox = _read(harness.folder, "SELECT event, id, receiver, state, timer FROM deliveries")
     return [
-        *_judge_log(harness, [json.loads(body) for _, _, body in log]),
+        *judge_log(harness, [json.loads(body) for _, _, body in log]),
         *_judge_outbox([id_ for _, id_, _ in log], outbox),
         *_judge_deaths([json.loads(body) for _, _, body in log], outbox),
         *_judge_arrivals(harness, {id_: seq for seq, id_, _ in log}, outbox),
     ]
 
 
-def _judge_log(harness: Harness, events: list[dict[str, Any]]) -> list[str]:
+def judge_log(harness: Watched, events: list[dict[str, Any]]) -> list[str]:
+    """Compare the log with what happened in the inboxes."""
     changes = [Change(harness.source_of(one), one) for one in harness.world.truth.entries]
     found = score(changes, [Reported(wall_clock(), event) for event in events], wall_clock())
     wrong = [
