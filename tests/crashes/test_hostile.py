@@ -43,7 +43,7 @@ SIGNING = "whsec_" + "c2lnbmluZyBrZXkgb2YgdGhlc2UgdGVzdHM="
 SECRETS = (TOKEN, PASSWORD, KEY, HEADER, SIGNING[6:])
 
 CONVERSATIONS = 40
-KILLS = 12
+KILLS = 5
 LONG = "[[a](b " * 500
 """Of a customer: a template that goes through it twice over never ends."""
 
@@ -181,7 +181,7 @@ class Hostile:
 
     def _starve(self, parent: int) -> None:
         for worker in _children(parent):
-            if self.chance.random() < 0.3:
+            if not self.starved or self.chance.random() < 0.3:
                 try:
                     resource.prlimit(worker, resource.RLIMIT_AS, (2**20, 512 * 2**20))
                 except (ProcessLookupError, PermissionError, ValueError):
