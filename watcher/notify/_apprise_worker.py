@@ -98,9 +98,9 @@ def send(
     The process ends itself `lifetime` seconds later if it still hangs then, so it ends also when
     its parent is gone.
     """
-    confine(addresses)
-    _schemas()  # loads all plugins, once in a process and before the clock starts
     try:
+        confine(addresses)
+        _schemas()  # loads all plugins, once in a process and before the clock starts
         with living_at_most(lifetime):
             return _send(url, draft, longest)
     except MemoryError:

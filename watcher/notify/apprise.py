@@ -379,6 +379,9 @@ async def _send_in_worker(
         if error.args:
             return Result("failed", "the worker process did not start")
         return Result("unknown", "the worker process ended while it sent")
+    except (MemoryError, ImportError):
+        # Raised in a worker that has no room for its own modules; so nothing was sent.
+        return Result("failed", "the worker process has no memory")
     except (KeyboardInterrupt, SystemExit):
         # Of the worker: a signal to the process group that found it just starting.
         return Result("failed", "the worker process was interrupted")
