@@ -1,0 +1,257 @@
+"""HTTP/1.1 over one connection: what httpx's own transport does, at less than half of its cost.
+
+Rules: one request at a time, its answer, and the connection kept for the next one. No pool, no proxy, no
+redirect, no repetition; errors are httpx's own. httptools (the parser of Node.js) reads, httpcore's backend
+connects and encrypts. In httpx's own transport most of a request's time is spent in a pool for many hosts
+and in a parser written in Python.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import httpcore
+import httpx  # noqa: TID251 - watcher.transport is the one import point
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+__all__ = ["DirectTransport"]
+
+LARGEST_HEAD = 64 * 1024
+"""Bytes of an answer's status line and headers, interim answers (1xx) included."""
+
+CHUNK = 64 * 1024
+"""Bytes that are read at once."""
+
+CLOSING = 1.0
+"""Seconds that closing a connection may take."""
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff\t]*[\x21-\x7e\x80-\xff])?)?")
+"""A header's name and value as they may be sent (RFC 9110 5.1 and 5.5)."""
+
+Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""httpcore's `trace` extension: told how far a request came."""
+
+ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+    httpcore.WriteError: httpx.WriteError,
+}
+
+
+class DirectTransport(httpx.AsyncBaseTransport):
+    """One connection to one origin, made when it is needed.
+
+    `keepalive` is for how many seconds it is kept without a request.
+    """
+
+    def __init__(
+        self, context: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend, *, keepalive: float
+    ) -> None:
+        self._context = context
+        self._backend = backend
+        self._keepalive = keepalive
+        self._stream: httpcore.AsyncNetworkStream | None = None
+        self._idle_since = 0.0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; return the answer when its headers have come. The answer is to be closed before
+        the next request. Raise httpx.TransportError.
+        """
+        head = _written(request)
+        timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
+        trace: Trace | None = request.extensions.get("trace")
+        stream = await self._connected(request.url, timeouts.get("connect"), trace)
+        answer = _Answer()
+        try:
+            with _mapped():
+                # A server may answer and close before it has read everything.
+                lost: Exception | None = None
+                try:
+                    await stream.write(head + request.content, timeouts.get("write"))
+                except httpcore.WriteError as error:
+                    lost = error
+                while not answer.has_head:
+                    if not await answer.read(stream, timeouts.get("read")):
+                        if lost is not None:
+                            raise lost
+                        raise httpx.RemoteProtocolError("the server closed without an answer")
+        except BaseException:
+            await self.aclose()
+            raise
+        if trace is not None:
+            await trace("http11.receive_response_headers.complete", {})
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(self, stream, answer, timeouts.get("read")),
+            request=request,
+        )
+
+    async def _connected(
+        self, url: httpx.URL, timeout: float | None, trace: Trace | None
+    ) -> httpcore.AsyncNetworkStream:
+        kept = self._stream
+        if kept is not None:
+            # What is readable before a request is the other side's end.
+            rested = anyio.current_time() - self._idle_since
+            if rested <= self._keepalive and not kept.get_extra_info("is_readable"):
+                return kept
+            await self.aclose()
+        if trace is not None:
+            await trace("connection.connect_tcp.started", {})
+        host = url.raw_host.decode("ascii")
+        secure = url.scheme == "https"
+        with _mapped():
+            stream = await self._backend.connect_tcp(
+                host, url.port or (443 if secure else 80), timeout
+            )
+            if secure:
+                self._context.set_alpn_protocols(["http/1.1"])
+                stream = await stream.start_tls(self._context, host, timeout)
+        self._stream = stream
+        return stream
+
+    async def release(self, *, keep: bool) -> None:
+        """Take the connection back after an answer, for the next request or to be closed."""
+        self._idle_since = anyio.current_time()
+        if not keep:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSING):
+                await stream.aclose()
+
+
+class _Answer:
+    """An answer while it arrives; the parser calls the methods that begin with `on_`."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.has_head = False
+        self.complete = False
+        self.keeps = False
+        """Whether the server keeps the connection, and has sent nothing beyond the answer."""
+
+        self.chunks: list[bytes] = []
+        self._parser = HttpResponseParser(self)
+        self._size = 0
+        self._ends_with_connection = True
+
+    async def read(self, stream: httpcore.AsyncNetworkStream, timeout: float | None) -> bool:
+        """Read on; return False at the end of the connection, where that is not the answer's end."""
+        arrived = await stream.read(CHUNK, timeout)
+        if not arrived:
+            self.complete = self.has_head and self._ends_with_connection
+            return self.complete
+        try:
+            self._parser.feed_data(arrived)
+        except (HttpParserError, HttpParserUpgrade):
+            raise httpx.RemoteProtocolError("the answer is no HTTP/1.1") from None
+        if not self.has_head:
+            self._size += len(arrived)
+        if self._size > LARGEST_HEAD:
+            raise httpx.RemoteProtocolError("the answer's headers are too long")
+        return True
+
+    def on_message_begin(self) -> None:
+        if self.complete:  # a second answer, which nobody asked for
+            self.keeps = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.has_head:
+            return  # trailers
+        self._size += len(name) + len(value)
+        self.headers.append((name, value))
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            self._ends_with_connection = False
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        self.status = self._parser.get_status_code()
+        self.has_head = self.status >= 200
+        if self.status in (204, 304):
+            self._ends_with_connection = False
+
+    def on_body(self, body: bytes) -> None:
+        if not self.complete:
+            self.chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        if not self.has_head:  # an interim answer: the real one follows
+            self.headers.clear()
+            self._ends_with_connection = True
+        elif not self.complete:
+            self.complete, self.keeps = True, self._parser.should_keep_alive()
+
+
+class _Body(httpx.AsyncByteStream):
+    """The rest of an answer, as it arrives."""
+
+    def __init__(
+        self,
+        transport: DirectTransport,
+        stream: httpcore.AsyncNetworkStream,
+        answer: _Answer,
+        timeout: float | None,
+    ) -> None:
+        self._transport = transport
+        self._stream = stream
+        self._answer = answer
+        self._timeout = timeout
+        self._released = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body; raise httpx.TransportError where it does not come to its end."""
+        answer = self._answer
+        while True:
+            while answer.chunks:
+                yield answer.chunks.pop(0)
+            if answer.complete:
+                break
+            with _mapped():
+                if not await answer.read(self._stream, self._timeout):
+                    raise httpx.RemoteProtocolError("the server closed within its answer")
+        await self._release()
+
+    async def aclose(self) -> None:
+        """Give the connection back; one whose answer was not read to its end is closed."""
+        await self._release()
+
+    async def _release(self) -> None:
+        if not self._released:
+            self._released = True
+            await self._transport.release(keep=self._answer.complete and self._answer.keeps)
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """Turn httpcore's errors into httpx's."""
+    try:
+        yield
+    except tuple(ERRORS) as error:
+        raise ERRORS[type(error)](str(error)) from error
+
+
+def _written(request: httpx.Request) -> bytes:
+    """Return a request's line and headers as they are sent; raise LocalProtocolError."""
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    for name, value in request.headers.raw:
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            # Without the header: it may be the token's.
+            raise httpx.LocalProtocolError("a header has characters that HTTP does not allow")
+        lines.append(b"%s: %s" % (name, value))
+    return b"\r\n".join((*lines, b"", b""))
