@@ -324,7 +324,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 async def _altered(
     app: Starlette, alter: Callable[[bytes], bytes], scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Send the server's answer with another body and the length that belongs to it."""
+    """Send the server's answer with another body, the length that belongs to it, and without the validator
+    of the real one: a server that answers otherwise has another, and never says that nothing is new.
+    """
+    asked = [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]
+    scope = {**scope, "headers": asked}
     start: Message = {}
     body = b""
 
@@ -337,7 +341,8 @@ async def _altered(
 
     await app(scope, receive, collect)
     changed = alter(body) if start["status"] == 200 else body
-    headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+    own = (b"content-length", b"etag")
+    headers = [pair for pair in start["headers"] if pair[0].lower() not in own]
     length = (b"content-length", str(len(changed)).encode())
     await send({**start, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": changed})

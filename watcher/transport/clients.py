@@ -27,6 +27,7 @@ from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.records import HttpReply
 from watcher.settings.link import USUAL, Link
 from watcher.transport.addresses import FilteringBackend, judge_name
+from watcher.transport.direct import DirectTransport
 from watcher.transport.failures import NETWORK_ERRORS, explain
 from watcher.transport.links import (
     Origin,
@@ -107,24 +108,26 @@ class Clients:
     def _connect(self, origin: Origin, link: Link) -> httpx.AsyncBaseTransport:
         if origin in self._mounted:
             return self._mounted[origin]
-        context = self._context(link)
         address = proxy_for(origin, link)
+        context, backend = self._context(link), FilteringBackend(lambda: self.addresses)
+        if address is None:
+            return DirectTransport(context, backend, keepalive=KEEPALIVE)
         try:
-            tls = context if address and address.startswith("https:") else None
-            proxy = None if address is None else httpx.Proxy(address, ssl_context=tls)
             transport = httpx.AsyncHTTPTransport(
                 verify=context,
                 trust_env=False,
-                proxy=proxy,
+                proxy=httpx.Proxy(
+                    address, ssl_context=context if address.startswith("https:") else None
+                ),
                 limits=httpx.Limits(
                     max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE
                 ),
             )
-            # httpx has no parameter for it; without one, nothing judges where connections go.
-            transport._pool._network_backend = FilteringBackend(lambda: self.addresses)
-            return transport
         except (ImportError, ValueError, httpx.InvalidURL):
             raise httpx.ProxyError("the proxy's address cannot be used") from None
+        # httpx has no parameter for it; without one, nothing judges where connections go.
+        transport._pool._network_backend = backend
+        return transport
 
     def _context(self, link: Link) -> ssl.SSLContext:
         # A context takes 20 ms to make and half a megabyte to keep: the usual one is shared.

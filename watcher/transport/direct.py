@@ -22,7 +22,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 __all__ = ["DirectTransport"]
 
 LARGEST_HEAD = 64 * 1024
-"""Bytes of an answer's status line and headers, interim answers (1xx) included."""
+"""Bytes that may arrive with nothing of a body: an answer's headers with the interim answers (1xx) before
+them, trailers, or what a chunk says of itself.
+"""
 
 CHUNK = 64 * 1024
 """Bytes that are read at once."""
@@ -106,10 +108,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
             if rested <= self._keepalive and not kept.get_extra_info("is_readable"):
                 return kept
             await self.aclose()
+        if url.scheme not in ("http", "https") or not url.raw_host:
+            raise httpx.UnsupportedProtocol("no http or https address")
+        host, secure = url.raw_host.decode("ascii"), url.scheme == "https"
         if trace is not None:
             await trace("connection.connect_tcp.started", {})
-        host = url.raw_host.decode("ascii")
-        secure = url.scheme == "https"
         with _mapped():
             stream = await self._backend.connect_tcp(
                 host, url.port or (443 if secure else 80), timeout
@@ -156,14 +159,13 @@ class _Answer:
         if not arrived:
             self.complete = self.has_head and self._ends_with_connection
             return self.complete
+        self._size += len(arrived)
         try:
             self._parser.feed_data(arrived)
         except (HttpParserError, HttpParserUpgrade):
             raise httpx.RemoteProtocolError("the answer is no HTTP/1.1") from None
-        if not self.has_head:
-            self._size += len(arrived)
         if self._size > LARGEST_HEAD:
-            raise httpx.RemoteProtocolError("the answer's headers are too long")
+            raise httpx.RemoteProtocolError("what is around the answer's body is too long")
         return True
 
     def on_message_begin(self) -> None:
@@ -173,7 +175,6 @@ class _Answer:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.has_head:
             return  # trailers
-        self._size += len(name) + len(value)
         self.headers.append((name, value))
         if name.lower() in (b"content-length", b"transfer-encoding"):
             self._ends_with_connection = False
@@ -187,6 +188,7 @@ class _Answer:
             self._ends_with_connection = False
 
     def on_body(self, body: bytes) -> None:
+        self._size = 0
         if not self.complete:
             self.chunks.append(body)
 
