@@ -83,7 +83,7 @@ BOMB = gzip_bomb(100)
         ),
         pytest.param(
             endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
-            SourceUnavailable, "did not answer in time", id="endless interim answers",
+            SourceUnavailable, "does not speak HTTP", id="endless interim answers",
         ),
         pytest.param(
             endless(CHUNKED + b"\r\n", b"1;" + b"x" * 65_536),
