@@ -185,7 +185,8 @@ class Weather:
                 parts.append(message.get("body", b""))
 
         own = {b"content-length"}
-        if kind != "late":  # whoever answers otherwise names it otherwise, and never says that nothing is new
+        # Whoever answers otherwise names it otherwise, and never says that nothing is new.
+        if kind != "late":
             own.add(b"etag")
             asked = [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]
             scope = {**scope, "headers": asked}
