@@ -61,6 +61,10 @@ class MortalStore:
         """Return that the file is in its place: nobody takes it away here, and it is asked for often."""
         return ""
 
+    def writing(self, key: str) -> None:
+        """Note whose message is written: at once, as the store does."""
+        self._store.writing(key)
+
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._store, name)
 
