@@ -43,7 +43,7 @@ class Cost:
 
     def add(self, body: bytes) -> None:
         """Count one answer."""
-        plain = json.loads(body)
+        plain = json.loads(body) if body else {}  # "what you have is still right" (304) has none
         rows = len(plain["data"]["payload"]) if "data" in plain else 0
         self.requests += 1
         self.rows += rows

@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.bench.loading import IN_A_FILE
 
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.5
 """Seconds between two looks at `/readyz`."""
 
 
