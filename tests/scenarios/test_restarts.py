@@ -64,6 +64,10 @@ class Mortal:
     def __init__(self, store: MemoryStore, call: int, *, after: bool) -> None:
         self._store, self._left, self._after = store, call, after
 
+    def writing(self, key: str) -> None:
+        """Note whose message is written: at once, as the store does."""
+        self._store.writing(key)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._store, name)
 
