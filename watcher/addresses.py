@@ -37,7 +37,7 @@ _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6N
 
 @dataclass(frozen=True, slots=True)
 class AddressFilter:
-    """Tells which addresses may be connected to. It goes to worker processes, so it is plain."""
+    """Decides which addresses may be connected to. It goes to worker processes, so it is plain."""
 
     deny: tuple[str, ...] = ()
     """`loopback`, `link-local`, `private`, or networks."""

@@ -61,7 +61,7 @@ def foreseeable_shortage(config: Config) -> Iterator[Problem]:
 
 
 def quieten(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say at most once a minute, and without a traceback, that asyncio found no descriptor."""
+    """Log at most once a minute, and without a traceback, that asyncio found no descriptor."""
     if not descriptors.spent(context.get("exception")):
         loop.default_exception_handler(context)
         return

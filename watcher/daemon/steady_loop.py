@@ -94,8 +94,8 @@ class SteadyLoop(asyncio.SelectorEventLoop):
 
 
 class _TurnSelector(selectors.BaseSelector):
-    """Tells the loop where its turns begin and end, and looks again where one was interrupted: a wait that
-    was cut off ends by its clock, without a look at what has come.
+    """Reports to the loop where its turns begin and end, and looks again where one was interrupted: a wait
+    that was cut off ends by its clock, without a look at what has come.
     """
 
     def __init__(self, loop: SteadyLoop, inner: selectors.BaseSelector) -> None:

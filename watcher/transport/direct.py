@@ -124,7 +124,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         return stream
 
     async def release(self, *, keep: bool) -> None:
-        """Take the connection back after an answer, for the next request or to be closed."""
+        """Keep the connection for the next request after an answer, or close it."""
         self._idle_since = anyio.current_time()
         if not keep:
             await self.aclose()
@@ -230,7 +230,7 @@ class _Body(httpx.AsyncByteStream):
         await self._release()
 
     async def aclose(self) -> None:
-        """Give the connection back; one whose answer was not read to its end is closed."""
+        """Release the connection; close it where its answer was not read to its end."""
         await self._release()
 
     async def _release(self) -> None:
