@@ -61,9 +61,9 @@ class Control(Protocol):
         """Make dead deliveries pending again (None: all of them); return how many."""
         ...
 
-    async def release(self, source: str, *, accept: bool) -> bool:
-        """Accept or discard a held sweep; return False if none is held. Raise KeyError for an
-        unknown source.
+    async def release(self, source: str, *, accept: bool, since: datetime) -> bool:
+        """Accept or discard the sweep that is held since then; return False if that one is not held
+        (any more). Raise KeyError for an unknown source.
         """
         ...
 

@@ -80,6 +80,12 @@ class Hold:
     remedy: str
     """What a person can do about it."""
 
+    def shown_as(self, since: datetime) -> bool:
+        """Return whether it is the hold that was shown with this beginning (to the millisecond, as
+        `to_plain` writes it): a decision is about what a person has seen.
+        """
+        return rfc3339(self.since) == rfc3339(since)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the JSON form that `status` and the control socket show."""
         return {

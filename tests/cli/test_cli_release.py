@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.harness import NOW, Harness, remembered
+from watcher.config import Config
+from watcher.daemon.offline import OfflineControl
 from watcher.model import Contact, Conversation, Snapshot
 from watcher.records import Commit, EventQuery, Hold
+from watcher.store.address import StoreAddress
+from watcher.store.memory import MemoryStore
 
 HOLD = Hold(
     "absences", NOW, tuple(f"c{number:02}" for number in range(30)), 40,
@@ -58,6 +64,19 @@ def test_release_without_a_daemon_decides_and_lets_a_sweep_follow(
     assert state.suspects == (HOLD.ids if option == "--accept" else ())
     (event,) = harness.ask(lambda store: store.events(EventQuery(types=("source.released",))))
     assert event.event.data["source"] == "support"
+
+
+async def test_without_a_daemon_too_another_hold_than_the_one_seen_is_not_decided() -> None:
+    store = MemoryStore()
+    await store.commit(HELD)
+    control = OfflineControl(Config.unread(StoreAddress(Path("none.db"))), store)
+    for other in (HOLD.since - timedelta(hours=1), HOLD.since + timedelta(milliseconds=1)):
+        assert not await control.release("support", accept=True, since=other)
+    state = await store.source("support")
+    assert state is not None
+    assert state.hold == HOLD
+    assert await control.release("support", accept=True, since=HOLD.since)
+    assert not await control.release("support", accept=True, since=HOLD.since)
 
 
 def test_release_is_carried_out_by_the_running_daemon(harness: Harness, running: Any) -> None:

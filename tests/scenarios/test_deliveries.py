@@ -177,7 +177,7 @@ async def test_a_person_decides_while_the_daemon_starts(harness: Harness) -> Non
     await harness.store.commit(Commit("sales", dataclasses.replace(state, hold=hold)))
     await harness.store.save_receiver(ReceiverState("crm", "elsewhere", off="gone (410)"))
     async with harness.running() as daemon:
-        assert await daemon.release("sales", accept=False)
+        assert await daemon.release("sales", accept=False, since=hold.since)
         await daemon.turn_on("crm")
         await anyio.sleep(60)
     after = await harness.store.source("sales")
@@ -199,7 +199,16 @@ async def test_a_person_decides_about_a_held_sweep(harness: Harness, accept: boo
         with anyio.fail_after(20000):
             while not harness.inbox.of("source.held"):  # noqa: ASYNC110 - virtual seconds
                 await anyio.sleep(60)
-        assert await daemon.release("sales", accept=accept)
+        state = await harness.store.source("sales")
+        assert state is not None
+        assert state.hold is not None
+        since = state.hold.since
+        # One that was shown before, or after: nobody has seen what is held now.
+        for other in (since - timedelta(hours=2), since + timedelta(milliseconds=1)):
+            assert not await daemon.release("sales", accept=accept, since=other)
+        assert await harness.store.source("sales") == state
+        assert await daemon.release("sales", accept=accept, since=since)
+        assert not await daemon.release("sales", accept=accept, since=since)
         await anyio.sleep(1800)
         removed = harness.inbox.of("conversation.removed")
         assert len(removed) == (30 if accept else 0)

@@ -75,10 +75,16 @@ def release(
         anyio.run(_show, console, loaded.store, source, hold)
         return
     released = anyio.run(
-        perform, loaded, "release", lambda control: control.release(source, accept=accept)
+        perform,
+        loaded,
+        "release",
+        lambda control: control.release(source, accept=accept, since=hold.since),
     )
     if not released:
-        console.error(f"nothing is held for {source} any more", "a sweep has decided meanwhile")
+        console.error(
+            f"what was held for {source} is not held any more",
+            f"a sweep has decided meanwhile; look again: `inbox-watcher release {source}`",
+        )
         raise typer.Exit(FAILED)
     console.write(f"{'accepted' if accept else 'discarded'}: {MEANING[hold.kind, accept]}")
 

@@ -448,14 +448,14 @@ class Daemon:
             raise KeyError(f"source {source}")
         return await acknowledge(self.store, conversation, source, self._clock())
 
-    async def release(self, source: str, *, accept: bool) -> bool:
-        """Accept or discard a held sweep; return False if none is held. Raise KeyError for an
-        unknown source.
+    async def release(self, source: str, *, accept: bool, since: datetime) -> bool:
+        """Accept or discard the sweep that is held since then; return False if that one is not held.
+        Raise KeyError for an unknown source.
         """
         poller = self.pollers.get(source)
         if poller is None:
             raise KeyError(f"source {source}")
-        return await poller.release(accept=accept)
+        return await poller.release(accept=accept, since=since)
 
     async def turn_on(self, receiver: str) -> None:
         """Send to a receiver again that was turned off. Raise KeyError for an unknown receiver."""

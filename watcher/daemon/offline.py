@@ -83,10 +83,10 @@ class OfflineControl:
         """Make dead deliveries pending again (None: all of them); return how many."""
         return await self._store.retry(ids, self._clock())
 
-    async def release(self, source: str, *, accept: bool) -> bool:
-        """Accept or discard a held sweep; return False if none is held."""
+    async def release(self, source: str, *, accept: bool, since: datetime) -> bool:
+        """Accept or discard the sweep that is held since then; return False if that one is not held."""
         state = await self._store.source(source)
-        if state is None or state.hold is None:
+        if state is None or state.hold is None or not state.hold.shown_as(since):
             return False
         policy = SourcePolicy(source, state.provider, state.account, self._config.rules)
         commit, failed = decide_hold(policy, state, accept=accept, now=self._clock())

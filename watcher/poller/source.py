@@ -698,11 +698,14 @@ class SourcePoller:
 
     # -- what others ask of a source ----------------------------------------------------------
 
-    async def release(self, *, accept: bool) -> bool:
-        """Carry out a person's decision about the held sweep; return False when none is held."""
+    async def release(self, *, accept: bool, since: datetime) -> bool:
+        """Carry out a person's decision about the sweep that is held since then; return False when that
+        one is not held: another is one that nobody has seen.
+        """
         await self.session.opened.wait()  # what a daemon that starts has not read yet is held, too
         async with self._lock:  # never in the middle of a page
-            if self.session.state.hold is None:
+            hold = self.session.state.hold
+            if hold is None or not hold.shown_as(since):
                 return False
             commit, failed = decide_hold(
                 self.session.policy, self.session.state, accept=accept, now=self.session.clock()
