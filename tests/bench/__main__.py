@@ -1,48 +1,93 @@
-"""`python -m tests.bench [MINUTES] [POLL_EVERY]`: print what polls cost, by version and by pace."""
+"""`python -m tests.bench [FIGURE…] [NAME=VALUE…] [--short] [--json FILE]`: measure, and print a table.
+
+Without names all figures of docs/performance.md are measured, which takes about an hour; `--list` says what
+there is, and what can be set.
+"""
 
 from __future__ import annotations
 
-import logging
+import argparse
+import importlib
+import json
+import os
 import sys
-import tempfile
-from functools import partial
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
-import structlog
+from tests.bench.figures import Figure, Measured, Scale, machine
+from tests.bench.processes import Gone
+from watcher.clock import wall_clock
 
-from tests.bench.polls import PACES, VERSIONS, Costs, measure
-from tests.support.virtual_time import JumpLoop
-
-COLUMNS = (
-    "version", "pace", "requests a poll", "rows a poll", "bytes a poll", "rows a change",
-    "bytes a change", "largest answer",
-)  # fmt: skip
+MODULES = ("cycles", "starts", "polls", "loading", "readiness", "backlog", "day")
+COLUMNS = ("figure", "case", "what", "median", "spread", "unit", "goal", "")
 
 
-def main(minutes: str = "30", poll_every: str = "30s") -> None:
-    """Measure every version at every pace, a table of which is printed line by line."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    print(f"Polls every {poll_every}, sweeps every 15m (not counted), {minutes} minutes:\n")
-    print(f"| {' | '.join(COLUMNS)} |")
-    print("|---" * len(COLUMNS) + "|")
-    run = partial(measure, seconds=60 * int(minutes), poll_every=poll_every)
-    for version, number in VERSIONS.items():
-        for pace, rate in PACES.items():
-            with tempfile.TemporaryDirectory() as folder:
-                options = {"loop_factory": JumpLoop}
-                costs = anyio.run(run, Path(folder), number, rate, backend_options=options)
-            print(f"| {version} | {pace} | {_figures(costs)} |", flush=True)
+def figures() -> list[Figure]:
+    """Return all figures, those with letters first."""
+    found = [
+        figure
+        for module in MODULES
+        for figure in importlib.import_module(f"tests.bench.{module}").FIGURES
+    ]
+    return sorted(found, key=lambda figure: (not figure.letter, figure.letter))
 
 
-def _figures(costs: Costs) -> str:
-    polling, polls, changes = costs.polling, costs.polls, costs.changes
-    each = [polling.requests / polls, polling.rows / polls, polling.bytes / polls]
-    per_change = [polling.rows / changes, polling.bytes / changes] if changes else []
-    figures = [f"{each[0]:.2f}", f"{each[1]:.1f}", f"{each[2]:,.0f}"]
-    figures += [f"{per_change[0]:.2f}", f"{per_change[1]:,.0f}"] if per_change else ["", ""]
-    return " | ".join([*figures, str(polling.largest)])
+def main() -> int:
+    """Measure what is asked for; return 1 if a goal was missed or something did not come so far."""
+    known = figures()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("asked", nargs="*", metavar="FIGURE|NAME=VALUE")
+    parser.add_argument(
+        "--short", action="store_true", help="fewer cases and rounds; figures wander more"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
+    parser.add_argument(
+        "--list", action="store_true", help="print the figures, and what can be set"
+    )
+    asked = parser.parse_args()
+    if asked.list:
+        for figure in known:
+            print(f"{figure.letter or '-':2} {figure.name:10} {figure.about}")
+            for name, about in figure.scales.items():
+                print(f"{'':15}{name}=…  {about}")
+        return 0
+    named = [word for word in asked.asked if "=" not in word]
+    if unknown := set(named) - {word for one in known for word in (one.letter, one.name)}:
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}; see --list")
+    chosen = [
+        one
+        for one in known
+        if ({one.letter, one.name} & set(named) if named else one.usual and one.letter)
+    ]
+    scale = Scale(asked.short, dict(word.split("=", 1) for word in asked.asked if "=" in word))
+    facts = {**machine(), "at": wall_clock().isoformat(timespec="seconds"), "short": asked.short}
+    print(", ".join(f"{name} {value}" for name, value in facts.items()), end="\n\n")
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
+    result = {"machine": facts, "figures": list(_measured(chosen, scale))}
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(result, indent=1, default=str) + "\n")
+    failed = [one for one in result["figures"] if one.get("holds") is False or "failed" in one]
+    return 1 if failed else 0
+
+
+def _measured(chosen: list[Figure], scale: Scale) -> Iterator[dict[str, object]]:
+    """Measure each figure; print a line for whatever was found, and yield it for JSON."""
+    for figure in chosen:
+        name, began = (
+            f"({figure.letter}) {figure.name}" if figure.letter else figure.name,
+            time.monotonic(),
+        )
+        try:
+            for one in figure.measure(scale):
+                assert isinstance(one, Measured)
+                print(f"| {name} | {' | '.join(one.cells())} |", flush=True)
+                yield {"figure": figure.name, "load": os.getloadavg()[0], **one.to_plain()}
+        except Gone as gone:
+            print(f"| {name} | | did not come to its end: {gone} | | | | | FAILED |", flush=True)
+            yield {"figure": figure.name, "failed": str(gone)}
+        print(f"{figure.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main())

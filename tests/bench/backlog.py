@@ -1,18 +1,16 @@
-"""What a long backlog does to the real daemon: `python -m tests.bench.backlog --help`.
+"""What a long backlog does to the real daemon: figure `backlog`.
 
 A store with many pending deliveries to the receiver `crm` is opened by `inbox-watcher run`, beside a
-source at which something happens and a receiver `other` that hears of it. Prints one line of figures
-for each case; a measurement, not a test: read the lines beside each other.
+source at which something happens and a receiver `other` that hears of it.
+Read the cases beside each other.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import signal
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -20,10 +18,13 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.bench.figures import Figure, Measured, Scale
+from tests.bench.processes import cpu_of, free_port
 from tests.support.backlog import make_backlog
 from watcher.clock import wall_clock
 from watcher.store.sqlite import SqliteStore
@@ -108,7 +109,7 @@ def _configuration(folder: Path, kind: str, sink: int, inbox: int, server: int) 
     return path
 
 
-async def measure(kind: str, pending: int, conversations: int, seconds: float) -> str:
+async def measure(kind: str, pending: int, conversations: int, seconds: float) -> list[Measured]:
     """Run one case; return its figures."""
     sink = Sink()
     port = await sink.serve()
@@ -120,7 +121,7 @@ async def measure(kind: str, pending: int, conversations: int, seconds: float) -
         backlog.close()
         (folder / "watcher.db").chmod(0o600)
         await (await SqliteStore.open(folder / "watcher.db")).close()  # brings it up to date
-        inbox, server = _free(), _free()
+        inbox, server = free_port(), free_port()
         config = _configuration(folder, kind, port, inbox, server)
         fake = subprocess.Popen(  # noqa: ASYNC220 - begins at once
             [sys.executable, "-m", "watcher.simulator", "chatwoot", "--port", str(inbox),
@@ -140,13 +141,13 @@ async def measure(kind: str, pending: int, conversations: int, seconds: float) -
             while time.monotonic() - began < seconds:
                 await asyncio.sleep(0.5)
                 if not sink.crm:
-                    computed = _computed(daemon.pid)
+                    computed = cpu_of(daemon.pid)
                 asked = time.monotonic()
                 healthy = await asyncio.to_thread(_healthy, server)
                 if asked - began > 5:
                     sick += not healthy
                     slowest = max(slowest, time.monotonic() - asked)
-            computed = _computed(daemon.pid) - computed
+            computed = cpu_of(daemon.pid) - computed
             stopping = time.monotonic()
             daemon.send_signal(signal.SIGTERM)
             await asyncio.to_thread(daemon.wait, 60)
@@ -160,13 +161,17 @@ async def measure(kind: str, pending: int, conversations: int, seconds: float) -
     first = sink.crm[0] - began if sink.crm else float("nan")
     lasted = max(0.001, sink.crm[-1] - sink.crm[0]) if sink.crm else 1
     late = statistics.median(sink.late) if sink.late else float("nan")
-    return (
-        f"{kind:8} pending {pending:7} conversations {conversations:5}  first {first:6.2f} s"
-        f"  delivered {delivered:6} = {delivered / lasted:6.0f}/s in {len(sink.crm)} requests"
-        f"  CPU {1000 * computed / max(1, delivered):5.2f} ms each"
-        f"  other {late * 1000:6.1f} ms ({len(sink.late)})  healthz bad {sick}, slowest {slowest:.2f} s"
-        f"  SIGTERM {stopped:.2f} s"
-    )
+    case = f"{kind}, {pending:,} of {conversations:,} conversations"
+    return [
+        Measured(case, "the first of the backlog", (first,), "s", clock=True),
+        Measured(case, "delivered", (delivered / lasted,), "/s", clock=True),
+        Measured(case, "requests", (float(len(sink.crm)),)),
+        Measured(case, "CPU each", (1000 * computed / max(1, delivered),), "ms"),
+        Measured(case, "another receiver waits", (late * 1000,), "ms", clock=True),
+        Measured(case, "looks at its health that failed", (float(sick),)),
+        Measured(case, "the slowest look", (slowest,), "s", clock=True),
+        Measured(case, "SIGTERM", (stopped,), "s", clock=True),
+    ]
 
 
 def _healthy(server: int) -> bool:
@@ -175,12 +180,6 @@ def _healthy(server: int) -> bool:
             return answer.status == 200
     except OSError:
         return False
-
-
-def _computed(process: int) -> float:
-    """Return the CPU time of a process so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _delivered(path: Path) -> int:
@@ -192,25 +191,22 @@ def _delivered(path: Path) -> int:
     return int(count)
 
 
-def _free() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def measured(scale: Scale) -> Iterator[Measured]:
+    """Measure each kind of receiver, with nothing pending and with so many."""
+    pending = scale.number("pending", 200_000, 20_000)
+    for kind in scale.words("kinds", ("webhook", "apprise"), ("webhook",)):
+        spread = scale.numbers("conversations", (1, 10, 2000), (10,))
+        for owed, conversations in [(0, 1), *((pending, number) for number in spread)]:
+            seconds = scale.number("seconds", 30, 15)
+            yield from asyncio.run(measure(kind, owed, conversations, seconds))
 
 
-def main() -> None:
-    """Measure each case and print its line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pending", type=int, default=200_000)
-    parser.add_argument("--conversations", type=int, nargs="*", default=[1, 10, 2000])
-    parser.add_argument("--kinds", nargs="*", default=["webhook", "apprise"])
-    parser.add_argument("--seconds", type=float, default=30)
-    asked = parser.parse_args()
-    for kind in asked.kinds:
-        for pending, conversations in [(0, 1), *((asked.pending, n) for n in asked.conversations)]:
-            line = asyncio.run(measure(kind, pending, conversations, asked.seconds))
-            print(line, flush=True)  # noqa: T201 - a command's output
-
-
-if __name__ == "__main__":
-    main()
+FIGURES = (
+    Figure(
+        "", "backlog", "what a long backlog does to the real daemon", measured,
+        {
+            "pending": "deliveries", "conversations": "that they are of", "kinds": "webhook, apprise",
+            "seconds": "of each case",
+        },
+    ),
+)  # fmt: skip

@@ -1,18 +1,18 @@
-"""A day of ten thousand sources in virtual time: `python -m tests.bench.day --help`.
+"""A day of ten thousand sources in virtual time: figure `day`.
 
 The whole daemon with its SQLite store watches simulated Chatwoots, a hundred accounts on each. Somebody
 writes in one account after the other, twice a minute. Prints how late the latest look and the latest message
 were, and what the daemon needs in memory. Virtual time does not pass while the machine works, so this says
-nothing about speed (`tests.bench.readiness` does), but everything about what waits for what: limits, pauses,
+nothing about speed (`readiness` does), but everything about what waits for what: limits, pauses,
 turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -23,7 +23,8 @@ from typing import Any
 import anyio
 import structlog
 
-from tests.bench.loading import IN_A_FILE
+from tests.bench.figures import Figure, Measured, Scale
+from tests.bench.processes import IN_A_FILE
 from tests.scenarios.harness import Inbox
 from tests.simulation.quick import quick
 from tests.support.virtual_time import JumpLoop, VirtualClock
@@ -159,22 +160,25 @@ def _memory(what: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{what}:"))
 
 
-def main() -> None:
-    """Measure a day and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sources", type=int, default=10_000)
-    parser.add_argument("--hours", type=float, default=24)
-    parser.add_argument("--poll-every", default="1h")
-    parser.add_argument("--sweep-every", default="12h")
-    asked = parser.parse_args()
+def measured(scale: Scale) -> Iterator[Measured]:
+    """Measure a day."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    many = (scale.number("sources", 10_000, 500), scale.number("hours", 24, 6))
+    paces = (scale.words(name, usual, usual)[0] for name, usual in PACES.items())
     with tempfile.TemporaryDirectory() as folder, quick(threads=False):
         options = {"loop_factory": JumpLoop}
-        many = (asked.sources, asked.hours, asked.poll_every, asked.sweep_every)
-        day = anyio.run(partial(measure, Path(folder), *many), backend_options=options)
+        day = anyio.run(partial(measure, Path(folder), *many, *paces), backend_options=options)
     for name, value in asdict(day).items():
-        print(f"{name:9} {value:12,.1f}")  # noqa: T201 - a command's output
+        yield Measured(
+            f"{many[0]:,} sources, {many[1]} hours", name, (float(value),), UNITS.get(name, "")
+        )
 
 
-if __name__ == "__main__":
-    main()
+PACES = {"poll_every": ("1h",), "sweep_every": ("12h",)}
+UNITS = dict.fromkeys(("latest", "slowest", "baseline", "cpu"), "s") | {"memory": "MiB"}
+FIGURES = (
+    Figure(
+        "", "day", "a day of many sources in virtual time: how late anything was", measured,
+        {"sources": "how many", "hours": "how long", "poll_every": "1h", "sweep_every": "12h"},
+    ),
+)  # fmt: skip

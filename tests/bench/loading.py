@@ -1,4 +1,4 @@
-"""`python -m tests.bench.loading [SOURCES…]`: print what it takes to load so many sources.
+"""What it takes to load so many sources: figure `loading`.
 
 Each number is measured in a process of its own: seconds of CPU, memory that the configuration takes, and
 the time of one source in relation to the first number's. Twice the sources must take twice the time.
@@ -12,14 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.figures import Figure, Measured, Scale
+from tests.bench.processes import IN_A_FILE
 from watcher.config import Config, load
 
-USUAL = ("1000", "2000", "10000", "100000")
-
-IN_A_FILE = 5000
-"""Sources in a file, which may have 1 MB."""
+USUAL = (1000, 2000, 10_000, 100_000)
 
 RULES = """\
 receivers:
@@ -51,16 +51,20 @@ def read(folder: Path, environ: dict[str, str]) -> Config:
     return load([folder], environ=environ)
 
 
-def main(*numbers: str) -> None:
-    """Print a line for each number of sources."""
-    print("| sources | CPU s | MiB | time a source, first = 1 |\n|---|---|---|---|")
+def measured(scale: Scale) -> Iterator[Measured]:
+    """Load each number of sources in a process of its own."""
     first = 0.0
-    for number in numbers or USUAL:
-        command = [sys.executable, "-m", "tests.bench.loading", "--one", number]
+    for number in scale.numbers("sources", USUAL, USUAL[:2]):
+        command = [sys.executable, "-m", "tests.bench.loading", str(number)]
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         seconds, memory = float(told[0]), float(told[1])
-        first = first or seconds / int(number)
-        print(f"| {number} | {seconds:.2f} | {memory:.0f} | {seconds / int(number) / first:.2f} |")
+        first = first or seconds / number
+        case = f"{number:,} sources"
+        yield Measured(case, "CPU", (seconds,), "s")
+        yield Measured(case, "memory", (memory,), "MiB")
+        yield Measured(
+            case, "CPU of a source, in those of the first case", (seconds / number / first,), "×"
+        )
 
 
 def one(sources: int) -> None:
@@ -80,9 +84,12 @@ def _memory() -> int:
     return pages * resource.getpagesize()
 
 
+FIGURES = (
+    Figure(
+        "", "loading", "loading a configuration of many sources", measured, {"sources": "numbers"}
+    ),
+)
+
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONHASHSEED", "0")
-    if sys.argv[1:2] == ["--one"]:
-        one(int(sys.argv[2]))
-    else:
-        main(*sys.argv[1:])
+    one(int(sys.argv[1]))

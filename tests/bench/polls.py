@@ -1,4 +1,4 @@
-"""What polls ask of a Chatwoot, by version and by how much happens there.
+"""What polls ask of a Chatwoot, by version and by how much happens there: figure `polls`.
 
 The whole daemon runs in virtual time against the simulator; what its polls were answered is counted.
 Sweeps are counted apart, for they cost the same however polls look.
@@ -7,21 +7,27 @@ Sweeps are counted apart, for they cost the same however polls look.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from urllib.parse import parse_qsl
 
 import anyio
+import structlog
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.bench.figures import Figure, Measured, Scale
 from tests.scenarios.harness import Harness
+from tests.support.virtual_time import JumpLoop
 from watcher.daemon import Daemon
 from watcher.simulator import Faults, chatwoot
 from watcher.simulator.versions import Version
 
-__all__ = ["PACES", "VERSIONS", "Cost", "Costs", "measure"]
+__all__ = ["FIGURES", "PACES", "VERSIONS", "Cost", "Costs", "measure"]
 
 VERSIONS: Mapping[str, Version] = {"v2.16": (2, 16, 0), "v3.16": (3, 16, 0), "v4.15": (4, 15, 1)}
 PACES: Mapping[str, float] = {"quiet": 0.0, "a change in 10 s": 0.1, "2 changes a second": 2.0}
@@ -115,3 +121,34 @@ def _polls(daemon: Daemon) -> int:
     labels = {"source": "sales"}
     done = daemon.metrics.registry.get_sample_value("watcher_polls_total", labels)
     return int(done or 0)
+
+
+def measured(scale: Scale) -> Iterator[Measured]:
+    """Measure every version at every pace, sweeps every quarter of an hour not counted."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    seconds, poll_every = (
+        60 * scale.number("minutes", 30, 10),
+        scale.words("poll_every", ("30s",), ("30s",)),
+    )
+    run = partial(measure, seconds=seconds, poll_every=poll_every[0])
+    for version, number in VERSIONS.items():
+        for pace, rate in PACES.items():
+            with tempfile.TemporaryDirectory() as folder:
+                options = {"loop_factory": JumpLoop}
+                costs = anyio.run(run, Path(folder), number, rate, backend_options=options)
+            case, polling = f"{version}, {pace}", costs.polling
+            for what, value in (
+                ("requests", polling.requests), ("rows", polling.rows), ("bytes", polling.bytes),
+            ):  # fmt: skip
+                yield Measured(case, f"{what} a poll", (value / costs.polls,))
+                if costs.changes and what != "requests":
+                    yield Measured(case, f"{what} a change", (value / costs.changes,))
+            yield Measured(case, "rows of the largest answer", (float(polling.largest),))
+
+
+FIGURES = (
+    Figure(
+        "", "polls", "what polls ask of a Chatwoot, in virtual time", measured,
+        {"minutes": "of each case", "poll_every": "the interval"},
+    ),
+)  # fmt: skip

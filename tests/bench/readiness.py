@@ -1,33 +1,43 @@
-"""How long the daemon takes to have read so many real sources: `python -m tests.bench.readiness --help`.
+"""How long the daemon takes to have read so many real sources: figure `readiness`.
 
 `inbox-watcher run` watches the accounts of a server in a process of its own (`tests.bench.inbox`), first with
-an empty store, then again with what that left. Prints one line for each start; a measurement, not a test:
-the processor's seconds count more than the clock's where the machine has other work.
+an empty store, then again with what that left.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.loading import IN_A_FILE
+from tests.bench.figures import Figure, Measured, Scale
+from tests.bench.processes import IN_A_FILE, cpu_of, free_port, peak_of
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at `/readyz`."""
 
 
-def configure(folder: Path, asked: argparse.Namespace, inbox: int, server: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is started."""
+
+    service: str
+    sources: int
+    hosts: int
+    seconds: float
+    profile: str
+
+
+def configure(folder: Path, asked: Start, inbox: int, server: int) -> None:
     """Write a configuration of so many accounts, spread over the inbox's addresses."""
     (folder / "a.yaml").write_text(
         f"store: {folder}/watcher.db\nserver: {{listen: '127.0.0.1:{server}'}}\n"
@@ -45,8 +55,8 @@ def configure(folder: Path, asked: argparse.Namespace, inbox: int, server: int) 
         (folder / f"sources-{first:06}.yaml").write_text("sources:\n" + "".join(blocks))
 
 
-def start(folder: Path, asked: argparse.Namespace, inbox: int, server: int, what: str) -> str:
-    """Start the daemon, wait until it is ready, end it; return the figures."""
+def start(folder: Path, asked: Start, inbox: int, server: int, what: str) -> Iterator[Measured]:
+    """Start the daemon, wait until it is ready, end it; yield the figures."""
     command = [sys.executable, "-m", "watcher", "run", "--config", str(folder)]
     if asked.profile:
         command[1:1] = ["-m", "cProfile", "-o", f"{asked.profile}-{what}"]
@@ -65,7 +75,7 @@ def start(folder: Path, asked: argparse.Namespace, inbox: int, server: int, what
             first = first or (now if told else 0.0)
             if told and not half and waiting <= asked.sources / 2:
                 half = now
-        took, cpu, memory = time.monotonic() - began, _seconds(daemon.pid), _peak(daemon.pid)
+        took, cpu, memory = time.monotonic() - began, cpu_of(daemon.pid), peak_of(daemon.pid)
         after = _get(inbox, "/_count")[1]
         stopping = time.monotonic()
         daemon.send_signal(signal.SIGTERM)
@@ -74,15 +84,21 @@ def start(folder: Path, asked: argparse.Namespace, inbox: int, server: int, what
     finally:
         daemon.kill()
     lines = len((folder / "log").read_bytes().splitlines())
-    if os.environ.get("SHOW"):
-        print((folder / "log").read_text()[-2000:])  # noqa: T201 - a command's output
-    requests, served = after["requests"] - before["requests"], after["cpu"] - before["cpu"]
-    return (
-        f"{'ready' if ready else f'{waiting} still waiting'} after {took:.1f} s"
-        f" (listening {first:.1f}, half {half:.1f}), {cpu:.1f} s of CPU,"
-        f" {requests} requests ({served:.1f} s of the server's), {memory} MiB at most,"
-        f" {lines} lines of log, SIGTERM {stopped:.1f} s, load {os.getloadavg()[0]:.1f}"
-    )
+    case = f"{asked.sources:,} {asked.service}, {what}"
+    if not ready:
+        yield Measured(case, "sources that still wait", (float(waiting),), most=0)
+    for name, seconds in (
+        ("ready", took),
+        ("listening", first),
+        ("half", half),
+        ("SIGTERM", stopped),
+    ):
+        yield Measured(case, name, (seconds,), "s", clock=True)
+    yield Measured(case, "CPU", (cpu,), "s")
+    yield Measured(case, "CPU of the service", (after["cpu"] - before["cpu"],), "s")
+    yield Measured(case, "requests", (float(after["requests"] - before["requests"]),))
+    yield Measured(case, "memory at most", (memory,), "MiB")
+    yield Measured(case, "lines of log", (float(lines),))
 
 
 def _waiting(told: Any) -> int:
@@ -99,52 +115,43 @@ def _get(port: int, path: str) -> tuple[int, Any]:
         return 0, {}
 
 
-def _seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak(process: int) -> int:
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) // 1024
-    return 0
-
-
-def _free() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def main() -> None:
-    """Measure both starts and print their lines."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sources", type=int, default=2000)
-    parser.add_argument("--service", choices=("chatwoot", "highlevel"), default="highlevel")
-    parser.add_argument("--conversations", type=int, default=25)
-    parser.add_argument("--hosts", type=int, default=1, help="addresses that the accounts share")
-    parser.add_argument("--seconds", type=float, default=120, help="how long a start may take")
-    parser.add_argument(
-        "--profile", help="where cProfile writes what a start did: PATH-new and PATH-again"
+def measured(scale: Scale) -> Iterator[Measured]:
+    """Start the daemon with an empty store, and again with what that left."""
+    asked = Start(
+        service=scale.words("service", ("highlevel",), ("highlevel",))[0],
+        sources=scale.number("sources", 2000, 500),
+        hosts=scale.number("hosts", 1),
+        seconds=scale.number("seconds", 120),
+        profile=scale.values.get("profile", ""),
     )
-    asked = parser.parse_args()
     serving = [sys.executable, "-m", "tests.bench.inbox", "--service", asked.service]
-    serving += ["--conversations", str(asked.conversations), "--hosts", str(asked.hosts)]
+    serving += [
+        "--conversations",
+        str(scale.number("conversations", 25)),
+        "--hosts",
+        str(asked.hosts),
+    ]
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(serving, stdout=subprocess.PIPE, text=True) as inbox,
     ):
         try:
             assert inbox.stdout is not None
-            port, server = int(inbox.stdout.readline()), _free()
+            port, server = int(inbox.stdout.readline()), free_port()
             configure(Path(folder), asked, port, server)
             for what in ("new", "again"):
-                figures = start(Path(folder), asked, port, server, what)
-                print(f"{asked.sources} {asked.service}, {what}: {figures}", flush=True)  # noqa: T201 - a command's output
+                yield from start(Path(folder), asked, port, server, what)
         finally:
             inbox.kill()
 
 
-if __name__ == "__main__":
-    main()
+FIGURES = (
+    Figure(
+        "", "readiness", "the real daemon's start with many sources, until it has read all of them", measured,
+        {
+            "sources": "how many", "service": "chatwoot or highlevel", "conversations": "of each",
+            "hosts": "addresses that the accounts share", "seconds": "how long a start may take",
+            "profile": "where cProfile writes what a start did: PATH-new and PATH-again",
+        },
+    ),
+)  # fmt: skip
