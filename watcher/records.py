@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from watcher.model import Delivery, DeliveryState, Event, Snapshot, Standing, rfc3339
+from watcher.model import Conversation, Delivery, DeliveryState, Event, Snapshot, Standing, rfc3339
 
 __all__ = [
     "DISK",
     "OWN",
     "Commit",
+    "ConversationPlace",
     "ConversationQuery",
     "DeliveryQuery",
     "End",
+    "Entered",
     "EventQuery",
     "HistoryEntry",
     "HistoryKind",
@@ -37,8 +39,14 @@ __all__ = [
     "SourceState",
     "StoredSilence",
     "Suppressed",
+    "Tally",
+    "TallyKind",
+    "TallyQuery",
     "ThrottleMark",
     "Trouble",
+    "asked_words",
+    "contact_words",
+    "place_of",
 ]
 
 
@@ -489,6 +497,9 @@ class EventQuery:
     after: int | None = None
     """Only those with a higher `seq`."""
 
+    before: int | None = None
+    """Only those with a lower `seq`."""
+
     since: datetime | None = None
     """The earliest time."""
 
@@ -506,11 +517,53 @@ class EventQuery:
     limit: int = 1000
 
 
+TallyKind = Literal["types", "sources", "rules", "receivers"]
+"""What is counted: events by their type, or by their source; what came of rules, and of receivers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TallyQuery:
+    """Which counts to read: of the whole hours from that of `since`, to before that of `until`."""
+
+    kind: TallyKind
+    since: datetime
+    until: datetime
+    name: str | None = None
+    """Only of this type, source, rule or receiver."""
+
+    step: Literal["hour", "day", "whole"] = "hour"
+    """What is added up: each hour, each day (UTC), or all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often something happened within an hour, or what was asked for instead."""
+
+    at: datetime
+    """When the hour, the day or the whole began."""
+
+    name: str
+    """The type, the source, the rule or the receiver."""
+
+    what: str
+    """What happened: of a rule `matched`; of rules and receivers how a delivery ended, or why it was not
+    sent; empty for events.
+    """
+
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
     """Which deliveries to read: the newest `limit` that meet all conditions, oldest first."""
 
     state: DeliveryState | None = None
+    after: int | None = None
+    """Only those with a later place in the outbox."""
+
+    before: int | None = None
+    """Only those with an earlier place."""
+
     stands: tuple[Standing, datetime] | None = None
     """Where they stand at a time (`Delivery.stands`)."""
 
@@ -547,6 +600,14 @@ class DeliveryQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Entered:
+    """A delivery with its place in the outbox (`seq` only grows)."""
+
+    seq: int
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """How many deliveries to one receiver are pending, by what they wait for (`Delivery.stands`)."""
 
@@ -562,6 +623,39 @@ class Queue:
 
 IdKind = Literal["event", "delivery", "conversation"]
 """What an id names; a digest's id is that of a delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPlace:
+    """What a conversation's place in a list depends on."""
+
+    source: str
+    id: str
+    waiting: datetime | None
+    """Since when somebody waits in it."""
+
+    words: str
+    """What it is found by (`contact_words`)."""
+
+
+def contact_words(name: str | None, email: str | None, phone: str | None) -> str:
+    """Return what a conversation is found by, whatever the case of letters and the form of a number."""
+    number = "".join(sign for sign in phone or "" if sign.isdigit())
+    return "\n".join(filter(None, ((name or "").casefold(), (email or "").casefold(), number)))
+
+
+def place_of(source: str, conversation: Conversation) -> ConversationPlace:
+    """Return a conversation's place in a list."""
+    contact = conversation.contact
+    words = contact_words(contact.name, contact.email, contact.phone)
+    return ConversationPlace(source, conversation.id, conversation.waiting_since, words)
+
+
+def asked_words(text: str) -> str:
+    """Return what of `contact_words` a person asks for: who writes a number means its digits."""
+    digits = "".join(sign for sign in text if sign.isdigit())
+    plain = " ".join(text.casefold().split())
+    return digits if digits and not plain.strip("+0123456789 ()./-") else plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -587,6 +681,12 @@ class ConversationQuery:
 
     assignee: str | None = None
     """The id or name of the assignee; empty: nobody."""
+
+    words: str = ""
+    """A part of the contact's name, mail address or phone number; those found so are ordered by them."""
+
+    after: ConversationPlace | None = None
+    """Only those that follow this one in the order."""
 
     limit: int = 100
 

@@ -109,7 +109,7 @@ async def test_a_damaged_store_is_refused_and_left_as_it_is(tmp_path: Path, case
 async def test_damage_that_is_met_at_work_is_found_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "watcher.db"
     await make(path)
-    spoil(path, 60 * PAGE, 100 * PAGE)
+    spoil(path, 80 * PAGE, 120 * PAGE)
     store = await SqliteStore.open(path)  # it was closed in order: only what is read is looked at
     with pytest.raises(StoreDamaged):
         await store.events(EventQuery(limit=10_000))
@@ -122,7 +122,7 @@ async def test_a_damaged_page_that_a_writer_meets_counts_too(tmp_path: Path) -> 
     path = tmp_path / "watcher.db"
     await make(path)
     # A start reads pages before these: the schema, and what it brings up to date.
-    spoil(path, 60 * PAGE, 110 * PAGE)
+    spoil(path, 80 * PAGE, 130 * PAGE)
     store = await SqliteStore.open(path)
     everything = Commit("sales", events=tuple(event(f"x{n}", subject=f"c{n}") for n in range(999)))
     with pytest.raises(StoreDamaged):

@@ -7,8 +7,10 @@ when its schema is released; afterwards it stays as it is.
 from __future__ import annotations
 
 import functools
+import json
 import sqlite3
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,15 @@ import pytest
 from tests.support.make import LEASE, T0, at, commit, delivery, event, snapshot
 from watcher.errors import StoreError
 from watcher.model import Delivery
-from watcher.records import Commit, DeliveryQuery, EventQuery, ReceiverState, SourceState
+from watcher.records import (
+    Commit,
+    ConversationQuery,
+    DeliveryQuery,
+    EventQuery,
+    ReceiverState,
+    SourceState,
+    TallyQuery,
+)
 from watcher.store.sqlite import SqliteStore, copy_into
 from watcher.store.sqlite.schema import APPLICATION_ID, migrate, migrations
 
@@ -76,6 +86,12 @@ async def test_a_store_of_an_older_version_keeps_what_it_holds(
     log = await store.events(EventQuery())
     assert [found.event for found in log] == [owed.event for owed in OWED]
 
+    day = timedelta(days=1)
+    counted = await store.tallies(TallyQuery("types", T0 - day, T0 + day, step="whole"))
+    assert {one.name: one.count for one in counted} == {
+        "conversation.unread": 2, "source.failing": 1,
+    }  # fmt: skip
+
     (recorded,) = await store.commit(
         commit(delivery(event("e4"), timer="Slow"), delivery(event("e4")))
     )
@@ -101,6 +117,25 @@ async def test_an_older_schema_becomes_exactly_the_one_of_a_new_store(
     for name in ("old", "new"):
         await (await SqliteStore.open(tmp_path / name)).close()
     assert schema(tmp_path / "old") == schema(tmp_path / "new")
+
+
+async def test_who_waits_and_who_is_called_what_is_found_in_older_rows_too(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    restore(VERSIONS[15], path)
+    connection = sqlite3.connect(path)
+    person = {"name": "Änne", "email": None, "phone": "+49 1"}
+    for column, value in (("contact", person), ("waiting_since", "2026-11-20T10:00:00.5Z")):
+        connection.execute(
+            "UPDATE snapshots SET conversation = json_set(conversation, ?, json(?)) WHERE id = 'c1'",
+            (f"$.{column}", json.dumps(value)),
+        )
+    connection.commit()
+    connection.close()
+    store = await SqliteStore.open(path)
+    for asked in (ConversationQuery(words="äNN"), ConversationQuery(waiting=True)):
+        found = [one.conversation.id async for _, one in store.each_conversation(asked)]
+        assert found == ["c1"]
+    await store.close()
 
 
 async def test_a_store_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -184,13 +184,24 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
             for kind in queries.IDS.values()
             for ids in kind
         ),
-        queries.conversations(ConversationQuery(ids=("c",)), waiting=True),
+        queries.conversations(ConversationQuery(ids=("c",)), "waiting", ()),
         queries.deliveries(DeliveryQuery(id="d", receiver="team")).newest(9),
         queries.deliveries(DeliveryQuery(event="e")).newest(9),
         queries.events(EventQuery(conversations=("c",), sources=("s",))).newest(9),
-        queries.conversations(ConversationQuery(sources=("s",), unread=True), waiting=False),
-        queries.conversations(ConversationQuery(), waiting=True, after=("2026", "s", "c")),
-        queries.conversations(ConversationQuery(), waiting=False, after=("s", "c")),
+        queries.conversations(ConversationQuery(sources=("s",), unread=True), "rest", ()),
+        queries.conversations(ConversationQuery(), "waiting", (0, "s", "c")),
+        queries.conversations(ConversationQuery(words="ann"), "words", ("ann", "s", "c")),
+        queries.conversations(ConversationQuery(), "rest", ("s", "c")),
+        queries.deliveries(DeliveryQuery(rule="r")).newest(9),
+        queries.deliveries(DeliveryQuery(receiver="r", before=9)).newest(9),
+        queries.events(EventQuery(before=9)).newest(9),
+        queries.events(EventQuery(types=("source.held",))).newest(9),
+        queries.events(EventQuery(types=("source.*",), before=9)).newest(9),
+        *(
+            (one, {"kind": "types", "since": 0, "until": 9, "name": None})
+            for one in queries.TALLIES.values()
+        ),
+        (queries.PRUNE_TALLIES, (0,)),
     ):
         assert scans(store, statement, parameters) == [], statement
     # These are about all rows that wait, are dead or are running timers: partial indices hold just
@@ -227,6 +238,10 @@ async def test_what_the_dispatchers_ask_is_sorted_by_no_statement(tmp_path: Path
         (queries.DIED_SINCE, (0,)),
         queries.deliveries(DeliveryQuery(state="pending")).newest(9),
         queries.deliveries(DeliveryQuery(receiver="team")).newest(9),
+        queries.deliveries(DeliveryQuery(rule="Rule", before=9)).newest(9),
+        queries.events(EventQuery(types=("source.held",), before=9)).newest(9),
+        queries.conversations(ConversationQuery(), "waiting", (0, "s", "c")),
+        queries.conversations(ConversationQuery(words="ann"), "words", ("ann", "s", "c")),
     ):
         found = sorts(store, statement, parameters)
         # What a list shows is turned round: no more than that.

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from tests.support.make import T0, at, delivery, digested, event, settlement, snapshot
 from watcher.errors import WatcherError
-from watcher.model import Delivery, Doubt, Event
+from watcher.model import Contact, Delivery, Doubt, Event
 from watcher.records import (
     Commit,
     ConversationQuery,
     DeliveryQuery,
     End,
+    Entered,
     EventQuery,
     HistoryEntry,
     ReceiverState,
@@ -28,7 +29,9 @@ from watcher.records import (
     RuleResult,
     SourceState,
     StoredSilence,
+    TallyQuery,
     ThrottleMark,
+    place_of,
 )
 from watcher.store import Store
 from watcher.store.memory import MemoryStore
@@ -60,13 +63,15 @@ deliveries = st.one_of(
     ),
     st.builds(digested, events, batches, receiver=receivers, due=st.none() | seconds, rule=rules),
 )
-kinds = st.sampled_from(["attempt", "throttled", "held"])
+kinds = st.sampled_from(["attempt", "throttled", "held", "silenced"])
 snapshots = st.builds(
     snapshot,
     st.sampled_from(["c1", "c2"]),
     st.integers(1, 3),
     present=st.booleans(),
     unread=st.booleans(),
+    contact=st.builds(Contact, name=st.sampled_from([None, "Ann", "Änne"])),
+    waiting_since=st.none() | seconds.map(at),
     assignee=st.none() | st.just("u1"),
     seen=st.frozensets(st.sampled_from(["unread", "status", "labels"])),
     doubt=st.none() | st.just(Doubt(T0, ("last_message",), "shown")),
@@ -103,7 +108,8 @@ async def listed(each: AsyncIterator[Any]) -> list[Any]:
 def plain(answer: Any) -> Any:
     """Leave aside what stores may do as they like: the kind of sequence, gaps in the log."""
     if isinstance(answer, Sequence):
-        return [one.event if isinstance(one, Recorded) else one for one in answer]
+        shown = {Recorded: lambda one: one.event, Entered: lambda one: one.delivery}
+        return [shown.get(type(one), lambda same: same)(one) for one in answer]
     return answer
 
 
@@ -301,7 +307,21 @@ async def compare(pair: Pair) -> None:
     await pair.both(lambda store: store.dead(since=at(1)))
     await pair.both(lambda store: store.silences())
     await pair.both(lambda store: store.suppressed())
-    await pair.both(lambda store: listed(store.each_conversation(ConversationQuery())))
+    for asked in (
+        ConversationQuery(),
+        ConversationQuery(words="nn"),
+        ConversationQuery(waiting=True),
+    ):
+        found = await pair.both(lambda store, asked=asked: listed(store.each_conversation(asked)))
+        for source, one in found:
+            after = place_of(source, one.conversation)
+            later = replace(asked, after=after)
+            await pair.both(lambda store, asked=later: listed(store.each_conversation(asked)))
+    await pair.both(lambda store: store.entered(DeliveryQuery(rule="A")))
+    for kind in ("types", "sources", "rules", "receivers"):
+        for step in ("hour", "day", "whole"):
+            asked = TallyQuery(kind, T0 - timedelta(days=1), T0 + timedelta(days=1), step=step)
+            await pair.both(lambda store, asked=asked: store.tallies(asked))
     for kind in ("event", "delivery", "conversation"):
         await pair.both(lambda store, kind=kind: store.ids(kind, "", 50))
     everything = [owed.key for owed in await pair.stores[0].deliveries(DeliveryQuery())]

@@ -20,6 +20,7 @@ from watcher.records import (
     Commit,
     ConversationQuery,
     DeliveryQuery,
+    Entered,
     EventQuery,
     HistoryEntry,
     IdKind,
@@ -31,6 +32,8 @@ from watcher.records import (
     SourceState,
     StoredSilence,
     Suppressed,
+    Tally,
+    TallyQuery,
     ThrottleMark,
 )
 from watcher.store.border import Scrub
@@ -271,6 +274,10 @@ class Journal(Protocol):
         """Return the deliveries that a query asks for."""
         ...
 
+    async def entered(self, query: DeliveryQuery) -> Sequence[Entered]:
+        """Return the deliveries that a query asks for, with their places."""
+        ...
+
     def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
         """Yield the events that a query asks for, a few in memory at a time however many there are."""
         ...
@@ -295,6 +302,12 @@ class Journal(Protocol):
 
     async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:
         """Return what was done and decided about these deliveries, oldest first."""
+        ...
+
+    async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
+        """Return how often things happened, by time, name and what happened. Counts are written with what
+        they count and stay as long as events do.
+        """
         ...
 
     async def verdicts(self, events: Collection[str]) -> Mapping[str, Sequence[RuleResult]]:

@@ -30,8 +30,10 @@ from watcher.pipeline.disk import Space
 from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
     Commit,
+    ConversationPlace,
     ConversationQuery,
     DeliveryQuery,
+    Entered,
     EventQuery,
     HistoryEntry,
     IdKind,
@@ -43,7 +45,11 @@ from watcher.records import (
     SourceState,
     StoredSilence,
     Suppressed,
+    Tally,
+    TallyQuery,
     ThrottleMark,
+    asked_words,
+    place_of,
 )
 from watcher.store.border import Scrub, commit_without, receiver_without, settlement_without
 from watcher.store.outbox import (
@@ -59,6 +65,7 @@ from watcher.store.outbox import (
     repeat_alone,
     repeated,
 )
+from watcher.store.tallies import Counted, begun, hour_of, of_change, of_events
 from watcher.store.withholding import (
     conversation_without,
     plain_without,
@@ -93,6 +100,7 @@ class MemoryStore:
         self._marks: dict[tuple[str, str, str], ThrottleMark] = {}
         self._silences: dict[str, StoredSilence] = {}
         self._suppressed: dict[str, Suppressed] = {}
+        self._tallies: Counter[Counted] = Counter()
         self._key = secrets.token_bytes(32)
         self._keeps_texts = True
 
@@ -184,6 +192,7 @@ class MemoryStore:
 
         repeated = self._log.keys() & {event.id for event in commit.events}
         new = [self._record(event) for event in commit.events if event.id not in self._log]
+        self._tallies.update(of_events([one.event for one in new], commit.verdicts))
         for recorded in new:
             if verdicts := commit.verdicts.get(recorded.event.id):
                 self._verdicts[recorded.event.id] = verdicts
@@ -232,6 +241,7 @@ class MemoryStore:
     def _write(self, row: OutboxRow, change: Change) -> OutboxRow:
         if change.entry is not None:
             self._record_history(change.entry)
+        self._tallies.update(of_change(row, change))
         after = row.after(change)
         self._outbox.put(after)
         for delivery in change.then:
@@ -381,6 +391,19 @@ class MemoryStore:
         for mark in marks:
             self._marks[mark.receiver, mark.rule, mark.by] = mark
 
+    async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
+        first, end = hour_of(query.since), hour_of(query.until)
+        sums: Counter[tuple[int, str, str]] = Counter()
+        for (kind, hour, name, what), count in self._tallies.items():
+            asked = kind == query.kind and first <= hour < end and query.name in (None, name)
+            if asked:
+                into = {"hour": hour, "day": hour - hour % 24, "whole": first}[query.step]
+                sums[into, name, what] += count
+        return [
+            Tally(begun(hour), name, what, count)
+            for (hour, name, what), count in sorted(sums.items())
+        ]
+
     async def silences(self) -> Sequence[StoredSilence]:
         return sorted(self._silences.values(), key=lambda one: (one.starts, one.id))
 
@@ -410,8 +433,17 @@ class MemoryStore:
         return found[-query.limit :] if query.limit > 0 else []
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
+        return [one.delivery for one in await self.entered(query)]
+
+    async def entered(self, query: DeliveryQuery) -> Sequence[Entered]:
         rows = self._outbox.values() if query.id is None else self._outbox.named(query.id)
-        found = [row.delivery for row in rows if _matches_delivery(query, row.delivery)]
+        deliveries = (row.delivery for row in rows if _matches_delivery(query, row.delivery))
+        found = [
+            Entered(place, one)
+            for one in deliveries
+            if (place := self._outbox.place(one.key)) > (query.after or 0)
+            and (query.before is None or place < query.before)
+        ]
         return found[-query.limit :] if query.limit > 0 else []
 
     async def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
@@ -436,12 +468,17 @@ class MemoryStore:
             if _matches_conversation(query, source, snapshot)
         ]
 
-        def order(pair: tuple[str, Snapshot]) -> tuple[Any, ...]:
-            source, conversation = pair[0], pair[1].conversation
-            since = conversation.waiting_since
-            return since is None, since or LATEST, source, conversation.id
+        def order(place: ConversationPlace) -> tuple[Any, ...]:
+            named, since = (place.source, place.id), place.waiting
+            return (place.words, *named) if words else (since is None, since or LATEST, *named)
 
-        for one in sorted(found, key=order)[: max(query.limit, 0)]:
+        words = asked_words(query.words)
+        placed = [(order(place_of(name, one.conversation)), (name, one)) for name, one in found]
+        after = None if query.after is None else order(query.after)
+        more = [
+            one for at, one in sorted(placed, key=lambda one: one[0]) if not after or at > after
+        ]
+        for one in more[: max(query.limit, 0)]:
             yield one
 
     async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:
@@ -479,6 +516,8 @@ class MemoryStore:
         self._verdicts = {id_: one for id_, one in self._verdicts.items() if id_ in self._log}
         self._marks = {key: one for key, one in self._marks.items() if one.until >= deliveries}
         self._silences = {id_: one for id_, one in self._silences.items() if one.ends >= deliveries}
+        kept = {one: n for one, n in self._tallies.items() if one[1] >= hour_of(events)}
+        self._tallies = Counter(kept)
         for stored in self._snapshots.values():
             for id_, snapshot in stored.items():
                 if not snapshot.present and snapshot.observed < events:
@@ -577,6 +616,10 @@ class OutboxTable(Mapping[str, OutboxRow]):
             self._remove_from_indices(self._rows.pop(key))
             del self._places[key]
 
+    def place(self, key: str) -> int:
+        """Return when a row entered, as a number that only grows."""
+        return self._places[key]
+
     def waiting(self, receiver: str) -> Iterable[OutboxRow]:
         """Return a receiver's pending rows."""
         return self._ordered(self._waiting.get(receiver, ()))
@@ -649,6 +692,7 @@ def _matches_conversation(query: ConversationQuery, source: str, snapshot: Snaps
         and _is_among(query.ids, conversation.id)
         and not (query.waiting and conversation.waiting_since is None)
         and not (query.unread and not conversation.unread)
+        and asked_words(query.words) in place_of(source, conversation).words
         and query.archived in (None, conversation.archived)
         and (
             query.assignee is None
@@ -663,6 +707,7 @@ def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
     return (
         not event.existing
         and (query.after is None or recorded.seq > query.after)
+        and (query.before is None or recorded.seq < query.before)
         and (query.since is None or event.time >= query.since)
         and (query.until is None or event.time < query.until)
         and _fits_a_glob(query.types, event.type)

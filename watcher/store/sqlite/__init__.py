@@ -29,6 +29,7 @@ from watcher.records import (
     Commit,
     ConversationQuery,
     DeliveryQuery,
+    Entered,
     EventQuery,
     HistoryEntry,
     IdKind,
@@ -40,6 +41,8 @@ from watcher.records import (
     SourceState,
     StoredSilence,
     Suppressed,
+    Tally,
+    TallyQuery,
     ThrottleMark,
 )
 from watcher.store.border import Scrub, commit_without, receiver_without, settlement_without
@@ -48,6 +51,7 @@ from watcher.store.sqlite import place, queries, rows, transactions
 from watcher.store.sqlite.connections import Reader, Writer
 from watcher.store.sqlite.lock import StoreLock, read_lock
 from watcher.store.sqlite.schema import APPLICATION_ID, check_version, migrations, open_writer
+from watcher.store.tallies import begun, hour_of
 
 __all__ = ["SqliteStore", "copy_into", "read_lock"]
 
@@ -350,6 +354,7 @@ class SqliteStore:
             await anyio.sleep(BREATH)
         removed += await self._prune_events(events)
         await self._write(transactions.prune_marks, deliveries)
+        await self._write(transactions.prune_tallies, hour_of(events))
         await self._forget_gone(events)
         await self._shrink()
         await self._owned().empty_wal()
@@ -426,8 +431,11 @@ class SqliteStore:
         return [Recorded(seq, Event.from_body(body)) for seq, body in found]
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
+        return [one.delivery for one in await self.entered(query)]
+
+    async def entered(self, query: DeliveryQuery) -> Sequence[Entered]:
         found = await self._reader.fetch(*queries.deliveries(query).newest(query.limit))
-        return [rows.read_delivery(columns) for _, *columns in found]
+        return [Entered(seq, rows.read_delivery(columns)) for seq, *columns in found]
 
     async def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
         async for seq, body in self._each(queries.events(query), query.limit, PAGE):
@@ -459,15 +467,15 @@ class SqliteStore:
         self, query: ConversationQuery
     ) -> AsyncIterator[tuple[str, Snapshot]]:
         left = query.limit
-        for waiting in (True, False) if not query.waiting else (True,):
-            last: tuple[Any, ...] = ()
-            while left > 0:
+        for part in queries.parts_of(query):
+            after = () if query.after is None else queries.place_in(part, query.after)
+            while after is not None and left > 0:
                 some = dataclasses.replace(query, limit=min(left, PAGE))
-                asked = queries.conversations(some, waiting=waiting, after=last)
-                found = await self._reader.fetch(*asked)
-                for since, source, id_, *columns in found:
-                    yield source, rows.read_snapshot(columns)
-                    last = (since, source, id_) if waiting else (source, id_)
+                found = await self._reader.fetch(*queries.conversations(some, part, after))
+                for row in found:
+                    place = len(row) - queries.SNAPSHOT_COLUMNS
+                    after, columns = row[:place], row[place:]
+                    yield after[-2], rows.read_snapshot(columns)
                 left -= len(found)
                 if len(found) < some.limit:
                     break
@@ -494,6 +502,12 @@ class SqliteStore:
         pairs = json.dumps(sorted(set(wanted)))
         found = await self._reader.fetch(queries.MARKS, (pairs, receiver))
         return {(mark.rule, mark.by): mark for mark in map(rows.read_mark, found)}
+
+    async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
+        span = hour_of(query.since), hour_of(query.until)
+        asked = {"kind": query.kind, "since": span[0], "until": span[1], "name": query.name}
+        found = await self._reader.fetch(queries.TALLIES[query.step], asked)
+        return [Tally(begun(hour), name, what, count) for hour, name, what, count in found]
 
     async def silences(self) -> Sequence[StoredSilence]:
         return [

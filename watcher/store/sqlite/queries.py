@@ -14,7 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from watcher.records import ConversationQuery, DeliveryQuery, EventQuery
+from watcher.records import (
+    ConversationPlace,
+    ConversationQuery,
+    DeliveryQuery,
+    EventQuery,
+    asked_words,
+)
 from watcher.store.sqlite import rows
 
 # Sources and receivers
@@ -36,6 +42,7 @@ SNAPSHOT = (
     "revision, present, observed, message_id, seen, counts, conversation, evidence, doubt, prints"
 )
 """The columns that `rows.read_snapshot` expects."""
+SNAPSHOT_COLUMNS = SNAPSHOT.count(",") + 1
 
 KNOWN = f"""
     SELECT {SNAPSHOT} FROM snapshots
@@ -56,22 +63,25 @@ FORGET_FIELDS = "UPDATE snapshots SET seen = :after WHERE source = :source AND s
 
 ADD_SNAPSHOT = """
     INSERT INTO snapshots (source, id, revision, present, unread, unassigned, observed,
-                           message_id, seen, counts, conversation, evidence, doubt, prints)
+                           message_id, seen, counts, conversation, evidence, doubt, prints,
+                           words, waiting)
     VALUES (:source, :id, :revision, :present, :unread, :unassigned, :observed,
-            :message_id, :seen, :counts, :conversation, :evidence, :doubt, :prints)
+            :message_id, :seen, :counts, :conversation, :evidence, :doubt, :prints,
+            :words, :waiting)
     ON CONFLICT (source, id) DO NOTHING"""
 CHANGE_SNAPSHOT = """
     UPDATE snapshots
     SET revision = :revision, present = :present, unread = :unread, unassigned = :unassigned,
         observed = :observed, message_id = :message_id, seen = :seen, counts = :counts,
-        conversation = :conversation, evidence = :evidence, doubt = :doubt, prints = :prints
+        conversation = :conversation, evidence = :evidence, doubt = :doubt, prints = :prints,
+        words = :words, waiting = :waiting
     WHERE source = :source AND id = :id AND revision = :revision - 1"""
 
 # Of conversations that have been gone for long, as `pipeline.forgetting.nothing_but_numbers` says.
 BARE = """
     UPDATE snapshots
     SET conversation = :conversation, message_id = NULL, seen = '[]', evidence = NULL, doubt = NULL,
-        prints = NULL
+        prints = NULL, words = NULL, waiting = NULL
     WHERE source = :source AND id = :id"""
 LONG_GONE = f"""
     SELECT source, {SNAPSHOT} FROM snapshots
@@ -377,6 +387,23 @@ SAVE_MARK = """
         DO UPDATE SET at = excluded.at, until = excluded.until, delivery = excluded.delivery"""
 PRUNE_MARKS = "DELETE FROM marks WHERE until < ?"
 
+# Tallies
+
+TALLY = """
+    INSERT INTO tallies (kind, hour, name, what, count) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (kind, hour, name, what) DO UPDATE SET count = tallies.count + excluded.count"""
+STEPS = {"hour": "hour", "day": "hour - hour % 24", "whole": ":since"}
+TALLIES = {
+    step: f"""
+    SELECT {begun}, name, what, sum(count) FROM tallies
+    WHERE kind = :kind AND hour >= :since AND hour < :until AND (:name IS NULL OR name = :name)
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+    for step, begun in STEPS.items()
+}
+PRUNE_TALLIES = (
+    "DELETE FROM tallies WHERE kind IN ('types', 'sources', 'rules', 'receivers') AND hour < ?"
+)
+
 SILENCE = "id, match, reason, starts, ends, author"
 """The columns that `rows.read_silence` expects."""
 
@@ -428,6 +455,13 @@ class Listing:
         return rows_, [*values, limit]
 
 
+def _types(column: str, globs: tuple[str, ...]) -> tuple[str, Any]:
+    """Return the condition that one of these globs fits: a single type is found by its index."""
+    if len(globs) == 1 and "*" not in globs[0]:
+        return f"{column} = ?", globs[0]
+    return _globs(column, globs)
+
+
 def events(query: EventQuery) -> Listing:
     """Return what a query of the log asks for."""
     return Listing(
@@ -436,9 +470,10 @@ def events(query: EventQuery) -> Listing:
         "seq",
         (
             ("seq > ?", query.after),
+            ("seq < ?", query.before),
             ("time >= ?", rows.maybe_micros(query.since)),
             ("time < ?", rows.maybe_micros(query.until)),
-            _globs("type", query.types),
+            _types("type", query.types),
             _among("source", query.sources),
             _among("subject", query.conversations),
             ("id = ?", query.id),
@@ -470,6 +505,8 @@ def deliveries(query: DeliveryQuery, columns: str = DELIVERY) -> Listing:
         (
             (IN_STATE[query.state], []) if query.state is not None else ("", None),
             (f"{STANDS.replace(':now', '?')} = ?", standing),
+            ("d.seq > ?", query.after),
+            ("d.seq < ?", query.before),
             ("d.attempt > ?", 0 if query.tried else None),
             ("d.receiver = ?", query.receiver),
             ("d.event = ?", query.event),
@@ -486,32 +523,69 @@ def deliveries(query: DeliveryQuery, columns: str = DELIVERY) -> Listing:
     )
 
 
+CONVERSATIONS = {
+    # Longer than a look-up, because a part may stand anywhere; the order of the index saves sorting.
+    "words": (
+        "snapshots INDEXED BY snapshots_words", "words, source, id",
+        "present = 1 AND words IS NOT NULL",
+    ),
+    "waiting": (
+        "snapshots INDEXED BY snapshots_waiting", "waiting, source, id",
+        "present = 1 AND waiting IS NOT NULL",
+    ),
+    "rest": ("snapshots", "source, id", "present = 1 AND waiting IS NULL"),
+}  # fmt: skip
+"""The parts that a list of conversations is read in: the table, the order, and what is in the part."""
+
+
+def parts_of(query: ConversationQuery) -> tuple[str, ...]:
+    """Return the parts of the list that a query asks for, in their order."""
+    if asked_words(query.words):
+        return ("words",)
+    return ("waiting",) if query.waiting else ("waiting", "rest")
+
+
+def place_in(part: str, place: ConversationPlace) -> tuple[Any, ...] | None:
+    """Return the place in a part of a list from which to go on; None where the part is over."""
+    match part:
+        case "words":
+            return place.words, place.source, place.id
+        case "waiting" if place.waiting is not None:
+            return rows.micros(place.waiting), place.source, place.id
+        case "waiting":
+            return None
+    return () if place.waiting is not None else (place.source, place.id)
+
+
 def conversations(
-    query: ConversationQuery, *, waiting: bool, after: tuple[Any, ...] = ()
+    query: ConversationQuery, part: str, after: tuple[Any, ...]
 ) -> tuple[str, list[Any]]:
-    """Return the statement for a query of the conversations that wait, or of the others, and its
-    parameters; `after` is the place in their order of the last one that was read.
+    """Return the statement for a part of a list of conversations, and its parameters; `after` is the place
+    of the last one that was read (`place_in`).
     """
     where, values = _asked(
         [
             _among("source", query.sources),
             _among("id", query.ids),
-            ("unread = ?", 1 if query.unread else None),
+            # Spelt out, so that the partial indices serve.
+            ("unread = 1", [] if query.unread else None),
+            ("waiting IS NOT NULL", [] if query.waiting else None),
             (
                 f"{_document('archived')} = ?",
                 None if query.archived is None else int(query.archived),
             ),
-            ("unassigned = ?", 1 if query.assignee == "" else None),
+            ("unassigned = 1", [] if query.assignee == "" else None),
             (
                 f"? IN ({_document('assignee.id')}, {_document('assignee.name')})",
                 query.assignee or None,
             ),
+            ("instr(words, ?) > 0", asked_words(query.words) or None),
         ]
     )
-    since = _document("waiting_since")
-    state = f"present = 1 AND {since} IS {'NOT ' if waiting else ''}NULL"
-    order = f"{since}, source, id" if waiting else "source, id"
-    select = f"SELECT {since}, source, id, {SNAPSHOT} FROM snapshots WHERE {state}"
+    table, order, state = CONVERSATIONS[part]
+    if query.ids:
+        table = "snapshots"  # a few rows by their ids: sooner found, and sorted
+    select = f"SELECT {order}, {SNAPSHOT} FROM {table} WHERE {state}"
     more = f" AND {where}" if where else ""
     if after:
         more += f" AND ({order}) > ({', '.join('?' * len(after))})"

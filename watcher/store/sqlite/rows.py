@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from watcher.model import (
     CONVERSATION,
     NO_EVIDENCE,
+    Contact,
     Delivery,
     Doubt,
     Ending,
@@ -30,6 +31,7 @@ from watcher.records import (
     SourceState,
     StoredSilence,
     ThrottleMark,
+    contact_words,
 )
 from watcher.store.outbox import Change, OutboxRow
 
@@ -61,6 +63,9 @@ __all__ = [
     "read_verdicts",
     "snapshot_row",
     "topic",
+    "waiting_of_document",
+    "words_of",
+    "words_of_document",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -129,6 +134,8 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
         "evidence": None if evidence == NO_EVIDENCE else _EVIDENCE.dump_json(evidence).decode(),
         "doubt": None if snapshot.doubt is None else _DOUBT.dump_json(snapshot.doubt).decode(),
         "prints": prints_column(snapshot.prints),
+        "words": words_of(conversation.contact),
+        "waiting": maybe_micros(conversation.waiting_since),
     }
 
 
@@ -149,6 +156,21 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
         doubt=None if doubt is None else read_doubt(doubt),
         prints=read_prints(prints),
     )
+
+
+def words_of(contact: Contact) -> str | None:
+    """Return what a conversation with this contact is found by, None for nothing."""
+    return contact_words(contact.name, contact.email, contact.phone) or None
+
+
+def words_of_document(document: str) -> str | None:
+    """Return the same of a stored conversation."""
+    return words_of(CONVERSATION.validate_json(document).contact)
+
+
+def waiting_of_document(document: str) -> int | None:
+    """Return since when somebody waits in a stored conversation."""
+    return maybe_micros(CONVERSATION.validate_json(document).waiting_since)
 
 
 def prints_column(prints: Mapping[str, str]) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from watcher import descriptors
 from watcher.errors import StatementEnded, StoreDamaged, StoreError, StoreUnavailable
+from watcher.store.sqlite import rows
 from watcher.store.sqlite.budget import MOST_STEPS, BudgetedConnection
 from watcher.store.sqlite.place import WRITE, check_file, check_folder
 
@@ -46,6 +47,9 @@ INCREMENTAL = 2
 
 LARGEST_WAL = 64 * 1024 * 1024
 """The size in bytes to which the WAL is cut once all of it is in the file."""
+
+DERIVED = {"words_of": rows.words_of_document, "waiting_of": rows.waiting_of_document}
+"""Functions of a stored conversation that steps of the schema may call."""
 
 BUSY = 3.0
 """Seconds that SQLite itself waits for another program's lock."""
@@ -144,6 +148,8 @@ def _refuse_orphan(path: Path) -> None:
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[str]) -> None:
     """Apply the steps that the file lacks, all of them in one transaction."""
+    for name, derive in DERIVED.items():
+        connection.create_function(name, 1, derive, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number, step in enumerate(steps, 1):

@@ -40,6 +40,7 @@ from watcher.store.outbox import (
 )
 from watcher.store.sqlite import queries, rows
 from watcher.store.sqlite.schema import INCREMENTAL
+from watcher.store.tallies import Counted, of_change, of_events
 from watcher.store.withholding import (
     Attributes,
     conversation_without,
@@ -62,6 +63,7 @@ __all__ = [
     "prune_deliveries",
     "prune_events",
     "prune_marks",
+    "prune_tallies",
     "renew",
     "retire_unconfigured",
     "retry",
@@ -99,6 +101,7 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
         document = rows.SOURCE.dump_json(change.state).decode()
         connection.execute(queries.SAVE_SOURCE, (change.state.name, document))
     new = _add_events(connection, change)
+    counted = [*of_events([one.event for one in new], change.verdicts)]
     for end in change.ends:
         about = _timers(connection, end.source, end.subject)
         timers = [row for row in about if row.is_ended_by(end)]
@@ -106,11 +109,13 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
         begun = _read(connection, queries.BEGUN, (rows.json_list(alone),)) if alone else []
         for row, decided in end_timers(end, timers, begun, at):
             _write(connection, row, decided)
+            counted += of_change(row, decided)
     repeated = {event.id for event in change.events} - {recorded.event.id for recorded in new}
     for delivery in change.deliveries:
         # The change was reported before, with the deliveries it led to then.
         if delivery.event.id not in repeated:
             _add_delivery(connection, delivery)
+    _tally(connection, counted)
     return [recorded for recorded in new if not recorded.event.existing]
 
 
@@ -164,12 +169,23 @@ def _change(
     connection: Connection, chosen: Iterable[OutboxRow], decide: Callable[[OutboxRow], Change]
 ) -> int:
     """Write what becomes of rows; return how many entries of history that made."""
+    counted: list[Counted] = []
     entries = 0
     for row in chosen:
         change = decide(row)
         _write(connection, row, change)
+        counted += of_change(row, change)
         entries += change.entry is not None
+    _tally(connection, counted)
     return entries
+
+
+def _tally(connection: Connection, counted: Iterable[Counted]) -> None:
+    """Count what happened: the last statement of a transaction, one for all of it."""
+    tallies = Counter(counted)
+    if tallies:
+        rows_ = [(*one, number) for one, number in tallies.items()]
+        connection.executemany(queries.TALLY, rows_)
 
 
 def _write(connection: Connection, row: OutboxRow, change: Change) -> None:
@@ -305,11 +321,14 @@ def settle(
     marks: Sequence[ThrottleMark],
 ) -> Sequence[Recorded]:
     """Record outcomes, the receiver's state and what follows."""
+    counted: list[Counted] = []
     for outcome in settlements:
         for row in _read(connection, queries.ROW, (outcome.key,)):
             if (settled := row.settled(outcome)) is not None:
                 _write(connection, row, settled)
                 _count_suppressed(connection, outcome)
+                counted += of_change(row, settled)
+    _tally(connection, counted)
     connection.executemany(queries.SAVE_MARK, map(rows.mark_row, marks))
     if receiver is not None:
         save_receiver(connection, receiver)
@@ -427,6 +446,11 @@ def prune_marks(connection: Connection, before: datetime) -> None:
     """Remove throttle marks and silences that ended before then."""
     connection.execute(queries.PRUNE_MARKS, (rows.micros(before),))
     connection.execute(queries.PRUNE_SILENCES, (rows.micros(before),))
+
+
+def prune_tallies(connection: Connection, before: int) -> None:
+    """Remove the tallies of the hours before this one."""
+    connection.execute(queries.PRUNE_TALLIES, (before,))
 
 
 def forget_gone(connection: Connection, before: datetime, most: int) -> int:
