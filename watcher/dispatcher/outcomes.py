@@ -1,6 +1,8 @@
 """What came of an attempt: recorded with what it says about the receiver, in one transaction.
 
-Rules: `watcher.pipeline` decides what a result means; here it is written, counted and logged.
+Rules: `watcher.pipeline` decides what a result means; here it is written, counted and logged. What ends while
+a transaction is under way is recorded together by the next one, in its order: a flush to the disk costs the
+same for one outcome as for many.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +34,21 @@ from watcher.runtime import Runtime
 __all__ = ["OutcomeRecorder"]
 
 
+@dataclass(eq=False, slots=True)
+class _Outcome:
+    """What came of sending a message, until it is recorded."""
+
+    message: Message
+    sent: str
+    """The id that it went out with."""
+
+    result: Result
+    itself: bool = False
+    """Whether it was refused for itself, so that others may go on."""
+
+    settlements: Sequence[Settlement] = ()
+
+
 class OutcomeRecorder:
     """Keeps one receiver's state, in memory and in the store.
 
@@ -43,6 +61,7 @@ class OutcomeRecorder:
         self._runtime = runtime
         self._log = log
         self._lock = anyio.Lock()
+        self._unrecorded: list[_Outcome] = []
         self._opened = anyio.Event()
         self.state = ReceiverState(plan.name, plan.target)
         self.tally = Counter[str]()
@@ -141,24 +160,47 @@ class OutcomeRecorder:
         """
         # A notifier from elsewhere may quote anything; what follows is shown, logged and sent.
         note, excerpt = map(self._runtime.store.scrub, (result.note, result.excerpt))
-        result = dataclasses.replace(result, note=note, excerpt=excerpt)
+        if (note, excerpt) != (result.note, result.excerpt):
+            result = dataclasses.replace(result, note=note, excerpt=excerpt)
+        outcome = _Outcome(message, sent, result)
+        self._unrecorded.append(outcome)
         async with self._lock:
-            now = self._runtime.clock()
-            judged = judge(self.state, message[0], result, now)
-            settlements = self._settlements(message, sent, result, now, itself=judged.itself)
-            commit = await self._tell_of_dead(message, settlements, now)
-            changed = judged.state if judged.state != self.state else None
+            # Whoever had the lock before may have recorded it.
+            if outcome in self._unrecorded:
+                await self._record(outcome)
+        return outcome.itself
+
+    async def _record(self, mine: _Outcome) -> None:
+        """Record all outcomes that wait, in one transaction. Where that fails, the others are left to
+        those who wait for them.
+        """
+        outcomes, self._unrecorded = self._unrecorded, []
+        now, state = self._runtime.clock(), self.state
+        pauses: list[datetime] = []
+        for one in outcomes:
+            judged = judge(state, one.message[0], one.result, now)
+            one.itself = judged.itself
+            one.settlements = self._settlements(one, state.spell, now)
+            if judged.state.paused is not None and state.paused is None:
+                pauses.append(judged.state.paused)
+            state = judged.state
+        settlements = [settlement for one in outcomes for settlement in one.settlements]
+        try:
             recorded = await self._runtime.store.settle(
-                settlements, receiver=changed, commit=commit
+                settlements,
+                receiver=state if state != self.state else None,
+                commit=await self._tell_of_dead(outcomes, now),
             )
-            paused = judged.state.paused is not None and self.state.paused is None
-            self.state = judged.state
-        if paused:
-            self._log.warning("the receiver is paused", until=rfc3339(self.state.paused or now))
-        self._count(settlements, result)
+        except BaseException:
+            self._unrecorded[:0] = [one for one in outcomes if one is not mine]
+            raise
+        self.state = state
+        for until in pauses:
+            self._log.warning("the receiver is paused", until=rfc3339(until))
+        for one in outcomes:
+            self._count(one.settlements, one.result)
         self._measure()
         self._runtime.publish(recorded)
-        return judged.itself
 
     async def review(self, under_way: bool) -> None:
         """Decide whether the receiver counts as failing, or as working again. `under_way` is whether
@@ -181,47 +223,42 @@ class OutcomeRecorder:
         self._measure()
         runtime.publish(recorded)
 
-    async def _tell_of_dead(
-        self, message: Message, settlements: Sequence[Settlement], now: datetime
-    ) -> Commit | None:
-        dead = [
-            ([delivery], outcome.note)
-            for delivery, outcome in zip(message, settlements, strict=True)
-            if outcome.state == "dead"
-        ]
-        if dead and message[0].batch:
-            dead = [(message, dead[0][1])]
+    async def _tell_of_dead(self, outcomes: Sequence[_Outcome], now: datetime) -> Commit | None:
+        dead: list[tuple[Sequence[Delivery], str]] = []
+        for one in outcomes:
+            died = [
+                ([delivery], settlement.note)
+                for delivery, settlement in zip(one.message, one.settlements, strict=True)
+                if settlement.state == "dead"
+            ]
+            dead += [(one.message, died[0][1])] if died and one.message[0].batch else died
         return await tell_of_dead(self._runtime, self._plan.name, dead, now) if dead else None
 
-    def _settlements(
-        self, message: Message, sent: str, result: Result, now: datetime, *, itself: bool
-    ) -> list[Settlement]:
+    def _settlements(self, outcome: _Outcome, spell: int, now: datetime) -> list[Settlement]:
+        message, result, policy = outcome.message, outcome.result, self._plan.policy
         rules = {rule.name: rule for rule in self._runtime.rules()}
         first = message[0]
         # The events of a digest are one message: they are tried again at the same time.
-        spell = self.state.spell
-        one = settle(first, result, self._plan.policy, now, itself=itself, spell=spell)
-        outcomes = []
+        one = settle(first, result, policy, now, itself=outcome.itself, spell=spell)
+        settlements = []
         for delivery in message:
-            outcome = one
+            settled = one
             if not first.batch and delivery is not first:
-                outcome = settle(
-                    delivery, result, self._plan.policy, now, itself=itself, spell=spell
-                )
-            done = outcome.state != "pending"
-            entry = _entry(delivery, result, outcome.note or result.outcome, now)
-            outcomes.append(
+                settled = settle(delivery, result, policy, now, itself=outcome.itself, spell=spell)
+            done = settled.state != "pending"
+            entry = _entry(delivery, result, settled.note or result.outcome, now)
+            settlements.append(
                 dataclasses.replace(
-                    outcome,
+                    settled,
                     key=delivery.key,
                     attempt=delivery.attempt,
                     rule=delivery.rule,
-                    message=sent if len(message) > 1 and done else "",
+                    message=outcome.sent if len(message) > 1 and done else "",
                     entry=entry,
                     then=next_repeat(delivery, rules.get(delivery.rule), now) if done else (),
                 )
             )
-        return outcomes
+        return settlements
 
     def _announce(
         self, state: ReceiverState, turned: Turn, now: datetime
@@ -248,7 +285,7 @@ class OutcomeRecorder:
         for rule, problem in failed:
             self._runtime.metrics.condition_failed(rule, problem)
 
-    def _count(self, settlements: list[Settlement], result: Result) -> None:
+    def _count(self, settlements: Sequence[Settlement], result: Result) -> None:
         if result.outcome == "gone":
             self._log.error(
                 "the receiver wants no more; it is turned off, and what waits for it stays",
