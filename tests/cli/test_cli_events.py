@@ -35,9 +35,6 @@ EVENTS = (
 )
 
 
-CHANGE = "unread: no → yes, unread_count: 0 → 1"
-
-
 @pytest.fixture
 def log(harness: Harness) -> Harness:
     """A store with four events."""
@@ -72,15 +69,15 @@ def test_people_get_a_line_per_event(log: Harness) -> None:
     lines = log.run("events").stdout.splitlines()
     assert len(lines) == len(EVENTS)
     assert [re.split("  +", line)[1:] for line in lines[1:]] == [
-        [EVENTS[1].id[:12], "conversation.read", "support", "7", "Inbox Watcher Test", CHANGE],
-        [EVENTS[2].id[:12], "source.failing", "support", "-", "-", "HTTP 500"],
+        [EVENTS[1].id[:12], "conversation.read", "support", "7", "Inbox Watcher Test", "was read"],
+        [EVENTS[2].id[:12], "source.failing", "support", "-", "-", "cannot be read: HTTP 500"],
         [
             EVENTS[3].id[:12],
             "conversation.unread",
             "sales",
             EVENTS[3].subject,
             "Inbox Watcher Test",
-            CHANGE,
+            "became unread",
         ],
     ]
 

@@ -164,7 +164,7 @@ def test_pending_is_due_waiting_or_held(harness: Harness, state: str, names: str
     assert "".join(by_id[line.split("/")[0]] for line in lines) == names
     if state == "waiting":
         assert lines[0].split()[1] == "waiting"
-        assert lines[0].endswith("if it still holds then")
+        assert lines[0].endswith("if it is still unread then")
     shown = json_lines(harness.run("deliveries", "--json", "--state", state).stdout)
     assert {one["state"] for one in shown} == {"pending"}
     assert "".join(by_id[one["id"][:12]] for one in shown) == names

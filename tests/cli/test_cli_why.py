@@ -73,7 +73,7 @@ def test_an_event_of_the_watcher_itself_says_its_reason(told: Harness) -> None:
     (baselined,) = json_lines(told.run("events", "--json", "--type", "source.baselined").stdout)
     text = told.run("why", baselined["id"]).stdout
     assert baselined["data"]["reason"]
-    assert f"  {baselined['data']['reason']}" in text
+    assert f"  is watched from now on: {baselined['data']['reason']}" in text
 
 
 def test_rules_about_other_types_are_one_line(told: Harness) -> None:
@@ -113,13 +113,17 @@ def test_what_still_waits_says_what_for(told: Harness) -> None:
     stories = json_lines(told.run("why", "2", "--json", "--limit", "50").stdout)
     waiting = [one for story in stories for one in story["deliveries"] if one["state"] == "pending"]
     assert len(waiting) == 2
-    assert waiting[0]["waits"] is None
-    assert waiting[1]["waits"].endswith(waiting[0]["id"][:12] + "/crm")
-    assert "waiting: an earlier delivery of the same conversation" in told.run("why", "2").stdout
+    assert [one["waits"]["reason"] for one in waiting] == ["retry", "order"]
+    assert waiting[0]["waits"]["until"] == waiting[0]["due"]
+    assert waiting[1]["waits"]["by"] == waiting[0]["id"] + "/crm"
+    assert "waits: an earlier delivery of the same conversation" in told.run("why", "2").stdout
+    assert "an earlier delivery" in told.run("deliveries", "show", waiting[1]["id"]).stdout
+    listed = json_lines(told.run("deliveries", "--state", "pending", "--json").stdout)
+    assert listed[0]["waits"] == waiting[0]["waits"]
     told.receiver.status = 410
     told.run("deliveries", "retry", "--state", "pending")
     assert told.run("run", "--once").exit_code == 1
-    assert "waiting: the receiver is off: HTTP 410" in told.run("why", "2").stdout
+    assert "waits: the receiver crm is off: HTTP 410" in told.run("why", "2").stdout
 
 
 def test_what_nobody_knows_is_told_in_two_lines(told: Harness) -> None:

@@ -26,8 +26,6 @@ from watcher.config import load
 from watcher.demo.receiver import Arrival, Inbound
 from watcher.demo.scenes import open_scenes, write_configuration
 from watcher.demo.scorecard import PATIENCE, Change, score
-from watcher.demo.terminal import describe
-from watcher.model import Event
 from watcher.simulator import TruthEntry, World, leadping
 from watcher.transport import Transport
 
@@ -251,31 +249,6 @@ def test_the_configuration_is_valid_and_has_no_secret_in_it(tmp_path: Path) -> N
 
 
 # The words
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"unread": {"before": False, "after": True}}, "Maria: unread no → yes"),
-        ({"labels": {"before": [], "after": ["hot", "vip"]}}, "Maria: labels none → hot+vip"),
-        (
-            {"assignee": {"before": {"id": "1", "name": "Grace"}, "after": {"id": "2"}}},
-            "Maria: assignee Grace → 2",
-        ),
-        (
-            {"contact": {"before": {"id": "1", "name": "M"}, "after": {"id": "1", "name": "N"}}},
-            "Maria: name M → N",
-        ),
-        (
-            {"last_message": {"before": None, "after": {"text": "x" * 100}}},
-            f"Maria: last_message none → “{'x' * 47}…”",
-        ),
-        ({}, "Maria"),
-    ],
-)
-def test_an_event_is_told_from_what_to_what(changes: Mapping[str, Any], told: str) -> None:
-    data = {"conversation": {"contact": {"name": "Maria"}}, "changes": changes}
-    assert describe(Event("1", "conversation.updated", "support", "7", NOW, data)) == told
 
 
 # The command

@@ -22,8 +22,6 @@ import typer
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load_valid, reading
-from watcher.cli.format import format_count, format_who
-from watcher.cli.ids import short_id
 from watcher.cli.options import AsJson
 from watcher.cli.paging import LINES
 from watcher.cli.tables import Cell, Column
@@ -32,6 +30,7 @@ from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config
 from watcher.daemon.replay import Replay, Sent, plans_for
+from watcher.explain.values import format_count, format_who, short_id
 from watcher.model import Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, Recorded, StoredSilence
 from watcher.rules import Silence, added_silence

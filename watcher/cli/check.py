@@ -18,7 +18,7 @@ import typer
 from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, MISUSED, Console
 from watcher.cli.daemon_client import begin, reading
-from watcher.cli.format import format_count, skew_words
+from watcher.cli.format import skew_words
 from watcher.cli.preflight import obstacles
 from watcher.clock import wall_clock
 from watcher.config import Config, inspect_files
@@ -32,6 +32,7 @@ from watcher.daemon.open_files import foreseeable_shortage
 from watcher.daemon.plans import plan_source
 from watcher.daemon.receiver_probe import probe
 from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError, grouped
+from watcher.explain.values import format_count
 from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.clocks import ClockEvidence
 from watcher.pipeline.poll import SET_PAGES

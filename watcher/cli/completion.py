@@ -15,10 +15,9 @@ import typer
 
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.daemon_client import reading
-from watcher.cli.format import format_who
-from watcher.cli.ids import short_id, short_key
 from watcher.cli.options import COMPLETING, invocation
 from watcher.config import Inspection, inspect_files
+from watcher.explain.values import format_who, short_id, short_key
 from watcher.records import OWN, DeliveryQuery, EventQuery
 from watcher.store import Store
 from watcher.store.address import StoreAddress

@@ -27,7 +27,6 @@ from watcher.cli.daemon_client import (
     source_names,
 )
 from watcher.cli.filters import Filters, FromSource
-from watcher.cli.format import format_age
 from watcher.cli.ids import only_one
 from watcher.cli.options import AsJson, choose
 from watcher.cli.paging import EVENTS, in_pages
@@ -35,6 +34,7 @@ from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.raw_rows import find_raw_row
+from watcher.explain.values import format_age
 from watcher.model import Snapshot, rfc3339, to_plain
 from watcher.records import ConversationQuery, SourceState
 from watcher.store.address import StoreAddress

@@ -18,7 +18,7 @@ from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_deliveries
 from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import load, perform, reading
-from watcher.cli.deliveries_show import plain_delivery, show
+from watcher.cli.deliveries_show import show
 from watcher.cli.filters import (
     ByRule,
     Filters,
@@ -27,8 +27,7 @@ from watcher.cli.filters import (
     OfType,
     ToReceiver,
 )
-from watcher.cli.format import format_times, format_who
-from watcher.cli.ids import find_deliveries, short_key
+from watcher.cli.ids import find_deliveries
 from watcher.cli.options import AsJson, Limit
 from watcher.cli.paging import LINES, in_pages
 from watcher.cli.tables import Cell, Column, state_style
@@ -36,7 +35,11 @@ from watcher.cli.times import Since, Until
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.control import Control
+from watcher.explain.deliveries import plain_delivery
+from watcher.explain.values import format_times, format_who, short_key
+from watcher.explain.waits import Wait, what_it_waits_for
 from watcher.model import Delivery, DeliveryState, Standing
+from watcher.stories import what_decides
 
 __all__ = ["register"]
 
@@ -145,13 +148,18 @@ def list_(
                 query = replace(query, state="pending", stands=(QUEUED[state], now))
             elif state is not None:
                 query = replace(query, state=STORED[state])
+            known = await what_decides(store, loaded.rules, loaded.silences, loaded.timezone)
             found = store.each_delivery(replace(query, limit=limit))
             if as_json:
                 async for delivery in found:
-                    console.json(plain_delivery(delivery, now))
+                    wait = what_it_waits_for(delivery, known, now)
+                    console.json(plain_delivery(delivery, now, wait))
                 return
             head = True
-            rows = (_row(console, delivery, now) async for delivery in found)
+            rows = (
+                _row(console, delivery, what_it_waits_for(delivery, known, now), now)
+                async for delivery in found
+            )
             async for some in in_pages(rows, LINES):
                 console.table(COLUMNS, some, head=head)
                 head = False
@@ -254,9 +262,10 @@ def _again(delivery: Delivery) -> bool:
     return delivery.state == "dead" or (delivery.state == "pending" and delivery.attempt > 0)
 
 
-def _row(console: Console, delivery: Delivery, now: datetime) -> tuple[str | Cell, ...]:
+def _row(
+    console: Console, delivery: Delivery, wait: Wait | None, now: datetime
+) -> tuple[str | Cell, ...]:
     stands = delivery.stands(now)
-    then = "if it still holds then" if delivery.timer is not None else "in its digest then"
     return (
         short_key(delivery),
         Cell(stands, state_style(stands)),
@@ -266,5 +275,5 @@ def _row(console: Console, delivery: Delivery, now: datetime) -> tuple[str | Cel
         delivery.rule,
         format_who(delivery.event),
         str(delivery.attempt),
-        format_times(delivery.note, console.zone) or (then if stands == "waiting" else ""),
+        format_times(delivery.note if wait is None else wait.text, console.zone),
     )

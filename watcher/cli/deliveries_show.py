@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import anyio
 import structlog
@@ -19,21 +18,22 @@ import typer
 from watcher.cli.completion import complete_deliveries
 from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import load, reading
-from watcher.cli.format import format_times, format_who
 from watcher.cli.ids import find_deliveries
 from watcher.cli.options import AsJson
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.dispatcher.render import Renderer
+from watcher.explain.deliveries import format_entry, plain_delivery, plain_entry
+from watcher.explain.values import format_times, format_who
+from watcher.explain.waits import Wait, what_it_waits_for
 from watcher.metrics import Metrics
-from watcher.model import Delivery, rfc3339
+from watcher.model import Delivery
 from watcher.notify.receivers import Receiver
 from watcher.records import DeliveryQuery, HistoryEntry
-from watcher.settings.calendar import format_moment
-from watcher.store.address import StoreAddress
 from watcher.store.outbox import DIGEST_LIMIT
+from watcher.stories import first_in_order, what_decides
 
-__all__ = ["format_entry", "plain_delivery", "plain_entry", "show"]
+__all__ = ["show"]
 
 
 def show(
@@ -52,7 +52,8 @@ def show(
     """Show the request, the answers, and each attempt and decision."""
     console: Console = ctx.obj
     loaded = load(console)
-    found, history = anyio.run(_find, loaded.store, id_)
+    now = wall_clock()
+    found, history, waits = anyio.run(_find, loaded, id_, now)
     if not found:
         raise NotOne(
             f"no delivery has the id {id_}, and none carries an event with it",
@@ -66,16 +67,24 @@ def show(
         if as_json:
             entries = [plain_entry(entry) for entry in lines]
             console.json(
-                {**plain_delivery(message[0], wall_clock()), "sent": sent, "history": entries}
+                {
+                    **plain_delivery(message[0], now, waits.get(message[0].key)),
+                    "sent": sent,
+                    "history": entries,
+                }
             )
         else:
             console.write("" if number == 0 else "\n", "")
-            _print(console, message, sent, lines)
+            _print(console, message, waits.get(message[0].key), sent, lines)
 
 
-async def _find(address: StoreAddress, id_: str) -> tuple[list[Delivery], list[HistoryEntry]]:
-    """Find what a person may mean, with what goes out, or went out, together with it."""
-    async with reading(address) as store:
+async def _find(
+    loaded: Config, id_: str, now: datetime
+) -> tuple[list[Delivery], list[HistoryEntry], dict[str, Wait]]:
+    """Find what a person may mean, with what goes out, or went out, together with it; and what it waits
+    for.
+    """
+    async with reading(loaded.store) as store:
         found = {one.key: one for one in await find_deliveries(store, id_)}
         for one in tuple(found.values()):
             if one.message:  # the others that went out with it are part of what was sent
@@ -86,7 +95,13 @@ async def _find(address: StoreAddress, id_: str) -> tuple[list[Delivery], list[H
                     state="pending", receiver=one.receiver, batch=one.batch, limit=DIGEST_LIMIT
                 )
                 found |= {other.key: other for other in await store.deliveries(query)}
-        return list(found.values()), list(await store.history(found.keys()))
+        known = await what_decides(store, loaded.rules, loaded.silences, loaded.timezone)
+        waits = {}
+        for one in found.values():
+            first = await first_in_order(store, one)
+            if (wait := what_it_waits_for(one, known, now, first=first)) is not None:
+                waits[one.key] = wait
+        return list(found.values()), list(await store.history(found.keys())), waits
 
 
 def _messages(found: Sequence[Delivery]) -> list[list[Delivery]]:
@@ -116,46 +131,10 @@ def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mappin
     return receiver.preview(notice, id_)
 
 
-def plain_delivery(delivery: Delivery, now: datetime) -> dict[str, Any]:
-    """Return a delivery as plain JSON."""
-    return {
-        "id": delivery.id,
-        "event": delivery.event.id,
-        "type": delivery.event.type,
-        "source": delivery.event.source,
-        "conversation": delivery.event.subject,
-        "receiver": delivery.receiver,
-        "rule": delivery.rule,
-        "kind": delivery.kind,
-        "number": delivery.number,
-        "state": delivery.state,
-        "stands": delivery.stands(now),
-        "attempts": delivery.attempt,
-        "due": rfc3339(delivery.due),
-        "created": rfc3339(delivery.created),
-        "settled": rfc3339(delivery.settled) if delivery.settled else None,
-        "waits_for": delivery.timer,
-        "digest": delivery.message or None,
-        "note": delivery.note,
-    }
-
-
-def plain_entry(entry: HistoryEntry) -> dict[str, Any]:
-    """Return one attempt or decision as plain JSON."""
-    return {
-        "at": rfc3339(entry.at) if entry.at else None,
-        "kind": entry.kind,
-        "attempt": entry.attempt or None,
-        "status": entry.status,
-        "seconds": entry.seconds,
-        "note": entry.note,
-        "excerpt": entry.excerpt,
-    }
-
-
 def _print(
     console: Console,
     message: Sequence[Delivery],
+    wait: Wait | None,
     sent: Mapping[str, Any] | None,
     history: Sequence[HistoryEntry],
 ) -> None:
@@ -179,6 +158,8 @@ def _print(
             + ("" if first.kind == "event" else f" ({first.kind}, message {first.number})"),
         ),
     ]
+    if wait is not None:
+        rows.append(("waits", format_times(wait.text, console.zone)))
     rows += [("event", f"{_about(console, one)}") for one in message]
     for name, value in rows:
         console.write(f"  {name:<7}{value}")
@@ -205,18 +186,6 @@ def _about(console: Console, delivery: Delivery) -> str:
     event = delivery.event
     about = " ".join(word for word in (event.type, event.source, format_who(event)) if word)
     return f"{about} at {console.time(event.time)} (id {event.id})"
-
-
-def format_entry(entry: HistoryEntry, zone: ZoneInfo) -> list[str]:
-    """Format one attempt or decision: time, kind, reason, and the beginning of an answer."""
-    when = format_moment(entry.at, zone) if entry.at else "at an unknown time"
-    what = f"attempt {entry.attempt}" if entry.kind == "attempt" else entry.kind
-    took = f", {entry.seconds:.2f} s" if entry.seconds is not None else ""
-    said = entry.note if entry.note.startswith(what) else f"{what}{took}: {entry.note}"
-    lines = [f"{when}  {said}"]
-    if entry.excerpt:
-        lines += [f"    | {line}" for line in entry.excerpt.splitlines()]
-    return [format_times(line, zone) for line in lines]
 
 
 def _indent(console: Console, lines: Sequence[str]) -> None:

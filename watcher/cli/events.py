@@ -18,13 +18,13 @@ from watcher.cli.commands import StoreCommand
 from watcher.cli.console import Console
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.filters import Filters, FromSource, OfConversation, OfType
-from watcher.cli.format import format_what, format_who
-from watcher.cli.ids import short_id
 from watcher.cli.options import AsJson, Limit
 from watcher.cli.paging import EVENTS, in_pages
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.cli.times import Since, Until
 from watcher.config import Config
+from watcher.explain.changes import what_changed
+from watcher.explain.values import format_who, short_id
 from watcher.model import Event
 from watcher.records import EventQuery, Recorded
 from watcher.store import Store
@@ -140,5 +140,5 @@ def _row(console: Console, event: Event) -> tuple[str | Cell, ...]:
         event.source,
         event.subject or "",
         format_who(event) if event.data.get("conversation") else "",
-        format_what(event, console.zone),
+        what_changed(event, console.zone),
     )

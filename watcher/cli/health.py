@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from watcher.cli.format import format_age
+from watcher.explain.values import format_age
 
 __all__ = ["over_budget", "receiver_health", "source_health", "troubles", "unwell"]
 

@@ -13,23 +13,10 @@ from watcher.model import Delivery
 from watcher.records import DeliveryQuery, IdKind
 from watcher.store import Store
 
-__all__ = ["find_deliveries", "only_one", "resolve", "short_id", "short_key"]
-
-SHORT = 12
-"""Characters of an id that are shown: enough to tell a million apart."""
+__all__ = ["find_deliveries", "only_one", "resolve"]
 
 SHOWN = 8
 """Candidates that an error lists."""
-
-
-def short_id(id_: str) -> str:
-    """Return an id of events, deliveries or digests as it is shown."""
-    return id_[:SHORT]
-
-
-def short_key(delivery: Delivery) -> str:
-    """Return what names one delivery: its id and its receiver."""
-    return f"{short_id(delivery.id)}/{delivery.receiver}"
 
 
 def only_one(what: str, text: str, candidates: Sequence[str], remedy: str) -> str:

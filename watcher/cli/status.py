@@ -19,7 +19,7 @@ from watcher.cli.commands import StoreCommand
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
 from watcher.cli.filters import FromSource
-from watcher.cli.format import format_age, skew_words
+from watcher.cli.format import skew_words
 from watcher.cli.health import over_budget, receiver_health, source_health, troubles, unwell
 from watcher.cli.options import AsJson, choose
 from watcher.cli.tables import Cell, Column, state_style
@@ -27,6 +27,7 @@ from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
 from watcher.errors import StoreError, StoreLocked
+from watcher.explain.values import format_age
 from watcher.records import Queue, Skew
 from watcher.suggest import listing
 

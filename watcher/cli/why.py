@@ -5,10 +5,8 @@ Rules: shows what was recorded when it was decided; nothing is evaluated again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
+from typing import Annotated
 
 import anyio
 import typer
@@ -17,37 +15,23 @@ from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_events
 from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import load, reading
-from watcher.cli.deliveries_show import format_entry, plain_entry
-from watcher.cli.format import format_changes, format_times, format_what, format_who
-from watcher.cli.ids import find_deliveries, resolve, short_id, short_key
+from watcher.cli.ids import find_deliveries, resolve
 from watcher.cli.options import AsJson, Limit
 from watcher.clock import wall_clock
-from watcher.model import Delivery, Event, rfc3339
-from watcher.records import DeliveryQuery, EventQuery, HistoryEntry, RuleResult
-from watcher.rules.wall_clock import UTC_ZONE
+from watcher.config import Config
+from watcher.explain.changes import changed_fields, what_changed
+from watcher.explain.deliveries import format_entry
+from watcher.explain.story import Story
+from watcher.explain.values import format_times, format_who, short_id, short_key
+from watcher.model import Delivery
+from watcher.records import EventQuery, HistoryEntry
 from watcher.rules.when import OTHER_TYPE
-from watcher.settings.calendar import format_moment
-from watcher.store import Store
-from watcher.store.address import StoreAddress
+from watcher.stories import read_story, what_decides
 
 __all__ = ["register"]
 
 NAMED = 3
 """Rules about other types that are named; of more, their number is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """One event, each rule's result for it (None: no longer stored), and its deliveries.
-
-    `waits` says what deliveries (by key) wait for in addition to their due time.
-    """
-
-    event: Event
-    verdicts: Sequence[RuleResult] | None
-    deliveries: Sequence[Delivery]
-    history: Mapping[str, Sequence[HistoryEntry]]
-    waits: Mapping[str, str]
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +56,7 @@ def why(
     """Explain what was sent and what was not: changes, rules, deliveries and their attempts."""
     console: Console = ctx.obj
     loaded = load(console)
-    stories = anyio.run(_find, loaded.store, id_, limit, UTC_ZONE if as_json else console.zone)
+    stories = anyio.run(_find, loaded, id_, limit)
     if not stories:
         raise NotOne(
             f"no event, delivery or conversation with events has the id {id_}",
@@ -81,16 +65,18 @@ def why(
         )
     for number, story in enumerate(stories):
         if as_json:
-            console.json(_plain(story))
+            console.json(story.to_plain())
             continue
         if number:
             console.write("")
         _print(console, story)
 
 
-async def _find(address: StoreAddress, id_: str, limit: int, zone: ZoneInfo) -> list[Story]:
+async def _find(loaded: Config, id_: str, limit: int) -> list[Story]:
     """Find the events meant: the id may be an event's, a delivery's or a conversation's."""
-    async with reading(address) as store:
+    now = wall_clock()
+    async with reading(loaded.store) as store:
+        known = await what_decides(store, loaded.rules, loaded.silences, loaded.timezone)
         match await resolve(store, id_, "event", "delivery", "conversation"):
             case ("event", event):
                 query = EventQuery(id=event)
@@ -98,40 +84,8 @@ async def _find(address: StoreAddress, id_: str, limit: int, zone: ZoneInfo) -> 
                 query = EventQuery(conversations=(conversation,), limit=limit)
             case _:
                 owed = {one.event.id: one.event for one in await find_deliveries(store, id_)}
-                return [await _story(store, event, zone) for event in owed.values()]
-        return [await _story(store, one.event, zone) for one in await store.events(query)]
-
-
-async def _story(store: Store, event: Event, zone: ZoneInfo) -> Story:
-    verdicts = await store.verdicts([event.id])
-    deliveries = await store.deliveries(DeliveryQuery(event=event.id))
-    history: dict[str, list[HistoryEntry]] = {one.key: [] for one in deliveries}
-    for entry in await store.history(list(history)):
-        history[entry.key].append(entry)
-    waits = {
-        one.key: await _waits_for(store, one, zone) for one in deliveries if one.state == "pending"
-    }
-    return Story(event, verdicts.get(event.id), deliveries, history, waits)
-
-
-async def _waits_for(store: Store, delivery: Delivery, zone: ZoneInfo) -> str:
-    """Return what a pending delivery waits for in addition to its due time; empty if nothing."""
-    state = (await store.receivers()).get(delivery.receiver)
-    if state is not None and state.off:
-        return f"the receiver is off: {state.off}"
-    if state is not None and state.paused is not None:
-        return f"the receiver is paused until {format_moment(state.paused, zone)}"
-    if not delivery.ordered or delivery.event.subject is None:
-        return ""
-    query = DeliveryQuery(
-        state="pending", receiver=delivery.receiver, conversations=(delivery.event.subject,)
-    )
-    for other in await store.deliveries(query):  # in the order of the outbox
-        if other.key == delivery.key:
-            break
-        if other.ordered and other.event.source == delivery.event.source:
-            return f"an earlier delivery of the same conversation goes first: {short_key(other)}"
-    return ""
+                return [await read_story(store, event, known, now) for event in owed.values()]
+        return [await read_story(store, one.event, known, now) for one in await store.events(query)]
 
 
 def _print(console: Console, story: Story) -> None:
@@ -143,10 +97,9 @@ def _print(console: Console, story: Story) -> None:
     if observed := event.data.get("observed"):
         after, before = (console.time(observed[side]) for side in ("after", "before"))
         console.write(f"  happened between {after} and {before}")
-    for line in format_changes(event, console.zone):
-        console.write(f"  {line}")
-    if "conversation" not in event.data and (said := format_what(event, console.zone)):
-        console.write(f"  {said}")
+    console.write(f"  {what_changed(event, console.zone)}")
+    for line in changed_fields(event, console.zone):
+        console.write(f"    {line}")
     console.write("rules, in order")
     if story.verdicts is None:
         console.write("  rule results are no longer stored")
@@ -166,7 +119,7 @@ def _print(console: Console, story: Story) -> None:
     for delivery in story.deliveries:
         _print_delivery(console, delivery, story.history[delivery.key])
         if wait := story.waits.get(delivery.key):
-            console.write(f"    waiting: {wait}")
+            console.write(f"    waits: {format_times(wait.text, console.zone)}")
 
 
 def _print_delivery(console: Console, delivery: Delivery, history: Sequence[HistoryEntry]) -> None:
@@ -183,34 +136,3 @@ def _print_delivery(console: Console, delivery: Delivery, history: Sequence[Hist
             console.write(f"    {line}")
     if not history and delivery.note:
         console.write(f"    {format_times(delivery.note, console.zone)}")
-
-
-def _plain(story: Story) -> dict[str, Any]:
-    rules = None
-    if story.verdicts is not None:
-        rules = [
-            {"rule": one.rule, "matched": one.matched, "reason": one.reason}
-            for one in story.verdicts
-        ]
-    return {
-        "event": story.event.to_plain(),
-        "rules": rules,
-        "deliveries": [_plain_delivery(one, story) for one in story.deliveries],
-    }
-
-
-def _plain_delivery(delivery: Delivery, story: Story) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "receiver": delivery.receiver,
-        "rule": delivery.rule,
-        "kind": delivery.kind,
-        "number": delivery.number,
-        "state": delivery.state,
-        "due": rfc3339(delivery.due),
-        "settled": rfc3339(delivery.settled) if delivery.settled else None,
-        "digest": delivery.message or None,
-        "note": delivery.note,
-        "waits": story.waits.get(delivery.key) or None,
-        "history": [plain_entry(entry) for entry in story.history[delivery.key]],
-    }

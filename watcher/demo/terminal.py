@@ -20,12 +20,13 @@ from rich.text import Text
 from watcher.demo.receiver import Arrival, Inbound
 from watcher.demo.scenes import Scene
 from watcher.demo.scorecard import Change, Scorecard
+from watcher.explain.changes import what_changed
+from watcher.explain.values import format_who
 from watcher.model import Event
 
 __all__ = ["Terminal"]
 
 PIPED_WIDTH = 400
-LONGEST_VALUE = 48
 SHOWN = 5
 
 STYLES = {
@@ -79,7 +80,7 @@ class Terminal:
 
     def detected(self, event: Event) -> None:
         """Print an event that the daemon recorded, with its changes."""
-        words = Text.assemble((event.type, "bold"), f"  {describe(event)}")
+        words = Text.assemble((event.type, "bold"), f"  {_about(event)}")
         self._line("event", _where(event.data), words)
 
     def arrived(self, arrival: Arrival) -> None:
@@ -173,48 +174,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def describe(event: Event) -> str:
-    """Format who an event is about and what changed, on one line."""
-    conversation = event.data.get("conversation")
-    if not isinstance(conversation, Mapping):
-        return str(event.data.get("reason") or "")
-    contact = conversation.get("contact") or {}
-    who = contact.get("name") or contact.get("phone") or str(event.subject)
-    changes: Mapping[str, Any] = event.data.get("changes") or {}
-    parts = [part for name, sides in changes.items() for part in _sides(name, sides)]
-    if event.data.get("reason"):
-        parts.append(str(event.data["reason"]))
-    return f"{who}: {', '.join(parts)}" if parts else str(who)
-
-
-def _sides(name: str, sides: Mapping[str, Any]) -> list[str]:
-    """Format a changed field; of an open object, only what differs in it."""
-    before, after = sides.get("before"), sides.get("after")
-    if name in ("contact", "attributes"):
-        old, new = before or {}, after or {}
-        keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        return [
-            f"{key} {_format_value(old.get(key))} → {_format_value(new.get(key))}" for key in keys
-        ]
-    return [f"{name} {_format_value(before)} → {_format_value(after)}"]
-
-
-def _format_value(value: Any) -> str:
-    """Format a value briefly."""
-    if value is None or value in ([], {}):
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        text = value.get("text")
-        if text:
-            return f"“{_cut(str(text))}”"
-        named = value.get("name") or value.get("label") or value.get("id")
-        return _cut(str(named or ", ".join(f"{key} {one}" for key, one in value.items())))
-    if isinstance(value, list):
-        return _cut("+".join(map(str, value)))
-    return _cut(str(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+def _about(event: Event) -> str:
+    """Format who an event is about and what changed."""
+    return ": ".join(words for words in (format_who(event), what_changed(event)) if words)
