@@ -46,15 +46,21 @@ LONGEST_PATH = 100
 ANSWERED_WITHIN, EXPLAINED_WITHIN = 30.0, 5.0
 """Seconds within which the daemon carries out a call, and within which it reports its status."""
 
-SENT_WITHIN = {"send_test": 3600.0}
-"""Seconds for calls that wait for somebody else, who has a timeout of his own."""
+SENT_WITHIN = {"send_test": 3600.0, "reload": 300.0}
+"""Seconds for calls that wait for somebody else, who has a timeout of his own; or that read the files of ten
+thousand sources beside all else.
+"""
 
 
 class Control(Protocol):
     """What commands can do to a daemon; arguments and results are plain JSON, or times."""
 
-    async def status(self) -> Mapping[str, Any]:
-        """Return the status of sources, receivers, network and store."""
+    async def status(
+        self, sources: Sequence[str] | None = None, most: int | None = None
+    ) -> Mapping[str, Any]:
+        """Return the status of sources, receivers, network and store: of these sources, or of the `most`
+        that stand worst; `standing` counts all of them.
+        """
         ...
 
     async def retry(self, ids: Sequence[str] | None) -> int:
@@ -252,7 +258,7 @@ async def _call(path: Path, name: str, arguments: Mapping[str, Any]) -> Any:
 
 async def _store_failing(path: Path) -> Mapping[str, Any] | None:
     """Ask the daemon why its store does not work; None if it works, or if no answer comes."""
-    answer = await call_unix(path, "POST", "/status", json={}, timeout=EXPLAINED_WITHIN)
+    answer = await call_unix(path, "POST", "/status", json={"most": 0}, timeout=EXPLAINED_WITHIN)
     if answer.status != 200:
         return None
     trouble: Mapping[str, Any] | None = json.loads(answer.body)["result"].get("store_failing")

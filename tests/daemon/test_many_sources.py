@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import httpx  # noqa: TID251 - a client over ASGI
 import pytest
 from prometheus_client import generate_latest
 
-from tests.bench.test_loading import calls
+from tests.bench.loading import write
+from tests.support.steps import async_steps, steps
 from tests.support.virtual_time import VirtualClock
+from watcher.clock import wall_clock
+from watcher.config import Config, load
+from watcher.daemon import Daemon
 from watcher.daemon.pass_report import PassReport
+from watcher.daemon.reload import Reloading
+from watcher.daemon.slices import SLICE
 from watcher.errors import Problem, grouped
 from watcher.metrics import MOST, Metrics
+from watcher.pipeline.standing import standings, worst
 from watcher.poller import Network
 from watcher.poller.request_plan import RequestPlan, describe_plan, shared_budgets
 from watcher.providers import Budget
+from watcher.records import Trouble
 from watcher.runtime import Runtime
 from watcher.store.memory import MemoryStore
+from watcher.transport import Transport
 from watcher.web import Freshness, create_app
 
 
@@ -65,13 +80,160 @@ def of_many(sources: int) -> tuple[int, int]:
 
 
 def test_every_source_has_its_series_up_to_a_number() -> None:
-    assert of_many(50)[1] == 9 * 50  # counters have two lines each
+    assert of_many(50)[1] == 7 * 50
 
 
 def test_metrics_are_bounded_and_show_the_worst() -> None:
     lines, named = of_many(10_000)
     assert named == 5 * MOST
     assert lines < 10_000
+
+
+def test_a_source_is_forgotten_at_the_cost_of_its_own_series() -> None:
+    def forgetting(sources: int) -> int:
+        metrics = Metrics()
+        for number in range(sources):
+            for outcome in ("ok", "failed"):
+                metrics.requests.labels(f"loc-{number}", outcome).inc()
+            metrics.lag.labels(f"loc-{number}").set(1)
+        return steps(lambda: [metrics.forget("source", f"loc-{n}") for n in range(50)])
+
+    assert forgetting(800) == forgetting(100)
+
+
+def test_a_scrape_costs_what_there_is_of_sources() -> None:
+    def scraping(sources: int) -> int:
+        metrics = Metrics()
+        for number in range(sources):
+            metrics.polls.labels(f"loc-{number}").inc()
+            metrics.lag.labels(f"loc-{number}").set(number)
+        return steps(lambda: generate_latest(metrics.registry))
+
+    few, many = scraping(2 * MOST), scraping(8 * MOST)
+    assert many < 4 * few  # what is written of the worst is the same
+
+
+def test_sums_do_not_fall_when_a_source_is_forgotten() -> None:
+    metrics = Metrics()
+    for number in range(MOST + 10):
+        metrics.events.labels(f"loc-{number}", "conversation.created").inc(3)
+        metrics.lag.labels(f"loc-{number}").set(0)
+    labels = {"source": "", "type": "conversation.created"}
+    before = metrics.registry.get_sample_value("watcher_events_total", labels)
+    metrics.forget("source", "loc-7")
+    assert metrics.registry.get_sample_value("watcher_events_total", labels) == before == 3 * 510
+    # Configured again, it counts from the beginning, and the sum goes on.
+    metrics.events.labels("loc-7", "conversation.created").inc()
+    assert metrics.registry.get_sample_value("watcher_events_total", labels) == before + 1
+
+
+def configured(folder: Path, sources: int) -> Config:
+    folder.mkdir(exist_ok=True)
+    return load([folder], environ=write(folder, sources))
+
+
+@contextlib.asynccontextmanager
+async def daemon_of(folder: Path, sources: int) -> AsyncIterator[Daemon]:
+    """Yield a daemon with so many sources, which does not run."""
+    config = configured(folder, sources)
+    async with Transport(wall_clock) as transport:
+        daemon = Daemon(config, store=MemoryStore(), transport=transport, receivers=())
+        for name in daemon.pollers:
+            budget = Budget(name, requests=60, per=60.0)
+            async with transport._budgets.admitted(budget, urgent=True):
+                pass  # as a request leaves it
+        yield daemon
+
+
+async def counted_over(tmp_path: Path, work: Callable[[Daemon], Awaitable[Any]]) -> float:
+    """Return how much more steps some work takes with four times the sources."""
+    counts = []
+    for sources in (100, 400):
+        async with daemon_of(tmp_path / str(sources), sources) as daemon:
+            counts.append(await async_steps(lambda daemon=daemon: work(daemon)))  # type: ignore[misc]
+    return counts[1] / counts[0]
+
+
+async def test_what_sources_ask_for_is_measured_in_proportion(tmp_path: Path) -> None:
+    assert await counted_over(tmp_path, Daemon.measure_requests) < 4.4
+
+
+@pytest.mark.parametrize("most", [20, None])
+async def test_a_status_takes_work_in_proportion(tmp_path: Path, most: int | None) -> None:
+    assert await counted_over(tmp_path, lambda daemon: daemon.status(None, most)) < 4.4
+
+
+async def test_a_reload_that_removes_sources_takes_work_in_proportion(tmp_path: Path) -> None:
+    async def reload(daemon: Daemon) -> None:
+        kept = dataclasses.replace(daemon.config, sources=daemon.config.sources[:10])
+        told = await Reloading(daemon, lambda: kept).reload()
+        assert told["sources"].startswith("removed loc-10, ")
+        assert len(daemon.pollers) == 10
+
+    assert await counted_over(tmp_path, reload) < 4.6
+
+
+async def test_the_loop_turns_while_many_sources_are_looked_at(tmp_path: Path) -> None:
+    async with daemon_of(tmp_path, 4 * SLICE) as daemon:
+        turns = 0
+
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await anyio.lowlevel.checkpoint()
+
+        for work in (daemon.status, daemon.measure_requests):
+            before = turns
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(turn)
+                await work()
+                tasks.cancel_scope.cancel()
+            assert turns - before >= 8
+
+
+async def test_a_status_shows_the_worst_and_counts_the_rest(tmp_path: Path) -> None:
+    async with daemon_of(tmp_path, 600) as daemon:
+        failing = Trouble(wall_clock(), "the token is refused", "make a new one")
+        for name in ("loc-7", "loc-599"):
+            session = daemon.pollers[name].session
+            session.state = dataclasses.replace(session.state, failing=failing)
+        told = await daemon.status(most=20)
+        assert [one["source"] for one in told["sources"][:2]] == ["loc-7", "loc-599"]
+        assert len(told["sources"]) == 20
+        assert told["standing"] == {"failing": 2, "no baseline": 598}
+        assert len(json.dumps(told)) < 30_000
+        told = await daemon.status(["loc-3", "gone"])
+        assert [one["source"] for one in told["sources"]] == ["loc-3"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, ["ok"]),
+        ({"failing": True, "stale": True}, ["failing"]),
+        ({"held": True}, ["held"]),
+        ({"failing": True, "held": True, "baselined": False}, ["failing", "held", "no baseline"]),
+        ({"stale": True}, ["stale"]),
+        ({"stale": True, "looked": False}, ["starting"]),
+        ({"baselined": False, "stale": True}, ["no baseline"]),
+    ],
+)
+def test_how_a_source_stands(facts: dict[str, bool], expected: list[str]) -> None:
+    well = {
+        "failing": False,
+        "held": False,
+        "baselined": True,
+        "stale": False,
+        "looked": True,
+    }
+    assert standings(**{**well, **facts}) == expected
+
+
+def test_the_worst_come_first_and_those_read_longest_ago() -> None:
+    sources = {"a": ("ok", 9.0), "b": ("stale", 70.0), "c": ("failing", 1.0), "d": ("stale", 90.0)}
+    assert worst(sources, 3) == ["c", "d", "b"]
+    assert worst(sources, 4) == worst(sources, None) == ["a", "b", "c", "d"]  # all, in their order
 
 
 def test_sources_that_share_a_limit_are_reckoned_once() -> None:
@@ -83,7 +245,18 @@ def test_sources_that_share_a_limit_are_reckoned_once() -> None:
         told = [describe_plan(plan.source, shared) for plan in plans]
         assert all(one and len(one["shared_with"]) <= 25 for one in told)
 
-    assert calls(lambda: describe(800)) / calls(lambda: describe(200)) < 4.2
+    assert steps(lambda: describe(800)) / steps(lambda: describe(200)) < 4.2
+
+
+def test_advice_for_many_that_share_a_limit_is_found_in_proportion() -> None:
+    budget = Budget("one", requests=60, per=60.0)
+
+    def advise(count: int) -> None:
+        plans = [RequestPlan(f"loc-{n}", budget, 30.0, 900.0, 100, 1, 4) for n in range(count)]
+        (shared,) = shared_budgets(plans)
+        assert shared.advice is not None
+
+    assert steps(lambda: advise(1600)) / steps(lambda: advise(400)) < 4.2
 
 
 def looks(stale: int, waiting: int = 0) -> Iterator[Freshness]:

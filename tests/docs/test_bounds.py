@@ -23,7 +23,8 @@ from watcher.cli import status
 from watcher.config import yaml
 from watcher.config.model import Retention, Source
 from watcher.config.sources_from import csv
-from watcher.daemon import GRACE, MEASURE_EVERY
+from watcher.daemon import GRACE, MEASURE_EVERY, reload
+from watcher.daemon.slices import SLICE
 from watcher.dispatcher.claims import AHEAD, TEXTS_AT_MOST, TOGETHER_AT_MOST
 from watcher.metrics import MOST as MOST_SERIES
 from watcher.notify import _apprise_bounds, apprise, webhook
@@ -65,6 +66,9 @@ def number(value: float) -> str:
 
 
 FIGURES: dict[str, tuple[str, ...]] = {
+    "sources that are looked at in one turn of the loop, for `status`, gauges and probes; that a reload builds or ends in one": (
+        number(SLICE), number(reload.PLANNED),
+    ),
     "conversations of a source, and what is known of them": (
         number(default(Source, "most_conversations")), kib(default(Source, "most_bytes")),
     ),

@@ -53,7 +53,7 @@ def test_what_is_advised_fits_and_nothing_is_advised_where_all_fits(
 ) -> None:
     (share,) = shared_budgets(asked)
     advice = share.advice
-    assert (advice is None) == (share.fits() and share.fits(polls_alone=True))
+    assert (advice is None) == (share.polling <= share.for_polls and share.hourly <= share.for_all)
     if advice is None or advice.seconds is None:
         return
     assert advice.seconds > getattr(share.of(advice.source), advice.key)

@@ -182,7 +182,7 @@ class Harness:
         """Wait until every source has its baseline."""
         with anyio.fail_after(3600):
             while any(  # noqa: ASYNC110 - virtual seconds, and a condition of many parts
-                one["baselined"] is None for one in self.daemon.sources()
+                one.session.state.baselined is None for one in self.daemon.pollers.values()
             ):
                 await anyio.sleep(1)
         await anyio.sleep(1)

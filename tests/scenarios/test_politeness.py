@@ -143,11 +143,11 @@ async def test_failures_that_trickle_in_are_one_failure_of_our_network(
             harness.faults[provider].plan(faults.status(500), trouble)
         await anyio.sleep(2 * 3600)
         assert troubles(harness) == ["watcher.network_failing"]
-        assert all(one["stale"] for one in harness.daemon.sources())
+        assert all(one["stale"] for one in (await harness.daemon.sources())[0])
         for provider in PROVIDERS:
             harness.faults[provider].clear()
         await anyio.sleep(1800)
-        assert not any(one["stale"] for one in harness.daemon.sources())
+        assert not any(one["stale"] for one in (await harness.daemon.sources())[0])
     assert troubles(harness) == ["watcher.network_failing", "watcher.network_recovered"]
 
 
@@ -229,7 +229,7 @@ async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(harness: Harn
             assert measured(harness, "watcher_source_stale", "stuck") == 1
             assert measured(harness, "watcher_source_stale", "well") == 0
             assert 570 <= measured(harness, "watcher_source_lag_seconds", "stuck") <= 640
-            stuck, well = harness.daemon.sources()
+            stuck, well = (await harness.daemon.sources())[0]
             assert (stuck["stale"], well["stale"]) == (True, False)
             assert stuck["lag"] > 570
         await anyio.sleep(60)
@@ -249,7 +249,7 @@ async def test_sweeps_that_go_on_do_not_make_a_source_fresh_whose_polls_hang(
             faults.hang(), lambda seen: seen.params.get("sort_by") != "created_at_asc"
         )
         await anyio.sleep(200)
-        assert [one["stale"] for one in harness.daemon.sources()] == [True]
+        assert [one["stale"] for one in (await harness.daemon.sources())[0]] == [True]
         assert (await ready(harness))[0] == 503
 
 
@@ -278,4 +278,4 @@ async def test_a_source_is_not_silenced_for_years(
         assert 4 <= len(asked) <= 6 * 3, "about once an hour, for each kind of request"
         harness.faults[provider].clear()
         await anyio.sleep(1.3 * 3600)
-        assert not any(one["stale"] for one in harness.daemon.sources())
+        assert not any(one["stale"] for one in (await harness.daemon.sources())[0])

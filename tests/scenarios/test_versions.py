@@ -13,8 +13,8 @@ from watcher.simulator import Fault, faults
 
 
 def source(harness: Harness) -> dict[str, Any]:
-    (one,) = harness.daemon.sources()
-    return one
+    (one,) = harness.daemon.pollers.values()
+    return one.status()
 
 
 def learned(harness: Harness) -> dict[str, Any]:

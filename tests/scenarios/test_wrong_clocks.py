@@ -182,7 +182,7 @@ async def test_how_long_somebody_waited_whose_conversation_was_closed_silently(
         await anyio.sleep(3600)
         harness.world.archive(asked)
         await anyio.sleep(600)
-        (shown,) = harness.daemon.sources()
+        (shown,) = (await harness.daemon.sources())[0]
     (closed,) = harness.inbox.of("conversation.answered")
     assert closed["data"]["waited"] == pytest.approx(3600, abs=90)
     assert shown["skew"]["told_by"] == "server"

@@ -10,8 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from watcher.explain.values import format_age
+from watcher.pipeline.standing import standings
 
-__all__ = ["over_budget", "receiver_health", "source_health", "troubles", "unwell"]
+__all__ = [
+    "over_budget",
+    "receiver_health",
+    "source_health",
+    "troubles",
+    "unread_troubles",
+    "unwell",
+]
 
 Format = Callable[[str], str]
 """Returns a time of the status as it is shown."""
@@ -19,30 +27,24 @@ Format = Callable[[str], str]
 
 def source_health(source: Mapping[str, Any], time: Format, *, running: bool) -> tuple[str, str]:
     """Return a source's state, and why; what needs action comes first."""
-    states, why = [], []
-    if source["failing"]:
-        states.append("failing")
-        why.append(_trouble(source["failing"], time))
-    if source["hold"]:
-        states.append("held")
-        why.append(_trouble(source["hold"], time))
-    if source["baselined"] is None:
-        states.append("no baseline")
-        if sweeping := source["sweeping"]:
-            total = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
-            why.append(f"reading: {sweeping['seen']}{total}")
-    elif running and source["stale"] and not source["failing"]:
-        states.append("stale" if source["last_look"] else "starting")
+    states = standings(
+        failing=source["failing"] is not None,
+        held=source["hold"] is not None,
+        baselined=source["baselined"] is not None,
+        stale=running and source["stale"],
+        looked=source["last_look"] is not None,
+    )
+    why = [_trouble(source[one], time) for one in ("failing", "hold") if source[one]]
+    if source["baselined"] is None and (sweeping := source["sweeping"]):
+        total = f" of {sweeping['of']}" if sweeping["of"] is not None else ""
+        why.append(f"reading: {sweeping['seen']}{total}")
     if source["plan"] and not source["plan"]["fits"]:
         why.append("needs more requests than its provider allows (see `inbox-watcher check`)")
-    state = states[0] if states else "ok"
     if not running:
         # What was so when the daemon ended says nothing about now.
-        why = [f"at last {'; '.join(states)}", *why] if states else why
-        state = "not watched"
-    elif len(states) > 1:
-        why = [*states[1:], *why]
-    return state, "; ".join(why)
+        why = why if states == ["ok"] else [f"at last {'; '.join(states)}", *why]
+        return "not watched", "; ".join(why)
+    return states[0], "; ".join([*states[1:], *why])
 
 
 def receiver_health(receiver: Mapping[str, Any], time: Format, *, running: bool) -> tuple[str, str]:
@@ -121,6 +123,13 @@ def unwell(state: Mapping[str, Any], time: Format, *, running: bool) -> Iterator
                 f"{_deliveries(part['died'])} to {part['receiver']} died within a day"
                 " (`inbox-watcher deliveries --state dead`)"
             )
+
+
+def unread_troubles(state: Mapping[str, Any], *, running: bool) -> int:
+    """Return how many sources that are not well `state` counts without showing them."""
+    counts = state["standing"]
+    shown = sum(1 for one in state["sources"] if source_health(one, str, running=True)[0] != "ok")
+    return sum(counts.values()) - counts.get("ok", 0) - shown if running else 0
 
 
 def _deliveries(count: int) -> str:

@@ -70,7 +70,7 @@ async def _ask(loaded: Config, receiver: str) -> Mapping[str, Any] | None:
     configuration does.
     """
     try:
-        status = await call_daemon(loaded.store, lambda control: control.status())
+        status = await call_daemon(loaded.store, lambda control: control.status(most=0))
     except (NoDaemon, StoreLocked):
         if loaded.sound:  # else whatever is wrong may hide it
             choose("receiver", receiver, _configured(loaded))

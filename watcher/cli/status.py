@@ -6,8 +6,6 @@ Rules: reads and lays out; the daemon and the store know, `watcher.cli.health` s
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -17,10 +15,17 @@ import typer
 
 from watcher.cli.commands import StoreCommand
 from watcher.cli.console import FAILED, Console
-from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading
+from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading, source_names
 from watcher.cli.filters import FromSource
 from watcher.cli.format import skew_words
-from watcher.cli.health import over_budget, receiver_health, source_health, troubles, unwell
+from watcher.cli.health import (
+    over_budget,
+    receiver_health,
+    source_health,
+    troubles,
+    unread_troubles,
+    unwell,
+)
 from watcher.cli.options import AsJson, choose
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
@@ -41,9 +46,6 @@ ABOUT = ("version", "process", "started", "uptime", "configured", "refused")
 
 SHOWN = 20
 """Sources and reasons that are shown where there are more; `--all` shows the rest."""
-
-WORST = ("failing", "held", "stale", "no baseline", "starting", "not watched", "ok")
-"""States, the worst first."""
 
 SOURCES = (
     Column("source"),
@@ -94,25 +96,32 @@ def status(
     """Show sources with their lag, receivers with what they are owed, and what is wrong."""
     console: Console = ctx.obj
     loaded = load(console)
-    running, state = anyio.run(_read, loaded)
+    running, state = anyio.run(_read, loaded, None if everything or as_json else SHOWN)
     reasons = list(unwell(state, _utc if as_json else console.time, running=running))
+    unshown = sum(state["standing"].values()) - len(state["sources"])
     if source:
+        names = anyio.run(source_names, loaded)
         for name in source:
-            choose("source", name, (one["source"] for one in state["sources"]))
-        state = {**state, "sources": [one for one in state["sources"] if one["source"] in source]}
+            choose("source", name, names)
+        only = [*dict.fromkeys(source)]
+        state = {**state, "sources": anyio.run(_read, loaded, None, only)[1]["sources"]}
+        unshown = 0
     if as_json:
         _print_json(console, loaded, state, reasons, running=running)
     elif check:
         for reason in reasons if everything else reasons[:SHOWN]:
             console.write(f"not ok: {reason}", "red")
-        if not everything and reasons[SHOWN:]:
-            console.write(f"not ok: and {len(reasons) - SHOWN:,} more (--all shows them)", "red")
+        if not everything and (
+            more := len(reasons[SHOWN:]) + unread_troubles(state, running=running)
+        ):
+            console.write(f"not ok: and {more:,} more (--all shows them)", "red")
         if not reasons:
-            counts = ((len(state[f"{kind}s"]), kind) for kind in ("source", "receiver"))
-            parts = (f"{count} {kind}{'' if count == 1 else 's'}" for count, kind in counts)
+            watched = sum(state["standing"].values())
+            counts = ((watched, "source"), (len(state["receivers"]), "receiver"))
+            parts = (f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in counts)
             console.write(f"ok: {', '.join(parts)}")
     else:
-        _print(console, state, running=running, everything=everything)
+        _print(console, state, running=running, unshown=unshown)
         exceeded = over_budget(state["over_budget"])
         for line in exceeded[:SHOWN]:
             console.write(line, "yellow")
@@ -130,13 +139,16 @@ def _utc(stamp: str) -> str:
     return stamp
 
 
-async def _read(loaded: Config) -> tuple[bool, Mapping[str, Any]]:
-    """Return whether the daemon answers, and the status: from the daemon, else from the store.
+async def _read(
+    loaded: Config, most: int | None, sources: Sequence[str] | None = None
+) -> tuple[bool, Mapping[str, Any]]:
+    """Return whether the daemon answers, and the status: from the daemon, else from the store. Of thousands
+    of sources it has the `most` that stand worst, so that it costs the daemon little.
 
     The status is that of `Control.status`, with what each receiver is owed, and who holds the store.
     """
     try:
-        status = await call_daemon(loaded.store, lambda control: control.status())
+        status = await call_daemon(loaded.store, lambda control: control.status(sources, most))
         answers = True
     except (NoDaemon, StoreLocked):
         answers = False
@@ -149,7 +161,7 @@ async def _read(loaded: Config) -> tuple[bool, Mapping[str, Any]]:
             queues, dead = await store.queues(now), await store.dead()
             died = await store.dead(since=now - LATELY)
             if not answers:
-                status = await OfflineControl(loaded, store).status()
+                status = await OfflineControl(loaded, store).status(sources, most)
     except StoreError:
         if not answers:
             raise  # else the daemon's status says what is wrong with the store
@@ -199,7 +211,7 @@ def _print_json(
             console.json({**one, "state": health(one, _utc, running=running)[0]})
 
 
-def _print(console: Console, state: Mapping[str, Any], *, running: bool, everything: bool) -> None:
+def _print(console: Console, state: Mapping[str, Any], *, running: bool, unshown: int) -> None:
     daemon, owner = state["daemon"], state["owner"]
     if running:
         since = console.time(daemon["configured"])
@@ -213,13 +225,15 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool, everyth
         console.write(f"The store is in use ({owner}); showing the last saved state.", "yellow")
     for trouble in troubles(state, console.time):
         console.write(trouble[0].upper() + trouble[1:], "red")
-    every = state["sources"]
-    shown = every if everything or not every[SHOWN:] else _worst(console, every, running=running)
+    shown = state["sources"]
+    if unshown:
+        parts = ", ".join(f"{count:,} {one}" for one, count in state["standing"].items())
+        last = "" if running else "at last "
+        console.write(f"{len(shown) + unshown:,} sources: {last}{parts}; the worst first")
     console.table(SOURCES, [_source_row(console, one, running=running) for one in shown])
-    if len(shown) < len(every):
-        more = len(every) - len(shown)
-        console.write(f"and {more:,} more sources (--all shows them, --source NAME one of them)")
-    _print_limits(console, every)
+    if unshown:
+        console.write(f"and {unshown:,} more sources (--all shows them, --source NAME one of them)")
+    _print_limits(console, shown)
     _print_skews(console, shown)
     if state["receivers"]:
         console.write("")
@@ -229,27 +243,6 @@ def _print(console: Console, state: Mapping[str, Any], *, running: bool, everyth
         console.write("")
         what = "1 delivery is" if state["dead"] == 1 else f"{state['dead']} deliveries are"
         console.write(f"{what} dead (`inbox-watcher deliveries --state dead`)", "red")
-
-
-def _worst(
-    console: Console, sources: Sequence[Mapping[str, Any]], *, running: bool
-) -> Sequence[Mapping[str, Any]]:
-    """Print how many sources there are in each state; return the worst, those first that were read
-    longest ago.
-    """
-    states = {
-        one["source"]: source_health(one, console.time, running=running)[0] for one in sources
-    }
-    counts = Counter(states.values())
-    parts = (f"{counts[one]:,} {one}" for one in sorted(counts, key=_rank))
-    console.write(f"{len(sources):,} sources: {', '.join(parts)}; the worst first")
-    return sorted(
-        sources, key=lambda one: (_rank(states[one["source"]]), -(one["lag"] or math.inf))
-    )[:SHOWN]
-
-
-def _rank(state: str) -> int:
-    return WORST.index(state) if state in WORST else 0
 
 
 def _print_limits(console: Console, sources: Sequence[Mapping[str, Any]]) -> None:

@@ -7,6 +7,7 @@ under way get a few seconds to finish, then everything is cancelled.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from watcher.daemon.plans import attributes_of_words, plan_receivers, plan_sourc
 from watcher.daemon.raw_rows import find_raw_row
 from watcher.daemon.receiver_probe import probe
 from watcher.daemon.sample import send_sample
+from watcher.daemon.slices import in_slices
 from watcher.daemon.store_loss import StoreLossDetector
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
@@ -37,6 +39,7 @@ from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline.forgetting import unwatched
+from watcher.pipeline.standing import Standing, counted, worst
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
 from watcher.records import Recorded, Trouble
@@ -140,7 +143,7 @@ class Daemon:
         await self._poller_loops.end(source)
         await self.pollers.pop(source).plan.close()
         self.network.leave(source)
-        self.metrics.forget(source=source)
+        self.metrics.forget("source", source)
 
     def add_receiver(self, plan: ReceiverPlan) -> None:
         """Add a receiver; its loop starts with the daemon, or at once if the daemon is running."""
@@ -156,7 +159,7 @@ class Daemon:
         del self.dispatchers[receiver]
         await dispatcher.plan.notifier.close()
         await self.store.unclaim(receiver)
-        self.metrics.forget(receiver=receiver)
+        self.metrics.forget("receiver", receiver)
 
     async def retire_unconfigured(self) -> None:
         """Settle deliveries whose receiver, rules or source are no longer configured."""
@@ -306,13 +309,18 @@ class Daemon:
             for name in self.dispatchers:
                 self.metrics.pending.labels(name).set(pending.get(name, 0))
                 self.metrics.dead.labels(name).set(dead.get(name, 0))
-            for name, share in self._shares().items():
-                self.metrics.planned.labels(name).set(share.of(name).hourly)
-                self.metrics.allowed.labels(name).set(share.allowed)
-                waited = self.transport.waited.get(share.budget.key, 0.0)
-                self.metrics.waited.labels(name).set(waited)
+            await self.measure_requests()
             logs.tell_rest()
             await anyio.sleep(MEASURE_EVERY)
+
+    async def measure_requests(self) -> None:
+        """Update the gauges of what sources ask of their providers."""
+        metrics, waited = self.metrics, self.transport.waited
+        async for name, share in in_slices((await self._shares()).items()):
+            if name in self.pollers:  # a reload may have removed it meanwhile
+                metrics.planned.labels(name).set(share.of(name).hourly)
+                metrics.allowed.labels(name).set(share.allowed)
+                metrics.waited.labels(name).set(waited.get(share.budget.key, 0.0))
 
     def _skews(self) -> Iterator[timedelta]:
         for poller in self.pollers.values():
@@ -321,24 +329,35 @@ class Daemon:
 
     # -- status -------------------------------------------------------------------------------
 
-    def sources(self) -> list[dict[str, Any]]:
-        """Return the status of each source as plain JSON."""
-        shared = self._shares()
-        return [
-            {**poller.status(), "plan": describe_plan(name, shared.get(name))}
-            for name, poller in self.pollers.items()
+    async def sources(
+        self, named: Sequence[str] | None = None, most: int | None = None
+    ) -> tuple[list[dict[str, Any]], Mapping[Standing, int]]:
+        """Return the status of these sources as plain JSON, or of the `most` that stand worst; and how
+        many of all there are in each state.
+        """
+        stand: dict[str, tuple[Standing, float]] = {}
+        async for name, poller in in_slices(self.pollers.items()):
+            # What was never read is the worst of its kind.
+            stand[name] = poller.standing(), poller.lag() if poller.looked else math.inf
+        shown = worst(stand, most) if named is None else named
+        shared = await self._shares() if shown else {}
+        rows = [
+            {**self.pollers[name].status(), "plan": describe_plan(name, shared.get(name))}
+            async for name in in_slices(shown)
+            if name in self.pollers  # a reload may have removed it meanwhile
         ]
+        return rows, counted(standing for standing, _lag in stand.values())
 
     def freshness(self) -> Iterator[Freshness]:
         """Yield how lately each source was read: all that a probe asks for, which comes often."""
-        for name, poller in self.pollers.items():
+        for name, poller in [*self.pollers.items()]:  # a reload may come between
             yield Freshness(name, poller.attempted, poller.stale(), poller.lag())
 
-    def _shares(self) -> Mapping[str, SharedBudget]:
+    async def _shares(self) -> Mapping[str, SharedBudget]:
         """Return, by source, the request budget that it shares with others; sources whose provider
         does not say what walks cost are left out.
         """
-        plans = (poller.request_plan() for poller in self.pollers.values())
+        plans = [poller.request_plan() async for poller in in_slices(self.pollers.values())]
         return {
             plan.source: share
             for share in shared_budgets(plan for plan in plans if plan.priced)
@@ -361,11 +380,15 @@ class Daemon:
         """Return the stuck loops as plain JSON."""
         return [one.plain() for one in self.watchdog.stuck]
 
-    async def status(self) -> Mapping[str, Any]:
-        """Return the status of everything as plain JSON."""
+    async def status(
+        self, sources: Sequence[str] | None = None, most: int | None = None
+    ) -> Mapping[str, Any]:
+        """Return the status of everything as plain JSON (see `control.Control`)."""
+        rows, standing = await self.sources(sources, most)
         return {
             "daemon": self._about(),
-            "sources": self.sources(),
+            "sources": rows,
+            "standing": standing,
             "receivers": [one.status() for one in self.dispatchers.values()],
             "network_failing": self.network.failing,
             "store_failing": self.store_failing(),

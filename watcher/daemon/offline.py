@@ -7,6 +7,7 @@ is what the next daemon reads.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ from watcher.errors import grouped
 from watcher.model import rfc3339
 from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.pipeline.capabilities import told_version
+from watcher.pipeline.standing import Standing, counted, standings, worst
 from watcher.poller.request_plan import describe_plan
 from watcher.records import DISK, OWN, ReceiverState, SourceState
 from watcher.store import Store
@@ -41,33 +43,23 @@ class OfflineControl:
             store, lambda: config.silences, lambda: config.timezone, clock
         )
 
-    async def status(self) -> Mapping[str, Any]:
+    async def status(
+        self, sources: Sequence[str] | None = None, most: int | None = None
+    ) -> Mapping[str, Any]:
         """Return the last saved state, with the keys of `Daemon.status`."""
-        states = {state.name: state for state in await self._store.sources()}
-        sources = []
-        configured = {one.name: one for one in self._config.sources}
-        for each in await estimate_sources(self._config, self._store):
-            state = states.get(each.source) or SourceState(each.source, each.provider, "")
-            present = len(await self._store.present_ids(each.source))
-            plan = describe_plan(each.source, each.share)
-            limits = _limits(configured[each.source], state)
-            sources.append({**_describe(state, present, limits), "plan": plan})
+        rows = {one["source"]: one for one in await self._sources()}
+        stand = {name: (_standing(one), math.inf) for name, one in rows.items()}
+        shown = worst(stand, most) if sources is None else sources
         stored = await self._store.receivers()
         names = dict.fromkeys(one.name for one in self._config.receivers)
-        if (
-            not self._config.sound
-        ):  # whatever is wrong in the files, the store knows what was watched
-            known = {one["source"] for one in sources}
-            for state in states.values():
-                if state.name not in OWN | known:
-                    present = len(await self._store.present_ids(state.name))
-                    sources.append({**_describe(state, present), "plan": None})
+        if not self._config.sound:
             names |= dict.fromkeys((*stored, *await self._store.pending()))
         receivers = [(stored.get(name) or ReceiverState(name)).to_plain() for name in names]
-        network, disk = states.get(""), states.get(DISK)
+        network, disk = await self._store.source(""), await self._store.source(DISK)
         return {
             "daemon": None,
-            "sources": sources,
+            "sources": [rows[name] for name in shown if name in rows],
+            "standing": counted(standing for standing, _lag in stand.values()),
             "receivers": receivers,
             "network_failing": network is not None and network.failing is not None,
             "store_failing": None,
@@ -78,6 +70,27 @@ class OfflineControl:
             "over_budget": [],
             "weak": [*grouped(self._config.weak)],
         }
+
+    async def _sources(self) -> list[dict[str, Any]]:
+        """Return what is known of each source."""
+        states = {state.name: state for state in await self._store.sources()}
+        sources = []
+        configured = {one.name: one for one in self._config.sources}
+        for each in await estimate_sources(self._config, self._store):
+            state = states.get(each.source) or SourceState(each.source, each.provider, "")
+            present = len(await self._store.present_ids(each.source))
+            plan = describe_plan(each.source, each.share)
+            limits = _limits(configured[each.source], state)
+            sources.append({**_describe(state, present, limits), "plan": plan})
+        if (
+            not self._config.sound
+        ):  # whatever is wrong in the files, the store knows what was watched
+            known = {one["source"] for one in sources}
+            for state in states.values():
+                if state.name not in OWN | known:
+                    present = len(await self._store.present_ids(state.name))
+                    sources.append({**_describe(state, present), "plan": None})
+        return sources
 
     async def retry(self, ids: Sequence[str] | None) -> int:
         """Make dead deliveries pending again (None: all of them); return how many."""
@@ -138,6 +151,16 @@ def _limits(source: Source, state: SourceState) -> tuple[str, ...]:
     provider = source.provider_class(source.settings)
     provider.set_capabilities(state.learned)
     return provider.limits
+
+
+def _standing(source: Mapping[str, Any]) -> Standing:
+    return standings(
+        failing=source["failing"] is not None,
+        held=source["hold"] is not None,
+        baselined=source["baselined"] is not None,
+        stale=False,  # nobody watches
+        looked=True,
+    )[0]
 
 
 def _describe(state: SourceState, conversations: int, limits: Sequence[str] = ()) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from watcher import control, descriptors, web
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.daemon import Daemon
+from watcher.daemon.garbage import set_apart
 from watcher.daemon.open_files import quieten
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.reload import Reloading
@@ -67,8 +68,9 @@ async def run(
         Transport(wall_clock, addresses=config.network.addresses) as transport,
     ):
         daemon = Daemon(config, store=store, transport=transport, echo=echo, retrier=retrier)
+        set_apart()
         try:
-            reloading = Reloading(daemon, load or (lambda: config))
+            reloading = Reloading(daemon, load or (lambda: config), set_apart)
             await _serve(daemon, reloading, store, config.store)
         finally:
             with anyio.CancelScope(shield=True):

@@ -188,34 +188,27 @@ class SharedBudget:
         """The part that polls and sweeps together may use: sweeps leave some of it to the polls."""
         return min(self._spread * Budget.SAFETY * (1 - Budget.RESERVE), self._daily)
 
-    def fits(self, *, polls_alone: bool = False) -> bool:
-        """Return whether everything, or what polls ask for, fits the budget."""
-        if polls_alone:
-            return sum(plan.polling for plan in self.plans) <= self.for_polls
-        return self.hourly <= self.for_all
+    @cached_property
+    def polling(self) -> float:
+        """Requests of an hour's polls, together."""
+        return sum(plan.polling for plan in self.plans)
 
     @cached_property
     def advice(self) -> Advice | None:
         """What does not fit, None where everything does."""
-        if not self.fits(polls_alone=True):
+        if self.polling > self.for_polls:
             most = max(self.plans, key=lambda plan: plan.polling)
-            asked = sum(plan.polling for plan in self.plans)
-            reason = f"polls alone ask for {_about(asked)} requests an hour"
-            slower = _first_that(most, "poll_every", lambda d: self._with(d).fits(polls_alone=True))
+            room = self.for_polls - (self.polling - most.polling)
+            reason = f"polls alone ask for {_about(self.polling)} requests an hour"
+            slower = _first_that(most, "poll_every", lambda other: other.polling <= room)
             return Advice(most.source, "poll_every", reason, slower)
-        if not self.fits():
+        if self.hourly > self.for_all:
             most = max(self.plans, key=lambda plan: plan.sweeping)
+            room = self.for_all - (self.hourly - most.hourly)
             reason = f"polls and sweeps ask for {_about(self.hourly)} requests an hour"
-            slower = _first_that(most, "sweep_every", lambda d: self._with(d).fits())
+            slower = _first_that(most, "sweep_every", lambda other: other.hourly <= room)
             return Advice(most.source, "sweep_every", reason, slower)
         return None
-
-    def _with(self, changed: RequestPlan) -> SharedBudget:
-        """Return the same with one source's plan changed."""
-        return replace(
-            self,
-            plans=tuple(changed if one.source == changed.source else one for one in self.plans),
-        )
 
 
 def describe_plan(source: str, shared: SharedBudget | None) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ from watcher.pipeline.health import (
     judge_schema,
 )
 from watcher.pipeline.lookback import Lookback, leaves_gap
+from watcher.pipeline.standing import Standing, standings
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.request_plan import RequestPlan, estimate
@@ -750,6 +751,17 @@ class SourcePoller:
             conversations=session.present if session.state.baselined else None,
             sets={name: one.size for name, one in self._sets.items() if one.size is not None},
         )
+
+    def standing(self) -> Standing:
+        """Return how the source stands, in a word or two."""
+        state = self.session.state
+        return standings(
+            failing=state.failing is not None,
+            held=state.hold is not None,
+            baselined=state.baselined is not None,
+            stale=self.stale(),
+            looked=self.looked is not None,
+        )[0]
 
     def status(self) -> dict[str, Any]:
         """Return the source's state as plain JSON."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -47,6 +48,9 @@ FRONT = f"""<!doctype html>
 </html>
 """
 """The page for people who open the address: it says where to look, and nothing about the inboxes."""
+
+LOOKED_AT = 500
+"""Sources that are looked at in one turn of the event loop."""
 
 NAMED = 20
 """Sources that the body of `/readyz` names; of thousands it counts the rest."""
@@ -109,7 +113,11 @@ def create_probes(
         return PlainTextResponse("".join(lines) or "ok\n", status_code=503 if lines else 200)
 
     async def readyz(request: Request) -> Response:
-        sources = tuple(looks())
+        sources: list[Freshness] = []
+        for one in looks():
+            sources.append(one)
+            if len(sources) % LOOKED_AT == 0:  # the loop has others to serve
+                await anyio.lowlevel.checkpoint()
         waiting = [one for one in sources if not one.attempted]
         stale = [one for one in sources if one.stale]
         strict = "strict" in request.query_params
