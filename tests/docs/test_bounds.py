@@ -66,7 +66,7 @@ def number(value: float) -> str:
 
 
 FIGURES: dict[str, tuple[str, ...]] = {
-    "sources that are looked at in one turn of the loop, for `status`, gauges and probes; that a reload builds or ends in one": (
+    "sources looked at in one turn of the loop; built or ended in one by a reload": (
         number(SLICE), number(reload.PLANNED),
     ),
     "conversations of a source, and what is known of them": (
