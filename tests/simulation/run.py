@@ -213,10 +213,8 @@ class Run(Scene):
         return ends
 
     def _count(self, daemon: Daemon) -> None:
-        for metric in daemon.metrics.polls.collect():
-            self.polls += int(sum(s.value for s in metric.samples if s.name.endswith("_total")))
-        for metric in daemon.metrics.sweeps.collect():
-            self.sweeps += int(sum(s.value for s in metric.samples if s.name.endswith("_total")))
+        self.polls += int(sum(count for *_labels, count in daemon.metrics.polls.each()))
+        self.sweeps += int(sum(count for *_labels, count in daemon.metrics.sweeps.each()))
 
     def _wrote(self, name: str, given: tuple[Any, ...], result: Any) -> None:
         if name not in ("commit", "settle"):
