@@ -19,7 +19,18 @@ from tests.bench.figures import Figure, Measured, Scale, machine
 from tests.bench.processes import Gone
 from watcher.clock import wall_clock
 
-MODULES = ("cycles", "starts", "polls", "loading", "readiness", "backlog", "day")
+MODULES = (
+    "cycles",
+    "large",
+    "growth",
+    "rules",
+    "starts",
+    "polls",
+    "loading",
+    "readiness",
+    "backlog",
+    "day",
+)
 COLUMNS = ("figure", "case", "what", "median", "spread", "unit", "goal", "")
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any, Literal
 
 from watcher.conditions.budget import STEPS, Budget, reckon
@@ -124,8 +125,10 @@ class Context:
     """The value of each part that was evaluated, by its text."""
     reckoned: dict[str, int] = field(default_factory=dict)
     """The steps that each part takes at most, by its text."""
-    explained: dict[str, str] = field(default_factory=dict)
-    """The words about each part that decided, by its text."""
+    shown: dict[str, str] = field(default_factory=dict)
+    """The values of the event as explanations show them, by their paths."""
+    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    """What each condition comes to that was explained, by its texts: many rules share one."""
     time: datetime | None = None
     """The event's time."""
     zones: dict[tzinfo, Context] = field(default_factory=dict)
@@ -186,10 +189,14 @@ class Condition:
 
     def explain(self, context: Context) -> Outcome:
         """Return whether the event fulfils the condition, and why; raise EvaluationError."""
+        texts = self.source, self.whole
+        if (known := context.outcomes.get(texts)) is not None:
+            return known
         value, decided = _ask(self.part, context, Budget())
         if isinstance(value, EvaluationError):
             raise value
-        return Outcome(value, _because(decided, context))
+        outcome = context.outcomes[texts] = Outcome(value, _because(decided, context))
+        return outcome
 
 
 def exceeding(condition: Condition | Expression) -> str:
@@ -361,32 +368,44 @@ def _holdable(value: Any) -> Any:
 
 def _because(decided: Decided, context: Context) -> str:
     """Format the deciding parts: `text` is true (path = value)."""
-    reasons = []
-    for leaf, way, value in decided[:SHOWN]:
-        there = context.at(leaf.zone)
-        if (reason := there.explained.get(leaf.text)) is None:
-            reason = there.explained[leaf.text] = _reason(leaf, value, there.names)
-        reasons.append("".join(f"conditions.{name}: " for name in way) + reason if way else reason)
+    reasons = [
+        "".join(f"conditions.{name}: " for name in way)
+        + _reason(leaf, value, context.at(leaf.zone))
+        for leaf, way, value in decided[:SHOWN]
+    ]
     if len(decided) > SHOWN:
         reasons.append(f"and {len(decided) - SHOWN} more")
     return "; ".join(reasons)
 
 
-def _reason(leaf: Leaf, value: bool, names: Mapping[str, Any]) -> str:
-    seen = [f"{path} = {_shown(path, names)}" for path in leaf.paths if path != leaf.text]
-    values = f" ({', '.join(seen)})" if seen else ""
-    text = _cut(" ".join(leaf.text.split()), LONGEST_PART)
-    return f"`{text}` is {'true' if value else 'false'}{values}"
+def _reason(leaf: Leaf, value: bool, context: Context) -> str:
+    text = _one_line(leaf.text)
+    truth = "true" if value else "false"
+    shown = context.shown
+    seen = []
+    for path in leaf.paths:
+        if path == leaf.text:
+            continue
+        if (one := shown.get(path)) is None:
+            one = shown[path] = _shown(path, context.names)
+        seen.append(one)
+    return f"`{text}` is {truth} ({', '.join(seen)})" if seen else f"`{text}` is {truth}"
+
+
+@lru_cache(maxsize=4096)
+def _one_line(text: str) -> str:
+    return _cut(" ".join(text.split()), LONGEST_PART)
 
 
 def _shown(path: str, names: Mapping[str, Any]) -> str:
-    """Show a value of the event in bounded length; what is not there is null."""
+    """Show a value of the event in bounded length, as `path = value`; what is not there is null."""
     value: Any = names
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     if isinstance(value, str):
         value = value[:LONGEST_VALUE]
-    return _cut(_encode(value).encode(errors="replace").decode(), LONGEST_VALUE)
+    written = _encode(value).encode(errors="replace").decode()
+    return f"{path} = {_cut(written, LONGEST_VALUE)}"
 
 
 def _cut(text: str, most: int) -> str:

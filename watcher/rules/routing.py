@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from watcher.conditions import Context, EvaluationError, context
 from watcher.model import Event
 from watcher.records import RuleResult
+from watcher.rules import when
 from watcher.rules.digest import Digest
 from watcher.rules.notify import is_about
 from watcher.rules.rule import Rule
@@ -157,6 +159,9 @@ def _judge(
             reason = f"`stop` of the rule {stopped!r} ended the evaluation"
             results.append(RuleResult(rule.name, False, reason))
             continue
+        if (other := _of_another_type(rule.name, rule.when, event.type)) is not None:
+            results.append(other)
+            continue
         try:
             matched, reason = _matches(event, rule, known)
         # A condition that cannot be evaluated matches nothing; that it could not is counted.
@@ -167,6 +172,16 @@ def _judge(
         if matched and rule.stop:
             stopped = rule.name
     return results, failed
+
+
+@lru_cache(maxsize=2**16)
+def _of_another_type(rule: str, asked: tuple[str, ...], kind: str) -> RuleResult | None:
+    """Return what a rule comes to that asks for other types: the same for every event of this one.
+
+    Most rules are about other types than most events: these cost a look.
+    """
+    outcome = when.admits(asked, kind)
+    return None if outcome.holds else RuleResult(rule, False, outcome.because)
 
 
 def _matches(event: Event, rule: Rule, known: _Known) -> tuple[bool, str]:

@@ -127,7 +127,7 @@ class Rule(FilledSettings):
 
         The first one that does not decides. Raise EvaluationError where a condition fails.
         """
-        yield when.admits(self.when, event)
+        yield when.admits(self.when, event.type)
         if self.where is not None:
             yield where.admits("where", self.where, known())
         if self.unless is not None:

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.conditions import Outcome
-from watcher.model import Event
 from watcher.settings.base import wrong
 from watcher.suggest import nearest, short
 
@@ -32,11 +31,14 @@ def covered(when: tuple[str, ...]) -> frozenset[str]:
     )
 
 
-def admits(when: tuple[str, ...], event: Event) -> Outcome:
+def admits(when: tuple[str, ...], kind: str) -> Outcome:
     """Return whether a rule is about events of this type."""
-    if event.type in covered(when):
-        return Outcome(True, "`when` matches")
-    return Outcome(False, f"{OTHER_TYPE}{' or '.join(when)}, this is {event.type}")
+    if kind in covered(when):
+        return _MATCHES
+    return Outcome(False, f"{OTHER_TYPE}{' or '.join(when)}, this is {kind}")
+
+
+_MATCHES = Outcome(True, "`when` matches")
 
 
 def describe(when: tuple[str, ...]) -> str:
