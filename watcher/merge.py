@@ -49,7 +49,7 @@ def merge(old: Known | None, seen: Observation) -> Known:
     evidence = seen.evidence
     if evidence.by_person is None and base.evidence.by_person is not None:
         evidence = dataclasses.replace(evidence, by_person=base.evidence.by_person)
-    return dataclasses.replace(_overlay(base, seen, seen.fields), evidence=evidence)
+    return _overlay(base, seen, seen.fields, evidence)
 
 
 def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -> Known:
@@ -64,7 +64,7 @@ def take_over_new_fields(old: Known, seen: Observation, paths: frozenset[str]) -
     # line of the conversation was an activity line.
     if first is not None and first.at is not None and known is not None and first.at > known:
         del fresh["last_message"]
-    return _overlay(old, seen, fresh) if fresh else old
+    return _overlay(old, seen, fresh, old.evidence) if fresh else old
 
 
 def name_people(known: Known, seen: Observation, people: Mapping[str, str] | None) -> Known:
@@ -109,7 +109,9 @@ def drop_unmapped(known: Known, paths: frozenset[str]) -> Known:
     return dataclasses.replace(known, conversation=dataclasses.replace(was, **gone))
 
 
-def _overlay(known: Known, seen: Observation, shown: Mapping[str, Any]) -> Known:
+def _overlay(
+    known: Known, seen: Observation, shown: Mapping[str, Any], evidence: Evidence
+) -> Known:
     base, message_id = known.conversation, known.message_id
     direct: dict[str, Any] = {}
     contact: dict[str, Any] = {}
@@ -145,7 +147,7 @@ def _overlay(known: Known, seen: Observation, shown: Mapping[str, Any]) -> Known
     if base.disposition is not None and direct.get("disposition") is not None:
         direct["disposition"] = _fill(base.disposition, direct["disposition"])
     conversation = dataclasses.replace(base, **direct)
-    return dataclasses.replace(known, conversation=conversation, message_id=message_id)
+    return Known(conversation, message_id, evidence)
 
 
 def _keep_name(old: Reference | None, new: Reference | None) -> Reference | None:

@@ -283,7 +283,7 @@ class _Builder:
         new = remember_answer(old, waits(new, wait.since), row)
         changes: tuple[Change, ...] = ()
         joined = False
-        told, prints = apart(new.conversation)
+        told, prints = self._apart(new.conversation, snapshot)
         if old is None or returned:
             if returned or not was_there(row, self.state):
                 # A crowd that a person discarded is not told.
@@ -305,9 +305,10 @@ class _Builder:
         if not self.live:
             changes = ()
         counts = dict(snapshot.counts) if snapshot is not None else {}
-        plain = to_plain(told)
-        for change in changes:
-            self._record(change, plain, counts, row.id, prints)
+        if changes:
+            plain = to_plain(told)
+            for change in changes:
+                self._record(change, plain, counts, row.id, prints)
         if self.live and snapshot is not None and not returned:
             self._end(snapshot.conversation, told, changes)
         after = Snapshot(
@@ -326,6 +327,15 @@ class _Builder:
             self._look(after, frozenset(change.type for change in changes))
         return doubt is None
 
+    def _apart(
+        self, conversation: Conversation, snapshot: Snapshot | None
+    ) -> tuple[Conversation, Mapping[str, str]]:
+        """Return a conversation without its stand-ins, and these."""
+        # Where texts are kept, only what was stored with stand-ins can have some.
+        if self.policy.keeps_texts and (snapshot is None or not snapshot.prints):
+            return conversation, {}
+        return apart(conversation)
+
     def _old(self, snapshot: Snapshot, row: Observation) -> Known:
         """Return what is stored, without values that nothing shows any more, and with stand-ins where
         the row has them.
@@ -335,7 +345,8 @@ class _Builder:
             conversation = withheld_conversation(known.conversation, self.policy.key)
         else:
             conversation = revealed(known.conversation, row, self.policy.key)
-        known = dataclasses.replace(known, conversation=conversation)
+        if conversation is not known.conversation:
+            known = dataclasses.replace(known, conversation=conversation)
         # Of what is gone there is nothing but what its return is compared with.
         return drop_unmapped(known, snapshot.seen) if snapshot.present else known
 

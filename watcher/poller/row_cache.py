@@ -16,8 +16,12 @@ __all__ = ["RowCache", "fingerprint"]
 
 def fingerprint(row: Observation) -> int:
     """Return a number for what a row shows; equal rows of one process have equal numbers."""
-    shown = sorted(row.fields.items(), key=lambda pair: pair[0])
-    return hash((row.message_id, repr(shown), row.evidence, row.activity_at))
+    # What is equal in Python need not be so in JSON (1, 1.0 and true), and -1 and -2 share a hash.
+    shown = frozenset(
+        (path, repr(value) if path.startswith("attributes.") else value)
+        for path, value in row.fields.items()
+    )
+    return hash((row.message_id, shown, row.evidence, row.activity_at))
 
 
 class RowCache:
@@ -25,10 +29,12 @@ class RowCache:
 
     def __init__(self) -> None:
         self._rows: dict[str, tuple[int, datetime]] = {}
+        self._prints: dict[str, tuple[Observation, int]] = {}  # of the rows that were fresh last
 
     def fresh(self, rows: Iterable[Observation], sent: datetime) -> list[Observation]:
         """Return the rows that show something else than the last time; note the others as seen."""
         changed: list[Observation] = []
+        self._prints.clear()
         for row in rows:
             print_ = fingerprint(row)
             old = self._rows.get(row.id)
@@ -36,12 +42,16 @@ class RowCache:
                 self._rows[row.id] = (print_, sent)
             else:
                 changed.append(row)
+                self._prints[row.id] = (row, print_)
         return changed
 
     def keep(self, rows: Iterable[Observation], sent: datetime) -> None:
         """Remember rows whose snapshot now equals what they show."""
         for row in rows:
-            self._rows[row.id] = (fingerprint(row), sent)
+            known = self._prints.get(row.id)
+            print_ = known[1] if known is not None and known[0] is row else fingerprint(row)
+            self._rows[row.id] = (print_, sent)
+        self._prints.clear()
 
     def see_again(self, ids: Iterable[str], sent: datetime) -> None:
         """Note that rows showed again what they did the last time."""

@@ -7,6 +7,7 @@ person or an automation sent it (`lastOutboundMessageAction`).
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from watcher.model import NO_EVIDENCE, Direction, Evidence, Message
@@ -45,13 +46,14 @@ def observe_message(row: Row, fields: dict[str, Any]) -> tuple[set[str], Evidenc
     """Add `last_message` and `channel`; return which of them the row shows without their own key, and
     what it shows of who waits.
     """
-    gone = _last_line(row, fields)
+    hidden = hides(row)
+    gone = set() if hidden else _last_line(row, fields)
     message = fields.get("last_message")
     action = ACTIONS.get(known(row.text("lastOutboundMessageAction")) or "")
     direction = message.direction if message is not None else None
     asked = None
     # A line that is no answer stands above what people wrote; what nobody has read is the customer's.
-    if direction == "internal" or hides(row) or _is_machine(message):
+    if direction == "internal" or hidden or _is_machine(message):
         asked = known(row.read("lastManualMessageDate", time)) or fields.get("last_activity_at")
     evidence = Evidence(
         asked_at=asked,
@@ -73,14 +75,13 @@ def _is_machine(message: Message | None) -> bool:
 
 
 def _last_line(row: Row, fields: dict[str, Any]) -> set[str]:
-    """Add the last line's `last_message` and `channel`; return which have no key of their own.
+    """Add the `last_message` and `channel` of a last line that hides nothing; return which have no key of
+    their own.
 
     Activity lines (`TYPE_ACTIVITY_OPPORTUNITY`, …) become a row's last message too; they say
     nothing of the last real one, nor, like internal comments, of the channel.
     """
     kind = known(row.text("lastMessageType"))
-    if hides(row):
-        return set()
     # A type that cannot be read may be an activity line's.
     if row.failed("lastMessageType"):
         return set()
@@ -160,6 +161,7 @@ def _observe_channel(row: Row, fields: dict[str, Any], kind: str | None) -> set[
     return set()
 
 
+@lru_cache(maxsize=256)
 def _channel(kind: str | None) -> str | None:
     """Return the channel that a message type stands for; an unknown `TYPE_*` is its own name."""
     if not kind or not kind.startswith("TYPE_"):

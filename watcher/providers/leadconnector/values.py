@@ -45,6 +45,8 @@ def millis(value: Any) -> int | None:
 
 def time(value: Any) -> datetime | None:
     """Read a time; blank is nothing."""
+    if type(value) is int and EARLIEST <= value <= LATEST:  # nearly every time
+        return EPOCH + timedelta(milliseconds=value)
     if isinstance(value, str) and is_blank(value):
         return None
     at = millis(value)
