@@ -23,6 +23,9 @@ __all__ = ["attributes_of_words", "plan_receivers", "plan_source"]
 SPREAD = 5.0
 """Seconds over which sources start at most."""
 
+FEW = 100
+"""Sources that need not be spread: their first polls cost no first look its turn."""
+
 
 def plan_source(
     source: Source, transport: Transport, index: int, count: int, *, raw: bool = False
@@ -72,7 +75,7 @@ def plan_source(
         most_conversations=source.most_conversations,
         most_bytes=source.most_bytes,
         offset=min(poll_every, SPREAD) * index / max(count, 1),
-        phase=poll_every * index / max(count, 1),
+        phase=poll_every * (1 + index / count) / 2 if count > FEW else 0.0,
         renew=renew,
         close=client.aclose,
     )

@@ -64,8 +64,8 @@ class SourcePlan:
     """Seconds before the first request, so that sources do not start at once."""
 
     phase: float = 0.0
-    """Seconds after the start at which the first poll may follow a baseline: first looks go before second
-    ones, and the polls of many sources are spread over their interval.
+    """Seconds after the beginning of a baseline at which the first poll may follow: first looks go before
+    second ones, and the polls of many sources are spread over their interval.
     """
 
     renew: Callable[[], bool] = lambda: False

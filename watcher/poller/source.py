@@ -97,7 +97,6 @@ class SourcePoller:
         self.looked: datetime | None = None
         self._began = runtime.clock()
 
-        self._opened = 0.0
         self._dues = Dues()
         self._checked = False
         self._version_asked = -math.inf
@@ -147,7 +146,7 @@ class SourcePoller:
         await self.session.open()
         self.network.join(self.plan.name, self.poke)
         now, state = anyio.current_time(), self.session.state
-        self._opened = self._dues.poll = self._dues.sweep = now
+        self._dues.poll = self._dues.sweep = now
         if state.baselined is not None and state.swept is not None:
             age = (self.session.clock() - state.swept).total_seconds()
             self._dues.sweep = now + max(0.0, self.plan.sweep_every - max(0.0, age))
@@ -556,7 +555,7 @@ class SourcePoller:
         self.session.metrics.sweeps.labels(self.plan.name, conclusion.outcome).inc()
         if conclusion.outcome == "baseline":
             self.log.info("baseline done", conversations=self.session.present)
-            self._dues.poll = max(anyio.current_time(), self._opened + self.plan.phase)
+            self._dues.poll = max(anyio.current_time(), (self._swept_at or 0.0) + self.plan.phase)
         else:
             self._dues.hurry_poll(anyio.current_time())
         report = judge_schema(

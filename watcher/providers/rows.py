@@ -115,7 +115,9 @@ class Row:
     def failed(self, *keys: str) -> bool:
         """Return whether one of these keys was read in vain."""
         # Nearly every row is read without a failure.
-        return bool(self._unreadable) and any(self._prefix + key in self._unreadable for key in keys)
+        return bool(self._unreadable) and any(
+            self._prefix + key in self._unreadable for key in keys
+        )
 
     def read(
         self, key: str, reader: Callable[[Any], T | None], *, absent: Shown[T] = UNSHOWN

@@ -55,6 +55,10 @@ IDS_IN_SET = {
 }
 
 SIZE = "SELECT bytes FROM sizes WHERE source = ?"
+# What is added is counted once for a page; what changes or goes, by triggers.
+GROW = """
+    INSERT INTO sizes (source, bytes) VALUES (?, ?)
+    ON CONFLICT (source) DO UPDATE SET bytes = sizes.bytes + excluded.bytes"""
 FORGET_SNAPSHOTS = """
     DELETE FROM snapshots
     WHERE rowid IN (SELECT rowid FROM snapshots WHERE source = ? LIMIT 10000)"""

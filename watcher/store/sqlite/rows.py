@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -98,6 +99,17 @@ def json_list(values: Collection[str]) -> str:
     return json.dumps(sorted(values), separators=(",", ":"))
 
 
+@lru_cache(maxsize=1024)
+def _seen(paths: frozenset[str]) -> str:
+    # The rows of a source share a handful of these sets.
+    return json_list(paths)
+
+
+@lru_cache(maxsize=1024)
+def _read_seen(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))
+
+
 def maybe_from_micros(value: int | None) -> datetime | None:
     """Read a time that may be missing."""
     return None if value is None else from_micros(value)
@@ -128,8 +140,8 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
         "unassigned": int(conversation.assignee is None),
         "observed": micros(snapshot.observed),
         "message_id": snapshot.message_id,
-        "seen": json_list(snapshot.seen),
-        "counts": json.dumps(dict(snapshot.counts)),
+        "seen": _seen(snapshot.seen),
+        "counts": json.dumps(dict(snapshot.counts)) if snapshot.counts else "{}",
         "conversation": CONVERSATION.dump_json(conversation).decode(),
         "evidence": None if evidence == NO_EVIDENCE else _EVIDENCE.dump_json(evidence).decode(),
         "doubt": None if snapshot.doubt is None else _DOUBT.dump_json(snapshot.doubt).decode(),
@@ -147,7 +159,7 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
     return Snapshot(
         conversation=CONVERSATION.validate_json(conversation),
         revision=revision,
-        seen=frozenset(json.loads(seen)),
+        seen=_read_seen(seen),
         counts=json.loads(counts),
         observed=from_micros(observed),
         message_id=message_id,

@@ -95,8 +95,8 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
         _change(connection, timers, lambda row: row.finished(FORGOTTEN, at))
     if change.forget_fields:
         _forget_fields(connection, change.source, change.forget_fields)
-    for snapshot in change.snapshots:
-        _save_snapshot(connection, change.source, snapshot)
+    if change.snapshots:
+        _save_snapshots(connection, change.source, change.snapshots)
     if change.state is not None:
         document = rows.SOURCE.dump_json(change.state).decode()
         connection.execute(queries.SAVE_SOURCE, (change.state.name, document))
@@ -128,13 +128,18 @@ def _forget_fields(connection: Connection, source: str, paths: frozenset[str]) -
             connection.execute(queries.FORGET_FIELDS, parameters)
 
 
-def _save_snapshot(connection: Connection, source: str, snapshot: Snapshot) -> None:
-    statement = queries.ADD_SNAPSHOT if snapshot.revision == 1 else queries.CHANGE_SNAPSHOT
-    cursor = connection.execute(statement, rows.snapshot_row(source, snapshot))
-    if cursor.rowcount != 1:
-        raise Conflict(
-            f"conversation {snapshot.conversation.id} of {source} has moved on meanwhile"
-        )
+def _save_snapshots(connection: Connection, source: str, snapshots: Sequence[Snapshot]) -> None:
+    added = 0
+    for snapshot in snapshots:
+        new, columns = snapshot.revision == 1, rows.snapshot_row(source, snapshot)
+        statement = queries.ADD_SNAPSHOT if new else queries.CHANGE_SNAPSHOT
+        if connection.execute(statement, columns).rowcount != 1:
+            raise Conflict(
+                f"conversation {snapshot.conversation.id} of {source} has moved on meanwhile"
+            )
+        added += len(columns["conversation"].encode()) if new else 0
+    if added:
+        connection.execute(queries.GROW, (source, added))
 
 
 def _add_events(connection: Connection, change: Commit) -> list[Recorded]:
