@@ -26,9 +26,11 @@ from starlette.routing import Route
 
 from watcher.errors import StoreError, StoreUnavailable
 from watcher.model import rfc3339
+from watcher.records import Actor
 from watcher.transport import call_unix
 
 __all__ = [
+    "SOMEBODY",
     "Control",
     "DaemonControl",
     "bind_control",
@@ -52,6 +54,10 @@ thousand sources beside all else.
 """
 
 
+SOMEBODY = Actor()
+"""Who has not said who he is."""
+
+
 class Control(Protocol):
     """What commands can do to a daemon; arguments and results are plain JSON, or times."""
 
@@ -63,31 +69,35 @@ class Control(Protocol):
         """
         ...
 
-    async def retry(self, ids: Sequence[str] | None) -> int:
+    async def retry(self, ids: Sequence[str] | None, by: Actor = SOMEBODY) -> int:
         """Make dead deliveries pending again (None: all of them); return how many."""
         ...
 
-    async def release(self, source: str, *, accept: bool, since: datetime) -> bool:
+    async def release(
+        self, source: str, *, accept: bool, since: datetime, by: Actor = SOMEBODY
+    ) -> bool:
         """Accept or discard the sweep that is held since then; return False if that one is not held
         (any more). Raise KeyError for an unknown source.
         """
         ...
 
-    async def turn_on(self, receiver: str) -> None:
+    async def turn_on(self, receiver: str, by: Actor = SOMEBODY) -> None:
         """Send to a receiver again that was turned off. Raise KeyError for an unknown receiver."""
         ...
 
-    async def add_silence(self, match: str, reason: str, ends: datetime, author: str = "") -> str:
+    async def add_silence(
+        self, match: str, reason: str, ends: datetime, by: Actor = SOMEBODY
+    ) -> str:
         """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
         an invalid `match`.
         """
         ...
 
-    async def expire_silence(self, silence: str) -> bool:
+    async def expire_silence(self, silence: str, by: Actor = SOMEBODY) -> bool:
         """End an added silence now; return False if no active silence has this id."""
         ...
 
-    async def extend_silence(self, silence: str, ends: datetime) -> bool:
+    async def extend_silence(self, silence: str, ends: datetime, by: Actor = SOMEBODY) -> bool:
         """Let an added silence last until `ends`, also one that is over; return False if there is
         none with this id.
         """
@@ -97,9 +107,15 @@ class Control(Protocol):
         """Return every silence, configured or added."""
         ...
 
-    async def acknowledge(self, conversation: str, source: str | None) -> int:
-        """Cancel pending `for` and `repeat` deliveries about a conversation; return how many. Raise
-        KeyError for an unknown source.
+    async def acknowledge(self, source: str, conversation: str, by: Actor = SOMEBODY) -> int:
+        """Cancel pending `for` and `repeat` deliveries about a conversation, which who acts has taken
+        now; return how many. Raise KeyError for an unknown source.
+        """
+        ...
+
+    async def take_back(self, source: str, conversation: str, by: Actor = SOMEBODY) -> bool:
+        """Take an acknowledgement back; what it cancelled stays so. Return False if nobody has taken the
+        conversation. Raise KeyError for an unknown source.
         """
         ...
 
@@ -239,10 +255,7 @@ async def request_reload(path: Path) -> Mapping[str, Any]:
 
 
 async def _call(path: Path, name: str, arguments: Mapping[str, Any]) -> Any:
-    plain = {
-        key: rfc3339(value) if isinstance(value, datetime) else value
-        for key, value in arguments.items()
-    }
+    plain = {key: _plain(value) for key, value in arguments.items()}
     patience = SENT_WITHIN.get(name, ANSWERED_WITHIN)
     answer = await call_unix(path, "POST", f"/{name}", json=plain, timeout=patience)
     if answer.status == 0:
@@ -254,6 +267,12 @@ async def _call(path: Path, name: str, arguments: Mapping[str, Any]) -> Any:
     if answer.status != 200:
         raise StoreError(str(body.get("error", f"the daemon refused ({answer.status})")))
     return body["result"]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Actor):
+        return {"who": value.who, "via": value.via}
+    return rfc3339(value) if isinstance(value, datetime) else value
 
 
 async def _store_failing(path: Path) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ the notifiers may import the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -17,11 +17,17 @@ from watcher.model import Conversation, Delivery, DeliveryState, Event, Snapshot
 
 __all__ = [
     "DISK",
+    "OVER",
     "OWN",
+    "Acknowledgement",
+    "Action",
+    "ActionKind",
+    "Actor",
     "Commit",
     "ConversationPlace",
     "ConversationQuery",
     "DeliveryQuery",
+    "Done",
     "End",
     "Entered",
     "EventQuery",
@@ -44,8 +50,10 @@ __all__ = [
     "TallyQuery",
     "ThrottleMark",
     "Trouble",
+    "again",
     "asked_words",
     "contact_words",
+    "decided",
     "place_of",
 ]
 
@@ -265,6 +273,101 @@ class RuleResult:
     reason: str
 
 
+NAMED = 5
+"""Deliveries that an action names; of more it has the number."""
+
+Via = Literal["command", "api", "page", "link"]
+"""By what way somebody acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, as far as that is known, and by what way."""
+
+    who: str = ""
+    via: Via = "command"
+
+
+ActionKind = Literal[
+    "acknowledge", "take back", "silence", "extend silence", "end silence", "send again",
+    "accept hold", "discard hold", "turn on",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a person did; written in the transaction that does it."""
+
+    at: datetime
+    by: Actor
+    what: ActionKind
+    target: str
+    """What it was done to: a conversation (with its source), a silence, a source, a receiver, deliveries."""
+
+    note: str = ""
+    """What else is to be known, in one line: a reason, how many."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form that lists show."""
+        return {
+            "at": rfc3339(self.at),
+            "who": self.by.who or None,
+            "via": self.by.via,
+            "what": self.what,
+            "target": self.target,
+            "note": self.note,
+        }
+
+
+def again(ids: Collection[str] | None, by: Actor, at: datetime) -> Action:
+    """Return the action of sending these deliveries (None: all dead ones) again."""
+    if ids is None:
+        return Action(at, by, "send again", "all dead deliveries")
+    named = ", ".join(sorted(ids)[:NAMED])
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return Action(at, by, "send again", f"{named}{more}")
+
+
+def decided(source: str, by: Actor, at: datetime, *, accept: bool) -> Action:
+    """Return the action of deciding about the held sweep of a source."""
+    return Action(at, by, "accept hold" if accept else "discard hold", source)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action with its place among all (`seq` only grows)."""
+
+    seq: int
+    action: Action
+
+
+OVER = (
+    "conversation.unread", "conversation.waiting", "conversation.answered", "conversation.archived",
+    "conversation.removed",
+)  # fmt: skip
+"""The events that end an acknowledgement: something new happened, or all is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """That somebody has taken a conversation, until something new happens in it (`OVER`)."""
+
+    source: str
+    conversation: str
+    at: datetime
+    by: Actor
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form that lists show."""
+        return {
+            "source": self.source,
+            "conversation": self.conversation,
+            "at": rfc3339(self.at),
+            "who": self.by.who or None,
+            "via": self.by.via,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """An observed end of a state: timers of `rule` (None: of every rule) about this conversation
@@ -328,6 +431,9 @@ class Commit:
 
     at: datetime | None = None
     """When it was decided, if neither events nor snapshots show that."""
+
+    action: Action | None = None
+    """The person's action that it carries out."""
 
 
 HistoryKind = Literal[

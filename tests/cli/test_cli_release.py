@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import getpass
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -64,6 +65,10 @@ def test_release_without_a_daemon_decides_and_lets_a_sweep_follow(
     assert state.suspects == (HOLD.ids if option == "--accept" else ())
     (event,) = harness.ask(lambda store: store.events(EventQuery(types=("source.released",))))
     assert event.event.data["source"] == "support"
+    (done,) = harness.ask(lambda store: store.actions())
+    assert done.action.what == ("accept hold" if option == "--accept" else "discard hold")
+    assert (done.action.target, done.action.by.via) == ("support", "command")
+    assert done.action.by.who == getpass.getuser()
 
 
 async def test_without_a_daemon_too_another_hold_than_the_one_seen_is_not_decided() -> None:

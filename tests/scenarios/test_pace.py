@@ -114,7 +114,7 @@ async def test_an_acknowledgement_ends_repeats_until_the_state_changes_again(
         begun = harness.clock()
         harness.world.message(first, "hello?")
         await anyio.sleep(20 * 60)
-        assert await daemon.acknowledge(first.id, "sales") == 2
+        assert await daemon.acknowledge("sales", first.id) == 2
         await anyio.sleep(3 * 3600)
         assert harness.inbox.minutes(begun) == [5, 15]
         harness.world.message(first, "still there?")

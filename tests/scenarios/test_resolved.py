@@ -158,8 +158,8 @@ async def test_after_an_acknowledgement_the_end_is_told_all_the_same(harness: Ha
         await anyio.sleep(20 * 60)
         harness.world.message(second, "hello?")
         await anyio.sleep(60)
-        await daemon.acknowledge(first.id, None)
-        await daemon.acknowledge(second.id, None)  # nobody was told of this one
+        await daemon.acknowledge("sales", first.id)
+        await daemon.acknowledge("sales", second.id)  # nobody was told of this one
         await anyio.sleep(3600)
         assert kinds(harness.inbox) == ["for"]
         harness.world.read(first)

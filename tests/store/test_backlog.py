@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.backlog import make_backlog
-from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
+from tests.support.make import LEASE, T0, acted, at, commit, delivery, event, settlement
 from watcher.model import Delivery
 from watcher.records import DeliveryQuery, EventQuery
 from watcher.store import Store
@@ -242,7 +242,7 @@ async def test_leases_and_acknowledging_cost_what_they_change(
     stores: tuple[Counted, Counted],
 ) -> None:
     await assert_alike(stores, lambda store: store.renew("leased", at(90)))
-    await assert_alike(stores, lambda store: store.acknowledge("c9", None, "seen", T0))
+    await assert_alike(stores, lambda store: store.acknowledge("sales", "c9", "seen", acted()))
     await assert_alike(stores, lambda store: store.begin(["one1/one"]))
     await assert_alike(stores, lambda store: store.retry(["ten5"], T0))
     await assert_alike(stores, lambda store: store.unclaim())

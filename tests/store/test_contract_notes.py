@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
+from tests.support.make import LEASE, T0, acted, at, commit, delivery, event, settlement
 from watcher.model import Delivery
 from watcher.records import (
     Commit,
@@ -188,9 +188,9 @@ async def test_an_acknowledgement_ends_the_timers_of_a_conversation_and_no_other
             delivery(event("6")),
         )
     )
-    assert await store.acknowledge("c1", "sales", "acknowledged", at(7)) == 2
-    assert await store.acknowledge("c1", None, "acknowledged", at(8)) == 1
-    assert await store.acknowledge("sales", None, "acknowledged", at(9)) == 0
+    assert await store.acknowledge("sales", "c1", "acknowledged", acted(7)) == 2
+    assert await store.acknowledge("leads", "c1", "acknowledged", acted(8)) == 1
+    assert await store.acknowledge("sales", "sales", "acknowledged", acted(9)) == 0
     assert await store.pending() == {"team": 3}
     assert [line.at for line in await store.history(["1.Slow/team"])] == [at(7)]
     await store.commit(commit(delivery(event("7"), timer="Slow")))

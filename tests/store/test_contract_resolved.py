@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.make import LEASE, T0, at, commit, delivery, event, settlement
+from tests.support.make import LEASE, T0, acted, at, commit, delivery, event, settlement
 from watcher.model import Delivery
 from watcher.records import Commit, DeliveryQuery, End, HistoryEntry, Settlement
 from watcher.store import Store
@@ -115,7 +115,7 @@ async def test_what_failed_for_certain_counts_no_more(
 async def test_an_acknowledged_state_ends_all_the_same(store: Store) -> None:
     out = await begun(store, delivery(timer="Slow"))
     await store.settle([settlement(out)])
-    assert await store.acknowledge("c1", None, "acknowledged", at(5)) == 0
+    assert await store.acknowledge("sales", "c1", "acknowledged", acted(5)) == 0
     await store.commit(commit(delivery(event("e2"), timer="Slow", due=600)))
     await store.prune(at(9999), at(9999))
     await ended(store)

@@ -17,6 +17,8 @@ from tests.support.make import T0, at, delivery, digested, event, settlement, sn
 from watcher.errors import WatcherError
 from watcher.model import Contact, Delivery, Doubt, Event
 from watcher.records import (
+    Action,
+    Actor,
     Commit,
     ConversationQuery,
     DeliveryQuery,
@@ -189,18 +191,26 @@ async def settle(
         )
 
 
-async def acknowledge(pair: Pair, conversation: str, source: str | None) -> None:
-    await pair.both(lambda store: store.acknowledge(conversation, source, "seen", pair.now))
+def act_at(now: datetime) -> Action:
+    return Action(now, Actor(f"at {now.second % 3}"), "acknowledge", "sales/c1")
+
+
+async def acknowledge(pair: Pair, conversation: str, source: str) -> None:
+    await pair.both(lambda store: store.acknowledge(source, conversation, "seen", act_at(pair.now)))
+
+
+async def take_back(pair: Pair, conversation: str, source: str) -> None:
+    await pair.both(lambda store: store.take_back(source, conversation, act_at(pair.now)))
 
 
 async def silence(pair: Pair, which: str, lasts: int) -> None:
     ends = pair.now + timedelta(seconds=lasts)
     one = StoredSilence(which, "true", "noise", pair.now, ends, "Ana")
-    await pair.both(lambda store: store.add_silence(one))
+    await pair.both(lambda store: store.add_silence(one, act_at(pair.now)))
 
 
 async def expire(pair: Pair, which: str) -> None:
-    await pair.both(lambda store: store.expire_silence(which, pair.now))
+    await pair.both(lambda store: store.expire_silence(which, pair.now, act_at(pair.now)))
 
 
 async def wait(pair: Pair, seconds: int) -> None:
@@ -265,8 +275,9 @@ acts = st.one_of(
     step(
         acknowledge,
         conversation=st.sampled_from(["c1", "c2", "sales"]),
-        source=st.none() | names,
+        source=names,
     ),
+    step(take_back, conversation=st.sampled_from(["c1", "c2"]), source=names),
     step(silence, which=st.sampled_from(["s1", "s2"]), lasts=st.integers(0, 3)),
     step(expire, which=st.sampled_from(["s1", "s2"])),
     step(wait, seconds=st.integers(0, 4)),
@@ -317,6 +328,10 @@ async def compare(pair: Pair) -> None:
             after = place_of(source, one.conversation)
             later = replace(asked, after=after)
             await pair.both(lambda store, asked=later: listed(store.each_conversation(asked)))
+    await pair.both(lambda store: store.acknowledgements())
+    done = await pair.both(lambda store: store.actions(limit=3))
+    if done:
+        await pair.both(lambda store: store.actions(before=done[-1].seq))
     await pair.both(lambda store: store.entered(DeliveryQuery(rule="A")))
     for kind in ("types", "sources", "rules", "receivers"):
         for step in ("hour", "day", "whole"):

@@ -18,7 +18,7 @@ from watcher.model import (
     Snapshot,
     to_plain,
 )
-from watcher.records import Commit, Settlement
+from watcher.records import Action, ActionKind, Actor, Commit, Settlement
 from watcher.rules import Rule
 
 T0 = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -102,6 +102,11 @@ def delivery(
         timer=timer,
         **changed,
     )
+
+
+def acted(seconds: float = 0, what: ActionKind = "acknowledge", who: str = "Ana") -> Action:
+    """Make an action `seconds` after T0."""
+    return Action(at(seconds), Actor(who), what, "sales/c1")
 
 
 def commit(*deliveries: Delivery, **changed: Any) -> Commit:

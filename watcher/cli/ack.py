@@ -10,6 +10,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from watcher.cli.actor import actor
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_conversations, complete_sources
 from watcher.cli.console import FAILED, Console, NotOne
@@ -66,8 +67,9 @@ def ack(
         raise typer.BadParameter(
             f"{', '.join(sorted(sources))} have a conversation {conversation}; name one: --source"
         )
+    name = source or next(iter(sources))
     count = anyio.run(
-        perform, loaded, "ack", lambda control: control.acknowledge(conversation, source)
+        perform, loaded, "ack", lambda control: control.acknowledge(name, conversation, actor())
     )
     what = "pending message" if count == 1 else "pending messages"
     console.write(f"acknowledged: {count} {what} cancelled")

@@ -14,6 +14,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from watcher.cli.actor import actor
 from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_deliveries
 from watcher.cli.console import Console, NotOne
@@ -213,9 +214,9 @@ def retry(
 
     async def again(control: Control) -> int:
         if wanted is None:
-            return await control.retry(None)
+            return await control.retry(None, actor())
         parts = range(0, len(wanted), PART)
-        return sum([await control.retry(wanted[start : start + PART]) for start in parts])
+        return sum([await control.retry(wanted[start : start + PART], actor()) for start in parts])
 
     count = 0
     if wanted is None or wanted:

@@ -10,6 +10,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from watcher.cli.actor import actor
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_sources
 from watcher.cli.console import FAILED, Console
@@ -78,7 +79,7 @@ def release(
         perform,
         loaded,
         "release",
-        lambda control: control.release(source, accept=accept, since=hold.since),
+        lambda control: control.release(source, accept=accept, since=hold.since, by=actor()),
     )
     if not released:
         console.error(

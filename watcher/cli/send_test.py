@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from watcher.cli.actor import actor
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_receivers
 from watcher.cli.console import FAILED, Console
@@ -120,6 +121,6 @@ async def _turn_on(loaded: Config, receiver: str) -> bool:
         async with reading(loaded.store) as store:
             state = (await store.receivers()).get(receiver)
         if state is not None and state.off:
-            await perform(loaded, "send-test", lambda control: control.turn_on(receiver))
+            await perform(loaded, "send-test", lambda control: control.turn_on(receiver, actor()))
             return True
     return False

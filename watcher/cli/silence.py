@@ -6,7 +6,6 @@ Rules: calls the daemon, which applies a silence at once, or writes to the store
 from __future__ import annotations
 
 import contextlib
-import getpass
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from watcher.cli.actor import actor, login
 from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_silences
 from watcher.cli.console import Console, NotOne
@@ -26,6 +26,7 @@ from watcher.conditions import ExpressionError, compile_condition
 from watcher.config import Config
 from watcher.daemon.offline import OfflineControl
 from watcher.errors import StoreError
+from watcher.records import Actor
 from watcher.rules.where import check_names
 
 __all__ = ["register"]
@@ -131,9 +132,12 @@ def add(
     for mistake in check_names(condition.tree, known) if loaded.sound else ():
         raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
-    why, who = (" ".join(text.split()) for text in (reason, author or _login()))
+    why, who = (" ".join(text.split()) for text in (reason, author or login()))
     silence = anyio.run(
-        perform, loaded, "silence add", lambda control: control.add_silence(match, why, ends, who)
+        perform,
+        loaded,
+        "silence add",
+        lambda control: control.add_silence(match, why, ends, Actor(who)),
     )
     console.write(silence)
     console.note(
@@ -169,13 +173,6 @@ async def _listing(loaded: Config) -> Sequence[Mapping[str, Any]]:
         return await OfflineControl(loaded, store).silences()
 
 
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return ""
-
-
 def _row(console: Console, silence: Mapping[str, Any]) -> tuple[str | Cell, ...]:
     return (
         silence["id"],
@@ -199,7 +196,12 @@ def extend(
     loaded = load(console)
     id_ = anyio.run(_named, loaded, silence)
     ends = wall_clock() + for_
-    anyio.run(perform, loaded, "silence extend", lambda control: control.extend_silence(id_, ends))
+    anyio.run(
+        perform,
+        loaded,
+        "silence extend",
+        lambda control: control.extend_silence(id_, ends, actor()),
+    )
     console.write(f"{id_} lasts until {console.time(ends)}")
 
 
@@ -212,7 +214,7 @@ def expire(
     loaded = load(console)
     id_ = anyio.run(_named, loaded, silence)
     ended = anyio.run(
-        perform, loaded, "silence expire", lambda control: control.expire_silence(id_)
+        perform, loaded, "silence expire", lambda control: control.expire_silence(id_, actor())
     )
     if not ended:
         raise NotOne(

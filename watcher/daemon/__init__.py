@@ -20,6 +20,7 @@ from watcher import __version__, logs
 from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config
+from watcher.control import SOMEBODY
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.disk import Disk
 from watcher.daemon.loops import Loops
@@ -33,7 +34,7 @@ from watcher.daemon.store_loss import StoreLossDetector
 from watcher.daemon.watchdog import Watchdog
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.burial import bury
-from watcher.dispatcher.silences import SilenceRegistry, acknowledge
+from watcher.dispatcher.silences import SilenceRegistry, acknowledge, take_back
 from watcher.errors import Problem, SourceError, grouped
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
@@ -42,7 +43,7 @@ from watcher.pipeline.forgetting import unwatched
 from watcher.pipeline.standing import Standing, counted, worst
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
-from watcher.records import Recorded, Trouble
+from watcher.records import Action, Actor, Recorded, Trouble, again
 from watcher.runtime import Publish, Runtime
 from watcher.settings.values import format_duration
 from watcher.store import Store
@@ -435,57 +436,69 @@ class Daemon:
 
     # -- commands -----------------------------------------------------------------------------
 
-    async def retry(self, ids: Sequence[str] | None) -> int:
+    async def retry(self, ids: Sequence[str] | None, by: Actor = SOMEBODY) -> int:
         """Make dead deliveries pending again (None: all of them); return how many."""
-        count = await self.store.retry(ids, self._clock())
+        count = await self.store.retry(ids, self._clock(), again(ids, by, self._clock()))
         for dispatcher in self.dispatchers.values():
             await dispatcher.probe()
         return count
 
-    async def add_silence(self, match: str, reason: str, ends: datetime, author: str = "") -> str:
+    async def add_silence(
+        self, match: str, reason: str, ends: datetime, by: Actor = SOMEBODY
+    ) -> str:
         """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
         an invalid `match`.
         """
         try:
-            return await self.silence_registry.add(match, reason, ends, author)
+            return await self.silence_registry.add(match, reason, ends, by)
         except ExpressionError as failure:
             raise ValueError(failure.message) from None
 
-    async def expire_silence(self, silence: str) -> bool:
+    async def expire_silence(self, silence: str, by: Actor = SOMEBODY) -> bool:
         """End an added silence now; return False if no active silence has this id."""
-        return await self.silence_registry.expire(silence)
+        return await self.silence_registry.expire(silence, by)
 
-    async def extend_silence(self, silence: str, ends: datetime) -> bool:
+    async def extend_silence(self, silence: str, ends: datetime, by: Actor = SOMEBODY) -> bool:
         """Let an added silence last until `ends`; return False if there is none with this id."""
-        return await self.silence_registry.extend(silence, ends)
+        return await self.silence_registry.extend(silence, ends, by)
 
     async def silences(self) -> Sequence[Mapping[str, Any]]:
         """Return every silence, configured or added, as plain JSON."""
         return await self.silence_registry.listing()
 
-    async def acknowledge(self, conversation: str, source: str | None) -> int:
-        """Cancel pending `for` and `repeat` deliveries about a conversation; return how many. Raise
-        KeyError for an unknown source.
+    async def acknowledge(self, source: str, conversation: str, by: Actor = SOMEBODY) -> int:
+        """Cancel pending `for` and `repeat` deliveries about a conversation, which who acts has taken
+        now; return how many. Raise KeyError for an unknown source.
         """
-        if source is not None and source not in self.pollers:
+        if source not in self.pollers:
             raise KeyError(f"source {source}")
-        return await acknowledge(self.store, conversation, source, self._clock())
+        return await acknowledge(self.store, source, conversation, by, self._clock())
 
-    async def release(self, source: str, *, accept: bool, since: datetime) -> bool:
+    async def take_back(self, source: str, conversation: str, by: Actor = SOMEBODY) -> bool:
+        """Take an acknowledgement back; return False if nobody has taken the conversation. Raise KeyError
+        for an unknown source.
+        """
+        if source not in self.pollers:
+            raise KeyError(f"source {source}")
+        return await take_back(self.store, source, conversation, by, self._clock())
+
+    async def release(
+        self, source: str, *, accept: bool, since: datetime, by: Actor = SOMEBODY
+    ) -> bool:
         """Accept or discard the sweep that is held since then; return False if that one is not held.
         Raise KeyError for an unknown source.
         """
         poller = self.pollers.get(source)
         if poller is None:
             raise KeyError(f"source {source}")
-        return await poller.release(accept=accept, since=since)
+        return await poller.release(accept=accept, since=since, by=by)
 
-    async def turn_on(self, receiver: str) -> None:
+    async def turn_on(self, receiver: str, by: Actor = SOMEBODY) -> None:
         """Send to a receiver again that was turned off. Raise KeyError for an unknown receiver."""
         dispatcher = self.dispatchers.get(receiver)
         if dispatcher is None:
             raise KeyError(f"receiver {receiver}")
-        await dispatcher.turn_on()
+        await dispatcher.turn_on(Action(self._clock(), by, "turn on", receiver))
 
     async def send_test(self, receiver: str) -> Mapping[str, Any]:
         """Send a sample to a receiver, and turn it on if it was off and takes it (see

@@ -17,15 +17,16 @@ import structlog
 from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
 from watcher.config import Config, Source
+from watcher.control import SOMEBODY
 from watcher.daemon.estimates import estimate_sources
-from watcher.dispatcher.silences import SilenceRegistry, acknowledge
+from watcher.dispatcher.silences import SilenceRegistry, acknowledge, take_back
 from watcher.errors import grouped
 from watcher.model import rfc3339
 from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.pipeline.capabilities import told_version
 from watcher.pipeline.standing import Standing, counted, standings, worst
 from watcher.poller.request_plan import describe_plan
-from watcher.records import DISK, OWN, ReceiverState, SourceState
+from watcher.records import DISK, OWN, Action, Actor, ReceiverState, SourceState, again, decided
 from watcher.store import Store
 
 __all__ = ["OfflineControl"]
@@ -92,11 +93,13 @@ class OfflineControl:
                     sources.append({**_describe(state, present), "plan": None})
         return sources
 
-    async def retry(self, ids: Sequence[str] | None) -> int:
+    async def retry(self, ids: Sequence[str] | None, by: Actor = SOMEBODY) -> int:
         """Make dead deliveries pending again (None: all of them); return how many."""
-        return await self._store.retry(ids, self._clock())
+        return await self._store.retry(ids, self._clock(), again(ids, by, self._clock()))
 
-    async def release(self, source: str, *, accept: bool, since: datetime) -> bool:
+    async def release(
+        self, source: str, *, accept: bool, since: datetime, by: Actor = SOMEBODY
+    ) -> bool:
         """Accept or discard the sweep that is held since then; return False if that one is not held."""
         state = await self._store.source(source)
         if state is None or state.hold is None or not state.hold.shown_as(since):
@@ -107,43 +110,51 @@ class OfflineControl:
             # Without the time of the last sweep, the next daemon starts with one.
             swept = dataclasses.replace(commit.state, swept=None)
             commit = dataclasses.replace(commit, state=swept)
-        await self._store.commit(commit)
+        action = decided(source, by, self._clock(), accept=accept)
+        await self._store.commit(dataclasses.replace(commit, action=action))
         for rule, problem in failed:
             structlog.get_logger().warning(
                 "a condition could not be evaluated", rule=rule, problem=problem
             )
         return True
 
-    async def turn_on(self, receiver: str) -> None:
+    async def turn_on(self, receiver: str, by: Actor = SOMEBODY) -> None:
         """Send to a receiver again that was turned off."""
         state = (await self._store.receivers()).get(receiver)
         if state is not None:
-            await self._store.save_receiver(dataclasses.replace(state, off="", failures=0))
+            action = Action(self._clock(), by, "turn on", receiver)
+            await self._store.save_receiver(dataclasses.replace(state, off="", failures=0), action)
 
-    async def add_silence(self, match: str, reason: str, ends: datetime, author: str = "") -> str:
+    async def add_silence(
+        self, match: str, reason: str, ends: datetime, by: Actor = SOMEBODY
+    ) -> str:
         """Silence what matches from now until `ends`; return the silence's id. Raise ValueError for
         an invalid `match`.
         """
         try:
-            return await self._silences.add(match, reason, ends, author)
+            return await self._silences.add(match, reason, ends, by)
         except ExpressionError as failure:
             raise ValueError(failure.message) from None
 
-    async def expire_silence(self, silence: str) -> bool:
+    async def expire_silence(self, silence: str, by: Actor = SOMEBODY) -> bool:
         """End an added silence now; return False if no active silence has this id."""
-        return await self._silences.expire(silence)
+        return await self._silences.expire(silence, by)
 
-    async def extend_silence(self, silence: str, ends: datetime) -> bool:
+    async def extend_silence(self, silence: str, ends: datetime, by: Actor = SOMEBODY) -> bool:
         """Let an added silence last until `ends`; return False if there is none with this id."""
-        return await self._silences.extend(silence, ends)
+        return await self._silences.extend(silence, ends, by)
 
     async def silences(self) -> Sequence[Mapping[str, Any]]:
         """Return every silence, configured or added, as plain JSON."""
         return await self._silences.listing()
 
-    async def acknowledge(self, conversation: str, source: str | None) -> int:
+    async def acknowledge(self, source: str, conversation: str, by: Actor = SOMEBODY) -> int:
         """Cancel pending `for` and `repeat` deliveries about a conversation; return how many."""
-        return await acknowledge(self._store, conversation, source, self._clock())
+        return await acknowledge(self._store, source, conversation, by, self._clock())
+
+    async def take_back(self, source: str, conversation: str, by: Actor = SOMEBODY) -> bool:
+        """Take an acknowledgement back; return False if nobody has taken the conversation."""
+        return await take_back(self._store, source, conversation, by, self._clock())
 
 
 def _limits(source: Source, state: SourceState) -> tuple[str, ...]:

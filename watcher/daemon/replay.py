@@ -23,7 +23,7 @@ from watcher.notify import Notice
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import Sighting, SourcePolicy, decide, remove, route
 from watcher.pipeline.existing import first_look
-from watcher.records import Commit, DeliveryQuery, End, SourceState
+from watcher.records import Actor, Commit, DeliveryQuery, End, SourceState
 from watcher.rules import Silence, state_ends
 from watcher.rules.existing import rules_that_look
 from watcher.rules.resolved import rules_that_tell
@@ -158,7 +158,7 @@ class Replay:
 
     async def acknowledge(self, source: str, conversation: str) -> None:
         """Acknowledge a conversation."""
-        await acknowledge(self.store, conversation, source, self.now)
+        await acknowledge(self.store, source, conversation, Actor(), self.now)
 
     async def known(self, source: str, conversation: str) -> Mapping[str, object] | None:
         """Return the state in which a conversation was last shown, as plain JSON."""

@@ -22,7 +22,7 @@ from watcher.dispatcher.render import Renderer
 from watcher.logs import rarely
 from watcher.model import Result
 from watcher.notify.receivers import ReceiverPlan
-from watcher.records import DeliveryQuery, ReceiverState
+from watcher.records import Action, DeliveryQuery, ReceiverState
 from watcher.rules.resolved import has_an_end
 from watcher.runtime import Runtime
 
@@ -130,9 +130,11 @@ class Dispatcher:
         """Return when something may be due that cannot be delivered now."""
         return await self._claimer.due(self.state, self._busy)
 
-    async def turn_on(self) -> None:
-        """Send again to a receiver that was turned off (410) or counts as failing."""
-        await self._outcomes.turn_on()
+    async def turn_on(self, action: Action | None = None) -> None:
+        """Send again to a receiver that was turned off (410) or counts as failing; `action` is the person's
+        that asks for it.
+        """
+        await self._outcomes.turn_on(action)
         self.wake()
 
     async def probe(self) -> None:

@@ -23,6 +23,7 @@ from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import announce_receiver, halves, next_repeat, settle
 from watcher.pipeline.receivers import Turn, judge, may_turn, review, review_due
 from watcher.records import (
+    Action,
     Commit,
     HistoryEntry,
     ReceiverState,
@@ -98,21 +99,21 @@ class OutcomeRecorder:
         runtime.publish(await runtime.store.settle([], receiver=state, commit=commit))
         return state
 
-    async def turn_on(self) -> None:
-        """Forget that it was turned off or is paused."""
-        await self._change(off="", failures=0, failed=(), paused=None, probes=0)
+    async def turn_on(self, action: Action | None = None) -> None:
+        """Forget that it was turned off or is paused; `action` is the person's that asks for it."""
+        await self._change(action, off="", failures=0, failed=(), paused=None, probes=0)
 
     async def probe(self) -> None:
         """End a pause now, by hand."""
         await self._opened.wait()
         if self.state.paused is not None:
-            await self._change(paused=self._runtime.clock())
+            await self._change(None, paused=self._runtime.clock())
 
-    async def _change(self, **changed: Any) -> None:
+    async def _change(self, action: Action | None, **changed: Any) -> None:
         await self._opened.wait()  # or what is remembered would be written over
         async with self._lock:
             state = dataclasses.replace(self.state, **changed)
-            await self._runtime.store.save_receiver(state)
+            await self._runtime.store.save_receiver(state, action)
             self.state = state
         self._measure()
 

@@ -17,11 +17,11 @@ import structlog
 from watcher.clock import Clock
 from watcher.conditions import ExpressionError
 from watcher.model import derive_id, rfc3339
-from watcher.records import StoredSilence
+from watcher.records import Action, Actor, StoredSilence
 from watcher.rules import Silence, added_silence
 from watcher.store import Outbox
 
-__all__ = ["SilenceRegistry", "acknowledge"]
+__all__ = ["SilenceRegistry", "acknowledge", "take_back"]
 
 
 class SilenceRegistry:
@@ -59,31 +59,36 @@ class SilenceRegistry:
                 )
         self._added = tuple(added)
 
-    async def add(self, match: str, reason: str, ends: datetime, author: str) -> str:
+    async def add(self, match: str, reason: str, ends: datetime, by: Actor) -> str:
         """Add a silence from now until `ends` and return its id; raise ExpressionError if `match` is
         wrong.
         """
         now = self._clock()
         id_ = derive_id(match, reason, rfc3339(now))[:8]
-        stored = StoredSilence(id_, match, reason, now, ends, author)
+        stored = StoredSilence(id_, match, reason, now, ends, by.who)
         added_silence(stored, self._zone())
-        await self._store.add_silence(stored)
+        note = f"{match}, until {rfc3339(ends)}: {reason}"
+        await self._store.add_silence(stored, Action(now, by, "silence", id_, note))
         await self.open()
         return stored.id
 
-    async def expire(self, silence: str) -> bool:
+    async def expire(self, silence: str, by: Actor) -> bool:
         """End a silence that was added; False where none of this id still lasts."""
-        done = await self._store.expire_silence(silence, self._clock())
+        now = self._clock()
+        action = Action(now, by, "end silence", silence)
+        done = await self._store.expire_silence(silence, now, action)
         await self.open()
         return done
 
-    async def extend(self, silence: str, ends: datetime) -> bool:
+    async def extend(self, silence: str, ends: datetime, by: Actor) -> bool:
         """Let a silence that was added last until `ends`, also one that is over; False where there is
         none of this id.
         """
         stored = next((one for one in await self._store.silences() if one.id == silence), None)
         if stored is not None:
-            await self._store.add_silence(dataclasses.replace(stored, ends=ends))
+            note = f"until {rfc3339(ends)}"
+            action = Action(self._clock(), by, "extend silence", silence, note)
+            await self._store.add_silence(dataclasses.replace(stored, ends=ends), action)
             await self.open()
         return stored is not None
 
@@ -108,11 +113,24 @@ class SilenceRegistry:
         return rows
 
 
-async def acknowledge(store: Outbox, conversation: str, source: str | None, now: datetime) -> int:
+async def acknowledge(
+    store: Outbox, source: str, conversation: str, by: Actor, now: datetime
+) -> int:
     """Acknowledge a conversation: cancel its pending `for` and `repeat` deliveries until its state
-    changes again. Return how many were cancelled.
+    changes again, and note who has taken it. Return how many were cancelled.
     """
-    return await store.acknowledge(conversation, source, f"acknowledged at {rfc3339(now)}", now)
+    who = f" by {by.who}" if by.who else ""
+    action = Action(now, by, "acknowledge", f"{source}/{conversation}")
+    note = f"acknowledged{who} at {rfc3339(now)}"
+    return await store.acknowledge(source, conversation, note, action)
+
+
+async def take_back(
+    store: Outbox, source: str, conversation: str, by: Actor, now: datetime
+) -> bool:
+    """Take an acknowledgement back; return False if nobody has taken the conversation."""
+    action = Action(now, by, "take back", f"{source}/{conversation}")
+    return await store.take_back(source, conversation, action)
 
 
 def _state(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -59,7 +59,7 @@ from watcher.poller.walks import (
     step,
 )
 from watcher.providers import Poll
-from watcher.records import Commit
+from watcher.records import Actor, Commit, decided
 from watcher.runtime import Runtime
 
 __all__ = ["SourcePoller"]
@@ -698,7 +698,7 @@ class SourcePoller:
 
     # -- what others ask of a source ----------------------------------------------------------
 
-    async def release(self, *, accept: bool, since: datetime) -> bool:
+    async def release(self, *, accept: bool, since: datetime, by: Actor) -> bool:
         """Carry out a person's decision about the sweep that is held since then; return False when that
         one is not held: another is one that nobody has seen.
         """
@@ -707,10 +707,12 @@ class SourcePoller:
             hold = self.session.state.hold
             if hold is None or not hold.shown_as(since):
                 return False
+            now = self.session.clock()
             commit, failed = decide_hold(
-                self.session.policy, self.session.state, accept=accept, now=self.session.clock()
+                self.session.policy, self.session.state, accept=accept, now=now
             )
-            await self.session.commit(commit)
+            action = decided(self.plan.name, by, now, accept=accept)
+            await self.session.commit(replace(commit, action=action))
             self.session.warnings.rules(failed)
             self.session.metrics.held.labels(self.plan.name).set(0)
             self._walk = self._look_ups = None

@@ -17,9 +17,12 @@ from typing import Protocol
 from watcher.model import Delivery, Doubt, IdSet, Snapshot
 from watcher.pipeline.disk import Space
 from watcher.records import (
+    Acknowledgement,
+    Action,
     Commit,
     ConversationQuery,
     DeliveryQuery,
+    Done,
     Entered,
     EventQuery,
     HistoryEntry,
@@ -193,20 +196,27 @@ class Outbox(Protocol):
         """Return the number of dead deliveries by receiver; with `since`, of those given up later."""
         ...
 
-    async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
+    async def retry(
+        self, ids: Collection[str] | None, now: datetime, action: Action | None = None
+    ) -> int:
         """Make dead deliveries with these ids or keys (None: all dead ones) pending and due at `now`,
         with attempt count zero. Those with these ids that failed and wait for their next attempt
         become due at `now` too; their attempts go on counting. Return how many there were. A
         digest's id stands for all that it held, and so does the id of each of them: the digest
-        goes out again as one.
+        goes out again as one. `action` is recorded before the first of them.
         """
         ...
 
-    async def acknowledge(
-        self, conversation: str, source: str | None, note: str, now: datetime
-    ) -> int:
-        """End all timers about a conversation (of any source, or of this one): what waits is
-        cancelled with `note`; later events start new timers. Return how many waited.
+    async def acknowledge(self, source: str, conversation: str, note: str, action: Action) -> int:
+        """End all timers about a conversation: what waits is cancelled with `note`; later events start
+        new timers. Return how many waited. Who acts has taken it, unless somebody has already
+        (`acknowledgements`).
+        """
+        ...
+
+    async def take_back(self, source: str, conversation: str, action: Action) -> bool:
+        """Remove the acknowledgement of a conversation; what it cancelled stays so. Return False if
+        nobody has taken it.
         """
         ...
 
@@ -234,8 +244,8 @@ class Outbox(Protocol):
         """Return what is remembered of receivers, by name."""
         ...
 
-    async def save_receiver(self, state: ReceiverState) -> None:
-        """Save a receiver's state."""
+    async def save_receiver(self, state: ReceiverState, action: Action | None = None) -> None:
+        """Save a receiver's state, and the action that changed it."""
         ...
 
     async def marks(
@@ -250,12 +260,14 @@ class Outbox(Protocol):
         """Return the silences that people added, expired ones too, by their start."""
         ...
 
-    async def add_silence(self, silence: StoredSilence) -> None:
-        """Save a silence; one with the same id is replaced."""
+    async def add_silence(self, silence: StoredSilence, action: Action | None = None) -> None:
+        """Save a silence, and the action that did it; one with the same id is replaced."""
         ...
 
-    async def expire_silence(self, silence: str, now: datetime) -> bool:
-        """End a silence now; return False if none with this id still lasts."""
+    async def expire_silence(
+        self, silence: str, now: datetime, action: Action | None = None
+    ) -> bool:
+        """End a silence now, and record the action; return False if none with this id still lasts."""
         ...
 
     async def suppressed(self) -> Mapping[str, Suppressed]:
@@ -304,6 +316,16 @@ class Journal(Protocol):
         """Return what was done and decided about these deliveries, oldest first."""
         ...
 
+    async def acknowledgements(self) -> Sequence[Acknowledgement]:
+        """Return who has taken which conversation, and nothing has happened in it since: the earliest
+        first.
+        """
+        ...
+
+    async def actions(self, *, before: int | None = None, limit: int = 50) -> Sequence[Done]:
+        """Return the newest `limit` actions, or those before a place; the newest first."""
+        ...
+
     async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
         """Return how often things happened, by time, name and what happened. Counts are written with what
         they count and stay as long as events do.
@@ -317,7 +339,8 @@ class Journal(Protocol):
     async def prune(self, events: datetime, deliveries: datetime) -> int:
         """Remove events and settled deliveries older than these times. Pending deliveries (and the
         events they carry) and running timers stay. What belongs to a removed row goes with it, and
-        so do throttle marks and silences that ended before `deliveries`. Of conversations that were
+        so do throttle marks and silences that ended before `deliveries`, and tallies, actions and
+        acknowledgements older than `events`. Of conversations that were
         removed before `events` only the numbers of their events stay. Return how many events and
         deliveries were removed.
         """

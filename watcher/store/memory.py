@@ -29,10 +29,14 @@ from watcher.model import CONVERSATION, Delivery, Doubt, Event, IdSet, Snapshot
 from watcher.pipeline.disk import Space
 from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
+    OVER,
+    Acknowledgement,
+    Action,
     Commit,
     ConversationPlace,
     ConversationQuery,
     DeliveryQuery,
+    Done,
     Entered,
     EventQuery,
     HistoryEntry,
@@ -101,6 +105,10 @@ class MemoryStore:
         self._silences: dict[str, StoredSilence] = {}
         self._suppressed: dict[str, Suppressed] = {}
         self._tallies: Counter[Counted] = Counter()
+        self._actions: list[Done] = []
+        self._acted = 0
+        self._taken: dict[tuple[str, str], tuple[Acknowledgement, int]] = {}
+        """By source and conversation, with the newest place in the log then."""
         self._key = secrets.token_bytes(32)
         self._keeps_texts = True
 
@@ -207,6 +215,7 @@ class MemoryStore:
             # The change was reported before, with the deliveries it led to then.
             if delivery.event.id not in repeated:
                 self._add(delivery)
+        self._act(commit.action)
         return [recorded for recorded in new if not recorded.event.existing]
 
     def _record(self, event: Event) -> Recorded:
@@ -298,15 +307,44 @@ class MemoryStore:
             self._receivers[receiver.name] = receiver
         return self._apply(commit) if commit is not None else []
 
-    async def acknowledge(
-        self, conversation: str, source: str | None, note: str, now: datetime
-    ) -> int:
-        timers = [
-            row
-            for row in self._outbox.values()
-            if row.runs and row.topic[1] == conversation and source in (None, row.topic[0])
-        ]
-        return self._change(timers, lambda row: row.finished(note, now, over=False))
+    async def acknowledge(self, source: str, conversation: str, note: str, action: Action) -> int:
+        timers = [row for row in self._outbox.timers((source, conversation)) if row.runs]
+        about = source, conversation
+        if about not in self._taken or not self._lasts(*self._taken[about]):
+            self._taken[about] = Acknowledgement(*about, action.at, action.by), self._last
+        self._act(action)
+        return self._change(timers, lambda row: row.finished(note, action.at, over=False))
+
+    async def take_back(self, source: str, conversation: str, action: Action) -> bool:
+        found = self._taken.get((source, conversation))
+        if found is None or not self._lasts(*found):
+            return False
+        del self._taken[source, conversation]
+        self._act(action)
+        return True
+
+    async def acknowledgements(self) -> Sequence[Acknowledgement]:
+        lasting = [taken for taken, seq in self._taken.values() if self._lasts(taken, seq)]
+        return sorted(lasting, key=lambda one: (one.at, one.source, one.conversation))
+
+    async def actions(self, *, before: int | None = None, limit: int = 50) -> Sequence[Done]:
+        found = [one for one in reversed(self._actions) if before is None or one.seq < before]
+        return found[: max(limit, 0)]
+
+    def _lasts(self, taken: Acknowledgement, seq: int) -> bool:
+        """Return whether nothing has happened in the conversation since then."""
+        about = taken.source, taken.conversation
+        return not any(
+            one.seq > seq
+            and (one.event.source, one.event.subject) == about
+            and one.event.type in OVER
+            for one in self._log.values()
+        )
+
+    def _act(self, action: Action | None) -> None:
+        if action is not None:
+            self._acted += 1
+            self._actions.append(Done(self._acted, action))
 
     async def unclaim(self, receiver: str | None = None) -> None:
         if receiver is None and self._writing in self._outbox:
@@ -336,7 +374,8 @@ class MemoryStore:
     async def receivers(self) -> Mapping[str, ReceiverState]:
         return {name: self._receivers[name] for name in sorted(self._receivers)}
 
-    async def save_receiver(self, state: ReceiverState) -> None:
+    async def save_receiver(self, state: ReceiverState, action: Action | None = None) -> None:
+        self._act(action)
         self._receivers[state.name] = receiver_without(state, self.scrub)
 
     async def pending(self) -> Mapping[str, int]:
@@ -355,7 +394,10 @@ class MemoryStore:
         late = (one for one in dead if since is None or (one.settled and one.settled > since))
         return Counter(one.receiver for one in late)
 
-    async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
+    async def retry(
+        self, ids: Collection[str] | None, now: datetime, action: Action | None = None
+    ) -> int:
+        self._act(action)
         rows = repeated(self._outbox.values(), ids, now)
         return self._change(rows, lambda row: row.retried(now))
 
@@ -407,14 +449,18 @@ class MemoryStore:
     async def silences(self) -> Sequence[StoredSilence]:
         return sorted(self._silences.values(), key=lambda one: (one.starts, one.id))
 
-    async def add_silence(self, silence: StoredSilence) -> None:
+    async def add_silence(self, silence: StoredSilence, action: Action | None = None) -> None:
+        self._act(action)
         self._silences[silence.id] = silence
 
-    async def expire_silence(self, silence: str, now: datetime) -> bool:
+    async def expire_silence(
+        self, silence: str, now: datetime, action: Action | None = None
+    ) -> bool:
         found = self._silences.get(silence)
         if found is None or found.ends <= now:
             return False
         self._silences[silence] = replace(found, ends=now)
+        self._act(action)
         return True
 
     async def suppressed(self) -> Mapping[str, Suppressed]:
@@ -518,6 +564,8 @@ class MemoryStore:
         self._silences = {id_: one for id_, one in self._silences.items() if one.ends >= deliveries}
         kept = {one: n for one, n in self._tallies.items() if one[1] >= hour_of(events)}
         self._tallies = Counter(kept)
+        self._actions = [one for one in self._actions if one.action.at >= events]
+        self._taken = {about: one for about, one in self._taken.items() if one[0].at >= events}
         for stored in self._snapshots.values():
             for id_, snapshot in stored.items():
                 if not snapshot.present and snapshot.observed < events:

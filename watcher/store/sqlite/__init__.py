@@ -26,9 +26,12 @@ from watcher.errors import StoreError
 from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
 from watcher.pipeline.disk import Space
 from watcher.records import (
+    Acknowledgement,
+    Action,
     Commit,
     ConversationQuery,
     DeliveryQuery,
+    Done,
     Entered,
     EventQuery,
     HistoryEntry,
@@ -290,16 +293,19 @@ class SqliteStore:
     ) -> Sequence[Delivery]:
         return await self._take(transactions.collect, receiver, now, lease)
 
-    async def acknowledge(
-        self, conversation: str, source: str | None, note: str, now: datetime
-    ) -> int:
-        return await self._write(transactions.acknowledge, conversation, source, note, now)
+    async def acknowledge(self, source: str, conversation: str, note: str, action: Action) -> int:
+        return await self._write(transactions.acknowledge, source, conversation, note, action)
 
-    async def add_silence(self, silence: StoredSilence) -> None:
-        await self._write(transactions.add_silence, silence)
+    async def take_back(self, source: str, conversation: str, action: Action) -> bool:
+        return await self._write(transactions.take_back, source, conversation, action)
 
-    async def expire_silence(self, silence: str, now: datetime) -> bool:
-        return await self._write(transactions.expire_silence, silence, now)
+    async def add_silence(self, silence: StoredSilence, action: Action | None = None) -> None:
+        await self._write(transactions.add_silence, silence, action)
+
+    async def expire_silence(
+        self, silence: str, now: datetime, action: Action | None = None
+    ) -> bool:
+        return await self._write(transactions.expire_silence, silence, now, action)
 
     async def begin(self, keys: Collection[str]) -> None:
         await self._write(transactions.begin, keys)
@@ -317,11 +323,15 @@ class SqliteStore:
             self._lock.mark("")
         await self._write(transactions.unclaim, receiver)
 
-    async def save_receiver(self, state: ReceiverState) -> None:
-        await self._write(transactions.save_receiver, receiver_without(state, self.scrub))
+    async def save_receiver(self, state: ReceiverState, action: Action | None = None) -> None:
+        await self._write(transactions.save_receiver, receiver_without(state, self.scrub), action)
 
-    async def retry(self, ids: Collection[str] | None, now: datetime) -> int:
+    async def retry(
+        self, ids: Collection[str] | None, now: datetime, action: Action | None = None
+    ) -> int:
         self._owned()
+        if action is not None:
+            await self._write(transactions.act, action)
         if ids is not None:
             return await self._write_each(transactions.retry, sorted(ids), now)
         dead = [seq for (seq,) in await self._reader.fetch(queries.DEAD)]
@@ -354,7 +364,7 @@ class SqliteStore:
             await anyio.sleep(BREATH)
         removed += await self._prune_events(events)
         await self._write(transactions.prune_marks, deliveries)
-        await self._write(transactions.prune_tallies, hour_of(events))
+        await self._write(transactions.prune_tallies, events)
         await self._forget_gone(events)
         await self._shrink()
         await self._owned().empty_wal()
@@ -502,6 +512,15 @@ class SqliteStore:
         pairs = json.dumps(sorted(set(wanted)))
         found = await self._reader.fetch(queries.MARKS, (pairs, receiver))
         return {(mark.rule, mark.by): mark for mark in map(rows.read_mark, found)}
+
+    async def acknowledgements(self) -> Sequence[Acknowledgement]:
+        found = await self._reader.fetch(queries.ACKNOWLEDGEMENTS)
+        return [rows.read_acknowledgement(columns) for columns in found]
+
+    async def actions(self, *, before: int | None = None, limit: int = 50) -> Sequence[Done]:
+        place = -queries.NO_TIME if before is None else before
+        found = await self._reader.fetch(queries.ACTIONS, (place, max(limit, 0)))
+        return [rows.read_done(columns) for columns in found]
 
     async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
         span = hour_of(query.since), hour_of(query.until)

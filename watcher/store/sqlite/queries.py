@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watcher.records import (
+    OVER,
     ConversationPlace,
     ConversationQuery,
     DeliveryQuery,
@@ -177,16 +178,6 @@ ROW = f"SELECT {FACTS} {_ROWS} WHERE d.key = ?"
 _TIMERS = f"SELECT {FACTS} {_ROWS} WHERE d.timer IS NOT NULL AND d.over = 0"
 TIMERS_OF_TOPIC = f"{_TIMERS} AND d.source = ? AND d.topic = ? ORDER BY d.seq"
 TIMERS_OF_SOURCE = f"{_TIMERS} AND d.source = ?"
-# Of all sources that have timers: one seek for each.
-TIMER_SOURCES = """
-    WITH RECURSIVE found (source) AS (
-        SELECT min(source) FROM deliveries WHERE timer IS NOT NULL AND over = 0
-        UNION ALL
-        SELECT (SELECT min(source) FROM deliveries
-                WHERE timer IS NOT NULL AND over = 0 AND source > found.source)
-        FROM found WHERE found.source IS NOT NULL)
-    SELECT source FROM found WHERE source IS NOT NULL"""
-
 # The messages of events themselves, with what the hours of a rule handed to another receiver.
 BEGUN = f"""
     SELECT {FACTS} {_ROWS} WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.seq"""
@@ -390,6 +381,41 @@ SAVE_MARK = """
     ON CONFLICT (receiver, rule, subject)
         DO UPDATE SET at = excluded.at, until = excluded.until, delivery = excluded.delivery"""
 PRUNE_MARKS = "DELETE FROM marks WHERE until < ?"
+
+# Actions
+
+ADD_ACTION = "INSERT INTO actions (at, who, via, what, target, note) VALUES (?, ?, ?, ?, ?, ?)"
+ACTIONS = """
+    SELECT seq, at, who, via, what, target, note FROM actions
+    WHERE seq < ? ORDER BY seq DESC LIMIT ?"""
+PRUNE_ACTIONS = "DELETE FROM actions WHERE at < ?"
+
+_OVER = ", ".join(f"'{one}'" for one in OVER)
+
+
+def _lasts(table: str) -> str:
+    """Return the condition that nothing has happened in a conversation since somebody has taken it: looked
+    for among its events since then, of which there are few.
+    """
+    return f"""NOT EXISTS (
+        SELECT 1 FROM events e WHERE e.subject = {table}.conversation AND e.seq > {table}.seq
+            AND e.source = {table}.source AND e.type IN ({_OVER}))"""
+
+
+ACKNOWLEDGEMENTS = f"""
+    SELECT source, conversation, at, who, via FROM acknowledgements
+    WHERE {_lasts("acknowledgements")} ORDER BY at, source, conversation"""
+DROP_ACKNOWLEDGEMENT = f"""
+    DELETE FROM acknowledgements
+    WHERE source = ? AND conversation = ? AND {_lasts("acknowledgements")}"""
+# One that is over is replaced, one that lasts stays: who was first has it.
+ACKNOWLEDGE = f"""
+    INSERT INTO acknowledgements (source, conversation, at, who, via, seq)
+    VALUES (?, ?, ?, ?, ?, coalesce((SELECT max(seq) FROM events), 0))
+    ON CONFLICT (source, conversation) DO UPDATE
+        SET at = excluded.at, who = excluded.who, via = excluded.via, seq = excluded.seq
+        WHERE NOT ({_lasts("acknowledgements")})"""
+PRUNE_ACKNOWLEDGEMENTS = "DELETE FROM acknowledgements WHERE at < ?"
 
 # Tallies
 

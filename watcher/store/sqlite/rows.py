@@ -26,6 +26,10 @@ from watcher.model import (
     Snapshot,
 )
 from watcher.records import (
+    Acknowledgement,
+    Action,
+    Actor,
+    Done,
     HistoryEntry,
     ReceiverState,
     RuleResult,
@@ -39,6 +43,7 @@ from watcher.store.outbox import Change, OutboxRow
 __all__ = [
     "RECEIVER",
     "SOURCE",
+    "action_row",
     "changed_columns",
     "delivery_row",
     "entry_row",
@@ -52,7 +57,9 @@ __all__ = [
     "micros",
     "pack_verdicts",
     "prints_column",
+    "read_acknowledgement",
     "read_delivery",
+    "read_done",
     "read_doubt",
     "read_entry",
     "read_facts",
@@ -353,6 +360,24 @@ def read_entry(columns: Sequence[Any]) -> HistoryEntry:
     key, at, kind, attempt, note, status, excerpt, seconds = columns
     when = None if at is None else from_micros(at)
     return HistoryEntry(key, when, kind, note, attempt, status, excerpt, seconds)
+
+
+def action_row(action: Action) -> tuple[Any, ...]:
+    """Return the parameters that write an action."""
+    by = action.by
+    return micros(action.at), by.who, by.via, action.what, action.target, action.note
+
+
+def read_done(columns: Sequence[Any]) -> Done:
+    """Read a row of `queries.ACTIONS`."""
+    seq, at, who, via, what, target, note = columns
+    return Done(seq, Action(from_micros(at), Actor(who, via), what, target, note))
+
+
+def read_acknowledgement(columns: Sequence[Any]) -> Acknowledgement:
+    """Read a row of `queries.ACKNOWLEDGEMENTS`."""
+    source, conversation, at, who, via = columns
+    return Acknowledgement(source, conversation, from_micros(at), Actor(who, via))
 
 
 def mark_row(mark: ThrottleMark) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ from watcher.errors import Conflict, StoreError
 from watcher.model import CONVERSATION, Delivery, Snapshot
 from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
+    Action,
     Commit,
     ReceiverState,
     Recorded,
@@ -40,7 +41,7 @@ from watcher.store.outbox import (
 )
 from watcher.store.sqlite import queries, rows
 from watcher.store.sqlite.schema import INCREMENTAL
-from watcher.store.tallies import Counted, of_change, of_events
+from watcher.store.tallies import Counted, hour_of, of_change, of_events
 from watcher.store.withholding import (
     Attributes,
     conversation_without,
@@ -51,6 +52,7 @@ from watcher.store.withholding import (
 
 __all__ = [
     "acknowledge",
+    "act",
     "add_silence",
     "begin",
     "claim",
@@ -72,6 +74,7 @@ __all__ = [
     "settle",
     "shift_clock",
     "shrink",
+    "take_back",
     "unclaim",
     "withhold",
 ]
@@ -116,6 +119,7 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
         if delivery.event.id not in repeated:
             _add_delivery(connection, delivery)
     _tally(connection, counted)
+    act(connection, change.action)
     return [recorded for recorded in new if not recorded.event.existing]
 
 
@@ -347,21 +351,35 @@ def _count_suppressed(connection: Connection, outcome: Settlement) -> None:
 
 
 def acknowledge(
-    connection: Connection, conversation: str, source: str | None, note: str, now: datetime
+    connection: Connection, source: str, conversation: str, note: str, action: Action
 ) -> int:
-    """End the timers about a conversation; return how many waited."""
-    names = (
-        [name for (name,) in connection.execute(queries.TIMER_SOURCES)]
-        if source is None
-        else [source]
-    )
-    found = [row for name in names for row in _timers(connection, name, conversation)]
-    timers = [row for row in found if row.runs]
-    return _change(connection, timers, lambda row: row.finished(note, now, over=False))
+    """End the timers about a conversation and note who has taken it; return how many waited."""
+    timers = [row for row in _timers(connection, source, conversation) if row.runs]
+    by, at = action.by, rows.micros(action.at)
+    connection.execute(queries.ACKNOWLEDGE, (source, conversation, at, by.who, by.via))
+    act(connection, action)
+    return _change(connection, timers, lambda row: row.finished(note, action.at, over=False))
 
 
-def save_receiver(connection: Connection, state: ReceiverState) -> None:
+def take_back(connection: Connection, source: str, conversation: str, action: Action) -> bool:
+    """Remove an acknowledgement; return False if there is none."""
+    asked = source, conversation
+    done = connection.execute(queries.DROP_ACKNOWLEDGEMENT, asked).rowcount == 1
+    act(connection, action if done else None)
+    return done
+
+
+def act(connection: Connection, action: Action | None) -> None:
+    """Record what a person did, if one did it."""
+    if action is not None:
+        connection.execute(queries.ADD_ACTION, rows.action_row(action))
+
+
+def save_receiver(
+    connection: Connection, state: ReceiverState, action: Action | None = None
+) -> None:
     """Save a receiver's state."""
+    act(connection, action)
     document = rows.RECEIVER.dump_json(state).decode()
     connection.execute(queries.SAVE_RECEIVER, (state.name, document))
 
@@ -453,9 +471,11 @@ def prune_marks(connection: Connection, before: datetime) -> None:
     connection.execute(queries.PRUNE_SILENCES, (rows.micros(before),))
 
 
-def prune_tallies(connection: Connection, before: int) -> None:
-    """Remove the tallies of the hours before this one."""
-    connection.execute(queries.PRUNE_TALLIES, (before,))
+def prune_tallies(connection: Connection, before: datetime) -> None:
+    """Remove the tallies of earlier hours, and what people did before then."""
+    connection.execute(queries.PRUNE_TALLIES, (hour_of(before),))
+    connection.execute(queries.PRUNE_ACTIONS, (rows.micros(before),))
+    connection.execute(queries.PRUNE_ACKNOWLEDGEMENTS, (rows.micros(before),))
 
 
 def forget_gone(connection: Connection, before: datetime, most: int) -> int:
@@ -567,14 +587,21 @@ def shrink(connection: Connection, most: int, spare: int) -> bool:
     return int(free) - most > spare
 
 
-def add_silence(connection: Connection, silence: StoredSilence) -> None:
+def add_silence(
+    connection: Connection, silence: StoredSilence, action: Action | None = None
+) -> None:
     """Save a silence."""
+    act(connection, action)
     span = rows.micros(silence.starts), rows.micros(silence.ends)
     words = (silence.id, silence.match, silence.reason)
     connection.execute(queries.ADD_SILENCE, (*words, *span, silence.author))
 
 
-def expire_silence(connection: Connection, silence: str, now: datetime) -> bool:
+def expire_silence(
+    connection: Connection, silence: str, now: datetime, action: Action | None = None
+) -> bool:
     """End a silence; return False if it is over or unknown."""
     parameters = {"id": silence, "now": rows.micros(now)}
-    return connection.execute(queries.EXPIRE_SILENCE, parameters).rowcount == 1
+    done = connection.execute(queries.EXPIRE_SILENCE, parameters).rowcount == 1
+    act(connection, action if done else None)
+    return done
