@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from watcher.conditions import ExpressionError
+from watcher.explain.question import Configured, Facts, Question
 from watcher.explain.story import Story
 from watcher.explain.waits import Waits, what_it_waits_for
 from watcher.model import Delivery, Event
-from watcher.records import DeliveryQuery, HistoryEntry
+from watcher.records import DeliveryQuery, EventQuery, HistoryEntry
 from watcher.rules import Rule, Silence, added_silence
 from watcher.store import Store
+from watcher.vocabulary import moment
 
-__all__ = ["first_in_order", "read_story", "what_decides"]
+__all__ = ["first_in_order", "read_facts", "read_story", "what_decides"]
+
+MOST = 200
+"""Events about a conversation, or about the source, that an answer is made of; the newest ones."""
 
 
 async def what_decides(
@@ -66,3 +72,45 @@ async def first_in_order(store: Store, delivery: Delivery) -> Delivery | None:
         if other.ordered:
             return other
     return None
+
+
+async def read_facts(
+    store: Store, question: Question, configured: Configured, zone: ZoneInfo | None, now: datetime
+) -> Facts:
+    """Read what is recorded of what a question is about. `zone` is the configuration's time zone."""
+    known = await what_decides(store, configured.rules, configured.silences, zone)
+    source, conversation = question.source, question.conversation
+    conversations = (conversation,) if conversation else ()
+    about = EventQuery(sources=(source,), conversations=conversations, limit=MOST)
+    earlier = await store.events(replace(about, until=question.since, limit=1))
+    # An event is recorded after what it tells of: what happened then may stand behind the time asked for.
+    recorded = [one.event for one in await store.events(replace(about, since=question.since))]
+    within = [one for one in recorded if _began(one) < question.until]
+    if question.event:
+        within = [one.event for one in await store.events(EventQuery(id=question.event))]
+    after = next((one for one in recorded if _began(one) >= question.until), None)
+    owed = DeliveryQuery(
+        receiver=question.receiver, sources=(source,), conversations=conversations, limit=MOST
+    )
+    queries = (
+        EventQuery(sources=(source,), types=("source.*",), limit=MOST),
+        EventQuery(types=("watcher.*",), limit=MOST),
+    )
+    ours = [one for query in queries for one in await store.events(query)]
+    snapshots = await store.known(source, [conversation])
+    return Facts(
+        state=await store.source(source),
+        snapshot=snapshots.get(conversation),
+        stories=[await read_story(store, event, known, now) for event in within],
+        before=earlier[0].event if earlier else None,
+        after=after,
+        ours=[one.event for one in sorted(ours, key=lambda one: one.seq)],
+        timers=[one for one in await store.deliveries(owed) if one.timer is not None],
+        silences=await store.silences(),
+        now=now,
+    )
+
+
+def _began(event: Event) -> datetime:
+    """Return from when on an event's change may have happened."""
+    return moment(event).at

@@ -18,7 +18,7 @@ import typer
 from watcher.settings.calendar import parse_moment, parse_time
 from watcher.settings.values import parse_duration, suggest_duration
 
-__all__ = ["Since", "Until", "machine_zone", "read_span"]
+__all__ = ["Since", "Until", "machine_zone", "read_span", "read_time"]
 
 LOCAL_TIME = Path("/etc/localtime")
 
@@ -61,6 +61,11 @@ def read_span(
     if start is not None and end is not None and end <= start:
         raise typer.BadParameter(f"--until {until} is not later than --since {since}")
     return start, end
+
+
+def read_time(option: str, text: str, *, zone: ZoneInfo, now: datetime) -> datetime:
+    """Read the option of one time, in the same forms; raise BadParameter with what to write."""
+    return _moment(option, text, zone, now)
 
 
 def _moment(

@@ -5,6 +5,7 @@ Rules: shows what was recorded when it was decided; nothing is evaluated again.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,11 +13,18 @@ import anyio
 import typer
 
 from watcher.cli.commands import StoreCommand
-from watcher.cli.completion import complete_events
+from watcher.cli.completion import (
+    complete_events,
+    complete_receivers,
+    complete_sources,
+    complete_types,
+)
 from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import load, reading
 from watcher.cli.ids import find_deliveries, resolve
+from watcher.cli.not_told import Asked, answer
 from watcher.cli.options import AsJson, Limit
+from watcher.cli.times import Since, Until
 from watcher.clock import wall_clock
 from watcher.config import Config
 from watcher.explain.changes import changed_fields, what_changed
@@ -36,7 +44,12 @@ NAMED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("why", cls=StoreCommand, epilog="Example: inbox-watcher why 4711 --limit 3")(why)
+    app.command(
+        "why",
+        cls=StoreCommand,
+        epilog="Examples: inbox-watcher why 4711 --limit 3\n"
+        "          inbox-watcher why Maria --not-told manager --around 10:02",
+    )(why)
 
 
 def why(
@@ -47,15 +60,61 @@ def why(
             metavar="ID",
             show_default=False,
             autocompletion=complete_events,
-            help="Of an event, a delivery or a conversation; the beginning is enough.",
+            help="Of an event, a delivery or a conversation; the beginning is enough. With --not-told also"
+            " a part of the contact's name, mail address or number.",
         ),
     ],
     as_json: AsJson = False,
     limit: Limit = 5,
+    not_told: Annotated[
+        str | None,
+        typer.Option(
+            "--not-told",
+            metavar="RECEIVER",
+            autocompletion=complete_receivers,
+            help="Say why this receiver was not told: reasons, what decided, and what to change.",
+        ),
+    ] = None,
+    around: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="With --not-told: about when it happened (15 minutes before and after).",
+        ),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    type_: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            autocompletion=complete_types,
+            help="With --not-told: the type of the event that was expected.",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=complete_sources,
+            help="With --not-told: the source, where several have such a conversation.",
+        ),
+    ] = None,
 ) -> None:
     """Explain what was sent and what was not: changes, rules, deliveries and their attempts."""
     console: Console = ctx.obj
+    if not_told is None and (around or since or until or type_ or source):
+        raise typer.BadParameter(
+            "--around, --since, --until, --type and --source go with --not-told"
+        )
+    if around is not None and (since or until):
+        raise typer.BadParameter("--around is a time of its own; leave --since and --until out")
     loaded = load(console)
+    if not_told is not None:
+        asked = Asked(not_told, around, since, until, type_, source)
+        anyio.run(functools.partial(answer, console, loaded, id_, asked, as_json=as_json))
+        return
     stories = anyio.run(_find, loaded, id_, limit)
     if not stories:
         raise NotOne(

@@ -105,14 +105,18 @@ class Places:
 
     def of_silence(self, name: str) -> Place:
         """Return where a silence stands."""
-        return next(
-            node.place
-            for node in self._document.silences
+        return self.listed("silences")[name]
+
+    def listed(self, part: Literal["rules", "silences"]) -> dict[str, Place]:
+        """Return where each rule or silence stands, by its name."""
+        nodes: list[Node] = getattr(self._document, part)
+        return {
+            str(entry.value.raw): node.place
+            for node in nodes
             if isinstance(node, Entries)
             and (entry := node.get("name")) is not None
             and isinstance(entry.value, Scalar)
-            and entry.value.raw == name
-        )
+        }
 
     def in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Return problems in reading order."""
