@@ -622,6 +622,9 @@ class EventQuery:
     id: str | None = None
     limit: int = 1000
 
+    oldest: bool = False
+    """Whether the oldest `limit` are asked for instead."""
+
 
 TallyKind = Literal["types", "sources", "rules", "receivers"]
 """What is counted: events by their type, or by their source; what came of rules, and of receivers."""
@@ -703,6 +706,9 @@ class DeliveryQuery:
     """Only those that wait for this digest and are in none that was composed."""
 
     limit: int = 1000
+
+    oldest: bool = False
+    """Whether the oldest `limit` are asked for instead."""
 
 
 @dataclass(frozen=True, slots=True)

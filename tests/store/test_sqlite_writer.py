@@ -167,7 +167,9 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         (queries.save_row(("state", "lease")), ("", 0, "")),
         (queries.TIMERS_OF_TOPIC, ("", "")),
         (queries.TIMERS_OF_SOURCE, ("",)),
-        (queries.TIMER_SOURCES, ()),
+        (queries.ACTIONS, (0, 9)),
+        (queries.PRUNE_ACTIONS, (0,)),
+        (queries.PRUNE_ACKNOWLEDGEMENTS, (0,)),
         (queries.LEASED_BY, ("",)),
         (queries.NAMED, {"ids": "[]"}),
         (queries.ROWS_OF, ("[]",)),
@@ -202,6 +204,8 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
             for one in queries.TALLIES.values()
         ),
         (queries.PRUNE_TALLIES, (0,)),
+        queries.events(EventQuery(after=9)).oldest(9),
+        queries.deliveries(DeliveryQuery(rule="r", after=9)).oldest(9),
     ):
         assert scans(store, statement, parameters) == [], statement
     # These are about all rows that wait, are dead or are running timers: partial indices hold just

@@ -83,12 +83,13 @@ class StoreAddress:
         """
         return await SqliteStore.open(self.path, owner, retrier=retrier, durable=durable)
 
-    async def open_reader(self) -> Store:
+    async def open_reader(self, *, steps: int | None = None) -> Store:
         """Open the store for reading only, with or without a running owner; raise StoreError.
 
-        Every method of it that writes raises StoreError.
+        Every method of it that writes raises StoreError. With `steps`, a statement that takes more is
+        ended with StatementEnded.
         """
-        return await SqliteStore.open_reader(self.path)
+        return await SqliteStore.open_reader(self.path, steps=steps)
 
     async def copy_into(self, folder: Path) -> OwnedStore:
         """Return a copy of the whole store as it is now, in a folder of its own; empty if it does not

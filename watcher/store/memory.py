@@ -80,6 +80,7 @@ from watcher.store.withholding import (
 __all__ = ["MemoryStore", "OutboxTable"]
 
 K = TypeVar("K")
+T = TypeVar("T")
 
 LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -476,7 +477,7 @@ class MemoryStore:
 
     async def events(self, query: EventQuery) -> Sequence[Recorded]:
         found = [recorded for recorded in self._log.values() if _matches_event(query, recorded)]
-        return found[-query.limit :] if query.limit > 0 else []
+        return _some(found, query.limit, oldest=query.oldest)
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
         return [one.delivery for one in await self.entered(query)]
@@ -490,7 +491,7 @@ class MemoryStore:
             if (place := self._outbox.place(one.key)) > (query.after or 0)
             and (query.before is None or place < query.before)
         ]
-        return found[-query.limit :] if query.limit > 0 else []
+        return _some(found, query.limit, oldest=query.oldest)
 
     async def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
         for recorded in await self.events(query):
@@ -730,6 +731,13 @@ def _is_in_set(snapshot: Snapshot, name: IdSet) -> bool:
         case "unassigned":
             return snapshot.conversation.assignee is None
     raise ValueError(f"there is no id set {name!r}; there are 'unread' and 'unassigned'")
+
+
+def _some(found: Sequence[T], limit: int, *, oldest: bool) -> Sequence[T]:
+    """Return the oldest or newest `limit`."""
+    if limit <= 0:
+        return []
+    return found[:limit] if oldest else found[-limit:]
 
 
 def _matches_conversation(query: ConversationQuery, source: str, snapshot: Snapshot) -> bool:

@@ -130,11 +130,14 @@ class SqliteStore:
         return cls(path, reader, writer, lock, retrier)
 
     @classmethod
-    async def open_reader(cls, path: Path | str) -> SqliteStore:
+    async def open_reader(cls, path: Path | str, *, steps: int | None = None) -> SqliteStore:
         """Open the store for reading only, with or without a running owner; every method that
-        writes raises StoreError.
+        writes raises StoreError. With `steps`, a statement that takes more of them is ended
+        (StatementEnded).
         """
         reader = await _open_file(_absolute(path))
+        if steps is not None:
+            await reader.bound(steps)
         return cls(reader.path, reader)
 
     def record_socket(self, socket: Path | str) -> None:
@@ -437,14 +440,18 @@ class SqliteStore:
         return {state.name: state for state in states}
 
     async def events(self, query: EventQuery) -> Sequence[Recorded]:
-        found = await self._reader.fetch(*queries.events(query).newest(query.limit))
+        listing = queries.events(query)
+        asked = listing.oldest(query.limit) if query.oldest else listing.newest(query.limit)
+        found = await self._reader.fetch(*asked)
         return [Recorded(seq, Event.from_body(body)) for seq, body in found]
 
     async def deliveries(self, query: DeliveryQuery) -> Sequence[Delivery]:
         return [one.delivery for one in await self.entered(query)]
 
     async def entered(self, query: DeliveryQuery) -> Sequence[Entered]:
-        found = await self._reader.fetch(*queries.deliveries(query).newest(query.limit))
+        listing = queries.deliveries(query)
+        asked = listing.oldest(query.limit) if query.oldest else listing.newest(query.limit)
+        found = await self._reader.fetch(*asked)
         return [Entered(seq, rows.read_delivery(columns)) for seq, *columns in found]
 
     async def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:

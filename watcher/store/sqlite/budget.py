@@ -12,7 +12,7 @@ from typing import Any
 
 from watcher.store.sqlite import queries
 
-__all__ = ["MOST_STEPS", "BudgetedConnection"]
+__all__ = ["MOST_STEPS", "TICK", "BudgetedConnection"]
 
 MOST_STEPS = 50_000_000
 """A second or two of computing. What the store asks in daily work takes a thousandth of it."""

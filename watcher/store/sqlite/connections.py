@@ -29,7 +29,7 @@ import structlog
 
 from watcher.errors import StoreDamaged, StoreError
 from watcher.store.retrying import Retrier
-from watcher.store.sqlite.budget import BudgetedConnection
+from watcher.store.sqlite.budget import TICK, BudgetedConnection
 from watcher.store.sqlite.place import WRITE
 from watcher.store.sqlite.schema import BUSY, store_error
 
@@ -255,6 +255,7 @@ class Reader:
         self.path = path
         self.damaged = False
         """Whether a read met a damaged page."""
+        self._ticks = 0
         self._open = True
 
     @classmethod
@@ -294,6 +295,7 @@ class Reader:
     ) -> list[tuple[Any, ...]]:
         if not self._open:
             raise StoreError(f"the store {self.path} is closed")
+        self._ticks = 0
         try:
             found = await self._connection.execute_fetchall(statement, parameters)
         except sqlite3.Error as error:
@@ -301,6 +303,15 @@ class Reader:
             self.damaged |= isinstance(failure, StoreDamaged)
             raise failure from error
         return [tuple(row) for row in found]
+
+    async def bound(self, most: int) -> None:
+        """End, from now on, every statement after so many steps: whoever asks anything may ask too much."""
+
+        def tick() -> bool:
+            self._ticks += 1
+            return self._ticks * TICK > most
+
+        await self._connection.set_progress_handler(tick, TICK)
 
     async def copy(self, to: Path) -> None:
         """Write everything, as it is at one moment, to a new file; raise StoreError."""

@@ -472,6 +472,14 @@ class Listing:
         )
         return f"SELECT * FROM ({newest} DESC LIMIT ?) ORDER BY 1", [*values, max(limit, 0)]
 
+    def oldest(self, limit: int) -> tuple[str, list[Any]]:
+        """Read the oldest `limit`, oldest first."""
+        where, values = _asked(self.conditions)
+        listed = (
+            f"SELECT {self.columns} {self.tables} WHERE {where or 'true'} ORDER BY {self.order}"
+        )
+        return f"{listed} LIMIT ?", [*values, max(limit, 0)]
+
     def first(self, limit: int) -> tuple[str, list[Any]]:
         """Read the place of the oldest of the newest `limit`; nothing where there are not so many."""
         where, values = _asked(self.conditions)
