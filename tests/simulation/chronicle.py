@@ -327,16 +327,19 @@ class Chronicle:
 
     def _shown(self, past: Past, first: int, last: int) -> Iterator[tuple[int, Moment]]:
         """Return what rows may show of some moments, each with its number: the moments, and what a page
-        shows whose rows are chosen in one and filled in in another. A row is not of one instant, so no
-        moment need have stood as a whole; what it lacks for that is not told.
+        shows whose rows are chosen in one, counted in another and filled in in a third. A row is not of one
+        instant, so no moment need have stood as a whole; what it lacks for that is not told.
         """
+        rendering = self.reign.source.rendering
         for number in range(first, last + 1):
             yield number, past.moments[number]
             for later in range(number + 1, last + 1):
-                if past.moments[later].start - past.end(number) > self.reign.source.rendering:
+                if past.moments[later].start - past.end(number) > rendering:
                     break
-                if (mixed := past.mixed(number, later)) is not None:
-                    yield number, mixed
+                # What answers in one instant counts when it reads the lines.
+                for counted in range(later, number - 1 if rendering else later - 1, -1):
+                    if (mixed := past.mixed(number, later, counted)) is not None:
+                        yield number, mixed
 
 
 def came_late(look: Look) -> bool:

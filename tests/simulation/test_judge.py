@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from .chronicle import Chronicle
 from .plan import SourcePlan, Window
 from .reign import Look, Reign
 from .run import Entry
+from .truth import seen_as
 from .waits import judge_waits
 
 NAME = "sales"
@@ -131,6 +133,40 @@ def test_polls_read_a_minute_again_and_look_up_a_loss_that_shows(
     whole = 1001.0 + passed
     world.mend(told.at(whole).conversation)
     assert told.chronicle(known=known).shows_again(told.conversation.id, whole) is again
+
+
+@pytest.mark.parametrize(
+    ("steps", "rendering", "unread", "right"),
+    [
+        ("read write", 1.5, 0, True),  # counted before the words were written that the row shows
+        ("read write", 1.5, 1, True),
+        ("read write", 1.5, 2, True),  # chosen before it was read: both count
+        ("read write", 1.5, 3, False),  # so many were never there
+        ("read write", 0.0, 0, False),  # this server answers in one instant
+        ("read write write", 1.5, 0, True),
+        ("read write wait write", 1.5, 0, False),  # no row takes so long
+        ("write", 1.5, 0, False),  # nobody read it
+    ],
+)
+def test_a_row_may_show_a_count_from_before_its_newest_message(
+    steps: str, rendering: float, unread: int, right: bool
+) -> None:
+    told, now = Told(), 1000.0
+    world = told.harness.world
+    for step in steps.split():
+        if step == "read":
+            world.read(told.at(now).conversation)
+        elif step == "write":
+            world.message(told.at(now).conversation, f"Anybody there at {now}?")
+        now += 2.0 if step == "wait" else 0.1
+    told.look(now, "message", "read", unread=unread > 0, unread_count=unread)
+    chronicle, (look,) = told.chronicle(), told.looks
+    chronicle.reign.source = dataclasses.replace(SOURCE, rendering=rendering)
+    past = chronicle.reign.past(told.conversation.id, mapped=False)
+    assert past is not None
+    seen = seen_as("chatwoot", look.told, told.asked)
+    chronicle._stood(look, past, "it", past.at(500), told.asked, seen)
+    assert (chronicle.found == []) is right
 
 
 def test_a_mapping_that_comes_and_goes_between_two_looks_is_no_less_a_change() -> None:

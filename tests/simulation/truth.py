@@ -165,15 +165,21 @@ class Past:
                 last += 1
             yield moment.start, self.end(last), there, moment.reason
 
-    def mixed(self, first: int, last: int) -> Moment | None:
-        """Return what a row shows that was chosen in one moment and filled in in a later one; None where
-        nothing was there to be chosen.
+    def mixed(self, first: int, last: int, counted: int | None = None) -> Moment | None:
+        """Return what a row shows that was chosen in one moment and whose lines were read in a later one;
+        None where nothing was there to be chosen.
+
+        What is unread was `counted` before the lines were read, by default in the same moment. So a row may
+        show a newer message beside a count from before it. That is no torn answer by the contract, which has
+        nothing newer in the place of what is lost: the count did stand since the last look, and that it
+        fell is told (a `read` that did happen), as is that it rose again by the next look.
         """
         columns, lines = self.moments[first], self.moments[last]
+        counts = lines if counted is None else self.moments[counted]
         if columns.plain is None or columns.state is None or lines.state is None:
             return None
         gone = lines.state.gone_at is not None
-        state = filled_in(columns.state, lines.state, lines.state)
+        state = filled_in(columns.state, counts.state, lines.state)
         shown = self._moment(columns.start, replace(state, torn=lines.state.torn))
         return replace(shown, hidden=shown.hidden | LOST["messages"]) if gone else shown
 
