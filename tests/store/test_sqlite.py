@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import threading
 from pathlib import Path
+from random import Random
 
 import anyio
 import pytest
@@ -150,7 +151,8 @@ async def test_another_programs_database_is_refused_and_left_alone(tmp_path: Pat
 async def test_a_damaged_file_is_a_store_error_of_one_line(tmp_path: Path) -> None:
     path = tmp_path / "db"
     store = await SqliteStore.open(path)
-    many = tuple(snapshot(f"c{number}", status="x" * 500) for number in range(600))
+    texts = ("".join(map(chr, Random(n).choices(range(97, 123), k=900))) for n in range(600))
+    many = tuple(snapshot(f"c{number}", status=text) for number, text in enumerate(texts))
     await store.commit(Commit("sales", snapshots=many))
     await store.close()
     whole = path.read_bytes()

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import anyio
@@ -260,7 +261,8 @@ async def test_a_full_disk_fails_whoever_wrote_and_nobody_after(tmp_path: Path) 
     connection = store._writer.connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-    big = Commit("sales", snapshots=(snapshot(status="x" * 100_000),))
+    text = "".join(map(chr, Random(1).choices(range(97, 123), k=100_000)))
+    big = Commit("sales", snapshots=(snapshot(status=text),))
     with pytest.raises(StoreError) as error:
         await store.commit(big)
     assert "make room on the disk" in str(error.value)

@@ -30,6 +30,7 @@ import structlog
 from watcher.errors import StoreDamaged, StoreError
 from watcher.store.retrying import Retrier
 from watcher.store.sqlite.budget import TICK, BudgetedConnection
+from watcher.store.sqlite.packing import unpack_text
 from watcher.store.sqlite.place import WRITE
 from watcher.store.sqlite.schema import BUSY, store_error
 
@@ -273,6 +274,7 @@ class Reader:
         with anyio.CancelScope(shield=True):  # a connect that is interrupted leaks its thread
             try:
                 await connection
+                await connection.create_function("unpacked", 1, unpack_text, deterministic=True)
                 # Type globs are case-sensitive, as in PostgreSQL.
                 await connection.execute_fetchall("PRAGMA case_sensitive_like = ON")
                 if retrier is not None:  # the daemon's: later there may be no descriptor for a file

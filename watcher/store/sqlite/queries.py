@@ -39,11 +39,14 @@ SAVE_RECEIVER = """
 
 # Snapshots
 
-SNAPSHOT = (
-    "revision, present, observed, message_id, seen, counts, conversation, evidence, doubt, prints"
-)
+_SNAPSHOT = (
+    "revision", "present", "observed", "message_id",
+    "coalesce((SELECT fields FROM shown WHERE number = seen), seen)", "counts", "conversation",
+    "evidence", "doubt", "prints",
+)  # fmt: skip
+SNAPSHOT = ", ".join(_SNAPSHOT)
 """The columns that `rows.read_snapshot` expects."""
-SNAPSHOT_COLUMNS = SNAPSHOT.count(",") + 1
+SNAPSHOT_COLUMNS = len(_SNAPSHOT)
 
 KNOWN = f"""
     SELECT {SNAPSHOT} FROM snapshots
@@ -63,30 +66,37 @@ GROW = """
 FORGET_SNAPSHOTS = """
     DELETE FROM snapshots
     WHERE rowid IN (SELECT rowid FROM snapshots WHERE source = ? LIMIT 10000)"""
-SEEN = "SELECT DISTINCT seen FROM snapshots WHERE source = ?"
-FORGET_FIELDS = "UPDATE snapshots SET seen = :after WHERE source = :source AND seen = :before"
+# What rows have shown is a handful of lists, which stand once.
+SHOW = "INSERT INTO shown (fields) VALUES (?) ON CONFLICT DO NOTHING"
+SEEN = """
+    SELECT fields FROM shown
+    WHERE number IN (SELECT CAST(seen AS INTEGER) FROM snapshots WHERE source = ? AND seen <> '[]')"""
+_NUMBER = "coalesce((SELECT number FROM shown WHERE fields = {0}), {0})"
+FORGET_FIELDS = f"""
+    UPDATE snapshots SET seen = {_NUMBER.format(":after")}
+    WHERE source = :source AND seen = (SELECT number FROM shown WHERE fields = :before)"""
 
-ADD_SNAPSHOT = """
+ADD_SNAPSHOT = f"""
     INSERT INTO snapshots (source, id, revision, present, unread, unassigned, observed,
-                           message_id, seen, counts, conversation, evidence, doubt, prints,
+                           message_id, seen, counts, conversation, size, evidence, doubt, prints,
                            words, waiting)
     VALUES (:source, :id, :revision, :present, :unread, :unassigned, :observed,
-            :message_id, :seen, :counts, :conversation, :evidence, :doubt, :prints,
+            :message_id, {_NUMBER.format(":seen")}, :counts, :conversation, :size, :evidence, :doubt, :prints,
             :words, :waiting)
     ON CONFLICT (source, id) DO NOTHING"""
-CHANGE_SNAPSHOT = """
+CHANGE_SNAPSHOT = f"""
     UPDATE snapshots
     SET revision = :revision, present = :present, unread = :unread, unassigned = :unassigned,
-        observed = :observed, message_id = :message_id, seen = :seen, counts = :counts,
-        conversation = :conversation, evidence = :evidence, doubt = :doubt, prints = :prints,
-        words = :words, waiting = :waiting
+        observed = :observed, message_id = :message_id, seen = {_NUMBER.format(":seen")},
+        counts = :counts, conversation = :conversation, size = :size, evidence = :evidence,
+        doubt = :doubt, prints = :prints, words = :words, waiting = :waiting
     WHERE source = :source AND id = :id AND revision = :revision - 1"""
 
 # Of conversations that have been gone for long, as `pipeline.forgetting.nothing_but_numbers` says.
 BARE = """
     UPDATE snapshots
-    SET conversation = :conversation, message_id = NULL, seen = '[]', evidence = NULL, doubt = NULL,
-        prints = NULL, words = NULL, waiting = NULL
+    SET conversation = :conversation, size = :size, message_id = NULL, seen = '[]', evidence = NULL,
+        doubt = NULL, prints = NULL, words = NULL, waiting = NULL
     WHERE source = :source AND id = :id"""
 LONG_GONE = f"""
     SELECT source, {SNAPSHOT} FROM snapshots
@@ -102,7 +112,8 @@ DROP_INSTALLATION = "DELETE FROM installation WHERE name = ?"
 
 WORDS_OF_SNAPSHOTS = """
     SELECT rowid, source, conversation, prints FROM snapshots WHERE rowid > ? ORDER BY rowid LIMIT ?"""
-SAVE_WORDS_OF_SNAPSHOT = "UPDATE snapshots SET conversation = ?, prints = ? WHERE rowid = ?"
+SAVE_WORDS_OF_SNAPSHOT = """
+    UPDATE snapshots SET conversation = ?, size = ?, prints = ? WHERE rowid = ?"""
 WORDS_OF_EVENTS = """
     SELECT seq, source, body, verdicts FROM events WHERE seq > ? ORDER BY seq LIMIT ?"""
 SAVE_WORDS_OF_EVENT = "UPDATE events SET body = ?, verdicts = ? WHERE seq = ?"
@@ -632,7 +643,7 @@ def conversations(
 
 
 def _document(path: str) -> str:
-    return f"json_extract(conversation, '$.{path}')"
+    return f"json_extract(unpacked(conversation), '$.{path}')"
 
 
 def _among(column: str, values: tuple[str, ...]) -> tuple[str, Any]:

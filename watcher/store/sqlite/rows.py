@@ -39,6 +39,7 @@ from watcher.records import (
     contact_words,
 )
 from watcher.store.outbox import Change, OutboxRow
+from watcher.store.sqlite.packing import pack, unpack
 
 __all__ = [
     "RECEIVER",
@@ -138,6 +139,7 @@ def topic(source: str, subject: str | None) -> str:
 def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
     """Return the named parameters that write a snapshot."""
     conversation, evidence = snapshot.conversation, snapshot.evidence
+    document = CONVERSATION.dump_json(conversation)
     return {
         "source": source,
         "id": conversation.id,
@@ -149,8 +151,9 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
         "message_id": snapshot.message_id,
         "seen": _seen(snapshot.seen),
         "counts": json.dumps(dict(snapshot.counts)) if snapshot.counts else "{}",
-        "conversation": CONVERSATION.dump_json(conversation).decode(),
-        "evidence": None if evidence == NO_EVIDENCE else _EVIDENCE.dump_json(evidence).decode(),
+        "conversation": pack(document),
+        "size": len(document),
+        "evidence": _evidence(evidence),
         "doubt": None if snapshot.doubt is None else _DOUBT.dump_json(snapshot.doubt).decode(),
         "prints": prints_column(snapshot.prints),
         "words": words_of(conversation.contact),
@@ -164,7 +167,7 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
         revision, present, observed, message_id, seen, counts, conversation, evidence, doubt, prints,
     ) = columns  # fmt: skip
     return Snapshot(
-        conversation=CONVERSATION.validate_json(conversation),
+        conversation=CONVERSATION.validate_json(unpack(conversation)),
         revision=revision,
         seen=_read_seen(seen),
         counts=json.loads(counts),
@@ -175,6 +178,12 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
         doubt=None if doubt is None else read_doubt(doubt),
         prints=read_prints(prints),
     )
+
+
+def _evidence(evidence: Evidence) -> str | None:
+    if evidence == NO_EVIDENCE:
+        return None
+    return _EVIDENCE.dump_json(evidence, exclude_defaults=True).decode()
 
 
 def words_of(contact: Contact) -> str | None:

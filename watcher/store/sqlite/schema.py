@@ -18,6 +18,7 @@ from watcher import descriptors
 from watcher.errors import StatementEnded, StoreDamaged, StoreError, StoreUnavailable
 from watcher.store.sqlite import rows
 from watcher.store.sqlite.budget import MOST_STEPS, BudgetedConnection
+from watcher.store.sqlite.packing import pack_text
 from watcher.store.sqlite.place import WRITE, check_file, check_folder
 
 __all__ = [
@@ -48,7 +49,11 @@ INCREMENTAL = 2
 LARGEST_WAL = 64 * 1024 * 1024
 """The size in bytes to which the WAL is cut once all of it is in the file."""
 
-DERIVED = {"words_of": rows.words_of_document, "waiting_of": rows.waiting_of_document}
+DERIVED = {
+    "words_of": rows.words_of_document,
+    "waiting_of": rows.waiting_of_document,
+    "packed": pack_text,
+}
 """Functions of a stored conversation that steps of the schema may call."""
 
 BUSY = 3.0

@@ -40,6 +40,7 @@ from watcher.store.outbox import (
     repeated,
 )
 from watcher.store.sqlite import queries, rows
+from watcher.store.sqlite.packing import pack, unpack
 from watcher.store.sqlite.schema import INCREMENTAL
 from watcher.store.tallies import Counted, hour_of, of_change, of_events
 from watcher.store.withholding import (
@@ -128,12 +129,16 @@ def _forget_fields(connection: Connection, source: str, paths: frozenset[str]) -
     for (before,) in connection.execute(queries.SEEN, (source,)).fetchall():
         after = rows.json_list(frozenset(json.loads(before)) - paths)
         if after != before:
+            if after != rows.json_list(()):
+                connection.execute(queries.SHOW, (after,))
             parameters = {"source": source, "before": before, "after": after}
             connection.execute(queries.FORGET_FIELDS, parameters)
 
 
 def _save_snapshots(connection: Connection, source: str, snapshots: Sequence[Snapshot]) -> None:
     added = 0
+    shown = {(rows.json_list(seen),) for seen in {one.seen for one in snapshots} if seen}
+    connection.executemany(queries.SHOW, sorted(shown))
     for snapshot in snapshots:
         new, columns = snapshot.revision == 1, rows.snapshot_row(source, snapshot)
         statement = queries.ADD_SNAPSHOT if new else queries.CHANGE_SNAPSHOT
@@ -141,7 +146,7 @@ def _save_snapshots(connection: Connection, source: str, snapshots: Sequence[Sna
             raise Conflict(
                 f"conversation {snapshot.conversation.id} of {source} has moved on meanwhile"
             )
-        added += len(columns["conversation"].encode()) if new else 0
+        added += columns["size"] if new else 0
     if added:
         connection.execute(queries.GROW, (source, added))
 
@@ -483,9 +488,9 @@ def forget_gone(connection: Connection, before: datetime, most: int) -> int:
     gone = connection.execute(queries.LONG_GONE, (rows.micros(before), most)).fetchall()
     for source, *columns in gone:
         bare = nothing_but_numbers(rows.read_snapshot(columns)).conversation
-        conversation = CONVERSATION.dump_json(bare).decode()
-        values = {"source": source, "id": bare.id, "conversation": conversation}
-        connection.execute(queries.BARE, values)
+        document = CONVERSATION.dump_json(bare)
+        values = {"conversation": pack(document), "size": len(document)}
+        connection.execute(queries.BARE, {"source": source, "id": bare.id, **values})
     return len(gone)
 
 
@@ -525,11 +530,12 @@ def _snapshot_without(
     connection: Connection, row: Sequence[Any], key_: bytes, attributes: AttributesOf
 ) -> None:
     rowid, source, document, prints = row
-    known = CONVERSATION.validate_json(document)
+    known = CONVERSATION.validate_json(unpack(document))
     bare, kept = snapshot_without(known, rows.read_prints(prints), key_, attributes.get(source, {}))
     if bare != known:
-        text = CONVERSATION.dump_json(bare).decode()
-        connection.execute(queries.SAVE_WORDS_OF_SNAPSHOT, (text, rows.prints_column(kept), rowid))
+        text = CONVERSATION.dump_json(bare)
+        values = pack(text), len(text), rows.prints_column(kept)
+        connection.execute(queries.SAVE_WORDS_OF_SNAPSHOT, (*values, rowid))
 
 
 def _event_without(
