@@ -16,24 +16,26 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from pydantic import validate_call
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+import anyio
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from watcher.errors import StoreError, StoreUnavailable
 from watcher.model import rfc3339
-from watcher.records import Actor
-from watcher.transport import call_unix
+from watcher.records import Actor, HttpReply
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 __all__ = [
     "SOMEBODY",
     "Control",
     "DaemonControl",
     "bind_control",
+    "call_unix",
     "connect",
     "create_app",
     "remove_control",
@@ -196,6 +198,11 @@ def remove_control(path: Path) -> None:
 
 def create_app(control: DaemonControl, reload: Reload) -> Starlette:
     """Return the application behind the control socket: POST /<call> with the arguments as JSON."""
+    # Only a daemon serves; commands, which call, start without a server's libraries.
+    from pydantic import validate_call
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
 
     def endpoint(method: Callable[..., Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
         call = validate_call(method)  # a time arrives as text
@@ -257,7 +264,7 @@ async def request_reload(path: Path) -> Mapping[str, Any]:
 async def _call(path: Path, name: str, arguments: Mapping[str, Any]) -> Any:
     plain = {key: _plain(value) for key, value in arguments.items()}
     patience = SENT_WITHIN.get(name, ANSWERED_WITHIN)
-    answer = await call_unix(path, "POST", f"/{name}", json=plain, timeout=patience)
+    answer = await call_unix(path, f"/{name}", plain, timeout=patience)
     if answer.status == 0:
         if trouble := await _store_failing(path):
             waiting = "the daemon accepted the command but is waiting for its store: "
@@ -277,8 +284,65 @@ def _plain(value: Any) -> Any:
 
 async def _store_failing(path: Path) -> Mapping[str, Any] | None:
     """Ask the daemon why its store does not work; None if it works, or if no answer comes."""
-    answer = await call_unix(path, "POST", "/status", json={"most": 0}, timeout=EXPLAINED_WITHIN)
+    answer = await call_unix(path, "/status", {"most": 0}, timeout=EXPLAINED_WITHIN)
     if answer.status != 200:
         return None
     trouble: Mapping[str, Any] | None = json.loads(answer.body)["result"].get("store_failing")
     return trouble
+
+
+class _Reply:
+    """An answer while it arrives; the parser calls the methods that begin with `on_`."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = bytearray()
+        self.complete = False
+        self.parser = HttpResponseParser(self)
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.status, self.complete = self.parser.get_status_code(), True
+
+
+async def call_unix(
+    socket: Path, path: str, arguments: Mapping[str, Any], *, timeout: float
+) -> HttpReply:
+    """Post to the daemon's control socket; return status 0 and `error` if no answer came within
+    `timeout` seconds.
+
+    A client for all of HTTP would cost each command more than everything else that it does.
+    """
+    content = json.dumps(arguments, separators=(",", ":")).encode()
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "host: localhost",
+        "connection: close",
+        "content-type: application/json",
+        f"content-length: {len(content)}",
+    )
+    reply = _Reply()
+    try:
+        with anyio.fail_after(timeout):
+            async with await anyio.connect_unix(socket) as stream:
+                await stream.send("\r\n".join((*lines, "", "")).encode() + content)
+                while not reply.complete:
+                    reply.parser.feed_data(await stream.receive())
+    except TimeoutError:
+        return HttpReply(0, {}, b"", "the control socket did not answer in time")
+    except OSError as error:
+        return HttpReply(
+            0, {}, b"", f"no connection to the control socket: {error.strerror or error}"
+        )
+    except (
+        anyio.EndOfStream,
+        anyio.BrokenResourceError,
+        HttpParserError,
+        HttpParserUpgrade,
+    ):
+        return HttpReply(
+            0, {}, b"", "the control socket broke the answer off or does not speak HTTP"
+        )
+    return HttpReply(reply.status, {}, bytes(reply.body))

@@ -1,15 +1,23 @@
-"""JSON in one line that is safe to print: no character in it steers a terminal or hides another.
+"""Values as JSON: in one line that is safe to print, and as a store keeps them.
 
-Rules: pure. What is escaped is escaped as JSON has it, so that a reader gets the same values.
+Rules: pure. What is escaped is escaped as JSON has it, so that a reader gets the same values: no character
+steers a terminal or hides another. Pydantic is imported when the first value is read or written: commands
+that look at no conversation start without it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-__all__ = ["json_line"]
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = ["Stored", "json_line"]
+
+T = TypeVar("T")
 
 _UNSAFE = re.compile(
     "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
@@ -26,3 +34,17 @@ def json_line(value: Any, **options: Any) -> str:
     options = {"separators": (",", ":"), **options, "ensure_ascii": False}
     # Outside of texts JSON is plain ASCII, so whatever is found stands in one.
     return _UNSAFE.sub(lambda found: json.dumps(found.group())[1:-1], json.dumps(value, **options))
+
+
+class Stored(Generic[T]):
+    """How values of a type are written as JSON and read again."""
+
+    def __init__(self, type_: type[T]) -> None:
+        self._type = type_
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[T]:
+        """What reads and writes them."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(self._type)

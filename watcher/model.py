@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, PlainSerializer, TypeAdapter, with_config
+from watcher.json_text import Stored
 
 __all__ = [
     "NO_EVIDENCE", "Contact", "Conversation", "Delivery", "DeliveryKind", "DeliveryState",
@@ -33,7 +33,21 @@ def rfc3339(at: datetime) -> str:
     return utc.isoformat(timespec=spec).replace("+00:00", "Z")
 
 
-Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+class _Stamp:
+    """Has a time written as `rfc3339` does, in JSON alone."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import core_schema
+
+        schema = handler(source)
+        schema["serialization"] = core_schema.plain_serializer_function_ser_schema(
+            rfc3339, return_schema=core_schema.str_schema(), when_used="json"
+        )
+        return schema
+
+
+Time = Annotated[datetime, _Stamp]
 
 Direction = Literal["inbound", "outbound", "internal"]
 
@@ -97,7 +111,6 @@ class Message:
     """The kinds of what it holds besides text, each once, sorted: `image`, `audio`, `file`, `call`, …"""
 
 
-@with_config(ConfigDict(ser_json_inf_nan="null"))
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """One conversation, as in `data.conversation` of an event.
@@ -105,6 +118,8 @@ class Conversation:
     What follows from a field elsewhere (the event of its change, whether it can be mapped, a sample)
     stands in `watcher.catalogue.fields`: a new field is a line here and a row there.
     """
+
+    __pydantic_config__ = {"ser_json_inf_nan": "null"}  # noqa: RUF012 - pydantic reads it so
 
     id: str
     url: str | None = None
@@ -137,18 +152,18 @@ class Conversation:
     """The provider's own fields that are tracked, each key always present (null when empty)."""
 
 
-CONVERSATION: TypeAdapter[Conversation] = TypeAdapter(Conversation)
+CONVERSATION = Stored(Conversation)
 
 
 def to_plain(conversation: Conversation) -> dict[str, Any]:
     """Return the JSON form of events (docs/events.md) as plain Python values."""
-    plain: dict[str, Any] = CONVERSATION.dump_python(conversation, mode="json")
+    plain: dict[str, Any] = CONVERSATION.adapter.dump_python(conversation, mode="json")
     return plain
 
 
 def from_plain(plain: Mapping[str, Any]) -> Conversation:
     """Return the conversation of a JSON form. Raise pydantic.ValidationError for anything else."""
-    return CONVERSATION.validate_python(plain)
+    return CONVERSATION.adapter.validate_python(plain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from watcher.model import Conversation, Delivery, DeliveryState, Event, Snapshot, Standing, rfc3339
@@ -19,6 +19,7 @@ __all__ = [
     "DISK",
     "OVER",
     "OWN",
+    "TOLD_FROM",
     "Acknowledgement",
     "Action",
     "ActionKind",
@@ -43,6 +44,7 @@ __all__ = [
     "Settlement",
     "Skew",
     "SourceState",
+    "Space",
     "StoredSilence",
     "Suppressed",
     "Tally",
@@ -114,6 +116,10 @@ class Hold:
         }
 
 
+TOLD_FROM = timedelta(seconds=60)
+"""From how much on a clock that is off is told to people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skew:
     """How far a provider's clock is from ours."""
@@ -123,6 +129,11 @@ class Skew:
 
     told_by: Literal["server", "date", "rows"]
     """What shows it."""
+
+    @property
+    def notable(self) -> bool:
+        """Whether it is so much that people are told."""
+        return abs(self.seconds) > TOLD_FROM.total_seconds()
 
     def to_plain(self) -> dict[str, Any]:
         """Return the JSON form that `status` and the control socket show."""
@@ -813,3 +824,11 @@ class HttpReply:
     headers: Mapping[str, str]
     body: bytes
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How much of a disk is free for this process, and how large it is, in bytes."""
+
+    free: int
+    total: int

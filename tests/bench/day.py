@@ -28,9 +28,9 @@ from tests.bench.processes import IN_A_FILE
 from tests.scenarios.harness import Inbox
 from tests.simulation.quick import quick
 from tests.support.virtual_time import JumpLoop, VirtualClock
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon import Daemon
-from watcher.settings.values import parse_duration
+from watcher.settings.durations import parse_duration
 from watcher.simulator import Account, World, chatwoot
 from watcher.store.sqlite import SqliteStore
 from watcher.transport import Transport

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, Measured, Scale
 from tests.bench.processes import IN_A_FILE
-from watcher.config import Config, load
+from watcher.config.load import load
+from watcher.config.model import Config
 
 USUAL = (1000, 2000, 10_000, 100_000)
 

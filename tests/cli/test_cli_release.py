@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.harness import NOW, Harness, remembered
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.daemon.offline import OfflineControl
 from watcher.model import Contact, Conversation, Snapshot
 from watcher.records import Commit, EventQuery, Hold

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.config.small_providers import PROVIDERS
-from watcher.config import Config, load
+from watcher.config.load import load
+from watcher.config.model import Config
 from watcher.errors import ConfigError
 
 ENVIRON = {"TOKEN": "not-a-real-token", "SECRET": "whsec_bm90LWEtcmVhbC1zZWNyZXQtYXQtYWxs"}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from watcher.config import PluginUnusable, ProviderLoader
+from watcher.config.discovery import PluginUnusable, ProviderLoader
 from watcher.providers import (
     Budget,
     Motion,

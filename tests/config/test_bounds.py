@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import Config, load
+from watcher.config.load import load
+from watcher.config.model import Config
 from watcher.errors import ConfigError
 from watcher.pipeline.disk import Reserve
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.small_providers import PROVIDERS
-from watcher.config import load
+from watcher.config.load import load
 from watcher.errors import ConfigError
 
 BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))

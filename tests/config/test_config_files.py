@@ -9,7 +9,7 @@ import pytest
 
 from tests.config.harness import ENVIRON, SOURCE, Write, read, refused
 from tests.config.small_providers import PROVIDERS
-from watcher.config import load
+from watcher.config.load import load
 
 
 def test_a_directory_is_read_in_name_order(tmp_path: Path, write: Write) -> None:

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.settings.values import (
-    Address,
-    format_duration,
-    parse_address,
-    parse_duration,
-    parse_limit,
-    suggest_duration,
-)
+from watcher.settings.durations import format_duration, parse_duration, suggest_duration
+from watcher.settings.values import Address, parse_address, parse_limit
 
 
 @pytest.mark.parametrize(

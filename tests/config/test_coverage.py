@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load
+from watcher.config.load import load
 
 LEADS = "leads: {provider: leadping, token: not-a-real-token}"
 DESK = "desk: {provider: chatwoot, account_id: 3, token: not-a-real-token}"

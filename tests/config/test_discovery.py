@@ -13,8 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 MODULE = """
+from typing import Annotated
 from tests.config.small_providers import Desk, DeskSettings
 from pydantic import Field
+from watcher.secrets import SecretText
+from watcher.settings.values import secret
 from watcher.providers import Provider
 
 class AcmeSettings(DeskSettings):
@@ -34,6 +37,12 @@ class Starred(Desk):
 
 class Loose(Desk):
     settings_model = dict
+
+class QuietSettings(DeskSettings):
+    pin: Annotated[SecretText, secret()] = Field(description="What opens the desk")
+
+class Quiet(Desk):
+    settings_model = QuietSettings
 """
 
 CONFIG = """
@@ -51,7 +60,8 @@ rules: [{name: A, when: "*", notify: team}]
 SCRIPT = """
 import sys
 from pathlib import Path
-from watcher.config import json_schema, load
+from watcher.config.json_schema import json_schema
+from watcher.config.load import load
 from watcher.errors import ConfigError
 try:
     (source,) = load([Path(sys.argv[1])], environ={}).sources
@@ -88,7 +98,8 @@ def run(site: Path, provider: str) -> str:
 def site(tmp_path: Path) -> Path:
     points = (
         "acme = acme_desk:Acme\nodd = acme_desk:Odd\nbare = acme_desk:Bare\n"
-        "starred = acme_desk:Starred\nloose = acme_desk:Loose\ngone = acme_desk:Gone"
+        "starred = acme_desk:Starred\nloose = acme_desk:Loose\ngone = acme_desk:Gone\n"
+        "quiet = acme_desk:Quiet"
     )
     install(tmp_path, "acme_desk", points, "acme_desk", MODULE)
     return tmp_path
@@ -124,6 +135,11 @@ def test_a_module_that_exits_does_not_take_the_watcher_with_it(site: Path) -> No
         (
             "loose",
             "is not a provider: its settings are not a subclass of watcher.providers.ProviderSettings",
+        ),
+        (
+            "quiet",
+            "is not a provider: its setting `pin` is a secret whose name has no `token`, `secret`,"
+            " `password` or `key`",
         ),
         (
             "gone",

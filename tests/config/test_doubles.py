@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load
+from watcher.config.load import load
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load
+from watcher.config.load import load
 from watcher.secrets.modes import is_provided, openness
 
 WHOLE = """{top}

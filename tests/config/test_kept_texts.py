@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load, needs_restart
+from watcher.config.compare import needs_restart
+from watcher.config.load import load
 from watcher.daemon.plans import attributes_of_words
 
 FILE = """\

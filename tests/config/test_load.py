@@ -8,8 +8,8 @@ import pytest
 
 from tests.config.harness import ENVIRON, SOURCE, Write, read, refused, warned
 from tests.config.small_providers import Desk, DeskSettings
-from watcher.config import inspect_files
 from watcher.config.compare import compare
+from watcher.config.load import inspect_files
 from watcher.notify.apprise import AppriseReceiver
 from watcher.notify.webhook import WebhookReceiver
 from watcher.settings.values import Address

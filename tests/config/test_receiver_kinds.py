@@ -10,7 +10,8 @@ import pytest
 from pydantic import Field, field_validator
 
 from tests.config.harness import SOURCE, Write, read, refused
-from watcher.config import PluginUnusable, ReceiverLoader, json_schema
+from watcher.config.discovery import PluginUnusable, ReceiverLoader
+from watcher.config.json_schema import json_schema
 from watcher.model import Event, Result
 from watcher.notify import Notice
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprint

@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.harness import SOURCE, Write, read, warned
-from watcher.config import Config, compare, load
+from watcher.config.compare import compare
+from watcher.config.load import load
+from watcher.config.model import Config
 from watcher.rules import Digest, Rule, Span
 from watcher.settings.calendar import format_days, parse_between, parse_days
 

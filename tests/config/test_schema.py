@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from tests.config.small_providers import PROVIDERS
 from tests.support.plain_yaml import plain_yaml
-from watcher.config import json_schema
+from watcher.config.json_schema import json_schema
 
 CONTRACT = """
 store: /var/lib/inbox-watcher/watcher.db

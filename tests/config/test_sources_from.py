@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.harness import refused
-from watcher.config import load
+from watcher.config.load import load
 from watcher.config.sources_from import csv
 
 FROM = """\

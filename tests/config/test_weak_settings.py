@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.receiver_probe import probe
 from watcher.notify.apprise import validate
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load
+from watcher.config.load import load
 from watcher.errors import ConfigError
 
 DESK = "{provider: chatwoot, account_id: 3, token: not-a-real-token}"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.pipeline.disk import Reserve, Space, is_low, may_write
+from watcher.pipeline.disk import Reserve, is_low, may_write
+from watcher.records import Space
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 

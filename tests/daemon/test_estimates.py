@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.small_providers import PROVIDERS
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.estimates import foreseeable_overloads
 
 REST = (

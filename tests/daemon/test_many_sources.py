@@ -20,19 +20,20 @@ from tests.bench.loading import write
 from tests.support.steps import async_steps, steps
 from tests.support.virtual_time import VirtualClock
 from watcher.clock import wall_clock
-from watcher.config import Config, load
+from watcher.config.load import load
+from watcher.config.model import Config
 from watcher.daemon import Daemon
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.reload import Reloading
 from watcher.daemon.slices import SLICE
 from watcher.errors import Problem, grouped
 from watcher.metrics import MOST, Metrics
-from watcher.pipeline.standing import standings, worst
 from watcher.poller import Network
 from watcher.poller.request_plan import RequestPlan, describe_plan, shared_budgets
 from watcher.providers import Budget
 from watcher.records import Trouble
 from watcher.runtime import Runtime
+from watcher.standing import standings, worst
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
 from watcher.web import Freshness, create_app

@@ -22,7 +22,7 @@ from tests.support.loopback import serving
 from tests.support.make import T0, commit, delivery, event, snapshot
 from tests.support.no_descriptors import no_descriptors
 from watcher import descriptors
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.open_files import foreseeable_shortage, planned_descriptors, quieten
 from watcher.dispatcher import Dispatcher
 from watcher.errors import SourceUnavailable, StoreError, StoreUnavailable

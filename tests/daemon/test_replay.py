@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.replay import Replay, plans_for
 from watcher.model import Conversation, Event, Message, Observation, to_plain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.replay import Replay, plans_for
 from watcher.model import Conversation, Event, Message, to_plain
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
 from watcher.clock import wall_clock
-from watcher.config import load
+from watcher.config.load import load
 from watcher.demo.receiver import Arrival, Inbound
 from watcher.demo.scenes import open_scenes, write_configuration
 from watcher.demo.scorecard import PATIENCE, Change, score

@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 
 from watcher import daemon
 from watcher.cli import app
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.open_files import planned_descriptors
 
 ROOT = Path(__file__).parents[2]

@@ -57,7 +57,7 @@ def test_the_event_shown_is_what_the_program_writes() -> None:
     plain = sample()
     assert list(Event.from_body(json.dumps(plain)).to_plain().items()) == list(plain.items())
     conversation = plain["data"]["conversation"]
-    assert CONVERSATION.dump_python(from_plain(conversation), mode="json") == conversation
+    assert CONVERSATION.adapter.dump_python(from_plain(conversation), mode="json") == conversation
 
 
 def test_what_changed_in_it_is_what_it_shows() -> None:

@@ -35,8 +35,9 @@ from watcher.catalogue.events import EVENT_TYPES, TIMED_TYPES
 from watcher.catalogue.fields import FIELDS
 from watcher.cli import app
 from watcher.conditions import compile_condition
-from watcher.config import json_schema, load
 from watcher.config.discovery import installed_providers, installed_receivers
+from watcher.config.json_schema import json_schema
+from watcher.config.load import load
 from watcher.config.model import General, Hold, Retention, Server, Source
 from watcher.mapping import TARGETS
 from watcher.metrics import Metrics

@@ -265,7 +265,8 @@ def test_pytest_finds_the_laws_in_a_project_of_its_own(
 LOAD = """
 import sys
 from pathlib import Path
-from watcher.config import json_schema, load
+from watcher.config.json_schema import json_schema
+from watcher.config.load import load
 from watcher.errors import ConfigError
 try:
     config = load([Path(sys.argv[1])], environ={"ROOM": "room-token"})

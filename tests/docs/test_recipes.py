@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests.docs.pages import ROOT, blocks, read
 from watcher.cli import app
-from watcher.config import load
+from watcher.config.load import load
 from watcher.config.rule_tests import Case, Expected, Given, Step, Suite, read_rule_tests
 from watcher.daemon.replay import plans_for
 from watcher.daemon.rule_runs import compare, run

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
-from watcher.config import Config, load
+from watcher.config.load import load
+from watcher.config.model import Config
 
 STARTER = ROOT / "rules" / "inbox-watcher.yaml"
 MARK = re.compile(r"\s*# --- example: (.+)")

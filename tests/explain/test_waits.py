@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.make import T0, at, conversation_event, delivery
 from watcher.catalogue.events import TIMED_TYPES
-from watcher.config import load
+from watcher.config.load import load
 from watcher.explain.waits import HOLDS, WaitReason, Waits, what_it_waits_for
 from watcher.model import Delivery
 from watcher.records import ReceiverState

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from watcher import mapping as fields
-from watcher.config import load
+from watcher.config.load import load
 from watcher.errors import SourceError, SourceUnavailable
 from watcher.model import Event, Observation, Snapshot
 from watcher.pipeline import Sighting, SourcePolicy, decide, sanitize

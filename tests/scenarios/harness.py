@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tests.support.virtual_time import VirtualClock
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon import Daemon
 from watcher.simulator import Account, Faults, World, chatwoot, leadconnector, leadping
 from watcher.simulator.echo import echo

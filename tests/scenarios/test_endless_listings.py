@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.scenarios.harness import PROVIDERS, Harness
-from watcher.pipeline.disk import Space
+from watcher.records import Space
 from watcher.simulator import faults
 from watcher.store.memory import MemoryStore
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from tests.scenarios.harness import Harness
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.reload import Reloading
 from watcher.records import DeliveryQuery
 

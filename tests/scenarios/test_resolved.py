@@ -10,7 +10,7 @@ import pytest
 
 from tests.scenarios.harness import Harness, Inbox
 from tests.scenarios.test_restarts import Killed, Mortal
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.reload import Reloading
 from watcher.records import DeliveryQuery
 from watcher.simulator import Account, faults

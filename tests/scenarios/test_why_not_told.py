@@ -15,7 +15,7 @@ import pytest
 
 from tests.scenarios.harness import Harness
 from tests.scenarios.test_pace import quiet
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.asked import configured
 from watcher.explain.not_told import why_not_told
 from watcher.explain.question import FindingKind, Question

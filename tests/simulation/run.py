@@ -18,7 +18,7 @@ from typing import Any
 
 import anyio
 
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon import Daemon
 from watcher.daemon.reload import Reloading
 from watcher.model import Delivery, Event, Snapshot

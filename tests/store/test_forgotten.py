@@ -27,7 +27,7 @@ def holds(path: Path, *texts: str | bytes) -> list[str]:
 
 def kept(one: Snapshot) -> list[bytes]:
     """Return pieces of a conversation as it is kept."""
-    packed = pack(CONVERSATION.dump_json(one.conversation))
+    packed = pack(CONVERSATION.adapter.dump_json(one.conversation))
     return [packed[start : start + 40] for start in range(0, max(1, len(packed) - 40), 300)]
 
 

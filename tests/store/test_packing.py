@@ -50,7 +50,7 @@ def test_a_skeleton_is_never_edited_and_fits_into_the_window() -> None:
 def test_an_ordinary_conversation_takes_a_third() -> None:
     assert MARIA.last_message is not None
     text = "Could somebody call me back about the quote for the roof? Thursday after five is best."
-    document = CONVERSATION.dump_json(
+    document = CONVERSATION.adapter.dump_json(
         replace(MARIA, last_message=replace(MARIA.last_message, text=text))
     )
     assert len(pack(document)) < len(document) / 3

@@ -15,7 +15,7 @@ from tests.support.make import MARIA, T0, conversation_event
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.model import Contact, Event, Message, to_plain
 from watcher.templates import default_message, digest, late_note, render, render_digest
-from watcher.templates.format import format_instant
+from watcher.wording import format_instant
 
 ANA, BEN = {"id": "u1", "name": "Ana"}, {"id": "u2", "name": "Ben"}
 LINKED = dataclasses.replace(MARIA, url="https://inbox.example.com/c1")

@@ -16,7 +16,7 @@ from tests.support.asking import LISTING, Clock, ask, connection
 from tests.support.loopback import Served, answer, serving, unused_port
 from tests.support.virtual_time import JumpLoop, VirtualClock
 from watcher.clock import wall_clock
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon import Daemon
 from watcher.daemon.sample import sample
 from watcher.errors import SourceUnavailable

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.support.asking import Clock, ask, connection
 from tests.support.loopback import Served, answer, proxying, serving, unused_port
 from watcher.clock import wall_clock
-from watcher.config import load
+from watcher.config.load import load
 from watcher.daemon.plans import plan_receivers
 from watcher.daemon.sample import sample
 from watcher.errors import SourceRefused, WatcherError

@@ -15,10 +15,11 @@ import pytest
 from tests.support.asking import LISTING, TOKEN, Clock, ask, connection
 from tests.support.loopback import Served, answer, serving, unused_port
 from watcher import __version__
+from watcher.control import call_unix
 from watcher.errors import SourceUnavailable
 from watcher.providers import Quota, Request
 from watcher.records import HttpReply
-from watcher.transport import Transport, call_unix
+from watcher.transport import Transport
 
 
 async def test_a_request_is_put_together_from_base_url_path_parameters_and_credentials() -> None:
@@ -229,7 +230,7 @@ async def test_a_control_socket_is_asked_over_http(tmp_path: Path) -> None:
     asked: list[bytes] = []
     path = tmp_path / "control.sock"
     async with await asyncio.start_unix_server(reply, path):
-        got = await call_unix(path, "POST", "/retry", json={"id": 1}, timeout=5.0)
+        got = await call_unix(path, "/retry", {"id": 1}, timeout=5.0)
     assert asked[0].startswith(b"POST /retry HTTP/1.1")
     assert json.loads(asked[0].partition(b"\r\n\r\n")[2]) == {"id": 1}
     assert (got.status, json.loads(got.body)) == (409, {"ok": True})
@@ -239,6 +240,6 @@ async def test_a_control_socket_is_asked_over_http(tmp_path: Path) -> None:
 async def test_nobody_at_the_control_socket_is_an_answer_with_status_zero(
     tmp_path: Path, name: str
 ) -> None:
-    got = await call_unix(tmp_path / name, "GET", "/status", timeout=5.0)
+    got = await call_unix(tmp_path / name, "/status", {}, timeout=5.0)
     assert got.status == 0
     assert "the control socket" in got.error

@@ -14,7 +14,7 @@ from watcher.cli.actor import actor
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_conversations, complete_sources
 from watcher.cli.console import FAILED, Console, NotOne
-from watcher.cli.daemon_client import load, perform, reading, source_names
+from watcher.cli.daemon_client import look, perform, reading, source_names
 from watcher.cli.ids import find_deliveries, resolve
 from watcher.cli.options import choose
 from watcher.records import EventQuery
@@ -52,10 +52,10 @@ def ack(
 ) -> None:
     """End `for` and `repeat` for a conversation until its state changes again."""
     console: Console = ctx.obj
-    loaded = load(console)
+    known = look(console)
     if source is not None:
-        choose("source", source, anyio.run(source_names, loaded))
-    conversation, sources = anyio.run(_sources, loaded.store, conversation)
+        choose("source", source, anyio.run(source_names, known))
+    conversation, sources = anyio.run(_sources, known.store, conversation)
     if not sources & {source or one for one in sources}:
         where = f" of {source}" if source else ""
         console.error(
@@ -69,7 +69,11 @@ def ack(
         )
     name = source or next(iter(sources))
     count = anyio.run(
-        perform, loaded, "ack", lambda control: control.acknowledge(name, conversation, actor())
+        perform,
+        console,
+        known,
+        "ack",
+        lambda control: control.acknowledge(name, conversation, actor()),
     )
     what = "pending message" if count == 1 else "pending messages"
     console.write(f"acknowledged: {count} {what} cancelled")

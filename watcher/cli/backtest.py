@@ -28,14 +28,13 @@ from watcher.cli.tables import Cell, Column
 from watcher.cli.times import Since, Until, read_span
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.daemon.replay import Replay, Sent, plans_for
 from watcher.explain.values import format_count, format_who, short_id
 from watcher.model import Event, rfc3339
 from watcher.records import DeliveryQuery, EventQuery, Recorded, StoredSilence
 from watcher.rules import Silence, added_silence
-from watcher.rules.wall_clock import UTC_ZONE
-from watcher.settings.calendar import format_moment
+from watcher.settings.calendar import UTC_ZONE, format_moment
 from watcher.store import Store
 from watcher.store.address import StoreAddress
 

@@ -21,7 +21,8 @@ from watcher.cli.daemon_client import begin, reading
 from watcher.cli.format import skew_words
 from watcher.cli.preflight import obstacles
 from watcher.clock import wall_clock
-from watcher.config import Config, inspect_files
+from watcher.config.load import inspect_files
+from watcher.config.model import Config
 from watcher.daemon.estimates import (
     Measurements,
     SourceEstimate,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -117,6 +117,33 @@ _GUESSING = ("install_completion", "show_completion")
 _LOGGED, _CONFIGURED, _STORED = (_declared(one) for one in (_logged, _configured, _stored))
 
 
+def _lean(option: Any) -> Any:
+    """Have an option take texts, paths and what was not given as they are. Typer converts all of them with
+    pydantic, whose import costs more than all that many a command does.
+    """
+    if "process_value" in vars(option):  # shared by several commands
+        return option
+    convert = option.process_value
+    written: Any = getattr(option, "type_descriptor", None)
+    annotation = getattr(written, "annotation", None)
+    kind: Any = next(iter(get_args(annotation)), annotation)
+    plain = kind in (str, Path) and written.parameter_info.parser is None
+
+    def process(ctx: Any, value: Any) -> Any:
+        if value is None and not option.required:
+            value = () if option.multiple or option.nargs == -1 else None
+        elif plain and isinstance(value, str):
+            value = kind(value)
+        elif plain and value and isinstance(value, (list, tuple)):
+            value = [kind(one) for one in value]
+        elif value is None or value != option.default:
+            return convert(ctx, value)
+        return value if option.callback is None else option.callback(ctx, option, value)
+
+    option.process_value = process
+    return option
+
+
 class ReportingCommand(TyperCommand):
     """A command whose failures are reported in plain text, with an exit status."""
 
@@ -124,6 +151,9 @@ class ReportingCommand(TyperCommand):
 
     def __init__(self, *args: Any, params: list[Any] | None = None, **named: Any) -> None:
         super().__init__(*args, params=[*(params or ()), *self.shared], **named)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_lean(one) for one in super().get_params(ctx)]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         write_command(self, ctx, formatter)
@@ -161,6 +191,9 @@ class CommandGroup(TyperGroup):
 
     def __init__(self, *args: Any, params: list[Any] | None = None, **named: Any) -> None:
         super().__init__(*args, params=[*(params or ()), *StoreCommand.shared], **named)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_lean(one) for one in super().get_params(ctx)]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         write_group(self, ctx, formatter)

@@ -16,7 +16,7 @@ import typer
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.cli.daemon_client import reading
 from watcher.cli.options import COMPLETING, invocation
-from watcher.config import Inspection, inspect_files
+from watcher.config.outline import Outline, read_outline
 from watcher.explain.values import format_who, short_id, short_key
 from watcher.records import OWN, DeliveryQuery, EventQuery
 from watcher.store import Store
@@ -48,19 +48,19 @@ def complete_types(incomplete: str) -> list[str]:
 
 def complete_sources(ctx: typer.Context) -> list[Offer]:
     """Offer the sources."""
-    named = dict.fromkeys(_inspect(ctx).places.names("sources"), "source")
+    named = dict.fromkeys(_known(ctx).sources, "source")
     return list((named | dict(_stored(ctx, _sources))).items())
 
 
 def complete_receivers(ctx: typer.Context) -> list[Offer]:
     """Offer the receivers."""
-    named = dict.fromkeys(_inspect(ctx).places.names("receivers"), "receiver")
+    named = dict.fromkeys(_known(ctx).receivers, "receiver")
     return list((named | dict(_stored(ctx, _receivers))).items())
 
 
 def complete_rules(ctx: typer.Context) -> list[Offer]:
     """Offer the rules, whose names have spaces."""
-    names = [rule.name for rule in _inspect(ctx).config.rules]
+    names = list(_known(ctx).rules)
     if os.environ.get(COMPLETING, "").endswith("bash"):  # the others quote words themselves
         names = [re.sub(r"([^\w@%+=:,./-])", r"\\\1", name) for name in names]
     return [(name, "rule") for name in names]
@@ -86,9 +86,14 @@ def complete_conversations(ctx: typer.Context) -> list[Offer]:
     return _stored(ctx, _conversations)
 
 
-def _inspect(ctx: typer.Context) -> Inspection:
+def _known(ctx: typer.Context) -> Outline:
     asked = invocation(ctx)
-    return inspect_files(asked.config, environ=os.environ, secrets=False)
+    known = read_outline(asked.config, environ=os.environ)
+    if known is not None:
+        return known
+    from watcher.config.load import inspect_files  # what is right in files with mistakes
+
+    return Outline.of(inspect_files(asked.config, environ=os.environ, secrets=False).config)
 
 
 def _stored(ctx: typer.Context, ask: Callable[[Store], Awaitable[list[Offer]]]) -> list[Offer]:
@@ -100,7 +105,7 @@ def _stored(ctx: typer.Context, ask: Callable[[Store], Awaitable[list[Offer]]]) 
 
     with contextlib.suppress(Exception):  # a shell that waits for words is no place for errors
         asked = invocation(ctx)
-        address = StoreAddress(asked.store) if asked.store else _inspect(ctx).config.store
+        address = StoreAddress(asked.store) if asked.store else _known(ctx).store
         return list(dict(anyio.run(read)).items())
     return []
 

@@ -21,8 +21,8 @@ from watcher.cli.console import Console, NotOne
 from watcher.cli.daemon_client import (
     NoDaemon,
     call_daemon,
-    load,
     load_valid,
+    look,
     reading,
     source_names,
 )
@@ -32,7 +32,7 @@ from watcher.cli.options import AsJson, choose
 from watcher.cli.paging import EVENTS, in_pages
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.outline import Outline
 from watcher.daemon.raw_rows import find_raw_row
 from watcher.explain.values import format_age
 from watcher.model import Snapshot, rfc3339, to_plain
@@ -109,15 +109,15 @@ def list_(
         assignee=assignee,
         limit=limit + 1,
     )
-    anyio.run(_list, console, load(console), query, as_json)
+    anyio.run(_list, console, look(console), query, as_json)
 
 
-async def _list(console: Console, loaded: Config, query: ConversationQuery, as_json: bool) -> None:
+async def _list(console: Console, known: Outline, query: ConversationQuery, as_json: bool) -> None:
     """Print the conversations some at a time, all but the last one, which shows that there are more."""
     limit, shown, now = query.limit - 1, 0, wall_clock()
-    async with reading(loaded.store) as store:
+    async with reading(known.store) as store:
         # Knows which sources there are.
-        await Filters(sources=list(query.sources) or None).events(store, loaded, console.zone)
+        await Filters(sources=list(query.sources) or None).events(store, known, console.zone)
         # How far the providers' clocks are ahead, as far as known.
         skews = {one.name: one.skew for one in await store.sources() if one.skew is not None}
         ahead = {name: timedelta(seconds=skew.seconds) for name, skew in skews.items()}
@@ -213,14 +213,14 @@ def show(
 ) -> None:
     """Show what is known of one conversation, field by field."""
     console: Console = ctx.obj
-    loaded = load(console)
-    choose("source", source, anyio.run(source_names, loaded))
-    known = anyio.run(_known, loaded.store, source, id_)
+    known = look(console)
+    choose("source", source, anyio.run(source_names, known))
+    found = anyio.run(_known, known.store, source, id_)
     if raw:
-        answer = anyio.run(_raw, console, loaded, source, known)
+        answer = anyio.run(_raw, console, known.store, source, found)
         if answer is None:
             raise NotOne(
-                f"{source} does not show a row of {known.snapshot.conversation.id}",
+                f"{source} does not show a row of {found.snapshot.conversation.id}",
                 "it may be gone, or too far down the list; try one that has changed lately",
             )
         if as_json:
@@ -232,9 +232,9 @@ def show(
                 "this row is from a look-up; rows of the list may have other keys", "yellow"
             )
     elif as_json:
-        console.json(_plain(source, known.snapshot))
+        console.json(_plain(source, found.snapshot))
     else:
-        _print(console, source, known.snapshot)
+        _print(console, source, found.snapshot)
 
 
 async def _known(address: StoreAddress, source: str, text: str) -> Known:
@@ -248,11 +248,11 @@ async def _known(address: StoreAddress, source: str, text: str) -> Known:
 
 
 async def _raw(
-    console: Console, loaded: Config, source: str, known: Known
+    console: Console, address: StoreAddress, source: str, known: Known
 ) -> Mapping[str, Any] | None:
     id_ = known.snapshot.conversation.id
     try:
-        return await call_daemon(loaded.store, lambda control: control.raw_row(source, id_))
+        return await call_daemon(address, lambda control: control.raw_row(source, id_))
     except NoDaemon:
         configured = load_valid(console, secrets=True)
     one = next((each for each in configured.sources if each.name == source), None)

@@ -2,7 +2,8 @@
 
 Rules: a command that changes something calls the daemon that owns the store. Only if no daemon is
 running does it open the store itself, under the lock. Reading needs neither. A valid configuration
-is demanded only where it is used.
+is demanded only where it is used, and read whole only where its parts are: `look` is enough for the rest.
+What a whole configuration needs (models, plug-ins, rules) is imported when one is loaded.
 """
 
 from __future__ import annotations
@@ -12,21 +13,22 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from watcher import config, logs
 from watcher.cli.console import Console
 from watcher.cli.options import LogLevel
-from watcher.config import Config
 from watcher.config.files import VARIABLE
+from watcher.config.outline import Outline, read_outline
 from watcher.control import Control, DaemonControl, connect
-from watcher.daemon.offline import OfflineControl
 from watcher.errors import ConfigError, StoreError, StoreLocked
 from watcher.records import OWN
 from watcher.store import Store
 from watcher.store.address import LockHolder, StoreAddress
+
+if TYPE_CHECKING:
+    from watcher.config.model import Config
 
 __all__ = [
     "NoDaemon",
@@ -35,6 +37,7 @@ __all__ = [
     "daemon_socket",
     "load",
     "load_valid",
+    "look",
     "perform",
     "reading",
     "receiver_names",
@@ -51,16 +54,38 @@ class NoDaemon(StoreError):
     """No daemon is running on the store."""
 
 
+def look(console: Console) -> Outline:
+    """Return where the store of the watcher is that a command is about, and which names are configured.
+    Secrets need not exist.
+
+    Raise ConfigError as `load` does. With `--store` only a configuration that was named is read.
+    """
+    asked = console.asked
+    if asked.store is not None and not (asked.config or os.environ.get(VARIABLE)):
+        return Outline(StoreAddress(asked.store), complete=False)
+    known = read_outline(asked.config, environ=os.environ)
+    if known is not None and asked.store is not None:
+        known = replace(known, store=StoreAddress(asked.store))
+    elif known is None or not _in_use(known.store):  # whatever is wrong in the files is said
+        return Outline.of(load(console))
+    console.redactor = known.redactor
+    console.zone = known.timezone or console.zone
+    return known
+
+
 def load(console: Console) -> Config:
-    """Load what is known of the watcher that a command is about: its store, and what is right in
-    its configuration. Secrets need not exist.
+    """Load what is right in the configuration of the watcher that a command is about. Secrets need not
+    exist.
 
     Whatever is wrong in the files is one warning, as long as they say where the store is, and there
     is one; else raise ConfigError. With `--store` only a configuration that was named is read.
     """
+    from watcher.config.load import inspect_files
+    from watcher.config.model import Config
+
     asked = console.asked
     named = asked.config or os.environ.get(VARIABLE)
-    inspection = config.inspect_files(asked.config, environ=os.environ, secrets=False, learns=True)
+    inspection = inspect_files(asked.config, environ=os.environ, secrets=False, learns=True)
     loaded, problems = inspection.config, inspection.problems
     if asked.store is not None:
         store = StoreAddress(asked.store)
@@ -96,14 +121,18 @@ def load_valid(
 
     Without `secrets`, variables and secret files need not exist.
     """
+    from watcher.config.load import load as load_whole
+
     paths = paths or console.asked.config
-    loaded = config.load(paths, environ=os.environ, secrets=secrets)
+    loaded = load_whole(paths, environ=os.environ, secrets=secrets)
     begin(console, loaded, level)
     return loaded
 
 
 def begin(console: Console, loaded: Config, level: LogLevel = LogLevel.warning) -> None:
     """Have the console and the log follow a configuration: its secrets and its time zone."""
+    from watcher import logs
+
     console.redactor = loaded.redactor
     console.zone = loaded.timezone or console.zone
     asked = console.asked
@@ -112,33 +141,38 @@ def begin(console: Console, loaded: Config, level: LogLevel = LogLevel.warning) 
     )
 
 
-async def source_names(loaded: Config) -> list[str]:
+async def source_names(known: Outline) -> list[str]:
     """Return the sources that the configuration or the store knows."""
-    names = dict.fromkeys(one.name for one in loaded.sources)
+    names = dict.fromkeys(known.sources)
     with contextlib.suppress(StoreError):
-        async with reading(loaded.store) as store:
+        async with reading(known.store) as store:
             names |= dict.fromkeys(one.name for one in await store.sources() if one.name not in OWN)
     return list(names)
 
 
-async def receiver_names(loaded: Config) -> list[str]:
+async def receiver_names(known: Outline) -> list[str]:
     """Return the receivers that the configuration or the store knows."""
-    names = dict.fromkeys(one.name for one in loaded.receivers)
+    names = dict.fromkeys(known.receivers)
     with contextlib.suppress(StoreError):
-        async with reading(loaded.store) as store:
+        async with reading(known.store) as store:
             names |= dict.fromkeys((*await store.receivers(), *await store.pending()))
     return list(names)
 
 
-async def perform(loaded: Config, command: str, action: Callable[[Control], Awaitable[T]]) -> T:
+async def perform(
+    console: Console, known: Outline, command: str, action: Callable[[Control], Awaitable[T]]
+) -> T:
     """Run `action` on the running daemon, or on the store itself if no daemon is running.
 
     Raise StoreError, StoreLocked as `call_daemon` does; `command` names the owner of the store.
     """
     try:
-        return await call_daemon(loaded.store, action)
+        return await call_daemon(known.store, action)
     except NoDaemon:
-        owner = await loaded.store.open_owner(f"inbox-watcher {command}")
+        from watcher.daemon.offline import OfflineControl
+
+        loaded = known.whole or load(console)
+        owner = await known.store.open_owner(f"inbox-watcher {command}")
         try:
             return await action(OfflineControl(loaded, owner))
         finally:

@@ -18,7 +18,7 @@ from watcher.cli.actor import actor
 from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_deliveries
 from watcher.cli.console import Console, NotOne
-from watcher.cli.daemon_client import load, perform, reading
+from watcher.cli.daemon_client import load, look, perform, reading
 from watcher.cli.deliveries_show import show
 from watcher.cli.filters import (
     ByRule,
@@ -34,7 +34,7 @@ from watcher.cli.paging import LINES, in_pages
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.cli.times import Since, Until
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.outline import Outline
 from watcher.control import Control
 from watcher.explain.deliveries import plain_delivery
 from watcher.explain.values import format_times, format_who, short_key
@@ -137,14 +137,14 @@ def list_(
 ) -> None:
     """List deliveries, oldest first."""
     console: Console = ctx.obj
-    loaded = load(console)
+    loaded = load(console)  # its rules say what a delivery waits for
     filters = Filters(type_, source, conversation, receiver, rule, since, until)
     filters.span(console.zone)  # wrong usage is said first, whatever the store is like
     now = wall_clock()
 
     async def tell() -> None:
         async with reading(loaded.store) as store:
-            query = await filters.deliveries(store, loaded, console.zone)
+            query = await filters.deliveries(store, Outline.of(loaded), console.zone)
             if state is not None and state in QUEUED:
                 query = replace(query, state="pending", stands=(QUEUED[state], now))
             elif state is not None:
@@ -208,9 +208,9 @@ def retry(
     if narrowed == all_dead:
         raise typer.BadParameter("name ids, filters or both; or --all-dead")
     console: Console = ctx.obj
-    loaded = load(console)
+    known = look(console)
     filters.span(console.zone)
-    wanted = anyio.run(_chosen, console, loaded, ids or [], filters, state) if narrowed else None
+    wanted = anyio.run(_chosen, console, known, ids or [], filters, state) if narrowed else None
 
     async def again(control: Control) -> int:
         if wanted is None:
@@ -220,7 +220,7 @@ def retry(
 
     count = 0
     if wanted is None or wanted:
-        count = anyio.run(perform, loaded, "deliveries retry", again)
+        count = anyio.run(perform, console, known, "deliveries retry", again)
     due = max(0, len(wanted or ()) - count)  # being sent, or waiting for a pause to end
     if count:
         console.write(f"{_deliveries(count)} to be sent again")
@@ -235,11 +235,11 @@ def _deliveries(count: int) -> str:
 
 
 async def _chosen(
-    console: Console, loaded: Config, ids: list[str], filters: Filters, state: Again | None
+    console: Console, known: Outline, ids: list[str], filters: Filters, state: Again | None
 ) -> list[str]:
     """Return the keys of what can be sent again of the deliveries that are named, or that fit."""
-    async with reading(loaded.store) as store:
-        query = await filters.deliveries(store, loaded, console.zone)
+    async with reading(known.store) as store:
+        query = await filters.deliveries(store, known, console.zone)
         if state is not None or not ids:
             query = replace(query, state=(state or Again.dead).value)
         if not ids:

@@ -21,7 +21,7 @@ from watcher.cli.daemon_client import load, reading
 from watcher.cli.ids import find_deliveries
 from watcher.cli.options import AsJson
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.dispatcher.render import Renderer
 from watcher.explain.deliveries import format_entry, plain_delivery, plain_entry
 from watcher.explain.values import format_times, format_who

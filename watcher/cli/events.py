@@ -16,13 +16,13 @@ import typer
 
 from watcher.cli.commands import StoreCommand
 from watcher.cli.console import Console
-from watcher.cli.daemon_client import load, reading
+from watcher.cli.daemon_client import look, reading
 from watcher.cli.filters import Filters, FromSource, OfConversation, OfType
 from watcher.cli.options import AsJson, Limit
 from watcher.cli.paging import EVENTS, in_pages
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.cli.times import Since, Until
-from watcher.config import Config
+from watcher.config.outline import Outline
 from watcher.explain.changes import what_changed
 from watcher.explain.values import format_who, short_id
 from watcher.model import Event
@@ -68,13 +68,13 @@ def events(
     if follow and until is not None:
         raise typer.BadParameter("--follow goes on without end; leave --until out")
     console: Console = ctx.obj
-    loaded = load(console)
+    known = look(console)
     filters.span(console.zone)  # wrong usage is said first, whatever the store is like
-    show = functools.partial(_print_json, console) if as_json else _Lines(console, loaded)
+    show = functools.partial(_print_json, console) if as_json else _Lines(console, known)
 
     async def tell() -> None:
-        async with reading(loaded.store) as store:
-            query = await filters.events(store, loaded, console.zone)
+        async with reading(known.store) as store:
+            query = await filters.events(store, known, console.zone)
             if follow and since is None:
                 newest = await store.events(EventQuery(limit=1))
                 query = dataclasses.replace(query, after=newest[0].seq if newest else 0)
@@ -110,10 +110,10 @@ def _print_json(console: Console, found: Sequence[Recorded]) -> None:
 class _Lines:
     """Prints events below one another, in columns that stay where they are as more come."""
 
-    def __init__(self, console: Console, loaded: Config) -> None:
+    def __init__(self, console: Console, known: Outline) -> None:
         self._console = console
         self._head = console.on_terminal  # `events | head -n 1` is the first event
-        sources = max((len(one.name) for one in loaded.sources), default=0)
+        sources = max(map(len, known.sources), default=0)
         self._columns = (
             Column("when", least=25),
             Column("id", least=12),

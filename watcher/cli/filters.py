@@ -27,7 +27,7 @@ from watcher.cli.ids import resolve
 from watcher.cli.options import choose
 from watcher.cli.times import read_span
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.outline import Outline
 from watcher.records import DeliveryQuery, EventQuery
 from watcher.store import Store
 
@@ -105,10 +105,10 @@ class Filters:
         """Return beginning and end; raise BadParameter."""
         return read_span(self.since, self.until, zone=zone, now=wall_clock())
 
-    async def events(self, store: Store, loaded: Config, zone: ZoneInfo) -> EventQuery:
+    async def events(self, store: Store, known: Outline, zone: ZoneInfo) -> EventQuery:
         """Return the query of the log; raise BadParameter for a name that is unknown."""
         start, end = self.span(zone)
-        await self._check(store, loaded)
+        await self._check(store, known)
         return EventQuery(
             since=start,
             until=end,
@@ -117,10 +117,10 @@ class Filters:
             conversations=await whole_ids(store, self.conversations or ()),
         )
 
-    async def deliveries(self, store: Store, loaded: Config, zone: ZoneInfo) -> DeliveryQuery:
+    async def deliveries(self, store: Store, known: Outline, zone: ZoneInfo) -> DeliveryQuery:
         """Return the query of the outbox; raise BadParameter for a name that is unknown."""
         start, end = self.span(zone)
-        await self._check(store, loaded)
+        await self._check(store, known)
         return DeliveryQuery(
             receiver=self.receiver,
             rule=self.rule,
@@ -131,24 +131,22 @@ class Filters:
             conversations=await whole_ids(store, self.conversations or ()),
         )
 
-    async def _check(self, store: Store, loaded: Config) -> None:
+    async def _check(self, store: Store, known: Outline) -> None:
         for source in self.sources or ():
-            configured = [one.name for one in loaded.sources]
-            if source not in configured and not await store.events(
+            if source not in known.sources and not await store.events(
                 EventQuery(sources=(source,), limit=1)
             ):
-                choose("source", source, configured)
+                choose("source", source, known.sources)
         queries = (
             (
                 "receiver",
                 self.receiver,
-                loaded.receivers,
+                known.receivers,
                 DeliveryQuery(receiver=self.receiver, limit=1),
             ),
-            ("rule", self.rule, loaded.rules, DeliveryQuery(rule=self.rule, limit=1)),
+            ("rule", self.rule, known.rules, DeliveryQuery(rule=self.rule, limit=1)),
         )
-        for kind, name, parts, query in queries:
-            configured = [one.name for one in parts]
+        for kind, name, configured, query in queries:
             if name is not None and name not in configured and not await store.deliveries(query):
                 choose(kind, name, configured)
 

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from watcher.explain.changes import what_changed
 from watcher.explain.values import format_age, format_who
 from watcher.model import Event
-from watcher.pipeline.clocks import describe_skew
 from watcher.records import Skew
 from watcher.settings.calendar import format_moment
 
@@ -31,7 +30,9 @@ def format_event(event: Event, zone: ZoneInfo) -> str:
 
 def skew_words(skew: Skew | None) -> str:
     """Return what it means that a provider's clock is off and what to do; empty where it is right."""
-    if skew is None:
+    if skew is None or not skew.notable:
         return ""
+    from watcher.pipeline.clocks import describe_skew  # the core, for the rare clock that is off
+
     # What is known is known to a second or two: 23h59m58s are a day.
     return describe_skew(skew, format_age(60 * round(abs(skew.seconds) / 60)))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from watcher.explain.values import format_age
-from watcher.pipeline.standing import standings
+from watcher.standing import standings
 
 __all__ = [
     "over_budget",

@@ -16,7 +16,7 @@ from watcher.cli.ids import find_deliveries, resolve
 from watcher.cli.options import choose
 from watcher.cli.times import read_span, read_time
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.daemon.asked import configured
 from watcher.explain.not_told import why_not_told
 from watcher.explain.question import Finding, Question, about_event, plain_answer

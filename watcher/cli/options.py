@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from watcher.settings.values import parse_duration, suggest_duration
+from watcher.settings.durations import parse_duration, suggest_duration
 from watcher.suggest import nearest
 
 __all__ = [

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from watcher import web
 from watcher.cli.console import Refusal, explain
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.errors import StoreError
 
 __all__ = ["obstacles"]

@@ -14,7 +14,7 @@ from watcher.cli.actor import actor
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_sources
 from watcher.cli.console import FAILED, Console
-from watcher.cli.daemon_client import load, perform, reading, source_names
+from watcher.cli.daemon_client import look, perform, reading, source_names
 from watcher.cli.options import choose
 from watcher.cli.tables import Column
 from watcher.records import Hold
@@ -64,20 +64,21 @@ def release(
     if accept and discard:
         raise typer.BadParameter("--accept or --discard, not both")
     console: Console = ctx.obj
-    loaded = load(console)
-    choose("source", source, anyio.run(source_names, loaded))
-    hold = anyio.run(_hold, loaded.store, source)
+    known = look(console)
+    choose("source", source, anyio.run(source_names, known))
+    hold = anyio.run(_hold, known.store, source)
     if hold is None:
         console.note(f"nothing is held for {source}")
         if accept or discard:
             raise typer.Exit(FAILED)
         return
     if not accept and not discard:
-        anyio.run(_show, console, loaded.store, source, hold)
+        anyio.run(_show, console, known.store, source, hold)
         return
     released = anyio.run(
         perform,
-        loaded,
+        console,
+        known,
         "release",
         lambda control: control.release(source, accept=accept, since=hold.since, by=actor()),
     )

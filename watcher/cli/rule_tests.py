@@ -22,7 +22,7 @@ from watcher.config.rule_tests import RuleTest, RuleTests, read_rule_tests
 from watcher.daemon.replay import plans_for
 from watcher.daemon.rule_runs import Line, compare, run
 from watcher.errors import ConfigError, grouped
-from watcher.settings.values import format_duration
+from watcher.settings.durations import format_duration
 
 __all__ = ["register"]
 

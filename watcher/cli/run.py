@@ -23,8 +23,8 @@ from watcher.cli.daemon_client import load_valid
 from watcher.cli.format import format_event
 from watcher.cli.memory import collect_seldom, go_first
 from watcher.cli.options import LogLevel
-from watcher.config import Config
-from watcher.config import load as read_config
+from watcher.config.load import load as read_config
+from watcher.config.model import Config
 from watcher.daemon import serving
 from watcher.daemon.dry_run import Rehearsed, dry_run
 from watcher.daemon.estimates import foreseeable_overloads

@@ -7,7 +7,7 @@ import json
 import typer
 
 from watcher.cli.commands import ReportingCommand
-from watcher.config import json_schema
+from watcher.config.json_schema import json_schema
 
 __all__ = ["register"]
 

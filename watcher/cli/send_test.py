@@ -18,10 +18,11 @@ from watcher.cli.actor import actor
 from watcher.cli.commands import StoreCommand
 from watcher.cli.completion import complete_receivers
 from watcher.cli.console import FAILED, Console
-from watcher.cli.daemon_client import NoDaemon, call_daemon, load, perform, reading
+from watcher.cli.daemon_client import NoDaemon, call_daemon, look, perform, reading
 from watcher.cli.options import choose
 from watcher.clock import wall_clock
-from watcher.config import Config, Inspection, inspect_files
+from watcher.config.load import Inspection, inspect_files
+from watcher.config.outline import Outline
 from watcher.daemon.plans import plan_receivers
 from watcher.daemon.sample import send_sample
 from watcher.errors import ConfigError, Problem, StoreError, StoreLocked
@@ -51,10 +52,10 @@ def send_test(
 ) -> None:
     """Send a sample event and show the answer; if it works, turn on a receiver that was off."""
     console: Console = ctx.obj
-    loaded = load(console)
-    result = anyio.run(_ask, loaded, receiver)
+    known = look(console)
+    result = anyio.run(_ask, known, receiver)
     if result is None:
-        result = anyio.run(_send, console, loaded, receiver)
+        result = anyio.run(_send, console, known, receiver)
     answer = f": {result['note']}" if result["note"] else ""
     by = "by the daemon, " if result["daemon"] else ""
     console.write(f"{receiver}: {result['outcome']} {by}after {result['seconds']:.1f} s{answer}")
@@ -66,30 +67,25 @@ def send_test(
         console.write(f"{receiver} was off and is turned on again")
 
 
-async def _ask(loaded: Config, receiver: str) -> Mapping[str, Any] | None:
+async def _ask(known: Outline, receiver: str) -> Mapping[str, Any] | None:
     """Have the daemon send; return None where none runs, or it does not have this receiver while the
     configuration does.
     """
     try:
-        status = await call_daemon(loaded.store, lambda control: control.status(most=0))
+        status = await call_daemon(known.store, lambda control: control.status(most=0))
     except (NoDaemon, StoreLocked):
-        if loaded.sound:  # else whatever is wrong may hide it
-            choose("receiver", receiver, _configured(loaded))
+        if known.complete:  # else whatever is wrong may hide it
+            choose("receiver", receiver, known.receivers)
         return None
     running = [one["receiver"] for one in status["receivers"]]
     if receiver not in running:
-        choose("receiver", receiver, [*running, *_configured(loaded)])
+        choose("receiver", receiver, [*running, *known.receivers])
         return None
-    answer = await call_daemon(loaded.store, lambda control: control.send_test(receiver))
+    answer = await call_daemon(known.store, lambda control: control.send_test(receiver))
     return {**answer, "daemon": True}
 
 
-def _configured(loaded: Config) -> list[str]:
-    """Return the receivers in the files, also those with mistakes."""
-    return list(loaded.places.names("receivers"))
-
-
-async def _send(console: Console, loaded: Config, receiver: str) -> Mapping[str, Any]:
+async def _send(console: Console, known: Outline, receiver: str) -> Mapping[str, Any]:
     """Send from here; raise ConfigError if this receiver is not right or lacks a secret."""
     prepare_loop()
     inspection = inspect_files(console.asked.config, environ=os.environ)
@@ -101,10 +97,10 @@ async def _send(console: Console, loaded: Config, receiver: str) -> Mapping[str,
     async with Transport(wall_clock, addresses=addresses) as transport:
         (plan,) = plan_receivers(configured, transport, inspection.redactor.scrub)
         try:
-            answer = await send_sample(plan, loaded, wall_clock)
+            answer = await send_sample(plan, inspection.config, wall_clock)
         finally:
             await plan.notifier.close()
-    turned_on = answer["outcome"] == "ok" and await _turn_on(loaded, receiver)
+    turned_on = answer["outcome"] == "ok" and await _turn_on(console, known, receiver)
     return {**answer, "turned_on": turned_on, "daemon": False}
 
 
@@ -115,12 +111,14 @@ def _about(receiver: str, inspection: Inspection) -> tuple[Problem, ...]:
     return own or inspection.problems
 
 
-async def _turn_on(loaded: Config, receiver: str) -> bool:
+async def _turn_on(console: Console, known: Outline, receiver: str) -> bool:
     """Turn a receiver on that once answered 410; return False if it was not off."""
     with contextlib.suppress(StoreError):  # without a store, no receiver was turned off
-        async with reading(loaded.store) as store:
+        async with reading(known.store) as store:
             state = (await store.receivers()).get(receiver)
         if state is not None and state.off:
-            await perform(loaded, "send-test", lambda control: control.turn_on(receiver, actor()))
+            await perform(
+                console, known, "send-test", lambda control: control.turn_on(receiver, actor())
+            )
             return True
     return False

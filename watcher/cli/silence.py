@@ -17,14 +17,13 @@ from watcher.cli.actor import actor, login
 from watcher.cli.commands import ListGroup, StoreCommand
 from watcher.cli.completion import complete_silences
 from watcher.cli.console import Console, NotOne
-from watcher.cli.daemon_client import call_daemon, load, perform, reading
+from watcher.cli.daemon_client import call_daemon, load, look, perform, reading
 from watcher.cli.ids import only_one
 from watcher.cli.options import AsJson, read_duration
 from watcher.cli.tables import Cell, Column
 from watcher.clock import wall_clock
 from watcher.conditions import ExpressionError, compile_condition
-from watcher.config import Config
-from watcher.daemon.offline import OfflineControl
+from watcher.config.outline import Outline
 from watcher.errors import StoreError
 from watcher.records import Actor
 from watcher.rules.where import check_names
@@ -121,21 +120,22 @@ def add(
     if not reason.strip():
         raise typer.BadParameter("--reason is empty; say why, it is shown on what is stopped")
     console: Console = ctx.obj
-    loaded = load(console)
-    known = {
-        "source": [one.name for one in loaded.sources],
-        "provider": {one.provider: None for one in loaded.sources},
-        "rule": [one.name for one in loaded.rules],
-        "receiver": [one.name for one in loaded.receivers],
+    known = look(console)
+    names = {
+        "source": list(known.sources),
+        "provider": set(known.sources.values()),
+        "rule": known.rules,
+        "receiver": known.receivers,
     }
     # With mistakes in the files it is not known which names there are.
-    for mistake in check_names(condition.tree, known) if loaded.sound else ():
+    for mistake in check_names(condition.tree, names) if known.complete else ():
         raise typer.BadParameter(f"--match: {mistake.message}; {mistake.remedy}")
     ends = wall_clock() + for_
     why, who = (" ".join(text.split()) for text in (reason, author or login()))
     silence = anyio.run(
         perform,
-        loaded,
+        console,
+        known,
         "silence add",
         lambda control: control.add_silence(match, why, ends, Actor(who)),
     )
@@ -155,8 +155,8 @@ def list_(
 ) -> None:
     """List the silences in force, and how much each has stopped."""
     console: Console = ctx.obj
-    loaded = load(console)
-    silences = [one for one in anyio.run(_listing, loaded) if every or one["active"]]
+    known = look(console)
+    silences = [one for one in anyio.run(_listing, console, known) if every or one["active"]]
     if as_json:
         for one in silences:
             console.json(one)
@@ -166,10 +166,13 @@ def list_(
         console.note("nothing is silenced")
 
 
-async def _listing(loaded: Config) -> Sequence[Mapping[str, Any]]:
+async def _listing(console: Console, known: Outline) -> Sequence[Mapping[str, Any]]:
     with contextlib.suppress(StoreError):
-        return await call_daemon(loaded.store, lambda control: control.silences())
-    async with reading(loaded.store) as store:
+        return await call_daemon(known.store, lambda control: control.silences())
+    from watcher.daemon.offline import OfflineControl  # where no daemon answers alone
+
+    loaded = known.whole or load(console)
+    async with reading(known.store) as store:
         return await OfflineControl(loaded, store).silences()
 
 
@@ -193,12 +196,13 @@ def extend(
 ) -> None:
     """Let a silence that was added last so long from now, also one that is over."""
     console: Console = ctx.obj
-    loaded = load(console)
-    id_ = anyio.run(_named, loaded, silence)
+    known = look(console)
+    id_ = anyio.run(_named, console, known, silence)
     ends = wall_clock() + for_
     anyio.run(
         perform,
-        loaded,
+        console,
+        known,
         "silence extend",
         lambda control: control.extend_silence(id_, ends, actor()),
     )
@@ -211,10 +215,14 @@ def expire(
 ) -> None:
     """End a silence that was added, now."""
     console: Console = ctx.obj
-    loaded = load(console)
-    id_ = anyio.run(_named, loaded, silence)
+    known = look(console)
+    id_ = anyio.run(_named, console, known, silence)
     ended = anyio.run(
-        perform, loaded, "silence expire", lambda control: control.expire_silence(id_, actor())
+        perform,
+        console,
+        known,
+        "silence expire",
+        lambda control: control.expire_silence(id_, actor()),
     )
     if not ended:
         raise NotOne(
@@ -223,12 +231,12 @@ def expire(
     console.write(f"{id_} has ended")
 
 
-async def _named(loaded: Config, text: str) -> str:
+async def _named(console: Console, known: Outline, text: str) -> str:
     """Return the id of the added silence that is meant; raise NotOne."""
-    if any(one.name == text for one in loaded.silences):
+    if text in known.silences:
         raise NotOne(
             f"the silence {text} is in the configuration",
             "change it there, then run `inbox-watcher reload`",
         )
-    added = [one["id"] for one in await _listing(loaded) if one["from"] == "added"]
+    added = [one["id"] for one in await _listing(console, known) if one["from"] == "added"]
     return only_one("silence", text, added, "`inbox-watcher silence list --all` shows them")

@@ -15,7 +15,7 @@ import typer
 
 from watcher.cli.commands import StoreCommand
 from watcher.cli.console import FAILED, Console
-from watcher.cli.daemon_client import NoDaemon, call_daemon, load, reading, source_names
+from watcher.cli.daemon_client import NoDaemon, call_daemon, load, look, reading, source_names
 from watcher.cli.filters import FromSource
 from watcher.cli.format import skew_words
 from watcher.cli.health import (
@@ -29,11 +29,11 @@ from watcher.cli.health import (
 from watcher.cli.options import AsJson, choose
 from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
-from watcher.config import Config
-from watcher.daemon.offline import OfflineControl
+from watcher.config.outline import Outline
 from watcher.errors import StoreError, StoreLocked
 from watcher.explain.values import format_age
 from watcher.records import Queue, Skew
+from watcher.store.address import StoreAddress
 from watcher.suggest import listing
 
 __all__ = ["register"]
@@ -95,19 +95,19 @@ def status(
 ) -> None:
     """Show sources with their lag, receivers with what they are owed, and what is wrong."""
     console: Console = ctx.obj
-    loaded = load(console)
-    running, state = anyio.run(_read, loaded, None if everything or as_json else SHOWN)
+    known = look(console)
+    running, state = anyio.run(_read, console, known, None if everything or as_json else SHOWN)
     reasons = list(unwell(state, _utc if as_json else console.time, running=running))
     unshown = sum(state["standing"].values()) - len(state["sources"])
     if source:
-        names = anyio.run(source_names, loaded)
+        names = anyio.run(source_names, known)
         for name in source:
             choose("source", name, names)
         only = [*dict.fromkeys(source)]
-        state = {**state, "sources": anyio.run(_read, loaded, None, only)[1]["sources"]}
+        state = {**state, "sources": anyio.run(_read, console, known, None, only)[1]["sources"]}
         unshown = 0
     if as_json:
-        _print_json(console, loaded, state, reasons, running=running)
+        _print_json(console, known.store, state, reasons, running=running)
     elif check:
         for reason in reasons if everything else reasons[:SHOWN]:
             console.write(f"not ok: {reason}", "red")
@@ -140,7 +140,7 @@ def _utc(stamp: str) -> str:
 
 
 async def _read(
-    loaded: Config, most: int | None, sources: Sequence[str] | None = None
+    console: Console, known: Outline, most: int | None, sources: Sequence[str] | None = None
 ) -> tuple[bool, Mapping[str, Any]]:
     """Return whether the daemon answers, and the status: from the daemon, else from the store. Of thousands
     of sources it has the `most` that stand worst, so that it costs the daemon little.
@@ -148,7 +148,7 @@ async def _read(
     The status is that of `Control.status`, with what each receiver is owed, and who holds the store.
     """
     try:
-        status = await call_daemon(loaded.store, lambda control: control.status(sources, most))
+        status = await call_daemon(known.store, lambda control: control.status(sources, most))
         answers = True
     except (NoDaemon, StoreLocked):
         answers = False
@@ -157,10 +157,13 @@ async def _read(
     dead: Mapping[str, int] = {}
     died: Mapping[str, int] = {}
     try:
-        async with reading(loaded.store) as store:
+        async with reading(known.store) as store:
             queues, dead = await store.queues(now), await store.dead()
             died = await store.dead(since=now - LATELY)
             if not answers:
+                from watcher.daemon.offline import OfflineControl  # where no daemon answers alone
+
+                loaded = known.whole or load(console)
                 status = await OfflineControl(loaded, store).status(sources, most)
     except StoreError:
         if not answers:
@@ -172,14 +175,14 @@ async def _read(
         counts = {"dead": dead.get(name, 0), "died": died.get(name, 0)}
         owed = {"pending": queue.pending, **dataclasses.asdict(queue), **counts}
         receivers.append({**one, **owed})
-    holder = loaded.store.holder()
+    holder = known.store.holder()
     owner = f"{holder['owner']}, process {holder['pid']}" if holder else None
     return answers, {**status, "receivers": receivers, "owner": owner, "dead": sum(dead.values())}
 
 
 def _print_json(
     console: Console,
-    loaded: Config,
+    address: StoreAddress,
     state: Mapping[str, Any],
     reasons: Sequence[str],
     *,
@@ -193,7 +196,7 @@ def _print_json(
             "ok": not reasons,
             "reasons": list(reasons),
             **(state["daemon"] or dict.fromkeys(ABOUT)),
-            "store": str(loaded.store.absolute()),
+            "store": str(address.absolute()),
             "network_failing": state["network_failing"],
             "weak": state["weak"],
             "over_budget": state["over_budget"],

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from watcher.settings.calendar import parse_moment, parse_time
-from watcher.settings.values import parse_duration, suggest_duration
+from watcher.settings.durations import parse_duration, suggest_duration
 
 __all__ = ["Since", "Until", "machine_zone", "read_span", "read_time"]
 

@@ -26,7 +26,7 @@ from watcher.cli.not_told import Asked, answer
 from watcher.cli.options import AsJson, Limit
 from watcher.cli.times import Since, Until
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.explain.changes import changed_fields, what_changed
 from watcher.explain.deliveries import format_entry
 from watcher.explain.story import Story

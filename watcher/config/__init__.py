@@ -8,35 +8,8 @@ Rules: nothing here knows how a source is polled or how a message is sent. The j
                         their places
     references          what the parts say about each other, which validators ask
     load                all of it, in the right order → `Config` (`model`)
+    outline             the names, the store and the secrets alone, for commands → `Outline`
+
+Importing the package costs nothing: most commands read files with `outline`, which needs no model, no
+plug-in and no rule.
 """
-
-from __future__ import annotations
-
-from watcher.config.compare import Differences, compare, needs_restart
-from watcher.config.discovery import (
-    PluginUnusable,
-    ProviderLoader,
-    ReceiverLoader,
-    installed_providers,
-    installed_receivers,
-)
-from watcher.config.json_schema import json_schema
-from watcher.config.load import Inspection, inspect_files, load
-from watcher.config.model import Config, Source
-
-__all__ = [
-    "Config",
-    "Differences",
-    "Inspection",
-    "PluginUnusable",
-    "ProviderLoader",
-    "ReceiverLoader",
-    "Source",
-    "compare",
-    "inspect_files",
-    "installed_providers",
-    "installed_receivers",
-    "json_schema",
-    "load",
-    "needs_restart",
-]

@@ -11,9 +11,13 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_args
 
+from pydantic import BaseModel
+
+from watcher.config.validate import holds_secret, model_of
 from watcher.errors import WatcherError
 from watcher.notify.receivers import Receiver
 from watcher.providers import IdSet, Provider, ProviderSettings
+from watcher.secrets import is_secret
 from watcher.suggest import short
 
 __all__ = [
@@ -92,6 +96,8 @@ def _fault_of_provider(loaded: Any) -> str:
     model = getattr(loaded, "settings_model", None)
     if not (isinstance(model, type) and issubclass(model, ProviderSettings)):
         return "its settings are not a subclass of watcher.providers.ProviderSettings"
+    if fault := _fault_of_names(model):
+        return fault
     # The store can compare a set's ids with what it knows only for these.
     unknown = sorted({str(name) for name in loaded.sets} - set(get_args(IdSet)))
     return f"its sets name {', '.join(unknown)}, which no id set is called" if unknown else ""
@@ -99,7 +105,20 @@ def _fault_of_provider(loaded: Any) -> str:
 
 def _fault_of_receiver(loaded: Any) -> str:
     """Return what keeps an object from being the class of a receiver, empty if nothing does."""
-    return _fault_of_class(loaded, Receiver)
+    return _fault_of_class(loaded, Receiver) or _fault_of_names(loaded)
+
+
+def _fault_of_names(model: type[BaseModel], seen: tuple[type[BaseModel], ...] = ()) -> str:
+    """Return which setting of a model is a secret that its name does not tell: commands that read files
+    without models would show it.
+    """
+    for name, info in model.model_fields.items():
+        key, inner = info.alias or name, model_of(info.annotation)
+        if holds_secret(info.annotation) and not is_secret(key):
+            return f"its setting `{key}` is a secret whose name has no `token`, `secret`, `password` or `key`"
+        if inner and inner not in seen and (fault := _fault_of_names(inner, (*seen, model))):
+            return fault
+    return ""
 
 
 def _fault_of_class(loaded: Any, base: type) -> str:

@@ -21,7 +21,8 @@ from watcher.config.discovery import (
     installed_receivers,
 )
 from watcher.config.files import Document, Places, find_paths, read
-from watcher.config.model import STORE, Config, General, Retention, Server, Source
+from watcher.config.model import Config, General, Retention, Server, Source
+from watcher.config.outline import usual_store
 from watcher.config.plugins import build_receivers, build_sources
 from watcher.config.references import (
     References,
@@ -44,7 +45,6 @@ from watcher.secrets.modes import openness
 from watcher.settings.base import Mistake
 from watcher.settings.link import Link, LinkSettings
 from watcher.settings.network import NetworkSettings
-from watcher.store.address import StoreAddress
 from watcher.suggest import short
 from watcher.transport.links import LinkUnusable, context_for, marks
 
@@ -276,8 +276,7 @@ def _general(
     """Check the single settings; the defaults where one is wrong. Return with them what cannot be
     resolved in them: every command needs the store, also one that needs no secrets.
     """
-    folder = document.files[0].parent if document.files else Path()
-    usual = General(store=StoreAddress.parse(STORE, folder))
+    usual = General(store=usual_store(document))
     entries = [document.single[key] for key in General.model_fields if key in document.single]
     if not entries:
         return usual, ()

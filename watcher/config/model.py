@@ -26,6 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import InitErrorDetails, PydanticKnownError
 
 from watcher.config.files import Places
+from watcher.config.outline import STORE
 from watcher.errors import Problem
 from watcher.mapping import FieldMapping, MappingError, compile_mapping, targets
 from watcher.notify.receivers import Receiver
@@ -34,7 +35,8 @@ from watcher.providers import Provider, ProviderSettings
 from watcher.rules import Rule, Silence
 from watcher.secrets import Redactor, SecretText
 from watcher.settings.base import Context, Mistake, Settings, SettingText, mistakes, wrong
-from watcher.settings.calendar import Zone
+from watcher.settings.calendar_values import Zone
+from watcher.settings.durations import format_duration
 from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
 from watcher.settings.network import NetworkSettings
 from watcher.settings.values import (
@@ -46,16 +48,12 @@ from watcher.settings.values import (
     Size,
     Title,
     default_duration,
-    format_duration,
     parse_size,
     secret,
 )
 from watcher.store.address import AddressError, StoreAddress
 
-__all__ = ["STORE", "Config", "General", "Hold", "Retention", "Server", "Source"]
-
-STORE = "inbox-watcher.db"
-"""The store's file, in the folder of the configuration, where `store` names none."""
+__all__ = ["Config", "General", "Hold", "Retention", "Server", "Source"]
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)

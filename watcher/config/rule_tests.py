@@ -25,8 +25,10 @@ from watcher.errors import ConfigError, Problem
 from watcher.model import Conversation, from_plain, to_plain
 from watcher.secrets import Redactor
 from watcher.settings.base import Context, Mistake, Settings, context_of, mistakes, wrong
-from watcher.settings.calendar import Zone, parse_moment
-from watcher.settings.values import OneOrMore, parse_duration
+from watcher.settings.calendar import parse_moment
+from watcher.settings.calendar_values import Zone
+from watcher.settings.durations import parse_duration
+from watcher.settings.values import OneOrMore
 from watcher.suggest import did_you_mean, listing
 from watcher.vocabulary import EVENT_SHAPE
 

@@ -19,11 +19,11 @@ from watcher.config.tree import Entries, Items, Node, Place, Scalar
 from watcher.errors import Problem
 from watcher.secrets import SecretText, is_sensitive
 from watcher.settings.base import Context, Mistake, Settings
+from watcher.settings.durations import suggest_duration
 from watcher.settings.oddities import EXAMINED, oddity
-from watcher.settings.values import suggest_duration
 from watcher.suggest import did_you_mean, listing, short
 
-__all__ = ["Validation", "found", "validate"]
+__all__ = ["Validation", "found", "holds_secret", "model_of", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -379,14 +379,15 @@ def _hides(form: type[BaseModel], names: tuple[str, ...]) -> bool:
     model: type[BaseModel] | None = form
     for name in names:
         info = _field(model, name) if model else None
-        if info is not None and (not info.repr or _holds_secret(info.annotation)):
+        if info is not None and (not info.repr or holds_secret(info.annotation)):
             return True
-        model = _model_of(info.annotation) if info else None
+        model = model_of(info.annotation) if info else None
     return False
 
 
-def _holds_secret(annotation: Any) -> bool:
-    return annotation is SecretText or any(map(_holds_secret, get_args(annotation)))
+def holds_secret(annotation: Any) -> bool:
+    """Return whether values of a field's type are secrets."""
+    return annotation is SecretText or any(map(holds_secret, get_args(annotation)))
 
 
 def _allowed(model: type[BaseModel], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -394,7 +395,7 @@ def _allowed(model: type[BaseModel], names: tuple[str, ...]) -> tuple[str, ...]:
     inner: type[BaseModel] | None = model
     for name in names:
         info = _field(inner, name) if inner else None
-        inner = _model_of(info.annotation) if info else None
+        inner = model_of(info.annotation) if info else None
     fields = inner.model_fields if inner else {}
     return tuple(info.alias or name for name, info in fields.items())
 
@@ -406,8 +407,8 @@ def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
     return None
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
+def model_of(annotation: Any) -> type[BaseModel] | None:
     """Return the model that an annotation is, or has in it (`Login | None`, `Annotated[…]`)."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(filter(None, map(_model_of, get_args(annotation))), None)
+    return next(filter(None, map(model_of, get_args(annotation))), None)

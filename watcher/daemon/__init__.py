@@ -19,7 +19,7 @@ import structlog
 from watcher import __version__, logs
 from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.control import SOMEBODY
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.disk import Disk
@@ -40,12 +40,12 @@ from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline.forgetting import unwatched
-from watcher.pipeline.standing import Standing, counted, worst
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
 from watcher.records import Action, Actor, Recorded, Trouble, again
 from watcher.runtime import Publish, Runtime
-from watcher.settings.values import format_duration
+from watcher.settings.durations import format_duration
+from watcher.standing import Standing, counted, worst
 from watcher.store import Store
 from watcher.store.retrying import Retrier
 from watcher.transport import Transport

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.explain.question import Configured, Watched
 from watcher.mapping import targets
 

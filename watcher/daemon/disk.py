@@ -14,8 +14,8 @@ import structlog
 
 from watcher.errors import SourceUnavailable
 from watcher.pipeline import announce_disk
-from watcher.pipeline.disk import Reserve, Space, is_low, may_write
-from watcher.records import DISK, SourceState, Trouble
+from watcher.pipeline.disk import Reserve, is_low, may_write
+from watcher.records import DISK, SourceState, Space, Trouble
 from watcher.runtime import Runtime
 
 __all__ = ["Disk"]

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.daemon import Daemon
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import plan_receivers

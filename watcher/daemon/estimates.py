@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from watcher.config import Config, Source
+from watcher.config.model import Config, Source
 from watcher.errors import Problem
 from watcher.poller.request_plan import (
     Advice,
@@ -20,7 +20,7 @@ from watcher.poller.request_plan import (
     estimate,
     shared_budgets,
 )
-from watcher.settings.values import format_duration
+from watcher.settings.durations import format_duration
 from watcher.store import Snapshots
 
 __all__ = [

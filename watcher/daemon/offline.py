@@ -16,7 +16,7 @@ import structlog
 
 from watcher.clock import Clock, wall_clock
 from watcher.conditions import ExpressionError
-from watcher.config import Config, Source
+from watcher.config.model import Config, Source
 from watcher.control import SOMEBODY
 from watcher.daemon.estimates import estimate_sources
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge, take_back
@@ -24,9 +24,9 @@ from watcher.errors import grouped
 from watcher.model import rfc3339
 from watcher.pipeline import SourcePolicy, decide_hold
 from watcher.pipeline.capabilities import told_version
-from watcher.pipeline.standing import Standing, counted, standings, worst
 from watcher.poller.request_plan import describe_plan
 from watcher.records import DISK, OWN, Action, Actor, ReceiverState, SourceState, again, decided
+from watcher.standing import Standing, counted, standings, worst
 from watcher.store import Store
 
 __all__ = ["OfflineControl"]

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from watcher import descriptors
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.errors import Problem
 from watcher.logs import rarely
 from watcher.settings.link import CONNECTIONS, USUAL

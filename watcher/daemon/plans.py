@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from watcher.config import Source
+from watcher.config.model import Source
 from watcher.mapping import reading, targets
 from watcher.notify import Post
 from watcher.notify.receivers import Network, Receiver, ReceiverPlan

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from watcher.config import Source
+from watcher.config.model import Source
 from watcher.daemon.plans import plan_source
 from watcher.errors import SourceError
 from watcher.model import Snapshot

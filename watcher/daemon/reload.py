@@ -12,7 +12,8 @@ from typing import Any
 import anyio
 import structlog
 
-from watcher.config import Config, compare, needs_restart
+from watcher.config.compare import compare, needs_restart
+from watcher.config.model import Config
 from watcher.daemon import Daemon
 from watcher.daemon.estimates import foreseeable_overloads
 from watcher.daemon.plans import plan_receivers, plan_source

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from watcher.catalogue.events import ENDING_EVENTS
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.daemon.plans import plan_receivers
 from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.silences import acknowledge

@@ -16,7 +16,7 @@ from typing import Any
 
 from watcher.catalogue.events import DEAD, EVENTS
 from watcher.catalogue.fields import FIELDS
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.config.rule_tests import Expected, Given, RuleTest, Step, whole
 from watcher.daemon.replay import Replay, Sent
 from watcher.errors import ConfigError

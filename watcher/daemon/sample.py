@@ -13,7 +13,7 @@ from typing import Any
 
 from watcher import templates
 from watcher.clock import Clock
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.descriptors import ADVICE, REASON, spent
 from watcher.model import (
     Contact,

@@ -18,7 +18,7 @@ import structlog
 
 from watcher import control, descriptors, web
 from watcher.clock import wall_clock
-from watcher.config import Config
+from watcher.config.model import Config
 from watcher.daemon import Daemon
 from watcher.daemon.garbage import set_apart
 from watcher.daemon.open_files import quieten

@@ -22,7 +22,8 @@ from starlette.types import ASGIApp
 
 from watcher import logs, web
 from watcher.clock import wall_clock
-from watcher.config import Config, load
+from watcher.config.load import load
+from watcher.config.model import Config
 from watcher.daemon import serving
 from watcher.demo.receiver import Inbound
 from watcher.demo.scenes import Scene, open_scenes, write_configuration

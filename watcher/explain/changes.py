@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from watcher.explain.values import format_age, format_times, format_value, headline, short, short_id
 from watcher.model import Event
-from watcher.rules.wall_clock import UTC_ZONE
-from watcher.templates.format import part, words_of
+from watcher.settings.calendar import UTC_ZONE
+from watcher.wording import part, words_of
 
 __all__ = ["changed_fields", "what_changed"]
 

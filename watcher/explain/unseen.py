@@ -17,7 +17,7 @@ from watcher.explain.question import Configured, Facts, Finding, FindingKind, Qu
 from watcher.explain.values import short_id
 from watcher.model import Event, rfc3339
 from watcher.rules.when import covered
-from watcher.settings.values import format_duration
+from watcher.settings.durations import format_duration
 from watcher.suggest import listing
 
 __all__ = ["gaps", "nothing_recorded"]

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from watcher.model import Delivery, Event
 from watcher.settings.calendar import format_moment
-from watcher.settings.values import format_duration
+from watcher.settings.durations import format_duration
 
 __all__ = [
     "format_age",

@@ -31,7 +31,7 @@ from watcher.notify.receivers import Network, Receiver, ReceiverPlan, fingerprin
 from watcher.pipeline import Policy
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, not_both, wrong
-from watcher.settings.calendar import Zone
+from watcher.settings.calendar_values import Zone
 from watcher.settings.link import in_the_clear, link_local, unverified
 from watcher.settings.values import Limit, secret
 

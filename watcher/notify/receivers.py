@@ -24,8 +24,9 @@ from watcher.notify import Notice, Notifier, Post
 from watcher.pipeline import Policy
 from watcher.redaction import EVERYTHING, RedactionError, Visibility, check_redaction
 from watcher.settings.base import Mistake, Settings, wrong
+from watcher.settings.durations import parse_duration
 from watcher.settings.link import Link
-from watcher.settings.values import Duration, parse_duration
+from watcher.settings.values import Duration
 
 __all__ = ["Network", "Receiver", "ReceiverPlan", "fingerprint", "retry_schedule"]
 

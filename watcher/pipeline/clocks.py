@@ -12,12 +12,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from watcher.providers import Page, Response
-from watcher.records import Skew
+from watcher.records import TOLD_FROM, Skew
 
-__all__ = ["TOLD_FROM", "ClockEvidence", "describe_skew"]
-
-TOLD_FROM = timedelta(seconds=60)
-"""From how much on a clock that is off is told to people."""
+__all__ = ["ClockEvidence", "describe_skew"]
 
 AGREEING = 3
 """Rows that must show the same: single ones may have nonsense dates."""
@@ -90,7 +87,7 @@ def describe_skew(skew: Skew, off: str) -> str:
 
     `off` is the difference in words, such as `10m`.
     """
-    if abs(skew.seconds) <= TOLD_FROM.total_seconds():
+    if not skew.notable:
         return ""
     way = "ahead of" if skew.seconds > 0 else "behind"
     return (

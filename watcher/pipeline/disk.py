@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Reserve", "Space", "is_low", "may_write"]
+from watcher.records import Space
+
+__all__ = ["Reserve", "is_low", "may_write"]
 
 GIB = 2**30
 
@@ -18,14 +20,6 @@ SHARE, LEAST = 100, 2**18
 """A source goes on while little is left if it has lately written no more than this part of the reserve, or
 than this many bytes.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """How much of a disk is free for this process, and how large it is, in bytes."""
-
-    free: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,6 @@ from watcher.pipeline.health import (
     judge_schema,
 )
 from watcher.pipeline.lookback import Lookback, leaves_gap
-from watcher.pipeline.standing import Standing, standings
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.request_plan import RequestPlan, estimate
@@ -61,6 +60,7 @@ from watcher.poller.walks import (
 from watcher.providers import Poll
 from watcher.records import Actor, Commit, decided
 from watcher.runtime import Runtime
+from watcher.standing import Standing, standings
 
 __all__ = ["SourcePoller"]
 

@@ -21,8 +21,10 @@ from watcher.rules.wall_clock import OwnZone, instants, own_zone, warn_of_utc
 from watcher.rules.where import one_line
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import FilledSettings, Mistake, wrong
-from watcher.settings.calendar import DAY, EVERY_DAY, Days, Times, format_days
-from watcher.settings.values import Duration, format_duration
+from watcher.settings.calendar import DAY, EVERY_DAY, format_days
+from watcher.settings.calendar_values import Days, Times
+from watcher.settings.durations import format_duration
+from watcher.settings.values import Duration
 
 __all__ = ["Digest", "DigestOrDuration", "key_clashes"]
 

@@ -15,7 +15,8 @@ from pydantic import AfterValidator, ValidationInfo
 from watcher.catalogue.events import EVENT_TYPES, EVENTS, TIMED_TYPES
 from watcher.conditions import Outcome
 from watcher.settings.base import Mistake, clash
-from watcher.settings.values import Duration, format_duration
+from watcher.settings.durations import format_duration
+from watcher.settings.values import Duration
 
 __all__ = ["HoldFor", "check_states", "describe", "oddities", "waits"]
 

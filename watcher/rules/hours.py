@@ -26,7 +26,8 @@ from watcher.rules.wall_clock import (
     warn_of_utc,
 )
 from watcher.settings.base import Context, FilledSettings, Mistake
-from watcher.settings.calendar import DAY, EVERY_DAY, Days, Spans, format_days
+from watcher.settings.calendar import DAY, EVERY_DAY, format_days
+from watcher.settings.calendar_values import Days, Spans
 from watcher.suggest import did_you_mean, listing
 
 if TYPE_CHECKING:

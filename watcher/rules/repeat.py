@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from watcher.rules.hold_for import check_states
 from watcher.settings.base import Mistake
-from watcher.settings.values import Duration, format_duration
+from watcher.settings.durations import format_duration
+from watcher.settings.values import Duration
 
 if TYPE_CHECKING:
     from watcher.rules.rule import Rule

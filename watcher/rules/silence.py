@@ -22,11 +22,11 @@ from watcher.conditions import (
 )
 from watcher.records import StoredSilence
 from watcher.rules.hours import Hours
-from watcher.rules.wall_clock import UTC_ZONE, OwnZone, own_zone, warn_of_utc
+from watcher.rules.wall_clock import OwnZone, own_zone, warn_of_utc
 from watcher.rules.where import compiled, one_line
 from watcher.settings.base import Context as SettingsContext
 from watcher.settings.base import FilledSettings, Mistake, context_of, wrong
-from watcher.settings.calendar import format_moment, parse_moment
+from watcher.settings.calendar import UTC_ZONE, format_moment, parse_moment
 from watcher.settings.values import Title
 
 __all__ = ["Silence", "added_silence", "silenced"]

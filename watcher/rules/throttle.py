@@ -19,7 +19,8 @@ from watcher.rules.due import Drop, DueMessage, Verdict
 from watcher.rules.grouping import By
 from watcher.rules.where import one_line
 from watcher.settings.base import FilledSettings, Mistake
-from watcher.settings.values import Duration, format_duration
+from watcher.settings.durations import format_duration
+from watcher.settings.values import Duration
 
 if TYPE_CHECKING:
     from watcher.rules.rule import Rule

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, ValidationInfo
 
 from watcher.settings.base import Context, Mistake, Settings, context_of
-from watcher.settings.calendar import Zone
+from watcher.settings.calendar import UTC_ZONE
+from watcher.settings.calendar_values import Zone
 
 __all__ = [
-    "UTC_ZONE",
     "OwnZone",
     "changes_between",
     "first_instant",
@@ -25,8 +25,6 @@ __all__ = [
     "own_zone",
     "warn_of_utc",
 ]
-
-UTC_ZONE = ZoneInfo("UTC")
 
 _STEP = timedelta(hours=6)
 _SECOND = timedelta(seconds=1)

@@ -6,7 +6,7 @@ of what others say and of what is shown; `forms` knows how a value looks when it
 
 from __future__ import annotations
 
-from watcher.secrets.redactor import Redactor, is_sensitive
+from watcher.secrets.redactor import Redactor, is_secret, is_sensitive
 from watcher.secrets.texts import MissingSecret, SecretText, parse_text
 
-__all__ = ["MissingSecret", "Redactor", "SecretText", "is_sensitive", "parse_text"]
+__all__ = ["MissingSecret", "Redactor", "SecretText", "is_secret", "is_sensitive", "parse_text"]

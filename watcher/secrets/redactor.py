@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from watcher.secrets.forms import Layer, base64_of, layers, merged, unescaped
 
-__all__ = ["Redactor", "is_sensitive"]
+__all__ = ["Redactor", "is_secret", "is_sensitive"]
 
 LONG = 8
 """Characters; a shorter value may be a word, or a part of one."""
@@ -41,6 +41,7 @@ _BEFORE_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s?#]+@")
 _SENSITIVE = re.compile(
     r"token|secret|passw|key|auth|cookie|credential|url|header|store|proxy", re.I
 )
+_SECRET = re.compile(r"token|secret|passw|key|auth|cookie|credential|header|proxy|\Aurls?\Z", re.I)
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|Bot|Digest)\s+(\S.*)", re.I)
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]")
 _ENCODED_TO_ITS_END = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
@@ -49,6 +50,14 @@ _ENCODED_TO_ITS_END = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 def is_sensitive(name: str) -> bool:
     """Return whether a setting of this name may hold a secret, so that its value is never shown."""
     return _SENSITIVE.search(name) is not None
+
+
+def is_secret(name: str) -> bool:
+    """Return whether what a setting of this name takes is a secret, so that it is struck out wherever it
+    stands. Secrets are known by the names of their settings, so that commands know them without the
+    settings' models; a plug-in whose secret has another name is refused.
+    """
+    return _SECRET.search(name) is not None
 
 
 class Redactor:

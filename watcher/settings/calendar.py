@@ -8,22 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
-
-from watcher.settings.base import wrong
-from watcher.settings.values import reads
 from watcher.suggest import nearest
 
 __all__ = [
     "DAY",
     "EVERY_DAY",
-    "Days",
-    "Spans",
-    "Times",
-    "Zone",
+    "UTC_ZONE",
+    "WEEKDAYS",
     "format_days",
     "format_moment",
     "parse_between",
@@ -36,10 +29,12 @@ __all__ = [
 DAY = 24 * 60
 """Minutes."""
 
+UTC_ZONE = ZoneInfo("UTC")
+
 EVERY_DAY = frozenset(range(7))
 """Weekdays are counted from Monday, 0."""
 
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})\Z", re.ASCII)
 
 
@@ -57,7 +52,7 @@ def parse_days(text: str) -> frozenset[int]:
 def _day(word: str) -> int:
     found = [
         number
-        for number, name in enumerate(_DAYS)
+        for number, name in enumerate(WEEKDAYS)
         if len(word) >= 3 and name.startswith(word.lower())
     ]
     if len(found) != 1:
@@ -73,7 +68,7 @@ def format_days(days: frozenset[int]) -> str:
             continue
         last = next(day for day in range(first, 7) if day + 1 not in days)
         joint = "-" if last > first + 1 else ","
-        begin, end = _DAYS[first][:3], _DAYS[last][:3]
+        begin, end = WEEKDAYS[first][:3], WEEKDAYS[last][:3]
         parts.append(begin if last == first else f"{begin}{joint}{end}")
     return ",".join(parts)
 
@@ -155,85 +150,3 @@ def format_moment(at: datetime, zone: ZoneInfo) -> str:
     `2026-12-24 18:00:05+01:00`. `parse_moment` reads it.
     """
     return at.astimezone(zone).replace(microsecond=0).isoformat(" ").replace("+00:00", "Z")
-
-
-def _zone(value: Any) -> ZoneInfo:
-    if isinstance(value, ZoneInfo):
-        return value
-    try:
-        if isinstance(value, str):
-            return parse_zone(value)
-        near = ""
-    except ValueError as error:
-        near = str(error)
-    raise wrong(
-        "is not a time zone",
-        f"did you mean `{near}`?" if near else "write a name such as Europe/Berlin or UTC",
-    )
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _days(value: Any) -> Any:
-    if isinstance(value, frozenset):
-        return value
-    parts = [value] if isinstance(value, str) else value
-    near = ""
-    if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
-        try:
-            return frozenset().union(*map(parse_days, parts))
-        except ValueError:
-            near = ",".join(filter(None, map(_meant_days, parts)))
-    meant = f"did you mean `{near}`?; " if near else ""
-    raise wrong("is not a day of the week", f"{meant}write mon, mon-fri or sat,sun")
-
-
-_SPOKEN = {"weekday": "mon-fri", "workday": "mon-fri", "weekend": "sat,sun", "daily": "mon-sun"}
-
-
-def _meant_days(text: str) -> str:
-    """Return the days of the week that were probably meant, empty where nothing comes close."""
-
-    def meant(match: re.Match[str]) -> str:
-        word = match.group()
-        found = [name for name in _DAYS if name.startswith(word)] or [nearest(word, _DAYS) or ""]
-        return found[0][:3] if len(found) == 1 else ""
-
-    plain = text.strip().lower()
-    spans = re.sub(r"\s*(?:-|–|\bto\b)\s*", "-", plain)
-    near = _SPOKEN.get(plain.removesuffix("s")) or re.sub(r"[a-z]+", meant, spans)
-    try:
-        parse_days(near)
-    except ValueError:
-        return ""
-    return near
-
-
-def _one_or_more(pattern: str, *examples: str) -> WithJsonSchema:
-    text = {"type": "string", "pattern": pattern, "examples": list(examples)}
-    return WithJsonSchema({"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]})
-
-
-_TIME_PATTERN = r"^([01]?\d|2[0-3]):[0-5]\d$"
-_SPAN_REMEDY = "write it such as 09:00-18:00; over midnight 22:00-06:00; the whole day 00:00-24:00"
-_SPAN_PATTERN = r"^\d{1,2}:[0-5]\d\s*-\s*\d{1,2}:[0-5]\d$"
-Zone = Annotated[
-    ZoneInfo,
-    BeforeValidator(_zone),
-    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", "UTC"]}),
-]
-_Time = Annotated[time, reads(parse_time, "a time of day", "write it such as 09:00")]
-_Span = Annotated[tuple[int, int], reads(parse_between, "a span of time", _SPAN_REMEDY)]
-_LIST = BeforeValidator(_listed)
-_SOME = Field(min_length=1)
-Times = Annotated[tuple[_Time, ...], _LIST, _SOME, _one_or_more(_TIME_PATTERN, "09:00")]
-Spans = Annotated[
-    tuple[_Span, ...], _LIST, _SOME, _one_or_more(_SPAN_PATTERN, "09:00-18:00", "22:00-06:00")
-]
-Days = Annotated[
-    frozenset[int],
-    BeforeValidator(_days),
-    _one_or_more(r"^[A-Za-z ,-]+$", "mon-fri", "sat,sun"),
-]

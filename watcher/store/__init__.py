@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 from watcher.model import Delivery, Doubt, IdSet, Snapshot
-from watcher.pipeline.disk import Space
 from watcher.records import (
     Acknowledgement,
     Action,
@@ -33,6 +32,7 @@ from watcher.records import (
     RuleResult,
     Settlement,
     SourceState,
+    Space,
     StoredSilence,
     Suppressed,
     Tally,

@@ -26,7 +26,6 @@ from typing import Any, TypeVar
 
 from watcher.errors import Conflict, StoreError
 from watcher.model import CONVERSATION, Delivery, Doubt, Event, IdSet, Snapshot
-from watcher.pipeline.disk import Space
 from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
     OVER,
@@ -47,6 +46,7 @@ from watcher.records import (
     RuleResult,
     Settlement,
     SourceState,
+    Space,
     StoredSilence,
     Suppressed,
     Tally,
@@ -774,7 +774,7 @@ def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
 
 
 def _size(snapshot: Snapshot) -> int:
-    return len(CONVERSATION.dump_json(snapshot.conversation))
+    return len(CONVERSATION.adapter.dump_json(snapshot.conversation))
 
 
 def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:

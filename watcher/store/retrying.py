@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TypeVar
 
 import anyio
-import structlog
 
 from watcher.clock import Clock, wall_clock
 from watcher.errors import StatementEnded, StoreUnavailable
@@ -39,6 +38,8 @@ class Retrier:
         self._under_way: dict[object, float] = {}
         self._waiting = 0
         self._claiming = 0
+        import structlog  # who only reads has no retrier, and logs nothing
+
         self._log = structlog.get_logger()
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 from watcher.catalogue.events import EVENTS, EventType
 from watcher.markup import Keep, Part, Text
 from watcher.model import Event
-from watcher.templates.format import (
+from watcher.wording import (
     format_instant,
     format_time,
     format_value,

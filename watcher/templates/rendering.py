@@ -24,10 +24,10 @@ from watcher.markup import Text, capture, parts_of, unmarked
 from watcher.model import Event
 from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import OF_WORDS, default_message, digest
-from watcher.templates.format import line, part, words_of
 from watcher.templates.meter import BudgetExceeded, metered
 from watcher.templates.sandbox import ENVIRONMENT, NULL, ZONE, SpokenNull
 from watcher.vocabulary import DIGEST_SHAPE, LARGEST, SAMPLES, TEMPLATE_SHAPE, Shape, variables
+from watcher.wording import line, part, words_of
 
 __all__ = [
     "Rendered",

@@ -33,9 +33,9 @@ from watcher.templates.costs import (
     of_call,
     of_operator,
 )
-from watcher.templates.format import format_time, format_value
 from watcher.templates.generator import Generator
 from watcher.templates.meter import charge, deep, length, shallow
+from watcher.wording import format_time, format_value
 
 __all__ = [
     "ENVIRONMENT",

@@ -17,7 +17,7 @@ from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.clock import Clock
 from watcher.settings.link import USUAL, Link
 from watcher.transport.budget import Budgets
-from watcher.transport.clients import CONNECT_TIMEOUT, App, Clients, call_unix
+from watcher.transport.clients import CONNECT_TIMEOUT, App, Clients
 from watcher.transport.sources import DEADLINE, LARGEST_PAGE, Connection, SourceClient
 from watcher.transport.webhooks import WebhookClient
 
@@ -28,7 +28,6 @@ __all__ = [
     "SourceClient",
     "Transport",
     "WebhookClient",
-    "call_unix",
     "name_resolution_hangs",
     "prepare_loop",
 ]

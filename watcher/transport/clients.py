@@ -16,7 +16,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -24,11 +23,9 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher import __version__
 from watcher.addresses import EVERYWHERE, AddressFilter
-from watcher.records import HttpReply
 from watcher.settings.link import USUAL, Link
 from watcher.transport.addresses import FilteringBackend, judge_name
 from watcher.transport.direct import DirectTransport
-from watcher.transport.failures import NETWORK_ERRORS, explain
 from watcher.transport.links import (
     Origin,
     context_for,
@@ -45,7 +42,6 @@ __all__ = [
     "Clients",
     "Lane",
     "LinkClient",
-    "call_unix",
     "compose",
 ]
 
@@ -302,26 +298,3 @@ class _Mounted(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(str(error)) from error
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
-
-
-async def call_unix(
-    socket: Path, method: str, path: str, *, json: Any = None, timeout: float
-) -> HttpReply:
-    """Send a request to the daemon's control socket; return status 0 and `error` if no answer came
-    within `timeout` seconds.
-    """
-    # A bare context, because httpx would load every certificate authority even for a Unix socket.
-    transport = httpx.AsyncHTTPTransport(
-        uds=str(socket), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False
-    )
-    request = compose(
-        method, f"http://localhost{path}", headers={}, timeout=httpx.Timeout(timeout), json=json
-    )
-    try:
-        async with transport:
-            with anyio.fail_after(timeout):
-                answer = await Lane(transport).send(request)
-                await answer.aread()
-    except NETWORK_ERRORS as error:
-        return HttpReply(0, {}, b"", explain(error, None, "the control socket").reason)
-    return HttpReply(answer.status_code, dict(answer.headers), answer.content)

@@ -24,7 +24,6 @@ import anyio.to_thread
 
 from watcher.errors import StoreError
 from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
-from watcher.pipeline.disk import Space
 from watcher.records import (
     Acknowledgement,
     Action,
@@ -42,6 +41,7 @@ from watcher.records import (
     RuleResult,
     Settlement,
     SourceState,
+    Space,
     StoredSilence,
     Suppressed,
     Tally,
@@ -235,11 +235,11 @@ class SqliteStore:
 
     async def source(self, name: str) -> SourceState | None:
         found = await self._reader.fetch(queries.SOURCE, (name,))
-        return rows.SOURCE.validate_json(found[0][0]) if found else None
+        return rows.SOURCE.adapter.validate_json(found[0][0]) if found else None
 
     async def sources(self) -> Sequence[SourceState]:
         found = await self._reader.fetch(queries.SOURCES)
-        return [rows.SOURCE.validate_json(document) for (document,) in found]
+        return [rows.SOURCE.adapter.validate_json(document) for (document,) in found]
 
     async def known(self, source: str, ids: Collection[str]) -> Mapping[str, Snapshot]:
         found = await self._reader.fetch(queries.KNOWN, (source, rows.json_list(ids)))
@@ -436,7 +436,7 @@ class SqliteStore:
 
     async def receivers(self) -> Mapping[str, ReceiverState]:
         found = await self._reader.fetch(queries.RECEIVERS)
-        states = [rows.RECEIVER.validate_json(document) for (document,) in found]
+        states = [rows.RECEIVER.adapter.validate_json(document) for (document,) in found]
         return {state.name: state for state in states}
 
     async def events(self, query: EventQuery) -> Sequence[Recorded]:

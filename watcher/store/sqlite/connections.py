@@ -25,7 +25,6 @@ import aiosqlite
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import structlog
 
 from watcher.errors import StoreDamaged, StoreError
 from watcher.store.retrying import Retrier
@@ -86,6 +85,9 @@ class Writer(Executor):
         self.damaged = False
         """Whether a job met a damaged page."""
         self._path = path
+        import structlog  # of those who open a store only its owner logs
+
+        self._log = structlog.get_logger()
         self._moved = time.monotonic()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._open = True
@@ -132,7 +134,7 @@ class Writer(Executor):
             self.connection.execute("PRAGMA busy_timeout = 0")  # nobody else waits for a reader
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
-            structlog.get_logger().debug("the WAL stays as it is", reason=str(error))
+            self._log.debug("the WAL stays as it is", reason=str(error))
         finally:
             self.connection.execute(f"PRAGMA busy_timeout = {round(BUSY * 1000)}")
 
@@ -207,7 +209,7 @@ class Writer(Executor):
         except BaseException as error:
             if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
                 error.statement = self.connection.statement  # type: ignore[attr-defined] # for people
-                structlog.get_logger().error(
+                self._log.error(
                     "a statement of the store is ended", statement=self.connection.statement
                 )
             job.error = (

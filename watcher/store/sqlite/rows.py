@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from watcher.json_text import Stored
 from watcher.model import (
     CONVERSATION,
     NO_EVIDENCE,
@@ -80,11 +79,11 @@ __all__ = [
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-SOURCE: TypeAdapter[SourceState] = TypeAdapter(SourceState)
-_ENDING: TypeAdapter[Ending] = TypeAdapter(Ending)
-_EVIDENCE: TypeAdapter[Evidence] = TypeAdapter(Evidence)
-_DOUBT: TypeAdapter[Doubt] = TypeAdapter(Doubt)
-RECEIVER: TypeAdapter[ReceiverState] = TypeAdapter(ReceiverState)
+SOURCE = Stored(SourceState)
+_ENDING = Stored(Ending)
+_EVIDENCE = Stored(Evidence)
+_DOUBT = Stored(Doubt)
+RECEIVER = Stored(ReceiverState)
 
 
 def micros(at: datetime) -> int:
@@ -139,7 +138,7 @@ def topic(source: str, subject: str | None) -> str:
 def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
     """Return the named parameters that write a snapshot."""
     conversation, evidence = snapshot.conversation, snapshot.evidence
-    document = CONVERSATION.dump_json(conversation)
+    document = CONVERSATION.adapter.dump_json(conversation)
     return {
         "source": source,
         "id": conversation.id,
@@ -154,7 +153,9 @@ def snapshot_row(source: str, snapshot: Snapshot) -> dict[str, Any]:
         "conversation": pack(document),
         "size": len(document),
         "evidence": _evidence(evidence),
-        "doubt": None if snapshot.doubt is None else _DOUBT.dump_json(snapshot.doubt).decode(),
+        "doubt": None
+        if snapshot.doubt is None
+        else _DOUBT.adapter.dump_json(snapshot.doubt).decode(),
         "prints": prints_column(snapshot.prints),
         "words": words_of(conversation.contact),
         "waiting": maybe_micros(conversation.waiting_since),
@@ -167,13 +168,13 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
         revision, present, observed, message_id, seen, counts, conversation, evidence, doubt, prints,
     ) = columns  # fmt: skip
     return Snapshot(
-        conversation=CONVERSATION.validate_json(unpack(conversation)),
+        conversation=CONVERSATION.adapter.validate_json(unpack(conversation)),
         revision=revision,
         seen=_read_seen(seen),
         counts=json.loads(counts),
         observed=from_micros(observed),
         message_id=message_id,
-        evidence=NO_EVIDENCE if evidence is None else _EVIDENCE.validate_json(evidence),
+        evidence=NO_EVIDENCE if evidence is None else _EVIDENCE.adapter.validate_json(evidence),
         present=bool(present),
         doubt=None if doubt is None else read_doubt(doubt),
         prints=read_prints(prints),
@@ -183,7 +184,7 @@ def read_snapshot(columns: Sequence[Any]) -> Snapshot:
 def _evidence(evidence: Evidence) -> str | None:
     if evidence == NO_EVIDENCE:
         return None
-    return _EVIDENCE.dump_json(evidence, exclude_defaults=True).decode()
+    return _EVIDENCE.adapter.dump_json(evidence, exclude_defaults=True).decode()
 
 
 def words_of(contact: Contact) -> str | None:
@@ -193,12 +194,12 @@ def words_of(contact: Contact) -> str | None:
 
 def words_of_document(document: str) -> str | None:
     """Return the same of a stored conversation."""
-    return words_of(CONVERSATION.validate_json(document).contact)
+    return words_of(CONVERSATION.adapter.validate_json(document).contact)
 
 
 def waiting_of_document(document: str) -> int | None:
     """Return since when somebody waits in a stored conversation."""
-    return maybe_micros(CONVERSATION.validate_json(document).waiting_since)
+    return maybe_micros(CONVERSATION.adapter.validate_json(document).waiting_since)
 
 
 def prints_column(prints: Mapping[str, str]) -> str | None:
@@ -214,7 +215,7 @@ def read_prints(text: str | None) -> Mapping[str, str]:
 
 def read_doubt(text: str) -> Doubt:
     """Read what a snapshot's row lost that is not believed yet."""
-    return _DOUBT.validate_json(text)
+    return _DOUBT.adapter.validate_json(text)
 
 
 def event_row(event: Event) -> dict[str, Any]:
@@ -313,7 +314,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
         redirected=redirected,
         reached=_read_list(reached),
         uncertain=bool(uncertain),
-        ending=_ENDING.validate_json(ending) if ending else None,
+        ending=_ENDING.adapter.validate_json(ending) if ending else None,
         refused=refused,
         aside=bool(aside),
         cut=cut,
@@ -321,7 +322,7 @@ def _delivery(columns: Sequence[Any], event: Event) -> Delivery:
 
 
 def _ending(ending: Ending | None) -> str:
-    return "" if ending is None else _ENDING.dump_json(ending).decode()
+    return "" if ending is None else _ENDING.adapter.dump_json(ending).decode()
 
 
 def _read_list(text: str) -> tuple[str, ...]:

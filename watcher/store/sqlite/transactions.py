@@ -18,7 +18,6 @@ from typing import Any
 
 from watcher.errors import Conflict, StoreError
 from watcher.model import CONVERSATION, Delivery, Snapshot
-from watcher.pipeline.forgetting import nothing_but_numbers
 from watcher.records import (
     Action,
     Commit,
@@ -102,7 +101,7 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
     if change.snapshots:
         _save_snapshots(connection, change.source, change.snapshots)
     if change.state is not None:
-        document = rows.SOURCE.dump_json(change.state).decode()
+        document = rows.SOURCE.adapter.dump_json(change.state).decode()
         connection.execute(queries.SAVE_SOURCE, (change.state.name, document))
     new = _add_events(connection, change)
     counted = [*of_events([one.event for one in new], change.verdicts)]
@@ -385,7 +384,7 @@ def save_receiver(
 ) -> None:
     """Save a receiver's state."""
     act(connection, action)
-    document = rows.RECEIVER.dump_json(state).decode()
+    document = rows.RECEIVER.adapter.dump_json(state).decode()
     connection.execute(queries.SAVE_RECEIVER, (state.name, document))
 
 
@@ -485,10 +484,12 @@ def prune_tallies(connection: Connection, before: datetime) -> None:
 
 def forget_gone(connection: Connection, before: datetime, most: int) -> int:
     """Forget up to `most` conversations that were removed before then; return how many were."""
+    from watcher.pipeline.forgetting import nothing_but_numbers  # readers start without the core
+
     gone = connection.execute(queries.LONG_GONE, (rows.micros(before), most)).fetchall()
     for source, *columns in gone:
         bare = nothing_but_numbers(rows.read_snapshot(columns)).conversation
-        document = CONVERSATION.dump_json(bare)
+        document = CONVERSATION.adapter.dump_json(bare)
         values = {"conversation": pack(document), "size": len(document)}
         connection.execute(queries.BARE, {"source": source, "id": bare.id, **values})
     return len(gone)
@@ -530,10 +531,10 @@ def _snapshot_without(
     connection: Connection, row: Sequence[Any], key_: bytes, attributes: AttributesOf
 ) -> None:
     rowid, source, document, prints = row
-    known = CONVERSATION.validate_json(unpack(document))
+    known = CONVERSATION.adapter.validate_json(unpack(document))
     bare, kept = snapshot_without(known, rows.read_prints(prints), key_, attributes.get(source, {}))
     if bare != known:
-        text = CONVERSATION.dump_json(bare)
+        text = CONVERSATION.adapter.dump_json(bare)
         values = pack(text), len(text), rows.prints_column(kept)
         connection.execute(queries.SAVE_WORDS_OF_SNAPSHOT, (*values, rowid))
 
