@@ -170,20 +170,21 @@ ADD_DELIVERY = f"""
         NOT :in_order OR NOT EXISTS (SELECT 1 FROM deliveries WHERE {_QUEUE}))
     ON CONFLICT (key) DO NOTHING"""
 
-# Who is first of a conversation, after one has joined or left its order: at most two rows change.
+# Who is first of a conversation, after some have joined or left its order: at most one row more changes than
+# have, and only among the first of them can be who was first before.
 MOVE_UP = f"""
     UPDATE deliveries SET front = 1
     WHERE seq = (SELECT min(seq) FROM deliveries WHERE {_QUEUE}) AND front = 0"""
 STEP_BACK = f"""
     UPDATE deliveries SET front = 0
-    WHERE seq = (SELECT seq FROM deliveries WHERE {_QUEUE} ORDER BY seq LIMIT 1 OFFSET 1)
+    WHERE seq IN (SELECT seq FROM deliveries WHERE {_QUEUE} ORDER BY seq LIMIT :most OFFSET 1)
         AND front = 1"""
 
 COUNT = """
     INSERT INTO counts (receiver, counted, number) VALUES (?, ?, ?)
     ON CONFLICT (receiver, counted) DO UPDATE SET number = counts.number + excluded.number"""
 
-ROW = f"SELECT {FACTS} {_ROWS} WHERE d.key = ?"
+ROWS_NAMED = f"SELECT {FACTS} {_ROWS} WHERE d.key IN (SELECT value FROM json_each(?))"
 
 # Timers whose state is not over; where the order matters, that of the outbox.
 _TIMERS = f"SELECT {FACTS} {_ROWS} WHERE d.timer IS NOT NULL AND d.over = 0"
@@ -257,7 +258,9 @@ FRONTS = f"""
 # What follows a row in the order of its conversation; read only where none of that is out.
 NEXT = f"SELECT due, seq FROM deliveries WHERE {_QUEUE} AND seq > :seq ORDER BY seq LIMIT 1"
 
-TAKEN = f"SELECT d.lease, d.ended, d.over, {DELIVERY} {_ROWS} WHERE d.seq = ?"
+TAKEN = f"""
+    SELECT d.seq, d.lease, d.ended, d.over, {DELIVERY} {_ROWS}
+    WHERE d.seq IN (SELECT value FROM json_each(?))"""
 
 # The same choice as `watcher.store.outbox.collected`.
 _DIGESTS = f"""

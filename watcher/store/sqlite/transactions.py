@@ -104,21 +104,18 @@ def commit(connection: Connection, change: Commit) -> Sequence[Recorded]:
         document = rows.SOURCE.adapter.dump_json(change.state).decode()
         connection.execute(queries.SAVE_SOURCE, (change.state.name, document))
     new = _add_events(connection, change)
-    counted = [*of_events([one.event for one in new], change.verdicts)]
     for end in change.ends:
         about = _timers(connection, end.source, end.subject)
         timers = [row for row in about if row.is_ended_by(end)]
         alone = repeat_alone(timers) if end.resolved else ()
         begun = _read(connection, queries.BEGUN, (rows.json_list(alone),)) if alone else []
-        for row, decided in end_timers(end, timers, begun, at):
-            _write(connection, row, decided)
-            counted += of_change(row, decided)
+        _write(connection, end_timers(end, timers, begun, at))
     repeated = {event.id for event in change.events} - {recorded.event.id for recorded in new}
     for delivery in change.deliveries:
         # The change was reported before, with the deliveries it led to then.
         if delivery.event.id not in repeated:
             _add_delivery(connection, delivery)
-    _tally(connection, counted)
+    _tally(connection, of_events([one.event for one in new], change.verdicts))
     act(connection, change.action)
     return [recorded for recorded in new if not recorded.event.existing]
 
@@ -172,6 +169,10 @@ def _rows_of(connection: Connection, chosen: Sequence[int]) -> list[OutboxRow]:
     return _read(connection, queries.ROWS_OF, (json.dumps(list(chosen)),))
 
 
+def _rows_named(connection: Connection, keys: Collection[str]) -> list[OutboxRow]:
+    return _read(connection, queries.ROWS_NAMED, (rows.json_list(keys),)) if keys else []
+
+
 def _timers(connection: Connection, source: str, subject: str | None) -> list[OutboxRow]:
     """Return the timers about a conversation, or a source, whose state is not over."""
     about = source, rows.topic(source, subject)
@@ -182,46 +183,53 @@ def _change(
     connection: Connection, chosen: Iterable[OutboxRow], decide: Callable[[OutboxRow], Change]
 ) -> int:
     """Write what becomes of rows; return how many entries of history that made."""
+    changes = [(row, decide(row)) for row in chosen]
+    _write(connection, changes)
+    return sum(change.entry is not None for _, change in changes)
+
+
+def _write(connection: Connection, changes: Sequence[tuple[OutboxRow, Change]]) -> None:
+    """Write what becomes of rows, each of them once: one statement of a kind for all that it concerns."""
+    saved: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+    moved: dict[tuple[str, str], list[bool]] = {}
+    stand = Counter[tuple[str, str]]()
     counted: list[Counted] = []
-    entries = 0
-    for row in chosen:
-        change = decide(row)
-        _write(connection, row, change)
+    for row, change in changes:
+        after = row.after(change)
+        columns = rows.changed_columns(change)
+        if row.in_order != after.in_order:
+            # Whoever has left the order waits for nobody; who joins it may have to.
+            columns["front"] = int(after.waits and not after.in_order)
+            moved.setdefault(_queue(row.delivery), []).append(after.in_order)
+        if columns:
+            values = (*columns.values(), row.delivery.key)
+            saved.setdefault(tuple(columns), []).append(values)
+        if row.counted != after.counted:
+            _count(stand, row, -1)
+            _count(stand, after, 1)
         counted += of_change(row, change)
-        entries += change.entry is not None
+    entries = [rows.entry_row(change.entry) for _, change in changes if change.entry is not None]
+    connection.executemany(queries.ADD_HISTORY, entries)
+    for names, each in saved.items():
+        connection.executemany(queries.save_row(names), each)
+    for (receiver, topic), joins in moved.items():
+        queue = {"receiver": receiver, "topic": topic}
+        connection.execute(queries.MOVE_UP, queue)
+        if any(joins):
+            connection.execute(queries.STEP_BACK, {**queue, "most": len(joins)})
+    _save_counts(connection, stand)
+    for _, change in changes:
+        for delivery in change.then:
+            _insert(connection, delivery)
     _tally(connection, counted)
-    return entries
 
 
 def _tally(connection: Connection, counted: Iterable[Counted]) -> None:
-    """Count what happened: the last statement of a transaction, one for all of it."""
+    """Count what happened, one statement for all of it."""
     tallies = Counter(counted)
     if tallies:
         rows_ = [(*one, number) for one, number in tallies.items()]
         connection.executemany(queries.TALLY, rows_)
-
-
-def _write(connection: Connection, row: OutboxRow, change: Change) -> None:
-    if change.entry is not None:
-        connection.execute(queries.ADD_HISTORY, rows.entry_row(change.entry))
-    after = row.after(change)
-    columns = rows.changed_columns(change)
-    if moved := row.in_order != after.in_order:
-        # Whoever has left the order waits for nobody; who joins it may have to.
-        columns["front"] = int(after.waits and not after.in_order)
-    if columns:
-        values = (*columns.values(), row.delivery.key)
-        connection.execute(queries.save_row(tuple(columns)), values)
-    if moved:
-        queue = _queue(row.delivery)
-        connection.execute(queries.MOVE_UP, queue)
-        if after.in_order:
-            connection.execute(queries.STEP_BACK, queue)
-    if row.counted != after.counted:
-        _count(connection, row, -1)
-        _count(connection, after, 1)
-    for delivery in change.then:
-        _insert(connection, delivery)
 
 
 def _add_delivery(connection: Connection, delivery: Delivery) -> None:
@@ -241,18 +249,24 @@ def _insert(connection: Connection, delivery: Delivery) -> None:
         reason = f"delivery {delivery.key} carries an event that is not recorded"
         raise StoreError(reason) from error
     if added:
-        _count(connection, OutboxRow(delivery), 1)
+        stand = Counter[tuple[str, str]]()
+        _count(stand, OutboxRow(delivery), 1)
+        _save_counts(connection, stand)
 
 
-def _count(connection: Connection, row: OutboxRow, by: int) -> None:
+def _count(stand: Counter[tuple[str, str]], row: OutboxRow, by: int) -> None:
     if row.counted is not None:
-        connection.execute(queries.COUNT, (row.delivery.receiver, row.counted, by))
+        stand[row.delivery.receiver, row.counted] += by
 
 
-def _queue(delivery: Delivery) -> dict[str, Any]:
-    """Return the parameters that name the order which a delivery is part of."""
-    topic = rows.topic(delivery.event.source, delivery.event.subject)
-    return {"receiver": delivery.receiver, "topic": topic}
+def _save_counts(connection: Connection, stand: Counter[tuple[str, str]]) -> None:
+    changed = [(*what, by) for what, by in stand.items() if by]
+    connection.executemany(queries.COUNT, changed)
+
+
+def _queue(delivery: Delivery) -> tuple[str, str]:
+    """Return receiver and topic of the order which a delivery is part of."""
+    return delivery.receiver, rows.topic(delivery.event.source, delivery.event.subject)
 
 
 def claim(
@@ -312,18 +326,15 @@ def collect(
 def _take(
     connection: Connection, chosen: Sequence[int], until: datetime, *, digest: bool = False
 ) -> Sequence[Delivery]:
-    found = [
-        rows.read_row(columns)
-        for seq in chosen
-        for columns in connection.execute(queries.TAKEN, (seq,)).fetchall()
-    ]
+    by_seq = {
+        seq: rows.read_row(columns)
+        for seq, *columns in connection.execute(queries.TAKEN, (json.dumps(list(chosen)),))
+    }
+    found = [by_seq[seq] for seq in chosen]
     message = digest_id(found) if digest and found else None
-    taken = []
-    for row in found:
-        change = row.claimed(until, message)
-        _write(connection, row, change)
-        taken.append(row.after(change).delivery)
-    return taken
+    changes = [(row, row.claimed(until, message)) for row in found]
+    _write(connection, changes)
+    return [row.after(change).delivery for row, change in changes]
 
 
 def settle(
@@ -334,18 +345,31 @@ def settle(
     marks: Sequence[ThrottleMark],
 ) -> Sequence[Recorded]:
     """Record outcomes, the receiver's state and what follows."""
-    counted: list[Counted] = []
-    for outcome in settlements:
-        for row in _read(connection, queries.ROW, (outcome.key,)):
-            if (settled := row.settled(outcome)) is not None:
-                _write(connection, row, settled)
-                _count_suppressed(connection, outcome)
-                counted += of_change(row, settled)
-    _tally(connection, counted)
+    for some in _apart(settlements):
+        found = {row.delivery.key: row for row in _rows_named(connection, list(some))}
+        settled = [
+            (found[key], decided, outcome)
+            for key, outcome in some.items()
+            if key in found and (decided := found[key].settled(outcome)) is not None
+        ]
+        _write(connection, [(row, decided) for row, decided, _ in settled])
+        for _, _, outcome in settled:
+            _count_suppressed(connection, outcome)
     connection.executemany(queries.SAVE_MARK, map(rows.mark_row, marks))
     if receiver is not None:
         save_receiver(connection, receiver)
     return commit(connection, change) if change is not None else []
+
+
+def _apart(settlements: Sequence[Settlement]) -> Iterator[dict[str, Settlement]]:
+    """Yield settlements by key, in their order: what follows one of the same row goes by what became of it."""
+    some: dict[str, Settlement] = {}
+    for outcome in settlements:
+        if outcome.key in some:
+            yield some
+            some = {}
+        some[outcome.key] = outcome
+    yield some
 
 
 def _count_suppressed(connection: Connection, outcome: Settlement) -> None:
@@ -390,13 +414,12 @@ def save_receiver(
 
 def fatal(connection: Connection, key: str) -> None:
     """Count an attempt in which the process died while it wrote the message."""
-    _change(connection, _read(connection, queries.ROW, (key,)), OutboxRow.fatal)
+    _change(connection, _rows_named(connection, [key]), OutboxRow.fatal)
 
 
 def begin(connection: Connection, keys: Collection[str]) -> None:
     """Note that messages are about to leave."""
-    for key in keys:
-        _change(connection, _read(connection, queries.ROW, (key,)), OutboxRow.begun)
+    _change(connection, _rows_named(connection, keys), OutboxRow.begun)
 
 
 def renew(connection: Connection, receiver: str, until: datetime) -> None:
