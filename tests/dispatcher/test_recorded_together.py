@@ -113,7 +113,7 @@ async def test_each_that_dies_in_a_shared_transaction_is_told_of() -> None:
     told = await recording.store.events(EventQuery(types=("delivery.dead",)))
     assert [one.event.data["event"]["id"] for one in told] == ["e1", "e3"]
     assert [one.event.data["reason"] for one in told] == ["no", "never"]
-    assert len(recording.store.written) == 1
+    assert len(recording.store.written) == 2
 
 
 @pytest.mark.parametrize("failing", [1, 2, 4])

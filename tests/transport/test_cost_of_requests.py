@@ -33,6 +33,8 @@ async def test_a_request_looks_for_no_missing_package_and_not_up_who_the_peer_is
         assert served.connections == 1
     assert counted["send"] >= 10
     assert (counted["getpeername"], counted["_find_spec"]) == (0, 0)
+    # The loop is told once that the connection is read, and nobody asks the system besides.
+    assert [counted[name] for name in ("register", "modify", "unregister")] == [0, 0, 0]
 
 
 async def test_a_connection_that_the_other_side_has_closed_is_not_used_again() -> None:

@@ -173,30 +173,38 @@ class Dispatcher:
     # -- one attempt --------------------------------------------------------------------------
 
     async def _deliver(self, messages: list[Message]) -> None:
-        """Send one message after the other; after a failure the rest waits for the next round, and
-        after a refusal what is about the same conversation.
-        """
-        held: set[Topic] = set()
+        """Send a round, and of a backlog what was claimed ahead."""
         try:
-            while messages and not self._stopping:
-                message = await self._still_true(messages.pop(0))
-                if held.intersection(_topics(message)):
-                    await self._outcomes.put_back(message, self._runtime.clock())
-                    continue
-                went = await self._attempt(message) if message else "on"
-                if went == "hold":
-                    held.update(_topics(message))
-                # Before the rest is sent, so that it counts as due.
-                await self._outcomes.review(self._busy > 1 or bool(messages))
-                if went == "stop":
-                    break
-            for message in messages:
-                await self._outcomes.put_back(message, self._runtime.clock())
+            while messages:
+                await self._send(messages)
+                messages = []
+                if not self._stopping and self._overdue is None:
+                    messages = await self._claimer.next_round(self.state, self._busy)
         finally:
             self._busy -= 1
             self.wake()
             if self._stopping and not self._busy:
                 self._idle.set()
+
+    async def _send(self, messages: list[Message]) -> None:
+        """Send one message after the other; after a failure the rest waits for the next round, and
+        after a refusal what is about the same conversation.
+        """
+        held: set[Topic] = set()
+        while messages and not self._stopping:
+            message = await self._still_true(messages.pop(0))
+            if held and held.intersection(_topics(message)):
+                await self._outcomes.put_back(message, self._runtime.clock())
+                continue
+            went = await self._attempt(message) if message else "on"
+            if went == "hold":
+                held.update(_topics(message))
+            # Before the rest is sent, so that it counts as due.
+            await self._outcomes.review(self._busy > 1 or bool(messages))
+            if went == "stop":
+                break
+        for message in messages:
+            await self._outcomes.put_back(message, self._runtime.clock())
 
     async def _attempt(self, message: Message) -> Literal["on", "hold", "stop"]:
         """Send once. Return whether the round goes on, without what is about the same (`hold`)."""

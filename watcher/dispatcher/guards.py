@@ -44,7 +44,8 @@ async def let_pass(
     for delivery in claimed:
         verdict = guard(delivery, guards, now)
         if isinstance(verdict, Send):
-            kept.append(dataclasses.replace(delivery, rule=verdict.rule))
+            same = verdict.rule == delivery.rule
+            kept.append(delivery if same else dataclasses.replace(delivery, rule=verdict.rule))
             if verdict.mark is not None:
                 left.append(verdict.mark)
             continue

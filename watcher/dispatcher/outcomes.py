@@ -61,7 +61,7 @@ class OutcomeRecorder:
         self._plan = plan
         self._runtime = runtime
         self._log = log
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._unrecorded: list[_Outcome] = []
         self._opened = anyio.Event()
         self.state = ReceiverState(plan.name, plan.target)

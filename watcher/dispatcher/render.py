@@ -63,7 +63,8 @@ class Renderer:
     def notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
         """Return the notice for one delivery, or for several as a digest."""
         self._problem = ""
-        return dataclasses.replace(self._notice(message, now), problem=self._problem)
+        notice = self._notice(message, now)
+        return dataclasses.replace(notice, problem=self._problem) if self._problem else notice
 
     def _notice(self, message: Sequence[Delivery], now: datetime) -> Notice:
         first = message[0]

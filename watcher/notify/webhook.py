@@ -318,26 +318,28 @@ class WebhookNotifier:
             return Result("failed", "the secret is no Standard Webhooks secret (whsec_ and base64)")
         began = anyio.current_time()
         answer = await self._post(url, content=content, headers=headers, timeout=self._timeout)
-        result = read_answer(answer, self._scrub)
-        return dataclasses.replace(result, seconds=anyio.current_time() - began)
+        return read_answer(answer, self._scrub, anyio.current_time() - began)
 
     async def close(self) -> None:
         """Close its connections."""
         await self._post.aclose()
 
 
-def read_answer(answer: HttpReply, scrub: Callable[[str], str] = str) -> Result:
-    """Return what an answer means: 2xx is success, 410 ends it, all else is tried again, after
-    `Retry-After` at the earliest where 429 or 503 carries one. Some statuses refuse the request as it
-    is: whether that is this message's fault, the receiver's record decides (`pipeline.receivers`).
+def read_answer(
+    answer: HttpReply, scrub: Callable[[str], str] = str, seconds: float | None = None
+) -> Result:
+    """Return what an answer means, which took so many seconds: 2xx is success, 410 ends it, all else is tried
+    again, after `Retry-After` at the earliest where 429 or 503 carries one. Some statuses refuse the request
+    as it is: whether that is this message's fault, the receiver's record decides (`pipeline.receivers`).
     """
     status = answer.status
     if status == 0:
-        return Result("failed", scrub(answer.error))
+        return Result("failed", scrub(answer.error), seconds=seconds)
     text = scrub(answer.body.decode(errors="replace"))  # before it is cut: half a secret is one too
-    result = Result("failed", _note(status), None, status, _excerpt(text))
+    result = Result("ok", _note(status), None, status, _excerpt(text), seconds)
     if 200 <= status < 300:
-        return dataclasses.replace(result, outcome="ok")
+        return result
+    result = dataclasses.replace(result, outcome="failed")
     if status == 410:
         return dataclasses.replace(result, outcome="gone")
     if status in _REFUSALS:

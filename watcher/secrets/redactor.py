@@ -183,6 +183,8 @@ class _Needles:
 
     def strike(self, text: str, mark: str, level: int) -> str:
         """Return a text with `mark` in the place of all that is known so well."""
+        if not text:
+            return text
         self._prepare()
         if not self._ordered and not self._tiny:
             return text

@@ -36,10 +36,12 @@ def commit_without(commit: Commit, scrub: Scrub) -> Commit:
 
 def settlement_without(settlement: Settlement, scrub: Scrub) -> Settlement:
     """Return a settlement whose note and line of history quote no secret."""
-    entry = settlement.entry
+    note, entry = scrub(settlement.note), settlement.entry
     if entry is not None:
-        entry = _entry(entry, scrub)
-    return replace(settlement, note=scrub(settlement.note), entry=entry)
+        entry = _entry(entry, scrub, note if entry.note == settlement.note else scrub(entry.note))
+    if note == settlement.note and entry is settlement.entry:
+        return settlement
+    return replace(settlement, note=note, entry=entry)
 
 
 def receiver_without(state: ReceiverState, scrub: Scrub) -> ReceiverState:
@@ -64,8 +66,11 @@ def _said(what: _T, scrub: Scrub) -> _T:
     return changed
 
 
-def _entry(entry: HistoryEntry, scrub: Scrub) -> HistoryEntry:
-    return replace(entry, note=scrub(entry.note), excerpt=scrub(entry.excerpt))
+def _entry(entry: HistoryEntry, scrub: Scrub, note: str) -> HistoryEntry:
+    excerpt = scrub(entry.excerpt)
+    if (note, excerpt) == (entry.note, entry.excerpt):
+        return entry
+    return replace(entry, note=note, excerpt=excerpt)
 
 
 def _event(event: Event, scrub: Scrub) -> Event:

@@ -16,6 +16,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -25,7 +26,7 @@ from watcher import __version__
 from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.settings.link import USUAL, Link
 from watcher.transport.addresses import FilteringBackend, judge_name
-from watcher.transport.direct import DirectTransport
+from watcher.transport.direct import DirectTransport, Reply, written
 from watcher.transport.links import (
     Origin,
     context_for,
@@ -42,6 +43,8 @@ __all__ = [
     "Clients",
     "Lane",
     "LinkClient",
+    "PostRequest",
+    "PostTemplate",
     "compose",
 ]
 
@@ -152,9 +155,70 @@ class Lane:
         answer.request = request
         return answer
 
+    async def post(
+        self, post: PostRequest, reply: Reply, timeout: httpx.Timeout, most: int
+    ) -> None:
+        """Send a request and fill `reply` with what comes, at most `most` bytes of a body."""
+        if isinstance(self._transport, DirectTransport):
+            message = written("POST", post.url, post.headers.items()) + post.content
+            connect = timeout.connect or CONNECT_TIMEOUT
+            await self._transport.exchange(post.url, message, reply, connect=connect, most=most)
+            return
+        request = httpx.Request(
+            "POST",
+            post.url,
+            headers=list(post.headers.items()),
+            content=post.content,
+            extensions={"timeout": timeout.as_dict()},
+        )
+        answer = await self.send(request)
+        reply.status, reply.headers = answer.status_code, answer.headers.raw
+        try:
+            async for chunk in answer.aiter_raw():
+                reply.body += chunk[: most - len(reply.body)]
+                if len(reply.body) >= most:
+                    break
+        finally:
+            await answer.aclose()
+
     async def aclose(self) -> None:
         """Close the connection."""
         await self._transport.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class PostRequest:
+    """A POST, whole: with what every request has, and the credentials of its URL."""
+
+    url: httpx.URL
+    headers: Mapping[bytes, bytes]
+    content: bytes
+
+
+class PostTemplate:
+    """What all posts to one address have in common: it is made of the address once."""
+
+    def __init__(self, url: str) -> None:
+        """Raise what httpx raises for an address that is none."""
+        self.address = url
+        self.url = httpx.URL(url)
+        usual = compose("POST", self.url, headers={}, timeout=httpx.Timeout(CONNECT_TIMEOUT))
+        headers = dict(usual.headers.raw)
+        del headers[b"Content-Length"]
+        own = headers.pop(b"Authorization", None)
+        # In small letters as all that follow, but for `Host`, which is nobody else's.
+        self._usual = headers
+        self._credentials = {} if own is None else {b"authorization": own}
+
+    def fill(self, content: bytes, headers: Mapping[str, str]) -> PostRequest:
+        """Return a request with these headers; raise UnicodeError for one that is not ASCII."""
+        given = {
+            name.lower().encode("ascii"): value.encode("ascii") for name, value in headers.items()
+        }
+        length = {b"content-length": b"%d" % len(content)}
+        return PostRequest(
+            self.url, {**self._usual, **given, **self._credentials, **length}, content
+        )
 
 
 def compose(
@@ -250,7 +314,11 @@ class LinkClient:
     @asynccontextmanager
     async def using(self, url: httpx.URL) -> AsyncIterator[Lane]:
         """Yield a lane for a request to the origin of `url`, once one is free; raise LinkUnusable."""
-        async with self._turns:
+        try:
+            self._turns.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._turns.acquire()
+        try:
             if self._addresses().deny and proxy_for(origin_of(url), self.link) is not None:
                 await judge_name(url.host, origin_of(url)[2], self._addresses())
             generation = await self._generation(url)
@@ -259,6 +327,8 @@ class LinkClient:
                 yield lane
             finally:
                 await generation.put_back(lane)
+        finally:
+            self._turns.release()
 
     async def _generation(self, url: httpx.URL) -> _Generation:
         # What was connected to before it was denied is not used any more.

@@ -10,8 +10,17 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -19,7 +28,7 @@ import httpcore
 import httpx  # noqa: TID251 - watcher.transport is the one import point
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ["DirectTransport"]
+__all__ = ["DirectTransport", "Reply", "written"]
 
 LARGEST_HEAD = 64 * 1024
 """Bytes that may arrive with nothing of a body: an answer's headers with the interim answers (1xx) before
@@ -68,17 +77,56 @@ class DirectTransport(httpx.AsyncBaseTransport):
         """Send a request; return the answer when its headers have come. The answer is to be closed before
         the next request. Raise httpx.TransportError.
         """
-        head = _written(request)
+        head = written(request.method, request.url, request.headers.raw)
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
         trace: Trace | None = request.extensions.get("trace")
         stream = await self._connected(request.url, timeouts.get("connect"), trace)
+        answer = await self._asked(stream, head + request.content, timeouts)
+        if trace is not None:
+            await trace("http11.receive_response_headers.complete", {})
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(self, stream, answer, timeouts.get("read")),
+            request=request,
+        )
+
+    async def exchange(
+        self, url: httpx.URL, message: bytes, reply: Reply, *, connect: float, most: int
+    ) -> None:
+        """Send a request as it is `written`, with its body; fill `reply` with what comes, at most `most`
+        bytes of a body. How long that takes is the caller's to bound. Raise httpx.TransportError.
+        """
+        stream = await self._connected(url, connect, None)
+        answer = await self._asked(stream, message, {})
+        reply.status, reply.headers = answer.status, answer.headers
+        try:
+            while True:
+                for chunk in answer.chunks:
+                    reply.body += chunk[: most - len(reply.body)]
+                answer.chunks.clear()
+                if answer.complete or len(reply.body) >= most:
+                    break
+                with _mapped():
+                    if not await answer.read(stream, None):
+                        raise httpx.RemoteProtocolError("the server closed within its answer")
+        finally:
+            await self.release(keep=answer.complete and answer.keeps)
+
+    async def _asked(
+        self,
+        stream: httpcore.AsyncNetworkStream,
+        message: bytes,
+        timeouts: Mapping[str, float | None],
+    ) -> _Answer:
+        """Send a request; return the answer when its headers have come."""
         answer = _Answer()
         try:
             with _mapped():
                 # A server may answer and close before it has read everything.
                 lost: Exception | None = None
                 try:
-                    await stream.write(head + request.content, timeouts.get("write"))
+                    await stream.write(message, timeouts.get("write"))
                 except httpcore.WriteError as error:
                     lost = error
                 while not answer.has_head:
@@ -89,14 +137,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         except BaseException:
             await self.aclose()
             raise
-        if trace is not None:
-            await trace("http11.receive_response_headers.complete", {})
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Body(self, stream, answer, timeouts.get("read")),
-            request=request,
-        )
+        return answer
 
     async def _connected(
         self, url: httpx.URL, timeout: float | None, trace: Trace | None
@@ -135,6 +176,15 @@ class DirectTransport(httpx.AsyncBaseTransport):
         if stream is not None:
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSING):
                 await stream.aclose()
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came of a request, as far as it came; without a status, nothing has."""
+
+    status: int = 0
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    body: bytearray = field(default_factory=bytearray)
 
 
 class _Answer:
@@ -248,10 +298,10 @@ def _mapped() -> Iterator[None]:
         raise ERRORS[type(error)](str(error)) from error
 
 
-def _written(request: httpx.Request) -> bytes:
+def written(method: str, url: httpx.URL, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return a request's line and headers as they are sent; raise LocalProtocolError."""
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    for name, value in request.headers.raw:
+    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), url.raw_path)]
+    for name, value in headers:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             # Without the header: it may be the token's.
             raise httpx.LocalProtocolError("a header has characters that HTTP does not allow")

@@ -17,7 +17,8 @@ import httpx  # noqa: TID251 - watcher.transport is the one import point
 from watcher.descriptors import spent
 from watcher.records import HttpReply
 from watcher.secrets import Redactor, is_sensitive
-from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient, compose
+from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient, PostTemplate
+from watcher.transport.direct import Reply
 from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, explain
 
@@ -33,6 +34,7 @@ class WebhookClient:
     def __init__(self, client: LinkClient, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._client = client
         self._connect_timeout = connect_timeout
+        self._template: PostTemplate | None = None
         self._redactor: tuple[tuple[str, ...], Redactor] | None = None
 
     async def __call__(
@@ -44,39 +46,28 @@ class WebhookClient:
         64 KiB of it are read.
         """
         address: httpx.URL | None = None
-        answer: httpx.Response | None = None
-        body = bytearray()
+        reply = Reply()
         try:
             with anyio.fail_after(timeout):
-                address = httpx.URL(url)
+                template = self._template
+                if template is None or template.address != url:
+                    address = httpx.URL(url)
+                    template = self._template = PostTemplate(url)
+                address = template.url
+                post = template.fill(content, headers)
                 async with self._client.using(address) as lane:
-                    connect = min(timeout, self._connect_timeout)
-                    answer = await lane.send(
-                        compose(
-                            "POST",
-                            address,
-                            content=content,
-                            headers=headers,
-                            timeout=httpx.Timeout(timeout, connect=connect),
-                        )
-                    )
-                    try:
-                        async for chunk in answer.aiter_raw():
-                            body += chunk[: LARGEST_ANSWER - len(body)]
-                            if len(body) >= LARGEST_ANSWER:
-                                break
-                    finally:
-                        await answer.aclose()
+                    limits = httpx.Timeout(timeout, connect=min(timeout, self._connect_timeout))
+                    await lane.post(post, reply, limits, LARGEST_ANSWER)
         except NETWORK_ERRORS as error:
-            if answer is None:
+            if not reply.status:
                 if spent(error):  # no attempt: nothing of it says anything of the receiver
                     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
                 failure = explain(error, address, "the receiver", self._client.link)
                 return HttpReply(0, {}, b"", failure.reason)
         redactor = self._redactor_of(headers, url)
-        said = strike_bytes(redactor, bytes(body), cut=len(body) >= LARGEST_ANSWER)
-        answered = {name: redactor.strike(value) for name, value in answer.headers.items()}
-        return HttpReply(answer.status_code, answered, said)
+        said = strike_bytes(redactor, bytes(reply.body), cut=len(reply.body) >= LARGEST_ANSWER)
+        answered = {name: redactor.strike(value) for name, value in _read(reply).items()}
+        return HttpReply(reply.status, answered, said)
 
     def _redactor_of(self, headers: Mapping[str, str], url: str) -> Redactor:
         """Return the one for these credentials, which are the same from one attempt to the next."""
@@ -88,3 +79,12 @@ class WebhookClient:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+
+
+def _read(reply: Reply) -> dict[str, str]:
+    """Return the headers of an answer by their names in small letters, what is given twice in one line."""
+    read: dict[str, str] = {}
+    for name, value in reply.headers:
+        key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")
+        read[key] = f"{read[key]}, {text}" if key in read else text
+    return read

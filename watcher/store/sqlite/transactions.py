@@ -362,7 +362,7 @@ def settle(
 
 
 def _apart(settlements: Sequence[Settlement]) -> Iterator[dict[str, Settlement]]:
-    """Yield settlements by key, in their order: what follows one of the same row goes by what became of it."""
+    """Yield settlements by key, in their order: a second one of a row goes by what became of it."""
     some: dict[str, Settlement] = {}
     for outcome in settlements:
         if outcome.key in some:
