@@ -30,7 +30,10 @@ if importlib.util.find_spec("sniffio") is None:
 
 
 def pytest_configure() -> None:
-    """Stop where the plug-ins that are installed are not those of pyproject.toml."""
+    """Stop where the plug-ins that are installed are not those of pyproject.toml; let what tests write be
+    their own, as those who write tokens into a configuration should.
+    """
+    os.umask(0o077)
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     for group, points in project["entry-points"].items():
         installed = {point.name: point.value for point in entry_points(group=group)}

@@ -66,6 +66,75 @@ def test_a_secret_that_others_may_read_is_told_where_it_is_named(
     assert warned(tmp_path, secret=mode, top="insecure_files: true") == []
 
 
+LITERAL, WITHOUT = "not-a-token-1", "token: '${TOKEN}'"
+CASES = [
+    # what stands in the file, with the secrets that are written out in it
+    ("{}", 0),
+    (f"{{token: {LITERAL}}}", 1),
+    ("{token: '${file:token}'}", 0),
+    ("{token: '${TOKEN}'}", 0),
+    ("{token: 'live-${TOKEN}'}", 0),
+    (f"{{token: '${{UNSET:-{LITERAL}}}'}}", 1),
+    (f"{{token: '${{TOKEN:-{LITERAL}}}'}}", 0),
+    (f"{{token: {LITERAL}, proxy: 'http://user:{LITERAL}@proxy.example'}}", 2),
+    ("{token: '${TOKEN}', proxy: 'http://proxy.example'}", 0),
+]
+HOOKS = [
+    ("{type: webhook, url: https://b.example/h}", 0),
+    (f"{{type: webhook, url: 'https://user:{LITERAL}@b.example/h'}}", 1),
+    (f"{{type: webhook, url: 'https://b.example/h?token={LITERAL}'}}", 1),
+    ("{type: webhook, url: 'https://user:${PASS}@b.example/h'}", 0),
+    (f"{{type: webhook, url: https://b.example/h, secret: whsec_{'A' * 32}}}", 1),
+    (f"{{type: webhook, url: https://b.example/h, headers: {{Authorization: {LITERAL}}}}}", 1),
+    (f"{{type: webhook, url: https://b.example/h, headers: {{X-Team: {LITERAL}}}}}", 0),
+    ("{type: webhook, url: https://b.example/h, headers: {Authorization: 'Bearer ${TOKEN}'}}", 0),
+    ("{type: apprise, url: 'jsons://b.example/h'}", 0),
+    (f"{{type: apprise, url: 'jsons://user:{LITERAL}@b.example/h'}}", 1),
+    (f"{{type: apprise, url: 'jsons://b.example/h?+X-Api-Key={LITERAL}'}}", 1),
+    (f"{{type: apprise, url: 'discord://4174216298/{LITERAL}'}}", 1),
+    ("{type: apprise, url: 'discord://4174216298/${TOKEN}'}", 0),
+    ("{type: apprise, urls: ['${TOKEN}', 'jsons://b.example/h']}", 0),
+]
+
+
+def told(folder: Path, source: str, receiver: str, mode: int, *, top: str = "") -> list[str]:
+    write(folder / "token", "sn-another-1")
+    text = (
+        f"{top}\nsources: {{s: {{provider: chatwoot, account_id: 1, base_url: 'https://a.example',"
+        f" {source.strip('{}') or WITHOUT}}}}}\n"
+        f"receivers:\n  r: {receiver}\nrules: [{{name: all, when: source.*, notify: r}}]\n"
+    )
+    loaded = load(
+        [write(folder / "watcher.yaml", text, mode)],
+        environ={"TOKEN": "discord://1234567/tok-2", "PASS": "w0rd-of-yore"},
+    )
+    assert LITERAL not in " ".join(map(str, loaded.warnings))
+    return [str(one) for one in loaded.weak if "can be read" in str(one)]
+
+
+@pytest.mark.parametrize(
+    ("source", "receiver", "secrets"),
+    [(one, HOOKS[0][0], count) for one, count in CASES]
+    + [(CASES[0][0], one, count) for one, count in HOOKS],
+)
+def test_a_configuration_that_others_may_read_is_told_if_it_holds_a_secret(
+    tmp_path: Path, source: str, receiver: str, secrets: int
+) -> None:
+    said = told(tmp_path, source, receiver, 0o644)
+    if not secrets:
+        assert said == []
+        return
+    (one,) = said
+    many = "a secret is" if secrets == 1 else f"{secrets} secrets are"
+    assert "this file can be read by every user of this machine (mode 0644)" in one
+    assert f", and {many} written out in it (`chmod 600` it, or write `${{NAME}}`" in one
+    assert "watcher.yaml:2:" in one or "watcher.yaml:4:" in one
+    for mode in (0o600, 0o400):
+        (tmp_path / "watcher.yaml").unlink()
+        assert told(tmp_path, source, receiver, mode) == []
+    assert told(tmp_path, source, receiver, 0o644, top="insecure_files: true") == []
+
+
 def test_a_folder_in_which_others_replace_files_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()

@@ -246,9 +246,18 @@ def _open_files(
 ) -> Iterator[Problem]:
     """Yield the files that other users may change, or read where they hold a secret."""
     accepted = "accept it with `insecure_files: true`"
+    written: dict[str, list[Scalar]] = {}
+    for scalar in texts.written_out():
+        written.setdefault(scalar.place.file, []).append(scalar)
     for path in document.files:
         if words := openness(path, secret=False):
             yield Problem(str(path), 0, 0, f"this file {words}", f"chmod it, or {accepted}")
+        elif (there := written.get(str(path))) and (words := openness(path, secret=True)):
+            many = f"{len(there):,} secrets are" if there[1:] else "a secret is"
+            remedy = "`chmod 600` it, or write `${NAME}` or `${file:PATH}` there"
+            yield there[0].place.problem(
+                f"this file {words}, and {many} written out in it", f"{remedy}, or {accepted}"
+            )
     for scalar, path in texts.files():
         if words := openness(path, secret=True):
             remedy = f"`chmod 600` it, or {accepted}"

@@ -73,6 +73,12 @@ class Texts:
             for file in text.files:
                 yield scalar, file
 
+    def written_out(self) -> Iterator[Scalar]:
+        """Yield the texts of secrets that stand in the files themselves, by setting."""
+        for scalar, text in self._texts.items():
+            if text.written_out:
+                yield scalar
+
     def folder(self, scalar: Scalar) -> Path:
         """Return the folder of the file that a text stands in, where relative paths start."""
         return self._folders[scalar.place.file]

@@ -33,7 +33,7 @@ from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, not_both, wrong
 from watcher.settings.calendar_values import Zone
 from watcher.settings.link import in_the_clear, link_local, unverified
-from watcher.settings.values import Limit, secret
+from watcher.settings.values import Limit, is_bare_address, secret
 
 __all__ = ["AppriseNotifier", "AppriseReceiver", "validate"]
 
@@ -59,6 +59,10 @@ LONGEST = 2_000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
 
 
+_ADDRESSES = frozenset({"form", "forms", "json", "jsons", "xml", "xmls"})
+"""Schemes after which the address of a server of one's own stands."""
+
+
 def _check_url(value: str) -> None:
     if not _SCHEME.match(value):
         raise wrong(
@@ -73,6 +77,11 @@ def _unverified(url: str) -> bool:
     return asked[:2] in ("de", "di", "ne", "f", "n", "no", "of", "0", "fa")
 
 
+def _is_bare(url: str) -> bool:
+    """Return whether an Apprise URL is an address and no secret: those of services hold their tokens."""
+    return url.partition("://")[0].lower() in _ADDRESSES and is_bare_address(url)
+
+
 _WEAK: Mapping[str, Callable[..., Mistake]] = {
     "unverified": functools.partial(unverified, "`verify=no`"),
     "clear": functools.partial(
@@ -83,8 +92,8 @@ _WEAK: Mapping[str, Callable[..., Mistake]] = {
     "link-local": link_local,
 }
 
-_Url = Annotated[SecretText, secret(_check_url, url=True)]
-_OneUrl = Annotated[SecretText | None, secret(_check_url, url=True)]
+_Url = Annotated[SecretText, secret(_check_url, url=True, bare=_is_bare)]
+_OneUrl = Annotated[SecretText | None, secret(_check_url, url=True, bare=_is_bare)]
 
 
 class AppriseReceiver(Receiver):

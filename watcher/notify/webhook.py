@@ -37,6 +37,7 @@ from watcher.settings.values import (
     Limit,
     Size,
     default_duration,
+    is_bare_address,
     is_http_url,
     secret,
 )
@@ -132,7 +133,7 @@ def _distinct(headers: Mapping[str, Any]) -> Mapping[str, Any]:
     return headers
 
 
-_Url = Annotated[SecretText, secret(_check_url, url=True)]
+_Url = Annotated[SecretText, secret(_check_url, url=True, bare=is_bare_address)]
 _SecretSchema = WithJsonSchema(
     {"type": "string", "pattern": r"^whsec_[A-Za-z0-9+/]{32,}={0,2}$|\$\{.+\}"}
 )

@@ -108,10 +108,11 @@ class SecretText:
     and hide the rest. `names` are the references, `NAME` or `file:PATH`, for messages.
     """
 
-    __slots__ = ("_parts", "_redactor")
+    __slots__ = ("_is_secret", "_parts", "_redactor")
 
     def __init__(self, parts: tuple[_Known | _File, ...], redactor: Redactor | None) -> None:
         self._parts = parts
+        self._is_secret = False
         self._redactor = redactor
 
     @classmethod
@@ -142,8 +143,16 @@ class SecretText:
             texts.append(text)
         return "".join(texts)
 
-    def keep_secret(self, value: str, *, url: bool = False) -> None:
-        """Make the redactor strike out the whole present `value`, and with `url` its parts."""
+    @property
+    def written_out(self) -> bool:
+        """Whether it is a secret of which no part comes from outside the file."""
+        return self._is_secret and not self.names
+
+    def keep_secret(self, value: str, *, url: bool = False, bare: bool = False) -> None:
+        """Make the redactor strike out the whole present `value`, and with `url` its parts. A `bare` one is
+        struck out as well, but whoever reads it learns an address and no secret.
+        """
+        self._is_secret = bool(value) and not bare
         if self._redactor is None:
             return  # a text that nobody's redactor is asked about
         if url:

@@ -16,7 +16,14 @@ from pydantic import Field, model_validator
 from watcher.addresses import is_link_local
 from watcher.secrets import SecretText
 from watcher.settings.base import Context, Mistake, Settings, clash, wrong
-from watcher.settings.values import OptionalFile, host_of, is_http_url, is_in_the_clear, secret
+from watcher.settings.values import (
+    OptionalFile,
+    host_of,
+    is_bare_address,
+    is_http_url,
+    is_in_the_clear,
+    secret,
+)
 
 __all__ = [
     "CONNECTIONS",
@@ -82,7 +89,7 @@ def _check_proxy(value: str) -> None:
         )
 
 
-Proxy = Annotated[SecretText, secret(_check_proxy, url=True)]
+Proxy = Annotated[SecretText, secret(_check_proxy, url=True, bare=is_bare_address)]
 _NONE = SecretText.literal("")
 _Password = Annotated[SecretText, secret()]
 

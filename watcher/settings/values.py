@@ -13,13 +13,13 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from watcher.addresses import is_local
-from watcher.secrets import SecretText
+from watcher.secrets import SecretText, is_sensitive
 from watcher.settings.base import SettingText, wrong
 from watcher.settings.durations import parse_duration
 
@@ -38,6 +38,7 @@ __all__ = [
     "Size",
     "Title",
     "default_duration",
+    "is_bare_address",
     "is_http_url",
     "is_in_the_clear",
     "not_address",
@@ -167,6 +168,16 @@ def host_of(url: str) -> str:
         return ""
 
 
+def is_bare_address(url: str) -> bool:
+    """Return whether a URL has no user, no password and no parameter for a secret in it."""
+    try:
+        parts = urlsplit(url)
+        named = [name for name, _value in parse_qsl(parts.query, keep_blank_values=True)]
+    except ValueError:
+        return False
+    return "@" not in parts.netloc and not any(map(is_sensitive, named))
+
+
 def is_in_the_clear(url: str) -> bool:
     """Return whether what is sent to an http(s) URL crosses a network without TLS."""
     host = host_of(url)
@@ -183,13 +194,18 @@ def is_http_url(value: str) -> bool:
 
 
 def secret(
-    check: Callable[[str], object] = str, *, url: bool = False, hide: bool = True
+    check: Callable[[str], object] = str,
+    *,
+    url: bool = False,
+    hide: bool = True,
+    bare: Callable[[str], bool] = lambda _value: False,
 ) -> BeforeValidator:
     """Return the validator of a setting that may hold a secret: it makes a `SecretText`.
 
     `check` raises the error of a present value that is not right. With `hide` the value becomes
     known to the redactor, whatever else is wrong, and with `url` also the user and the password in
-    it. A reference that was left out is not checked.
+    it. `bare` returns whether a value is an address and no secret. A reference that was left out is not
+    checked.
     """
 
     def read(value: Any) -> SecretText:
@@ -201,7 +217,7 @@ def secret(
         text = given.secret if given is not None else SecretText.literal(value)
         known = value if given is None else given.known
         if hide and known:
-            text.keep_secret(known, url=url)
+            text.keep_secret(known, url=url, bare=bare(known))
         if given is None or not given.left_out:
             check(value)
         return text
