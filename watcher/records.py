@@ -99,8 +99,8 @@ class Hold:
     """What a person can do about it."""
 
     def shown_as(self, since: datetime) -> bool:
-        """Return whether it is the hold that was shown with this beginning (to the millisecond, as
-        `to_plain` writes it): a decision is about what a person has seen.
+        """Return whether it is the hold that was shown with this beginning, as `to_plain` writes it: a
+        decision is about what a person has seen.
         """
         return rfc3339(self.since) == rfc3339(since)
 
@@ -671,6 +671,10 @@ class Tally:
     """
 
     count: int
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form that the API shows."""
+        return {"at": rfc3339(self.at), "name": self.name, "what": self.what, "count": self.count}
 
 
 @dataclass(frozen=True, slots=True)

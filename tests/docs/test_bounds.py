@@ -17,13 +17,15 @@ import watcher.templates.meter as of_templates
 import watcher.templates.rendering as of_texts
 import watcher.web as web
 from tests.docs.pages import read, rows
-from watcher import descriptors, logs
+from watcher import archive, descriptors, feed, logs
+from watcher.api import application, stream
 from watcher.catalogue import bounds
 from watcher.cli import status
 from watcher.config import yaml
 from watcher.config.model import Retention, Source
 from watcher.config.sources_from import csv
 from watcher.daemon import GRACE, MEASURE_EVERY, reload
+from watcher.daemon.front import READ_STEPS
 from watcher.daemon.slices import SLICE
 from watcher.dispatcher.claims import AHEAD, TEXTS_AT_MOST, TOGETHER_AT_MOST
 from watcher.metrics import MOST as MOST_SERIES
@@ -142,6 +144,10 @@ FIGURES: dict[str, tuple[str, ...]] = {
         f"{connections.MOST} each", f"{connections.FEW} while", f"{connections.HEADER_WITHIN:g} s",
         f"{connections.BODY_WITHIN:g} s", f"{connections.TAKEN_WITHIN:g} s",
     ),
+    "a question to the API": (
+        f"{READ_STEPS:,} steps", f"{archive.MOST} items", kib(application.LARGEST_BODY),
+    ),
+    "who follows the log by the API": (f"{feed.MOST_FOLLOWERS} at once", f"{stream.TAKEN_WITHIN:g} s"),
     "descriptors kept for the store and our own requests": (number(descriptors.SPARE),),
     "what a command has in memory of the store": (f"{sqlite.PAGE} events",),
     "sources that `status`, `/readyz`, `/metrics` and a line of text name": (

@@ -7,7 +7,7 @@ writer. A question is one of `watcher.records`; an answer is a page of at most `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -91,6 +91,21 @@ class Archive:
         limit = _bounded(query.limit)
         found = await self.store.events(replace(query, limit=limit + 1, **_from(at)))
         return _page(found, [one.seq for one in found], at, limit)
+
+    async def each_event(self, query: EventQuery) -> AsyncIterator[Recorded]:
+        """Yield all events that a query asks for, the oldest first, some in memory at a time."""
+        while found := await self.store.events(replace(query, oldest=True, limit=MOST)):
+            for one in found:
+                yield one
+            query = replace(query, after=found[-1].seq)
+
+    async def each_delivery(self, query: DeliveryQuery, now: datetime) -> AsyncIterator[Owed]:
+        """Yield all deliveries that a query asks for, likewise."""
+        known = await self._decides()
+        while found := await self.store.entered(replace(query, oldest=True, limit=MOST)):
+            for one in found:
+                yield Owed(one.delivery, what_it_waits_for(one.delivery, known, now))
+            query = replace(query, after=found[-1].seq)
 
     async def deliveries(self, query: DeliveryQuery, now: datetime, cursor: str = "") -> Page[Owed]:
         """Return a page of the outbox, those that entered it last first. Raise CursorError."""

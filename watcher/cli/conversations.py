@@ -34,9 +34,10 @@ from watcher.cli.tables import Cell, Column, state_style
 from watcher.clock import wall_clock
 from watcher.config.outline import Outline
 from watcher.daemon.raw_rows import find_raw_row
+from watcher.explain.conversations import plain_conversation, state_of
 from watcher.explain.values import format_age
-from watcher.model import Snapshot, rfc3339, to_plain
-from watcher.records import ConversationQuery, SourceState
+from watcher.model import Snapshot, to_plain
+from watcher.records import Acknowledgement, ConversationQuery, SourceState
 from watcher.store.address import StoreAddress
 from watcher.transport import Transport, prepare_loop
 
@@ -121,11 +122,17 @@ async def _list(console: Console, known: Outline, query: ConversationQuery, as_j
         # How far the providers' clocks are ahead, as far as known.
         skews = {one.name: one.skew for one in await store.sources() if one.skew is not None}
         ahead = {name: timedelta(seconds=skew.seconds) for name, skew in skews.items()}
+        every = await store.acknowledgements()
+        taken = {(one.source, one.conversation): one for one in every}
         async for page in in_pages(store.each_conversation(query), EVENTS):
             some = page[: limit - shown]
             if as_json:
                 for name, snapshot in some:
-                    console.json(_plain(name, snapshot))
+                    console.json(
+                        plain_conversation(
+                            name, snapshot, taken.get((name, snapshot.conversation.id))
+                        )
+                    )
             elif some:
                 rows = [_row(name, one, now + ahead.get(name, NO_SKEW)) for name, one in some]
                 console.table(COLUMNS, rows, head=not shown)
@@ -140,7 +147,7 @@ def _row(source: str, snapshot: Snapshot, now: datetime) -> tuple[str | Cell, ..
     """Return a row of the table; `now` is by the provider's clock, as its times are."""
     conversation = snapshot.conversation
     since, owner, contact = conversation.waiting_since, conversation.assignee, conversation.contact
-    state = _state(snapshot)
+    state = state_of(snapshot)
     last = conversation.last_message
     named = (contact.name, contact.email, contact.phone) if contact is not None else ()
     return (
@@ -155,32 +162,13 @@ def _row(source: str, snapshot: Snapshot, now: datetime) -> tuple[str | Cell, ..
     )
 
 
-def _state(snapshot: Snapshot) -> str:
-    conversation = snapshot.conversation
-    if not snapshot.present:
-        return "removed"
-    if conversation.archived:
-        return "archived"
-    if conversation.waiting_since is not None:
-        return "waiting"
-    return "unread" if conversation.unread else "read"
-
-
-def _plain(source: str, snapshot: Snapshot) -> dict[str, Any]:
-    return {
-        "source": source,
-        "state": _state(snapshot),
-        "observed": rfc3339(snapshot.observed),
-        "conversation": to_plain(snapshot.conversation),
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is stored of one conversation, and of its source."""
 
     snapshot: Snapshot
     state: SourceState | None
+    taken: Acknowledgement | None
 
 
 def show(
@@ -232,7 +220,7 @@ def show(
                 "this row is from a look-up; rows of the list may have other keys", "yellow"
             )
     elif as_json:
-        console.json(_plain(source, found.snapshot))
+        console.json(plain_conversation(source, found.snapshot, found.taken))
     else:
         _print(console, source, found.snapshot)
 
@@ -244,7 +232,11 @@ async def _known(address: StoreAddress, source: str, text: str) -> Known:
         found = await store.known(source, {text, *ids})
         remedy = f"`inbox-watcher conversations --source {source}` lists those that are known"
         id_ = only_one("conversation", text, sorted(found), remedy)
-        return Known(found[id_], await store.source(source))
+        every = await store.acknowledgements()
+        taken = next(
+            (one for one in every if (one.source, one.conversation) == (source, id_)), None
+        )
+        return Known(found[id_], await store.source(source), taken)
 
 
 async def _raw(
@@ -265,7 +257,7 @@ async def _raw(
 
 def _print(console: Console, source: str, snapshot: Snapshot) -> None:
     conversation = snapshot.conversation
-    console.write(f"{source}  {conversation.id}  {_state(snapshot)}", "bold")
+    console.write(f"{source}  {conversation.id}  {state_of(snapshot)}", "bold")
     console.write(f"  as seen at {console.time(snapshot.observed)}")
     for path, value in _leaves(to_plain(conversation)):
         console.write(f"  {path}: {value}")

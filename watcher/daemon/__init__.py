@@ -36,6 +36,7 @@ from watcher.dispatcher import Dispatcher
 from watcher.dispatcher.burial import bury
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge, take_back
 from watcher.errors import Problem, SourceError, grouped
+from watcher.feed import Feed
 from watcher.metrics import Metrics
 from watcher.model import rfc3339
 from watcher.notify.receivers import ReceiverPlan
@@ -110,6 +111,8 @@ class Daemon:
         self._weak: dict[Problem, None] = dict.fromkeys(config.weak)
         self._echo = echo
         self._recorded = 0
+        self.feed = Feed()
+        """Wakes whoever follows the log."""
         self._retrier = retrier or Retrier(clock)
         self.metrics.store_failing.set_function(lambda: self.store_failing() is not None)
         self._poller_loops = Loops("poller")
@@ -182,6 +185,7 @@ class Daemon:
 
     def _publish(self, recorded: Sequence[Recorded]) -> None:
         if recorded:
+            self.feed.tell()
             self._recorded += len(recorded)
             for dispatcher in self.dispatchers.values():
                 dispatcher.wake()
@@ -258,6 +262,7 @@ class Daemon:
 
     def cancel(self) -> None:
         """Stop at once."""
+        self.feed.close()  # or the servers would wait for whoever follows the log
         if self._scope is not None:
             self._scope.cancel()
 

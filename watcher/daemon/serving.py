@@ -20,6 +20,7 @@ from watcher import control, descriptors, web
 from watcher.clock import wall_clock
 from watcher.config.model import Config
 from watcher.daemon import Daemon
+from watcher.daemon.front import Front
 from watcher.daemon.garbage import set_apart
 from watcher.daemon.open_files import quieten
 from watcher.daemon.pass_report import PassReport
@@ -113,6 +114,7 @@ async def _serve(
 ) -> None:
     log = structlog.get_logger()
     server = daemon.config.server
+    front = Front(daemon, reloading.reload, address, wall_clock)
     listeners: list[Callable[[], Coroutine[Any, Any, None]]] = []
     addresses: list[tuple[str, int]] = []
     if server is not None:
@@ -123,7 +125,8 @@ async def _serve(
             daemon.stuck,
             daemon.disk_low,
         )
-        app = web.KnownHosts(web.create_app(*told), server.listen, server.hosts)
+        page = front.door(web.create_app(*told), "anybody")
+        app = web.KnownHosts(page, server.listen, server.hosts)
         addresses.append((server.listen.host, server.listen.port))
         listeners.append(partial(web.serve, app, web.bind(*addresses[-1])))
         if server.probes is not None:
@@ -131,7 +134,7 @@ async def _serve(
             probes = web.create_probes(*told)
             listeners.append(partial(web.serve, probes, web.bind(*addresses[-1]), once=True))
     listener, socket_path = control.bind_control(address.daemon_socket)
-    remote = control.create_app(daemon, reloading.reload)
+    remote = front.door(control.create_app(daemon, reloading.reload), "operator")
     listeners.append(partial(web.serve, remote, listener))
     store.record_socket(socket_path)
     log.info(
@@ -152,8 +155,11 @@ async def _serve(
                 tasks.start_soon(_watch_hangups, reloading, name="hangups")
                 tasks.start_soon(_look_closer, daemon, name="look")
                 await daemon.run()
+                daemon.feed.close()
                 tasks.cancel_scope.cancel()
     finally:
+        with anyio.CancelScope(shield=True):
+            await front.close()
         control.remove_control(socket_path)
     log.info("stopped")
 

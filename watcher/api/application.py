@@ -1,0 +1,230 @@
+"""The application of the API: checks a request by its route, has it answered, says what was refused.
+
+Rules: a body is JSON of bounded size; every parameter is checked by a model; whatever fails becomes a
+problem, without a trace. Answers are never stored by anybody in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, cast, get_origin
+from urllib.parse import urlencode
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route as Served
+from starlette.types import ASGIApp
+
+from watcher.api import openapi
+from watcher.api.problems import Refusal, answer
+from watcher.api.routes import BASE, ROUTES, Backend, Call, Level, Lines, Route
+from watcher.api.stream import Stream
+from watcher.archive import CursorError
+from watcher.errors import StatementEnded, StoreError
+from watcher.json_text import json_line
+from watcher.records import Actor
+
+__all__ = ["LARGEST_BODY", "Backend", "create_api"]
+
+LARGEST_BODY = 65_536
+"""Bytes of a request's body."""
+
+LONGEST_NAME = 100
+"""Characters of the name that an operator gives himself."""
+
+LEVELS: tuple[Level, ...] = ("anybody", "viewer", "operator")
+NO_STORE = {"cache-control": "no-store"}
+
+
+def create_api(backend: Backend, level: Level) -> ASGIApp:
+    """Return the application for a door that lets in who has this level."""
+    routes = [
+        Served(f"{BASE}{path}", _served(backend, level, tuple(found)), methods=list(found))
+        for path, found in _by_path().items()
+    ]
+
+    async def document(_request: Request) -> Response:
+        return JSONResponse(openapi.document(), headers=NO_STORE)
+
+    routes.append(Served("/openapi.json", document))
+    return Starlette(
+        routes=routes,
+        exception_handlers={HTTPException: _unserved, Exception: _failed},
+    )
+
+
+def _by_path() -> dict[str, dict[str, Route]]:
+    paths: dict[str, dict[str, Route]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = route
+    return paths
+
+
+def _served(
+    backend: Backend, level: Level, methods: Iterable[str]
+) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        path = request.scope["route"].path.removeprefix(BASE)
+        method = "GET" if request.method == "HEAD" else request.method
+        route = _by_path()[path][method]
+        try:
+            return await _answered(backend, level, route, request)
+        except (Refusal, LookupError, ValueError, StoreError) as error:
+            return answer(_refusal(error), request.url.path)
+
+    return serve
+
+
+def _refusal(error: Exception) -> Refusal:
+    """Return what is answered to a mistake of whoever asks, and to a store that does not."""
+    match error:
+        case Refusal():
+            return error
+        case KeyError():
+            return Refusal("not-found", f"there is no {error.args[0]}")
+        case CursorError():
+            errors = [{"pointer": "/cursor", "detail": str(error)}]
+            return Refusal("invalid", "the cursor cannot be read", errors=errors)
+        case StatementEnded():
+            remedy = "narrow it: by time, by source, or by one type"
+            return Refusal("too-broad", "the question was ended for others to go on", remedy)
+        case StoreError():
+            return Refusal("store-waits", str(error), headers={"retry-after": "5"})
+    return Refusal("invalid", str(error))
+
+
+async def _answered(backend: Backend, level: Level, route: Route, request: Request) -> Response:
+    if LEVELS.index(level) < LEVELS.index(route.level):
+        raise Refusal(
+            "not-signed-in",
+            "whoever has not signed in gets states and counts alone",
+            "ask through the control socket",
+        )
+    query = _checked(route.query, _parameters(route.query, request))
+    body = None if route.body is None else await _body(route.body, request)
+    call = Call(
+        backend=backend,
+        archive=await backend.archive(),
+        level=level,
+        path=request.path_params,
+        query=query,
+        body=body,
+        by=Actor(_name(request), "api"),
+        last_event=_last_event(request),
+        lines="application/x-ndjson" in request.headers.get("accept", ""),
+    )
+    given = await route.answer(call)
+    if isinstance(given, Stream):
+        return cast("Response", given)  # an ASGI application, as every response is
+    if isinstance(given, Lines):
+        return StreamingResponse(
+            _written(given), media_type="application/x-ndjson", headers=NO_STORE
+        )
+    return _sent(given, route, request)
+
+
+def _sent(given: Mapping[str, Any], route: Route, request: Request) -> Response:
+    headers = dict(NO_STORE)
+    links = []
+    for name in ("next", "previous"):
+        if "items" in given and (cursor := given.get(name)):
+            given = {**given, name: _address(request, cursor)}
+            links.append(f'<{given[name]}>; rel="{"prev" if name == "previous" else name}"')
+    if links:
+        headers["link"] = ", ".join(links)
+    response = JSONResponse(given, status_code=route.status, headers=headers)
+    if route.method == "GET":
+        digest = hashlib.blake2b(response.body, digest_size=12).hexdigest()
+        tag = f'W/"{digest}"'
+        response.headers["etag"] = tag
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers={"etag": tag, **NO_STORE})
+    return response
+
+
+def _address(request: Request, cursor: str) -> str:
+    """Return the address of another page of the same list."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return f"{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
+
+
+async def _written(lines: Lines) -> AsyncIterator[bytes]:
+    async for row in lines.rows:
+        yield f"{json_line(row)}\n".encode()
+
+
+def _parameters(model: type[BaseModel], request: Request) -> dict[str, Any]:
+    """Return the parameters of a query: those that may be repeated as lists."""
+    found: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        field = model.model_fields.get(name)
+        if field is not None and get_origin(field.annotation) is tuple:
+            found.setdefault(name, []).append(value)
+        elif name in found:
+            errors = [{"pointer": f"/{name}", "detail": "is given twice"}]
+            raise Refusal("invalid", "the request is not valid", errors=errors)
+        else:
+            found[name] = value
+    return found
+
+
+def _checked(model: type[BaseModel], found: Any) -> BaseModel:
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+async def _body(model: type[BaseModel], request: Request) -> BaseModel:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refusal("wrong-type", "the body is not JSON", "send `content-type: application/json`")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY:
+            raise Refusal("too-large", f"the body has more than {LARGEST_BODY:,} bytes")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> Refusal:
+    errors = [
+        {"pointer": "/" + "/".join(map(str, one["loc"])), "detail": one["msg"]}
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return Refusal("invalid", "the request is not valid", errors=errors[:20])
+
+
+def _name(request: Request) -> str:
+    """Return who acts, as he calls himself: whoever may open the control socket is believed."""
+    return " ".join(request.headers.get("x-actor", "").split())[:LONGEST_NAME]
+
+
+def _last_event(request: Request) -> int | None:
+    text = request.headers.get("last-event-id", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+async def _unserved(request: Request, error: Exception) -> Response:
+    """Answer what no route does."""
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        headers = dict(error.headers or {})
+        refusal = Refusal("wrong-method", f"{request.method} is not possible here", headers=headers)
+    else:
+        refusal = Refusal("not-found", "there is no such address", "see /openapi.json")
+    return answer(refusal, request.url.path)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    structlog.get_logger().error(
+        "a request failed", path=request.url.path, error=type(error).__name__
+    )
+    return answer(Refusal("internal", "this is a mistake of the program"), request.url.path)

@@ -1,0 +1,430 @@
+"""What the API takes and gives, as models: the source of its document.
+
+Rules: what is taken is checked by these; what is given is only described (a test holds answers against them).
+The shapes of events, deliveries and conversations are those of `--json`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from watcher.archive import MOST
+from watcher.catalogue.events import EVENT_TYPES
+from watcher.records import TallyKind
+
+__all__ = [
+    "AcknowledgementsAnswer",
+    "ActionAnswer",
+    "ActionShown",
+    "ActionsPage",
+    "Asked",
+    "CloudEvent",
+    "ConversationAsked",
+    "ConversationShown",
+    "ConversationsAsked",
+    "ConversationsPage",
+    "DecisionAsked",
+    "DeliveriesAsked",
+    "DeliveriesPage",
+    "DeliveryShown",
+    "Done",
+    "Entry",
+    "EventsAsked",
+    "EventsPage",
+    "ExtensionAsked",
+    "Given",
+    "HistoryAnswer",
+    "HistoryShown",
+    "HoldAnswer",
+    "Listing",
+    "Problem",
+    "RetryAnswer",
+    "RetryAsked",
+    "SilenceAsked",
+    "SilencesAnswer",
+    "StatsAnswer",
+    "StatsAsked",
+    "StatusAnswer",
+    "StatusAsked",
+    "StoryAnswer",
+    "StreamAsked",
+    "Summary",
+    "TakenShown",
+    "TallyShown",
+    "Verdict",
+    "WaitShown",
+]
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _sane(at: datetime) -> datetime:
+    if not EARLIEST <= at < LATEST:
+        raise ValueError("is not between 1970 and 2199")
+    return at.astimezone(UTC)
+
+
+def _known_type(glob: str) -> str:
+    if not fnmatch.filter(EVENT_TYPES, glob):
+        raise ValueError("fits no event type")
+    return glob
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_sane)]
+Text = Annotated[str, Field(max_length=1000)]
+Glob = Annotated[str, Field(max_length=100), AfterValidator(_known_type)]
+Some = Annotated[tuple[Text, ...], Field(max_length=50)]
+
+
+class Asked(BaseModel):
+    """What a request asks for; an unknown name is a mistake, not nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listing(Asked):
+    """Which part of a list."""
+
+    limit: int = Field(50, ge=1, le=MOST, description="The largest number of items.")
+    cursor: str = Field("", max_length=4096, description="From `next` or `previous` of an answer.")
+
+
+class EventsAsked(Listing):
+    """Which events; what is repeated widens, different filters narrow."""
+
+    type: Annotated[tuple[Glob, ...], Field(max_length=50)] = ()
+    source: Some = ()
+    conversation: Some = ()
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+class DeliveriesAsked(EventsAsked):
+    """Which deliveries."""
+
+    state: Literal["pending", "due", "waiting", "held", "delivered", "dead", "cancelled"] | None = (
+        None
+    )
+    receiver: Text | None = None
+    rule: Text | None = None
+
+
+class ConversationsAsked(Listing):
+    """Which conversations."""
+
+    q: Text = Field("", description="A part of the contact's name, mail address or phone number.")
+    source: Some = ()
+    waiting: bool = False
+    unread: bool = False
+    archived: bool | None = None
+    owner: Text | None = Field(None, description="The id or name of the assignee; empty: nobody.")
+
+
+class ConversationAsked(Asked):
+    """Which conversation: ids are foreign, so they stand in the query."""
+
+    source: Text
+    conversation: Text
+
+
+class StatusAsked(Asked):
+    """How many sources are shown, the worst first."""
+
+    sources: int = Field(50, ge=0, le=10_000)
+
+
+class StatsAsked(Asked):
+    """What is counted, and what is added up."""
+
+    kind: TallyKind
+    since: Moment
+    until: Moment
+    name: Text | None = None
+    step: Literal["hour", "day", "whole"] = "hour"
+
+
+class StreamAsked(Asked):
+    """Which events are followed, and from where."""
+
+    type: Annotated[tuple[Glob, ...], Field(max_length=50)] = ()
+    source: Some = ()
+    conversation: Some = ()
+    after: int | None = Field(None, ge=0, lt=2**62, description="As `Last-Event-ID`.")
+    full: bool = Field(False, description="Whether each message carries the event.")
+
+
+class RetryAsked(Asked):
+    """Which deliveries are sent again: those of these ids, or all dead ones that fit a filter."""
+
+    ids: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    receiver: Text | None = None
+    rule: Text | None = None
+    type: Annotated[tuple[Glob, ...], Field(max_length=50)] = ()
+    source: Some = ()
+    since: Moment | None = None
+    until: Moment | None = None
+    expect: int | None = Field(
+        None, ge=0, description="How many were shown; refused where it is off by more than a tenth."
+    )
+
+
+class DecisionAsked(Asked):
+    """The decision about the hold that was seen."""
+
+    decision: Literal["accept", "discard"]
+    since: Moment = Field(description="`since` of the hold that was shown.")
+
+
+class SilenceAsked(Asked):
+    """A silence from now on."""
+
+    match: Annotated[str, Field(min_length=1, max_length=10_000)]
+    reason: Text = ""
+    ends: Moment
+
+
+class ExtensionAsked(Asked):
+    """Another end of a silence."""
+
+    ends: Moment
+
+
+class Given(BaseModel):
+    """What an answer has; more may join it, which is to be ignored."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Problem(Given):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    remedy: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class CloudEvent(Given):
+    """An event, as receivers get it."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"]
+    data: dict[str, Any]
+
+
+class EventsPage(Given):
+    """Some events, the newest first."""
+
+    items: list[CloudEvent]
+    next: str | None
+    previous: str | None
+
+
+class WaitShown(Given):
+    """What a delivery waits for."""
+
+    reason: str
+    text: str
+    until: AwareDatetime | None
+    by: str | None
+
+
+class DeliveryShown(Given):
+    """A delivery."""
+
+    id: str
+    event: str
+    type: str
+    source: str
+    conversation: str | None
+    receiver: str
+    rule: str
+    kind: str
+    number: int
+    state: Literal["pending", "delivered", "dead", "cancelled"]
+    stands: Literal["due", "waiting", "held", "delivered", "dead", "cancelled"]
+    attempts: int
+    due: AwareDatetime
+    created: AwareDatetime
+    settled: AwareDatetime | None
+    waits: WaitShown | None
+    digest: str | None
+    note: str
+
+
+class DeliveriesPage(Given):
+    """Some deliveries, those that entered the outbox last first."""
+
+    items: list[DeliveryShown]
+    next: str | None
+    previous: str | None
+
+
+class Entry(Given):
+    """What was done or decided about a delivery."""
+
+    at: AwareDatetime | None
+    kind: str
+    attempt: int | None
+    status: int | None
+    seconds: float | None
+    note: str
+    excerpt: str
+
+
+class HistoryShown(DeliveryShown):
+    """A delivery with its history."""
+
+    history: list[Entry]
+
+
+class HistoryAnswer(Given):
+    """The deliveries of an id: one for each receiver."""
+
+    items: list[HistoryShown]
+
+
+class Verdict(Given):
+    """What a rule made of an event."""
+
+    rule: str
+    matched: bool
+    reason: str
+
+
+class StoryAnswer(Given):
+    """An event with all that came of it."""
+
+    event: CloudEvent
+    changed: str
+    rules: list[Verdict] | None
+    deliveries: list[dict[str, Any]]
+
+
+class TakenShown(Given):
+    """Who has taken a conversation."""
+
+    source: str
+    conversation: str
+    at: AwareDatetime
+    who: str | None
+    via: str
+
+
+class ConversationShown(Given):
+    """A conversation as it is known."""
+
+    source: str
+    state: str
+    observed: AwareDatetime
+    conversation: dict[str, Any]
+    taken: TakenShown | None
+
+
+class ConversationsPage(Given):
+    """Some conversations: those that wait, longest first, then the others."""
+
+    items: list[ConversationShown]
+    next: str | None
+    previous: str | None
+
+
+class Summary(Given):
+    """States and counts alone, for everybody."""
+
+    version: str
+    sources: dict[str, int]
+    receivers: dict[str, int]
+    network_failing: bool
+    store_failing: bool
+
+
+class StatusAnswer(Given):
+    """What `status` says of the daemon, its sources and receivers."""
+
+    daemon: dict[str, Any] | None
+    sources: list[dict[str, Any]]
+    standing: dict[str, int]
+    receivers: list[dict[str, Any]]
+
+
+class HoldAnswer(Given):
+    """A held sweep, and what is known of some of the conversations that it is about."""
+
+    source: str
+    hold: dict[str, Any]
+    known: list[ConversationShown]
+
+
+class TallyShown(Given):
+    """How often something happened."""
+
+    at: AwareDatetime
+    name: str
+    what: str
+    count: int
+
+
+class StatsAnswer(Given):
+    """Counts, by time, name and what happened."""
+
+    items: list[TallyShown]
+
+
+class SilencesAnswer(Given):
+    """Every silence."""
+
+    items: list[dict[str, Any]]
+
+
+class AcknowledgementsAnswer(Given):
+    """Who has taken what, the latest first."""
+
+    items: list[TakenShown]
+
+
+class ActionShown(Given):
+    """What a person did."""
+
+    at: AwareDatetime
+    who: str | None
+    via: str
+    what: str
+    target: str
+    note: str
+
+
+class ActionsPage(Given):
+    """Some actions, the newest first."""
+
+    items: list[ActionShown]
+    next: str | None
+    previous: str | None
+
+
+class RetryAnswer(Given):
+    """How many deliveries are sent again."""
+
+    retried: int
+
+
+class ActionAnswer(Given):
+    """What came of an action."""
+
+
+class Done(Given):
+    """Whether it was done."""
+
+    done: bool

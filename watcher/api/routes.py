@@ -1,0 +1,493 @@
+"""Everything that can be asked of the API, as one table; the functions that answer.
+
+Rules: a function gets a checked call and returns plain JSON, or raises `Refusal`. Who may ask it stands in
+the table, and nowhere else. A new function that is not in the table cannot be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+from watcher import __version__
+from watcher.api import models
+from watcher.api.problems import Refusal
+from watcher.api.stream import Stream
+from watcher.archive import Archive, Known, Owed
+from watcher.control import DaemonControl
+from watcher.explain.conversations import plain_conversation
+from watcher.explain.deliveries import plain_delivery, plain_entry
+from watcher.feed import MOST_FOLLOWERS, Feed
+from watcher.model import DeliveryState, Standing
+from watcher.records import (
+    Actor,
+    ConversationQuery,
+    DeliveryQuery,
+    EventQuery,
+    TallyQuery,
+)
+
+__all__ = ["BASE", "ROUTES", "Backend", "Call", "Level", "Lines", "Route"]
+
+BASE = "/api/v1"
+
+Level = Literal["anybody", "viewer", "operator"]
+"""Who may ask: everybody, whoever may read, whoever may act."""
+
+PART = 1000
+"""Deliveries that are sent again in one call."""
+
+OFF = 0.1
+"""How far the number of deliveries may be from what was shown."""
+
+
+class Backend(Protocol):
+    """What the API stands before."""
+
+    @property
+    def control(self) -> DaemonControl:
+        """What can be done."""
+        ...
+
+    @property
+    def feed(self) -> Feed:
+        """What wakes whoever follows the log."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the present time."""
+        ...
+
+    async def reload(self) -> Mapping[str, Any]:
+        """Take up the present configuration (see `control.Reload`)."""
+        ...
+
+    async def archive(self) -> Archive:
+        """Return the reading side."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A checked request."""
+
+    backend: Backend
+    archive: Archive
+    level: Level
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    by: Actor
+    last_event: int | None
+    lines: bool
+    """Whether all is asked for as lines, oldest first (`application/x-ndjson`)."""
+
+    @property
+    def now(self) -> datetime:
+        """The present time."""
+        return self.backend.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """An answer of any length: a JSON object a line."""
+
+    rows: AsyncIterator[Mapping[str, Any]]
+
+
+Answer = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One thing that can be asked."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    answer: Answer
+    given: type[BaseModel]
+    level: Level
+    summary: str
+    query: type[BaseModel] = models.Asked
+    body: type[BaseModel] | None = None
+    status: int = 200
+    problems: Sequence[str] = ()
+    media: Sequence[str] = field(default=("application/json",))
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+async def summary(call: Call) -> Mapping[str, Any]:
+    """Return states and counts alone: no name, no reason."""
+    status = await call.backend.control.status(most=0)
+    receivers = status["receivers"]
+    return {
+        "version": __version__,
+        "sources": dict(status["standing"]),
+        "receivers": {
+            "all": len(receivers),
+            "failing": sum(one["failing"] is not None for one in receivers),
+            "paused": sum(one["paused_until"] is not None for one in receivers),
+            "off": sum(one["off"] is not None for one in receivers),
+        },
+        "network_failing": bool(status["network_failing"]),
+        "store_failing": status["store_failing"] is not None,
+    }
+
+
+async def status(call: Call) -> Mapping[str, Any]:
+    """Return what `status` says, with the sources that stand worst."""
+    return await call.backend.control.status(most=call.query.sources)
+
+
+async def source(call: Call) -> Mapping[str, Any]:
+    """Return how one source stands."""
+    name = call.path["name"]
+    found = (await call.backend.control.status(sources=[name]))["sources"]
+    if not found:
+        raise Refusal("not-found", f"there is no source {name}", f"see {BASE}/status")
+    one: Mapping[str, Any] = found[0]
+    return one
+
+
+async def hold(call: Call) -> Mapping[str, Any]:
+    """Return the evidence of a held sweep."""
+    name = call.path["name"]
+    found = await call.archive.evidence(name)
+    if found is None:
+        raise Refusal("not-found", f"nothing is held for {name}")
+    known = [plain_conversation(name, one, None) for one in found.known]
+    return {"source": name, "hold": found.hold.to_plain(), "known": known}
+
+
+async def events(call: Call) -> Any:
+    """Return a page of the log, or all of it as lines."""
+    query, asked = _events(call.query), call.query
+    if call.lines:
+        return Lines(_each_event(call.archive, query))
+    page = await call.archive.events(replace(query, limit=asked.limit), asked.cursor)
+    return _page(page, [one.event.to_plain() for one in page.items])
+
+
+async def event(call: Call) -> Mapping[str, Any]:
+    """Return an event with what every rule said, and its deliveries."""
+    id_ = call.path["id"]
+    found = await call.archive.story(id_, call.now)
+    if found is None:
+        raise Refusal("not-found", f"there is no event {id_}", "old ones go with `retention`")
+    return found.to_plain()
+
+
+async def stream(call: Call) -> Stream:
+    """Return the log as it grows."""
+    if not Stream.has_room(call.backend.feed):
+        raise Refusal(
+            "busy",
+            f"{MOST_FOLLOWERS} follow the log already",
+            f"ask {BASE}/events now and then",
+            headers={"retry-after": "15"},
+        )
+    asked = call.query
+    query = EventQuery(types=asked.type, sources=asked.source, conversations=asked.conversation)
+    after = asked.after if call.last_event is None else call.last_event
+    return Stream(call.archive, call.backend.feed, query, after, full=asked.full)
+
+
+async def deliveries(call: Call) -> Any:
+    """Return a page of the outbox, or all of it as lines."""
+    query, asked, now = _deliveries(call), call.query, call.now
+    if call.lines:
+        return Lines(_each_delivery(call.archive, query, now))
+    page = await call.archive.deliveries(replace(query, limit=asked.limit), now, asked.cursor)
+    return _page(page, [_delivery(one, now) for one in page.items])
+
+
+async def delivery(call: Call) -> Mapping[str, Any]:
+    """Return the deliveries of an id in full."""
+    id_, now = call.path["id"], call.now
+    found = await call.archive.delivery(id_, now)
+    if not found:
+        raise Refusal("not-found", f"there is no delivery {id_}", f"see {BASE}/deliveries")
+    shown = [{**_delivery(one, now), "history": [*map(plain_entry, lines)]} for one, lines in found]
+    return {"items": shown}
+
+
+async def conversations(call: Call) -> Mapping[str, Any]:
+    """Return a page of what is known now."""
+    asked = call.query
+    query = ConversationQuery(
+        sources=asked.source,
+        waiting=asked.waiting,
+        unread=asked.unread,
+        archived=asked.archived,
+        assignee=asked.owner,
+        words=asked.q,
+        limit=asked.limit,
+    )
+    page = await call.archive.conversations(query, asked.cursor)
+    return _page(page, [_conversation(one) for one in page.items])
+
+
+async def conversation(call: Call) -> Mapping[str, Any]:
+    """Return one conversation as it is known."""
+    asked = call.query
+    found = await call.archive.conversation(asked.source, asked.conversation)
+    if found is None:
+        about = f"conversation {asked.conversation} of {asked.source}"
+        raise Refusal("not-found", f"nothing is known of the {about}")
+    return _conversation(found)
+
+
+async def stats(call: Call) -> Mapping[str, Any]:
+    """Return counts; those with names only for whoever may read."""
+    asked = call.query
+    if asked.kind != "types" and call.level == "anybody":
+        raise Refusal("not-signed-in", "counts of sources, rules and receivers have their names")
+    query = TallyQuery(asked.kind, asked.since, asked.until, asked.name, asked.step)
+    found = await call.archive.tallies(query)
+    return {"items": [one.to_plain() for one in found]}
+
+
+async def silences(call: Call) -> Mapping[str, Any]:
+    """Return every silence, configured or added."""
+    return {"items": list(await call.backend.control.silences())}
+
+
+async def acknowledgements(call: Call) -> Mapping[str, Any]:
+    """Return who has taken which conversation."""
+    return {"items": [one.to_plain() for one in await call.archive.acknowledgements()]}
+
+
+async def actions(call: Call) -> Mapping[str, Any]:
+    """Return what people did."""
+    page = await call.archive.actions(call.query.limit, call.query.cursor)
+    return _page(page, [one.action.to_plain() for one in page.items])
+
+
+# -- acting -------------------------------------------------------------------------------------
+
+
+async def acknowledge(call: Call) -> Mapping[str, Any]:
+    """Acknowledge a conversation; whoever was first has it."""
+    asked, control = call.query, call.backend.control
+    await conversation(call)  # of what nobody knows, nothing can be taken
+    cancelled = await control.acknowledge(asked.source, asked.conversation, call.by)
+    found = await call.archive.conversation(asked.source, asked.conversation)
+    taken = found.taken if found is not None else None
+    return {"cancelled": cancelled, "taken": taken.to_plain() if taken is not None else None}
+
+
+async def take_back(call: Call) -> Mapping[str, Any]:
+    """Take an acknowledgement back; a second time does nothing."""
+    asked, control = call.query, call.backend.control
+    return {"done": await control.take_back(asked.source, asked.conversation, call.by)}
+
+
+async def silence(call: Call) -> Mapping[str, Any]:
+    """Silence what matches from now on."""
+    asked = call.body
+    _in_future(asked.ends, call.now)
+    id_ = await call.backend.control.add_silence(asked.match, asked.reason, asked.ends, call.by)
+    return {"id": id_}
+
+
+async def lengthen(call: Call) -> Mapping[str, Any]:
+    """Let a silence that was added last until another time."""
+    _in_future(call.body.ends, call.now)
+    id_ = call.path["id"]
+    if not await call.backend.control.extend_silence(id_, call.body.ends, call.by):
+        raise Refusal("not-found", f"no silence that was added has the id {id_}")
+    return {"done": True}
+
+
+async def end_silence(call: Call) -> Mapping[str, Any]:
+    """End a silence now; a second time does nothing."""
+    return {"done": await call.backend.control.expire_silence(call.path["id"], call.by)}
+
+
+async def again(call: Call) -> Mapping[str, Any]:
+    """Send deliveries again: those of some ids, or all dead ones that fit."""
+    asked, control = call.body, call.backend.control
+    if asked.ids:
+        return {"retried": await control.retry(list(asked.ids), call.by)}
+    query = DeliveryQuery(
+        state="dead",
+        receiver=asked.receiver,
+        rule=asked.rule,
+        types=asked.type,
+        sources=asked.source,
+        since=asked.since,
+        until=asked.until,
+        limit=10**9,
+    )
+    keys = [key async for key in call.archive.store.each_key(query)]
+    if asked.expect is not None and abs(len(keys) - asked.expect) > OFF * asked.expect:
+        raise Refusal(
+            "count-differs", f"{len(keys)} match now, not {asked.expect}", "look again, then decide"
+        )
+    parts = [keys[start : start + PART] for start in range(0, len(keys), PART)]
+    return {"retried": sum([await control.retry(part, call.by) for part in parts])}
+
+
+async def decide(call: Call) -> Mapping[str, Any]:
+    """Decide about the held sweep that was seen; another one is not decided."""
+    name, asked = call.path["name"], call.body
+    accept = asked.decision == "accept"
+    done = await call.backend.control.release(name, accept=accept, since=asked.since, by=call.by)
+    if not done:
+        raise Refusal(
+            "hold-is-over",
+            f"the hold of {name} that was shown is not held any more",
+            f"look at {BASE}/sources/{name}/hold again",
+        )
+    return {"done": True}
+
+
+async def test(call: Call) -> Mapping[str, Any]:
+    """Send a sample to a receiver; one that was off and takes it is turned on."""
+    return await call.backend.control.send_test(call.path["name"])
+
+
+async def turn_on(call: Call) -> Mapping[str, Any]:
+    """Send to a receiver again that was turned off."""
+    await call.backend.control.turn_on(call.path["name"], call.by)
+    return {"done": True}
+
+
+async def reload(call: Call) -> Mapping[str, Any]:
+    """Take up the changed configuration; a broken one is refused and the old one goes on."""
+    result = await call.backend.reload()
+    if problems := result.get("problems"):
+        errors = [{"pointer": "", "detail": str(one)} for one in problems]
+        raise Refusal("invalid", "the configuration is refused", "the old one goes on", errors)
+    return result
+
+
+# -- parts --------------------------------------------------------------------------------------
+
+
+def _in_future(ends: datetime, now: datetime) -> None:
+    if ends <= now:
+        errors = [{"pointer": "/ends", "detail": "is over"}]
+        raise Refusal("invalid", "a silence ends later than now", errors=errors)
+
+
+def _events(asked: Any) -> EventQuery:
+    return EventQuery(
+        types=asked.type,
+        sources=asked.source,
+        conversations=asked.conversation,
+        since=asked.since,
+        until=asked.until,
+    )
+
+
+STORED: Mapping[str, DeliveryState] = {
+    one: one for one in ("pending", "delivered", "dead", "cancelled")
+}
+QUEUED: Mapping[str, Standing] = {one: one for one in ("due", "waiting", "held")}
+
+
+def _deliveries(call: Call) -> DeliveryQuery:
+    asked, state = call.query, call.query.state
+    queued = QUEUED.get(state)
+    return DeliveryQuery(
+        state="pending" if queued else STORED.get(state),
+        stands=(queued, call.now) if queued else None,
+        receiver=asked.receiver,
+        rule=asked.rule,
+        types=asked.type,
+        sources=asked.source,
+        conversations=asked.conversation,
+        since=asked.since,
+        until=asked.until,
+    )
+
+
+async def _each_event(archive: Archive, query: EventQuery) -> AsyncIterator[Mapping[str, Any]]:
+    async for one in archive.each_event(query):
+        yield one.event.to_plain()
+
+
+async def _each_delivery(
+    archive: Archive, query: DeliveryQuery, now: datetime
+) -> AsyncIterator[Mapping[str, Any]]:
+    async for one in archive.each_delivery(query, now):
+        yield _delivery(one, now)
+
+
+def _delivery(owed: Owed, now: datetime) -> dict[str, Any]:
+    return plain_delivery(owed.delivery, now, owed.wait)
+
+
+def _conversation(known: Known) -> dict[str, Any]:
+    return plain_conversation(known.source, known.snapshot, known.taken)
+
+
+def _page(page: Any, items: Sequence[Any]) -> dict[str, Any]:
+    return {"items": items, "next": page.next, "previous": page.previous}
+
+
+LINES = ("application/json", "application/x-ndjson")
+SHOWN = models.ConversationShown
+PICKED = models.ConversationAsked
+
+ROUTES: Sequence[Route] = (
+    Route("GET", "/summary", summary, models.Summary, "anybody", "States and counts alone"),
+    Route("GET", "/stats", stats, models.StatsAnswer, "anybody",
+          "How often things happened, by the hour; not signed in: events by type", models.StatsAsked),
+    Route("GET", "/status", status, models.StatusAnswer, "viewer",
+          "The daemon, the sources that stand worst, all receivers", models.StatusAsked),
+    Route("GET", "/sources/{name}", source, models.ActionAnswer, "viewer", "How a source stands",
+          problems=("not-found",)),
+    Route("GET", "/sources/{name}/hold", hold, models.HoldAnswer, "viewer",
+          "The evidence of a held sweep", problems=("not-found",)),
+    Route("POST", "/sources/{name}/hold", decide, models.Done, "operator",
+          "Decide about the held sweep that was seen", body=models.DecisionAsked,
+          problems=("not-found", "hold-is-over")),
+    Route("GET", "/events", events, models.EventsPage, "viewer", "The log, the newest first",
+          models.EventsAsked, media=LINES),
+    Route("GET", "/events/stream", stream, models.CloudEvent, "viewer", "The log as it grows",
+          models.StreamAsked, problems=("busy",), media=("text/event-stream",)),
+    Route("GET", "/events/{id}", event, models.StoryAnswer, "viewer",
+          "An event with what every rule said, and its deliveries", problems=("not-found",)),
+    Route("GET", "/deliveries", deliveries, models.DeliveriesPage, "viewer",
+          "The outbox, what entered last first", models.DeliveriesAsked, media=LINES),
+    Route("POST", "/deliveries/retry", again, models.RetryAnswer, "operator",
+          "Send again: some ids, or all dead ones that fit", body=models.RetryAsked,
+          problems=("count-differs",)),
+    Route("GET", "/deliveries/{id}", delivery, models.HistoryAnswer, "viewer",
+          "The deliveries of an id, with every attempt and decision", problems=("not-found",)),
+    Route("GET", "/conversations", conversations, models.ConversationsPage, "viewer",
+          "What is known now: who waits longest first", models.ConversationsAsked),
+    Route("GET", "/conversation", conversation, SHOWN, "viewer", "One conversation", PICKED,
+          problems=("not-found",)),
+    Route("GET", "/acknowledgements", acknowledgements, models.AcknowledgementsAnswer, "viewer",
+          "Who has taken which conversation"),
+    Route("PUT", "/acknowledgements", acknowledge, models.ActionAnswer, "operator",
+          "Take a conversation: its reminders end until something new happens", PICKED,
+          problems=("not-found",)),
+    Route("DELETE", "/acknowledgements", take_back, models.Done, "operator",
+          "Take that back; what it cancelled stays so", PICKED, problems=("not-found",)),
+    Route("GET", "/silences", silences, models.SilencesAnswer, "viewer", "Every silence"),
+    Route("POST", "/silences", silence, models.ActionAnswer, "operator",
+          "Silence what matches from now on", body=models.SilenceAsked, status=201),
+    Route("POST", "/silences/{id}", lengthen, models.Done, "operator",
+          "Let a silence that was added last until another time", body=models.ExtensionAsked,
+          problems=("not-found",)),
+    Route("DELETE", "/silences/{id}", end_silence, models.Done, "operator", "End a silence now"),
+    Route("POST", "/receivers/{name}/test", test, models.ActionAnswer, "operator",
+          "Send a sample, and turn a receiver on that takes it", problems=("not-found",)),
+    Route("POST", "/receivers/{name}/on", turn_on, models.Done, "operator",
+          "Send to a receiver again that was turned off", problems=("not-found",)),
+    Route("GET", "/actions", actions, models.ActionsPage, "operator", "What people did",
+          models.Listing),
+    Route("POST", "/config/reload", reload, models.ActionAnswer, "operator",
+          "Take up the changed configuration"),
+)  # fmt: skip
+"""All of them; a path with a name in it comes after those without."""
