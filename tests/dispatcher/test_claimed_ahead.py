@@ -191,7 +191,7 @@ async def test_a_slot_whose_round_is_over_goes_on_with_what_was_claimed_ahead(st
     await claiming.take()
     await claiming.take(busy=3)
     for expected in (*[[f"e{number}"] for number in range(5, 20)], []):
-        round_ = await claiming.claimer.next_round(claiming.state, busy=4)
+        round_ = await claiming.claimer.next_round(claiming.state, out=4)
         assert [one.id for message in round_ for one in message] == expected
     assert await claiming.claimed() == {f"e{number}" for number in range(20)}
 
@@ -204,8 +204,8 @@ async def test_a_slot_goes_on_with_nothing_while_the_receiver_takes_nothing(
     await claiming.take()
     await claiming.take(busy=3)
     stopped = ReceiverState("team", **changed)  # type: ignore[arg-type]
-    assert await claiming.claimer.next_round(stopped, busy=4) == []
-    assert await claiming.claimer.next_round(claiming.state, busy=4) != []
+    assert await claiming.claimer.next_round(stopped, out=4) == []
+    assert await claiming.claimer.next_round(claiming.state, out=4) != []
 
 
 async def test_what_was_claimed_ahead_is_not_claimed_again_however_long_it_takes(
@@ -217,7 +217,7 @@ async def test_what_was_claimed_ahead_is_not_claimed_again_however_long_it_takes
     sent = ["e0", "e1", "e2", "e3", "e4"]
     for _ in range(15):
         claiming.now += claiming.claimer._plan.lease * 2 / 3
-        round_ = await claiming.claimer.next_round(claiming.state, busy=4)
+        round_ = await claiming.claimer.next_round(claiming.state, out=4)
         sent += [one.id for message in round_ for one in message]
         others = await store.claim("team", claiming.now, lease=LEASE, limit=99)
         assert not set(sent).intersection(one.id for one in others)

@@ -11,6 +11,8 @@ import pytest
 import structlog
 
 from tests.support.make import LEASE, at, commit, delivery, event
+from watcher.dispatcher import Dispatcher
+from watcher.dispatcher.claims import AHEAD
 from watcher.dispatcher.outcomes import OutcomeRecorder
 from watcher.errors import StoreError
 from watcher.model import Delivery, Result
@@ -58,7 +60,7 @@ class Recording:
         policy = Policy((timedelta(seconds=5),) * retries)
         self.plan = ReceiverPlan("team", _Notifier(), policy, "there")
         runtime = Runtime(store=self.store, clock=lambda: at(1))
-        self.outcomes = OutcomeRecorder(self.plan, runtime, structlog.get_logger())
+        self.outcomes = OutcomeRecorder(self.plan, runtime, structlog.get_logger(), lambda: None)
         self.failures: list[str] = []
 
     async def claimed(self, number: int) -> Sequence[Delivery]:
@@ -147,3 +149,116 @@ async def test_who_is_cancelled_takes_no_others_with_it() -> None:
         recording.store.go.set()
     states = await recording.states()
     assert [states[f"e{number}"] for number in range(4)] == ["pending", *["delivered"] * 3]
+
+
+async def test_what_was_handed_over_is_recorded_while_others_go_on() -> None:
+    recording = Recording()
+    claimed = await recording.claimed(4)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(recording.outcomes.run)
+        assert all(recording.outcomes.hand_over([one], one.id, OK) for one in claimed)
+        await anyio.wait_all_tasks_blocked()
+        assert recording.outcomes.owed == 4
+        recording.store.go.set()
+        await anyio.wait_all_tasks_blocked()
+        assert recording.outcomes.owed == 0
+        tasks.cancel_scope.cancel()
+    assert recording.store.written == [["e0", "e1", "e2", "e3"]]
+
+
+@pytest.mark.parametrize("result", [Result("failed"), Result("refused"), Result("unknown")])
+async def test_only_what_was_taken_is_handed_over(result: Result) -> None:
+    recording = Recording()
+    (one,) = await recording.claimed(1)
+    assert not recording.outcomes.hand_over([one], one.id, result)
+
+
+async def test_a_receiver_that_fails_is_waited_for() -> None:
+    recording = Recording()
+    recording.store.go.set()
+    first, second = await recording.claimed(2)
+    await recording.end(first, Result("failed", "HTTP 500"))
+    assert not recording.outcomes.hand_over([second], second.id, OK)
+
+
+class Sent(_Notifier):
+    """Takes everything."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self._awaited, self._enough = 0, anyio.Event()
+
+    async def send(self, notice: Any) -> Result:
+        self.ids.append(notice.event.id)
+        if len(self.ids) == self._awaited:
+            self._enough.set()
+        return OK
+
+    async def until(self, number: int) -> None:
+        """Wait until so many were sent."""
+        self._awaited, self._enough = number, anyio.Event()
+        if len(self.ids) < number:
+            await self._enough.wait()
+
+
+async def owing(conversations: int, each: int) -> tuple[SlowStore, Sent, Dispatcher]:
+    """Return a store that owes, what is sent, and the dispatcher."""
+    store, sent = SlowStore(), Sent()
+    owed = [
+        delivery(event(f"c{about}.{number}", subject=f"c{about}"))
+        for number in range(each)
+        for about in range(conversations)
+    ]
+    await store.commit(commit(*owed))
+    plan = ReceiverPlan("team", sent, Policy((timedelta(seconds=5),)), "there", slots=4)
+    return store, sent, Dispatcher(plan, Runtime(store=store, clock=lambda: at(1)))
+
+
+async def test_while_nothing_can_be_recorded_only_so_much_is_sent_and_nothing_out_of_order() -> (
+    None
+):
+    store, sent, dispatcher = await owing(conversations=100, each=3)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(dispatcher.run)
+        store.go.set()
+        await sent.until(24)  # a backlog is known by now
+        store.go = anyio.Event()
+        await anyio.wait_all_tasks_blocked()
+        recorded = {key for group in store.written for key in group}
+        out = [one for one in sent.ids if one not in recorded]
+        assert 4 < len(out) <= 4 + 4 * AHEAD
+        subjects = [one.partition(".")[0] for one in out]
+        assert len(set(subjects)) == len(subjects), "one of a conversation at a time"
+        store.go.set()
+        await sent.until(300)
+        await dispatcher.stop()
+        assert {one.state for one in await store.deliveries(DeliveryQuery())} == {"delivered"}
+        tasks.cancel_scope.cancel()
+    assert len(set(sent.ids)) == len(sent.ids) == 300
+    for about in range(100):
+        mine = [one for one in sent.ids if one.startswith(f"c{about}.")]
+        assert mine == [f"c{about}.{number}" for number in range(3)]
+
+
+async def test_a_stop_waits_until_what_was_taken_is_recorded() -> None:
+    store, sent, dispatcher = await owing(conversations=60, each=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(dispatcher.run)
+        store.go.set()
+        await sent.until(24)
+        store.go = anyio.Event()
+        await anyio.wait_all_tasks_blocked()
+        stopped = anyio.Event()
+
+        async def stop() -> None:
+            await dispatcher.stop()
+            stopped.set()
+
+        tasks.start_soon(stop)
+        await anyio.wait_all_tasks_blocked()
+        assert not stopped.is_set()
+        store.go.set()
+        await stopped.wait()
+        tasks.cancel_scope.cancel()
+    recorded = {key for group in store.written for key in group}
+    assert set(sent.ids) <= recorded

@@ -219,7 +219,7 @@ def events_after_snapshots() -> list[Patch]:
 def recorded_before_sent() -> list[Patch]:
     """A delivery is written down as done, then it is sent."""
 
-    async def attempt(self: Any, message: Any) -> bool:
+    async def attempt(self: Any, message: Any, *, last: bool) -> bool:
         notice = self._renderer.notice(message, self._runtime.clock())
         await self._outcomes.settle(message, notice.event.id, Result("ok"))
         await self.plan.notifier.send(notice)

@@ -47,7 +47,7 @@ class Dispatcher:
         self.plan = plan
         self.log = structlog.get_logger().bind(receiver=plan.name)
         self._runtime = runtime
-        self._outcomes = OutcomeRecorder(plan, runtime, self.log)
+        self._outcomes = OutcomeRecorder(plan, runtime, self.log, self._recorded)
         self._claimer = Claimer(plan, runtime, self.log)
         self._renderer = Renderer(
             runtime.rules,
@@ -60,6 +60,8 @@ class Dispatcher:
         )
         self._wake = anyio.Event()
         self._busy = 0
+        self._records = False
+        """Whether what was taken may be recorded while more is sent."""
         self._idle = anyio.Event()
         self._stopping = False
         self._overdue: tuple[datetime, str] | None = None
@@ -81,6 +83,9 @@ class Dispatcher:
         """Deliver until cancelled."""
         await self.open()
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._outcomes.run, name=f"record {self.plan.name}")
+            # A receiver with a limit is asked what it was sent, so that has to be recorded.
+            self._records = self.plan.policy.limit is None
             while True:
                 self._wake = anyio.Event()
                 await self._outcomes.review(self._busy > 0)
@@ -103,7 +108,7 @@ class Dispatcher:
             self.wake()
 
     async def _give_up_overdue(self) -> None:
-        if self._overdue is None or self._busy:
+        if self._overdue is None or self._out:
             return
         await self._claimer.put_back()
         await give_up_overdue(self._runtime, self.plan.name, *self._overdue)
@@ -113,7 +118,7 @@ class Dispatcher:
         """Begin no more attempts, and return when those under way have ended."""
         self._stopping = True
         await self._claimer.put_back()
-        if self._busy:
+        if self._out:
             await self._idle.wait()
 
     async def drain(self) -> None:
@@ -168,7 +173,18 @@ class Dispatcher:
     async def _rounds(self) -> list[list[Message]]:
         if self._stopping or self._overdue is not None:
             return []
-        return await self._claimer.rounds(self.state, self._busy)
+        return await self._claimer.rounds(self.state, self._busy, self._outcomes.owed)
+
+    @property
+    def _out(self) -> int:
+        """How much is under way: rounds, and taken messages of which that is not recorded yet."""
+        return self._busy + self._outcomes.owed
+
+    def _recorded(self) -> None:
+        """Look again: the next message of a conversation may go out now."""
+        self.wake()
+        if self._stopping and not self._out:
+            self._idle.set()
 
     # -- one attempt --------------------------------------------------------------------------
 
@@ -179,11 +195,11 @@ class Dispatcher:
                 await self._send(messages)
                 messages = []
                 if not self._stopping and self._overdue is None:
-                    messages = await self._claimer.next_round(self.state, self._busy)
+                    messages = await self._claimer.next_round(self.state, self._out)
         finally:
             self._busy -= 1
             self.wake()
-            if self._stopping and not self._busy:
+            if self._stopping and not self._out:
                 self._idle.set()
 
     async def _send(self, messages: list[Message]) -> None:
@@ -196,7 +212,7 @@ class Dispatcher:
             if held and held.intersection(_topics(message)):
                 await self._outcomes.put_back(message, self._runtime.clock())
                 continue
-            went = await self._attempt(message) if message else "on"
+            went = await self._attempt(message, last=not messages) if message else "on"
             if went == "hold":
                 held.update(_topics(message))
             # Before the rest is sent, so that it counts as due.
@@ -206,15 +222,17 @@ class Dispatcher:
         for message in messages:
             await self._outcomes.put_back(message, self._runtime.clock())
 
-    async def _attempt(self, message: Message) -> Literal["on", "hold", "stop"]:
-        """Send once. Return whether the round goes on, without what is about the same (`hold`)."""
+    async def _attempt(self, message: Message, *, last: bool) -> Literal["on", "hold", "stop"]:
+        """Send once. Return whether the round goes on, without what is about the same (`hold`), or is over
+        with this message (`last`).
+        """
         cut = max(one.cut for one in message)
         if cut >= CUT_TOO_OFTEN:
             note = f"{cut} attempts never ended: the process died while it wrote the message"
             return await self._conclude(message, message[0].message, Result("rejected", note))
-        return await self._try(message)
+        return await self._try(message, last=last)
 
-    async def _try(self, message: Message) -> Literal["on", "hold", "stop"]:
+    async def _try(self, message: Message, *, last: bool) -> Literal["on", "hold", "stop"]:
         # Whoever may have heard that a state lasts is to hear of its end, also after a kill.
         rules = self._runtime.rules()
         if begun := [one.key for one in message if has_an_end(one, rules)]:
@@ -240,6 +258,10 @@ class Dispatcher:
         if result.outcome == "refused" and result.too_large and len(message) > 1:
             await self._outcomes.halve(message, result)
             return "hold"
+        # Of a conversation's next message it is waited until this one is recorded; others go on.
+        hands_over = self._records and last and self._claimer.ahead
+        if hands_over and self._outcomes.hand_over(message, notice.event.id, result):
+            return "on"
         return await self._conclude(message, notice.event.id, result)
 
     async def _wait_for_descriptors(self, message: Message) -> Literal["stop"]:

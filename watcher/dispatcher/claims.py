@@ -19,7 +19,7 @@ from watcher.pipeline import divide, room
 from watcher.records import ReceiverState, Settlement
 from watcher.runtime import Runtime
 
-__all__ = ["LONGEST_WAIT", "Claimer", "Message"]
+__all__ = ["AHEAD", "LONGEST_WAIT", "Claimer", "Message"]
 
 Message = list[Delivery]
 """What goes out as one: a delivery, or several as a digest."""
@@ -56,15 +56,23 @@ class Claimer:
         as hundreds of other messages, which would wait for them.
         """
 
-    async def rounds(self, state: ReceiverState, busy: int) -> list[list[Message]]:
+    @property
+    def ahead(self) -> bool:
+        """Whether something is claimed ahead."""
+        return bool(self._ahead)
+
+    async def rounds(
+        self, state: ReceiverState, busy: int, unrecorded: int = 0
+    ) -> list[list[Message]]:
         """Claim what may go out now, as rounds of messages: the rounds side by side, the messages
-        of a round one after the other.
+        of a round one after the other. `busy` is how many rounds are out, `unrecorded` how many messages
+        were taken of which that is not recorded yet.
 
         A receiver with a limit gets one round: singles in their order, and what exceeds the limit
         as one digest. One that is paused gets a single message once its pause is over.
         """
         now = self._looked = self._runtime.clock()
-        await self._renew(now, busy)
+        await self._renew(now, busy + unrecorded)
         free = self._plan.slots - busy
         if state.off or state.paused is not None:
             await self.put_back()
@@ -78,9 +86,9 @@ class Claimer:
             free = 1
         if self._plan.policy.limit is not None:
             return [] if busy else await self._limited(now, probing=state.paused is not None)
-        return await self._free(now, free, busy)
+        return await self._free(now, free, busy + unrecorded)
 
-    async def next_round(self, state: ReceiverState, busy: int) -> list[Message]:
+    async def next_round(self, state: ReceiverState, out: int) -> list[Message]:
         """Return a round of what was claimed ahead, for a slot whose round is over; empty without one. So a
         backlog does not cost a look at the outbox, a task and a turn of the loop for each message.
         """
@@ -88,7 +96,7 @@ class Claimer:
             return []
         now = self._runtime.clock()
         while self._ahead:
-            await self._renew(now, busy)
+            await self._renew(now, out)
             if not self._ahead:
                 break
             run, self._ahead = self._ahead[0], self._ahead[1:]
@@ -96,15 +104,15 @@ class Claimer:
                 return [[one] for one in kept]
         return []
 
-    async def _renew(self, now: datetime, busy: int) -> None:
+    async def _renew(self, now: datetime, out: int) -> None:
         """Renew the leases of what is under way before the first of them can end. A timer's source
         may take minutes to answer, and the last message of a round waits for all before it.
         """
         lease = self._plan.lease
-        if (busy or self._ahead) and not timedelta(0) <= now - self._leased < lease / 2:
+        if (out or self._ahead) and not timedelta(0) <= now - self._leased < lease / 2:
             await self._runtime.store.renew(self._plan.name, now + lease)
             self._leased = now
-        elif not busy:
+        elif not out:
             self._leased = now
 
     async def wait(self, state: ReceiverState, busy: int) -> float:
@@ -128,14 +136,14 @@ class Claimer:
                 return then
         return await self._runtime.store.next_due(self._plan.name, after=self._looked)
 
-    async def _free(self, now: datetime, count: int, busy: int) -> list[list[Message]]:
+    async def _free(self, now: datetime, count: int, out: int) -> list[list[Message]]:
         """Claim up to `count` rounds of messages for a receiver without a limit."""
-        rounds = await self._runs(now, count, busy)
+        rounds = await self._runs(now, count, out)
         while len(rounds) < count and (digest := await self._collect(now)):
             rounds.append([digest])
         return rounds
 
-    async def _runs(self, now: datetime, count: int, busy: int) -> list[list[Message]]:
+    async def _runs(self, now: datetime, count: int, out: int) -> list[list[Message]]:
         """Return up to `count` rounds of single messages that may go out. Of a backlog, more is claimed
         than there are free slots, and of a conversation what goes out one after the other, so that
         not every message costs a claim of its own; the guards are asked when a slot is free.
@@ -143,7 +151,7 @@ class Claimer:
         rounds: list[list[Message]] = []
         while len(rounds) < count:
             if not self._ahead:
-                self._ahead = await self._claim_ahead(now, count - len(rounds), busy + len(rounds))
+                self._ahead = await self._claim_ahead(now, count - len(rounds), out + len(rounds))
                 if not self._ahead:
                     break
             run, self._ahead = self._ahead[0], self._ahead[1:]
@@ -153,10 +161,10 @@ class Claimer:
                 break
         return rounds
 
-    async def _claim_ahead(self, now: datetime, free: int, busy: int) -> list[list[Delivery]]:
+    async def _claim_ahead(self, now: datetime, free: int, out: int) -> list[list[Delivery]]:
         asked = self._plan.slots * AHEAD if self._backlog else free
         taken = await self._take(now, asked, together=self._backlog)
-        if not taken and busy:
+        if not taken and out:
             return []  # what waits may be about conversations of which something is out
         # What is claimed again and again may all be of one conversation.
         over = not taken or (self._backlog and len(taken) < asked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from watcher.dispatcher.burial import tell_of_dead
-from watcher.dispatcher.claims import Message
+from watcher.dispatcher.claims import AHEAD, Message
 from watcher.model import Delivery, Result, rfc3339
 from watcher.notify.receivers import ReceiverPlan
 from watcher.pipeline import announce_receiver, halves, next_repeat, settle
@@ -48,6 +48,8 @@ class _Outcome:
     """Whether it was refused for itself, so that others may go on."""
 
     settlements: Sequence[Settlement] = ()
+    handed: bool = False
+    """Whether nobody waits for it to be recorded."""
 
 
 class OutcomeRecorder:
@@ -57,12 +59,18 @@ class OutcomeRecorder:
     `last_failure` says why the last one failed.
     """
 
-    def __init__(self, plan: ReceiverPlan, runtime: Runtime, log: Any) -> None:
+    def __init__(
+        self, plan: ReceiverPlan, runtime: Runtime, log: Any, recorded: Callable[[], None]
+    ) -> None:
         self._plan = plan
+        self._recorded = recorded
         self._runtime = runtime
         self._log = log
         self._lock = anyio.Lock(fast_acquire=True)
         self._unrecorded: list[_Outcome] = []
+        self._handed = anyio.Event()
+        self.owed = 0
+        """How many outcomes were handed over and are not recorded yet."""
         self._opened = anyio.Event()
         self.state = ReceiverState(plan.name, plan.target)
         self.tally = Counter[str]()
@@ -155,15 +163,36 @@ class OutcomeRecorder:
         )
         self._log.info("a digest is halved", events=len(message), reason=result.note)
 
+    async def run(self) -> None:
+        """Record what was handed over, until cancelled."""
+        while True:
+            await self._handed.wait()
+            self._handed = anyio.Event()
+            async with self._lock:
+                if self._unrecorded:
+                    await self._record(None)
+
+    def hand_over(self, message: Message, sent: str, result: Result) -> bool:
+        """Have it recorded by `run` that a message was taken; return whether that is so. Others may be sent
+        meanwhile to a receiver that takes all that it gets: what says more of it is waited for, and so is
+        the record of more messages than may be claimed ahead.
+        """
+        state = self.state
+        troubled = state.failures or state.failing or state.off or state.paused
+        if result.outcome != "ok" or troubled or self.owed >= self._plan.slots * AHEAD:
+            return False
+        outcome = self._outcome(message, sent, result)
+        outcome.handed = True
+        self.owed += 1
+        self._unrecorded.append(outcome)
+        self._handed.set()
+        return True
+
     async def settle(self, message: Message, sent: str, result: Result) -> bool:
         """Record what came of sending a message (its id was `sent`). Return whether it was refused
         for itself, so that others may go on.
         """
-        # A notifier from elsewhere may quote anything; what follows is shown, logged and sent.
-        note, excerpt = map(self._runtime.store.scrub, (result.note, result.excerpt))
-        if (note, excerpt) != (result.note, result.excerpt):
-            result = dataclasses.replace(result, note=note, excerpt=excerpt)
-        outcome = _Outcome(message, sent, result)
+        outcome = self._outcome(message, sent, result)
         self._unrecorded.append(outcome)
         async with self._lock:
             # Whoever had the lock before may have recorded it.
@@ -171,7 +200,14 @@ class OutcomeRecorder:
                 await self._record(outcome)
         return outcome.itself
 
-    async def _record(self, mine: _Outcome) -> None:
+    def _outcome(self, message: Message, sent: str, result: Result) -> _Outcome:
+        # A notifier from elsewhere may quote anything; what follows is shown, logged and sent.
+        note, excerpt = map(self._runtime.store.scrub, (result.note, result.excerpt))
+        if (note, excerpt) != (result.note, result.excerpt):
+            result = dataclasses.replace(result, note=note, excerpt=excerpt)
+        return _Outcome(message, sent, result)
+
+    async def _record(self, mine: _Outcome | None) -> None:
         """Record all outcomes that wait, in one transaction. Where that fails, the others are left to
         those who wait for them.
         """
@@ -202,6 +238,9 @@ class OutcomeRecorder:
             self._count(one.settlements, one.result)
         self._measure()
         self._runtime.publish(recorded)
+        if handed := sum(one.handed for one in outcomes):
+            self.owed -= handed
+            self._recorded()
 
     async def review(self, under_way: bool) -> None:
         """Decide whether the receiver counts as failing, or as working again. `under_way` is whether
