@@ -28,6 +28,7 @@ MODULES = (
     "polls",
     "loading",
     "readiness",
+    "deliveries",
     "backlog",
     "day",
 )
