@@ -15,11 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, TextIO, cast
 
-import structlog
-
 from watcher.json_text import json_line
+from watcher.without import without
 
-__all__ = ["bounded", "configure", "rarely", "tell_rest"]
+with without("rich"):  # for tracebacks in colours: 3 MB in every daemon
+    import structlog
+
+__all__ = ["bounded", "configure", "get_logger", "rarely", "tell_rest"]
+
+get_logger = structlog.get_logger
 
 RARELY = 60.0
 """Seconds between two lines of what may happen thousands of times."""

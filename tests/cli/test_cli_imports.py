@@ -68,3 +68,18 @@ def test_what_asks_the_daemon_or_reads_the_store_imports_no_more(
         ):
             found = imported(harness, *command) & HEAVY
             assert not found, f"{' '.join(command)} imports {', '.join(sorted(found))}"
+
+
+def test_a_daemon_imports_no_command_line_of_a_library_nor_what_its_rules_do_not_need(
+    harness: Harness,
+) -> None:
+    found = imported(harness, "run", "--once")
+    assert "watcher.daemon" in found
+    left = {"apprise", "attr", "cel", "pygments", "rich", "watcher.demo", "watcher.simulator"}
+    assert not found & left
+    condition = (
+        "[{name: A, when: conversation.unread, where: 'conversation.archived', notify: crm}]"
+    )
+    text = harness.config.read_text()
+    harness.config.write_text(text[: text.index("rules:")] + f"rules: {condition}\n")
+    assert imported(harness, "run", "--once") & left == {"cel"}

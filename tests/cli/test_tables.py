@@ -23,7 +23,7 @@ ROWS = (
 
 def lines(width: int | None, rows: tuple[tuple[str, ...], ...] = ROWS) -> list[str]:
     cells = [[Cell(text) for text in row] for row in rows]
-    return [line.plain for line in table_lines(COLUMNS, cells, width)]
+    return ["".join(cell.text for cell in line) for line in table_lines(COLUMNS, cells, width)]
 
 
 def test_in_a_pipe_a_row_is_a_line_whole_and_without_empty_fields() -> None:
@@ -37,7 +37,7 @@ def test_in_a_pipe_a_row_is_a_line_whole_and_without_empty_fields() -> None:
 def test_a_folded_row_has_no_line_for_cells_that_are_all_empty() -> None:
     columns = (Column("id"), Column("when"), Column("conversation"))
     row = [Cell("3f2a9c41d5e6"), Cell("2026-11-20"), Cell("")]
-    shown = [line.plain for line in table_lines(columns, [row], 26)]
+    shown = ["".join(cell.text for cell in line) for line in table_lines(columns, [row], 26)]
     assert shown == [
         "id            when",
         "    conversation",

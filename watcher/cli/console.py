@@ -17,11 +17,9 @@ from datetime import datetime
 from typing import Any
 
 import typer
-from rich.console import Console as RichConsole
-from rich.text import Text
 
 from watcher.cli.options import Invocation, LogLevel
-from watcher.cli.tables import Cell, Column, table_lines
+from watcher.cli.tables import Cell, Column, Line, table_lines
 from watcher.cli.times import machine_zone
 from watcher.descriptors import ADVICE, REASON, spent
 from watcher.errors import ConfigError, SourceError, StoreError, StoreLocked, grouped
@@ -51,11 +49,47 @@ def plain(text: str) -> str:
     )
 
 
-class _Terminal(RichConsole):
-    """A terminal that reports a closed pipe as an error, instead of ending the program."""
+COLOURED = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Variables by which colours are asked for where no terminal is."""
 
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+
+class _Output:
+    """Standard output or the standard error: lines with styles on a terminal, plain ones elsewhere."""
+
+    def __init__(self, *, error: bool) -> None:
+        self._error = error
+        self._rich: Any = None
+
+    def print(self, line: Line) -> None:
+        """Print one line; raise BrokenPipeError where nobody reads it."""
+        stream = sys.stderr if self._error else sys.stdout
+        if self._rich is None and not stream.isatty() and not any(map(os.environ.get, COLOURED)):
+            print("".join(one.text for one in line), file=stream, flush=True)
+            return
+        from rich.text import Text  # a daemon's log, a pipe and a file do without
+
+        self._terminal().print(
+            Text.assemble(*((one.text, one.style) for one in line)), soft_wrap=True
+        )
+
+    @property
+    def width(self) -> int:
+        """How many columns the terminal has."""
+        columns: int = self._terminal().width
+        return columns
+
+    def _terminal(self) -> Any:
+        if self._rich is None:
+            from rich.console import Console as Terminal
+
+            class _Piped(Terminal):
+                """Reports a closed pipe as an error, instead of ending the program."""
+
+                def on_broken_pipe(self) -> None:
+                    raise BrokenPipeError
+
+            self._rich = _Piped(highlight=False, stderr=self._error)
+        return self._rich
 
 
 class Console:
@@ -70,8 +104,8 @@ class Console:
         self.asked = asked
         self.redactor = Redactor()
         self.zone = machine_zone()
-        self._out = _Terminal(highlight=False)
-        self._err = RichConsole(highlight=False, stderr=True)
+        self._out = _Output(error=False)
+        self._err = _Output(error=True)
 
     def write(self, text: str, style: str = "") -> None:
         """Print a result, one line of it per line of the text."""
@@ -109,14 +143,14 @@ class Console:
         cells = [[self._cell(each) for each in row] for row in rows]
         width = self._out.width if self.on_terminal else None
         for line in table_lines(columns, cells, width, head=head):
-            self._out.print(line, soft_wrap=True)
+            self._out.print(line)
 
     def _cell(self, cell: str | Cell) -> Cell:
         text, style = (cell, "") if isinstance(cell, str) else (cell.text, cell.style)
         return Cell(" ".join(plain(self.redactor.scrub_result(text)).split()), style)
 
-    def _print(self, target: RichConsole, text: str, style: str) -> None:
-        target.print(Text(plain(text), style), soft_wrap=True)
+    def _print(self, target: _Output, text: str, style: str) -> None:
+        target.print([Cell(plain(text), style)])
 
 
 @contextmanager

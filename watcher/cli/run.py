@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 import anyio
-import structlog
 import typer
 
 from watcher import __version__, logs
@@ -119,7 +118,7 @@ def run(
 
 def _introduce(loaded: Config) -> None:
     """Log what runs, of which version, from which files; then their warnings."""
-    log = structlog.get_logger()
+    log = logs.get_logger()
     log.info(
         "starting",
         version=__version__,

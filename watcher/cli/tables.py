@@ -14,10 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
-from rich.text import Text
-
-__all__ = ["Cell", "Column", "state_style", "table_lines"]
+__all__ = ["Cell", "Column", "Line", "state_style", "table_lines"]
 
 GAP = "  "
 INDENT = "    "
@@ -73,6 +70,19 @@ class Cell:
     style: str = ""
 
 
+Line = list[Cell]
+"""What stands in a line, one piece after the other."""
+
+
+def cell_len(text: str) -> int:
+    """Return how many columns a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len as measured  # the widths of all of Unicode, where it is needed
+
+    return measured(text)
+
+
 def state_style(state: str) -> str:
     """Return the style in which a state is shown: red needs somebody, yellow is not as it should be."""
     return next((style for style, words in STYLES.items() if state.startswith(words)), "")
@@ -84,7 +94,7 @@ def table_lines(
     width: int | None,
     *,
     head: bool = True,
-) -> Iterator[Text]:
+) -> Iterator[Line]:
     """Yield the lines of a table that is at most `width` columns wide (None: no limit)."""
     natural = [
         max(
@@ -146,21 +156,30 @@ def _taken(places: Sequence[int], sizes: Sequence[int]) -> int:
     return sum(sizes[place] for place in places) + len(GAP) * (len(places) - 1)
 
 
-def _line(cells: Sequence[tuple[Column, Cell, int]], *, blank: bool, indent: str) -> Text:
+def _line(cells: Sequence[tuple[Column, Cell, int]], *, blank: bool, indent: str) -> Line:
     """Return one line; nothing follows its last cell."""
-    line = Text(indent)
+    line = [Cell(indent)]
     for number, (column, cell, size) in enumerate(cells):
         text = cell.text or ("" if blank else EMPTY)
         if cell_len(text) > size:
-            text = set_cell_size(text, size - 1).rstrip() + "…"
+            text = _cut(text, size - 1).rstrip() + "…"
         padding = " " * (size - cell_len(text))
-        line.append(GAP if number else "").append(padding if column.right else "")
-        line.append(text, cell.style).append("" if column.right else padding)
-    line.rstrip()
-    return line
+        line.append(Cell((GAP if number else "") + (padding if column.right else "")))
+        line += [Cell(text, cell.style), Cell("" if column.right else padding)]
+    while line and not line[-1].text.rstrip():
+        line.pop()
+    return [*line[:-1], Cell(line[-1].text.rstrip(), line[-1].style)] if line else []
 
 
-def _paragraph(cell: Cell, width: int) -> Iterator[Text]:
+def _cut(text: str, size: int) -> str:
+    if text.isascii():
+        return text[:size]
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, size)
+
+
+def _paragraph(cell: Cell, width: int) -> Iterator[Line]:
     """Yield a text in lines below its row; a word that is too long for one is not cut.
 
     Characters that take two cells (Chinese, Japanese, Korean) stand without spaces: a line may end
@@ -170,8 +189,8 @@ def _paragraph(cell: Cell, width: int) -> Iterator[Text]:
     line = ""
     for piece in _PIECES.findall(cell.text):
         if line and cell_len(line + piece.rstrip()) > room:
-            yield Text(INDENT).append(line.rstrip(), cell.style)
+            yield [Cell(INDENT), Cell(line.rstrip(), cell.style)]
             line = ""
         line += piece
     if line.strip():
-        yield Text(INDENT).append(line.rstrip(), cell.style)
+        yield [Cell(INDENT), Cell(line.rstrip(), cell.style)]

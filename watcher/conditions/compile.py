@@ -6,6 +6,7 @@ over sample events. Each text is parsed once.
 
 from __future__ import annotations
 
+import functools
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from watcher.conditions.budget import is_bounded
 from watcher.conditions.check import check
 from watcher.conditions.evaluate import (
     Condition,
+    Context,
     Expression,
     Joined,
     Leaf,
@@ -54,7 +56,12 @@ the process.
 SILENCE_NAMES = ("rule", "receiver", "severity")
 """What the `match` of a silence sees in addition to the event."""
 
-_SAMPLES = tuple(context(sample, **dict.fromkeys(SILENCE_NAMES, "")) for sample in SAMPLES)
+
+@functools.cache
+def _samples() -> tuple[Context, ...]:
+    return tuple(context(sample, **dict.fromkeys(SILENCE_NAMES, "")) for sample in SAMPLES)
+
+
 _SAME_CONVERSATION = '[source, conversation == null ? "" : conversation.id]'
 
 
@@ -101,6 +108,8 @@ def compile_conditions(
     One that cannot be compiled is among the conditions all the same, as one that is always true,
     so that those that name it can be checked.
     """
+    if not sources:  # the library is not needed
+        return {}, {}
     stand_in = compile_condition("true")
     done: dict[str, Condition] = {}
     wrong: dict[str, ExpressionError] = {}
@@ -229,7 +238,7 @@ def _try(found: _Compilable, *, boolean: bool) -> None:
     others anything may be null.
     """
     program, start = compile_text(found.whole), found.tree.root.start
-    for number, sample in enumerate(_SAMPLES):
+    for number, sample in enumerate(_samples()):
         try:
             result = program.execute(sample.values)
         except LookupError:

@@ -15,13 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from watcher.conditions.budget import STEPS, Budget, reckon
-from watcher.conditions.library import (
-    FAILURES,
-    Program,
-    Values,
-    explain_failure,
-    make_values,
-)
+from watcher.conditions.library import FAILURES, Program, Values, explain_failure, make_values
 from watcher.conditions.syntax import Node, Tree
 from watcher.errors import OVER_BUDGET, WatcherError
 from watcher.model import Event
@@ -238,7 +232,7 @@ def _constant(part: Part) -> bool | None:
         case Leaf():
             if part.paths or "conditions." in part.text:
                 return None
-            value = _value(part, Context(Values({}), {}), Budget())
+            value = _value(part, Context(make_values({}), {}), Budget())
             return value if isinstance(value, bool) else None
         case Negated(inner):
             known = _constant(inner)

@@ -3,8 +3,7 @@
 Rules: pure. What depends on this library stands here and nowhere else: how it is imported, what it
 raises, and what its reports mean in the words of conditions. Another evaluator is another file.
 
-`cel/__init__.py` imports `cel.cli`, and that imports prompt_toolkit and pygments: six megabytes and
-a tenth of a second in every process, for an interactive shell that is not used here.
+The library is imported when a condition is compiled: two megabytes that a watcher without any does not hold.
 """
 
 from __future__ import annotations
@@ -12,22 +11,21 @@ from __future__ import annotations
 import functools
 import logging
 import re
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watcher.conditions.syntax import ExpressionError
+from watcher.without import without
 
-_stand_in = ModuleType("cel.cli")
-sys.modules.setdefault(_stand_in.__name__, _stand_in)
-try:
+if TYPE_CHECKING:
     import cel
-finally:
-    if sys.modules[_stand_in.__name__] is _stand_in:
-        del sys.modules[_stand_in.__name__]  # the shell can still be imported elsewhere
+
+    Program = cel.Program
+    Values = cel.Context
+else:
+    Program = Values = Any  # pydantic looks at the fields of conditions
 
 __all__ = [
     "FAILURES",
@@ -40,16 +38,22 @@ __all__ = [
     "parse_zone",
 ]
 
-# It warns of each function that fails; what that means for a condition is reported once, by us.
-logging.getLogger("cel").setLevel(logging.CRITICAL)
 
-Program = cel.Program
-Values = cel.Context
+@functools.cache
+def _cel() -> Any:
+    """Import the library, without its shell: prompt_toolkit and pygments are six megabytes and a tenth of a
+    second.
+    """
+    with without("cel.cli"):
+        import cel
+    # It warns of each function that fails; what that means for a condition is reported once, by us.
+    logging.getLogger("cel").setLevel(logging.CRITICAL)
+    return cel
 
 
 def make_values(names: dict[str, Any]) -> Values:
     """Return what programs read: the names of an event, and the functions that the library lacks."""
-    values = Values(names)
+    values: Values = _cel().Context(names)
     for name, read in _IN_A_ZONE.items():
         values.add_function(name, functools.partial(_in_a_zone, read))
     return values
@@ -91,8 +95,6 @@ _IN_A_ZONE: Mapping[str, Callable[[datetime], int]] = {
 FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """What the library raises where an expression cannot be evaluated."""
 
-_MATCHES = cel.compile("''.matches(pattern)")
-
 
 @functools.lru_cache(maxsize=512)  # rules share many parts
 def compile_text(text: str) -> Program:
@@ -101,15 +103,16 @@ def compile_text(text: str) -> Program:
     Raise ExpressionError, at its place, with the first thing that the library does not accept.
     """
     try:
-        return cel.compile(text)
+        program: Program = _cel().compile(text)
     except ValueError as failure:  # UnicodeEncodeError is one, too
         raise _syntax_error(text, str(failure)) from None
+    return program
 
 
 def explain_pattern(pattern: str) -> str | None:
     """Return what is wrong with a regular expression, None if nothing is."""
     try:
-        _MATCHES.execute({"pattern": pattern})
+        compile_text("''.matches(pattern)").execute({"pattern": pattern})
     except RuntimeError as failure:
         cause = str(failure).rpartition("error: ")[2].partition(". Check")[0]
         return " ".join(cause.split())

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import zlib
 
-import httpx  # noqa: TID251 - watcher.transport is the one import point
-
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.transport.failures import place
+from watcher.transport.library import httpx
 
 __all__ = ["read_whole"]
 

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher import __version__
 from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.settings.link import USUAL, Link
 from watcher.transport.addresses import FilteringBackend, judge_name
 from watcher.transport.direct import DirectTransport, Reply, written
+from watcher.transport.library import httpx
 from watcher.transport.links import (
     Origin,
     context_for,

@@ -25,8 +25,9 @@ from typing import Any
 
 import anyio
 import httpcore
-import httpx  # noqa: TID251 - watcher.transport is the one import point
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from watcher.transport.library import httpx
 
 __all__ = ["DirectTransport", "Reply", "written"]
 

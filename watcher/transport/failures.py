@@ -11,12 +11,11 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-import httpx  # noqa: TID251 - watcher.transport is the one import point
-
 from watcher import descriptors
 from watcher.errors import causes
 from watcher.settings.link import USUAL, Link
 from watcher.transport.addresses import REMEDY, AddressDenied
+from watcher.transport.library import httpx
 from watcher.transport.links import LinkUnusable, origin_of, proxy_for
 
 __all__ = ["NETWORK_ERRORS", "Failure", "explain", "place"]

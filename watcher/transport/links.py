@@ -11,11 +11,10 @@ import ssl
 from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
-import httpx  # noqa: TID251 - watcher.transport is the one import point
-
 from watcher.descriptors import spent
 from watcher.errors import WatcherError
 from watcher.settings.link import USUAL, Link
+from watcher.transport.library import httpx
 
 __all__ = [
     "LinkUnusable",

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
-import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher.clock import Clock
 from watcher.errors import ConfigError, SourceError, SourceRefused, SourceUnavailable
@@ -25,6 +24,7 @@ from watcher.transport.budget import Budgets
 from watcher.transport.clients import CONNECT_TIMEOUT, READ_TIMEOUT, Lane, LinkClient, compose
 from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, Failure, explain
+from watcher.transport.library import httpx
 
 __all__ = ["DEADLINE", "LARGEST_PAGE", "Connection", "SourceClient"]
 

@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping
 
 import anyio
-import httpx  # noqa: TID251 - watcher.transport is the one import point
 
 from watcher.descriptors import spent
 from watcher.records import HttpReply
@@ -21,6 +20,7 @@ from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient, PostTemplate
 from watcher.transport.direct import Reply
 from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, explain
+from watcher.transport.library import httpx
 
 __all__ = ["WebhookClient"]
 
