@@ -115,6 +115,12 @@ class Control(Protocol):
         """
         ...
 
+    async def renew_links(self, *, keep: bool, by: Actor = SOMEBODY) -> bool:
+        """Sign links in messages with a new key; with `keep` those of the present one work on. Return
+        False, and change nothing, if the key is in the configuration.
+        """
+        ...
+
     async def take_back(self, source: str, conversation: str, by: Actor = SOMEBODY) -> bool:
         """Take an acknowledgement back; what it cancelled stays so. Return False if nobody has taken the
         conversation. Raise KeyError for an unknown source.

@@ -301,7 +301,7 @@ class Actor:
 
 ActionKind = Literal[
     "acknowledge", "take back", "silence", "extend silence", "end silence", "send again",
-    "accept hold", "discard hold", "turn on",
+    "accept hold", "discard hold", "turn on", "renew links", "revoke links",
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
 from watcher.clock import Clock
+from watcher.links import Links
 from watcher.metrics import Metrics
 from watcher.records import Recorded
 from watcher.rules import Rule, Silence
@@ -60,6 +61,9 @@ class Runtime:
 
     zone: Callable[[], tzinfo] = lambda: UTC
     """Returns the zone in which people read times, where their receiver has none of its own."""
+
+    links: Callable[[], Links | None] = lambda: None
+    """Returns what makes the links in messages, None where there are none."""
 
     publish: Publish = lambda _recorded: None
     """Called with the events of each commit."""

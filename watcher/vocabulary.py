@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 from watcher.catalogue.bounds import LONGEST_TEXT, LONGEST_WORD, MOST_LABELS, MOST_PARTS
 from watcher.catalogue.events import EVENTS
 from watcher.catalogue.fields import FIELDS
+from watcher.links import LinkAction
 from watcher.model import Conversation, Event, to_plain
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Kind",
     "Moment",
     "Shape",
+    "digest_shape",
     "local_time",
     "moment",
     "variables",
@@ -138,6 +140,8 @@ EVENT_SHAPE = Shape(
 )
 """The root names of conditions and templates, and the names below them."""
 
+_LINKS = Shape("map", dict.fromkeys(get_args(LinkAction), STRING))
+
 TEMPLATE_SHAPE = Shape(
     "map",
     {
@@ -145,11 +149,21 @@ TEMPLATE_SHAPE = Shape(
         "resolved": Shape(
             "map", {"reason": STRING, "since": STRING, "at": STRING, "seconds": NUMBER}
         ),
+        "links": _LINKS,
     },
 )
-"""The root names of templates: `resolved` is null but in the message that tells of an end."""
+"""The root names of templates: `resolved` is null but in the message that tells of an end, and `links`
+without `server.public_url`.
+"""
 
-DIGEST_SHAPE = Shape("map", {"events": Shape("list", element=EVENT_SHAPE)})
+
+def digest_shape(event: Shape) -> Shape:
+    """Return the root names of the templates of a rule with `digest`, for events of this shape."""
+    members = {**(event.members or {}), "links": _LINKS}
+    return Shape("map", {"events": Shape("list", element=Shape("map", members))})
+
+
+DIGEST_SHAPE = digest_shape(EVENT_SHAPE)
 """The root names of the templates of a rule with `digest`."""
 
 
@@ -187,6 +201,7 @@ def variables(event: Event, zone: tzinfo = UTC) -> dict[str, Any]:
         "outcome": event.data.get("outcome"),
         "waited": event.data.get("waited"),
         "resolved": (event.data.get("delivery") or {}).get("resolved"),
+        "links": event.data.get("links"),
     }
 
 

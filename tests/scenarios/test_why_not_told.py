@@ -272,6 +272,17 @@ async def the_condition_is_false(s: Situation) -> Any:
     return await once(s, MESSAGE % """, where: '"vip" in conversation.labels'""")
 
 
+@situation("condition", "R", "(3 events)")
+async def the_condition_is_false_again_and_again(s: Situation) -> Any:
+    s.quiet(MESSAGE % """, where: '"vip" in conversation.labels'""")
+    async with s.harness.running():
+        await s.harness.baseline()
+        begun = s.harness.clock()
+        for text in ("one", "two", "three"):
+            await s.says(text)
+    return begun
+
+
 @situation("condition", "R", "`unless` is true")
 async def an_exception_holds(s: Situation) -> Any:
     return await once(s, MESSAGE % ", unless: conversation.unread")

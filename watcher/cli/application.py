@@ -40,6 +40,7 @@ COMMANDS = {
         "send-test": "Send a sample event and show the answer; if it works, turn on a receiver that was off.",
         "ack": "End `for` and `repeat` for a conversation until its state changes again.",
         "silence": "Stop messages for a while, and list what is stopped (without a verb, too).",
+        "links": "Renew the key that signs links in messages, or end all links.",
         "release": "Decide about a held sweep; with neither option, show the evidence.",
     },
     "Try rules": {

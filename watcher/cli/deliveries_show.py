@@ -22,6 +22,7 @@ from watcher.cli.ids import find_deliveries
 from watcher.cli.options import AsJson
 from watcher.clock import wall_clock
 from watcher.config.model import Config
+from watcher.daemon.link_keys import links_with
 from watcher.dispatcher.render import Renderer
 from watcher.explain.deliveries import format_entry, plain_delivery, plain_entry
 from watcher.explain.values import format_times, format_who
@@ -123,6 +124,8 @@ def _sent(message: list[Delivery], receiver: Receiver, loaded: Config) -> Mappin
         receiver.text,
         receiver.visibility,
         lambda: receiver.zone or loaded.timezone or UTC,
+        # Signed with another key: what is shown here acts on nothing.
+        links=lambda: links_with(loaded, (b"shown",)) if receiver.links else None,
     )
     notice = words.notice(message, wall_clock())
     several = message[0].kind == "digest" or len(message) > 1

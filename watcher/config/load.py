@@ -32,6 +32,7 @@ from watcher.config.references import (
     check_uses,
     warn_of_budgets,
     warn_of_doubles,
+    warn_of_links,
 )
 from watcher.config.texts import Texts
 from watcher.config.tree import Entries, Entry, Scalar
@@ -185,6 +186,8 @@ def _inspect(
     check_uses(document, references, rules, silences, validation)
     warn_of_doubles(document, rules, notified, validation)
     warn_of_budgets(document, references, rules, validation)
+    if server is None or server.public_url is None or server.links is None:
+        warn_of_links(document, rules, validation)
     # Where a source is wrong, or a file is missing, it may be the one that shows what is asked for.
     if document.complete and len(sources) == len(document.sources):
         shown = Shown(sources, keeps_texts=general.store_texts)

@@ -12,9 +12,12 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
+    BeforeValidator,
     Field,
     PlainValidator,
     SkipValidation,
@@ -28,6 +31,7 @@ from pydantic_core import InitErrorDetails, PydanticKnownError
 from watcher.config.files import Places
 from watcher.config.outline import STORE
 from watcher.errors import Problem
+from watcher.links import LinkAction
 from watcher.mapping import FieldMapping, MappingError, compile_mapping, targets
 from watcher.notify.receivers import Receiver
 from watcher.pipeline.disk import Reserve
@@ -48,12 +52,17 @@ from watcher.settings.values import (
     Size,
     Title,
     default_duration,
+    is_http_url,
+    is_in_the_clear,
     parse_size,
     secret,
 )
 from watcher.store.address import AddressError, StoreAddress
 
 __all__ = ["Config", "General", "Hold", "Retention", "Server", "Source"]
+
+SHORTEST_KEY = 24
+"""Characters of a key that signs links: as many as no one guesses."""
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
@@ -134,8 +143,56 @@ class General(Settings):
     )
 
 
+_DEFAULT_LAST = "7d"
+
+
+def _check_key(value: str) -> None:
+    if len(value) < SHORTEST_KEY:
+        raise wrong(
+            f"is too short to sign with: {SHORTEST_KEY} characters at least",
+            "`openssl rand -base64 32` makes one",
+        )
+
+
+_Key = Annotated[SecretText | None, secret(_check_key)]
+
+
+class LinkTimes(Settings):
+    """Links in messages: how long they work, and what signs them."""
+
+    ack: Duration = default_duration(
+        _DEFAULT_LAST, ge=_MINUTE, description="How long a link works that takes a conversation."
+    )
+    silence: Duration = default_duration(
+        "24h", ge=_MINUTE, description="How long a link works that silences a conversation."
+    )
+    show: Duration = default_duration(
+        _DEFAULT_LAST, ge=_MINUTE, description="How long a link works that only shows something."
+    )
+    key: _Key = Field(
+        default=None, description="What signs links; without it a key of the store's own."
+    )
+    previous_key: _Key = Field(
+        default=None, description="The key before, whose links work until they end."
+    )
+
+    @property
+    def lasts(self) -> Mapping[LinkAction, timedelta]:
+        """How long the links of each action work."""
+        return {"ack": self.ack, "silence": self.silence, "why": self.show, "open": self.show}
+
+
+def _public_url(value: str) -> str:
+    if not is_http_url(value) or any(sign in value for sign in "?#@\\ "):
+        raise wrong(
+            "is no address of a server",
+            "write https://watcher.example.com, with a path if a proxy serves it below one",
+        )
+    return value.rstrip("/")
+
+
 class Server(Settings):
-    """The embedded server: metrics and health."""
+    """The embedded server: metrics, health, and what links in messages lead to."""
 
     listen: ListenAddress = Field(
         default=Address("127.0.0.1", 8484),
@@ -152,13 +209,39 @@ class Server(Settings):
         " watcher.example.com behind a proxy.",
     )
 
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        default=None,
+        description="The address by which people reach `listen`, such as https://watcher.example.com:"
+        " with it, messages have links.",
+    )
+    links: Annotated[
+        LinkTimes | None, BeforeValidator(lambda value: None if value is False else value)
+    ] = Field(
+        default_factory=LinkTimes,
+        json_schema_extra={"default": {}},
+        description="How long links in messages work; false: there are none.",
+    )
+
     insecure: bool = Field(
         default=False,
         description="Accepts a `listen` that other machines reach: nothing warns of it any more.",
     )
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which requests may call it, beside its address."""
+        own = urlsplit(self.public_url).hostname if self.public_url else None
+        return (*self.hosts, own) if own else self.hosts
+
     def warnings(self, context: Context) -> Iterator[Mistake]:
-        """Yield that other machines reach a server that asks nobody who they are."""
+        """Yield that other machines reach a server that asks nobody who they are, or read its links."""
+        if self.public_url and self.links and is_in_the_clear(self.public_url):
+            yield Mistake(
+                "is without TLS: who listens in between can use the links of messages",
+                "write https://…, with a proxy in front that has a certificate",
+                ("public_url",),
+                weak=True,
+            )
         if not self.listen.local and not self.insecure:
             yield Mistake(
                 "can be reached from other machines, and nothing asks them for a password",

@@ -33,6 +33,7 @@ __all__ = [
     "check_uses",
     "warn_of_budgets",
     "warn_of_doubles",
+    "warn_of_links",
 ]
 
 S = TypeVar("S", Rule, Silence)
@@ -410,6 +411,27 @@ def warn_of_doubles(
                 "name one of them, or collect them with `digest: 1m`",
             )
         )
+
+
+def warn_of_links(document: Document, rules: Sequence[Rule], validation: Validation) -> None:
+    """Warn where a message asks for links although there are none."""
+    tables = _tables(document)
+    for rule in rules:
+        every = (rule.message.words, *(one.words for one in rule.message.per_receiver.values()))
+        if any(
+            _LINKS.search(text) for words in every for text in (words.title, words.body) if text
+        ):
+            entry = tables[rule.name].get("message")
+            node = entry.value if entry is not None else tables[rule.name]
+            validation.warnings.append(
+                node.place.problem(
+                    "`links` is empty: people cannot reach the server, as far as it is told",
+                    "write `server: {public_url: https://…}`, and no `links: false` there",
+                )
+            )
+
+
+_LINKS = re.compile(r"\{[{%][^}]*\blinks\b")
 
 
 def _tables(document: Document) -> dict[str, Entries]:

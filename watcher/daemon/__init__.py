@@ -23,6 +23,7 @@ from watcher.config.model import Config
 from watcher.control import SOMEBODY
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.disk import Disk
+from watcher.daemon.link_keys import LinkKeys
 from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
 from watcher.daemon.plans import attributes_of_words, plan_receivers, plan_source
@@ -44,6 +45,7 @@ from watcher.pipeline.forgetting import unwatched
 from watcher.poller import Network, SourcePlan, SourcePoller
 from watcher.poller.request_plan import SharedBudget, describe_plan, shared_budgets
 from watcher.records import Action, Actor, Recorded, Trouble, again
+from watcher.redaction import Visibility
 from watcher.runtime import Publish, Runtime
 from watcher.settings.durations import format_duration
 from watcher.standing import Standing, counted, worst
@@ -87,6 +89,7 @@ class Daemon:
         self.silence_registry = SilenceRegistry(
             store, lambda: self.config.silences, lambda: self.config.timezone, clock
         )
+        self.link_keys = LinkKeys(store, lambda: self.config)
         self.metrics = Metrics()
         self.runtime = Runtime(
             store=store,
@@ -96,6 +99,7 @@ class Daemon:
             keeps_texts=config.store_texts,
             zone=lambda: self.config.timezone or UTC,
             silences=self.silence_registry,
+            links=self.link_keys.links,
             publish=self._publish,
             confirm=self._confirm,
             wake=self._wake,
@@ -210,6 +214,7 @@ class Daemon:
         await self._clock_jumps.open()
         await self.retire_unconfigured()
         await self.silence_registry.open()
+        await self.link_keys.open()
         await self.network.open()
         await self.disk.open()
 
@@ -478,6 +483,17 @@ class Daemon:
         if source not in self.pollers:
             raise KeyError(f"source {source}")
         return await acknowledge(self.store, source, conversation, by, self._clock())
+
+    def visibility(self, receiver: str) -> Visibility | None:
+        """Return what a receiver may see, None where it gets no links or is not configured."""
+        dispatcher = self.dispatchers.get(receiver)
+        if dispatcher is None or not dispatcher.plan.links:
+            return None
+        return dispatcher.plan.visibility
+
+    async def renew_links(self, *, keep: bool, by: Actor = SOMEBODY) -> bool:
+        """Sign links with a new key; return False if the key is in the configuration."""
+        return await self.link_keys.renew(by, self._clock(), keep=keep)
 
     async def take_back(self, source: str, conversation: str, by: Actor = SOMEBODY) -> bool:
         """Take an acknowledgement back; return False if nobody has taken the conversation. Raise KeyError

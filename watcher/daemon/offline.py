@@ -19,6 +19,7 @@ from watcher.conditions import ExpressionError
 from watcher.config.model import Config, Source
 from watcher.control import SOMEBODY
 from watcher.daemon.estimates import estimate_sources
+from watcher.daemon.link_keys import LinkKeys
 from watcher.dispatcher.silences import SilenceRegistry, acknowledge, take_back
 from watcher.errors import grouped
 from watcher.model import rfc3339
@@ -40,6 +41,7 @@ class OfflineControl:
         self._store = store
         store.scrub = config.redactor.scrub
         self._clock = clock
+        self._link_keys = LinkKeys(store, lambda: config)
         self._silences = SilenceRegistry(
             store, lambda: config.silences, lambda: config.timezone, clock
         )
@@ -151,6 +153,10 @@ class OfflineControl:
     async def acknowledge(self, source: str, conversation: str, by: Actor = SOMEBODY) -> int:
         """Cancel pending `for` and `repeat` deliveries about a conversation; return how many."""
         return await acknowledge(self._store, source, conversation, by, self._clock())
+
+    async def renew_links(self, *, keep: bool, by: Actor = SOMEBODY) -> bool:
+        """Sign links with a new key; return False if the key is in the configuration."""
+        return await self._link_keys.renew(by, self._clock(), keep=keep)
 
     async def take_back(self, source: str, conversation: str, by: Actor = SOMEBODY) -> bool:
         """Take an acknowledgement back; return False if nobody has taken the conversation."""

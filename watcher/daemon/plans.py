@@ -6,6 +6,7 @@ Rules: part of the composition root; gives plans what they need of the network.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -106,4 +107,5 @@ def plan_receivers(
         return transport.webhook(link, connect_timeout.total_seconds())
 
     network = Network(post_over, scrub, lambda: transport.addresses)
-    return tuple(receiver.plan(network) for receiver in receivers)
+    # A kind of receiver need not know of links.
+    return tuple(replace(one.plan(network), links=one.links) for one in receivers)

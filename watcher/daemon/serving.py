@@ -28,6 +28,7 @@ from watcher.daemon.reload import Reloading
 from watcher.daemon.watchdog import LoopWatchdog
 from watcher.errors import grouped
 from watcher.runtime import Publish
+from watcher.settings.calendar import UTC_ZONE
 from watcher.store import OwnedStore
 from watcher.store.address import StoreAddress
 from watcher.store.retrying import Retrier
@@ -125,8 +126,9 @@ async def _serve(
             daemon.stuck,
             daemon.disk_low,
         )
-        page = front.door(web.create_app(*told), "anybody")
-        app = web.KnownHosts(page, server.listen, server.hosts)
+        pages = web.link_routes(daemon, wall_clock, lambda: daemon.config.timezone or UTC_ZONE)
+        page = front.door(web.create_app(*told, pages=pages), "anybody")
+        app = web.KnownHosts(page, server.listen, server.names)
         addresses.append((server.listen.host, server.listen.port))
         listeners.append(partial(web.serve, app, web.bind(*addresses[-1])))
         if server.probes is not None:

@@ -57,6 +57,7 @@ class Dispatcher:
             plan.visibility,
             lambda: plan.zone or runtime.zone(),
             plan.format,
+            lambda: runtime.links() if plan.links else None,
         )
         self._wake = anyio.Event()
         self._busy = 0

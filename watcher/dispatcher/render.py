@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from watcher import templates
+from watcher.links import Links
 from watcher.markup import Format, Part, Text, joined, plain
 from watcher.metrics import Metrics
 from watcher.model import Delivery, Event
 from watcher.notify import Notice
 from watcher.pipeline import as_sent, digest_event
+from watcher.pipeline.deliveries import owed_since
 from watcher.redaction import EVERYTHING, Visibility, redact
 from watcher.rules import Rule, Words
 from watcher.vocabulary import moment
@@ -49,6 +51,7 @@ class Renderer:
         visibility: Visibility = EVERYTHING,
         zone: Callable[[], tzinfo] = lambda: UTC,
         format: Format = "text",  # noqa: A002 - the word of the configuration
+        links: Callable[[], Links | None] = lambda: None,
     ) -> None:
         self._rules = rules
         self._metrics = metrics
@@ -57,6 +60,7 @@ class Renderer:
         self._visibility = visibility
         self._zone = zone
         self._format: Format = format
+        self._links = links
         self._complained: set[str] = set()
         self._problem = ""
 
@@ -83,7 +87,13 @@ class Renderer:
         return Notice(event, title, body, now, reached=reached, brief=brief)
 
     def _shown(self, delivery: Delivery) -> Event:
-        return redact(as_sent(delivery), self._visibility)
+        shown = redact(as_sent(delivery), self._visibility)
+        event, links = delivery.event, self._links()
+        if links is None or event.subject is None or "conversation" not in event.data:
+            return shown
+        since = owed_since(delivery, self._rule(delivery))
+        about = (event.source, event.subject, event.id, delivery.receiver, delivery.rule)
+        return dataclasses.replace(shown, data={**shown.data, "links": links.about(*about, since)})
 
     def _digest(self, message: Sequence[Delivery]) -> tuple[str, str]:
         """Return title and body of a rule's digest, by its template or by default."""

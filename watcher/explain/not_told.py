@@ -44,7 +44,16 @@ def why_not_told(question: Question, facts: Facts, configured: Configured) -> tu
         found += asked.other_types(stories)
     seen = list(gaps(question, facts)) if stories else []
     found += seen if stories else nothing_recorded(question, facts, configured)
-    return tuple(dict.fromkeys(found))
+    return tuple(_together(found))
+
+
+def _together(found: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield findings that say the same of several events once, with their number, at the first of them."""
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in found:
+        alike.setdefault((one.kind, one.text, one.by), []).append(one)
+    for first, *more in alike.values():
+        yield replace(first, text=f"{first.text} ({len(more) + 1} events)") if more else first
 
 
 def _fits(story: Story, pattern: str) -> bool:

@@ -62,6 +62,9 @@ class ReceiverPlan:
     visibility: Visibility = EVERYTHING
     """What of an event the receiver may see."""
 
+    links: bool = True
+    """Whether its messages have links that act."""
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -116,6 +119,12 @@ class Receiver(Settings, ABC):
     ordering: Literal["strict", "relaxed"] = Field(
         default="strict",
         description="`relaxed` lets later deliveries of a conversation pass one that failed thrice.",
+    )
+
+    links: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether messages to it have links (`server.public_url`): who gets one may use it.",
     )
 
     @abstractmethod

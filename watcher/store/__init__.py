@@ -58,6 +58,18 @@ class Snapshots(Protocol):
         """
         ...
 
+    async def link_keys(self) -> tuple[bytes, ...]:
+        """Return the keys of links in messages: the one that signs, and perhaps the one before. They are
+        made by whoever asks first with an open store that may write; otherwise there are none.
+        """
+        ...
+
+    async def renew_link_key(self, action: Action, *, keep: bool) -> None:
+        """Sign links with a new key from now on. With `keep` those of the present one are known on,
+        otherwise none that was made before.
+        """
+        ...
+
     async def source(self, name: str) -> SourceState | None:
         """Return what is remembered of a source, None if it was never committed."""
         ...

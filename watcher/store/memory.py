@@ -111,6 +111,7 @@ class MemoryStore:
         self._taken: dict[tuple[str, str], tuple[Acknowledgement, int]] = {}
         """By source and conversation, with the newest place in the log then."""
         self._key = secrets.token_bytes(32)
+        self._link_keys: tuple[bytes, ...] = (secrets.token_bytes(32),)
         self._keeps_texts = True
 
     async def lost(self) -> str:
@@ -127,6 +128,13 @@ class MemoryStore:
 
     async def key(self) -> bytes:
         return self._key
+
+    async def link_keys(self) -> tuple[bytes, ...]:
+        return self._link_keys
+
+    async def renew_link_key(self, action: Action, *, keep: bool) -> None:
+        self._link_keys = (secrets.token_bytes(32), *(self._link_keys[:1] if keep else ()))
+        self._act(action)
 
     async def source(self, name: str) -> SourceState | None:
         return self._sources.get(name)

@@ -51,6 +51,8 @@ def default_message(event: Event, zone: tzinfo = UTC, *, told: bool = False) -> 
     delivery = part(data, "delivery")
     if delivery.get("kind") in ("for", "repeat"):
         lines.append((f"This still holds (rule: {delivery.get('rule')}).", "whole"))
+        if taken := part(data, "links").get("ack"):
+            lines.append((f"I have it: {taken}", "whole"))
     if resolved := part(delivery, "resolved"):
         title = _over(event, title, resolved)
         over = f"It is over: {resolved.get('reason')} (rule: {delivery.get('rule')})."

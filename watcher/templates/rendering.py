@@ -26,7 +26,15 @@ from watcher.templates.check import Diagnostic, Reader
 from watcher.templates.defaults import OF_WORDS, default_message, digest
 from watcher.templates.meter import BudgetExceeded, metered
 from watcher.templates.sandbox import ENVIRONMENT, NULL, ZONE, SpokenNull
-from watcher.vocabulary import DIGEST_SHAPE, LARGEST, SAMPLES, TEMPLATE_SHAPE, Shape, variables
+from watcher.vocabulary import (
+    DIGEST_SHAPE,
+    LARGEST,
+    SAMPLES,
+    TEMPLATE_SHAPE,
+    Shape,
+    digest_shape,
+    variables,
+)
 from watcher.wording import line, part, words_of
 
 __all__ = [
@@ -283,7 +291,7 @@ def template_mistakes_with(
     The template is right by itself, and `shape` is that of `EVENT_SHAPE` or narrower.
     """
     names = {**(TEMPLATE_SHAPE.members or {}), **(shape.members or {})}
-    reader = Reader(Shape("map", {"events": Shape("list", element=shape)} if many else names))
+    reader = Reader(digest_shape(shape) if many else Shape("map", names))
     reader.read(ENVIRONMENT.parse(source))
     if not reader.diagnostics:
         return ()

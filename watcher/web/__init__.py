@@ -27,8 +27,9 @@ from starlette.routing import Route
 from watcher import __version__
 from watcher.web.connections import BoundedConnection
 from watcher.web.hosts import KnownHosts
+from watcher.web.links import link_routes
 
-__all__ = ["Freshness", "KnownHosts", "bind", "create_app", "create_probes", "serve"]
+__all__ = ["Freshness", "KnownHosts", "bind", "create_app", "create_probes", "link_routes", "serve"]
 
 QUEUE = 1024
 """Connections that the system keeps until they are taken."""
@@ -79,16 +80,17 @@ def create_app(
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
     disk_low: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    pages: Sequence[Route] = (),
 ) -> Starlette:
-    """Make the application with a page that leads to `/healthz`, `/readyz` and `/metrics`, and these (see
-    `create_probes`).
+    """Make the application with a page that leads to `/healthz`, `/readyz` and `/metrics`, these (see
+    `create_probes`), and further pages.
     """
 
     async def front(_request: Request) -> Response:
         return HTMLResponse(FRONT)
 
     probes = create_probes(looks, registry, store_failing, stuck, disk_low)
-    return Starlette(routes=[Route("/", front), *probes.routes])
+    return Starlette(routes=[Route("/", front), *pages, *probes.routes])
 
 
 def create_probes(

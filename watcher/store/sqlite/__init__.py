@@ -233,6 +233,16 @@ class SqliteStore:
             return bytes(found[0][0])
         return await self._write(transactions.key, secrets.token_bytes(32))
 
+    async def link_keys(self) -> tuple[bytes, ...]:
+        if found := await self._reader.fetch(queries.INSTALLATION, (transactions.LINK_KEYS,)):
+            return transactions.parted(found[0][0])
+        if self._writer is None:  # who only reads has made no link
+            return ()
+        return await self._write(transactions.link_keys, secrets.token_bytes(32))
+
+    async def renew_link_key(self, action: Action, *, keep: bool) -> None:
+        await self._write(transactions.renew_link_key, secrets.token_bytes(32), keep, action)
+
     async def source(self, name: str) -> SourceState | None:
         found = await self._reader.fetch(queries.SOURCE, (name,))
         return rows.SOURCE.adapter.validate_json(found[0][0]) if found else None

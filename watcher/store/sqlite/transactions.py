@@ -81,7 +81,7 @@ __all__ = [
 
 Connection = sqlite3.Connection
 
-KEY, NO_TEXTS = "key", "no texts"
+KEY, NO_TEXTS, LINK_KEYS = "key", "no texts", "link keys"
 """What is known of the installation: its key; that it holds nothing that people write."""
 
 BATCH = 500
@@ -523,6 +523,30 @@ def key(connection: Connection, fresh: bytes) -> bytes:
     connection.execute(queries.ADD_INSTALLATION, (KEY, fresh))
     ((found,),) = connection.execute(queries.INSTALLATION, (KEY,)).fetchall()
     return bytes(found)
+
+
+LINK_KEY = 32
+"""Bytes of a key that signs links."""
+
+
+def parted(keys: bytes) -> tuple[bytes, ...]:
+    """Return the keys of links, which are stored one behind the other."""
+    return tuple(keys[start : start + LINK_KEY] for start in range(0, len(keys), LINK_KEY))
+
+
+def link_keys(connection: Connection, fresh: bytes) -> tuple[bytes, ...]:
+    """Return the keys of links: `fresh` alone if there are none yet."""
+    connection.execute(queries.ADD_INSTALLATION, (LINK_KEYS, fresh))
+    ((found,),) = connection.execute(queries.INSTALLATION, (LINK_KEYS,)).fetchall()
+    return parted(found)
+
+
+def renew_link_key(connection: Connection, fresh: bytes, keep: bool, action: Action) -> None:
+    """Put a key before the present one, or (without `keep`) in the place of all."""
+    present = link_keys(connection, fresh) if keep else ()
+    connection.execute(queries.DROP_INSTALLATION, (LINK_KEYS,))
+    connection.execute(queries.ADD_INSTALLATION, (LINK_KEYS, fresh + b"".join(present[:1])))
+    act(connection, action)
 
 
 def decide_texts(connection: Connection, keep: bool) -> None:
