@@ -58,6 +58,9 @@ class InlineConnection:
     async def execute_fetchall(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return self._connection.execute(statement, parameters).fetchall()
 
+    async def create_function(self, *function: Any, **how: Any) -> None:
+        self._connection.create_function(*function, **how)
+
     async def close(self) -> None:
         self._connection.close()
 
