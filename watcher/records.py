@@ -8,6 +8,7 @@ the notifiers may import the other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -635,6 +636,20 @@ class EventQuery:
 
     oldest: bool = False
     """Whether the oldest `limit` are asked for instead."""
+
+    @property
+    def types_alone(self) -> bool:
+        """Whether types, and nothing that few events have, narrow it."""
+        few = self.sources, self.conversations, self.id, self.since, self.until
+        return bool(self.types) and not any(few)
+
+    def fits(self, type_: str) -> bool:
+        """Return whether one of its globs fits a type."""
+        return not self.types or any(_glob(one, type_) for one in self.types)
+
+
+def _glob(pattern: str, text: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
 
 
 TallyKind = Literal["types", "sources", "rules", "receivers"]

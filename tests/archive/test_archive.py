@@ -228,7 +228,7 @@ async def test_a_question_that_takes_too_many_steps_is_ended_and_harms_no_other(
     reading = archive(await SqliteStore.open_reader(tmp_path / "db", steps=50_000))
     for _ in range(2):
         with pytest.raises(StatementEnded):
-            await reading.events(EventQuery(types=("*.nothing", "x*")))
+            await reading.events(EventQuery(types=("*.nothing",), since=at(-9)))
         assert len((await reading.events(EventQuery(limit=50))).items) == 50
     query = TallyQuery("types", T0 - timedelta(days=1), T0 + timedelta(days=1))
     assert [one.count for one in await reading.tallies(query)] == [20_000]

@@ -66,6 +66,9 @@ async def fill(store: Store) -> None:
         ({"since": at(3)}, "3 4 5"),
         ({"since": at(3), "types": ("*.unread",)}, "5"),
         ({"until": at(3)}, "1 2"),
+        ({"types": ("conversation.*",), "limit": 2}, "3 5"),
+        ({"types": ("conversation.*", "source.failing"), "limit": 2}, "4 5"),
+        ({"types": ("nothing.*",)}, ""),
         ({"since": at(2), "until": at(4)}, "2 3"),
     ],
 )

@@ -199,7 +199,9 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         queries.deliveries(DeliveryQuery(receiver="r", before=9)).newest(9),
         queries.events(EventQuery(before=9)).newest(9),
         queries.events(EventQuery(types=("source.held",))).newest(9),
-        queries.events(EventQuery(types=("source.*",), before=9)).newest(9),
+        queries.one_by_one(EventQuery(types=("source.*",), before=9), ["a", "b"]),
+        queries.one_by_one(EventQuery(types=("source.*",), oldest=True), ["a"]),
+        (queries.TYPES, {"first": ""}),
         *(
             (one, {"kind": "types", "since": 0, "until": 9, "name": None})
             for one in queries.TALLIES.values()

@@ -774,7 +774,7 @@ def _matches_event(query: EventQuery, recorded: Recorded) -> bool:
         and (query.before is None or recorded.seq < query.before)
         and (query.since is None or event.time >= query.since)
         and (query.until is None or event.time < query.until)
-        and _fits_a_glob(query.types, event.type)
+        and query.fits(event.type)
         and _is_among(query.sources, event.source)
         and _is_among(query.conversations, event.subject)
         and query.id in (None, event.id)

@@ -10,7 +10,7 @@ Rules: text and parameters only. A statement chooses rows or writes them; what a
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -505,6 +505,30 @@ class Listing:
         where, values = _asked((*self.conditions, (f"{self.order} > ?", place)))
         rows_ = f"SELECT {self.columns} {self.tables} WHERE {where} ORDER BY {self.order} LIMIT ?"
         return rows_, [*values, limit]
+
+
+TYPES = _distinct("events", "type").replace(":limit", "1000").replace(":end", "'~'")
+"""The types in the log, one seek for each."""
+
+
+def one_by_one(query: EventQuery, types: Sequence[str]) -> tuple[str, list[Any]]:
+    """Return the statement for the events of some types and nothing else, and its parameters: of each type
+    the first ones by its index, then the first of those. A walk over the log would look at every event for
+    a type that is rare.
+    """
+    order = "" if query.oldest else " DESC"
+    where, values = _asked(
+        [("seq > ?", query.after), ("seq < ?", query.before), ("existing = ?", 0)]
+    )
+    limit = max(query.limit, 0)
+    each = f"""SELECT * FROM (
+        SELECT seq FROM events WHERE type = ? AND {where} ORDER BY seq{order} LIMIT ?)"""
+    every = " UNION ALL ".join([each] * len(types))
+    statement = f"""
+        SELECT seq, body FROM events
+        WHERE seq IN (SELECT seq FROM ({every}) ORDER BY seq{order} LIMIT ?) ORDER BY seq"""
+    asked = [value for type_ in types for value in (type_, *values, limit)]
+    return statement, [*asked, limit]
 
 
 def _types(column: str, globs: tuple[str, ...]) -> tuple[str, Any]:
