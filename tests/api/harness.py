@@ -103,7 +103,7 @@ class Door:
 def scope(method: str, address: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the ASGI scope of a request."""
     path, _, query = address.partition("?")
-    whole = path if path.startswith(("/api/", "/openapi")) else f"/api/v1{path}"
+    whole = path if path.startswith(("/api/", "/openapi", "/problems/")) else f"/api/v1{path}"
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

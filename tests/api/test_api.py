@@ -259,6 +259,15 @@ async def test_a_filter_sends_the_dead_again_that_fit_it() -> None:
     assert [one.receiver for one in dead] == ["team"]
 
 
+@pytest.mark.parametrize("kind", PROBLEMS)
+async def test_the_type_of_a_problem_leads_to_what_it_is(kind: str) -> None:
+    door = Door(MemoryStore(), "anybody")
+    answer = await door.ask("GET", f"/problems/{kind}")
+    status, title = PROBLEMS[kind]
+    assert answer.plain == {"type": f"/problems/{kind}", "title": title, "status": status}
+    assert (await door.ask("GET", "/problems/none")).status == 404
+
+
 # -- the stream ---------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from starlette.routing import Route as Served
 from starlette.types import ASGIApp
 
 from watcher.api import openapi
-from watcher.api.problems import Refusal, answer
+from watcher.api.problems import PROBLEMS, Refusal, answer
 from watcher.api.routes import BASE, ROUTES, Backend, Call, Level, Lines, Route
 from watcher.api.stream import Stream
 from watcher.archive import CursorError
@@ -51,7 +51,14 @@ def create_api(backend: Backend, level: Level) -> ASGIApp:
     async def document(_request: Request) -> Response:
         return JSONResponse(openapi.document(), headers=NO_STORE)
 
-    routes.append(Served("/openapi.json", document))
+    async def problem(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in PROBLEMS:
+            return answer(Refusal("not-found", "there is no such problem"), request.url.path)
+        status, title = PROBLEMS[name]
+        return JSONResponse({"type": f"/problems/{name}", "title": title, "status": status})
+
+    routes += [Served("/openapi.json", document), Served("/problems/{name}", problem)]
     return Starlette(
         routes=routes,
         exception_handlers={HTTPException: _unserved, Exception: _failed},

@@ -28,6 +28,9 @@ __all__ = ["READ_STEPS", "Front"]
 READ_STEPS = 20_000_000
 """Steps of SQLite that a question may take: some tenths of a second."""
 
+OURS = ("/api/", "/openapi.json", "/problems/")
+"""How the addresses begin that the API answers."""
+
 Door = Literal["anybody", "operator"]
 
 
@@ -65,9 +68,7 @@ class Front:
         """Return an application that has the API beside what `app` answers."""
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
-            asked = scope["type"] == "http" and (
-                scope["path"].startswith("/api/") or scope["path"] == "/openapi.json"
-            )
+            asked = scope["type"] == "http" and scope["path"].startswith(OURS)
             await (await self._app(who) if asked else app)(scope, receive, send)
 
         return answer
