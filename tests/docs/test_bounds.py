@@ -17,7 +17,7 @@ import watcher.templates.meter as of_templates
 import watcher.templates.rendering as of_texts
 import watcher.web as web
 from tests.docs.pages import read, rows
-from watcher import archive, descriptors, feed, logs
+from watcher import archive, control, descriptors, feed, logs
 from watcher.api import application, stream
 from watcher.catalogue import bounds
 from watcher.cli import status
@@ -68,6 +68,10 @@ def number(value: float) -> str:
 
 
 FIGURES: dict[str, tuple[str, ...]] = {
+    "time for which a command waits for the daemon": (
+        f"{control.ANSWERED_WITHIN:g} s", f"{control.SENT_WITHIN['reload']:g} s",
+        f"{control.SENT_WITHIN['send_test']:,.0f} s",
+    ),
     "sources looked at in one turn of the loop; built or ended in one by a reload": (
         number(SLICE), number(reload.PLANNED),
     ),
