@@ -100,8 +100,8 @@ async def test_a_conversation_with_a_backlog_goes_out_in_runs(store: Store) -> N
         taken.append(await claiming.take())
         done = await store.deliveries(DeliveryQuery(state="pending"))
         await store.settle([settlement(one) for one in done if one.attempt])
-    assert [len(run) for run in taken] == [1, 1, 1, 16]
-    assert [one for run in taken for one in run] == [f"r{number}" for number in range(19)]
+    assert [len(run) for run in taken] == [4, 16, 16, 4], "no more than free slots at first"
+    assert [one for run in taken for one in run] == [f"r{number}" for number in range(40)]
 
 
 @pytest.mark.parametrize("changed", [{"off": "410"}, {"paused": at(60)}])
@@ -223,3 +223,18 @@ async def test_what_was_claimed_ahead_is_not_claimed_again_however_long_it_takes
         assert not set(sent).intersection(one.id for one in others)
         await store.settle([settlement(one, "pending", untried=True) for one in others])
     assert sent == [f"e{number}" for number in range(20)]
+
+
+async def test_what_follows_in_a_conversation_is_claimed_with_what_is_first(store: Store) -> None:
+    """What one change comes to (a message, unread, waiting) costs one claim, and goes out in its order."""
+    claiming = Claiming(store)
+    claiming.now = at(0)
+    await store.settle(
+        [settlement(one) for one in await store.claim("team", at(1), lease=LEASE, limit=99)]
+    )
+    for about in ("a", "b"):
+        events = [event(f"{about}{number}", subject=about) for number in range(2)]
+        await store.commit(commit(*map(delivery, events)))
+    rounds = await claiming.claimer.rounds(claiming.state, 0)
+    sent = [[one.id for message in round_ for one in message] for round_ in rounds]
+    assert sent == [["a0", "a1"], ["b0", "b1"]]

@@ -163,7 +163,7 @@ class Claimer:
 
     async def _claim_ahead(self, now: datetime, free: int, out: int) -> list[list[Delivery]]:
         asked = self._plan.slots * AHEAD if self._backlog else free
-        taken = await self._take(now, asked, together=self._backlog)
+        taken = await self._take(now, asked, together=True)
         if not taken and out:
             return []  # what waits may be about conversations of which something is out
         # What is claimed again and again may all be of one conversation.
