@@ -75,10 +75,11 @@ async def first_in_order(store: Store, delivery: Delivery) -> Delivery | None:
 
 
 async def read_facts(
-    store: Store, question: Question, configured: Configured, zone: ZoneInfo | None, now: datetime
+    store: Store, question: Question, configured: Configured, now: datetime
 ) -> Facts:
-    """Read what is recorded of what a question is about. `zone` is the configuration's time zone."""
-    known = await what_decides(store, configured.rules, configured.silences, zone)
+    """Read what is recorded of what a question is about."""
+    rules, silences, zone = configured.rules, configured.silences, configured.timezone
+    known = await what_decides(store, rules, silences, zone)
     source, conversation = question.source, question.conversation
     conversations = (conversation,) if conversation else ()
     about = EventQuery(sources=(source,), conversations=conversations, limit=MOST)

@@ -20,6 +20,7 @@ from watcher.archive import Archive
 from watcher.config.model import Config
 from watcher.control import DaemonControl
 from watcher.daemon.offline import OfflineControl
+from watcher.explain.question import Configured
 from watcher.feed import Feed
 from watcher.model import Contact
 from watcher.records import Hold, RuleResult, SourceState
@@ -65,6 +66,9 @@ class Door:
 
     async def reload(self) -> Mapping[str, Any]:
         return self.reloaded
+
+    def configured(self) -> Configured:
+        return Configured(receivers=("team",))
 
     async def archive(self) -> Archive:
         return Archive(self.store, lambda: (), lambda: (), lambda: None)

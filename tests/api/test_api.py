@@ -16,7 +16,7 @@ from tests.api.harness import HOLD, Door, Messages, fill, following
 from tests.support.make import at, commit, delivery, event
 from watcher.api import openapi
 from watcher.api.application import LARGEST_BODY
-from watcher.api.models import Problem
+from watcher.api.models import Problem, WhyAnswer
 from watcher.api.problems import PROBLEMS
 from watcher.api.routes import ROUTES, Route
 from watcher.feed import MOST_FOLLOWERS
@@ -32,6 +32,7 @@ ASKED = {
     "/sources/{name}": "/sources/secret-source",
     "/sources/{name}/hold": "/sources/secret-source/hold",
     "/events/{id}": "/events/e1",
+    "/why": "/why?event=e1&receiver=secret-receiver",
     "/deliveries/{id}": "/deliveries/e1",
     "/conversation": "/conversation?source=secret-source&conversation=c1",
     "/acknowledgements": "/acknowledgements?source=secret-source&conversation=c1",
@@ -415,3 +416,18 @@ async def test_odd_ids_are_only_ids(id_: str) -> None:
     odd = quote(id_, safe="")
     answer = await Door(MemoryStore()).ask("GET", f"/conversation?source={odd}&conversation={odd}")
     assert answer.status == 404
+
+
+async def test_why_somebody_was_not_told(store: Store) -> None:
+    of_event = await Door(store).ask("GET", "/why?event=e1&receiver=team")
+    assert of_event.status == 200
+    fits(WhyAnswer, of_event.plain)
+    assert [one["kind"] for one in of_event.plain["findings"]] == ["no-rule"]
+    about = "source=secret-source&conversation=c1"
+    spanned = await Door(store).ask("GET", f"/why?{about}&receiver=team&{DAY}")
+    assert spanned.plain["findings"] == of_event.plain["findings"]
+    assert spanned.plain["since"] == rfc3339(at(-86400))
+    wrong = await Door(store).ask("GET", f"/why?{about}&receiver=nobody")
+    assert [one["kind"] for one in wrong.plain["findings"]] == ["no-receiver"]
+    for given, status in (("event=none", 404), ("source=secret-source", 422)):
+        assert (await Door(store).ask("GET", f"/why?{given}&receiver=team")).status == status

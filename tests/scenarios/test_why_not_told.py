@@ -69,7 +69,7 @@ class Situation:
             self.type,
             self.event,
         )
-        facts = await read_facts(self.harness.store, question, decides, config.timezone, now)
+        facts = await read_facts(self.harness.store, question, decides, now)
         found = [one.to_plain() for one in why_not_told(question, facts, decides)]
         assert found
         assert json.loads(json.dumps(found)) == found

@@ -131,6 +131,18 @@ class ConversationAsked(Asked):
     conversation: Text
 
 
+class WhyAsked(Asked):
+    """Why a receiver was not told: of an event, or of a conversation in a time (the last day)."""
+
+    receiver: Text
+    event: Text = Field("", description="The id of the event; without it source and conversation.")
+    source: Text = ""
+    conversation: Text = ""
+    type: Text = Field("", description="The type of the event that was expected.")
+    since: Moment | None = None
+    until: Moment | None = None
+
+
 class StatusAsked(Asked):
     """How many sources are shown, the worst first."""
 
@@ -311,6 +323,32 @@ class StoryAnswer(Given):
     changed: str
     rules: list[Verdict] | None
     deliveries: list[dict[str, Any]]
+
+
+class FindingShown(Given):
+    """One reason why somebody was not told."""
+
+    kind: str
+    text: str
+    by: str | None
+    place: str | None
+    remedy: str | None
+    at: AwareDatetime | None
+    event: str | None
+    delivery: str | None
+
+
+class WhyAnswer(Given):
+    """Why a receiver was not told, what explains most first."""
+
+    source: str
+    conversation: str | None
+    receiver: str
+    since: AwareDatetime
+    until: AwareDatetime
+    type: str | None
+    event: str | None
+    findings: list[FindingShown]
 
 
 class TakenShown(Given):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
@@ -21,6 +21,8 @@ from watcher.archive import Archive, Known, Owed
 from watcher.control import DaemonControl
 from watcher.explain.conversations import plain_conversation
 from watcher.explain.deliveries import plain_delivery, plain_entry
+from watcher.explain.not_told import why_not_told
+from watcher.explain.question import Configured, Question, about_event, plain_answer
 from watcher.feed import MOST_FOLLOWERS, Feed
 from watcher.model import DeliveryState, Standing
 from watcher.records import (
@@ -30,6 +32,7 @@ from watcher.records import (
     EventQuery,
     TallyQuery,
 )
+from watcher.stories import read_facts
 
 __all__ = ["BASE", "ROUTES", "Backend", "Call", "Level", "Lines", "Route"]
 
@@ -40,6 +43,9 @@ Level = Literal["anybody", "viewer", "operator"]
 
 PART = 1000
 """Deliveries that are sent again in one call."""
+
+LATELY = timedelta(days=1)
+"""How far back `/why` looks where no time is said."""
 
 OFF = 0.1
 """How far the number of deliveries may be from what was shown."""
@@ -64,6 +70,10 @@ class Backend(Protocol):
 
     async def reload(self) -> Mapping[str, Any]:
         """Take up the present configuration (see `control.Reload`)."""
+        ...
+
+    def configured(self) -> Configured:
+        """Return what of the present configuration decides who is told."""
         ...
 
     async def archive(self) -> Archive:
@@ -241,6 +251,27 @@ async def conversation(call: Call) -> Mapping[str, Any]:
         about = f"conversation {asked.conversation} of {asked.source}"
         raise Refusal("not-found", f"nothing is known of the {about}")
     return _conversation(found)
+
+
+async def why(call: Call) -> Mapping[str, Any]:
+    """Return why a receiver was not told."""
+    asked, store, decides = call.query, call.archive.store, call.backend.configured()
+    if asked.event:
+        found = await store.events(EventQuery(id=asked.event))
+        if not found:
+            raise Refusal(
+                "not-found", f"there is no event {asked.event}", "old ones go with `retention`"
+            )
+        question = about_event(found[0].event, asked.receiver)
+    elif asked.source and asked.conversation:
+        until = asked.until or call.now
+        since = asked.since or until - LATELY
+        about = (asked.source, asked.conversation, asked.receiver)
+        question = Question(*about, since, until, asked.type)
+    else:
+        raise Refusal("invalid", "name an event, or a source and a conversation")
+    facts = await read_facts(store, question, decides, call.now)
+    return plain_answer(question, why_not_told(question, facts, decides))
 
 
 async def stats(call: Call) -> Mapping[str, Any]:
@@ -456,6 +487,9 @@ ROUTES: Sequence[Route] = (
           models.StreamAsked, problems=("busy",), media=("text/event-stream",)),
     Route("GET", "/events/{id}", event, models.StoryAnswer, "viewer",
           "An event with what every rule said, and its deliveries", problems=("not-found",)),
+    Route("GET", "/why", why, models.WhyAnswer, "viewer",
+          "Why a receiver was not told of an event or a conversation", models.WhyAsked,
+          problems=("not-found",)),
     Route("GET", "/deliveries", deliveries, models.DeliveriesPage, "viewer",
           "The outbox, what entered last first", models.DeliveriesAsked, media=LINES),
     Route("POST", "/deliveries/retry", again, models.RetryAnswer, "operator",

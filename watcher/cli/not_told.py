@@ -63,7 +63,7 @@ async def answer(
     async with reading(loaded.store) as store:
         question = await _question(store, id_, asked, (since, until))
         question = replace(question, type=asked.type or "")
-        facts = await read_facts(store, question, decides, loaded.timezone, now)
+        facts = await read_facts(store, question, decides, now)
     found = why_not_told(question, facts, decides)
     if as_json:
         console.json(plain_answer(question, found))

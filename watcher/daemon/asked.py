@@ -30,6 +30,7 @@ def configured(config: Config) -> Configured:
             )
             for one in config.sources
         },
+        timezone=config.timezone,
         events_kept=config.retention.events,
         places=dict(_places(config)),
     )

@@ -22,6 +22,7 @@ from watcher.store.address import StoreAddress
 
 if TYPE_CHECKING:
     from watcher.archive import Archive
+    from watcher.explain.question import Configured
 
 __all__ = ["READ_STEPS", "Front"]
 
@@ -72,6 +73,12 @@ class Front:
             await (await self._app(who) if asked else app)(scope, receive, send)
 
         return answer
+
+    def configured(self) -> Configured:
+        """Return what of the present configuration decides who is told."""
+        from watcher.daemon.asked import configured
+
+        return configured(self._daemon.config)
 
     async def archive(self) -> Archive:
         """Return the reading side; raise StoreError."""

@@ -53,7 +53,8 @@ def _together(found: Sequence[Finding]) -> Iterator[Finding]:
     for one in found:
         alike.setdefault((one.kind, one.text, one.by), []).append(one)
     for first, *more in alike.values():
-        yield replace(first, text=f"{first.text} ({len(more) + 1} events)") if more else first
+        several = more and first.event  # what is about no event is said once
+        yield replace(first, text=f"{first.text} ({len(more) + 1} events)") if several else first
 
 
 def _fits(story: Story, pattern: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from watcher.explain.story import Story
 from watcher.explain.waits import WaitReason
@@ -75,6 +76,9 @@ class Configured:
     silences: tuple[Silence, ...] = ()
     receivers: Sequence[str] = ()
     sources: Mapping[str, Watched] = field(default_factory=dict)
+    timezone: ZoneInfo | None = None
+    """The zone of times without one of their own, None where none is configured."""
+
     events_kept: timedelta = timedelta(days=30)
     places: Mapping[tuple[Literal["rule", "silence"], str], str] = field(default_factory=dict)
     """File and line of each rule and silence."""
