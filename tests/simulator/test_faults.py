@@ -7,7 +7,8 @@ from typing import Any
 import anyio
 import httpx  # noqa: TID251 - type of the answers
 import pytest
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as Uvicorn
 
 from tests.simulator.harness import KINDS, Harness, ask
 from watcher.simulator import Dated, Faults, by_host, chatwoot, faults, leadconnector, leadping
@@ -199,8 +200,8 @@ async def test_a_dated_server_tells_the_worlds_time_on_every_answer() -> None:
 async def test_it_serves_a_real_socket_and_a_hanging_request_ends_with_its_caller() -> None:
     server = Server("leadping")
     server.faults.plan(faults.hang(), faults.requests(1))
-    config = uvicorn.Config(server.faults, port=0, log_level="critical", lifespan="off")
-    daemon = uvicorn.Server(config)
+    config = Config(server.faults, port=0, log_level="critical", lifespan="off")
+    daemon = Uvicorn(config)
     async with anyio.create_task_group() as group:
         group.start_soon(daemon._serve)
         with anyio.fail_after(5):

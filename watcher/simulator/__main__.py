@@ -16,9 +16,10 @@ from datetime import datetime
 from typing import Any
 
 import anyio
-import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from watcher.clock import wall_clock
 from watcher.simulator import Dated, World, chatwoot, leadconnector, leadping
@@ -170,7 +171,7 @@ async def serve(asked: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
     steered = open_service(asked)
     listener = socket.create_server((asked.host, asked.port))
-    config = uvicorn.Config(
+    config = Config(
         dated(asked, steered),
         log_config=None,
         access_log=False,
@@ -178,7 +179,7 @@ async def serve(asked: argparse.Namespace) -> None:
         ws="none",
         date_header=False,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     announce(asked, steered, listener.getsockname()[1])
 
     async def live() -> None:

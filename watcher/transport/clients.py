@@ -108,7 +108,8 @@ class Clients:
         if origin in self._mounted:
             return self._mounted[origin]
         address = proxy_for(origin, link)
-        context, backend = self._context(link), FilteringBackend(lambda: self.addresses)
+        secure = "https" in (origin[0], (address or "").partition(":")[0])
+        context, backend = self._context(link, secure), FilteringBackend(lambda: self.addresses)
         if address is None:
             return DirectTransport(context, backend, keepalive=KEEPALIVE)
         try:
@@ -128,10 +129,13 @@ class Clients:
         transport._pool._network_backend = backend
         return transport
 
-    def _context(self, link: Link) -> ssl.SSLContext:
-        # A context takes 20 ms to make and half a megabyte to keep: the usual one is shared.
+    def _context(self, link: Link, secure: bool) -> ssl.SSLContext:
+        # A context takes 20 ms to make and two megabytes to keep: the usual one is shared, and made where
+        # something is encrypted.
         if not link.verify or link.ca_file is not None or link.client_cert is not None:
             return context_for(link)
+        if not secure:
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self._tls is None:
             self._tls = tls_context()
         return self._tls

@@ -17,7 +17,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,6 +26,7 @@ from starlette.routing import Route
 from watcher import __version__
 from watcher.web.connections import BoundedConnection
 from watcher.web.hosts import KnownHosts
+from watcher.web.library import Config, Server
 from watcher.web.links import link_routes
 
 __all__ = ["Freshness", "KnownHosts", "bind", "create_app", "create_probes", "link_routes", "serve"]
@@ -158,7 +158,7 @@ def _worst(sources: Iterable[Freshness]) -> list[str]:
     return [one.source for one in heapq.nsmallest(NAMED, sources, key=lambda one: -one.lag)]
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """A uvicorn server that leaves the process' signals alone: the daemon keeps them."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -190,7 +190,7 @@ async def serve(app: Any, listener: socket.socket, *, once: bool = False) -> Non
 
     With `once`, a connection is good for one request.
     """
-    config = uvicorn.Config(
+    config = Config(
         app,
         log_config=None,
         access_log=False,

@@ -13,10 +13,10 @@ import os
 from typing import Any, Literal
 
 import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from watcher import descriptors
 from watcher.logs import rarely
+from watcher.web.library import H11Protocol, RequestResponseCycle
 
 __all__ = ["BODY_WITHIN", "FEW", "HEADER_WITHIN", "MOST", "TAKEN_WITHIN", "BoundedConnection"]
 
