@@ -20,7 +20,7 @@ from watcher.providers import Provider
 from watcher.rules.when import covered
 from watcher.settings.base import Mistake
 from watcher.suggest import did_you_mean, listing, short
-from watcher.templates import TemplateError, template_mistakes_with
+from watcher.templates import TemplateError
 from watcher.vocabulary import ANY, EVENT_SHAPE, Shape
 
 __all__ = ["Shown", "Source"]
@@ -118,6 +118,8 @@ class Shown:
                 line = source.count("\n", 0, found.start()) + 1
                 column = found.start() - source.rfind("\n", 0, found.start())
                 yield TemplateError(f"`last_message.{name}` is empty: {NOT_KEPT}", line, column)
+        from watcher.templates.compiled import template_mistakes_with  # where there is a template
+
         yield from template_mistakes_with(self._shape, source, many=many)
 
     @property

@@ -13,8 +13,8 @@ import watcher.conditions.compile as of_expressions
 import watcher.dispatcher as dispatcher
 import watcher.providers.leadconnector as highlevel
 import watcher.providers.leadping as leadping
+import watcher.templates.compiled as of_texts
 import watcher.templates.meter as of_templates
-import watcher.templates.rendering as of_texts
 import watcher.web as web
 from tests.docs.pages import read, rows
 from watcher import archive, control, descriptors, feed, logs
@@ -44,6 +44,7 @@ from watcher.settings.link import CONNECTIONS
 from watcher.store import sqlite
 from watcher.store.sqlite import budget as of_statements
 from watcher.store.sqlite import schema
+from watcher.templates.rendering import LONGEST_TITLE
 from watcher.transport import RESOLVERS, clients, sources, webhooks
 from watcher.web import connections
 
@@ -108,7 +109,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
         number(of_expressions.LONGEST), number(of_texts.LONGEST_SOURCE),
     ),
     "a text that a template makes": (
-        number(of_texts.LONGEST_TITLE), number(of_texts.LONGEST_BODY),
+        number(LONGEST_TITLE), number(of_texts.LONGEST_BODY),
     ),
     "a body to a webhook": (kib(webhook.LARGEST),),
     "requests under way to a webhook": (number(default(WebhookReceiver, "concurrency")),),

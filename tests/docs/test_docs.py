@@ -52,7 +52,7 @@ from watcher.rules import (
     Window,
 )
 from watcher.settings.network import NetworkSettings
-from watcher.templates import compile_template
+from watcher.templates.compiled import compile_template
 
 FORMS = (
     General, Server, Retention, NetworkSettings, Source, Hold, Rule,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.support.make import MARIA, conversation_event
 from watcher.catalogue.bounds import LONGEST_TEXT
 from watcher.model import Event, Message
-from watcher.templates import default_message, over_budget, render
+from watcher.templates import default_message, render
+from watcher.templates.compiled import over_budget
 from watcher.templates.meter import STEPS, charge, metered
 
 TEXT = "conversation.last_message.text"

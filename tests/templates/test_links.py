@@ -15,7 +15,8 @@ from watcher.links import Links
 from watcher.metrics import Metrics
 from watcher.model import Delivery
 from watcher.rules import Message, Rule
-from watcher.templates import TemplateError, compile_template
+from watcher.templates import TemplateError
+from watcher.templates.compiled import compile_template
 
 LASTS: Any = dict.fromkeys(("ack", "silence", "why", "open"), timedelta(days=1))
 LINKS = Links("https://w.example", b"k" * 32, LASTS)

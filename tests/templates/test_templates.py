@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 
 from tests.support.make import MARIA, T0, conversation_event
 from watcher.model import Event, Message, to_plain
-from watcher.templates import (
-    TemplateError,
-    compile_template,
-    default_message,
-    render,
-    render_digest,
-    speaks_of,
-)
+from watcher.templates import TemplateError, default_message, render, render_digest, speaks_of
+from watcher.templates.compiled import compile_template
 
 
 def filled(source: str, **more: Any) -> str:

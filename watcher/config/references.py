@@ -23,7 +23,7 @@ from watcher.rules.where import Names, check_names
 from watcher.settings.base import Context, Mistake, wrong
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 from watcher.suggest import did_you_mean, listing, short
-from watcher.templates import TemplateError, compile_template, over_budget
+from watcher.templates import TemplateError
 
 __all__ = [
     "References",
@@ -65,6 +65,8 @@ class References(Context):
 
     def check_template(self, source: str, *, many: bool = False) -> Sequence[Mistake]:
         """Return what is wrong with a Jinja2 template; with `many` it is a digest's."""
+        from watcher.templates.compiled import compile_template  # where there is a template
+
         try:
             compile_template(source, many=many)
         except TemplateError as error:
@@ -380,6 +382,8 @@ def warn_of_budgets(
             entry = words.get(key)
             if entry is None or not isinstance(entry.value, Scalar):
                 continue
+            from watcher.templates.compiled import over_budget
+
             if problem := over_budget(entry.value.raw, many=many):
                 validation.warnings.append(
                     entry.value.place.problem(
