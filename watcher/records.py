@@ -663,11 +663,13 @@ class TallyQuery:
     kind: TallyKind
     since: datetime
     until: datetime
-    name: str | None = None
-    """Only of this type, source, rule or receiver."""
+    names: tuple[str, ...] = ()
+    """Only of these types, sources, rules or receivers; empty: all."""
 
     step: Literal["hour", "day", "whole"] = "hour"
     """What is added up: each hour, each day (UTC), or all."""
+
+    limit: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

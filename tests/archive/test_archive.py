@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.make import LEASE, T0, acted, at, commit, delivery, event, settlement, snapshot
-from watcher.archive import MOST, Archive, CursorError, Page
+from watcher.archive import MOST, MOST_COUNTS, Archive, CursorError, Page, TooMany
 from watcher.archive.cursors import Cursor, read_place, write_place
 from watcher.errors import StatementEnded
 from watcher.model import Contact
@@ -201,6 +202,19 @@ async def test_what_is_no_cursor_is_refused(cursor: str) -> None:
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+async def test_too_many_counts_are_refused(store: Store) -> None:
+    many = tuple(
+        event(f"{n}", seconds=n * 3600, source=f"s{n % 2}") for n in range(MOST_COUNTS + 1)
+    )
+    await store.commit(Commit("sales", events=many))
+    reading = archive(store)
+    query = TallyQuery("sources", T0, at(3600 * (MOST_COUNTS + 1)))
+    with pytest.raises(TooMany):
+        await reading.tallies(query)
+    assert len(await reading.tallies(replace(query, names=("s0",)))) == MOST_COUNTS // 2 + 1
+    assert len(await reading.tallies(replace(query, step="whole"))) == 2
 
 
 moments = st.none() | st.integers(0, 10**9).map(at)

@@ -150,7 +150,8 @@ FIGURES: dict[str, tuple[str, ...]] = {
         f"{connections.BODY_WITHIN:g} s", f"{connections.TAKEN_WITHIN:g} s",
     ),
     "a question to the API": (
-        f"{READ_STEPS:,} steps", f"{archive.MOST} items", kib(application.LARGEST_BODY),
+        f"{READ_STEPS:,} steps", f"{archive.MOST} items", f"{archive.MOST_COUNTS:,} counts",
+        kib(application.LARGEST_BODY),
     ),
     "who follows the log by the API": (f"{feed.MOST_FOLLOWERS} at once", f"{stream.TAKEN_WITHIN:g} s"),
     "descriptors kept for the store and our own requests": (number(descriptors.SPARE),),

@@ -29,10 +29,15 @@ HOUR = 3600
 
 
 async def counts(
-    store: Store, kind: TallyKind, *, name: str | None = None, step: str = "whole", hours: int = 48
+    store: Store,
+    kind: TallyKind,
+    *,
+    names: tuple[str, ...] = (),
+    step: str = "whole",
+    hours: int = 48,
 ) -> dict[tuple[int, str, str], int]:
     """Return the counts around T0, by the hour from it, name and what happened."""
-    query = TallyQuery(kind, T0 - timedelta(hours=hours), T0 + timedelta(hours=hours), name, step)  # type: ignore[arg-type]
+    query = TallyQuery(kind, T0 - timedelta(hours=hours), T0 + timedelta(hours=hours), names, step)  # type: ignore[arg-type]
     return {
         (round((one.at - T0) / timedelta(hours=1)), one.name, one.what): one.count
         for one in await store.tallies(query)
@@ -50,12 +55,16 @@ async def test_events_count_by_type_and_by_source_in_their_hour(store: Store) ->
     assert await counts(store, "sources", step="hour") == {
         (0, "sales", ""): 1, (1, "leads", ""): 1, (1, "sales", ""): 1,
     }  # fmt: skip
-    assert await counts(store, "sources", step="hour", name="leads") == {(1, "leads", ""): 1}
+    assert await counts(store, "sources", step="hour", names=("leads", "none")) == {
+        (1, "leads", ""): 1
+    }
     assert await counts(store, "sources") == {(-48, "leads", ""): 1, (-48, "sales", ""): 2}
     assert await counts(store, "sources", step="day") == {
         (-10, "leads", ""): 1, (-10, "sales", ""): 2,
     }  # fmt: skip
     assert await counts(store, "rules") == {}
+    few = TallyQuery("sources", T0, T0 + timedelta(hours=2), limit=2)
+    assert [one.name for one in await store.tallies(few)] == ["sales", "leads"]
     # To before the hour of the end.
     first = TallyQuery("types", T0, T0 + timedelta(minutes=61))
     assert [one.count for one in await store.tallies(first)] == [1]

@@ -203,7 +203,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         queries.one_by_one(EventQuery(types=("source.*",), oldest=True), ["a"]),
         (queries.TYPES, {"first": ""}),
         *(
-            (one, {"kind": "types", "since": 0, "until": 9, "name": None})
+            (one, {"kind": "types", "since": 0, "until": 9, "names": "[]", "limit": 9})
             for one in queries.TALLIES.values()
         ),
         (queries.PRUNE_TALLIES, (0,)),

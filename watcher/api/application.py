@@ -24,7 +24,7 @@ from watcher.api import openapi
 from watcher.api.problems import PROBLEMS, Refusal, answer
 from watcher.api.routes import BASE, ROUTES, Backend, Call, Level, Lines, Route
 from watcher.api.stream import Stream
-from watcher.archive import CursorError
+from watcher.archive import CursorError, TooMany
 from watcher.errors import StatementEnded, StoreError
 from watcher.json_text import json_line
 from watcher.records import Actor
@@ -97,6 +97,10 @@ def _refusal(error: Exception) -> Refusal:
         case CursorError():
             errors = [{"pointer": "/cursor", "detail": str(error)}]
             return Refusal("invalid", "the cursor cannot be read", errors=errors)
+        case TooMany():
+            return Refusal(
+                "too-broad", str(error), "narrow it: less time, some names, or a longer step"
+            )
         case StatementEnded():
             remedy = "narrow it: by time, by source, or by one type"
             return Refusal("too-broad", "the question was ended for others to go on", remedy)

@@ -155,7 +155,7 @@ class StatsAsked(Asked):
     kind: TallyKind
     since: Moment
     until: Moment
-    name: Text | None = None
+    name: Some = ()
     step: Literal["hour", "day", "whole"] = "hour"
 
 

@@ -19,7 +19,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "not-signed-in": (401, "Only whoever has signed in may see this"),
     "wrong-method": (405, "This cannot be done here"),
     "invalid": (422, "The request is not valid"),
-    "too-broad": (422, "The question takes too many steps"),
+    "too-broad": (422, "The question asks for too much"),
     "too-large": (413, "The request is too large"),
     "wrong-type": (415, "The body is not JSON"),
     "hold-is-over": (409, "The hold is over"),

@@ -34,15 +34,35 @@ from watcher.rules import Rule, Silence
 from watcher.store import Store
 from watcher.stories import read_story, what_decides
 
-__all__ = ["MOST", "Archive", "CursorError", "Evidence", "Known", "Owed", "Page"]
+__all__ = [
+    "MOST",
+    "MOST_COUNTS",
+    "Archive",
+    "CursorError",
+    "Evidence",
+    "Known",
+    "Owed",
+    "Page",
+    "TooMany",
+]
 
 T = TypeVar("T")
 
 MOST = 200
 """The largest number of rows of a page."""
 
+MOST_COUNTS = 10_000
+"""The largest number of counts in an answer."""
+
 NAMED = 50
 """Conversations of a hold that are shown by name."""
+
+
+class TooMany(ValueError):
+    """A question has more answers than can be given."""
+
+    def __init__(self) -> None:
+        super().__init__(f"there are more than {MOST_COUNTS:,} counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +203,11 @@ class Archive:
         return Page(found[:limit], str(Cursor(found[limit - 1].seq, "older")) if more else None)
 
     async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
-        """Return how often things happened."""
-        return await self.store.tallies(query)
+        """Return how often things happened; raise TooMany."""
+        found = await self.store.tallies(replace(query, limit=MOST_COUNTS + 1))
+        if len(found) > MOST_COUNTS:
+            raise TooMany
+        return found
 
     async def close(self) -> None:
         """Close the connection."""

@@ -446,13 +446,13 @@ class MemoryStore:
         first, end = hour_of(query.since), hour_of(query.until)
         sums: Counter[tuple[int, str, str]] = Counter()
         for (kind, hour, name, what), count in self._tallies.items():
-            asked = kind == query.kind and first <= hour < end and query.name in (None, name)
+            asked = kind == query.kind and first <= hour < end and _is_among(query.names, name)
             if asked:
                 into = {"hour": hour, "day": hour - hour % 24, "whole": first}[query.step]
                 sums[into, name, what] += count
         return [
             Tally(begun(hour), name, what, count)
-            for (hour, name, what), count in sorted(sums.items())
+            for (hour, name, what), count in sorted(sums.items())[: max(query.limit, 0)]
         ]
 
     async def silences(self) -> Sequence[StoredSilence]:

@@ -547,7 +547,9 @@ class SqliteStore:
 
     async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
         span = hour_of(query.since), hour_of(query.until)
-        asked = {"kind": query.kind, "since": span[0], "until": span[1], "name": query.name}
+        names = rows.json_list(query.names)
+        asked = {"kind": query.kind, "since": span[0], "until": span[1], "names": names}
+        asked["limit"] = max(query.limit, 0)
         found = await self._reader.fetch(queries.TALLIES[query.step], asked)
         return [Tally(begun(hour), name, what, count) for hour, name, what, count in found]
 

@@ -440,8 +440,9 @@ STEPS = {"hour": "hour", "day": "hour - hour % 24", "whole": ":since"}
 TALLIES = {
     step: f"""
     SELECT {begun}, name, what, sum(count) FROM tallies
-    WHERE kind = :kind AND hour >= :since AND hour < :until AND (:name IS NULL OR name = :name)
-    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+    WHERE kind = :kind AND hour >= :since AND hour < :until
+        AND (:names = '[]' OR name IN (SELECT value FROM json_each(:names)))
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT :limit"""
     for step, begun in STEPS.items()
 }
 PRUNE_TALLIES = (
