@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.harness import NOW, Harness, dead, json_lines, remembered, wait_until
 from watcher import __version__
-from watcher.cli.health import over_budget, source_health, unwell
+from watcher.cli.health import over_budget, source_health, unread_troubles, unwell
 from watcher.model import rfc3339
 from watcher.records import Commit, Hold, ReceiverState, Skew, Trouble
 from watcher.store.sqlite import SqliteStore
@@ -161,6 +161,7 @@ def test_status_of_a_running_daemon_is_its_own(harness: Harness, running: Any) -
     assert "The daemon is not running" in harness.run("status").stdout
     ended = harness.run("status", "--check")
     assert (ended.exit_code, ended.stdout) == (1, "not ok: no daemon is running\n")
+    assert "error" not in ended.stderr
 
 
 def test_a_store_that_is_removed_under_the_daemon_is_told(harness: Harness, running: Any) -> None:
@@ -305,6 +306,57 @@ def judged(**changed: Any) -> list[str]:
 )  # fmt: skip
 def test_check_says_what_keeps_all_from_being_well(changed: dict[str, Any], said: str) -> None:
     assert judged(**changed) == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("shown", "standing", "running", "more"),
+    [
+        ([{"failing": TROUBLE}] * 20, {"failing": 30, "stale": 5, "ok": 9_965}, True, 15),
+        ([{"failing": TROUBLE}] * 3 + [{}] * 17, {"failing": 3, "ok": 9_997}, True, 0),
+        ([{}], {"ok": 1}, True, 0),
+        ([{"failing": TROUBLE}] * 20, {"failing": 30}, False, 0),
+    ],
+)
+def test_sources_that_are_not_well_count_where_they_are_not_shown(
+    shown: list[dict[str, Any]], standing: dict[str, int], running: bool, more: int
+) -> None:
+    state = {"sources": [SOURCE | one for one in shown], "standing": standing}
+    if not running:  # as the store alone tells of them
+        state["sources"] = [
+            {key: value for key, value in one.items() if key != "stale"} for one in state["sources"]
+        ]
+    assert unread_troubles(state, running=running) == more
+
+
+def test_of_many_sources_the_worst_are_shown_and_all_are_counted(harness: Harness) -> None:
+    text = harness.config.read_text()
+    block = text.partition("sources:\n")[2].partition("receivers:")[0]
+    others = "".join(
+        block.replace("  support:", f"  more-{number:02}:").replace(
+            "account_id: ", f"account_id: {number}0"
+        )
+        for number in range(30)
+    )
+    harness.config.write_text(text.replace("sources:\n", f"sources:\n{others}"))
+    failing = Trouble(NOW, "the token is refused", "make a new one")
+    harness.fill(Commit("support", remembered(failing=failing)))
+    said = harness.run("status", secrets=False)
+    assert said.exit_code == 0, said.output
+    lines = said.stdout.splitlines()
+    assert any(
+        line.startswith("31 sources: at last 1 failing, 30 no baseline; the worst")
+        for line in lines
+    )
+    rows = [line for line in lines if line.startswith(("more-", "support"))]
+    assert len(rows) == 20
+    assert rows[0].startswith("support")
+    assert "and 11 more sources (--all shows them" in said.stdout
+    every = harness.run("status", "--all", secrets=False).stdout
+    assert sum(line.startswith(("more-", "support")) for line in every.splitlines()) == 31
+    one = harness.run("status", "--source", "more-29", "--source", "support").stdout
+    assert [line.split()[0] for line in one.splitlines() if line.startswith(("more-", "support"))] == [
+        "more-29", "support",
+    ]  # fmt: skip
 
 
 def test_without_a_daemon_nothing_is_watched_and_the_last_state_is_said() -> None:
