@@ -129,7 +129,7 @@ def unread_troubles(state: Mapping[str, Any], *, running: bool) -> int:
     """Return how many sources that are not well `state` counts without showing them."""
     if not running:
         return 0  # that no daemon runs is all there is to say
-    counts = state["standing"]
+    counts: Mapping[str, int] = state["standing"]
     shown = sum(1 for one in state["sources"] if source_health(one, str, running=True)[0] != "ok")
     return sum(counts.values()) - counts.get("ok", 0) - shown
 
