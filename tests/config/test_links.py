@@ -62,7 +62,8 @@ def test_what_is_right_is_taken(server: str, tmp_path: Path) -> None:
 def test_links_in_the_clear_are_weak(tmp_path: Path) -> None:
     _, (warning,) = inspected(tmp_path, "{public_url: 'http://a.example'}")
     assert "is without TLS" in warning
-    assert inspected(tmp_path, "{public_url: 'http://a.example', links: false}") == ([], [])
+    for accepted in ("links: false", "insecure: true"):
+        assert inspected(tmp_path, f"{{public_url: 'http://a.example', {accepted}}}") == ([], [])
 
 
 @pytest.mark.parametrize("body", ["{{{{ links.ack }}}}", "{{% if links %}}x{{% endif %}}"])

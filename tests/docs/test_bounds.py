@@ -16,8 +16,9 @@ import watcher.providers.leadping as leadping
 import watcher.templates.compiled as of_texts
 import watcher.templates.meter as of_templates
 import watcher.web as web
+import watcher.web.links as pages
 from tests.docs.pages import read, rows
-from watcher import archive, control, descriptors, feed, logs
+from watcher import archive, control, descriptors, feed, links, logs
 from watcher.api import application, stream
 from watcher.catalogue import bounds
 from watcher.cli import status
@@ -144,6 +145,11 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "free space within the store's file": (f"about {sqlite.SPARE * 4_096 // 10**6} MB",),
     "events, settled deliveries and their history": tuple(
         f"{default(Retention, field).days} days" for field in ("events", "deliveries")
+    ),
+    "a link in a message, what its page is sent": (
+        f"{links.LONGEST:,} characters",
+        f"{pages.LONGEST_FORM // 1024} KiB of",
+        f"{pages.LONGEST_NAME} characters of a name",
     ),
     "connections to `listen`, to `probes` and to the control socket": (
         f"{connections.MOST} each", f"{connections.FEW} while", f"{connections.HEADER_WITHIN:g} s",

@@ -235,10 +235,12 @@ class Server(Settings):
 
     def warnings(self, context: Context) -> Iterator[Mistake]:
         """Yield that other machines reach a server that asks nobody who they are, or read its links."""
-        if self.public_url and self.links and is_in_the_clear(self.public_url):
+        clear = self.public_url and is_in_the_clear(self.public_url)
+        if clear and self.links and not self.insecure:
             yield Mistake(
                 "is without TLS: who listens in between can use the links of messages",
-                "write https://…, with a proxy in front that has a certificate",
+                "write https://…, with a proxy in front that has a certificate, or accept it with"
+                " `insecure: true`",
                 ("public_url",),
                 weak=True,
             )
