@@ -26,7 +26,9 @@ from watcher.web import bind
 def test_a_good_configuration_is_counted_and_the_store_named(harness: Harness) -> None:
     result = harness.run("check")
     assert result.exit_code == 0, result.output
-    plan, rule, verdict = result.stdout.splitlines()
+    plan, needs, rule, verdict = result.stdout.splitlines()
+    assert needs.startswith("all sources: about ")
+    assert needs.endswith("for 1,000 conversations and 200 events a day (as a guess)")
     assert verdict == f"ok: 1 source, 1 receiver, 1 rule; the store will be {harness.store}"
     assert plan.startswith("support (chatwoot): this source will use about ")
     assert rule == "rule 1, Everything to the CRM: conversation.*; sent at once to crm"
@@ -111,7 +113,7 @@ timezone: Europe/Berlin
     )
     result = harness.run("check")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[2:-1] == [
+    assert result.stdout.splitlines()[3:-1] == [
         "rule 2, Nobody has answered: conversation.waiting;"
         ' where conversation.channel == "sms"; sent to crm if the state lasts 15m;'
         " repeated every 1h while the state lasts, at most 3 times; later rules are skipped",

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 
 import anyio
@@ -32,12 +34,14 @@ from watcher.daemon.estimates import (
 from watcher.daemon.open_files import foreseeable_shortage
 from watcher.daemon.plans import plan_source
 from watcher.daemon.receiver_probe import probe
+from watcher.daemon.sizing import load_of, mib, needs_of, shortages
 from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError, grouped
 from watcher.explain.values import format_count
 from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.clocks import ClockEvidence
 from watcher.pipeline.poll import SET_PAGES
 from watcher.poller import SourcePlan
+from watcher.poller.request_plan import DAY
 from watcher.poller.walks import (
     VERSION_WAIT,
     CheckWalk,
@@ -48,7 +52,7 @@ from watcher.poller.walks import (
     follow,
 )
 from watcher.providers import Position
-from watcher.records import Skew
+from watcher.records import Skew, TallyQuery
 from watcher.secrets import Redactor
 from watcher.settings.calendar import format_moment
 from watcher.suggest import listing
@@ -62,6 +66,9 @@ DEADLINE = 30.0
 
 SHOWN = 20
 """Sources that have a line of their own."""
+
+LATELY = timedelta(days=7)
+"""How far back events are counted."""
 
 MOST_NAMES = 10
 """Names of a source's people that are listed."""
@@ -121,7 +128,8 @@ def check(
         console.write(f"{source.name} ({source.provider}): {_named(source.people)}")
     outcomes = anyio.run(_ask_all, loaded) if online else ()
     _show_outcomes(console, outcomes, loaded.redactor)
-    _show_estimates(console, loaded, outcomes)
+    estimates = _show_estimates(console, loaded, outcomes)
+    _show_needs(console, loaded, estimates, here=not no_secrets)
     for number, rule in enumerate(loaded.rules, 1):
         console.write(f"rule {number}, {rule.name}: {rule.describe()}")
     for silence in loaded.silences:
@@ -159,8 +167,10 @@ def _inspect(
     return (None if inspection.problems else inspection.config), every, seen.weak
 
 
-def _show_estimates(console: Console, loaded: Config, outcomes: Sequence[Outcome]) -> None:
-    """Print how many requests each source will make, and warn of intervals that cannot be met."""
+def _show_estimates(
+    console: Console, loaded: Config, outcomes: Sequence[Outcome]
+) -> tuple[SourceEstimate, ...]:
+    """Print how many requests each source will make, and warn of intervals that cannot be met; return it."""
     measured = {each.source: each.measured for each in outcomes if each.error is None}
     estimates = anyio.run(_estimate, loaded, measured)
     for each in estimates[:SHOWN]:
@@ -172,6 +182,57 @@ def _show_estimates(console: Console, loaded: Config, outcomes: Sequence[Outcome
         )
     for line in grouped(one.problem(loaded) for one in find_overloads(estimates)):
         console.note(f"warning: {line}")
+    return estimates
+
+
+def _show_needs(
+    console: Console, loaded: Config, estimates: Sequence[SourceEstimate], *, here: bool
+) -> None:
+    """Print what all of it takes of the machine, and warn of what does not suffice."""
+    recorded = anyio.run(_changes, loaded)
+    kept = loaded.retention.events.total_seconds() / DAY
+    load = load_of([each.plan for each in estimates], changes=recorded, kept=kept)
+    needs = needs_of(load)
+    source = "as recorded" if recorded is not None else "as a guess"
+    console.write(
+        f"all sources: about {100 * needs.cpu:,.1f} % of a core, {mib(needs.memory)} of memory and"
+        f" {mib(needs.disk)} of disk, for {load.conversations:,} conversations and {load.changes:,.0f}"
+        f" events a day ({source})"
+    )
+    memory, disk = (_memory(), _disk(loaded)) if here else (None, None)
+    for cause, remedy in shortages(needs, memory=memory, disk=disk):
+        console.note(f"warning: {cause}: {remedy}")
+
+
+async def _changes(loaded: Config) -> float | None:
+    """Return how many events a day there were lately, None where none was recorded."""
+    now = wall_clock()
+    query = TallyQuery("sources", now - LATELY, now, step="day")
+    try:
+        async with reading(loaded.store) as store:
+            found = await store.tallies(query)
+    except StoreError:  # it does not exist yet, or `status` reports what is wrong with it
+        return None
+    days = {one.at for one in found}
+    return sum(one.count for one in found) / len(days) if days else None
+
+
+def _memory() -> float | None:
+    """Return the machine's memory in bytes, as far as it tells."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError):
+        return None
+
+
+def _disk(loaded: Config) -> float | None:
+    """Return how many bytes the store may come to where it is, as far as the disk tells."""
+    store = loaded.store.absolute().path
+    try:
+        taken = store.stat().st_size if store.exists() else 0
+        return shutil.disk_usage(store.parent).free + taken
+    except OSError:  # the folder is missing: `obstacles` says so
+        return None
 
 
 async def _estimate(
