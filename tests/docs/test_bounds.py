@@ -115,6 +115,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "a body to a webhook": (kib(webhook.LARGEST),),
     "requests under way to a webhook": (number(default(WebhookReceiver, "concurrency")),),
     "deliveries claimed ahead of a receiver's free slots": ({4: "four"}[AHEAD],),
+    "taken deliveries of a backlog that are not recorded yet": ({4: "four"}[AHEAD],),
     "time for an attempt": (
         seconds(default(WebhookReceiver, "timeout")), f"{apprise.DEADLINE:g} s",
     ),

@@ -246,3 +246,28 @@ async def test_leases_and_acknowledging_cost_what_they_change(
     await assert_alike(stores, lambda store: store.begin(["one1/one"]))
     await assert_alike(stores, lambda store: store.retry(["ten5"], T0))
     await assert_alike(stores, lambda store: store.unclaim())
+
+
+async def test_what_is_settled_together_is_looked_for_together(
+    stores: tuple[Counted, Counted],
+) -> None:
+    """Thirty-two of different conversations cost as many reads as one, and each fewer steps."""
+    store = stores[1].store
+    said: list[str] = []
+    assert store._writer is not None
+    connection = store._writer.connection
+
+    async def cost(number: int) -> tuple[int, int]:
+        taken = await store.claim("many", T0, lease=LEASE, limit=number)
+        connection.set_trace_callback(said.append)
+        said.clear()
+        steps, _ = await stores[1].cost(
+            lambda store: store.settle([settlement(one) for one in taken])
+        )
+        connection.set_trace_callback(None)
+        assert len(taken) == number
+        return sum("SELECT" in one.partition("WHERE")[0] for one in said), steps
+
+    (reads, steps), (more_reads, more_steps) = await cost(1), await cost(32)
+    assert reads == more_reads == 1
+    assert more_steps < 32 * steps
