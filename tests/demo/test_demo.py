@@ -313,7 +313,7 @@ def test_the_demo_delivers_signed_events_of_every_provider_in_time(tmp_path: Pat
     assert starts[:2] == sorted(starts[:2])
     assert max(starts[:5]) < min(starts[5:])
     assert re.search(
-        r"event +leadway clinic +conversation\.\w*assigned .*→ [A-Z][a-z]+ [A-Z][a-z]+\n", out
+        r"event +leadway clinic +conversation\.\w*assigned .* to [A-Z][a-z]+ [A-Z][a-z]+\n", out
     ), out
     told = r"[12] customers? waited too long and people were told: 1 of these waits ended"
     assert re.search(told, out), out
