@@ -102,7 +102,7 @@ class SourcePoller:
         self._version_asked = -math.inf
         self._halted = False
         self._wake = anyio.Event()
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
 
         self._failures: dict[Step, int] = {}
         self._check_failures = 0

@@ -39,11 +39,11 @@ PATIENCE = 60.0
 
 @dataclass(eq=False, slots=True)
 class _Ticket:
-    """One caller in line. `turn` is set whenever it may have become the first."""
+    """One caller in line. `turn`, which it makes when it waits, is set when it may have become the first."""
 
     urgent: bool
     arrived: float
-    turn: anyio.Event
+    turn: anyio.Event | None = None
 
 
 @dataclass(slots=True)
@@ -88,6 +88,13 @@ class _Gate:
             at = min(at, max(now, ticket.arrived + max(AGED, budget.per)))
         return at
 
+    def admit(self, budget: Budget, now: float) -> None:
+        """Note that a request goes out."""
+        self.pace.admit(budget, now)
+        self.open += 1
+        if self.left is not None:
+            self.left -= 1
+
     def learn(self, admission: Admission, budget: Budget, now: float) -> None:
         """Note what an answer shows of what the server allows."""
         if admission.refused is False:
@@ -102,7 +109,7 @@ class _Gate:
     def wake(self, budget: Budget, now: float) -> None:
         """Have the first in line look again."""
         ticket = self.first(budget, now)
-        if ticket is not None:
+        if ticket is not None and ticket.turn is not None:
             ticket.turn.set()
 
 
@@ -163,7 +170,11 @@ class Budgets:
 
     async def _wait(self, gate: _Gate, budget: Budget, urgent: bool) -> None:
         arrived = anyio.current_time()
-        ticket = _Ticket(urgent, arrived, anyio.Event())
+        ticket = _Ticket(urgent, arrived)
+        # Nearly always nobody waits.
+        if not (gate.urgent or gate.patient) and gate.opens(ticket, budget, arrived) <= arrived:
+            gate.admit(budget, arrived)
+            return
         line = gate.urgent if urgent else gate.patient
         line.append(ticket)
         try:
@@ -172,10 +183,7 @@ class Budgets:
                 is_first = gate.first(budget, now) is ticket
                 opens = gate.opens(ticket, budget, now) if is_first else float("inf")
                 if opens <= now:
-                    gate.pace.admit(budget, now)
-                    gate.open += 1
-                    if gate.left is not None:
-                        gate.left -= 1
+                    gate.admit(budget, now)
                     return
                 if is_first and gate.left is not None and gate.left <= 0:
                     _refuse_long_wait(gate.resets - now)
