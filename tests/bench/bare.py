@@ -22,8 +22,10 @@ from urllib.parse import urlsplit
 import httpx  # noqa: TID251 - the client that the watcher's own is compared with
 
 from watcher.settings.link import USUAL
-from watcher.transport.body import read_whole
-from watcher.transport.clients import Clients, compose
+from watcher.transport.body import unpacked
+from watcher.transport.clients import Clients
+from watcher.transport.direct import Reply
+from watcher.transport.requests import template_for
 
 Ask = Callable[[str, str, Mapping[str, str], bytes], Awaitable[tuple[int, bytes]]]
 """Method, URL, headers, body → status and body."""
@@ -62,18 +64,18 @@ def with_streams() -> Ask:
 
 def with_direct() -> Ask:
     """Return the watcher's own client."""
-    client, timeout = Clients().open(USUAL), httpx.Timeout(60)
+    client = Clients().open(USUAL)
 
     async def ask(
         method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, bytes]:
-        request = compose(method, url, headers=headers, timeout=timeout, content=body or None)
-        async with client.using(request.url) as lane:
-            answer = await lane.send(request)
-            try:
-                return answer.status_code, await read_whole(answer, 2**25)
-            finally:
-                await answer.aclose()
+        parts, reply = urlsplit(url), Reply()
+        template = template_for(f"{parts.scheme}://{parts.netloc}")
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        request = template.send(method, target.encode(), headers, body)
+        async with client.using(template.url) as lane:
+            await lane.exchange(request, reply, connect=10, read=60, most=2**25)
+        return reply.status, unpacked(reply, 2**25, template.url)
 
     return ask
 

@@ -1,4 +1,4 @@
-"""Reading an answer's body up to a limit.
+"""The body of an answer, unpacked, up to a limit.
 
 Rules: a body is measured while it arrives and while it is unpacked, never after: an endless body, or
 a decompression bomb, ends at the limit.
@@ -9,55 +9,61 @@ from __future__ import annotations
 import zlib
 
 from watcher.errors import SourceChanged, SourceUnavailable
+from watcher.transport.direct import Reply
 from watcher.transport.failures import place
 from watcher.transport.library import httpx
 
-__all__ = ["read_whole"]
+__all__ = ["check_head", "unpacked"]
 
 GZIP = 16 + zlib.MAX_WBITS
 """zlib for gzip, with its header and checksum."""
 
 
-async def read_whole(answer: httpx.Response, most: int) -> bytes:
-    """Read and unpack a body of at most `most` bytes.
-
-    Raises SourceChanged for more, or for a compression that was not asked for (only gzip was), and
-    SourceUnavailable where gzip is broken or ends too early.
+def check_head(reply: Reply, most: int, url: httpx.URL) -> None:
+    """Raise SourceChanged where an answer declares more than `most` bytes, or a compression that was not
+    asked for (only gzip was).
     """
-    encoding = answer.headers.get("content-encoding", "").strip().lower() or "identity"
-    if encoding not in ("identity", "gzip"):
-        raise SourceChanged(f"{place(answer.url)} sent an encoding that was not asked for")
-    if _declared(answer) > most:
-        raise _too_much(answer, most)
-    unpack = zlib.decompressobj(GZIP) if encoding == "gzip" else None
-    body = bytearray()
-    arrived = 0
+    headers = reply.named()
+    if _encoding(headers) not in ("identity", "gzip"):
+        raise SourceChanged(f"{place(url)} sent an encoding that was not asked for")
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > most:
+        raise _too_much(most, url)
+
+
+def unpacked(reply: Reply, most: int, url: httpx.URL) -> bytes:
+    """Return the body of an answer of which one byte more than `most` was read, if there was one.
+
+    Raise SourceChanged for more, packed or unpacked, and SourceUnavailable where gzip is broken or ends too
+    early.
+    """
+    body = reply.body
+    if len(body) > most:
+        raise _too_much(most, url)
+    if not body or _encoding(reply.named()) != "gzip":
+        return bytes(body)
+    unpack = zlib.decompressobj(GZIP)
     try:
-        async for chunk in answer.aiter_raw():
-            arrived += len(chunk)
-            # One byte beyond the limit is enough to know.
-            body += chunk if unpack is None else unpack.decompress(chunk, most + 1 - len(body))
-            if len(body) > most or arrived > most:
-                raise _too_much(answer, most)
+        whole = unpack.decompress(body, most + 1)
     except zlib.error:
-        raise _broken(answer) from None
-    if unpack is not None and arrived and not unpack.eof:
-        raise _broken(answer)
-    return bytes(body)
+        raise _broken(url) from None
+    if len(whole) > most:
+        raise _too_much(most, url)
+    if not unpack.eof:
+        raise _broken(url)
+    return whole
 
 
-def _declared(answer: httpx.Response) -> int:
-    """Return the length that the answer declares, 0 if it declares none."""
-    length = answer.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+def _encoding(headers: dict[str, str]) -> str:
+    return headers.get("content-encoding", "").strip().lower() or "identity"
 
 
-def _too_much(answer: httpx.Response, most: int) -> SourceChanged:
+def _too_much(most: int, url: httpx.URL) -> SourceChanged:
     return SourceChanged(
-        f"{place(answer.url)} sent an answer of more than {most / 2**20:g} MiB",
+        f"{place(url)} sent an answer of more than {most / 2**20:g} MiB",
         "check base_url; if its pages are that large, raise largest_answer",
     )
 
 
-def _broken(answer: httpx.Response) -> SourceUnavailable:
-    return SourceUnavailable(f"{place(answer.url)} sent an answer whose compression is broken")
+def _broken(url: httpx.URL) -> SourceUnavailable:
+    return SourceUnavailable(f"{place(url)} sent an answer whose compression is broken")

@@ -16,12 +16,10 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
-from watcher import __version__
 from watcher.addresses import EVERYWHERE, AddressFilter
 from watcher.settings.link import USUAL, Link
 from watcher.transport.addresses import FilteringBackend, judge_name
@@ -35,6 +33,7 @@ from watcher.transport.links import (
     proxy_for,
     tls_context,
 )
+from watcher.transport.requests import OutgoingRequest
 
 __all__ = [
     "CONNECT_TIMEOUT",
@@ -43,9 +42,6 @@ __all__ = [
     "Clients",
     "Lane",
     "LinkClient",
-    "PostRequest",
-    "PostTemplate",
-    "compose",
 ]
 
 CONNECT_TIMEOUT = 10.0
@@ -153,31 +149,41 @@ class Lane:
         self.used = 0.0
         """When it was used last (loop time)."""
 
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; return the answer, whose body is still to be read, and which is to be closed."""
-        answer = await self._transport.handle_async_request(request)
-        answer.request = request
-        return answer
-
-    async def post(
-        self, post: PostRequest, reply: Reply, timeout: httpx.Timeout, most: int
+    async def exchange(
+        self,
+        request: OutgoingRequest,
+        reply: Reply,
+        *,
+        connect: float,
+        read: float | None,
+        most: int,
+        begun: Callable[[Reply], None] | None = None,
     ) -> None:
-        """Send a request and fill `reply` with what comes, at most `most` bytes of a body."""
+        """Send a request and fill `reply` with what comes, at most `most` bytes of a body.
+
+        `connect` and `read` are seconds, for a connection and for the next bytes; `begun` is called when the
+        headers have come, and may raise what then ends the exchange. Raise httpx.HTTPError.
+        """
         if isinstance(self._transport, DirectTransport):
-            message = written("POST", post.url, post.headers.items()) + post.content
-            connect = timeout.connect or CONNECT_TIMEOUT
-            await self._transport.exchange(post.url, message, reply, connect=connect, most=most)
+            await self._transport.exchange(
+                request.url,
+                written(request.method, request.target, request.headers.items()) + request.content,
+                reply,
+                connect=connect,
+                read=read,
+                most=most,
+                begun=begun,
+            )
             return
-        request = httpx.Request(
-            "POST",
-            post.url,
-            headers=list(post.headers.items()),
-            content=post.content,
-            extensions={"timeout": timeout.as_dict()},
-        )
-        answer = await self.send(request)
+        timeout = httpx.Timeout(read, connect=connect)
+        trace = _Trace(reply)
+        message = request.for_httpx({"timeout": timeout.as_dict(), "trace": trace})
+        answer = await self._transport.handle_async_request(message)
+        answer.request = message
         reply.status, reply.headers = answer.status_code, answer.headers.raw
         try:
+            if begun is not None:
+                begun(reply)
             async for chunk in answer.aiter_raw():
                 reply.body += chunk[: most - len(reply.body)]
                 if len(reply.body) >= most:
@@ -190,74 +196,18 @@ class Lane:
         await self._transport.aclose()
 
 
-@dataclass(frozen=True, slots=True)
-class PostRequest:
-    """A POST, whole: with what every request has, and the credentials of its URL."""
+class _Trace:
+    """Notes whether a request made a connection of its own (httpcore's `trace` extension)."""
 
-    url: httpx.URL
-    headers: Mapping[bytes, bytes]
-    content: bytes
+    __slots__ = ("_reply",)
 
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        reply.reused = True
 
-class PostTemplate:
-    """What all posts to one address have in common: it is made of the address once."""
-
-    def __init__(self, url: str) -> None:
-        """Raise what httpx raises for an address that is none."""
-        self.address = url
-        self.url = httpx.URL(url)
-        usual = compose("POST", self.url, headers={}, timeout=httpx.Timeout(CONNECT_TIMEOUT))
-        headers = dict(usual.headers.raw)
-        del headers[b"Content-Length"]
-        own = headers.pop(b"Authorization", None)
-        # In small letters as all that follow, but for `Host`, which is nobody else's.
-        self._usual = headers
-        self._credentials = {} if own is None else {b"authorization": own}
-
-    def fill(self, content: bytes, headers: Mapping[str, str]) -> PostRequest:
-        """Return a request with these headers; raise UnicodeError for one that is not ASCII."""
-        given = {
-            name.lower().encode("ascii"): value.encode("ascii") for name, value in headers.items()
-        }
-        length = {b"content-length": b"%d" % len(content)}
-        return PostRequest(
-            self.url, {**self._usual, **given, **self._credentials, **length}, content
-        )
-
-
-def compose(
-    method: str,
-    url: httpx.URL | str,
-    *,
-    headers: Mapping[str, str],
-    timeout: httpx.Timeout,
-    extensions: Mapping[str, Any] | None = None,
-    **content: Any,
-) -> httpx.Request:
-    """Return a request, with user and password from its URL; `content` is what httpx calls so, or
-    `json`, or `params`.
-    """
-    request = httpx.Request(
-        method,
-        url,
-        headers={**_HEADERS, **headers},
-        extensions={"timeout": timeout.as_dict(), **(extensions or {})},
-        **content,
-    )
-    if request.url.is_relative_url:
-        raise httpx.UnsupportedProtocol("no host", request=request)
-    if request.url.userinfo:
-        auth = httpx.BasicAuth(request.url.username, request.url.password)
-        request = next(auth.sync_auth_flow(request))
-    return request
-
-
-_HEADERS = {
-    "accept": "*/*",
-    "accept-encoding": "identity",
-    "connection": "keep-alive",
-    "user-agent": f"inbox-watcher/{__version__}",
-}
+    async def __call__(self, name: str, _info: Mapping[str, Any]) -> None:
+        if name.startswith("connection.connect"):
+            self._reply.reused = False
 
 
 class _Generation:

@@ -15,11 +15,9 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +76,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         """Send a request; return the answer when its headers have come. The answer is to be closed before
         the next request. Raise httpx.TransportError.
         """
-        head = written(request.method, request.url, request.headers.raw)
+        head = written(request.method, request.url.raw_path, request.headers.raw)
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
         trace: Trace | None = request.extensions.get("trace")
         stream = await self._connected(request.url, timeouts.get("connect"), trace)
@@ -93,23 +91,35 @@ class DirectTransport(httpx.AsyncBaseTransport):
         )
 
     async def exchange(
-        self, url: httpx.URL, message: bytes, reply: Reply, *, connect: float, most: int
+        self,
+        url: httpx.URL,
+        message: bytes,
+        reply: Reply,
+        *,
+        connect: float,
+        read: float | None,
+        most: int,
+        begun: Callable[[Reply], None] | None,
     ) -> None:
-        """Send a request as it is `written`, with its body; fill `reply` with what comes, at most `most`
-        bytes of a body. How long that takes is the caller's to bound. Raise httpx.TransportError.
+        """Send a request as it is `written`, with its body, over a connection to the host of `url`; the rest
+        is as for `Lane.exchange`. How long all takes is the caller's to bound.
         """
+        former = self._stream
         stream = await self._connected(url, connect, None)
-        answer = await self._asked(stream, message, {})
+        reply.reused = stream is former
+        answer = await self._asked(stream, message, {"write": read, "read": read})
         reply.status, reply.headers = answer.status, answer.headers
         try:
+            if begun is not None:
+                begun(reply)
             while True:
                 for chunk in answer.chunks:
                     reply.body += chunk[: most - len(reply.body)]
                 answer.chunks.clear()
                 if answer.complete or len(reply.body) >= most:
                     break
-                with _mapped():
-                    if not await answer.read(stream, None):
+                with _MAPPED:
+                    if not await answer.read(stream, read):
                         raise httpx.RemoteProtocolError("the server closed within its answer")
         finally:
             await self.release(keep=answer.complete and answer.keeps)
@@ -123,7 +133,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         """Send a request; return the answer when its headers have come."""
         answer = _Answer()
         try:
-            with _mapped():
+            with _MAPPED:
                 # A server may answer and close before it has read everything.
                 lost: Exception | None = None
                 try:
@@ -155,7 +165,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         host, secure = url.raw_host.decode("ascii"), url.scheme == "https"
         if trace is not None:
             await trace("connection.connect_tcp.started", {})
-        with _mapped():
+        with _MAPPED:
             stream = await self._backend.connect_tcp(
                 host, url.port or (443 if secure else 80), timeout
             )
@@ -186,6 +196,16 @@ class Reply:
     status: int = 0
     headers: Sequence[tuple[bytes, bytes]] = ()
     body: bytearray = field(default_factory=bytearray)
+    reused: bool = False
+    """Whether the request went over a connection that was there before."""
+
+    def named(self) -> dict[str, str]:
+        """Return the headers by their names in small letters, what is given twice in one line."""
+        read: dict[str, str] = {}
+        for name, value in self.headers:
+            key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")
+            read[key] = f"{read[key]}, {text}" if key in read else text
+        return read
 
 
 class _Answer:
@@ -275,7 +295,7 @@ class _Body(httpx.AsyncByteStream):
                 yield answer.chunks.pop(0)
             if answer.complete:
                 break
-            with _mapped():
+            with _MAPPED:
                 if not await answer.read(self._stream, self._timeout):
                     raise httpx.RemoteProtocolError("the server closed within its answer")
         await self._release()
@@ -290,18 +310,23 @@ class _Body(httpx.AsyncByteStream):
             await self._transport.release(keep=self._answer.complete and self._answer.keeps)
 
 
-@contextmanager
-def _mapped() -> Iterator[None]:
-    """Turn httpcore's errors into httpx's."""
-    try:
-        yield
-    except tuple(ERRORS) as error:
-        raise ERRORS[type(error)](str(error)) from error
+class _Mapped:
+    """Turns httpcore's errors into httpx's."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None and (kind := ERRORS.get(type(error))) is not None:  # type: ignore[arg-type] # a key of another type is none
+            raise kind(str(error)) from error
 
 
-def written(method: str, url: httpx.URL, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+_MAPPED = _Mapped()
+
+
+def written(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return a request's line and headers as they are sent; raise LocalProtocolError."""
-    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), url.raw_path)]
+    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), target)]
     for name, value in headers:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             # Without the header: it may be the token's.

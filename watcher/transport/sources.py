@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 from urllib.parse import quote
 
 import anyio
@@ -19,12 +19,14 @@ from watcher.errors import ConfigError, SourceError, SourceRefused, SourceUnavai
 from watcher.http import http_date
 from watcher.providers import Budget, Quota, Request, Response
 from watcher.settings.link import USUAL, Link
-from watcher.transport.body import read_whole
+from watcher.transport.body import check_head, unpacked
 from watcher.transport.budget import Budgets
-from watcher.transport.clients import CONNECT_TIMEOUT, READ_TIMEOUT, Lane, LinkClient, compose
+from watcher.transport.clients import CONNECT_TIMEOUT, READ_TIMEOUT, Lane, LinkClient
+from watcher.transport.direct import Reply
 from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, Failure, explain
 from watcher.transport.library import httpx
+from watcher.transport.requests import RequestTemplate, template_for
 
 __all__ = ["DEADLINE", "LARGEST_PAGE", "Connection", "SourceClient"]
 
@@ -42,6 +44,9 @@ NOT_MODIFIED = 304
 
 STALE_ERRORS = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 """How a kept-alive connection fails that the server has closed."""
+
+
+_USUAL = {"accept": "application/json", "accept-encoding": "gzip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class SourceClient:
         self._client = client
         self._budgets = budgets
         self._clock = clock
-        self._base: httpx.URL | None = None
+        self._template: RequestTemplate | None = None
 
     async def send(self, request: Request, *, urgent: bool) -> Response:
         """Send one request when its budget allows, and return the whole answer of whatever status.
@@ -104,80 +109,60 @@ class SourceClient:
 
     async def _exchange(self, request: Request) -> Response:
         try:
-            if self._base is None:
-                self._base = httpx.URL(self._connection.base_url)
-            async with self._client.using(self._base) as lane:
+            template = self._template
+            if template is None:
+                template = self._template = template_for(self._connection.base_url)
+            async with self._client.using(template.url) as lane:
                 with anyio.fail_after(self._connection.deadline):
-                    message = self._compose(request)
+                    first = Reply()
                     try:
-                        return await self._attempt(lane, message)
+                        return await self._attempt(lane, template, request, first)
                     except STALE_ERRORS:
-                        if not message.extensions["trace"].stale:
+                        # What was kept alive turned out to be dead.
+                        if first.status or not first.reused:
                             raise
-                    return await self._attempt(lane, self._compose(request))
+                    return await self._attempt(lane, template, request, Reply())
         except NETWORK_ERRORS as error:
             # No chain: a library's message may quote the header that carries the token.
-            failure = explain(error, self._base, "the provider", self._connection.link)
+            failure = explain(error, self._url, "the provider", self._connection.link)
             raise _to_source_error(failure) from None
 
-    def _compose(self, request: Request) -> httpx.Request:
-        connection = self._connection
-        path = quote(request.path, safe="/%:@!$&'()*+,;=~")
-        headers = {"accept": "application/json", "accept-encoding": "gzip", **dict(request.headers)}
-        return compose(
-            request.method,
-            connection.base_url.rstrip("/") + path,
-            params=request.params or None,
-            json=request.json,
-            headers={**headers, **_read_credentials(connection)},
-            timeout=httpx.Timeout(
-                max(READ_TIMEOUT, connection.deadline - READ_TIMEOUT), connect=CONNECT_TIMEOUT
-            ),
-            extensions={"trace": _Trace()},
-        )
-
-    async def _attempt(self, lane: Lane, message: httpx.Request) -> Response:
-        sent = self._clock()
-        answer = await lane.send(message)
-        try:
-            body = await read_whole(answer, self._connection.largest)
-        finally:
-            await answer.aclose()
-        headers = dict(answer.headers)
-        if not answer.is_success and (body or answer.status_code != NOT_MODIFIED):
-            # Pages that explain an error like to quote what they were sent, and plug-ins quote them.
-            redactor = redactor_of(message.headers)
-            body = strike_bytes(redactor, body[:LARGEST_ERROR], cut=len(body) > LARGEST_ERROR)
-            headers = {name: redactor.strike(value) for name, value in headers.items()}
-        return Response(
-            status=answer.status_code,
-            body=body,
-            headers=headers,
-            sent=sent,
-            received=self._clock(),
-            date=http_date(answer.headers.get("date", "")),
-        )
-
-
-class _Trace:
-    """Records how far a request came (httpcore's `trace` extension)."""
-
-    __slots__ = ("answered", "connected")
-
-    def __init__(self) -> None:
-        self.connected = False
-        self.answered = False
-
-    async def __call__(self, name: str, _info: Mapping[str, Any]) -> None:
-        if name.startswith("connection.connect"):
-            self.connected = True
-        elif name == "http11.receive_response_headers.complete":
-            self.answered = True
-
     @property
-    def stale(self) -> bool:
-        """Whether a failed request found a kept-alive connection dead."""
-        return not self.connected and not self.answered
+    def _url(self) -> httpx.URL | None:
+        return None if self._template is None else self._template.url
+
+    async def _attempt(
+        self, lane: Lane, template: RequestTemplate, request: Request, reply: Reply
+    ) -> Response:
+        connection, url = self._connection, template.url
+        headers = {**_USUAL, **dict(request.headers), **_read_credentials(connection)}
+        path = quote(request.path, safe="/%:@!$&'()*+,;=~")
+        message = template.ask(request.method, path, request.params, headers, request.json)
+        largest, sent = connection.largest, self._clock()
+        await lane.exchange(
+            message,
+            reply,
+            connect=CONNECT_TIMEOUT,
+            read=max(READ_TIMEOUT, connection.deadline - READ_TIMEOUT),
+            most=largest + 1,  # one byte beyond the limit is enough to know
+            begun=partial(check_head, most=largest, url=url),
+        )
+        received, body = self._clock(), unpacked(reply, largest, url)
+        told = reply.named()
+        date = http_date(told.get("date", ""))
+        if not 200 <= reply.status < 300 and (body or reply.status != NOT_MODIFIED):
+            # Pages that explain an error like to quote what they were sent, and plug-ins quote them.
+            redactor = redactor_of(message.named())
+            body = strike_bytes(redactor, body[:LARGEST_ERROR], cut=len(body) > LARGEST_ERROR)
+            told = {name: redactor.strike(value) for name, value in told.items()}
+        return Response(
+            status=reply.status,
+            body=body,
+            headers=told,
+            sent=sent,
+            received=received,
+            date=date,
+        )
 
 
 def _read_credentials(connection: Connection) -> Mapping[str, str]:

@@ -16,11 +16,12 @@ import anyio
 from watcher.descriptors import spent
 from watcher.records import HttpReply
 from watcher.secrets import Redactor, is_sensitive
-from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient, PostTemplate
+from watcher.transport.clients import CONNECT_TIMEOUT, LinkClient
 from watcher.transport.direct import Reply
 from watcher.transport.echoes import redactor_of, strike_bytes
 from watcher.transport.failures import NETWORK_ERRORS, explain
 from watcher.transport.library import httpx
+from watcher.transport.requests import RequestTemplate
 
 __all__ = ["WebhookClient"]
 
@@ -34,7 +35,7 @@ class WebhookClient:
     def __init__(self, client: LinkClient, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._client = client
         self._connect_timeout = connect_timeout
-        self._template: PostTemplate | None = None
+        self._template: RequestTemplate | None = None
         self._redactor: tuple[tuple[str, ...], Redactor] | None = None
 
     async def __call__(
@@ -52,12 +53,14 @@ class WebhookClient:
                 template = self._template
                 if template is None or template.address != url:
                     address = httpx.URL(url)
-                    template = self._template = PostTemplate(url)
+                    template = self._template = RequestTemplate(url)
                 address = template.url
-                post = template.fill(content, headers)
+                post = template.post(content, headers)
                 async with self._client.using(address) as lane:
-                    limits = httpx.Timeout(timeout, connect=min(timeout, self._connect_timeout))
-                    await lane.post(post, reply, limits, LARGEST_ANSWER)
+                    connect = min(timeout, self._connect_timeout)
+                    await lane.exchange(
+                        post, reply, connect=connect, read=None, most=LARGEST_ANSWER
+                    )
         except NETWORK_ERRORS as error:
             if not reply.status:
                 if spent(error):  # no attempt: nothing of it says anything of the receiver
@@ -66,7 +69,7 @@ class WebhookClient:
                 return HttpReply(0, {}, b"", failure.reason)
         redactor = self._redactor_of(headers, url)
         said = strike_bytes(redactor, bytes(reply.body), cut=len(reply.body) >= LARGEST_ANSWER)
-        answered = {name: redactor.strike(value) for name, value in _read(reply).items()}
+        answered = {name: redactor.strike(value) for name, value in reply.named().items()}
         return HttpReply(reply.status, answered, said)
 
     def _redactor_of(self, headers: Mapping[str, str], url: str) -> Redactor:
@@ -79,12 +82,3 @@ class WebhookClient:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
-
-
-def _read(reply: Reply) -> dict[str, str]:
-    """Return the headers of an answer by their names in small letters, what is given twice in one line."""
-    read: dict[str, str] = {}
-    for name, value in reply.headers:
-        key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")
-        read[key] = f"{read[key]}, {text}" if key in read else text
-    return read
