@@ -13,6 +13,8 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from watcher.clock import loop_time
+
 __all__ = ["Loops"]
 
 
@@ -25,13 +27,13 @@ class _Steps:
 
     def __init__(self, work: Coroutine[Any, Any, None]) -> None:
         self._work = work
-        self.moved = anyio.current_time()
+        self.moved = loop_time()
 
     def __await__(self) -> Generator[Any, Any, None]:
         inner = self._work.__await__()
         resume: Callable[[], Any] = partial(next, inner)
         while True:
-            self.moved = anyio.current_time()
+            self.moved = loop_time()
             try:
                 wish = resume()
             except StopIteration:
@@ -122,7 +124,7 @@ class Loops:
 
     def silent(self, seconds: float) -> list[Silent]:
         """Return the loops that have work to do and have not moved for `seconds`."""
-        now = anyio.current_time()
+        now = loop_time()
         return [
             Silent(f"{self._kind} {name}", loop.steps.moved, loop.steps.where())
             for name, loop in self._loops.items()

@@ -37,13 +37,14 @@ LONGEST_WAIT = 1.0
 SHORTEST_WAIT = 0.01
 """Seconds between two looks while time stands still just before a timer."""
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", None)
+
 Events = list[tuple[selectors.SelectorKey, int]]
 
 
 def since_boot() -> float:
     """Return seconds that nobody sets, with those in which the machine slept where the system tells."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+    return time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
 
 
 def elapsed() -> float:
@@ -69,8 +70,11 @@ class SteadyLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         # Within a turn, too, no more time passes than a turn may take.
-        now = min(self.clock() - self.left_out, self._turned + STOPPED)
-        self._told = max(self._told, now)
+        now, latest = self.clock() - self.left_out, self._turned + STOPPED
+        if now > latest:
+            now = latest
+        if now > self._told:
+            self._told = now
         return self._told
 
     @property

@@ -17,6 +17,7 @@ import anyio.lowlevel
 import structlog
 
 from watcher import mapping as fields
+from watcher.clock import loop_time
 from watcher.errors import Conflict, SourceError
 from watcher.fingerprints import masked, withheld_row
 from watcher.metrics import Metrics
@@ -265,7 +266,7 @@ class SourceSession:
             self.skew = skew
             self._skew = skew if abs(skew) > SKEW_FROM else timedelta(0)
         if page.clock is not None:
-            self._told = page.clock, anyio.current_time()
+            self._told = page.clock, loop_time()
         self._evidence.hear(page, response)
         self._note_skew()
         self.metrics.last_success.labels(name).set(response.received.timestamp())

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import anyio
 import anyio.lowlevel
 
+from watcher.clock import loop_time
 from watcher.errors import (
     Conflict,
     SourceChanged,
@@ -37,6 +38,7 @@ from watcher.pipeline.health import (
     judge_schema,
 )
 from watcher.pipeline.lookback import Lookback, leaves_gap
+from watcher.poller.alarm import Alarm
 from watcher.poller.network import Network
 from watcher.poller.plan import SourcePlan
 from watcher.poller.request_plan import RequestPlan, estimate
@@ -101,7 +103,7 @@ class SourcePoller:
         self._checked = False
         self._version_asked = -math.inf
         self._halted = False
-        self._wake = anyio.Event()
+        self._wake = Alarm()
         self._lock = anyio.Lock(fast_acquire=True)
 
         self._failures: dict[Step, int] = {}
@@ -135,9 +137,7 @@ class SourcePoller:
         while True:
             seconds = self.delay()
             if seconds > 0:
-                with anyio.move_on_after(seconds):
-                    await self._wake.wait()
-                self._wake = anyio.Event()
+                await self._wake.wait(seconds)
                 continue
             await self.attempt()
 
@@ -145,7 +145,7 @@ class SourcePoller:
         """Load what is remembered; compute what is due."""
         await self.session.open()
         self.network.join(self.plan.name, self.poke)
-        now, state = anyio.current_time(), self.session.state
+        now, state = loop_time(), self.session.state
         self._dues.poll = self._dues.sweep = now
         if state.baselined is not None and state.swept is not None:
             age = (self.session.clock() - state.swept).total_seconds()
@@ -183,7 +183,7 @@ class SourcePoller:
             await self.session.save(StateUpdate({}, force=True))
 
     async def _pass(self) -> bool:
-        self._dues.poll = anyio.current_time()
+        self._dues.poll = loop_time()
         first_sweeps = 0
         while (due := self._next()) is not None:
             if not await self.attempt():
@@ -199,26 +199,26 @@ class SourcePoller:
                     )
                     return False
                 if self.session.state.baselined is None:
-                    self._dues.sweep = anyio.current_time()
+                    self._dues.sweep = loop_time()
                 else:
                     self._dues.poll = math.inf  # what a sweep has just shown needs no poll
         return True
 
     def poke(self) -> None:
         """Make the source try at once."""
-        self._dues.poll = anyio.current_time()
-        self._wake.set()
+        self._dues.poll = loop_time()
+        self._wake.ring()
 
     def delay(self) -> float:
         """Return the seconds until something is to be done."""
         if self._halted:
             return LONGEST_WAIT
-        return delay(self._dues, self._stage, self._under_way, anyio.current_time())
+        return delay(self._dues, self._stage, self._under_way, loop_time())
 
     def _next(self) -> Step | None:
         if self._halted:
             return None
-        return next_step(self._dues, self._stage, self._under_way, anyio.current_time())
+        return next_step(self._dues, self._stage, self._under_way, loop_time())
 
     @property
     def _stage(self) -> Stage:
@@ -238,7 +238,7 @@ class SourcePoller:
             case "check":
                 await self._check()
             case "poll":
-                self._dues.poll = anyio.current_time() + self.plan.poll_every
+                self._dues.poll = loop_time() + self.plan.poll_every
                 await self._poll()
             case "look_up":
                 await self._look_up_next()
@@ -262,7 +262,7 @@ class SourcePoller:
         """Ask the server for its version, unless it was asked just before; another one than the last may
         have other abilities, which a check finds out.
         """
-        now = anyio.current_time()
+        now = loop_time()
         if now - self._version_asked < self.plan.sweep_every / 2:
             return
         self._version_asked, before = now, self.session.version
@@ -276,7 +276,7 @@ class SourcePoller:
     async def _poll(self) -> None:
         """Make one poll and carry out what it comes to; raises SourceError."""
         session = self.session
-        began, at, refused = session.clock(), anyio.current_time(), session.refused
+        began, at, refused = session.clock(), loop_time(), session.refused
         reach = self._lookback.reach(session.state.polled, began, at)
         motion = Poll(reach.elapsed, session.state.newest, reach.again, self._lookback.still)
         walk = PollWalk(self.plan.provider, motion, failing_polls=self._failing_polls)
@@ -284,7 +284,7 @@ class SourcePoller:
 
         async def absorb(seen: Seen) -> Decision:
             nonlocal took
-            took = took or anyio.current_time() - at
+            took = took or loop_time() - at
             if leaves_gap(reach, took):
                 walk.whole = False
             cursor = None
@@ -339,7 +339,7 @@ class SourcePoller:
         self.looked = self.session.clock()
         self._drift = conclusion.drift
         if conclusion.sweep == "now":
-            self._dues.hurry_sweep(anyio.current_time())
+            self._dues.hurry_sweep(loop_time())
         elif conclusion.sweep == "soon" and self._swept_at is not None:
             self._dues.hurry_sweep(self._soon())
         if conclusion.report is not None:
@@ -347,7 +347,7 @@ class SourcePoller:
 
     def _soon(self) -> float:
         """Return when a sweep may come that is not due yet."""
-        now, pause = anyio.current_time(), min(self.plan.sweep_every, 10 * self.plan.poll_every)
+        now, pause = loop_time(), min(self.plan.sweep_every, 10 * self.plan.poll_every)
         return now if self._swept_at is None else max(now, self._swept_at + pause)
 
     async def _let_in(self, walk: PollWalk) -> bool:
@@ -430,12 +430,12 @@ class SourcePoller:
 
     async def _begin_sweep(self) -> None:
         session = self.session
-        self._dues.sweep = anyio.current_time() + self.plan.sweep_every
+        self._dues.sweep = loop_time() + self.plan.sweep_every
         await self._ask_version()
         if session.state.baselined is None and session.present:
             # What an unfinished first sweep left behind is no knowledge.
             await session.commit(Commit(self.plan.name, session.state, forget=True))
-        self._swept_at = anyio.current_time()
+        self._swept_at = loop_time()
         self._progress_due = self._swept_at + PROGRESS_EVERY
         self._walk = SweepWalk(
             self.plan.provider, began=session.clock(), told=session.told(self._swept_at)
@@ -477,7 +477,7 @@ class SourcePoller:
 
     def _since_sweep_began(self) -> timedelta:
         began = self._swept_at
-        return timedelta(seconds=anyio.current_time() - began if began is not None else 0.0)
+        return timedelta(seconds=loop_time() - began if began is not None else 0.0)
 
     async def _absorb_swept(self, seen: Seen) -> Decision:
         if self._walk is not None:
@@ -491,7 +491,7 @@ class SourcePoller:
         return decision
 
     def _show_progress(self, walk: SweepWalk) -> None:
-        now = anyio.current_time()
+        now = loop_time()
         if self.session.state.baselined is None and now >= self._progress_due:
             self._progress_due = now + PROGRESS_EVERY
             self.log.info("reading the baseline", conversations=len(walk.ids), of=walk.total)
@@ -550,14 +550,14 @@ class SourcePoller:
                 self.log.warning(
                     "the first sweep was incomplete; it is repeated", rows=len(sweep.seen)
                 )
-            self._dues.sweep = anyio.current_time() + self.plan.poll_every
+            self._dues.sweep = loop_time() + self.plan.poll_every
             return
         self.session.metrics.sweeps.labels(self.plan.name, conclusion.outcome).inc()
         if conclusion.outcome == "baseline":
             self.log.info("baseline done", conversations=self.session.present)
-            self._dues.poll = max(anyio.current_time(), (self._swept_at or 0.0) + self.plan.phase)
+            self._dues.poll = max(loop_time(), (self._swept_at or 0.0) + self.plan.phase)
         else:
-            self._dues.hurry_poll(anyio.current_time())
+            self._dues.hurry_poll(loop_time())
         report = judge_schema(
             self.session.state,
             sweep.missing,
@@ -651,7 +651,7 @@ class SourcePoller:
 
     async def _failed(self, failed: Step, error: SourceError) -> None:
         """Pause what failed, and report it when it has lasted."""
-        now, failures, renewed = anyio.current_time(), 0, False
+        now, failures, renewed = loop_time(), 0, False
         self._lookback = self._lookback.after_failure()
         if (counts_for := concern(failed, error)) is not None:
             failures = self._failures[counts_for] = self._failures.get(counts_for, 0) + 1
@@ -716,8 +716,8 @@ class SourcePoller:
             self.session.warnings.rules(failed)
             self.session.metrics.held.labels(self.plan.name).set(0)
             self._walk = self._look_ups = None
-            self._dues.sweep = anyio.current_time()
-            self._wake.set()
+            self._dues.sweep = loop_time()
+            self._wake.ring()
         return True
 
     async def halt(self) -> None:
@@ -733,7 +733,7 @@ class SourcePoller:
         async with self._lock:
             if self._halted or self.looked is None:
                 return False
-            if anyio.current_time() < self._dues.not_before:
+            if loop_time() < self._dues.not_before:
                 return False
             try:
                 await self._look_up(conversation)

@@ -26,6 +26,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator
@@ -290,16 +291,20 @@ class Budget:
     @property
     def burst(self) -> int:
         """How many requests may be sent at once."""
-        return max(1, int(self._used * self.BURST))
+        return _paced(self.requests, self.per)[0]
 
     @property
     def interval(self) -> float:
         """Seconds between two requests once the burst is sent: then no window sees more than is used."""
-        return self.per / (self._used - self.burst + 1)
+        return _paced(self.requests, self.per)[1]
 
-    @property
-    def _used(self) -> int:
-        return max(1, int(self.requests * self.SAFETY))
+
+@lru_cache(maxsize=256)
+def _paced(requests: int, per: float) -> tuple[int, float]:
+    """Return `Budget.burst` and `Budget.interval`: each request asks for them."""
+    used = max(1, int(requests * Budget.SAFETY))
+    burst = max(1, int(used * Budget.BURST))
+    return burst, per / (used - burst + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import anyio
 
-from watcher.clock import Clock, wall_clock
+from watcher.clock import Clock, loop_time, wall_clock
 from watcher.errors import StatementEnded, StoreUnavailable
 from watcher.model import rfc3339
 from watcher.records import Trouble
@@ -45,14 +45,14 @@ class Retrier:
     @property
     def longest(self) -> float:
         """Seconds since the oldest attempt under way began; attempts are meant to be short."""
-        return anyio.current_time() - min(self._under_way.values(), default=math.inf)
+        return loop_time() - min(self._under_way.values(), default=math.inf)
 
     async def run(self, attempt: Callable[[timedelta], Awaitable[T]], *, claim: bool = False) -> T:
         """Try until it is done; `attempt` receives the time that passed since the first failure.
 
         Raises every error but StoreUnavailable.
         """
-        asked, late, pause = anyio.current_time(), timedelta(0), FIRST_PAUSE
+        asked, late, pause = loop_time(), timedelta(0), FIRST_PAUSE
         queued = done = alone = False
         try:
             while True:
@@ -60,7 +60,7 @@ class Retrier:
                 # settlement of that waits.
                 if not (claim and self._waiting):
                     mark = object()
-                    self._under_way[mark] = anyio.current_time()
+                    self._under_way[mark] = loop_time()
                     try:
                         result = await attempt(late)
                         done = True
@@ -72,12 +72,12 @@ class Retrier:
                     finally:
                         del self._under_way[mark]
                 if not queued and not alone:
-                    queued, asked = True, anyio.current_time()
+                    queued, asked = True, loop_time()
                     self._waiting += not claim
                     self._claiming += claim
                 await anyio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-                late = timedelta(seconds=anyio.current_time() - asked)
+                late = timedelta(seconds=loop_time() - asked)
         finally:
             if queued:
                 self._waiting -= not claim

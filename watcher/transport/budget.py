@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from watcher.clock import loop_time
 from watcher.errors import SourceUnavailable
 from watcher.providers import Budget, Quota
 from watcher.transport.pace import Pace
@@ -160,7 +161,7 @@ class Budgets:
             yield admission
         finally:
             gate.open -= 1
-            quota, now = admission.quota, anyio.current_time()
+            quota, now = admission.quota, loop_time()
             gate.learn(admission, budget, now)
             if quota is not None:
                 # Requests under way may or may not be counted in what the server reported: assume not.
@@ -169,7 +170,7 @@ class Budgets:
                 gate.wake(budget, now)
 
     async def _wait(self, gate: _Gate, budget: Budget, urgent: bool) -> None:
-        arrived = anyio.current_time()
+        arrived = loop_time()
         ticket = _Ticket(urgent, arrived)
         # Nearly always nobody waits.
         if not (gate.urgent or gate.patient) and gate.opens(ticket, budget, arrived) <= arrived:
@@ -179,7 +180,7 @@ class Budgets:
         line.append(ticket)
         try:
             while True:
-                now = anyio.current_time()
+                now = loop_time()
                 is_first = gate.first(budget, now) is ticket
                 opens = gate.opens(ticket, budget, now) if is_first else float("inf")
                 if opens <= now:
@@ -194,7 +195,7 @@ class Budgets:
                     await ticket.turn.wait()
         finally:
             line.remove(ticket)
-            now = anyio.current_time()
+            now = loop_time()
             gate.waited += now - arrived
             gate.wake(budget, now)
 

@@ -21,6 +21,7 @@ from typing import Any
 import anyio
 
 from watcher.addresses import EVERYWHERE, AddressFilter
+from watcher.clock import loop_time
 from watcher.settings.link import USUAL, Link
 from watcher.transport.addresses import FilteringBackend, judge_name
 from watcher.transport.direct import DirectTransport, Reply, written
@@ -224,7 +225,7 @@ class _Generation:
     async def take(self) -> Lane:
         """Return a lane that nobody uses."""
         # Its server has closed it, or is about to.
-        if self._idle and anyio.current_time() - self._idle[0].used > KEEPALIVE:
+        if self._idle and loop_time() - self._idle[0].used > KEEPALIVE:
             await self._idle.pop(0).aclose()
         return self._idle.pop() if self._idle else Lane(self._connect())
 
@@ -233,7 +234,7 @@ class _Generation:
         if self._over:
             await lane.aclose()
         else:
-            lane.used = anyio.current_time()
+            lane.used = loop_time()
             self._idle.append(lane)
 
     async def aclose(self) -> None:

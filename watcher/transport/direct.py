@@ -25,6 +25,7 @@ import anyio
 import httpcore
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from watcher.clock import loop_time
 from watcher.transport.library import httpx
 
 __all__ = ["DirectTransport", "Reply", "written"]
@@ -156,7 +157,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         kept = self._stream
         if kept is not None:
             # What is readable before a request is the other side's end.
-            rested = anyio.current_time() - self._idle_since
+            rested = loop_time() - self._idle_since
             if rested <= self._keepalive and not kept.get_extra_info("is_readable"):
                 return kept
             await self.aclose()
@@ -177,7 +178,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     async def release(self, *, keep: bool) -> None:
         """Keep the connection for the next request after an answer, or close it."""
-        self._idle_since = anyio.current_time()
+        self._idle_since = loop_time()
         if not keep:
             await self.aclose()
 

@@ -158,8 +158,28 @@ def _worst(sources: Iterable[Freshness]) -> list[str]:
     return [one.source for one in heapq.nsmallest(NAMED, sources, key=lambda one: -one.lag)]
 
 
+TICK = 1.0
+"""Seconds between two times of the `Date` header."""
+
+
 class _Server(Server):
     """A uvicorn server that leaves the process' signals alone: the daemon keeps them."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._stopping = anyio.Event()
+
+    def stop(self) -> None:
+        """Have it end."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn's own looks ten times a second whether it is to end.
+        while not self.should_exit:
+            await self.on_tick(0)
+            with anyio.move_on_after(TICK):
+                await self._stopping.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -216,4 +236,4 @@ async def serve(app: Any, listener: socket.socket, *, once: bool = False) -> Non
         try:
             await ended.wait()
         finally:
-            server.should_exit = True
+            server.stop()
