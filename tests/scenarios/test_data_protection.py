@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ from watcher.records import DeliveryQuery, EventQuery
 from watcher.simulator import World, lively
 from watcher.simulator.state import Conversation
 from watcher.store.sqlite import SqliteStore
+from watcher.store.sqlite.packing import unpack
 
 MAPPED = {
     "chatwoot": "    fields:\n      attributes.said: last_non_activity_message.content\n"
@@ -43,10 +45,23 @@ def personal(conversation: Conversation) -> set[str]:
     return {text for text in texts if text and len(text) > 4}
 
 
+def held(folder: Path) -> Iterator[bytes]:
+    """Yield what the files of the store hold: their bytes, and each document that is deflated in them,
+    wherever it lies.
+    """
+    for file in folder.glob("watcher.db*"):
+        data = file.read_bytes()
+        yield data
+        for place in range(len(data)):
+            if data[place] == 1:  # how a deflated document begins
+                with suppress(ValueError):
+                    yield unpack(data[place : place + 4096])
+
+
 def found(folder: Path, texts: Any) -> set[str]:
     """Return which texts stand in any file of the store."""
-    held = [file.read_bytes() for file in folder.glob("watcher.db*")]
-    return {text for text in texts if any(text.encode() in each for each in held)}
+    everything = b"\0".join(held(folder))
+    return {text for text in texts if text.encode() in everything}
 
 
 async def lived(harness: Harness, steps: int = 25) -> None:
