@@ -270,7 +270,7 @@ def test_the_list_says_of_each_command_what_its_own_help_says_first(name: str) -
 
 
 def test_the_daemon_brings_no_interactive_shell() -> None:
-    loaded = loaded_by("watcher.cli.run")
+    loaded = loaded_by('watcher.cli.run; watcher.conditions.compile_condition("true")')
     assert {"cel", "watcher.daemon"} <= loaded
     assert not {"cel.cli", "prompt_toolkit", "apprise"} & loaded
 
