@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument(
         "--list", action="store_true", help="print the figures, and what can be set"
     )
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     if asked.list:
         for figure in known:
             print(f"{figure.letter or '-':2} {figure.name:10} {figure.about}")

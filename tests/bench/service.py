@@ -30,8 +30,8 @@ BEGAN = 1_760_000_000
 """Seconds: when the first conversation began; the others follow."""
 
 APART = 60
-KEPT = 4000
-"""Pages that are kept as they were written."""
+KEPT = 100_000
+"""Rows of pages that are kept as they were written: some 400 MB."""
 
 VERSION = b'{"version":"4.15.1","timestamp":"2026-11-30 12:00:00","queue_services":"ok","data_services":"ok"}'
 VARYING = ("id", "account", "message", "contact", "agent", "at", "touched", "unread")
@@ -112,7 +112,7 @@ class Accounts:
                     first:last
                 ]
             kept = self._pages[key] = self._listed(account, numbers), len(numbers)
-            if len(self._pages) > KEPT:
+            if len(self._pages) * self._page > KEPT:
                 self._pages.popitem(last=False)
         return kept
 
