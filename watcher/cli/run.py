@@ -20,7 +20,7 @@ from watcher.cli.commands import ConfiguredCommand
 from watcher.cli.console import FAILED, Console
 from watcher.cli.daemon_client import load_valid
 from watcher.cli.format import format_event
-from watcher.cli.memory import collect_seldom, go_first
+from watcher.cli.memory import go_first
 from watcher.cli.options import LogLevel
 from watcher.config.load import load as read_config
 from watcher.config.model import Config
@@ -94,7 +94,6 @@ def run(
             work = functools.partial(serving.run_once, loaded)
         else:
             work = functools.partial(serving.run, loaded, load=again)
-        collect_seldom()
         with logs.bounded():
             report = anyio.run(work, backend_options={"loop_factory": SteadyLoop})
     went_well = not once or (report is not None and report.went_well)

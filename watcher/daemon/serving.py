@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import anyio
 import structlog
+from anyio.abc import TaskStatus
 
 from watcher import control, descriptors, web
 from watcher.clock import wall_clock
@@ -104,7 +105,7 @@ async def until_stopped(daemon: Daemon, work: Callable[[], Awaitable[T]]) -> T |
     """
     result: T | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope)
+        await tasks.start(_watch_signals, daemon, tasks.cancel_scope)
         result = await work()
         tasks.cancel_scope.cancel()
     return result
@@ -139,22 +140,23 @@ async def _serve(
     remote = front.door(control.create_app(daemon, reloading.reload), "operator")
     listeners.append(partial(web.serve, remote, listener))
     store.record_socket(socket_path)
-    log.info(
-        "watching",
-        sources=len(daemon.pollers),
-        receivers=len(daemon.dispatchers),
-        rules=len(daemon.config.rules),
-        listening=", ".join(f"{host}:{port}" for host, port in addresses) or "nowhere",
-        control=str(socket_path),
-    )
     try:
         with LoopWatchdog() as guard:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(guard.run, name="turns")
                 for serve in listeners:
                     tasks.start_soon(serve, name="server")
-                tasks.start_soon(_watch_signals, daemon, tasks.cancel_scope, name="signals")
-                tasks.start_soon(_watch_hangups, reloading, name="hangups")
+                # Whoever reads that it watches may signal it at once.
+                await tasks.start(_watch_signals, daemon, tasks.cancel_scope, name="signals")
+                await tasks.start(_watch_hangups, reloading, name="hangups")
+                log.info(
+                    "watching",
+                    sources=len(daemon.pollers),
+                    receivers=len(daemon.dispatchers),
+                    rules=len(daemon.config.rules),
+                    listening=", ".join(f"{host}:{port}" for host, port in addresses) or "nowhere",
+                    control=str(socket_path),
+                )
                 tasks.start_soon(_look_closer, daemon, name="look")
                 await daemon.run()
                 daemon.feed.close()
@@ -178,14 +180,22 @@ async def _look_closer(daemon: Daemon) -> None:
         log.warning("the configuration", problem=problem)
 
 
-async def _watch_hangups(reloading: Reloading) -> None:
+async def _watch_hangups(
+    reloading: Reloading, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     """Reload the configuration at each SIGHUP."""
     with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
         async for _number in signals:
             await reloading.reload()
 
 
-async def _watch_signals(daemon: Daemon, scope: anyio.CancelScope) -> None:
+async def _watch_signals(
+    daemon: Daemon,
+    scope: anyio.CancelScope,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
     """Stop gracefully on the first SIGTERM or SIGINT, at once on the second."""
 
     async def stop() -> None:
@@ -194,6 +204,7 @@ async def _watch_signals(daemon: Daemon, scope: anyio.CancelScope) -> None:
 
     stopping = False
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async with anyio.create_task_group() as tasks:
             async for number in signals:
                 structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
