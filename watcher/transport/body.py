@@ -23,7 +23,7 @@ def check_head(reply: Reply, most: int, url: httpx.URL) -> None:
     """Raise SourceChanged where an answer declares more than `most` bytes, or a compression that was not
     asked for (only gzip was).
     """
-    headers = reply.named()
+    headers = reply.headers
     if _encoding(headers) not in ("identity", "gzip"):
         raise SourceChanged(f"{place(url)} sent an encoding that was not asked for")
     length = headers.get("content-length", "")
@@ -40,7 +40,7 @@ def unpacked(reply: Reply, most: int, url: httpx.URL) -> bytes:
     body = reply.body
     if len(body) > most:
         raise _too_much(most, url)
-    if not body or _encoding(reply.named()) != "gzip":
+    if not body or _encoding(reply.headers) != "gzip":
         return bytes(body)
     unpack = zlib.decompressobj(GZIP)
     try:

@@ -181,7 +181,7 @@ class Lane:
         message = request.for_httpx({"timeout": timeout.as_dict(), "trace": trace})
         answer = await self._transport.handle_async_request(message)
         answer.request = message
-        reply.status, reply.headers = answer.status_code, answer.headers.raw
+        reply.begin(answer.status_code, answer.headers.raw)
         try:
             if begun is not None:
                 begun(reply)

@@ -109,7 +109,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         stream = await self._connected(url, connect, None)
         reply.reused = stream is former
         answer = await self._asked(stream, message, {"write": read, "read": read})
-        reply.status, reply.headers = answer.status, answer.headers
+        reply.begin(answer.status, answer.headers)
         try:
             if begun is not None:
                 begun(reply)
@@ -195,18 +195,19 @@ class Reply:
     """What came of a request, as far as it came; without a status, nothing has."""
 
     status: int = 0
-    headers: Sequence[tuple[bytes, bytes]] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    """By their names in small letters, what is given twice in one line."""
+
     body: bytearray = field(default_factory=bytearray)
     reused: bool = False
     """Whether the request went over a connection that was there before."""
 
-    def named(self) -> dict[str, str]:
-        """Return the headers by their names in small letters, what is given twice in one line."""
-        read: dict[str, str] = {}
-        for name, value in self.headers:
+    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Note what the head of the answer says."""
+        self.status = status
+        for name, value in headers:
             key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")
-            read[key] = f"{read[key]}, {text}" if key in read else text
-        return read
+            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
 
 class _Answer:

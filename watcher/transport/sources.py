@@ -148,7 +148,7 @@ class SourceClient:
             begun=partial(check_head, most=largest, url=url),
         )
         received, body = self._clock(), unpacked(reply, largest, url)
-        told = reply.named()
+        told = reply.headers
         date = http_date(told.get("date", ""))
         if not 200 <= reply.status < 300 and (body or reply.status != NOT_MODIFIED):
             # Pages that explain an error like to quote what they were sent, and plug-ins quote them.

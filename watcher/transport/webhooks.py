@@ -69,7 +69,7 @@ class WebhookClient:
                 return HttpReply(0, {}, b"", failure.reason)
         redactor = self._redactor_of(headers, url)
         said = strike_bytes(redactor, bytes(reply.body), cut=len(reply.body) >= LARGEST_ANSWER)
-        answered = {name: redactor.strike(value) for name, value in reply.named().items()}
+        answered = {name: redactor.strike(value) for name, value in reply.headers.items()}
         return HttpReply(reply.status, answered, said)
 
     def _redactor_of(self, headers: Mapping[str, str], url: str) -> Redactor:
