@@ -239,6 +239,8 @@ class _Answer:
             raise httpx.RemoteProtocolError("the answer is no HTTP/1.1") from None
         if self._size > LARGEST_HEAD:
             raise httpx.RemoteProtocolError("what is around the answer's body is too long")
+        if self.complete:
+            del self._parser  # each knows the other: neither would go before it is searched for
         return True
 
     def on_message_begin(self) -> None:
