@@ -118,12 +118,12 @@ async def test_it_is_loaded_planned_and_sends(write: Write) -> None:
         (
             "{type: pager, number: '+1', loud: 1}",
             ":4:35: unknown key `loud` in the receiver `me` (did you mean `loudness`?; allowed: type,"
-            " retry, redact, ordering, number, loudness)",
+            " retry, redact, ordering, links, number, loudness)",
         ),
         (
             "{type: pager, number: '+1', name: you}",
             ":4:35: unknown key `name` in the receiver `me` (did you mean `number`?; allowed: type,"
-            " retry, redact, ordering, number, loudness)",
+            " retry, redact, ordering, links, number, loudness)",
         ),
         (
             "{type: pager, number: '+1', loudness: 7}",
@@ -155,7 +155,7 @@ def test_editors_know_its_keys() -> None:
     definitions = json_schema({}, KINDS)["$defs"]
     pager = definitions["receiver.pager"]
     assert list(pager["properties"]) == [
-        "type", "retry", "redact", "ordering", "number", "loudness",
+        "type", "retry", "redact", "ordering", "links", "number", "loudness",
     ]  # fmt: skip
     assert pager["properties"]["type"] == {"const": "pager", "type": "string"}
     assert pager["required"] == ["type", "number"]

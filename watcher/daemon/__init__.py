@@ -529,7 +529,7 @@ class Daemon:
         if dispatcher is None:
             raise KeyError(f"receiver {receiver}")
         answer = await send_sample(dispatcher.plan, self.config, self._clock)
-        works, was_off = answer["outcome"] == "ok", bool(dispatcher.state.off)
+        works, was_off = answer["outcome"] == "ok", bool((await dispatcher.remembered()).off)
         if works and was_off:
             await dispatcher.turn_on()
         elif works:

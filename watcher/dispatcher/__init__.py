@@ -76,6 +76,10 @@ class Dispatcher:
         """Something may be due."""
         self._wake.set()
 
+    async def remembered(self) -> ReceiverState:
+        """Return how the receiver stands, once what is remembered of it is loaded."""
+        return await self._outcomes.remembered()
+
     async def open(self) -> None:
         """Load what is remembered of the receiver."""
         await self._outcomes.open()

@@ -107,6 +107,11 @@ class OutcomeRecorder:
         runtime.publish(await runtime.store.settle([], receiver=state, commit=commit))
         return state
 
+    async def remembered(self) -> ReceiverState:
+        """Return how the receiver stands, once that is loaded."""
+        await self._opened.wait()
+        return self.state
+
     async def turn_on(self, action: Action | None = None) -> None:
         """Forget that it was turned off or is paused; `action` is the person's that asks for it."""
         await self._change(action, off="", failures=0, failed=(), paused=None, probes=0)
