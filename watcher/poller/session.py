@@ -118,6 +118,8 @@ class SourceSession:
         self.last_full_look = self._saved = self.clock()
         self.log = structlog.get_logger().bind(source=plan.name)
         self.bytes = 0
+        self._grown = False  # since `bytes` was read
+        self._unknown = False  # whether the store knows no row of the source
         self.refused = 0
         self._admit = runtime.admit
         self._rules = runtime.rules
@@ -183,6 +185,7 @@ class SourceSession:
         provider.set_capabilities(self.state.learned)
         if self.state.polled is not None:  # what is new may have come while the daemon was down
             self.last_full_look = min(self.last_full_look, self.state.polled)
+        self._unknown = stored is None
         if stored is not None:  # else the store knows no row of it either
             self.present = len(await self.store.present_ids(name))
             self.bytes = await self.store.size(name)
@@ -361,7 +364,7 @@ class SourceSession:
         fresh = await self._within_bounds(fresh)
         ids = [row.id for row in fresh]
         for attempt in range(1, CONFLICTS + 1):
-            known = await self.store.known(self.plan.name, ids)
+            known = {} if self._unknown else await self.store.known(self.plan.name, ids)
             sighting = Sighting(
                 sent=response.sent,
                 received=response.received,
@@ -389,6 +392,7 @@ class SourceSession:
                 await self.commit(dataclasses.replace(decision.commit, state=state))
                 break
             except Conflict:  # a row changed in the store meanwhile: read again, decide again
+                self._unknown = False
                 if attempt == CONFLICTS:
                     raise
         self.doubted |= decision.vanished
@@ -411,6 +415,8 @@ class SourceSession:
 
     async def _within_bounds(self, rows: list[Observation]) -> list[Observation]:
         """Return rows without the unknown ones that are too many: those that are known go on."""
+        if self._grown:
+            self.bytes, self._grown = await self.store.size(self.plan.name), False
         room = 0 if self.bound else self.plan.most_conversations - self.present
         if len(rows) <= room:
             return rows
@@ -515,8 +521,9 @@ class SourceSession:
             e.type == "conversation.created" and bool(e.data.get("returned")) for e in commit.events
         )
         self.present += known + returned - gone
-        if known or commit.forget:
-            self.bytes = await self.store.size(self.plan.name)
+        if commit.snapshots:
+            self._unknown = False
+        self._grown |= bool(known) or commit.forget
         for one in commit.snapshots:
             self.doubts.pop(one.conversation.id, None)
             if one.present and one.doubt is not None:

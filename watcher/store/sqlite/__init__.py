@@ -99,6 +99,7 @@ class SqliteStore:
         self._lock = lock
         self._retrier = retrier
         self._files = place.identities(path)
+        self._key: bytes | None = None
 
     @classmethod
     async def open(
@@ -229,9 +230,12 @@ class SqliteStore:
     # Sources and conversations
 
     async def key(self) -> bytes:
-        if found := await self._reader.fetch(queries.INSTALLATION, (transactions.KEY,)):
-            return bytes(found[0][0])
-        return await self._write(transactions.key, secrets.token_bytes(32))
+        if self._key is None:  # each source asks for it, and it never changes
+            if found := await self._reader.fetch(queries.INSTALLATION, (transactions.KEY,)):
+                self._key = bytes(found[0][0])
+            else:
+                self._key = await self._write(transactions.key, secrets.token_bytes(32))
+        return self._key
 
     async def link_keys(self) -> tuple[bytes, ...]:
         if found := await self._reader.fetch(queries.INSTALLATION, (transactions.LINK_KEYS,)):
