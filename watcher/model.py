@@ -28,9 +28,9 @@ def rfc3339(at: datetime) -> str:
     Microseconds are kept where the value has them, so that what is stored compares equal to
     what is read again.
     """
-    utc = at.astimezone(UTC)
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
     spec = "microseconds" if utc.microsecond % 1000 else "milliseconds"
-    return utc.isoformat(timespec=spec).replace("+00:00", "Z")
+    return utc.isoformat(timespec=spec)[: -len("+00:00")] + "Z"
 
 
 class _Stamp:

@@ -76,7 +76,7 @@ def plan_source(
         most_conversations=source.most_conversations,
         most_bytes=source.most_bytes,
         offset=min(poll_every, SPREAD) * index / max(count, 1),
-        phase=poll_every * (1 + index / count) / 2 if count > FEW else 0.0,
+        phase=poll_every * (2 + index / count) / 3 if count > FEW else 0.0,
         renew=renew,
         close=client.aclose,
     )

@@ -83,8 +83,10 @@ def said(response: Response, *keys: str) -> str:
     """Return the text of an error body under the first of `keys` that it has, as one short line.
 
     Values may be strings or lists of strings (HighLevel's 422, Chatwoot's 401). Empty if the body
-    has no readable text. Control characters are left out.
+    has no readable text, and of a success. Control characters are left out.
     """
+    if 200 <= response.status < 300:
+        return ""
     body = json_body(response) if len(response.body) <= LONGEST_REFUSAL else None
     if not isinstance(body, dict):
         return ""
