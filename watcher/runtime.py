@@ -74,5 +74,8 @@ class Runtime:
     admit: Admit = _admit_all
     """Called before what an answer showed is written."""
 
+    receivers: Callable[[], int] = lambda: 1
+    """Returns how many receivers there are now."""
+
     wake: Callable[[str], None] = lambda _receiver: None
     """Called with a receiver's name when something may be due for it."""

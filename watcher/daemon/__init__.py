@@ -102,6 +102,7 @@ class Daemon:
             links=self.link_keys.links,
             publish=self._publish,
             confirm=self._confirm,
+            receivers=lambda: len(self.dispatchers),
             wake=self._wake,
             admit=self._admit,
         )

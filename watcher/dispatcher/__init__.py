@@ -40,6 +40,10 @@ ASK_AGAIN = timedelta(seconds=30)
 """How long a timer waits when its source could not be asked."""
 
 
+SPACING = 0.0015
+"""Seconds between two messages of a backlog, over all slots, beside other receivers."""
+
+
 class Dispatcher:
     """Delivers to one receiver until cancelled."""
 
@@ -199,6 +203,9 @@ class Dispatcher:
             while messages:
                 await self._send(messages)
                 messages = []
+                # Beside other receivers a backlog goes slower: as fast as it can, it would double their time.
+                if self._claimer.ahead and self._runtime.receivers() > 1:
+                    await anyio.sleep(self.plan.slots * SPACING)
                 if not self._stopping and self._overdue is None:
                     messages = await self._claimer.next_round(self.state, self._out)
         finally:
