@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx  # noqa: TID251 - compared with httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watcher.transport.direct import written
@@ -44,6 +44,7 @@ def named(request: OutgoingRequest) -> dict[str, str]:
     return {name.lower(): value for name, value in request.named().items()}
 
 
+@example(ADDRESSES[0], "GET", "/list", [("a", "1"), ("b", ""), ("a", "2")], None)
 @given(
     st.sampled_from(ADDRESSES),
     st.sampled_from(["GET", "POST"]),

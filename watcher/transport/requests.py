@@ -1,7 +1,7 @@
 """Requests as they are sent, byte for byte, without httpx's objects: most of them are like the one before.
 
-Rules: what httpx would send is sent (`tests/transport/test_requests.py` compares them); where a path or a
-parameter has more than letters, digits and a few marks, httpx writes it.
+Rules: what httpx would send is sent (`tests/transport/test_requests.py` compares them); where a path has
+more than letters, digits and a few marks, or a parameter comes twice, httpx writes it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class RequestTemplate:
         return self.send(method, self._target(path, params), headers, content)
 
     def _target(self, path: str, params: Sequence[tuple[str, str]]) -> bytes:
-        if not _PLAIN.fullmatch(path):
+        # httpx puts the values of one name side by side.
+        repeated = len({name for name, _ in params}) < len(params)
+        if repeated or not _PLAIN.fullmatch(path):
             whole = self.address.rstrip("/") + path
             return httpx.URL(whole, params=list(params) or None).raw_path
         target = self._path + path.encode()
