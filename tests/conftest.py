@@ -22,7 +22,7 @@ settings.register_profile("dev", max_examples=60, deadline=None)
 # found by chance is found at the desk, where every run tries other examples.
 settings.register_profile(
     "ci",
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
