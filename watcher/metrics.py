@@ -111,7 +111,7 @@ class Metrics:
         self._series: list[_Series] = []
 
         def series(kind: str, name: str, text: str, labels: tuple[str, ...]) -> _Series:
-            self._series.append(_Series(kind, f"watcher_{name}", text, labels))
+            self._series.append(_Series(kind, f"inbox_watcher_{name}", text, labels))
             return self._series[-1]
 
         def counter(name: str, text: str, *labels: str) -> _Series:

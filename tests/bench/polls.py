@@ -119,7 +119,7 @@ async def measure(
 
 def _polls(daemon: Daemon) -> int:
     labels = {"source": "sales"}
-    done = daemon.metrics.registry.get_sample_value("watcher_polls_total", labels)
+    done = daemon.metrics.registry.get_sample_value("inbox_watcher_polls_total", labels)
     return int(done or 0)
 
 

@@ -73,8 +73,8 @@ def of_many(sources: int) -> tuple[int, int]:
         metrics.lag.labels(name).set(number % 60)
     metrics.failing.labels(f"loc-{sources - 1}").set(1)
     text = generate_latest(metrics.registry).decode()
-    assert f'watcher_source_failing{{source="loc-{sources - 1}"}} 1.0' in text
-    asked = [line for line in text.splitlines() if line.startswith("watcher_requests_total{")]
+    assert f'inbox_watcher_source_failing{{source="loc-{sources - 1}"}} 1.0' in text
+    asked = [line for line in text.splitlines() if line.startswith("inbox_watcher_requests_total{")]
     assert sum(float(line.rpartition(" ")[2]) for line in asked) == 2 * sources
     lines = text.splitlines()
     return len(lines), sum('source="loc-' in line for line in lines)
@@ -120,12 +120,14 @@ def test_sums_do_not_fall_when_a_source_is_forgotten() -> None:
         metrics.events.labels(f"loc-{number}", "conversation.created").inc(3)
         metrics.lag.labels(f"loc-{number}").set(0)
     labels = {"source": "", "type": "conversation.created"}
-    before = metrics.registry.get_sample_value("watcher_events_total", labels)
+    before = metrics.registry.get_sample_value("inbox_watcher_events_total", labels)
     metrics.forget("source", "loc-7")
-    assert metrics.registry.get_sample_value("watcher_events_total", labels) == before == 3 * 510
+    assert (
+        metrics.registry.get_sample_value("inbox_watcher_events_total", labels) == before == 3 * 510
+    )
     # Configured again, it counts from the beginning, and the sum goes on.
     metrics.events.labels("loc-7", "conversation.created").inc()
-    assert metrics.registry.get_sample_value("watcher_events_total", labels) == before + 1
+    assert metrics.registry.get_sample_value("inbox_watcher_events_total", labels) == before + 1
 
 
 def configured(folder: Path, sources: int) -> Config:

@@ -33,5 +33,5 @@ def test_templates_over_budget_are_counted_by_rule() -> None:
             words.notice([Delivery("d1", event, "team", one.name, T0, T0)], T0)
     assert metrics.rules_over_budget() == [{"rule": "hungry", "condition": 0, "template": 1}]
     assert metrics.registry.get_sample_value(
-        "watcher_template_errors_total", {"rule": "broken"}
+        "inbox_watcher_template_errors_total", {"rule": "broken"}
     ) == len(("few words", "many"))

@@ -282,7 +282,9 @@ def test_the_table_of_metrics_has_every_series_and_no_other() -> None:
         metric.name + ("_total" if metric.type == "counter" else "")
         for metric in Metrics().registry.collect()
     }
-    told = [name for name in first_cells(read("operations.md")) if name.startswith("watcher_")]
+    told = [
+        name for name in first_cells(read("operations.md")) if name.startswith("inbox_watcher_")
+    ]
     assert set(told) == real
     assert len(told) == len(real)
 

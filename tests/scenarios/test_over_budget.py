@@ -35,6 +35,6 @@ async def test_conditions_over_budget_are_counted_by_rule(harness: Harness) -> N
         status = await daemon.status()
         assert status["over_budget"] == [{"rule": "hungry", "condition": 2, "template": 0}]
         series = generate_latest(daemon.metrics.registry).decode()
-        line = 'watcher_evaluations_over_budget_total{rule="hungry",what="condition"} 2.0'
+        line = 'inbox_watcher_evaluations_over_budget_total{rule="hungry",what="condition"} 2.0'
         assert line in series.splitlines()
-        assert 'watcher_rule_errors_total{rule="hungry"} 2.0' in series.splitlines()
+        assert 'inbox_watcher_rule_errors_total{rule="hungry"} 2.0' in series.splitlines()

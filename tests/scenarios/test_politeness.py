@@ -220,15 +220,15 @@ async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(harness: Harn
         await harness.baseline()
         await anyio.sleep(60)
         assert await ready(harness, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
-        assert measured(harness, "watcher_source_stale", "stuck") == 0
+        assert measured(harness, "inbox_watcher_source_stale", "stuck") == 0
         async with harness.daemon.pollers["stuck"]._lock:  # its loop waits for this
             await anyio.sleep(600)
             stale = {"ready": True, "waiting": [], "stale": ["stuck"]}
             assert await ready(harness) == (200, stale)
             assert await ready(harness, "?strict") == (503, {**stale, "ready": False})
-            assert measured(harness, "watcher_source_stale", "stuck") == 1
-            assert measured(harness, "watcher_source_stale", "well") == 0
-            assert 570 <= measured(harness, "watcher_source_lag_seconds", "stuck") <= 640
+            assert measured(harness, "inbox_watcher_source_stale", "stuck") == 1
+            assert measured(harness, "inbox_watcher_source_stale", "well") == 0
+            assert 570 <= measured(harness, "inbox_watcher_source_lag_seconds", "stuck") <= 640
             stuck, well = (await harness.daemon.sources())[0]
             assert (stuck["stale"], well["stale"]) == (True, False)
             assert stuck["lag"] > 570
@@ -258,9 +258,9 @@ async def test_what_is_asked_for_and_allowed_can_be_measured(harness: Harness) -
     async with harness.running():
         await harness.baseline()
         await anyio.sleep(60)
-        assert measured(harness, "watcher_source_planned_requests_per_hour", "leads") == 132
-        assert measured(harness, "watcher_source_budget_requests_per_hour", "leads") == 18_000
-        assert measured(harness, "watcher_source_budget_wait_seconds", "leads") == 0
+        assert measured(harness, "inbox_watcher_source_planned_requests_per_hour", "leads") == 132
+        assert measured(harness, "inbox_watcher_source_budget_requests_per_hour", "leads") == 18_000
+        assert measured(harness, "inbox_watcher_source_budget_wait_seconds", "leads") == 0
 
 
 @pytest.mark.parametrize("code", [429, 503])

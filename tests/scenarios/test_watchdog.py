@@ -43,7 +43,7 @@ async def test_a_poller_that_hangs_is_seen_and_the_others_are_not(harness: Harne
                 assert stuck["what"] == "poller sales"
                 assert "watcher/poller/source.py" in stuck["where"]
                 assert (await daemon.status())["stuck"] == [stuck]
-                assert daemon.metrics.registry.get_sample_value("watcher_stuck_loops") == 1
+                assert daemon.metrics.registry.get_sample_value("inbox_watcher_stuck_loops") == 1
                 status, text = await ask(harness)
                 assert status == 503
                 assert text.startswith("stuck for ")
