@@ -70,6 +70,9 @@ class Door:
     def configured(self) -> Configured:
         return Configured(receivers=("team",))
 
+    def zone(self) -> None:
+        return None
+
     async def archive(self) -> Archive:
         return Archive(self.store, lambda: (), lambda: (), lambda: None)
 

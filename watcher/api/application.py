@@ -25,11 +25,12 @@ from watcher.api.problems import PROBLEMS, Refusal, answer
 from watcher.api.routes import BASE, ROUTES, Backend, Call, Level, Lines, Route
 from watcher.api.stream import Stream
 from watcher.archive import CursorError, TooMany
+from watcher.control import SOMEBODY
 from watcher.errors import StatementEnded, StoreError
 from watcher.json_text import json_line
 from watcher.records import Actor
 
-__all__ = ["LARGEST_BODY", "Backend", "create_api"]
+__all__ = ["LARGEST_BODY", "Backend", "ask", "create_api", "pick"]
 
 LARGEST_BODY = 65_536
 """Bytes of a request's body."""
@@ -63,6 +64,34 @@ def create_api(backend: Backend, level: Level) -> ASGIApp:
         routes=routes,
         exception_handlers={HTTPException: _unserved, Exception: _failed},
     )
+
+
+async def ask(
+    backend: Backend,
+    level: Level,
+    route: Route,
+    *,
+    path: Mapping[str, str],
+    query: Mapping[str, Any],
+    body: Mapping[str, Any] | None = None,
+    by: Actor = SOMEBODY,
+) -> Any:
+    """Return what a route answers within this process, as pages ask it; raise Refusal."""
+    try:
+        call = Call(
+            backend=backend,
+            archive=await backend.archive(),
+            level=_let_in(level, route),
+            path=path,
+            query=_checked(route.query, query),
+            body=None if route.body is None else _checked(route.body, body or {}),
+            by=by,
+            last_event=None,
+            lines=False,
+        )
+        return await route.answer(call)
+    except (LookupError, ValueError, StoreError) as error:
+        raise _refusal(error) from error
 
 
 def _by_path() -> dict[str, dict[str, Route]]:
@@ -110,13 +139,8 @@ def _refusal(error: Exception) -> Refusal:
 
 
 async def _answered(backend: Backend, level: Level, route: Route, request: Request) -> Response:
-    if LEVELS.index(level) < LEVELS.index(route.level):
-        raise Refusal(
-            "not-signed-in",
-            "whoever has not signed in gets states and counts alone",
-            "ask through the control socket",
-        )
-    query = _checked(route.query, _parameters(route.query, request))
+    level = _let_in(level, route)
+    query = _checked(route.query, pick(route.query, request.query_params.multi_items()))
     body = None if route.body is None else await _body(route.body, request)
     call = Call(
         backend=backend,
@@ -169,10 +193,21 @@ async def _written(lines: Lines) -> AsyncIterator[bytes]:
         yield f"{json_line(row)}\n".encode()
 
 
-def _parameters(model: type[BaseModel], request: Request) -> dict[str, Any]:
-    """Return the parameters of a query: those that may be repeated as lists."""
+def _let_in(level: Level, route: Route) -> Level:
+    """Return the level of whoever asks; raise Refusal where a route is for others."""
+    if LEVELS.index(level) < LEVELS.index(route.level):
+        raise Refusal(
+            "not-signed-in",
+            "whoever has not signed in gets states and counts alone",
+            "ask through the control socket",
+        )
+    return level
+
+
+def pick(model: type[BaseModel], items: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return parameters as a model takes them: those that may be repeated as lists."""
     found: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in items:
         field = model.model_fields.get(name)
         if field is not None and get_origin(field.annotation) is tuple:
             found.setdefault(name, []).append(value)

@@ -387,6 +387,8 @@ class Summary(Given):
     receivers: dict[str, int]
     network_failing: bool
     store_failing: bool
+    stuck: int
+    refused: bool
 
 
 class StatusAnswer(Given):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
@@ -74,6 +75,10 @@ class Backend(Protocol):
 
     def configured(self) -> Configured:
         """Return what of the present configuration decides who is told."""
+        ...
+
+    def zone(self) -> ZoneInfo | None:
+        """Return the zone in which times are shown, None where none is configured."""
         ...
 
     async def archive(self) -> Archive:
@@ -147,6 +152,8 @@ async def summary(call: Call) -> Mapping[str, Any]:
         },
         "network_failing": bool(status["network_failing"]),
         "store_failing": status["store_failing"] is not None,
+        "stuck": len(status["stuck"]),
+        "refused": status["daemon"] is not None and status["daemon"]["refused"] is not None,
     }
 
 

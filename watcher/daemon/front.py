@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
 
 import anyio
 import anyio.to_thread
@@ -44,7 +45,7 @@ class Front:
         self._address = address
         self._clock = clock
         self._archive: Archive | None = None
-        self._apps: dict[Door, Any] = {}
+        self._apps: dict[tuple[str, Door], Any] = {}
         self._opening = anyio.Lock()
 
     @property
@@ -69,16 +70,27 @@ class Front:
         """Return an application that has the API beside what `app` answers."""
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
-            asked = scope["type"] == "http" and scope["path"].startswith(OURS)
-            await (await self._app(who) if asked else app)(scope, receive, send)
+            if scope["type"] == "http" and (path := _asked(scope)) is not None:
+                scope, app_ = {**scope, "path": path}, await self._app("api", who)
+                await app_(scope, receive, send)
+            else:
+                await app(scope, receive, send)
 
         return answer
+
+    async def pages(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request over TCP for a page."""
+        await (await self._app("pages", "anybody"))(scope, receive, send)
 
     def configured(self) -> Configured:
         """Return what of the present configuration decides who is told."""
         from watcher.daemon.asked import configured
 
         return configured(self._daemon.config)
+
+    def zone(self) -> ZoneInfo | None:
+        """Return the zone in which times are shown."""
+        return self._daemon.config.timezone
 
     async def archive(self) -> Archive:
         """Return the reading side; raise StoreError."""
@@ -102,14 +114,36 @@ class Front:
         if self._archive is not None:
             await self._archive.close()
 
-    async def _app(self, who: Door) -> Any:
+    async def _app(self, what: str, who: Door) -> Any:
         async with self._opening:
-            if who not in self._apps:
-                # Models take some tens of milliseconds, which the loop should not wait for.
-                self._apps[who] = await anyio.to_thread.run_sync(self._made, who)
-            return self._apps[who]
+            if (what, who) not in self._apps:
+                # Models and templates take some tens of milliseconds, which the loop should not wait for.
+                made = await anyio.to_thread.run_sync(self._made, what, who)
+                self._apps[what, who] = made
+            return self._apps[what, who]
 
-    def _made(self, who: Door) -> Any:
+    def _made(self, what: str, who: Door) -> Any:
+        if what == "pages":
+            from watcher.pages import create_pages
+
+            return create_pages(self, who)
         from watcher.api import create_api
 
         return create_api(self, who)
+
+
+def _asked(scope: Mapping[str, Any]) -> str | None:
+    """Return the path of what is asked of the API, None for everything else. `/events` is a page for
+    people; whoever accepts JSON or a stream alone gets that.
+    """
+    path: str = scope["path"]
+    if path.startswith(OURS):
+        return path
+    if path != "/events" or scope["method"] not in ("GET", "HEAD"):
+        return None
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    if b"text/html" in accepted:
+        return None
+    if b"text/event-stream" in accepted:
+        return "/api/v1/events/stream"
+    return "/api/v1/events" if b"json" in accepted else None

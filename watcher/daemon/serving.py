@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import anyio
 import structlog
 from anyio.abc import TaskStatus
+from starlette.routing import Mount
 
 from watcher import control, descriptors, web
 from watcher.clock import wall_clock
@@ -127,7 +128,8 @@ async def _serve(
             daemon.stuck,
             daemon.disk_low,
         )
-        pages = web.link_routes(daemon, wall_clock, lambda: daemon.config.timezone or UTC_ZONE)
+        links = web.link_routes(daemon, wall_clock, lambda: daemon.config.timezone or UTC_ZONE)
+        pages = [*links, Mount("/", front.pages)]
         page = front.door(web.create_app(*told, pages=pages), "anybody")
         app = web.KnownHosts(page, server.listen, server.names)
         addresses.append((server.listen.host, server.listen.port))

@@ -20,10 +20,9 @@ import anyio.to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
-from watcher import __version__
 from watcher.web.connections import BoundedConnection
 from watcher.web.hosts import KnownHosts
 from watcher.web.library import Config, Server
@@ -36,19 +35,6 @@ QUEUE = 1024
 
 AT_ONCE = 8
 """Connections that are taken in a turn of the event loop: a bound counts only what has been taken before."""
-
-FRONT = f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>inbox-watcher</title>
-<h1>inbox-watcher {__version__}</h1>
-<ul>
-<li><a href="/healthz">/healthz</a>: does the process work?</li>
-<li><a href="/readyz">/readyz</a>: are sources read? <a href="/readyz?strict">?strict</a>: all of them?</li>
-<li><a href="/metrics">/metrics</a>: for Prometheus</li>
-</ul>
-<p><code>inbox-watcher status</code> shows sources and receivers.</p>
-</html>
-"""
-"""The page for people who open the address: it says where to look, and nothing about the inboxes."""
 
 LOOKED_AT = 500
 """Sources that are looked at in one turn of the event loop."""
@@ -80,17 +66,11 @@ def create_app(
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
     disk_low: Callable[[], Mapping[str, Any] | None] = lambda: None,
-    pages: Sequence[Route] = (),
+    pages: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """Make the application with a page that leads to `/healthz`, `/readyz` and `/metrics`, these (see
-    `create_probes`), and further pages.
-    """
-
-    async def front(_request: Request) -> Response:
-        return HTMLResponse(FRONT)
-
+    """Make the application with `/healthz`, `/readyz` and `/metrics` (see `create_probes`), and pages."""
     probes = create_probes(looks, registry, store_failing, stuck, disk_low)
-    return Starlette(routes=[Route("/", front), *pages, *probes.routes])
+    return Starlette(routes=[*probes.routes, *pages])
 
 
 def create_probes(

@@ -1,0 +1,148 @@
+"""What a page, a form and a visit are.
+
+Rules: pages name routes of the API as the table there does: `/events`, `PUT /acknowledgements`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_origin
+from zoneinfo import ZoneInfo
+
+from watcher.api.application import ask, pick
+from watcher.api.routes import ROUTES, Backend, Level, Route
+from watcher.records import Actor
+from watcher.settings.calendar import UTC_ZONE
+
+__all__ = ["LEVELS", "Form", "Moved", "Page", "Visit", "find_route"]
+
+LEVELS: Sequence[Level] = ("anybody", "viewer", "operator")
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a page shows stands at another address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request for a page: who asks, and for what."""
+
+    backend: Backend
+    level: Level
+    address: str
+    """Path and query, as they stand in the browser."""
+
+    path: Mapping[str, str]
+    """The parts of the address that have names in the page's path."""
+
+    items: Sequence[tuple[str, str]]
+    """The parameters of the address."""
+
+    @property
+    def now(self) -> datetime:
+        """The present time."""
+        return self.backend.now()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which times are shown."""
+        return self.backend.zone() or UTC_ZONE
+
+    def may(self, level: Level) -> bool:
+        """Return whether whoever asks has at least this level."""
+        return LEVELS.index(self.level) >= LEVELS.index(level)
+
+    def one(self, name: str) -> str:
+        """Return a parameter of the address, empty where there is none."""
+        return next((value for known, value in self.items if known == name), "")
+
+    def given(self, route: str) -> dict[str, Any]:
+        """Return the parameters of the address that a route takes, as it takes them; those that a form
+        left empty are none.
+        """
+        model = find_route(route).query
+        known = [
+            (name, value) for name, value in self.items if value and name in model.model_fields
+        ]
+        return pick(model, known)
+
+    async def ask(self, route: str, *, path: Mapping[str, str] | None = None, **query: Any) -> Any:
+        """Return what a route answers to whoever visits; raise Refusal."""
+        found = find_route(route)
+        return await ask(self.backend, self.level, found, path=path or {}, query=query)
+
+
+Show = Callable[[Visit], Awaitable[Mapping[str, Any] | Moved]]
+"""Returns what a template is given beside `visit` and `page`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page for people."""
+
+    path: str
+    level: Level
+    template: str
+    title: str
+    show: Show
+    nav: bool = False
+    """Whether the navigation leads to it."""
+
+    live: bool = True
+    """Whether its sections with `data-live` follow the log while somebody looks."""
+
+
+Fields = Mapping[str, Sequence[str]]
+"""What a form was filled in with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a page can be used for: a form that is sent to this path becomes a call of a route.
+
+    Fields that the route's query or body knows by name go there, unless `body` makes it of them; `back` is
+    the address where it leads then (a path of ours), without it the path itself.
+    """
+
+    path: str
+    route: str
+    said: str | Callable[[Mapping[str, Any], Fields], str]
+    """What happened, in a line; made of the route's answer where it depends on that."""
+
+    body: Callable[[Fields, datetime], Mapping[str, Any]] | None = None
+
+    async def send(
+        self, backend: Backend, level: Level, path: Mapping[str, str], fields: Fields, by: Actor
+    ) -> str:
+        """Have it done; return what happened. Raise Refusal."""
+        route = find_route(self.route)
+        items = [(name, value) for name, values in fields.items() for value in values if value]
+        query = _known(route.query.model_fields, items)
+        body = None
+        if route.body is not None:
+            made = self.body(fields, backend.now()) if self.body is not None else None
+            body = _known(route.body.model_fields, items) if made is None else made
+        given = await ask(backend, level, route, path=path, query=query, body=body, by=by)
+        return self.said if isinstance(self.said, str) else self.said(given, fields)
+
+
+def _known(fields: Mapping[str, Any], items: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return what a model knows by name: the last of each, all of those that may be repeated."""
+    found: dict[str, Any] = {}
+    for name, value in items:
+        if name in fields:
+            many = get_origin(fields[name].annotation) is tuple
+            found[name] = [*found.get(name, ()), value] if many else value
+    return found
+
+
+def find_route(name: str) -> Route:
+    """Return the route of the API of this name (`GET` may be left out)."""
+    method, _, path = name.rpartition(" ")
+    wanted = (method or "GET", path)
+    return next(one for one in ROUTES if (one.method, one.path) == wanted)
