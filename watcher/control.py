@@ -64,10 +64,11 @@ class Control(Protocol):
     """What commands can do to a daemon; arguments and results are plain JSON, or times."""
 
     async def status(
-        self, sources: Sequence[str] | None = None, most: int | None = None
+        self, sources: Sequence[str] | None = None, most: int | None = None, within: str = ""
     ) -> Mapping[str, Any]:
         """Return the status of sources, receivers, network and store: of these sources, or of the `most`
-        that stand worst; `standing` counts all of them.
+        that stand worst; `standing` counts all of them. With `within`, there are only the sources whose
+        names fit this glob.
         """
         ...
 

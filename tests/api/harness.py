@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -15,12 +15,12 @@ import anyio
 
 from tests.support.make import LEASE, T0, acted, commit, delivery, event, settlement, snapshot
 from watcher.api import create_api
-from watcher.api.routes import Level
+from watcher.api.access import OWNER, Principal, Role, asked_by
 from watcher.archive import Archive
 from watcher.config.model import Config
 from watcher.control import DaemonControl
 from watcher.daemon.offline import OfflineControl
-from watcher.explain.question import Configured
+from watcher.explain.question import Configured, Watched
 from watcher.feed import Feed
 from watcher.model import Contact
 from watcher.records import Hold, RuleResult, SourceState
@@ -29,6 +29,7 @@ from watcher.store.address import StoreAddress
 
 __all__ = ["HOLD", "Answer", "Door", "Messages", "fill", "following"]
 
+WATCHED = Watched("chatwoot", frozenset(), timedelta(seconds=30), timedelta(minutes=15))
 HOLD = Hold("absences", T0, ("c1",), 3, "the sweep lacks 1 of 3", "wait")
 
 
@@ -50,16 +51,23 @@ class Door:
     """One door of the API; implements `watcher.api.Backend`."""
 
     store: Store
-    level: Level = "operator"
+    level: Role = "operator"
+    who: Principal | None = None
     feed: Feed = field(default_factory=Feed)
     at: datetime = T0
+    watched: Sequence[str] = ()
     reloaded: Mapping[str, Any] = field(default_factory=lambda: {"rules": "as before"})
 
     def __post_init__(self) -> None:
         loaded = Config.unread(StoreAddress(Path("none.db")))
         offline = OfflineControl(loaded, self.store, self.now)
         self.control = cast("DaemonControl", offline)
-        self.app = create_api(self, self.level)
+        self.app: Any = asked_by(create_api(self), self.principal)
+
+    @property
+    def principal(self) -> Principal:
+        """Who comes through it."""
+        return self.who or (OWNER if self.level == "operator" else Principal(role=self.level))
 
     def now(self) -> datetime:
         return self.at
@@ -68,7 +76,7 @@ class Door:
         return self.reloaded
 
     def configured(self) -> Configured:
-        return Configured(receivers=("team",))
+        return Configured(receivers=("team",), sources=dict.fromkeys(self.watched, WATCHED))
 
     def zone(self) -> None:
         return None

@@ -123,7 +123,7 @@ async def test_a_viewer_reads_and_does_nothing(store: Store) -> None:
         if route.path != "/events/stream":
             answer = await door.ask(route.method, asked(route), BODIES.get(route.path))
         if answer is not None:
-            assert (answer.status == 401) == (route.level == "operator"), route.path
+            assert (answer.status == 403) == (route.level == "operator"), route.path
 
 
 @pytest.mark.parametrize(

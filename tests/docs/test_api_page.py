@@ -9,7 +9,7 @@ import pytest
 
 from watcher.api.models import Listing
 from watcher.api.problems import PROBLEMS
-from watcher.api.routes import BASE, ROUTES
+from watcher.api.routes import BASE, ROUTES, Route
 from watcher.archive import MOST
 from watcher.feed import MOST_FOLLOWERS
 
@@ -17,11 +17,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 WHO = {"anybody": "everybody", "viewer": "whoever may read", "operator": "the operator"}
 
 
+def _who(route: Route) -> str:
+    bound = route.scoped and route.level != "anybody"
+    return WHO[route.level] + (", of his sources" if bound else "")
+
+
 def _routes() -> str:
     lines = ["| | address | what | who |", "|---|---|---|---|"]
     lines += [
-        f"| {one.method} | `{BASE}{one.path}` | {one.summary} | {WHO[one.level]} |"
-        for one in ROUTES
+        f"| {one.method} | `{BASE}{one.path}` | {one.summary} | {_who(one)} |" for one in ROUTES
     ]
     return "\n".join(lines)
 

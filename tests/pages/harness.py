@@ -9,6 +9,7 @@ import httpx  # noqa: TID251 - reads what the pages answer
 from starlette.types import ASGIApp
 
 from tests.api.harness import Door
+from watcher.api.access import asked_by
 from watcher.pages import create_pages
 
 __all__ = ["send", "visit"]
@@ -16,7 +17,7 @@ __all__ = ["send", "visit"]
 
 def pages(door: Door) -> ASGIApp:
     """Return the pages as they are for who comes through this door."""
-    return create_pages(door, door.level)
+    return asked_by(create_pages(door), door.principal)
 
 
 async def visit(door: Door, address: str, **headers: str) -> httpx.Response:

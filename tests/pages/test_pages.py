@@ -10,8 +10,9 @@ import pytest
 
 from tests.api.harness import Door
 from tests.pages.harness import send, visit
+from watcher.api.access import ROLES
 from watcher.pages import statics
-from watcher.pages.page import LEVELS, find_route
+from watcher.pages.page import find_route
 from watcher.pages.table import FORMS, PAGES
 from watcher.store.memory import MemoryStore
 
@@ -22,7 +23,7 @@ POLICY = (
 
 
 @pytest.mark.parametrize("address", ["/", "/nowhere", "/static/none/w.css", "/sources/nobody"])
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", ROLES)
 async def test_each_answer_has_the_headers_of_a_page(address: str, level: str) -> None:
     answer = await visit(Door(MemoryStore(), level=level), address)  # type: ignore[arg-type]
     assert answer.headers["content-type"] == "text/html; charset=utf-8"

@@ -21,10 +21,11 @@ from starlette.routing import Route as Served
 from starlette.types import ASGIApp
 
 from watcher.api import openapi
+from watcher.api.access import Principal, permit, principal_of
 from watcher.api.problems import PROBLEMS, Refusal, answer
-from watcher.api.routes import BASE, ROUTES, Backend, Call, Level, Lines, Route
+from watcher.api.routes import BASE, ROUTES, Backend, Call, Lines, Route
 from watcher.api.stream import Stream
-from watcher.archive import CursorError, TooMany
+from watcher.archive import Archive, CursorError, TooMany
 from watcher.control import SOMEBODY
 from watcher.errors import StatementEnded, StoreError
 from watcher.json_text import json_line
@@ -38,14 +39,13 @@ LARGEST_BODY = 65_536
 LONGEST_NAME = 100
 """Characters of the name that an operator gives himself."""
 
-LEVELS: tuple[Level, ...] = ("anybody", "viewer", "operator")
 NO_STORE = {"cache-control": "no-store"}
 
 
-def create_api(backend: Backend, level: Level) -> ASGIApp:
-    """Return the application for a door that lets in who has this level."""
+def create_api(backend: Backend) -> ASGIApp:
+    """Return the application; the scope of a request says who asks (`access.asked_by`)."""
     routes = [
-        Served(f"{BASE}{path}", _served(backend, level, tuple(found)), methods=list(found))
+        Served(f"{BASE}{path}", _served(backend, tuple(found)), methods=list(found))
         for path, found in _by_path().items()
     ]
 
@@ -68,7 +68,7 @@ def create_api(backend: Backend, level: Level) -> ASGIApp:
 
 async def ask(
     backend: Backend,
-    level: Level,
+    who: Principal,
     route: Route,
     *,
     path: Mapping[str, str],
@@ -77,11 +77,12 @@ async def ask(
     by: Actor = SOMEBODY,
 ) -> Any:
     """Return what a route answers within this process, as pages ask it; raise Refusal."""
+    permit(who, route.level, scoped=route.scoped)
     try:
         call = Call(
             backend=backend,
-            archive=await backend.archive(),
-            level=_let_in(level, route),
+            archive=await _seen(backend, who),
+            who=who,
             path=path,
             query=_checked(route.query, query),
             body=None if route.body is None else _checked(route.body, body or {}),
@@ -94,6 +95,11 @@ async def ask(
         raise _refusal(error) from error
 
 
+async def _seen(backend: Backend, who: Principal) -> Archive:
+    """Return the reading side as he who asks sees it."""
+    return (await backend.archive()).seen_by(who.sight, lambda: backend.configured().sources)
+
+
 def _by_path() -> dict[str, dict[str, Route]]:
     paths: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
@@ -101,15 +107,13 @@ def _by_path() -> dict[str, dict[str, Route]]:
     return paths
 
 
-def _served(
-    backend: Backend, level: Level, methods: Iterable[str]
-) -> Callable[[Request], Awaitable[Response]]:
+def _served(backend: Backend, methods: Iterable[str]) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         path = request.scope["route"].path.removeprefix(BASE)
         method = "GET" if request.method == "HEAD" else request.method
         route = _by_path()[path][method]
         try:
-            return await _answered(backend, level, route, request)
+            return await _answered(backend, route, request)
         except (Refusal, LookupError, ValueError, StoreError) as error:
             return answer(_refusal(error), request.url.path)
 
@@ -138,18 +142,19 @@ def _refusal(error: Exception) -> Refusal:
     return Refusal("invalid", str(error))
 
 
-async def _answered(backend: Backend, level: Level, route: Route, request: Request) -> Response:
-    level = _let_in(level, route)
+async def _answered(backend: Backend, route: Route, request: Request) -> Response:
+    who = principal_of(request.scope)
+    permit(who, route.level, scoped=route.scoped)
     query = _checked(route.query, pick(route.query, request.query_params.multi_items()))
     body = None if route.body is None else await _body(route.body, request)
     call = Call(
         backend=backend,
-        archive=await backend.archive(),
-        level=level,
+        archive=await _seen(backend, who),
+        who=who,
         path=request.path_params,
         query=query,
         body=body,
-        by=Actor(_name(request), "api"),
+        by=who.actor("api", _name(request)),
         last_event=_last_event(request),
         lines="application/x-ndjson" in request.headers.get("accept", ""),
     )
@@ -191,17 +196,6 @@ def _address(request: Request, cursor: str) -> str:
 async def _written(lines: Lines) -> AsyncIterator[bytes]:
     async for row in lines.rows:
         yield f"{json_line(row)}\n".encode()
-
-
-def _let_in(level: Level, route: Route) -> Level:
-    """Return the level of whoever asks; raise Refusal where a route is for others."""
-    if LEVELS.index(level) < LEVELS.index(route.level):
-        raise Refusal(
-            "not-signed-in",
-            "whoever has not signed in gets states and counts alone",
-            "ask through the control socket",
-        )
-    return level
 
 
 def pick(model: type[BaseModel], items: Iterable[tuple[str, str]]) -> dict[str, Any]:

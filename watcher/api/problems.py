@@ -17,6 +17,7 @@ __all__ = ["PROBLEMS", "Refusal", "answer"]
 PROBLEMS: Mapping[str, tuple[int, str]] = {
     "not-found": (404, "There is no such thing"),
     "not-signed-in": (401, "Only whoever has signed in may see this"),
+    "not-allowed": (403, "You may not do or see this"),
     "wrong-method": (405, "This cannot be done here"),
     "invalid": (422, "The request is not valid"),
     "too-broad": (422, "The question asks for too much"),

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from watcher import __version__
 from watcher.api import models
+from watcher.api.access import Principal, Role, permit
 from watcher.api.problems import Refusal
 from watcher.api.stream import Stream
 from watcher.archive import Archive, Known, Owed
@@ -35,12 +36,9 @@ from watcher.records import (
 )
 from watcher.stories import read_facts
 
-__all__ = ["BASE", "ROUTES", "Backend", "Call", "Level", "Lines", "Route"]
+__all__ = ["BASE", "ROUTES", "Backend", "Call", "Lines", "Route"]
 
 BASE = "/api/v1"
-
-Level = Literal["anybody", "viewer", "operator"]
-"""Who may ask: everybody, whoever may read, whoever may act."""
 
 PART = 1000
 """Deliveries that are sent again in one call."""
@@ -92,7 +90,9 @@ class Call:
 
     backend: Backend
     archive: Archive
-    level: Level
+    """What he who asks may see."""
+
+    who: Principal
     path: Mapping[str, str]
     query: Any
     body: Any
@@ -105,6 +105,14 @@ class Call:
     def now(self) -> datetime:
         """The present time."""
         return self.backend.now()
+
+    def watched(self, source: str) -> str:
+        """Return the name of a source that is within the scope of whoever asks; raise KeyError for
+        another one, as for one that does not exist.
+        """
+        if not self.archive.sight.sees(source):
+            raise KeyError(f"source {source}")
+        return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +133,15 @@ class Route:
     path: str
     answer: Answer
     given: type[BaseModel]
-    level: Level
+    level: Role
     summary: str
     query: type[BaseModel] = models.Asked
     body: type[BaseModel] | None = None
     status: int = 200
     problems: Sequence[str] = ()
     media: Sequence[str] = field(default=("application/json",))
+    scoped: bool = False
+    """Whether whoever sees some sources may ask: all that is answered is about these."""
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -159,17 +169,23 @@ async def summary(call: Call) -> Mapping[str, Any]:
 
 async def status(call: Call) -> Mapping[str, Any]:
     """Return what `status` says, with the sources that stand worst."""
-    return await call.backend.control.status(most=call.query.sources)
+    within = call.archive.sight.within
+    found = await call.backend.control.status(most=call.query.sources, within=within)
+    if not within:
+        return found
+    # What is said of the whole house may name the sources of others.
+    rows = [_alone(call, one) for one in found["sources"]]
+    return {"daemon": None, "sources": rows, "standing": found["standing"], "receivers": []}
 
 
 async def source(call: Call) -> Mapping[str, Any]:
     """Return how one source stands."""
     name = call.path["name"]
-    found = (await call.backend.control.status(sources=[name]))["sources"]
+    seen = call.archive.sight.among([name])
+    found = (await call.backend.control.status(sources=seen))["sources"] if seen else ()
     if not found:
         raise Refusal("not-found", f"there is no source {name}", f"see {BASE}/status")
-    one: Mapping[str, Any] = found[0]
-    return one
+    return _alone(call, found[0])
 
 
 async def hold(call: Call) -> Mapping[str, Any]:
@@ -284,8 +300,8 @@ async def why(call: Call) -> Mapping[str, Any]:
 async def stats(call: Call) -> Mapping[str, Any]:
     """Return counts; those with names only for whoever may read."""
     asked = call.query
-    if asked.kind != "types" and call.level == "anybody":
-        raise Refusal("not-signed-in", "counts of sources, rules and receivers have their names")
+    if asked.kind != "types":
+        permit(call.who, "viewer", scoped=asked.kind == "sources")
     query = TallyQuery(asked.kind, asked.since, asked.until, asked.name, asked.step)
     found = await call.archive.tallies(query)
     return {"items": [one.to_plain() for one in found]}
@@ -323,7 +339,8 @@ async def acknowledge(call: Call) -> Mapping[str, Any]:
 async def take_back(call: Call) -> Mapping[str, Any]:
     """Take an acknowledgement back; a second time does nothing."""
     asked, control = call.query, call.backend.control
-    return {"done": await control.take_back(asked.source, asked.conversation, call.by)}
+    source = call.watched(asked.source)
+    return {"done": await control.take_back(source, asked.conversation, call.by)}
 
 
 async def silence(call: Call) -> Mapping[str, Any]:
@@ -352,7 +369,7 @@ async def again(call: Call) -> Mapping[str, Any]:
     """Send deliveries again: those of some ids, or all dead ones that fit."""
     asked, control = call.body, call.backend.control
     if asked.ids:
-        return {"retried": await control.retry(list(asked.ids), call.by)}
+        return {"retried": await control.retry(await _within(call, asked.ids), call.by)}
     query = DeliveryQuery(
         state="dead",
         receiver=asked.receiver,
@@ -363,7 +380,7 @@ async def again(call: Call) -> Mapping[str, Any]:
         until=asked.until,
         limit=10**9,
     )
-    keys = [key async for key in call.archive.store.each_key(query)]
+    keys = await _keys(call, query)
     if asked.expect is not None and abs(len(keys) - asked.expect) > OFF * asked.expect:
         raise Refusal(
             "count-differs", f"{len(keys)} match now, not {asked.expect}", "look again, then decide"
@@ -374,7 +391,7 @@ async def again(call: Call) -> Mapping[str, Any]:
 
 async def decide(call: Call) -> Mapping[str, Any]:
     """Decide about the held sweep that was seen; another one is not decided."""
-    name, asked = call.path["name"], call.body
+    name, asked = call.watched(call.path["name"]), call.body
     accept = asked.decision == "accept"
     done = await call.backend.control.release(name, accept=accept, since=asked.since, by=call.by)
     if not done:
@@ -407,6 +424,33 @@ async def reload(call: Call) -> Mapping[str, Any]:
 
 
 # -- parts --------------------------------------------------------------------------------------
+
+
+def _alone(call: Call, source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return how a source stands, without the names of others that he who asks does not see."""
+    if call.who.sources is None or source.get("plan") is None:
+        return source
+    shared = call.archive.sight.among(source["plan"]["shared_with"])
+    return {**source, "plan": {**source["plan"], "shared_with": list(shared)}}
+
+
+async def _within(call: Call, ids: Sequence[str]) -> list[str]:
+    """Return the keys of the deliveries of these ids that he who asks sees: a digest of his and of others'
+    is not his to send again.
+    """
+    if call.who.sources is None:
+        return list(ids)
+    store = call.archive.store
+    found = [one for id_ in ids for one in await store.deliveries(DeliveryQuery(id=id_))]
+    return [one.key for one in found if not one.message]
+
+
+async def _keys(call: Call, query: DeliveryQuery) -> list[str]:
+    """Return the keys of the deliveries that fit and that he who asks may send again (`_within`)."""
+    store = call.archive.store
+    if call.who.sources is None:
+        return [key async for key in store.each_key(query)]
+    return [one.key async for one in store.each_delivery(query) if not one.message]
 
 
 def _in_future(ends: datetime, now: datetime) -> None:
@@ -476,45 +520,46 @@ SHOWN = models.ConversationShown
 PICKED = models.ConversationAsked
 
 ROUTES: Sequence[Route] = (
-    Route("GET", "/summary", summary, models.Summary, "anybody", "States and counts alone"),
+    Route("GET", "/summary", summary, models.Summary, "anybody", "States and counts alone", scoped=True),
     Route("GET", "/stats", stats, models.StatsAnswer, "anybody",
-          "How often things happened, by the hour; not signed in: events by type", models.StatsAsked),
+          "How often things happened, by the hour; not signed in: events by type", models.StatsAsked,
+          scoped=True),
     Route("GET", "/status", status, models.StatusAnswer, "viewer",
-          "The daemon, the sources that stand worst, all receivers", models.StatusAsked),
+          "The daemon, the sources that stand worst, all receivers", models.StatusAsked, scoped=True),
     Route("GET", "/sources/{name}", source, models.ActionAnswer, "viewer", "How a source stands",
-          problems=("not-found",)),
+          problems=("not-found",), scoped=True),
     Route("GET", "/sources/{name}/hold", hold, models.HoldAnswer, "viewer",
-          "The evidence of a held sweep", problems=("not-found",)),
+          "The evidence of a held sweep", problems=("not-found",), scoped=True),
     Route("POST", "/sources/{name}/hold", decide, models.Done, "operator",
           "Decide about the held sweep that was seen", body=models.DecisionAsked,
-          problems=("not-found", "hold-is-over")),
+          problems=("not-found", "hold-is-over"), scoped=True),
     Route("GET", "/events", events, models.EventsPage, "viewer", "The log, the newest first",
-          models.EventsAsked, media=LINES),
+          models.EventsAsked, media=LINES, scoped=True),
     Route("GET", "/events/stream", stream, models.CloudEvent, "viewer", "The log as it grows",
-          models.StreamAsked, problems=("busy",), media=("text/event-stream",)),
+          models.StreamAsked, problems=("busy",), media=("text/event-stream",), scoped=True),
     Route("GET", "/events/{id}", event, models.StoryAnswer, "viewer",
-          "An event with what every rule said, and its deliveries", problems=("not-found",)),
+          "An event with what every rule said, and its deliveries", problems=("not-found",), scoped=True),
     Route("GET", "/why", why, models.WhyAnswer, "viewer",
           "Why a receiver was not told of an event or a conversation", models.WhyAsked,
           problems=("not-found",)),
     Route("GET", "/deliveries", deliveries, models.DeliveriesPage, "viewer",
-          "The outbox, what entered last first", models.DeliveriesAsked, media=LINES),
+          "The outbox, what entered last first", models.DeliveriesAsked, media=LINES, scoped=True),
     Route("POST", "/deliveries/retry", again, models.RetryAnswer, "operator",
           "Send again: some ids, or all dead ones that fit", body=models.RetryAsked,
-          problems=("count-differs",)),
+          problems=("count-differs",), scoped=True),
     Route("GET", "/deliveries/{id}", delivery, models.HistoryAnswer, "viewer",
-          "The deliveries of an id, with every attempt and decision", problems=("not-found",)),
+          "The deliveries of an id, with every attempt and decision", problems=("not-found",), scoped=True),
     Route("GET", "/conversations", conversations, models.ConversationsPage, "viewer",
-          "What is known now: who waits longest first", models.ConversationsAsked),
+          "What is known now: who waits longest first", models.ConversationsAsked, scoped=True),
     Route("GET", "/conversation", conversation, SHOWN, "viewer", "One conversation", PICKED,
-          problems=("not-found",)),
+          problems=("not-found",), scoped=True),
     Route("GET", "/acknowledgements", acknowledgements, models.AcknowledgementsAnswer, "viewer",
-          "Who has taken which conversation"),
+          "Who has taken which conversation", scoped=True),
     Route("PUT", "/acknowledgements", acknowledge, models.ActionAnswer, "operator",
           "Take a conversation: its reminders end until something new happens", PICKED,
-          problems=("not-found",)),
+          problems=("not-found",), scoped=True),
     Route("DELETE", "/acknowledgements", take_back, models.Done, "operator",
-          "Take that back; what it cancelled stays so", PICKED, problems=("not-found",)),
+          "Take that back; what it cancelled stays so", PICKED, problems=("not-found",), scoped=True),
     Route("GET", "/silences", silences, models.SilencesAnswer, "viewer", "Every silence"),
     Route("POST", "/silences", silence, models.ActionAnswer, "operator",
           "Silence what matches from now on", body=models.SilenceAsked, status=201),

@@ -2,18 +2,19 @@
 
 Rules: reads only, through a connection of its own whose statements are bounded in steps, never through the
 writer. A question is one of `watcher.records`; an answer is a page of at most `MOST` rows, newest first
-(conversations: those that wait longest first).
+(conversations: those that wait longest first). Whoever may not see everything asks what `seen_by` returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from watcher.archive.cursors import Cursor, CursorError, Page, read_place, write_place
+from watcher.archive.sight import EVERYTHING, SeenStore, Sight
 from watcher.explain.story import Story
 from watcher.explain.waits import Wait, Waits, what_it_waits_for
 from watcher.model import Delivery, Snapshot
@@ -43,6 +44,7 @@ __all__ = [
     "Known",
     "Owed",
     "Page",
+    "Sight",
     "TooMany",
 ]
 
@@ -101,9 +103,21 @@ class Archive:
         zone: Callable[[], ZoneInfo | None],
     ) -> None:
         self.store = store
+        self.sight = EVERYTHING
         self._rules = rules
         self._silences = silences
         self._zone = zone
+
+    def seen_by(self, sight: Sight, sources: Callable[[], Iterable[str]]) -> Archive:
+        """Return the same as somebody sees it who may not see everything; `sources` returns the sources
+        that are watched.
+        """
+        if sight.whole:
+            return self
+        store = cast("Store", SeenStore(self.store, sight, sources))
+        seen = Archive(store, self._rules, self._silences, self._zone)
+        seen.sight = sight
+        return seen
 
     async def events(self, query: EventQuery, cursor: str = "") -> Page[Recorded]:
         """Return a page of the log. Raise CursorError."""
@@ -139,6 +153,10 @@ class Archive:
     async def conversations(self, query: ConversationQuery, cursor: str = "") -> Page[Known]:
         """Return a page of what is known now. Raise CursorError."""
         limit = _bounded(query.limit)
+        # A place holds the words by which a conversation is found: where they are hidden, one page is all.
+        hidden = bool(query.words) and self.sight.hides_contact
+        if cursor and hidden:
+            raise CursorError
         after = read_place(cursor) if cursor else None
         asked = replace(query, limit=limit + 1, after=after)
         found = [one async for one in self.store.each_conversation(asked)]
@@ -147,7 +165,7 @@ class Archive:
             Known(source, one, taken.get((source, one.conversation.id)))
             for source, one in found[:limit]
         ]
-        more = len(found) > limit
+        more = len(found) > limit and not hidden
         last = place_of(known[-1].source, known[-1].snapshot.conversation) if more else None
         return Page(known, None if last is None else write_place(last))
 

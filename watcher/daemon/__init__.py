@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 import anyio
@@ -342,13 +343,15 @@ class Daemon:
     # -- status -------------------------------------------------------------------------------
 
     async def sources(
-        self, named: Sequence[str] | None = None, most: int | None = None
+        self, named: Sequence[str] | None = None, most: int | None = None, within: str = ""
     ) -> tuple[list[dict[str, Any]], Mapping[Standing, int]]:
         """Return the status of these sources as plain JSON, or of the `most` that stand worst; and how
-        many of all there are in each state.
+        many of all there are in each state. With `within`, there are only those that fit this glob.
         """
         stand: dict[str, tuple[Standing, float]] = {}
         async for name, poller in in_slices(self.pollers.items()):
+            if within and not fnmatchcase(name, within):
+                continue
             # What was never read is the worst of its kind.
             stand[name] = poller.standing(), poller.lag() if poller.looked else math.inf
         shown = worst(stand, most) if named is None else named
@@ -356,7 +359,7 @@ class Daemon:
         rows = [
             {**self.pollers[name].status(), "plan": describe_plan(name, shared.get(name))}
             async for name in in_slices(shown)
-            if name in self.pollers  # a reload may have removed it meanwhile
+            if name in stand and name in self.pollers  # a reload may have removed it meanwhile
         ]
         return rows, counted(standing for standing, _lag in stand.values())
 
@@ -393,10 +396,10 @@ class Daemon:
         return [one.plain() for one in self.watchdog.stuck]
 
     async def status(
-        self, sources: Sequence[str] | None = None, most: int | None = None
+        self, sources: Sequence[str] | None = None, most: int | None = None, within: str = ""
     ) -> Mapping[str, Any]:
         """Return the status of everything as plain JSON (see `control.Control`)."""
-        rows, standing = await self.sources(sources, most)
+        rows, standing = await self.sources(sources, most, within)
         return {
             "daemon": self._about(),
             "sources": rows,

@@ -1,5 +1,4 @@
-"""The two doors of the API: the control socket, whose owner is the operator, and TCP, where nobody has
-signed in.
+"""The two doors of the API: the control socket, whose owner is the operator, and TCP.
 
 Rules: the application, its models and the connection that it reads by are made when somebody asks for the
 first time; a daemon that nobody asks has none of them.
@@ -33,7 +32,8 @@ READ_STEPS = 20_000_000
 OURS = ("/api/", "/openapi.json", "/problems/")
 """How the addresses begin that the API answers."""
 
-Door = Literal["anybody", "operator"]
+Door = Literal["tcp", "control"]
+What = Literal["api", "pages"]
 
 
 class Front:
@@ -45,7 +45,7 @@ class Front:
         self._address = address
         self._clock = clock
         self._archive: Archive | None = None
-        self._apps: dict[tuple[str, Door], Any] = {}
+        self._apps: dict[What, Any] = {}
         self._opening = anyio.Lock()
 
     @property
@@ -66,13 +66,13 @@ class Front:
         """Take up the present configuration."""
         return await self._reload()
 
-    def door(self, app: Any, who: Door) -> Any:
+    def door(self, app: Any, door: Door) -> Any:
         """Return an application that has the API beside what `app` answers."""
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http" and (path := _asked(scope)) is not None:
-                scope, app_ = {**scope, "path": path}, await self._app("api", who)
-                await app_(scope, receive, send)
+                scope, app_ = {**scope, "path": path}, await self._app("api")
+                await self._let_in(app_, door)(scope, receive, send)
             else:
                 await app(scope, receive, send)
 
@@ -80,7 +80,7 @@ class Front:
 
     async def pages(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request over TCP for a page."""
-        await (await self._app("pages", "anybody"))(scope, receive, send)
+        await self._let_in(await self._app("pages"), "tcp")(scope, receive, send)
 
     def configured(self) -> Configured:
         """Return what of the present configuration decides who is told."""
@@ -114,22 +114,27 @@ class Front:
         if self._archive is not None:
             await self._archive.close()
 
-    async def _app(self, what: str, who: Door) -> Any:
+    async def _app(self, what: What) -> Any:
         async with self._opening:
-            if (what, who) not in self._apps:
+            if what not in self._apps:
                 # Models and templates take some tens of milliseconds, which the loop should not wait for.
-                made = await anyio.to_thread.run_sync(self._made, what, who)
-                self._apps[what, who] = made
-            return self._apps[what, who]
+                self._apps[what] = await anyio.to_thread.run_sync(self._made, what)
+            return self._apps[what]
 
-    def _made(self, what: str, who: Door) -> Any:
+    def _made(self, what: What) -> Any:
         if what == "pages":
             from watcher.pages import create_pages
 
-            return create_pages(self, who)
+            return create_pages(self)
         from watcher.api import create_api
 
-        return create_api(self, who)
+        return create_api(self)
+
+    def _let_in(self, app: Any, door: Door) -> Any:
+        """Return an application that knows who comes through a door."""
+        from watcher.api.access import OWNER, asked_by
+
+        return asked_by(app, OWNER) if door == "control" else app
 
 
 def _asked(scope: Mapping[str, Any]) -> str | None:

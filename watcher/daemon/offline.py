@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 import structlog
@@ -47,10 +48,14 @@ class OfflineControl:
         )
 
     async def status(
-        self, sources: Sequence[str] | None = None, most: int | None = None
+        self, sources: Sequence[str] | None = None, most: int | None = None, within: str = ""
     ) -> Mapping[str, Any]:
         """Return the last saved state, with the keys of `Daemon.status`."""
-        rows = {one["source"]: one for one in await self._sources()}
+        rows = {
+            one["source"]: one
+            for one in await self._sources()
+            if not within or fnmatchcase(one["source"], within)
+        }
         stand = {name: (_standing(one), math.inf) for name, one in rows.items()}
         shown = worst(stand, most) if sources is None else sources
         stored = await self._store.receivers()

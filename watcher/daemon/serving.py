@@ -130,7 +130,7 @@ async def _serve(
         )
         links = web.link_routes(daemon, wall_clock, lambda: daemon.config.timezone or UTC_ZONE)
         pages = [*links, Mount("/", front.pages)]
-        page = front.door(web.create_app(*told, pages=pages), "anybody")
+        page = front.door(web.create_app(*told, pages=pages), "tcp")
         app = web.KnownHosts(page, server.listen, server.names)
         addresses.append((server.listen.host, server.listen.port))
         listeners.append(partial(web.serve, app, web.bind(*addresses[-1])))
@@ -139,7 +139,7 @@ async def _serve(
             probes = web.create_probes(*told)
             listeners.append(partial(web.serve, probes, web.bind(*addresses[-1]), once=True))
     listener, socket_path = control.bind_control(address.daemon_socket)
-    remote = front.door(control.create_app(daemon, reloading.reload), "operator")
+    remote = front.door(control.create_app(daemon, reloading.reload), "control")
     listeners.append(partial(web.serve, remote, listener))
     store.record_socket(socket_path)
     try:

@@ -23,14 +23,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from watcher.api.access import permit, principal_of
 from watcher.api.application import Backend
 from watcher.api.problems import PROBLEMS, Refusal
-from watcher.api.routes import Level
 from watcher.pages import statics
 from watcher.pages.page import Form, Moved, Page, Visit
 from watcher.pages.rendering import render
 from watcher.pages.table import FORMS, PAGES
-from watcher.records import Actor
 
 __all__ = ["create_pages"]
 
@@ -52,21 +51,19 @@ HEADERS = {
 Served = Callable[[Request], Awaitable[Response]]
 
 
-def create_pages(backend: Backend, level: Level) -> ASGIApp:
-    """Return the application for a door that lets in who has this level."""
+def create_pages(backend: Backend) -> ASGIApp:
+    """Return the application; the scope of a request says who visits (`access.asked_by`)."""
     forms: dict[str, list[Form]] = {}
     for form in FORMS:
         forms.setdefault(form.path, []).append(form)
-    routes = [Route(one.path, _page(backend, level, one), methods=["GET"]) for one in PAGES]
-    routes += [
-        Route(path, _form(backend, level, some), methods=["POST"]) for path, some in forms.items()
-    ]
+    routes = [Route(one.path, _page(backend, one), methods=["GET"]) for one in PAGES]
+    routes += [Route(path, _form(backend, some), methods=["POST"]) for path, some in forms.items()]
     app = Starlette(
         routes=[*statics.routes(), *routes],
         middleware=[Middleware(GZipMiddleware, minimum_size=500, compresslevel=6)],
         exception_handlers={
-            HTTPException: partial(_unserved, backend, level),
-            Exception: partial(_failed, backend, level),
+            HTTPException: partial(_unserved, backend),
+            Exception: partial(_failed, backend),
         },
     )
     return _Guarded(app)
@@ -95,12 +92,11 @@ class _Guarded:
         await self._app(scope, receive, answer)
 
 
-def _page(backend: Backend, level: Level, page: Page) -> Served:
+def _page(backend: Backend, page: Page) -> Served:
     async def serve(request: Request) -> Response:
-        visit = _visit(backend, level, request)
+        visit = _visit(backend, request)
         try:
-            if not visit.may(page.level):
-                raise Refusal("not-signed-in", "this page is for people who have signed in")
+            permit(visit.who, page.level, scoped=True)  # what it asks, sees to the rest
             shown = await page.show(visit)
             if isinstance(shown, Moved):
                 return RedirectResponse(shown.address, status_code=303)
@@ -114,13 +110,13 @@ def _page(backend: Backend, level: Level, page: Page) -> Served:
     return serve
 
 
-def _form(backend: Backend, level: Level, forms: list[Form]) -> Served:
+def _form(backend: Backend, forms: list[Form]) -> Served:
     async def serve(request: Request) -> Response:
-        visit = _visit(backend, level, request)
+        visit = _visit(backend, request)
         try:
             fields = await _fields(request)
             form = _meant(forms, fields)
-            said = await form.send(backend, level, visit.path, fields, Actor("", "page"))
+            said = await form.send(visit, fields)
         except Refusal as refusal:
             return await _refused(request, visit, refusal)
         response = RedirectResponse(_back(fields, request), status_code=303)
@@ -141,11 +137,11 @@ def _meant(forms: list[Form], fields: Mapping[str, list[str]]) -> Form:
     raise Refusal("invalid", "the form does not say what is to be done")
 
 
-def _visit(backend: Backend, level: Level, request: Request) -> Visit:
+def _visit(backend: Backend, request: Request) -> Visit:
     query = request.url.query
     return Visit(
         backend=backend,
-        level=level,
+        who=principal_of(request.scope),
         address=f"{quote(request.url.path)}?{query}" if query else quote(request.url.path),
         path=request.path_params,
         items=request.query_params.multi_items(),
@@ -183,9 +179,9 @@ async def _refused(request: Request, visit: Visit, refusal: Refusal) -> Response
     return await _shown(request, visit, "refused.html", given, status=status, headers=headers)
 
 
-async def _unserved(backend: Backend, level: Level, request: Request, error: Exception) -> Response:
+async def _unserved(backend: Backend, request: Request, error: Exception) -> Response:
     """Answer what no page does."""
-    visit = _visit(backend, level, request)
+    visit = _visit(backend, request)
     if isinstance(error, HTTPException) and error.status_code == 405:
         refusal = Refusal("wrong-method", f"{request.method} is not possible here")
         refusal.headers = dict(error.headers or {})
@@ -194,11 +190,11 @@ async def _unserved(backend: Backend, level: Level, request: Request, error: Exc
     return await _refused(request, visit, refusal)
 
 
-async def _failed(backend: Backend, level: Level, request: Request, error: Exception) -> Response:
+async def _failed(backend: Backend, request: Request, error: Exception) -> Response:
     log = structlog.get_logger()
     log.error("a page failed", path=request.url.path, error=type(error).__name__)
     refusal = Refusal("internal", "this is a mistake of the program")
-    return await _refused(request, _visit(backend, level, request), refusal)
+    return await _refused(request, _visit(backend, request), refusal)
 
 
 async def _fields(request: Request) -> dict[str, list[str]]:

@@ -11,14 +11,12 @@ from datetime import datetime
 from typing import Any, get_origin
 from zoneinfo import ZoneInfo
 
+from watcher.api.access import Principal, Role
 from watcher.api.application import ask, pick
-from watcher.api.routes import ROUTES, Backend, Level, Route
-from watcher.records import Actor
+from watcher.api.routes import ROUTES, Backend, Route
 from watcher.settings.calendar import UTC_ZONE
 
-__all__ = ["LEVELS", "Form", "Moved", "Page", "Visit", "find_route"]
-
-LEVELS: Sequence[Level] = ("anybody", "viewer", "operator")
+__all__ = ["Form", "Moved", "Page", "Visit", "find_route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Visit:
     """A request for a page: who asks, and for what."""
 
     backend: Backend
-    level: Level
+    who: Principal
     address: str
     """Path and query, as they stand in the browser."""
 
@@ -53,9 +51,9 @@ class Visit:
         """The zone in which times are shown."""
         return self.backend.zone() or UTC_ZONE
 
-    def may(self, level: Level) -> bool:
-        """Return whether whoever asks has at least this level."""
-        return LEVELS.index(self.level) >= LEVELS.index(level)
+    def may(self, role: Role) -> bool:
+        """Return whether whoever asks may do what is for a role."""
+        return self.who.may(role)
 
     def one(self, name: str) -> str:
         """Return a parameter of the address, empty where there is none."""
@@ -74,7 +72,7 @@ class Visit:
     async def ask(self, route: str, *, path: Mapping[str, str] | None = None, **query: Any) -> Any:
         """Return what a route answers to whoever visits; raise Refusal."""
         found = find_route(route)
-        return await ask(self.backend, self.level, found, path=path or {}, query=query)
+        return await ask(self.backend, self.who, found, path=path or {}, query=query)
 
 
 Show = Callable[[Visit], Awaitable[Mapping[str, Any] | Moved]]
@@ -86,7 +84,7 @@ class Page:
     """A page for people."""
 
     path: str
-    level: Level
+    level: Role
     template: str
     title: str
     show: Show
@@ -116,18 +114,17 @@ class Form:
 
     body: Callable[[Fields, datetime], Mapping[str, Any]] | None = None
 
-    async def send(
-        self, backend: Backend, level: Level, path: Mapping[str, str], fields: Fields, by: Actor
-    ) -> str:
+    async def send(self, visit: Visit, fields: Fields) -> str:
         """Have it done; return what happened. Raise Refusal."""
         route = find_route(self.route)
         items = [(name, value) for name, values in fields.items() for value in values if value]
         query = _known(route.query.model_fields, items)
         body = None
         if route.body is not None:
-            made = self.body(fields, backend.now()) if self.body is not None else None
+            made = self.body(fields, visit.now) if self.body is not None else None
             body = _known(route.body.model_fields, items) if made is None else made
-        given = await ask(backend, level, route, path=path, query=query, body=body, by=by)
+        by, path = visit.who.actor("page"), visit.path
+        given = await ask(visit.backend, visit.who, route, path=path, query=query, body=body, by=by)
         return self.said if isinstance(self.said, str) else self.said(given, fields)
 
 
