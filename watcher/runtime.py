@@ -13,6 +13,7 @@ from datetime import UTC, tzinfo
 from watcher.clock import Clock
 from watcher.links import Links
 from watcher.metrics import Metrics
+from watcher.page_gate import PageGate
 from watcher.records import Recorded
 from watcher.rules import Rule, Silence
 from watcher.store import Store
@@ -49,6 +50,9 @@ class Runtime:
 
     metrics: Metrics = field(default_factory=Metrics)
     """The series that are counted; a registry of their own unless one is shared."""
+
+    pages: PageGate = field(default_factory=PageGate)
+    """What of pages all sources together hold."""
 
     rules: Callable[[], tuple[Rule, ...]] = lambda: ()
     """Returns the rules configured now; a reload replaces them."""

@@ -18,7 +18,7 @@ import watcher.templates.meter as of_templates
 import watcher.web as web
 import watcher.web.links as pages
 from tests.docs.pages import read, rows
-from watcher import archive, control, descriptors, feed, links, logs
+from watcher import archive, control, descriptors, feed, links, logs, page_gate
 from watcher.api import application, stream
 from watcher.catalogue import bounds
 from watcher.cli import status
@@ -95,6 +95,9 @@ FIGURES: dict[str, tuple[str, ...]] = {
         f"polls {leadping.POLL_PAGES}",
     ),
     "connections to one host of sources": (f"{CONNECTIONS}, which",),
+    "answers that all sources hold until they are committed": (
+        kib(page_gate.MOST_HELD), seconds(timedelta(seconds=page_gate.PATIENCE)),
+    ),
     "look-ups after a sweep that lacks rows": (
         f"{walks.SAMPLE} first", f"hole {LOOK_BEHIND}", f"else {LOOK_UPS}",
     ),

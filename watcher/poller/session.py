@@ -109,6 +109,7 @@ class SourceSession:
         self.store: Snapshots = runtime.store
         self.clock = runtime.clock
         self.metrics = runtime.metrics
+        self.share = runtime.pages.share()
         self.rows = RowCache()
         self.answers = AnswerCache()
         self.doubted: frozenset[str] = frozenset()
@@ -235,12 +236,15 @@ class SourceSession:
         try:
             request = provider.request(position)
             asked = request if known is None else known.condition(request)
+            if position != provider.about:  # who asks for a version does not wait for long
+                await self.share.ask()
             response = await self.plan.send(asked, urgent=urgent)
             if known is not None and known.is_repeated(response):
                 page = known.page
                 self.rows.see_again(known.ids, response.sent)
             else:
                 known = None
+                await self.share.hold(len(response.body))
                 page = self._withheld(sanitize(self._mapped(provider.parse(position, response))))
         except SourceError as error:
             counted.labels(self.plan.name, type(error).__name__).inc()

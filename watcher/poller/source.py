@@ -158,7 +158,10 @@ class SourcePoller:
             if due is None:
                 return True
             try:
-                await self._do(due)
+                try:
+                    await self._do(due)
+                finally:
+                    self.session.share.leave()
             except SourceError as error:
                 await self._failed(due, error)
                 self.attempted = True
@@ -739,6 +742,8 @@ class SourcePoller:
                 await self._look_up(conversation)
             except SourceError:
                 return False
+            finally:
+                self.session.share.leave()
         return True
 
     def request_plan(self) -> RequestPlan:
