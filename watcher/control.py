@@ -24,6 +24,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from watcher.errors import StoreError, StoreUnavailable
 from watcher.model import rfc3339
 from watcher.records import Actor, HttpReply
+from watcher.standing import Standing
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -70,6 +71,10 @@ class Control(Protocol):
         that stand worst; `standing` counts all of them. With `within`, there are only the sources whose
         names fit this glob.
         """
+        ...
+
+    async def standings(self) -> Mapping[str, Standing]:
+        """Return how each source stands, in a word."""
         ...
 
     async def retry(self, ids: Sequence[str] | None, by: Actor = SOMEBODY) -> int:

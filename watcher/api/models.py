@@ -46,6 +46,8 @@ __all__ = [
     "RetryAsked",
     "SilenceAsked",
     "SilencesAnswer",
+    "SourcesAsked",
+    "SourcesPage",
     "StatsAnswer",
     "StatsAsked",
     "StatusAnswer",
@@ -141,6 +143,16 @@ class WhyAsked(Asked):
     type: Text = Field("", description="The type of the event that was expected.")
     since: Moment | None = None
     until: Moment | None = None
+
+
+class SourcesAsked(Listing):
+    """Which sources."""
+
+    q: Text = Field("", description="A part of the name; with `*` at the end its beginning.")
+    state: Annotated[
+        tuple[Literal["failing", "held", "stale", "no baseline", "starting", "ok"], ...],
+        Field(max_length=10),
+    ] = ()
 
 
 class StatusAsked(Asked):
@@ -387,6 +399,7 @@ class Summary(Given):
     receivers: dict[str, int]
     network_failing: bool
     store_failing: bool
+    rules: int
     stuck: int
     refused: bool
 
@@ -398,6 +411,24 @@ class StatusAnswer(Given):
     sources: list[dict[str, Any]]
     standing: dict[str, int]
     receivers: list[dict[str, Any]]
+
+
+class GroupShown(Given):
+    """Sources whose names begin alike, and how the worst of them stands."""
+
+    prefix: str
+    count: int
+    worst: str
+
+
+class SourcesPage(Given):
+    """Some sources, those that stand worst first; `standing` and `groups` count all of them."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+    previous: str | None
+    standing: dict[str, int]
+    groups: list[GroupShown]
 
 
 class HoldAnswer(Given):

@@ -7,7 +7,7 @@ the table, and nowhere else. A new function that is not in the table cannot be r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from watcher import __version__
 from watcher.api import models
 from watcher.api.access import Principal, Role, permit
 from watcher.api.problems import Refusal
+from watcher.api.sources import chosen, groups
 from watcher.api.stream import Stream
 from watcher.archive import Archive, Known, Owed
 from watcher.control import DaemonControl
@@ -34,6 +35,7 @@ from watcher.records import (
     EventQuery,
     TallyQuery,
 )
+from watcher.standing import counted
 from watcher.stories import read_facts
 
 __all__ = ["BASE", "ROUTES", "Backend", "Call", "Lines", "Route"]
@@ -162,6 +164,7 @@ async def summary(call: Call) -> Mapping[str, Any]:
         },
         "network_failing": bool(status["network_failing"]),
         "store_failing": status["store_failing"] is not None,
+        "rules": len(call.backend.configured().rules),
         "stuck": len(status["stuck"]),
         "refused": status["daemon"] is not None and status["daemon"]["refused"] is not None,
     }
@@ -176,6 +179,21 @@ async def status(call: Call) -> Mapping[str, Any]:
     # What is said of the whole house may name the sources of others.
     rows = [_alone(call, one) for one in found["sources"]]
     return {"daemon": None, "sources": rows, "standing": found["standing"], "receivers": []}
+
+
+async def sources(call: Call) -> Mapping[str, Any]:
+    """Return a page of the sources, those that stand worst first."""
+    asked, control, sees = call.query, call.backend.control, call.archive.sight.sees
+    every = {name: how for name, how in (await control.standings()).items() if sees(name)}
+    names, more = chosen(every, asked.q, asked.state, asked.cursor, asked.limit)
+    found = (await control.status(sources=names))["sources"] if names else ()
+    return {
+        "items": [_alone(call, one) for one in found],
+        "next": more,
+        "previous": None,
+        "standing": counted(every.values()),
+        "groups": [asdict(one) for one in groups(every)],
+    }
 
 
 async def source(call: Call) -> Mapping[str, Any]:
@@ -526,6 +544,8 @@ ROUTES: Sequence[Route] = (
           scoped=True),
     Route("GET", "/status", status, models.StatusAnswer, "viewer",
           "The daemon, the sources that stand worst, all receivers", models.StatusAsked, scoped=True),
+    Route("GET", "/sources", sources, models.SourcesPage, "viewer",
+          "The sources, those that stand worst first", models.SourcesAsked, scoped=True),
     Route("GET", "/sources/{name}", source, models.ActionAnswer, "viewer", "How a source stands",
           problems=("not-found",), scoped=True),
     Route("GET", "/sources/{name}/hold", hold, models.HoldAnswer, "viewer",

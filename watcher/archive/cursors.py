@@ -16,7 +16,15 @@ from typing import Generic, Literal, TypeVar
 
 from watcher.records import ConversationPlace
 
-__all__ = ["Cursor", "CursorError", "Page", "read_place", "write_place"]
+__all__ = [
+    "Cursor",
+    "CursorError",
+    "Page",
+    "read_place",
+    "read_source",
+    "write_place",
+    "write_source",
+]
 
 T = TypeVar("T")
 
@@ -81,6 +89,19 @@ def read_place(text: str) -> ConversationPlace:
         case [1, str(source), str(id_), int(waiting), str(words)] if abs(waiting) < 2**53:
             since = _EPOCH + timedelta(microseconds=waiting)
             return ConversationPlace(source, id_, since, words)
+    raise CursorError
+
+
+def write_source(rank: int, name: str) -> str:
+    """Return the cursor that goes on after a source, which stands so badly (0: worst)."""
+    return _pack([VERSION, rank, name])
+
+
+def read_source(text: str) -> tuple[int, str]:
+    """Return the place after which a list of sources goes on; raise CursorError."""
+    match _unpack(text):
+        case [1, int(rank), str(name)] if not isinstance(rank, bool):
+            return rank, name
     raise CursorError
 
 

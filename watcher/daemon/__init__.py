@@ -363,6 +363,10 @@ class Daemon:
         ]
         return rows, counted(standing for standing, _lag in stand.values())
 
+    async def standings(self) -> Mapping[str, Standing]:
+        """Return how each source stands, in a word."""
+        return {name: poller.standing() async for name, poller in in_slices(self.pollers.items())}
+
     def freshness(self) -> Iterator[Freshness]:
         """Yield how lately each source was read: all that a probe asks for, which comes often."""
         for name, poller in [*self.pollers.items()]:  # a reload may come between

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from watcher.archive import Archive
     from watcher.explain.question import Configured
 
-__all__ = ["READ_STEPS", "Front"]
+__all__ = ["READ_STEPS", "Front", "api_path"]
 
 READ_STEPS = 20_000_000
 """Steps of SQLite that a question may take: some tenths of a second."""
@@ -70,7 +70,7 @@ class Front:
         """Return an application that has the API beside what `app` answers."""
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http" and (path := _asked(scope)) is not None:
+            if scope["type"] == "http" and (path := api_path(scope)) is not None:
                 scope, app_ = {**scope, "path": path}, await self._app("api")
                 await self._let_in(app_, door)(scope, receive, send)
             else:
@@ -137,7 +137,7 @@ class Front:
         return asked_by(app, OWNER) if door == "control" else app
 
 
-def _asked(scope: Mapping[str, Any]) -> str | None:
+def api_path(scope: Mapping[str, Any]) -> str | None:
     """Return the path of what is asked of the API, None for everything else. `/events` is a page for
     people; whoever accepts JSON or a stream alone gets that.
     """

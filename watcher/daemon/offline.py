@@ -79,6 +79,10 @@ class OfflineControl:
             "weak": [*grouped(self._config.weak)],
         }
 
+    async def standings(self) -> Mapping[str, Standing]:
+        """Return how each source stands, as far as the store knows."""
+        return {one["source"]: _standing(one) for one in await self._sources()}
+
     async def _sources(self) -> list[dict[str, Any]]:
         """Return what is known of each source."""
         states = {state.name: state for state in await self._store.sources()}

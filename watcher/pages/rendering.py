@@ -15,10 +15,13 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from watcher.explain.values import format_age, short
+from watcher.explain.changes import what_changed
+from watcher.explain.values import format_age, format_who, short
+from watcher.model import Event
 from watcher.pages.page import Visit
 from watcher.pages.statics import assets
 from watcher.settings.calendar import format_moment
+from watcher.wording import person
 
 __all__ = ["render"]
 
@@ -51,7 +54,17 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        age=age, brief=brief, clock=clock, moment=moment, number=number, part=part, short=short
+        age=age,
+        brief=brief,
+        brief_type=brief_type,
+        clock=clock,
+        moment=moment,
+        number=number,
+        part=part,
+        person=person,
+        sentence=sentence,
+        short=short,
+        who=who,
     )
     made.globals.update(assets=assets(), marks=MARKS, address=address)
     return made
@@ -93,6 +106,29 @@ def clock(at: str | datetime, visit: Visit) -> str:
     if local.date() == today.date():
         return local.strftime("%H:%M:%S")
     return local.strftime("%b %-d %H:%M" if local.year == today.year else "%Y-%m-%d")
+
+
+def sentence(event: Mapping[str, Any], visit: Visit) -> str:
+    """Return what an event tells, in one sentence."""
+    return what_changed(_event(event), visit.zone)
+
+
+def who(event: Mapping[str, Any]) -> str:
+    """Return who an event is about."""
+    return format_who(_event(event))
+
+
+def brief_type(name: str) -> str:
+    """Return a type of event as people read it: `conversation.status_changed` is "status changed"."""
+    kind, _, rest = name.partition(".")
+    words = rest if kind in ("conversation", "source") else name
+    return words.replace("_", " ").replace(".", " ")
+
+
+def _event(plain: Mapping[str, Any]) -> Event:
+    source = plain["data"].get("source", "")
+    at = datetime.fromisoformat(plain["time"])
+    return Event(plain["id"], plain["type"], source, plain["subject"], at, plain["data"])
 
 
 def brief(text: object, most: int = 160) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from watcher.pages import overview
+from watcher.pages import help as guide
+from watcher.pages import overview, sources
 from watcher.pages.page import Form, Page
 
 __all__ = ["FORMS", "PAGES"]
 
-PAGES: Sequence[Page] = (*overview.PAGES,)
+PAGES: Sequence[Page] = (*overview.PAGES, *sources.PAGES, *guide.PAGES)
 
-FORMS: Sequence[Form] = ()
+FORMS: Sequence[Form] = (*sources.FORMS,)
