@@ -9,14 +9,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from watcher.catalogue.fields import PATHS
 from watcher.model import Event
+from watcher.settings.base import wrong
 from watcher.suggest import nearest
 from watcher.vocabulary import EVENT_SHAPE, Shape
 
-__all__ = ["EVERYTHING", "RedactionError", "Visibility", "check_redaction", "redact"]
+__all__ = [
+    "EVERYTHING",
+    "RedactedPath",
+    "RedactionError",
+    "Visibility",
+    "check_redaction",
+    "redact",
+]
 
 _THIN = ("source", "provider", "test", "returned", "held", "receiver", "rule", "event", "attempts")
 """Keys of `data` that say nothing about a person."""
@@ -75,6 +85,17 @@ def check_redaction(path: str) -> str:
             "leave it out, or use `payload: thin` on a webhook",
         )
     return plain
+
+
+def _path(value: str) -> str:
+    try:
+        return check_redaction(value)
+    except RedactionError as error:
+        raise wrong(str(error), error.remedy) from None
+
+
+RedactedPath = Annotated[str, AfterValidator(_path)]
+"""A path in a setting."""
 
 
 def _unknown(name: str, passed: list[str], members: Mapping[str, Shape] | None) -> RedactionError:

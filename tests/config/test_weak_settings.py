@@ -104,12 +104,13 @@ def test_a_link_local_address_is_told(tmp_path: Path, host: str, weak: bool) -> 
         ("127.0.0.1:8484", False), ("[::1]:8484", False), ("localhost:8484", False),
     ],
 )  # fmt: skip
-def test_a_listener_without_a_login_is_told(tmp_path: Path, listen: str, weak: bool) -> None:
-    said = "nothing asks them for a password"
-    found = warned(tmp_path, top=f"server: {{listen: '{listen}'}}")
+def test_a_listener_without_tls_is_told(tmp_path: Path, listen: str, weak: bool) -> None:
+    said = "can be reached from other machines without TLS"
+    login = "trusted_header: {name: x-user, from: 10.0.0.5, viewers: '*'}"
+    found = warned(tmp_path, top=f"server: {{listen: '{listen}', {login}}}")
     assert [said in one for one in found] == [True] * weak
     assert all("watcher.yaml:1:" in one for one in found)
-    assert warned(tmp_path, top=f"server: {{listen: '{listen}', insecure: true}}") == []
+    assert warned(tmp_path, top=f"server: {{listen: '{listen}', {login}, insecure: true}}") == []
     assert warned(tmp_path, top="server: {probes: '0.0.0.0:8485'}") == []  # asked for, on purpose
 
 

@@ -176,7 +176,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a configuration that nothing listens b
 def test_a_server_that_other_machines_reach(tmp_path: Path, listen: str, count: int) -> None:
     found = said(tmp_path, more=f"server: {{listen: '{listen}:8484', probes: '0.0.0.0:8485'}}")
     assert len(found) == count
-    assert all("nothing asks them for a password" in one for one in found)
+    assert all("nothing asks them who they are" in one for one in found)
 
 
 def test_ipv6_loopback_is_this_machine(tmp_path: Path) -> None:

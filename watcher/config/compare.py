@@ -71,8 +71,20 @@ def compare(old: Sequence[N], new: Sequence[N]) -> Differences:
 
 def needs_restart(old: Config, new: Config) -> tuple[str, ...]:
     """Return the top-level keys that differ and are read only when the daemon starts."""
-    keys = ("store", "store_texts", "server")
-    return tuple(key for key in keys if getattr(old, key) != getattr(new, key))
+    both = _at_start(old), _at_start(new)
+    return tuple(key for key in both[0] if both[0][key] != both[1][key])
+
+
+AT_ONCE = ("links", "token", "tokens", "trusted_header", "reading", "insecure")
+"""What of `server` is in force as soon as it is taken up."""
+
+
+def _at_start(config: Config) -> Mapping[str, Any]:
+    server = config.server
+    fixed = server.model_copy(update=dict.fromkeys(AT_ONCE)) if server is not None else None
+    return {
+        "store": config.store, "store_texts": config.store_texts, "server": _plain(fixed),
+    }  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

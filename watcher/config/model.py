@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,8 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import InitErrorDetails, PydanticKnownError
 
+from watcher.access import SHORTEST_SECRET, AccessToken, TokenSecret, TrustedHeader, doubles
+from watcher.addresses import is_local
 from watcher.config.files import Places
 from watcher.config.outline import STORE
 from watcher.errors import Problem
@@ -60,9 +62,6 @@ from watcher.settings.values import (
 from watcher.store.address import AddressError, StoreAddress
 
 __all__ = ["Config", "General", "Hold", "Retention", "Server", "Source"]
-
-SHORTEST_KEY = 24
-"""Characters of a key that signs links: as many as no one guesses."""
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
@@ -147,9 +146,9 @@ _DEFAULT_LAST = "7d"
 
 
 def _check_key(value: str) -> None:
-    if len(value) < SHORTEST_KEY:
+    if len(value.encode()) < SHORTEST_SECRET:
         raise wrong(
-            f"is too short to sign with: {SHORTEST_KEY} characters at least",
+            f"is too short to sign with: {SHORTEST_SECRET} bytes at least",
             "`openssl rand -base64 32` makes one",
         )
 
@@ -191,12 +190,15 @@ def _public_url(value: str) -> str:
     return value.rstrip("/")
 
 
+LOGIN = "write `token: ${WATCHER_TOKEN}`, `tokens`, or `trusted_header`"
+
+
 class Server(Settings):
-    """The embedded server: metrics, health, and what links in messages lead to."""
+    """The embedded server: pages, API, metrics and health."""
 
     listen: ListenAddress = Field(
         default=Address("127.0.0.1", 8484),
-        description="Address and port of metrics and health.",
+        description="Address and port of pages, API, metrics and health.",
         json_schema_extra={"default": "127.0.0.1:8484"},
     )
     probes: ListenAddress | None = Field(
@@ -222,10 +224,50 @@ class Server(Settings):
         description="How long links in messages work; false: there are none.",
     )
 
+    token: TokenSecret | None = Field(default=None, description="The token of one operator.")
+    tokens: tuple[AccessToken, ...] = Field(
+        default=(), max_length=1000, description="More tokens, each for somebody."
+    )
+    trusted_header: TrustedHeader | None = Field(
+        default=None, description="A header of a proxy that has signed people in."
+    )
+    reading: Literal["signed-in", "open"] = Field(
+        default="signed-in",
+        description="Who may read names and texts: whoever has signed in, or (`open`, on loopback alone)"
+        " everybody.",
+    )
+
     insecure: bool = Field(
         default=False,
-        description="Accepts a `listen` that other machines reach: nothing warns of it any more.",
+        description="Accepts that other machines reach it without TLS: nothing warns of it any more.",
     )
+
+    @model_validator(mode="after")
+    def _for_somebody(self) -> Self:
+        found = [*doubles(self.token, self.tokens)]
+        login = self.token is not None or self.tokens or self.trusted_header
+        if not self.listen.local and not login:
+            found.append(
+                Mistake(
+                    "can be reached from other machines, and nothing asks them who they are",
+                    f"{LOGIN}; or listen on 127.0.0.1 (for health and metrics alone there is `probes`)",
+                    ("listen",),
+                    beside=("token", "tokens", "trusted_header"),
+                )
+            )
+        own = urlsplit(self.public_url).hostname if self.public_url else None
+        outside = not self.listen.local or (own is not None and not is_local(own))
+        if self.reading == "open" and outside:
+            found.append(
+                Mistake(
+                    "lets everybody read names and texts who reaches it from other machines",
+                    "remove it, or listen on 127.0.0.1, without a `public_url` of another machine",
+                    ("reading",),
+                )
+            )
+        if found:
+            raise mistakes(found)
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -234,7 +276,7 @@ class Server(Settings):
         return (*self.hosts, own) if own else self.hosts
 
     def warnings(self, context: Context) -> Iterator[Mistake]:
-        """Yield that other machines reach a server that asks nobody who they are, or read its links."""
+        """Yield that others can read on the way what the server answers, or its links."""
         clear = self.public_url and is_in_the_clear(self.public_url)
         if clear and self.links and not self.insecure:
             yield Mistake(
@@ -246,9 +288,10 @@ class Server(Settings):
             )
         if not self.listen.local and not self.insecure:
             yield Mistake(
-                "can be reached from other machines, and nothing asks them for a password",
-                "listen on 127.0.0.1 (for health and metrics alone there is `probes`), or accept it"
-                " with `insecure: true`",
+                "can be reached from other machines without TLS: who listens in between reads tokens"
+                " and pages",
+                "listen on 127.0.0.1, with a proxy in front that has a certificate, or accept it with"
+                " `insecure: true`",
                 ("listen",),
                 weak=True,
             )

@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from watcher.addresses import EVERYWHERE, AddressFilter
@@ -22,8 +22,8 @@ from watcher.markup import Format
 from watcher.model import derive_id
 from watcher.notify import Notice, Notifier, Post
 from watcher.pipeline import Policy
-from watcher.redaction import EVERYTHING, RedactionError, Visibility, check_redaction
-from watcher.settings.base import Mistake, Settings, wrong
+from watcher.redaction import EVERYTHING, RedactedPath, Visibility
+from watcher.settings.base import Mistake, Settings
 from watcher.settings.durations import parse_duration
 from watcher.settings.link import Link
 from watcher.settings.values import Duration
@@ -95,13 +95,6 @@ def fingerprint(*addresses: str) -> str:
     return f"{zlib.crc32(derive_id(*addresses).encode()):08x}"
 
 
-def _redacted_path(value: str) -> str:
-    try:
-        return check_redaction(value)
-    except RedactionError as error:
-        raise wrong(str(error), error.remedy) from None
-
-
 class Receiver(Settings, ABC):
     """The settings that every receiver has; a kind adds its own and its plan in a subclass."""
 
@@ -111,7 +104,7 @@ class Receiver(Settings, ABC):
     name: SkipJsonSchema[str]
     type: str = Field(description="What kind of receiver it is.")
     retry: tuple[Duration, ...] = retry_schedule("5s", "1m", "5m", "30m", "2h")
-    redact: tuple[Annotated[str, AfterValidator(_redacted_path)], ...] = Field(
+    redact: tuple[RedactedPath, ...] = Field(
         default=(),
         max_length=100,
         description="Fields of `conversation` that this receiver never sees, such as contact.email.",
