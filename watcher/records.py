@@ -25,6 +25,8 @@ __all__ = [
     "Action",
     "ActionKind",
     "Actor",
+    "Attention",
+    "Backlog",
     "Commit",
     "ConversationPlace",
     "ConversationQuery",
@@ -39,6 +41,7 @@ __all__ = [
     "HttpReply",
     "IdKind",
     "Queue",
+    "Reason",
     "ReceiverState",
     "Recorded",
     "RuleResult",
@@ -765,6 +768,29 @@ class Queue:
         return self.due + self.waiting + self.held
 
 
+Reason = Literal["due", "order", "retry", "timer", "digest", "hours"]
+"""What a pending delivery waits for by itself, whatever its receiver does (`explain.waits` in words)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many deliveries to one receiver wait for the same."""
+
+    receiver: str
+    reason: Reason
+    number: int
+    oldest: datetime
+    """When the earliest of them is due, perhaps in the past."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """How many conversations of a source are unread, and since when somebody waits there at longest."""
+
+    unread: int = 0
+    waiting: datetime | None = None
+
+
 IdKind = Literal["event", "delivery", "conversation"]
 """What an id names; a digest's id is that of a delivery."""
 
@@ -853,3 +879,5 @@ class Space:
 
     free: int
     total: int
+    used: Mapping[str, int] = field(default_factory=dict)
+    """The bytes of the store's own files, by their names: `main`, `wal`."""

@@ -114,7 +114,8 @@ async def measure(
                 posted, latest = await _live(daemon, world, accounts, hours)
                 await anyio.sleep(interval + LOOK_EVERY)
                 polls, requests = (
-                    int(_sum(daemon, f"watcher_{name}_total")) for name in ("polls", "requests")
+                    int(_sum(daemon, f"inbox_watcher_{name}_total"))
+                    for name in ("polls", "requests")
                 )
                 tasks.cancel_scope.cancel()
     finally:
@@ -149,9 +150,14 @@ async def _live(
 
 
 def _sum(daemon: Daemon, name: str) -> float:
-    """Return the sum of a counter over its labels."""
+    """Return the sum of a counter over its labels, polls that failed left out."""
     metrics = daemon.metrics.registry.collect()
-    return sum(one.value for metric in metrics for one in metric.samples if one.name == name)
+    return sum(
+        one.value
+        for metric in metrics
+        for one in metric.samples
+        if one.name == name and one.labels["outcome"] != "failed"
+    )
 
 
 def _memory(what: str) -> float:

@@ -118,7 +118,7 @@ async def measure(
 
 
 def _polls(daemon: Daemon) -> int:
-    labels = {"source": "sales"}
+    labels = {"provider": "chatwoot", "outcome": "ok"}
     done = daemon.metrics.registry.get_sample_value("inbox_watcher_polls_total", labels)
     return int(done or 0)
 

@@ -14,7 +14,6 @@ import anyio
 import anyio.lowlevel
 import httpx  # noqa: TID251 - a client over ASGI
 import pytest
-from prometheus_client import generate_latest
 
 from tests.bench.loading import write
 from tests.support.steps import async_steps, steps
@@ -27,7 +26,6 @@ from watcher.daemon.pass_report import PassReport
 from watcher.daemon.reload import Reloading
 from watcher.daemon.slices import SLICE
 from watcher.errors import Problem, grouped
-from watcher.metrics import MOST, Metrics
 from watcher.poller import Network
 from watcher.poller.request_plan import RequestPlan, describe_plan, shared_budgets
 from watcher.providers import Budget
@@ -61,75 +59,6 @@ def test_a_few_problems_are_all_told() -> None:
     assert [*grouped(problems(10))] == [str(one) for one in problems(10)]
 
 
-def of_many(sources: int) -> tuple[int, int]:
-    """Return the lines of `/metrics` and those that name a source."""
-    metrics = Metrics()
-    for number in range(sources):
-        name = f"loc-{number}"
-        metrics.requests.labels(name, "ok").inc(2)
-        metrics.events.labels(name, "conversation.created").inc()
-        for gauge in (metrics.failing, metrics.held, metrics.stale, metrics.conversations):
-            gauge.labels(name).set(0)
-        metrics.lag.labels(name).set(number % 60)
-    metrics.failing.labels(f"loc-{sources - 1}").set(1)
-    text = generate_latest(metrics.registry).decode()
-    assert f'inbox_watcher_source_failing{{source="loc-{sources - 1}"}} 1.0' in text
-    asked = [line for line in text.splitlines() if line.startswith("inbox_watcher_requests_total{")]
-    assert sum(float(line.rpartition(" ")[2]) for line in asked) == 2 * sources
-    lines = text.splitlines()
-    return len(lines), sum('source="loc-' in line for line in lines)
-
-
-def test_every_source_has_its_series_up_to_a_number() -> None:
-    assert of_many(50)[1] == 7 * 50
-
-
-def test_metrics_are_bounded_and_show_the_worst() -> None:
-    lines, named = of_many(10_000)
-    assert named == 5 * MOST
-    assert lines < 10_000
-
-
-def test_a_source_is_forgotten_at_the_cost_of_its_own_series() -> None:
-    def forgetting(sources: int) -> int:
-        metrics = Metrics()
-        for number in range(sources):
-            for outcome in ("ok", "failed"):
-                metrics.requests.labels(f"loc-{number}", outcome).inc()
-            metrics.lag.labels(f"loc-{number}").set(1)
-        return steps(lambda: [metrics.forget("source", f"loc-{n}") for n in range(50)])
-
-    assert forgetting(800) == forgetting(100)
-
-
-def test_a_scrape_costs_what_there_is_of_sources() -> None:
-    def scraping(sources: int) -> int:
-        metrics = Metrics()
-        for number in range(sources):
-            metrics.polls.labels(f"loc-{number}").inc()
-            metrics.lag.labels(f"loc-{number}").set(number)
-        return steps(lambda: generate_latest(metrics.registry))
-
-    few, many = scraping(2 * MOST), scraping(8 * MOST)
-    assert many < 4 * few  # what is written of the worst is the same
-
-
-def test_sums_do_not_fall_when_a_source_is_forgotten() -> None:
-    metrics = Metrics()
-    for number in range(MOST + 10):
-        metrics.events.labels(f"loc-{number}", "conversation.created").inc(3)
-        metrics.lag.labels(f"loc-{number}").set(0)
-    labels = {"source": "", "type": "conversation.created"}
-    before = metrics.registry.get_sample_value("inbox_watcher_events_total", labels)
-    metrics.forget("source", "loc-7")
-    assert (
-        metrics.registry.get_sample_value("inbox_watcher_events_total", labels) == before == 3 * 510
-    )
-    # Configured again, it counts from the beginning, and the sum goes on.
-    metrics.events.labels("loc-7", "conversation.created").inc()
-    assert metrics.registry.get_sample_value("inbox_watcher_events_total", labels) == before + 1
-
-
 def configured(folder: Path, sources: int) -> Config:
     folder.mkdir(exist_ok=True)
     return load([folder], environ=write(folder, sources))
@@ -158,7 +87,7 @@ async def counted_over(tmp_path: Path, work: Callable[[Daemon], Awaitable[Any]])
 
 
 async def test_what_sources_ask_for_is_measured_in_proportion(tmp_path: Path) -> None:
-    assert await counted_over(tmp_path, Daemon.measure_requests) < 4.4
+    assert await counted_over(tmp_path, lambda daemon: daemon.scrape.read(every=True)) < 4.4
 
 
 @pytest.mark.parametrize("most", [20, None])
@@ -186,7 +115,7 @@ async def test_the_loop_turns_while_many_sources_are_looked_at(tmp_path: Path) -
                 turns += 1
                 await anyio.lowlevel.checkpoint()
 
-        for work in (daemon.status, daemon.measure_requests):
+        for work in (daemon.status, daemon.scrape.read):
             before = turns
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(turn)
@@ -279,7 +208,7 @@ def looks(stale: int, waiting: int = 0) -> Iterator[Freshness]:
 async def test_readyz_counts_the_sources_and_names_the_worst(
     stale: int, waiting: int, query: str, status: int
 ) -> None:
-    app = create_app(lambda: looks(stale, waiting), Metrics().registry)
+    app = create_app(lambda: looks(stale, waiting), nothing)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.get(f"/readyz{query}")
@@ -289,6 +218,10 @@ async def test_readyz_counts_the_sources_and_names_the_worst(
     assert body["stale"] == [f"loc-{stale - 1 - n}" for n in range(min(20, stale))]
     assert len(body["waiting"]) == min(20, waiting)
     assert len(answer.content) < 1000
+
+
+async def nothing(*, every: bool) -> bytes:
+    return b""
 
 
 def network_of(sources: int) -> tuple[Network, Counter[str]]:

@@ -23,13 +23,12 @@ from watcher.api import application, stream
 from watcher.catalogue import bounds
 from watcher.cli import status
 from watcher.config import yaml
-from watcher.config.model import Retention, Source
+from watcher.config.model import Retention, Server, Source
 from watcher.config.sources_from import csv
 from watcher.daemon import GRACE, MEASURE_EVERY, reload
 from watcher.daemon.front import READ_STEPS
 from watcher.daemon.slices import SLICE
 from watcher.dispatcher.claims import AHEAD, TEXTS_AT_MOST, TOGETHER_AT_MOST
-from watcher.metrics import MOST as MOST_SERIES
 from watcher.notify import _apprise_bounds, apprise, webhook
 from watcher.notify.apprise import AppriseReceiver
 from watcher.notify.webhook import WebhookReceiver
@@ -167,7 +166,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "descriptors kept for the store and our own requests": (number(descriptors.SPARE),),
     "what a command has in memory of the store": (f"{sqlite.PAGE} events",),
     "sources that `status`, `/readyz`, `/metrics` and a line of text name": (
-        f"{status.SHOWN}, {web.NAMED}, {MOST_SERIES} and {request_plan.NAMED}:",
+        f"{status.SHOWN}, {web.NAMED}, {default(Server, 'metrics_sources')} and {request_plan.NAMED}:",
     ),
     "lines of the log about what many sources have alike": (
         {10: "ten"}[logs.TOLD], f"{MEASURE_EVERY:g} seconds",

@@ -47,7 +47,7 @@ async def test_a_quiet_poll_is_one_request(harness: Harness, version: tuple[int,
 
 
 def made(daemon: object) -> int:
-    labels = {"source": "sales"}
+    labels = {"provider": "chatwoot", "outcome": "ok"}
     registry = daemon.metrics.registry  # type: ignore[attr-defined]
     return int(registry.get_sample_value("inbox_watcher_polls_total", labels) or 0)
 

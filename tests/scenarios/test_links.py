@@ -31,7 +31,7 @@ class Browser:
         assert daemon.config.server is not None
         server = daemon.config.server
         pages = link_routes(daemon, harness.clock, lambda: ZoneInfo("UTC"))
-        app = create_app(daemon.freshness, daemon.metrics.registry, pages=pages)
+        app = create_app(daemon.freshness, daemon.scrape.text, pages=pages)
         known = KnownHosts(app, server.listen, server.names)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(known), base_url=PUBLIC)
 

@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 import httpx  # noqa: TID251 - a client of the daemon's own server
 import pytest
-from prometheus_client import generate_latest
 
 from tests.scenarios.harness import PROVIDERS, Harness
+from tests.support.scraped import scraped
 from watcher import web
 from watcher.simulator import faults
 
@@ -176,7 +176,7 @@ async def test_a_source_that_stays_away_when_the_network_is_back_is_told_by_itse
 
 
 async def ready(harness: Harness, query: str = "") -> tuple[int, dict[str, Any]]:
-    app = web.create_app(harness.daemon.freshness, harness.daemon.metrics.registry)
+    app = web.create_app(harness.daemon.freshness, harness.daemon.scrape.text)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://watcher") as client:
         answer = await client.get(f"/readyz{query}")
@@ -192,7 +192,7 @@ async def test_the_address_itself_leads_to_its_pages_and_tells_nothing_of_the_in
 ) -> None:
     harness.watch("chatwoot", "sales", "1", conversations=3)
     async with harness.running():
-        app = web.create_app(harness.daemon.freshness, harness.daemon.metrics.registry)
+        app = web.create_app(harness.daemon.freshness, harness.daemon.scrape.text)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://watcher") as client:
             page = await client.get("/")
@@ -206,10 +206,8 @@ async def test_the_address_itself_leads_to_its_pages_and_tells_nothing_of_the_in
     assert "sales" not in page.text
 
 
-def measured(harness: Harness, name: str, source: str) -> float:
-    text = generate_latest(harness.daemon.metrics.registry).decode()
-    (line,) = (one for one in text.splitlines() if one.startswith(f'{name}{{source="{source}"}}'))
-    return float(line.split()[-1])
+async def measured(harness: Harness, name: str, source: str) -> float:
+    return (await scraped(harness.daemon)).sum(name, source=source)
 
 
 async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(harness: Harness) -> None:
@@ -220,15 +218,16 @@ async def test_a_source_whose_loop_is_stuck_is_stale_for_everybody(harness: Harn
         await harness.baseline()
         await anyio.sleep(60)
         assert await ready(harness, "?strict") == (200, {"ready": True, "waiting": [], "stale": []})
-        assert measured(harness, "inbox_watcher_source_stale", "stuck") == 0
+        assert await measured(harness, "source_stale", "stuck") == 0
         async with harness.daemon.pollers["stuck"]._lock:  # its loop waits for this
             await anyio.sleep(600)
             stale = {"ready": True, "waiting": [], "stale": ["stuck"]}
             assert await ready(harness) == (200, stale)
             assert await ready(harness, "?strict") == (503, {**stale, "ready": False})
-            assert measured(harness, "inbox_watcher_source_stale", "stuck") == 1
-            assert measured(harness, "inbox_watcher_source_stale", "well") == 0
-            assert 570 <= measured(harness, "inbox_watcher_source_lag_seconds", "stuck") <= 640
+            assert await measured(harness, "source_stale", "stuck") == 1
+            assert await measured(harness, "source_stale", "well") == 0
+            last = await measured(harness, "source_last_success_timestamp_seconds", "stuck")
+            assert 570 <= harness.clock().timestamp() - last <= 640
             stuck, well = (await harness.daemon.sources())[0]
             assert (stuck["stale"], well["stale"]) == (True, False)
             assert stuck["lag"] > 570
@@ -258,9 +257,9 @@ async def test_what_is_asked_for_and_allowed_can_be_measured(harness: Harness) -
     async with harness.running():
         await harness.baseline()
         await anyio.sleep(60)
-        assert measured(harness, "inbox_watcher_source_planned_requests_per_hour", "leads") == 132
-        assert measured(harness, "inbox_watcher_source_budget_requests_per_hour", "leads") == 18_000
-        assert measured(harness, "inbox_watcher_source_budget_wait_seconds", "leads") == 0
+        assert await measured(harness, "source_planned_requests_per_second", "leads") == 132 / 3600
+        assert await measured(harness, "source_limit_requests_per_second", "leads") == 5
+        assert await measured(harness, "source_budget_wait_seconds_total", "leads") == 0
 
 
 @pytest.mark.parametrize("code", [429, 503])

@@ -22,7 +22,7 @@ from watcher.web import create_app
 async def ask(harness: Harness) -> tuple[int, str]:
     """Ask `/healthz` of the running daemon."""
     daemon = harness.daemon
-    app = create_app(daemon.freshness, daemon.metrics.registry, daemon.store_failing, daemon.stuck)
+    app = create_app(daemon.freshness, daemon.scrape.text, daemon.store_failing, daemon.stuck)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://watcher.example") as client:
         answer = await client.get("/healthz")

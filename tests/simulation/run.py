@@ -213,8 +213,10 @@ class Run(Scene):
         return ends
 
     def _count(self, daemon: Daemon) -> None:
-        self.polls += int(sum(count for *_labels, count in daemon.metrics.polls.each()))
-        self.sweeps += int(sum(count for *_labels, count in daemon.metrics.sweeps.each()))
+        metrics = daemon.metrics
+        walks = (one for (_provider, outcome), one in metrics.polls.each() if outcome == "ok")
+        self.polls += int(sum(one.read() for one in walks))
+        self.sweeps += int(sum(one.read() for _labels, one in metrics.sweeps.each()))
 
     def _wrote(self, name: str, given: tuple[Any, ...], result: Any) -> None:
         if name not in ("commit", "settle"):

@@ -37,6 +37,7 @@ from watcher.daemon.receiver_probe import probe
 from watcher.daemon.sizing import load_of, mib, needs_of, shortages
 from watcher.errors import Problem, SourceError, SourceUnavailable, StoreError, grouped
 from watcher.explain.values import format_count
+from watcher.metrics import MotionName
 from watcher.pipeline.capabilities import learn, told_version
 from watcher.pipeline.clocks import ClockEvidence
 from watcher.pipeline.poll import SET_PAGES
@@ -367,7 +368,7 @@ class _Visit:
             await follow(members, self._fetch)
             self._sets[name] = len(members.ids)
 
-    async def _fetch(self, position: Position, *, urgent: bool) -> Seen:
+    async def _fetch(self, position: Position, *, urgent: bool, motion: MotionName) -> Seen:
         provider = self._plan.provider
         try:
             response = await self._plan.send(provider.request(position), urgent=urgent)

@@ -211,6 +211,12 @@ class Server(Settings):
         " watcher.example.com behind a proxy.",
     )
 
+    metrics_sources: int = Field(
+        default=500,
+        ge=0,
+        le=100_000,
+        description="Sources that have metrics of their own; of more, those that do not stand well.",
+    )
     public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         default=None,
         description="The address by which people reach `listen`, such as https://watcher.example.com:"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -31,6 +32,7 @@ from watcher.daemon.plans import attributes_of_words, plan_receivers, plan_sourc
 from watcher.daemon.raw_rows import find_raw_row
 from watcher.daemon.receiver_probe import probe
 from watcher.daemon.sample import send_sample
+from watcher.daemon.scrape import Scrape
 from watcher.daemon.slices import in_slices
 from watcher.daemon.store_loss import StoreLossDetector
 from watcher.daemon.watchdog import Watchdog
@@ -64,9 +66,12 @@ PRUNE_EVERY, PRUNE_AGAIN = 3600.0, 300.0
 """Seconds between two prunings, and until the next try while the clock is not trusted."""
 
 MEASURE_EVERY = 15.0
-"""Seconds between two updates of the gauges, between two checks for a jump of the clock, and between two
+"""Seconds between two checks for a jump of the clock, and between two
 counts of what the log left out.
 """
+
+MOST = 500
+"""Sources that have series of their own where no server is configured."""
 
 
 class Daemon:
@@ -120,11 +125,20 @@ class Daemon:
         self.feed = Feed()
         """Wakes whoever follows the log."""
         self._retrier = retrier or Retrier(clock)
-        self.metrics.store_failing.set_function(lambda: self.store_failing() is not None)
+        self._describe_process()
         self._poller_loops = Loops("poller")
         self._dispatcher_loops = Loops("dispatcher")
         loops = (self._poller_loops, self._dispatcher_loops)
         self.watchdog = Watchdog(loops, self._retrier, self.metrics)
+        self.scrape = Scrape(
+            self.runtime,
+            self.pollers,
+            self.dispatchers,
+            transport,
+            shares=self._shares,
+            most=lambda: MOST if (server := self.config.server) is None else server.metrics_sources,
+        )
+        """What Prometheus gets."""
         self._clock_jumps = ClockJumpDetector(store, clock, self._skews)
         self.store_loss = StoreLossDetector(store, clock)
         self._scope: anyio.CancelScope | None = None
@@ -141,9 +155,6 @@ class Daemon:
     def add_source(self, plan: SourcePlan) -> None:
         """Add a source; its loop starts with the daemon, or at once if the daemon is running."""
         poller = self.pollers[plan.name] = SourcePoller(plan, self.runtime, self.network)
-        # Computed on every scrape, so that the lag of a stuck loop keeps growing.
-        self.metrics.lag.labels(plan.name).set_function(poller.lag)
-        self.metrics.stale.labels(plan.name).set_function(poller.stale)
         self._poller_loops.start(plan.name, poller.run, idle=lambda: poller.delay() > 0)
 
     async def remove_source(self, source: str) -> None:
@@ -153,7 +164,6 @@ class Daemon:
         await self._poller_loops.end(source)
         await self.pollers.pop(source).plan.close()
         self.network.leave(source)
-        self.metrics.forget("source", source)
 
     def add_receiver(self, plan: ReceiverPlan) -> None:
         """Add a receiver; its loop starts with the daemon, or at once if the daemon is running."""
@@ -169,7 +179,7 @@ class Daemon:
         del self.dispatchers[receiver]
         await dispatcher.plan.notifier.close()
         await self.store.unclaim(receiver)
-        self.metrics.forget("receiver", receiver)
+        self.metrics.forget_receiver(receiver)
 
     async def retire_unconfigured(self) -> None:
         """Settle deliveries whose receiver, rules or source are no longer configured."""
@@ -217,6 +227,7 @@ class Daemon:
         await self.retire_unconfigured()
         await self.silence_registry.open()
         await self.link_keys.open()
+        await self.scrape.open()
         await self.network.open()
         await self.disk.open()
 
@@ -318,22 +329,19 @@ class Daemon:
             elif self._clock_jumps.stood:
                 for dispatcher in self.dispatchers.values():
                     dispatcher.wake()
-            pending, dead = await self.store.pending(), await self.store.dead()
-            for name in self.dispatchers:
-                self.metrics.pending.labels(name).set(pending.get(name, 0))
-                self.metrics.dead.labels(name).set(dead.get(name, 0))
-            await self.measure_requests()
             logs.tell_rest()
             await anyio.sleep(MEASURE_EVERY)
 
-    async def measure_requests(self) -> None:
-        """Update the gauges of what sources ask of their providers."""
-        metrics, waited = self.metrics, self.transport.waited
-        async for name, share in in_slices((await self._shares()).items()):
-            if name in self.pollers:  # a reload may have removed it meanwhile
-                metrics.planned.labels(name).set(share.of(name).hourly)
-                metrics.allowed.labels(name).set(share.allowed)
-                metrics.waited.labels(name).set(waited.get(share.budget.key, 0.0))
+    def _describe_process(self) -> None:
+        """Set what is known from the start, and have the rest read when somebody asks."""
+        metrics, schema = self.metrics, str(self.config.store.schema)
+        metrics.build.labels(__version__, platform.python_version(), schema).set(1)
+        metrics.store_failing.set_function(lambda: self.store_failing() is not None)
+        metrics.streams.set_function(lambda: self.feed.followers)
+        metrics.reload_worked.set_function(lambda: self._refused is None)
+        metrics.reloaded.set_function(lambda: self._configured.timestamp())
+        metrics.keep_rules([rule.name for rule in self.config.rules])
+        self._retrier.took = metrics.commit_seconds.observe
 
     def _skews(self) -> Iterator[timedelta]:
         for poller in self.pollers.values():
@@ -443,6 +451,7 @@ class Daemon:
         """Let another configuration be in force: what reads it, reads it from now on."""
         self.config = config
         self.transport.addresses = config.network.addresses
+        self.metrics.keep_rules([rule.name for rule in config.rules])
         self._weak = dict.fromkeys(config.weak)
         self._configured, self._refused = self._clock(), None
 

@@ -107,5 +107,5 @@ def plan_receivers(
         return transport.webhook(link, connect_timeout.total_seconds())
 
     network = Network(post_over, scrub, lambda: transport.addresses)
-    # A kind of receiver need not know of links.
-    return tuple(replace(one.plan(network), links=one.links) for one in receivers)
+    # A kind of receiver need not know of links, nor of the name that it has.
+    return tuple(replace(one.plan(network), links=one.links, kind=one.type) for one in receivers)

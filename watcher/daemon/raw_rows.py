@@ -13,6 +13,7 @@ from typing import Any
 from watcher.config.model import Source
 from watcher.daemon.plans import plan_source
 from watcher.errors import SourceError
+from watcher.metrics import MotionName
 from watcher.model import Snapshot
 from watcher.poller import SourcePlan
 from watcher.poller.walks import LookUpWalk, Seen, Walk, broken_plugin, step
@@ -67,7 +68,7 @@ class _Search:
         self._conversation = conversation
         self.found: Mapping[str, Any] | None = None
 
-    async def fetch(self, position: Position, *, urgent: bool) -> Seen:
+    async def fetch(self, position: Position, *, urgent: bool, motion: MotionName) -> Seen:
         provider = self._plan.provider
         response = await self._plan.send(provider.request(position), urgent=urgent)
         try:

@@ -123,7 +123,7 @@ async def _serve(
     if server is not None:
         told = (
             daemon.freshness,
-            daemon.metrics.registry,
+            daemon.scrape.text,
             daemon.store_failing,
             daemon.stuck,
             daemon.disk_low,
@@ -131,7 +131,7 @@ async def _serve(
         links = web.link_routes(daemon, wall_clock, lambda: daemon.config.timezone or UTC_ZONE)
         pages = [*links, Mount("/", front.pages)]
         page = front.door(web.create_app(*told, pages=pages), "tcp")
-        app = web.KnownHosts(page, server.listen, server.names)
+        app = web.counted(web.KnownHosts(page, server.listen, server.names), daemon.metrics)
         addresses.append((server.listen.host, server.listen.port))
         listeners.append(partial(web.serve, app, web.bind(*addresses[-1])))
         if server.probes is not None:
@@ -143,7 +143,7 @@ async def _serve(
     listeners.append(partial(web.serve, remote, listener))
     store.record_socket(socket_path)
     try:
-        with LoopWatchdog() as guard:
+        with LoopWatchdog(late=daemon.metrics.loop_delay.observe) as guard:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(guard.run, name="turns")
                 for serve in listeners:

@@ -19,6 +19,7 @@ from typing import Any, Self
 import anyio
 import structlog
 
+from watcher.clock import loop_time
 from watcher.daemon.loops import Loops
 from watcher.metrics import Metrics
 from watcher.store.retrying import Retrier
@@ -117,8 +118,10 @@ class LoopWatchdog:
         silent: int = SILENT,
         ended: int = ENDED,
         end: Callable[[], None] = _exit,
+        late: Callable[[float], object] = lambda _seconds: None,
     ) -> None:
         self._tick, self._silent, self._ended, self._end = tick, silent, ended, end
+        self._late = late
         self._turned = True
         self._over = threading.Event()
         self._loop_thread = threading.get_ident()
@@ -143,11 +146,13 @@ class LoopWatchdog:
         faulthandler.unregister(signal.SIGPROF)
 
     async def run(self) -> None:
-        """Record, from within the loop, that it turns, until cancelled."""
+        """Record, from within the loop, that it turns, and how late, until cancelled."""
         while True:
             self._turned = True
             signal.setitimer(signal.ITIMER_PROF, self._tick * self._ended)
+            due = loop_time() + self._tick
             await anyio.sleep(self._tick)
+            self._late(max(0.0, loop_time() - due))
 
     def _watch(self) -> None:
         ticks = 0

@@ -50,7 +50,6 @@ async def let_pass(
                 left.append(verdict.mark)
             continue
         settlements.append(_settlement(delivery, verdict, rules, now))
-        runtime.metrics.guarded.labels(plan.name, _word(verdict)).inc()
         log.info(
             "a delivery is held back" if isinstance(verdict, Wait) else "a delivery is not sent",
             delivery=delivery.key,
@@ -63,15 +62,6 @@ async def let_pass(
     for receiver in others:
         runtime.wake(receiver)
     return kept
-
-
-def _word(verdict: Wait | Drop | Redirect) -> str:
-    match verdict:
-        case Wait():
-            return "held"
-        case Redirect():
-            return "redirected"
-    return verdict.kind
 
 
 def _same_batch(delivery: Delivery, until: datetime) -> str:

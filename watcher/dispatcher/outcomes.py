@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,16 @@ from watcher.records import (
 from watcher.runtime import Runtime
 
 __all__ = ["OutcomeRecorder"]
+
+ATTEMPTS: Mapping[str, str] = {
+    "ok": "ok",
+    "failed": "retry",
+    "refused": "refused",
+    "rejected": "refused",
+    "gone": "off",
+    "unknown": "timeout",
+}
+"""How attempts are counted, by their outcome."""
 
 
 @dataclass(eq=False, slots=True)
@@ -63,6 +73,7 @@ class OutcomeRecorder:
         self, plan: ReceiverPlan, runtime: Runtime, log: Any, recorded: Callable[[], None]
     ) -> None:
         self._plan = plan
+        self._counts = runtime.metrics.of_receiver(plan.name, plan.kind)
         self._recorded = recorded
         self._runtime = runtime
         self._log = log
@@ -241,6 +252,7 @@ class OutcomeRecorder:
             self._log.warning("the receiver is paused", until=rfc3339(until))
         for one in outcomes:
             self._count(one.settlements, one.result)
+            self._count_told(one, now)
         self._measure()
         self._runtime.publish(recorded)
         if handed := sum(one.handed for one in outcomes):
@@ -339,7 +351,6 @@ class OutcomeRecorder:
             )
         for settlement in settlements:
             outcome = "retry" if settlement.state == "pending" else settlement.state
-            self._runtime.metrics.deliveries.labels(self._plan.name, outcome).inc()
             self.tally[outcome] += 1
             if outcome in ("retry", "dead"):
                 self.last_failure = settlement.note
@@ -356,9 +367,22 @@ class OutcomeRecorder:
                 )
 
     def _measure(self) -> None:
-        name, metrics = self._plan.name, self._runtime.metrics
-        metrics.receiver_failing.labels(name).set(self.state.failing is not None)
-        metrics.receiver_paused.labels(name).set(self.state.paused is not None)
+        self._counts.failing.set(self.state.failing is not None)
+        self._counts.paused.set(self.state.paused is not None)
+        self._counts.off.set(bool(self.state.off))
+
+    def _count_told(self, outcome: _Outcome, now: datetime) -> None:
+        """Count an attempt, and how late people are told who were told by it."""
+        result = outcome.result
+        self._counts.attempts[ATTEMPTS[result.outcome]].inc()
+        if result.seconds is not None:
+            self._counts.attempt_seconds.observe(result.seconds)
+        if result.outcome == "ok":
+            for delivery in outcome.message:
+                # What a rule makes wait is late from the moment on that it was due.
+                waits = delivery.kind not in ("event", "resolved") or delivery.held
+                since = delivery.due if waits else delivery.event.time
+                self._counts.told.observe(max(0.0, (now - since).total_seconds()))
 
 
 def _entry(delivery: Delivery, result: Result, note: str, now: datetime) -> HistoryEntry:

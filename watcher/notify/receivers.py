@@ -65,6 +65,9 @@ class ReceiverPlan:
     links: bool = True
     """Whether its messages have links that act."""
 
+    kind: str = ""
+    """The `type` that it has in the configuration."""
+
 
 @dataclass(frozen=True, slots=True)
 class Network:

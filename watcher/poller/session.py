@@ -17,11 +17,12 @@ import anyio.lowlevel
 import structlog
 
 from watcher import mapping as fields
+from watcher.catalogue.events import EVENT_TYPES
 from watcher.clock import loop_time
 from watcher.errors import Conflict, SourceError
 from watcher.fingerprints import masked, withheld_row
-from watcher.metrics import Metrics
-from watcher.model import Doubt, Observation, Snapshot
+from watcher.metrics import Metrics, MotionName
+from watcher.model import Doubt, Event, Observation, Snapshot
 from watcher.pipeline import (
     Decision,
     Sighting,
@@ -42,11 +43,12 @@ from watcher.poller.plan import SourcePlan
 from watcher.poller.row_cache import RowCache
 from watcher.poller.walks import Arrivals, Seen, broken_plugin
 from watcher.providers import Page, Position, Response
-from watcher.records import Commit, SourceState
+from watcher.records import Commit, Hold, SourceState
 from watcher.rules import Rule
 from watcher.rules.existing import rules_that_look
 from watcher.runtime import Runtime
 from watcher.store import Snapshots
+from watcher.vocabulary import moment
 
 __all__ = ["UNCHANGED", "SourceSession"]
 
@@ -110,6 +112,8 @@ class SourceSession:
         self.clock = runtime.clock
         self.metrics = runtime.metrics
         self.share = runtime.pages.share()
+        self.counts = runtime.metrics.of_provider(plan.provider_name, EVENT_TYPES)
+        self.last_success: datetime | None = None
         self.rows = RowCache()
         self.answers = AnswerCache()
         self.doubted: frozenset[str] = frozenset()
@@ -191,9 +195,6 @@ class SourceSession:
             self.present = len(await self.store.present_ids(name))
             self.bytes = await self.store.size(name)
             self.doubts = dict(await self.store.doubts(name))
-        self.metrics.conversations.labels(name).set(self.present)
-        self.metrics.failing.labels(name).set(self.state.failing is not None)
-        self.metrics.held.labels(name).set(self.state.hold is not None)
         self.opened.set()
 
     async def _close(self, former: SourceState) -> None:
@@ -221,18 +222,21 @@ class SourceSession:
         clock, when = self._told
         return clock + timedelta(seconds=at - when)
 
-    async def fetch(self, position: Position, *, urgent: bool) -> Seen:
+    async def fetch(self, position: Position, *, urgent: bool, motion: MotionName) -> Seen:
         """Fetch and read one page; raises SourceError."""
-        return await self._fetch(position, None, urgent=urgent)
+        return await self._fetch(position, None, urgent=urgent, motion=motion)
 
-    async def look(self, position: Position, *, urgent: bool) -> Seen:
+    async def look(self, position: Position, *, urgent: bool, motion: MotionName) -> Seen:
         """Fetch one page as `fetch` does. One that says again what it said is not read again: it comes
         without its rows, which have been seen again; so it is for polls, which ask what is new.
         """
-        return await self._fetch(position, self.answers.find(position), urgent=urgent)
+        known = self.answers.find(position)
+        return await self._fetch(position, known, urgent=urgent, motion=motion)
 
-    async def _fetch(self, position: Position, known: KnownAnswer | None, *, urgent: bool) -> Seen:
-        provider, counted = self.plan.provider, self.metrics.requests
+    async def _fetch(
+        self, position: Position, known: KnownAnswer | None, *, urgent: bool, motion: MotionName
+    ) -> Seen:
+        provider = self.plan.provider
         try:
             request = provider.request(position)
             asked = request if known is None else known.condition(request)
@@ -247,15 +251,15 @@ class SourceSession:
                 await self.share.hold(len(response.body))
                 page = self._withheld(sanitize(self._mapped(provider.parse(position, response))))
         except SourceError as error:
-            counted.labels(self.plan.name, type(error).__name__).inc()
+            self.counts.failed(motion, error)
             # A plug-in may quote any part of an answer; what follows is shown, logged and sent.
             error.reason, error.remedy = map(self.store.scrub, (error.reason, error.remedy))
             raise
         except Exception as error:  # a bug of one provider plug-in stops no other source
-            counted.labels(self.plan.name, "bug").inc()
+            self.counts.failed(motion, error)
             self.log.exception("the provider plug-in has a bug")
             raise broken_plugin(error) from error
-        counted.labels(self.plan.name, "ok").inc()
+        self.counts.answered(motion, (response.received - response.sent).total_seconds())
         self._note_answer(page, response, len(known.ids if known else page.rows))
         learned = learn(self.state.learned, page.capabilities)
         if learned is not self.state.learned:
@@ -267,7 +271,6 @@ class SourceSession:
         return Seen(page, response, repeated=known is not None)
 
     def _note_answer(self, page: Page, response: Response, rows: int) -> None:
-        name = self.plan.name
         if response.date is not None:
             skew = response.date - response.received
             self.skew = skew
@@ -276,10 +279,10 @@ class SourceSession:
             self._told = page.clock, loop_time()
         self._evidence.hear(page, response)
         self._note_skew()
-        self.metrics.last_success.labels(name).set(response.received.timestamp())
-        self.metrics.rows.labels(name).inc(rows)
+        self.last_success = response.received
+        self.counts.rows.inc(rows)
         if page.unusable:
-            self.metrics.unusable.labels(name).inc(page.unusable)
+            self.counts.unusable.inc(page.unusable)
         for complaint in page.complaints:
             self.warnings.row(complaint)
 
@@ -508,7 +511,7 @@ class SourceSession:
 
     async def commit(self, commit: Commit) -> None:
         """Write a commit, then publish its events."""
-        recorded = await self.store.commit(commit)
+        recorded, hold = await self.store.commit(commit), self.state.hold
         if commit.snapshots or commit.forget or commit.forget_fields:
             self.answers.forget()
         if commit.state is not None:
@@ -536,10 +539,23 @@ class SourceSession:
             self.rows.forget()
         if gone:
             self.rows.forget(s.conversation.id for s in commit.snapshots if not s.present)
-        self.metrics.conversations.labels(self.plan.name).set(self.present)
         for item in recorded:
-            self.metrics.events.labels(self.plan.name, item.event.type).inc()
+            self._count(item.event, hold)
         self._publish(recorded)
+
+    def _count(self, event: Event, hold: Hold | None) -> None:
+        """Count an event, and how late it is; `hold` is what was held before it."""
+        self.counts.events[event.type].inc()
+        if event.type == "source.released" and hold is not None:
+            self.counts.holds[hold.kind, event.data["outcome"]].inc()
+        if event.subject is None:
+            return
+        happened = moment(event)
+        late = (event.time + self._skew - happened.at).total_seconds()
+        if late > self.plan.sweep_every:
+            self.counts.late.inc()
+        if event.type == "conversation.message" and happened.known:
+            self.counts.detection.observe(max(0.0, late))
 
     async def save(self, update: StateUpdate) -> None:
         """Change the state; write it when it matters or when the stored one has grown old."""
@@ -555,5 +571,3 @@ class SourceSession:
         commit, failed = announce_source(self.policy, self.state, report, now=self.clock())
         await self.commit(commit)
         self.warnings.rules(failed)
-        self.metrics.failing.labels(self.plan.name).set(self.state.failing is not None)
-        self.metrics.held.labels(self.plan.name).set(self.state.hold is not None)

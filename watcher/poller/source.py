@@ -332,7 +332,7 @@ class SourcePoller:
             )
         else:
             self._lookback = self._lookback.after_failure()
-        session.metrics.polls.labels(self.plan.name).inc()
+        session.counts.polls.inc()
         if session.refused > refused and session.state.hold is None:
             self._dues.hurry_sweep(self._soon())  # it tells
         await self._after_poll(conclusion)
@@ -555,7 +555,9 @@ class SourcePoller:
                 )
             self._dues.sweep = loop_time() + self.plan.poll_every
             return
-        self.session.metrics.sweeps.labels(self.plan.name, conclusion.outcome).inc()
+        self.session.counts.sweeps[conclusion.outcome].inc()
+        if sweep.whole:
+            self.session.counts.sweep_seconds.observe(self._since_sweep_began().total_seconds())
         if conclusion.outcome == "baseline":
             self.log.info("baseline done", conversations=self.session.present)
             self._dues.poll = max(loop_time(), (self._swept_at or 0.0) + self.plan.phase)
@@ -654,6 +656,8 @@ class SourcePoller:
 
     async def _failed(self, failed: Step, error: SourceError) -> None:
         """Pause what failed, and report it when it has lasted."""
+        if failed == "poll":
+            self.session.counts.failed_polls.inc()
         now, failures, renewed = loop_time(), 0, False
         self._lookback = self._lookback.after_failure()
         if (counts_for := concern(failed, error)) is not None:
@@ -717,7 +721,6 @@ class SourcePoller:
             action = decided(self.plan.name, by, now, accept=accept)
             await self.session.commit(replace(commit, action=action))
             self.session.warnings.rules(failed)
-            self.session.metrics.held.labels(self.plan.name).set(0)
             self._walk = self._look_ups = None
             self._dues.sweep = loop_time()
             self._wake.ring()

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from watcher.errors import SourceChanged, SourceError, SourceUnavailable
+from watcher.metrics import MotionName
 from watcher.model import Conversation, IdSet, Observation
 from watcher.pipeline import Decision
 from watcher.pipeline.baseline import Sightings
@@ -109,7 +110,7 @@ class Seen:
 class Fetch(Protocol):
     """Fetches and reads the page at a position; raises SourceError."""
 
-    async def __call__(self, position: Position, *, urgent: bool) -> Seen: ...
+    async def __call__(self, position: Position, *, urgent: bool, motion: MotionName) -> Seen: ...
 
 
 Absorb = Callable[[Seen], Awaitable[Decision]]
@@ -126,6 +127,9 @@ class Walk:
 
     urgent = True
     """Whether its requests go before others that share the request limit."""
+
+    name: ClassVar[MotionName] = "check"
+    """What its requests are counted as."""
 
     def __init__(self, provider: Provider, motion: Motion, *, most: int | None = None) -> None:
         self._provider = provider
@@ -176,6 +180,8 @@ class CheckWalk(Walk):
 class SetWalk(Walk):
     """Reads the members of an id set; `cut` when there are more than `most` pages of them."""
 
+    name = "set"
+
     def __init__(self, provider: Provider, name: IdSet, *, most: int) -> None:
         super().__init__(provider, Members(name), most=most)
         self.ids: set[str] = set()
@@ -188,6 +194,8 @@ class SetWalk(Walk):
 
 class LookUpWalk(Walk):
     """Asks for one conversation. `verdict` is the provider's word, None where it gave none."""
+
+    name = "look_up"
 
     def __init__(
         self, provider: Provider, conversation: Conversation, why: Literal["absent", "suspect"]
@@ -213,6 +221,8 @@ class PollWalk(Walk):
     `failing_polls` counts polls in a row that met a page that fails, this one included; `fresh` are rows
     that did not look as they did at the last look.
     """
+
+    name = "poll"
 
     def __init__(self, provider: Provider, motion: Poll, *, failing_polls: int) -> None:
         super().__init__(provider, motion)
@@ -284,6 +294,7 @@ class SweepWalk(Walk):
     tells one. `doubtful` are rows that lost values together with all others of their page.
     """
 
+    name = "sweep"
     urgent = False
 
     def __init__(
@@ -458,7 +469,7 @@ async def step(walk: Walk, fetch: Fetch, absorb: Absorb | None = None) -> None:
     Raises SourceError where the walk does not go past a page that fails.
     """
     try:
-        seen = await fetch(walk.position, urgent=walk.urgent)
+        seen = await fetch(walk.position, urgent=walk.urgent, motion=walk.name)
     except SourceError as error:
         walk.fail(error)
         return
@@ -480,7 +491,7 @@ async def ask_version(provider: Provider, fetch: Fetch) -> None:
     if provider.about is None:
         return
     with suppress(SourceError):
-        await fetch(provider.about, urgent=False)
+        await fetch(provider.about, urgent=False, motion="check")
 
 
 async def find_working_page(walk: SweepWalk, provider: Provider, fetch: Fetch) -> bool:
@@ -494,7 +505,7 @@ async def find_working_page(walk: SweepWalk, provider: Provider, fetch: Fetch) -
         if position is None:
             return False
         try:
-            await fetch(position, urgent=walk.urgent)
+            await fetch(position, urgent=walk.urgent, motion=walk.name)
         except (SourceUnavailable, SourceChanged):
             continue
         walk.go_past(position, number)

@@ -18,6 +18,8 @@ from watcher.model import Delivery, Doubt, IdSet, Snapshot
 from watcher.records import (
     Acknowledgement,
     Action,
+    Attention,
+    Backlog,
     Commit,
     ConversationQuery,
     DeliveryQuery,
@@ -204,6 +206,10 @@ class Outbox(Protocol):
         """Return how many deliveries are pending at `now`, by receiver; only those that have some."""
         ...
 
+    async def backlog(self, now: datetime) -> Sequence[Backlog]:
+        """Return how many deliveries wait for what, by receiver. It costs what waits."""
+        ...
+
     async def dead(self, *, since: datetime | None = None) -> Mapping[str, int]:
         """Return the number of dead deliveries by receiver; with `since`, of those given up later."""
         ...
@@ -322,6 +328,14 @@ class Journal(Protocol):
         """Return the first `limit` ids that begin with `prefix`, in order. The ids of deliveries are
         those of digests too; the ids of conversations are those of the log and of snapshots.
         """
+        ...
+
+    async def attention(self) -> Mapping[str, Attention]:
+        """Return what of each source nobody has read or answered; sources without such are left out."""
+        ...
+
+    async def extent(self) -> Mapping[str, int]:
+        """Return about how many rows the tables have that grow (`events`, `deliveries`): none is counted."""
         ...
 
     async def history(self, keys: Collection[str]) -> Sequence[HistoryEntry]:

@@ -14,6 +14,7 @@ from watcher.store.retrying import Retrier
 from watcher.store.sqlite import SqliteStore, copy_into
 from watcher.store.sqlite.lock import LockHolder, read_lock
 from watcher.store.sqlite.preflight import look
+from watcher.store.sqlite.schema import migrations
 
 __all__ = ["AddressError", "LockHolder", "StoreAddress"]
 
@@ -66,6 +67,11 @@ class StoreAddress:
     def look(self) -> None:
         """Raise StoreError with what would keep this user from opening the store; change nothing."""
         look(self.path)
+
+    @property
+    def schema(self) -> int:
+        """The version of the schema that a store here has."""
+        return len(migrations())
 
     @property
     def daemon_socket(self) -> Path:

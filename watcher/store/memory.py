@@ -31,6 +31,8 @@ from watcher.records import (
     OVER,
     Acknowledgement,
     Action,
+    Attention,
+    Backlog,
     Commit,
     ConversationPlace,
     ConversationQuery,
@@ -41,6 +43,7 @@ from watcher.records import (
     HistoryEntry,
     IdKind,
     Queue,
+    Reason,
     ReceiverState,
     Recorded,
     RuleResult,
@@ -397,6 +400,17 @@ class MemoryStore:
             queues[receiver] = Queue(count["due"], count["waiting"], count["held"])
         return queues
 
+    async def backlog(self, now: datetime) -> Sequence[Backlog]:
+        dues: dict[tuple[str, Reason], list[datetime]] = {}
+        for receiver in self._outbox.pending():
+            ahead = set[Any]()
+            for row in self._outbox.waiting(receiver):
+                reason = _reason(row.delivery, now, behind=row.topic in ahead)
+                dues.setdefault((receiver, reason), []).append(row.delivery.due)
+                if row.in_order:
+                    ahead.add(row.topic)
+        return [Backlog(*key, len(found), min(found)) for key, found in sorted(dues.items())]
+
     async def dead(self, *, since: datetime | None = None) -> Mapping[str, int]:
         rows = (row.delivery for row in self._outbox.values())
         dead = (one for one in rows if one.state == "dead")
@@ -535,6 +549,19 @@ class MemoryStore:
         ]
         for one in more[: max(query.limit, 0)]:
             yield one
+
+    async def attention(self) -> Mapping[str, Attention]:
+        found: dict[str, Attention] = {}
+        for source, snapshots in self._snapshots.items():
+            present = [one.conversation for one in snapshots.values() if one.present]
+            unread = sum(one.unread for one in present)
+            waits = [one.waiting_since for one in present if one.waiting_since is not None]
+            if unread or waits:
+                found[source] = Attention(unread, min(waits, default=None))
+        return found
+
+    async def extent(self) -> Mapping[str, int]:
+        return {"events": len(self._log), "deliveries": len([*self._outbox.values()])}
 
     async def ids(self, kind: IdKind, prefix: str, limit: int) -> Sequence[str]:
         known: Iterable[str | None]
@@ -730,6 +757,24 @@ def _discard(lists: dict[K, set[str]], name: K, key: str) -> None:
         keys.discard(key)
         if not keys:
             del lists[name]
+
+
+def _reason(delivery: Delivery, now: datetime, *, behind: bool) -> Reason:
+    """Return what a pending delivery waits for; `behind` is whether an earlier one is ahead of it."""
+    if behind and delivery.ordered:
+        return "order"
+    if delivery.due <= now:
+        return "due"
+    if delivery.held:
+        return "hours"
+    if delivery.attempt:
+        return "retry"
+    match delivery.kind:
+        case "digest":
+            return "digest"
+        case "for" | "repeat":
+            return "timer"
+    return "retry"  # it was put off untried
 
 
 def _is_in_set(snapshot: Snapshot, name: IdSet) -> bool:

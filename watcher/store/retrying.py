@@ -34,6 +34,8 @@ class Retrier:
         """What the callers wait for, None while the store works."""
         self.where: Callable[[], str] = lambda: "the disk does not answer"
         """Returns what an attempt that lasts long is waiting for."""
+        self.took: Callable[[float], object] = lambda _seconds: None
+        """Called with the seconds that each write took, its turn included."""
         self._clock = clock
         self._under_way: dict[object, float] = {}
         self._waiting = 0
@@ -47,7 +49,13 @@ class Retrier:
         """Seconds since the oldest attempt under way began; attempts are meant to be short."""
         return loop_time() - min(self._under_way.values(), default=math.inf)
 
-    async def run(self, attempt: Callable[[timedelta], Awaitable[T]], *, claim: bool = False) -> T:
+    async def run(
+        self,
+        attempt: Callable[[timedelta], Awaitable[T]],
+        *,
+        claim: bool = False,
+        writes: bool = False,
+    ) -> T:
         """Try until it is done; `attempt` receives the time that passed since the first failure.
 
         Raises every error but StoreUnavailable.
@@ -60,10 +68,12 @@ class Retrier:
                 # settlement of that waits.
                 if not (claim and self._waiting):
                     mark = object()
-                    self._under_way[mark] = loop_time()
+                    self._under_way[mark] = began = loop_time()
                     try:
                         result = await attempt(late)
                         done = True
+                        if writes:
+                            self.took(loop_time() - began)
                         return result
                     except StoreUnavailable as error:
                         # What one caller asks too much of holds up no other.

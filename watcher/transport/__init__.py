@@ -69,6 +69,11 @@ class Transport:
         """Seconds that requests have waited for their budget so far, by `Budget.key`."""
         return self._budgets.waited
 
+    @property
+    def left(self) -> Mapping[str, int]:
+        """Requests that providers said are left, by `Budget.key`."""
+        return self._budgets.left
+
     def source(self, connection: Connection) -> SourceClient:
         """Return a client for one source."""
         client = self._clients.share(connection.link, connection.base_url)

@@ -145,6 +145,16 @@ class Budgets:
         """Seconds that requests have waited for admission so far, by budget key."""
         return {key: gate.waited for key, gate in self._gates.items()}
 
+    @property
+    def left(self) -> Mapping[str, int]:
+        """What servers said remains, less what was admitted since, by the key of those that said it."""
+        now = loop_time()
+        return {
+            key: gate.left
+            for key, gate in self._gates.items()
+            if gate.left is not None and now < gate.resets
+        }
+
     @asynccontextmanager
     async def admitted(self, budget: Budget, *, urgent: bool) -> AsyncIterator[Admission]:
         """Wait for the right to send one request, which lasts as long as the block.

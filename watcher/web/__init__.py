@@ -12,23 +12,26 @@ import heapq
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from watcher.web.connections import BoundedConnection
+from watcher.web.counting import counted
 from watcher.web.hosts import KnownHosts
 from watcher.web.library import Config, Server
 from watcher.web.links import link_routes
 
-__all__ = ["Freshness", "KnownHosts", "bind", "create_app", "create_probes", "link_routes", "serve"]
+__all__ = [
+    "Freshness", "KnownHosts", "Scrape", "bind", "counted", "create_app", "create_probes", "link_routes",
+    "serve",
+]  # fmt: skip
 
 QUEUE = 1024
 """Connections that the system keeps until they are taken."""
@@ -60,22 +63,28 @@ Looks = Callable[[], Iterable[Freshness]]
 """Returns how lately each source was read."""
 
 
+class Scrape(Protocol):
+    """Returns what Prometheus reads; of `every` source, however many there are."""
+
+    async def __call__(self, *, every: bool) -> bytes: ...
+
+
 def create_app(
     looks: Looks,
-    registry: CollectorRegistry,
+    scrape: Scrape,
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
     disk_low: Callable[[], Mapping[str, Any] | None] = lambda: None,
     pages: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Make the application with `/healthz`, `/readyz` and `/metrics` (see `create_probes`), and pages."""
-    probes = create_probes(looks, registry, store_failing, stuck, disk_low)
+    probes = create_probes(looks, scrape, store_failing, stuck, disk_low)
     return Starlette(routes=[*probes.routes, *pages])
 
 
 def create_probes(
     looks: Looks,
-    registry: CollectorRegistry,
+    scrape: Scrape,
     store_failing: Callable[[], Mapping[str, Any] | None] = lambda: None,
     stuck: Callable[[], Sequence[Mapping[str, Any]]] = lambda: (),
     disk_low: Callable[[], Mapping[str, Any] | None] = lambda: None,
@@ -119,9 +128,8 @@ def create_probes(
             body["disk"] = low
         return JSONResponse(body, status_code=200 if ready else 503)
 
-    async def metrics(_request: Request) -> Response:
-        # Rendering many series takes tens of milliseconds, which the loop should not wait for.
-        text = await anyio.to_thread.run_sync(generate_latest, registry)
+    async def metrics(request: Request) -> Response:
+        text = await scrape(every=request.query_params.get("sources") == "all")
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     return Starlette(

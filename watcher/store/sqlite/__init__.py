@@ -27,6 +27,8 @@ from watcher.model import Delivery, Doubt, Event, IdSet, Snapshot
 from watcher.records import (
     Acknowledgement,
     Action,
+    Attention,
+    Backlog,
     Commit,
     ConversationQuery,
     DeliveryQuery,
@@ -159,10 +161,9 @@ class SqliteStore:
 
     async def space(self) -> Space | None:
         try:
-            found = await _in_thread(functools.partial(os.statvfs, self.path.parent))
+            return await _in_thread(functools.partial(_space, self.path))
         except OSError:
             return None  # whoever needs the store meets it too
-        return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -182,7 +183,9 @@ class SqliteStore:
         writer = self._owned()
         if self._retrier is None:
             return await writer.run(transaction, *args, **kwargs)
-        return await self._retrier.run(lambda _late: writer.run(transaction, *args, **kwargs))
+        return await self._retrier.run(
+            lambda _late: writer.run(transaction, *args, **kwargs), writes=True
+        )
 
     async def _write_each(
         self,
@@ -573,6 +576,27 @@ class SqliteStore:
         found = await self._reader.fetch(queries.QUEUES, {"now": rows.micros(now)})
         return {receiver: Queue(*counts) for receiver, *counts in found}
 
+    async def backlog(self, now: datetime) -> Sequence[Backlog]:
+        found = await self._reader.fetch(queries.BACKLOG, {"now": rows.micros(now)})
+        return [
+            Backlog(receiver, reason, number, rows.from_micros(due))
+            for receiver, reason, number, due in found
+        ]
+
+    async def attention(self) -> Mapping[str, Attention]:
+        unread = dict(await self._reader.fetch(queries.UNREAD_COUNTS))
+        waits = dict(await self._reader.fetch(queries.LONGEST_WAITS))
+        return {
+            source: Attention(
+                unread.get(source, 0), rows.from_micros(waits[source]) if source in waits else None
+            )
+            for source in sorted(unread.keys() | waits.keys())
+        }
+
+    async def extent(self) -> Mapping[str, int]:
+        ((events, deliveries),) = await self._reader.fetch(queries.EXTENT)
+        return {"events": events, "deliveries": deliveries}
+
     async def dead(self, *, since: datetime | None = None) -> Mapping[str, int]:
         if since is None:
             return dict(await self._reader.fetch(queries.DEAD_COUNTS))
@@ -591,6 +615,13 @@ async def copy_into(path: Path | str, folder: Path) -> SqliteStore:
         finally:
             await reader.close()
     return await SqliteStore.open(copy, "copy", durable=False)
+
+
+def _space(path: Path) -> Space:
+    disk = os.statvfs(path.parent)
+    files = {"main": path, "wal": path.with_name(f"{path.name}-wal")}
+    used = {name: one.stat().st_size if one.exists() else 0 for name, one in files.items()}
+    return Space(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, used)
 
 
 def _absolute(path: Path | str) -> Path:

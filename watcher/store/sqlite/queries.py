@@ -317,6 +317,27 @@ QUEUES = f"""
         SELECT receiver, counted, number, CASE counted WHEN 'due' THEN 0 ELSE {_COME} END AS come
         FROM counts c WHERE counted <> 'dead')
     GROUP BY receiver HAVING sum(number) > 0"""
+# The same choice as `watcher.store.memory` makes; what is not in front waits for one before it.
+BACKLOG = """
+    SELECT receiver, CASE
+            WHEN front = 0 AND kind = 'event' AND held = 0 AND aside = 0 THEN 'order'
+            WHEN due <= :now THEN 'due'
+            WHEN held = 1 THEN 'hours'
+            WHEN attempt > 0 THEN 'retry'
+            WHEN kind = 'digest' THEN 'digest'
+            WHEN kind IN ('for', 'repeat') THEN 'timer'
+            ELSE 'retry' END AS reason,
+        count(*), min(due)
+    FROM deliveries WHERE state = 'pending' GROUP BY receiver, reason ORDER BY receiver, reason"""
+UNREAD_COUNTS = """
+    SELECT source, count(*) FROM snapshots WHERE present = 1 AND unread = 1 GROUP BY source"""
+LONGEST_WAITS = """
+    SELECT source, min(waiting) FROM snapshots
+    WHERE present = 1 AND waiting IS NOT NULL GROUP BY source"""
+# About: the distance between the ends of a table, however many rows were removed in between.
+EXTENT = """
+    SELECT coalesce((SELECT max(seq) FROM events) - (SELECT min(seq) FROM events) + 1, 0),
+        coalesce((SELECT max(seq) FROM deliveries) - (SELECT min(seq) FROM deliveries) + 1, 0)"""
 DEAD_COUNTS = "SELECT receiver, number FROM counts WHERE counted = 'dead' AND number > 0"
 DIED_SINCE = """
     SELECT receiver, died FROM (

@@ -1,0 +1,222 @@
+"""What Prometheus reads: bounded however many sources there are, whole from the start, and true."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx  # noqa: TID251 - a client over ASGI
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.bench.loading import write
+from tests.support.scraped import scraped
+from tests.support.steps import steps
+from watcher.catalogue.events import EVENT_TYPES
+from watcher.clock import wall_clock
+from watcher.config.load import load
+from watcher.daemon import Daemon
+from watcher.metrics import ATTEMPTS, ENDS, GUARDS, Metrics
+from watcher.metrics.series import Distribution
+from watcher.metrics.sources import NEXT, SERIES, SourceReading, families, shown
+from watcher.store.memory import MemoryStore
+from watcher.transport import Transport
+from watcher.web import counted, create_probes
+
+FORBIDDEN = {
+    "conversation",
+    "subject",
+    "contact",
+    "url",
+    "event",
+    "id",
+    "error",
+    "text",
+    "account",
+    "path",
+}
+"""Labels that grow without bound, or tell what people write."""
+
+
+def reading(source: str, standing: str = "ok", **changed: Any) -> SourceReading:
+    values: dict[str, Any] = {
+        "failing": standing == "failing",
+        "held": standing == "held",
+        "stale": standing == "stale",
+        "lag": 1.0,
+        "last_success": 1.0,
+        "last_sweep": 1.0,
+        "conversations": 3,
+        "planned": 0.1,
+        "limit": 1.0,
+        "quota": None,
+    }
+    return SourceReading(source, "chatwoot", standing, **values | changed)
+
+
+@contextlib.asynccontextmanager
+async def daemon_of(folder: Path, sources: int) -> AsyncIterator[Daemon]:
+    """Yield a daemon with so many sources, which does not run."""
+    config = load([folder], environ=write(folder, sources))
+    async with Transport(wall_clock) as transport:
+        yield Daemon(config, store=MemoryStore(), transport=transport)
+
+
+# Bounds
+
+
+async def test_ten_thousand_sources_are_a_page_of_a_megabyte_at_most(tmp_path: Path) -> None:
+    async with daemon_of(tmp_path, 10_000) as daemon:
+        text = (await daemon.scrape.text()).decode()
+        assert len(text.splitlines()) <= 10_000
+        assert len(text) <= 1_000_000
+        whole = (await daemon.scrape.text(every=True)).decode()
+    assert whole.count("inbox_watcher_source_info{") == 10_000
+    assert text.count("inbox_watcher_source_info{") <= 500 + NEXT
+    states = [line for line in text.splitlines() if line.startswith("inbox_watcher_sources{")]
+    assert sum(float(line.split()[-1]) for line in states) == 10_000
+
+
+def test_sources_that_do_not_stand_well_come_first_then_those_that_are_next() -> None:
+    many = [reading(f"loc-{number}") for number in range(600)]
+    many[7] = reading("bad", "failing")
+    many[8] = reading("slow", "stale")
+    many[9] = reading("waits", oldest_wait=5000.0)
+    many[10] = reading("scarce", quota=3)
+    found = [one.source for one in shown(many, 500)]
+    assert found[:2] == ["bad", "slow"]
+    assert {"waits", "scarce"} <= {*found}
+    assert len(found) <= 2 + NEXT
+    assert len(shown(many, 600)) == 600
+    assert len(shown([reading(f"loc-{n}", "failing") for n in range(600)], 500)) <= 500 + NEXT
+    assert shown(many, 0) == ()
+
+
+def test_a_scrape_of_many_costs_what_is_shown() -> None:
+    def rendering(sources: int) -> int:
+        many = [reading(f"loc-{number}") for number in range(sources)]
+        return steps(lambda: [*families(many, 500)])
+
+    assert rendering(8_000) < 8 * rendering(1_000)
+
+
+def test_nothing_is_kept_of_a_source_in_the_series() -> None:
+    metrics = Metrics()
+
+    def watch(sources: int) -> int:
+        gc.collect()
+        tracemalloc.start()
+        kept = [metrics.of_provider("chatwoot", EVENT_TYPES) for _ in range(sources)]
+        for one in kept:
+            one.answered("poll", 0.2)
+            one.rows.inc(25)
+            one.polls.inc()
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return size
+
+    watch(10)
+    assert watch(10_000) < 10_000 * 100  # a reference in a list
+
+
+# From the start
+
+
+async def test_all_that_is_known_of_labels_is_there_before_anything_happens(tmp_path: Path) -> None:
+    async with daemon_of(tmp_path, 3) as daemon:
+        found = await scraped(daemon)
+        (receiver,) = daemon.dispatchers
+        rules = [rule.name for rule in daemon.config.rules]
+    assert {one["outcome"] for one in found.labels("delivery_attempts_total")} == {*ATTEMPTS}
+    assert {one["state"] for one in found.labels("deliveries_total")} == {*ENDS}
+    assert {one["why"] for one in found.labels("deliveries_guarded_total")} == {*GUARDS}
+    assert found.of("deliveries_total", receiver=receiver, state="dead") == 0
+    assert {one["rule"] for one in found.labels("rule_errors_total")} == {*rules}
+    assert {one["rule"] for one in found.labels("rule_matches_total")} == {*rules}
+    (provider,) = {one["provider"] for one in found.labels("events_total")}
+    assert {one["type"] for one in found.labels("events_total")} == {*EVENT_TYPES}
+    assert found.of("polls_total", provider=provider, outcome="failed") == 0
+    reasons = {one["reason"] for one in found.labels("deliveries_pending")}
+    assert reasons == {"due", "retry", "timer", "digest", "hours", "order", "paused", "off"}
+    assert found.of("config_last_reload_successful") == 1
+    assert found.sum("build_info") == 1
+
+
+def test_rules_and_receivers_that_go_take_their_series_with_them() -> None:
+    metrics = Metrics()
+    metrics.keep_rules(["old", "kept"])
+    metrics.condition_failed("kept", "it does not work")
+    metrics.of_receiver("crm", "webhook").attempts["ok"].inc()
+    metrics.keep_rules(["kept", "new"])
+    metrics.forget_receiver("crm")
+    text = generate_latest(metrics.registry).decode()
+    assert 'rule="old"' not in text
+    assert 'receiver="crm"' not in text
+    assert 'inbox_watcher_rule_errors_total{rule="kept"} 1.0' in text
+    assert 'inbox_watcher_rule_errors_total{rule="new"} 0.0' in text
+
+
+async def test_there_are_no_labels_that_grow_and_no_times_of_creation(tmp_path: Path) -> None:
+    async with daemon_of(tmp_path, 3) as daemon:
+        text = (await daemon.scrape.text()).decode()
+    found = [*text_string_to_metric_families(text)]
+    own = [one for one in found if one.name.startswith("inbox_watcher_")]
+    assert len(own) > 50
+    for family in own:
+        for sample in family.samples:
+            assert not FORBIDDEN & sample.labels.keys(), sample
+    assert "_created" not in text
+    assert {"process_resident_memory_bytes", "python_info"} <= {one.name for one in found}
+
+
+# Numbers
+
+
+def test_a_distribution_counts_what_is_not_beyond_its_bounds() -> None:
+    one = Distribution((1, 5))
+    for value in (0, 1, 1.5, 5, 7):
+        one.observe(value)
+    assert [*one.buckets()] == [("1.0", 2), ("5.0", 4), ("+Inf", 5)]
+    assert one.sum == 14.5
+
+
+def test_series_say_what_their_kind_says() -> None:
+    names = {name for _kind, name, _text, _read in SERIES}
+    assert len(names) == len(SERIES)
+    for series in Metrics().registry.collect():
+        for sample in series.samples:
+            ending = sample.name.removeprefix(series.name)
+            allowed = {"counter": {"_total"}, "histogram": {"_bucket", "_count", "_sum"}}
+            assert ending in allowed.get(series.type, {""})
+
+
+async def test_our_own_answers_are_counted_by_route_not_by_address() -> None:
+    metrics = Metrics()
+
+    async def scrape(*, every: bool) -> bytes:
+        return json.dumps(every).encode()
+
+    app = counted(create_probes(lambda: (), scrape), metrics)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://127.0.0.1"
+    ) as client:
+        assert (await client.get("/metrics?sources=all")).content == b"true"
+        assert (await client.get("/metrics")).content == b"false"
+        for path in ("/a", "/b", "/secret-token"):
+            await client.get(path)
+    text = generate_latest(metrics.registry).decode()
+    assert 'inbox_watcher_http_requests_total{code="200",route="/metrics"} 2.0' in text
+    assert 'inbox_watcher_http_requests_total{code="404",route="other"} 3.0' in text
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize("name", ["process_cpu_seconds_total", "python_gc_collections_total"])
+def test_the_process_is_told(name: str) -> None:
+    text = generate_latest(Metrics().registry).decode()
+    assert f"\n{name}" in text
