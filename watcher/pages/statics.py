@@ -6,10 +6,12 @@ Rules: what is served is what lies in `static/`, read once.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -45,5 +47,8 @@ def routes() -> list[Route]:
     return [Route(one.address, _serve(one)) for one in assets().values()]
 
 
-def _serve(asset: Asset) -> Response:
-    return Response(asset.content, media_type=asset.kind, headers=FOREVER)
+def _serve(asset: Asset) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(_request: Request) -> Response:
+        return Response(asset.content, media_type=asset.kind, headers=FOREVER)
+
+    return serve
