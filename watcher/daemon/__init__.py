@@ -135,7 +135,6 @@ class Daemon:
             self.pollers,
             self.dispatchers,
             transport,
-            shares=self._shares,
             most=lambda: MOST if (server := self.config.server) is None else server.metrics_sources,
         )
         """What Prometheus gets."""

@@ -9,7 +9,7 @@ asks, and nothing is kept of single sources.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ from watcher.dispatcher import Dispatcher
 from watcher.errors import StoreError
 from watcher.metrics import PREFIX
 from watcher.metrics.series import gauges
-from watcher.metrics.sources import SourceReading, families
+from watcher.metrics.sources import Glance, SourceReading, chosen, counted, families
 from watcher.poller import SourcePoller
 from watcher.poller.request_plan import HOUR, SharedBudget
 from watcher.records import Attention, Backlog, ReceiverState, Space
@@ -80,14 +80,12 @@ class Scrape:
         dispatchers: Mapping[str, Dispatcher],
         transport: Transport,
         *,
-        shares: Callable[[], Awaitable[Mapping[str, SharedBudget]]],
         most: Callable[[], int],
     ) -> None:
         self._runtime = runtime
         self._pollers = pollers
         self._dispatchers = dispatchers
         self._transport = transport
-        self._shares = shares
         self._most = most
         self._tallied = Tallied(runtime.store, runtime.clock, runtime.metrics)
         self._said = _Stored()
@@ -112,12 +110,8 @@ class Scrape:
         afterwards.
         """
         await self._ask()
-        sources = await self._sources()
-        return [
-            *families(sources, None if every else self._most()),
-            *self._receivers(),
-            *self._others(),
-        ]
+        sources = await self._sources(every=every)
+        return [*sources, *self._receivers(), *self._others()]
 
     async def _ask(self) -> None:
         """Have the store say what only it knows."""
@@ -138,37 +132,25 @@ class Scrape:
                 )
             self._again = loop_time() + WORTH * (loop_time() - began)
 
-    async def _sources(self) -> Sequence[SourceReading]:
-        shares, attention = await self._shares(), self._said.attention or {}
-        waited, left, now = self._transport.waited, self._transport.left, self._runtime.clock()
-        found = []
+    async def _sources(self, *, every: bool) -> Sequence[Metric]:
+        """Return how many sources stand how, and what is read of those that have series of their own."""
+        attention, left = self._said.attention or {}, self._transport.left
+        nobody, seen = Attention(), []
         async for name, poller in in_slices(self._pollers.items()):
-            share, seen = shares.get(name), attention.get(name, Attention())
-            session, state = poller.session, poller.session.state
-            key = "" if share is None else share.budget.key
-            found.append(
-                SourceReading(
-                    name,
-                    poller.plan.provider_name,
-                    poller.standing(),
-                    failing=state.failing is not None,
-                    held=state.hold is not None,
-                    stale=poller.stale(),
-                    lag=poller.lag(),
-                    last_success=_stamp(session.last_success),
-                    last_sweep=_stamp(state.swept),
-                    conversations=session.present,
-                    unread=seen.unread,
-                    oldest_wait=max(0.0, (now - seen.waiting).total_seconds())
-                    if seen.waiting
-                    else 0.0,
-                    planned=None if share is None else share.of(name).hourly / HOUR,
-                    limit=None if share is None else share.allowed / HOUR,
-                    quota=left.get(key),
-                    waited=waited.get(key, 0.0),
-                )
-            )
-        return found
+            waiting = attention.get(name, nobody).waiting
+            quota = left.get(poller.plan.provider.budget.key) if left else None
+            provider, standing = poller.plan.provider_name, poller.standing()
+            seen.append(Glance(name, provider, standing, poller.lag(), waiting, quota))
+        names = chosen(seen, len(seen) if every else self._most())
+        waited, now = self._transport.waited, self._runtime.clock()
+        found = []
+        async for name in in_slices(names):
+            if name in self._pollers:  # a reload may have removed it meanwhile
+                one = self._pollers[name]
+                key = one.plan.provider.budget.key
+                quota, spent = left.get(key), waited.get(key, 0.0)
+                found.append(_read(one, attention.get(name, nobody), now, quota, spent))
+        return [counted(seen), *families(found)]
 
     def _receivers(self) -> Iterator[Metric]:
         """Yield what waits for receivers, and why."""
@@ -230,6 +212,28 @@ def _reason(one: Backlog, state: ReceiverState) -> str:
     if state.off:
         return "off"
     return "paused" if state.paused is not None else one.reason
+
+
+def _read(
+    poller: SourcePoller, seen: Attention, now: datetime, quota: int | None, waited: float
+) -> SourceReading:
+    session, plan = poller.session, poller.request_plan()
+    return SourceReading(
+        poller.plan.name,
+        poller.plan.provider_name,
+        failing=session.state.failing is not None,
+        held=session.state.hold is not None,
+        stale=poller.stale(),
+        last_success=_stamp(session.last_success),
+        last_sweep=_stamp(session.state.swept),
+        conversations=session.present,
+        unread=seen.unread,
+        oldest_wait=max(0.0, (now - seen.waiting).total_seconds()) if seen.waiting else 0.0,
+        planned=plan.hourly / HOUR if plan.priced else None,
+        limit=SharedBudget(plan.budget, (plan,)).allowed / HOUR,
+        quota=quota,
+        waited=waited,
+    )
 
 
 def _stamp(at: datetime | None) -> float | None:

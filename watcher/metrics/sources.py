@@ -11,14 +11,17 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import product
+from typing import NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
 from watcher.metrics import PREFIX
 from watcher.metrics.series import Kind, gauges
+from watcher.standing import WORST
 
-__all__ = ["SourceReading", "families", "shown"]
+__all__ = ["NEXT", "Glance", "SourceReading", "chosen", "counted", "families"]
 
 STATES = {
     "ok": "ok",
@@ -30,25 +33,40 @@ STATES = {
 }
 """How sources are counted, by how they stand (`watcher.standing`)."""
 
+RANKS = {standing: rank for rank, standing in enumerate(WORST)}
+"""The worst first."""
+
 COUNTED = ("ok", "starting", "late", "failing", "held")
 
 NEXT = 20
 """Sources beyond those that do not stand well: half of them have the oldest wait, half the least budget."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceReading:
-    """What is read of one source."""
+class Glance(NamedTuple):
+    """What decides whether a source has series of its own."""
 
     source: str
     provider: str
     standing: str
-    failing: bool
-    held: bool
-    stale: bool
     lag: float
     """Seconds since it was last looked at."""
 
+    waiting: datetime | None
+    """Since when somebody waits there at longest."""
+
+    quota: int | None
+    """Requests that the provider said are left to all that share the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReading:
+    """What is read of a source that has series of its own."""
+
+    source: str
+    provider: str
+    failing: bool
+    held: bool
+    stale: bool
     last_success: float | None
     """When the provider last answered as it should, in seconds since 1970; None where it has not yet."""
 
@@ -56,43 +74,39 @@ class SourceReading:
     """When the last complete sweep began, likewise."""
 
     conversations: int
-    unread: int = 0
-    oldest_wait: float = 0.0
+    unread: int
+    oldest_wait: float
     """Seconds that somebody has waited for an answer, 0 where nobody does."""
 
-    planned: float | None = None
-    """Requests a second that its intervals ask for."""
+    planned: float | None
+    """Requests a second that its intervals ask for, None where the provider does not say what walks cost."""
 
-    limit: float | None = None
+    limit: float
     """Requests a second that the provider allows to all that share its limit."""
 
-    quota: int | None = None
+    quota: int | None
     """Requests that the provider said are left to all of them."""
 
-    waited: float = 0.0
+    waited: float
     """Seconds that requests have waited for that limit."""
 
 
-def shown(sources: Sequence[SourceReading], most: int) -> Sequence[SourceReading]:
+def chosen(sources: Sequence[Glance], most: int) -> Sequence[str]:
     """Return the sources that have series of their own: all, where they are no more than `most`."""
     if len(sources) <= most:
-        return sources
-    ranks = {"failing": 0, "held": 1, "late": 2, "starting": 3}
-    unwell = heapq.nsmallest(
-        most,
-        (one for one in sources if STATES[one.standing] != "ok"),
-        key=lambda one: (ranks[STATES[one.standing]], -one.lag, one.source),
-    )
+        return [one.source for one in sources]
     if not most:
         return ()
-    waiting = heapq.nlargest(NEXT // 2, sources, key=lambda one: one.oldest_wait)
-    scarce = heapq.nsmallest(
-        NEXT // 2,
-        (one for one in sources if one.quota is not None),
-        key=lambda one: (one.quota, one.source),
+    unwell = heapq.nsmallest(
+        most,
+        (one for one in sources if one.standing != "ok"),
+        key=lambda one: (RANKS[one.standing], -one.lag),
     )
-    chosen = {one.source: one for one in (*unwell, *waiting, *scarce)}
-    return [*chosen.values()]
+    waiting = ((one.waiting, one.source) for one in sources if one.waiting is not None)
+    scarce = ((one.quota, one.source) for one in sources if one.quota is not None)
+    others = (*heapq.nsmallest(NEXT // 2, waiting), *heapq.nsmallest(NEXT // 2, scarce))
+    found = [one.source for one in unwell] + [source for _rank, source in others]
+    return [*dict.fromkeys(found)]
 
 
 Read = Callable[[SourceReading], float | None]
@@ -142,24 +156,24 @@ SERIES: tuple[tuple[Kind, str, str, Read], ...] = (
 """What each source has of its own; the names begin with `inbox_watcher_source_`."""
 
 
-def families(sources: Sequence[SourceReading], most: int | None) -> Iterator[Metric]:
-    """Yield how many sources there are by provider and state, and the series of those that have their
-    own; None: of all.
-    """
+def counted(sources: Sequence[Glance]) -> Metric:
+    """Return how many sources there are by provider and state."""
     providers = sorted({one.provider for one in sources})
     states = Counter((one.provider, STATES[one.standing]) for one in sources)
-    yield gauges(
+    return gauges(
         f"{PREFIX}sources",
         "Sources by how they stand.",
         ("provider", "state"),
         ((each, states[each]) for each in product(providers, COUNTED)),
     )
-    chosen = sources if most is None else shown(sources, most)
-    labels = ("source", "provider")
+
+
+def families(sources: Sequence[SourceReading]) -> Iterator[Metric]:
+    """Yield the series of sources that have their own."""
     for kind, name, text, read in SERIES:
         values = (
             ((one.source, one.provider), float(value))
-            for one in chosen
+            for one in sources
             if (value := read(one)) is not None
         )
-        yield gauges(f"{PREFIX}source_{name}", text, labels, values, kind)
+        yield gauges(f"{PREFIX}source_{name}", text, ("source", "provider"), values, kind)
