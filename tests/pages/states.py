@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.support.make import (
@@ -69,14 +70,19 @@ async def _conversations(store: Store, source: str, names: tuple[str, ...], firs
             unread=True,
             unread_count=1,
             channel="sms",
-            assignee="u1" if number % 2 else None,
             labels=("vip",),
             last_message=Message(WORDS[number % len(WORDS)], "inbound", "sms", at(60 * number)),
             waiting_since=at(60 * number),
         )
         for number, name in enumerate(names, first)
     ]
-    await store.commit(commit(source=source, snapshots=tuple(rows)))
+    owned = [
+        replace(one, conversation=replace(one.conversation, assignee=Reference("u1", "Ana")))
+        if place % 2
+        else one
+        for place, one in enumerate(rows)
+    ]
+    await store.commit(commit(source=source, snapshots=tuple(owned)))
 
 
 async def _source(store: Store, name: str, provider: str = "chatwoot", **more: object) -> None:

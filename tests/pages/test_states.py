@@ -75,7 +75,10 @@ async def test_no_text_of_a_stranger_is_more_than_text(address: str) -> None:
 
 async def test_what_needs_a_person_stands_first_with_its_remedy() -> None:
     page = (await visit(await door("attention"), "/")).text
-    assert "2 of 4 sources are watched; 1 failing, 1 held" in page
+    verdict = (
+        "2 of 4 sources are watched; 1 failing; 1 held; of 3 receivers 1 failing, 1 paused, 1 off; "
+    )
+    assert f"{verdict}3 messages given up." in page
     places = [
         page.index(words)
         for words in (

@@ -62,6 +62,7 @@ class Terminal:
             )
         quoted = shlex.quote(str(file))
         rows = (
+            ("page", f"http://127.0.0.1:{health}/"),
             ("configuration", str(file)),
             ("database", store),
             ("receiver", f"http://127.0.0.1:{ports[-1]}/crm"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 __all__ = ["Bar", "Chart", "bars", "spark"]
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 168, 34, 20, 8
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 440, 150, 34, 20, 8
 TONES = ("a", "b", "c")
 
 

@@ -68,9 +68,9 @@ def verdict(house: Mapping[str, Any], dead: int = 0) -> tuple[str, str]:
         return "starting", "No source is configured: nothing is watched."
     parts = [f"{sources[state]} {words}" for state, words in STATES.items() if sources.get(state)]
     receivers = house["receivers"]
-    every = format_count(receivers["all"], "receiver")
-    states = [state for state in ("failing", "paused", "off") if receivers[state]]
-    parts += [f"{receivers[state]} of {every} {state}" for state in states]
+    states = [f"{receivers[one]} {one}" for one in ("failing", "paused", "off") if receivers[one]]
+    if states:
+        parts.append(f"of {format_count(receivers['all'], 'receiver')} {', '.join(states)}")
     if dead:
         parts.append(f"{format_count(dead, 'message')} given up")
     verb = "is" if ok == 1 else "are"
@@ -88,7 +88,7 @@ def verdict(house: Mapping[str, Any], dead: int = 0) -> tuple[str, str]:
         and len(parts) == len(sources.keys() - {"ok"})
     ):
         return "starting", f"{sentence}; " + ", ".join(parts) + "."
-    return "failing", "; ".join([sentence, ", ".join(parts)] if parts else [sentence]) + "."
+    return "failing", "; ".join([sentence, *parts]) + "."
 
 
 def cards(status: Mapping[str, Any], dead: Sequence[Mapping[str, Any]]) -> Iterator[Card]:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from watcher.explain.changes import what_changed
 from watcher.explain.values import format_age, format_who, short
@@ -53,19 +54,21 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
-        age=age,
-        brief=brief,
-        brief_type=brief_type,
-        clock=clock,
-        moment=moment,
-        number=number,
-        part=part,
-        person=person,
-        sentence=sentence,
-        short=short,
-        who=who,
+    filters = (
+        age,
+        brief,
+        brief_type,
+        clock,
+        moment,
+        number,
+        part,
+        person,
+        sentence,
+        short,
+        ticks,
+        who,
     )
+    made.filters.update({one.__name__: one for one in filters})
     made.globals.update(assets=assets(), marks=MARKS, address=address)
     return made
 
@@ -106,6 +109,18 @@ def clock(at: str | datetime, visit: Visit) -> str:
     if local.date() == today.date():
         return local.strftime("%H:%M:%S")
     return local.strftime("%b %-d %H:%M" if local.year == today.year else "%Y-%m-%d")
+
+
+def ticks(text: object) -> Markup:
+    """Return a text whose parts between backticks are code, as messages of the program have them."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(str(text))
+    made = [
+        Markup("<code>{}</code>").format(one) if place % 2 else escape(one)
+        for place, one in enumerate(parts)
+    ]
+    return Markup("").join(made)
 
 
 def sentence(event: Mapping[str, Any], visit: Visit) -> str:
