@@ -144,6 +144,12 @@ class DaemonControl(Control, Protocol):
         """
         ...
 
+    async def open_page(self, by: Actor = SOMEBODY) -> str:
+        """Return an address of the pages that signs in who opens it: once, within two minutes. Raise
+        ValueError if no server is configured.
+        """
+        ...
+
     async def raw_row(self, source: str, conversation: str) -> Mapping[str, Any] | None:
         """Return the provider's `row` of a known conversation, and whether it is `listed` or from a
         look-up; None if it does not come. Raise KeyError for an unknown source or conversation,

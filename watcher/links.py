@@ -7,10 +7,6 @@ has a link may use it, until it ends.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -18,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from watcher.errors import WatcherError
+from watcher.signing import read_signed, signed
 
 __all__ = ["LinkAction", "LinkRefused", "LinkScope", "Links", "read_token", "sign"]
 
@@ -26,11 +23,7 @@ LinkAction = Literal["ack", "silence", "why", "open"]
 stands.
 """
 
-LONGEST = 4096
-"""Characters of a token that are looked at."""
-
-_PURPOSE = b"inbox-watcher link 1\n"
-"""What is signed in front: no signature of another purpose passes for one of a link."""
+_PURPOSE = b"inbox-watcher link 1"
 
 
 class LinkRefused(WatcherError):
@@ -69,40 +62,18 @@ class LinkScope:
 def sign(scope: LinkScope, key: bytes) -> str:
     """Return the token of a link: what it says, and its signature; the same for the same."""
     said = json.dumps(astuple(scope), separators=(",", ":"), ensure_ascii=False).encode()
-    return f"{_encode(said)}.{_encode(_signature(said, key))}"
+    return signed(said, key, _PURPOSE)
 
 
 def read_token(token: str, keys: Sequence[bytes], now: datetime) -> LinkScope:
     """Return what a token says that one of these keys has signed; raise LinkRefused."""
-    altered = LinkRefused("this link is not valid: a part of it is missing or changed")
-    said, dot, signature = token.partition(".")
-    if not dot or len(token) > LONGEST:
-        raise altered
-    try:
-        plain, given = _decode(said), _decode(signature)
-    except (binascii.Error, ValueError):
-        raise altered from None
-    # All keys are tried, in the same time whichever fits; what is not signed is not read.
-    fits = [hmac.compare_digest(_signature(plain, key), given) for key in keys]
-    # One text alone is the token of a link: base64 has several that decode alike.
-    if not any(fits) or (_encode(plain), _encode(given)) != (said, signature):
-        raise altered
-    scope = LinkScope(*json.loads(plain))
+    found = read_signed(token, keys, _PURPOSE)
+    if found is None:
+        raise LinkRefused("this link is not valid: a part of it is missing or changed")
+    scope = LinkScope(*json.loads(found[0]))
     if scope.until <= now:
         raise LinkRefused("this link has ended", scope.until)
     return scope
-
-
-def _signature(said: bytes, key: bytes) -> bytes:
-    return hmac.new(key, _PURPOSE + said, hashlib.sha256).digest()
-
-
-def _encode(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).decode().rstrip("=")
-
-
-def _decode(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 @dataclass(frozen=True, slots=True)

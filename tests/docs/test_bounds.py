@@ -18,14 +18,14 @@ import watcher.templates.meter as of_templates
 import watcher.web as web
 import watcher.web.links as pages
 from tests.docs.pages import read, rows
-from watcher import archive, control, descriptors, feed, links, logs, page_gate
-from watcher.api import application, stream
+from watcher import archive, control, descriptors, feed, logs, page_gate, signing
+from watcher.api import application, entrance, stream
 from watcher.catalogue import bounds
 from watcher.cli import status
 from watcher.config import yaml
 from watcher.config.model import Retention, Server, Source
 from watcher.config.sources_from import csv
-from watcher.daemon import GRACE, MEASURE_EVERY, reload
+from watcher.daemon import GRACE, MEASURE_EVERY, entry_keys, reload
 from watcher.daemon.front import READ_STEPS
 from watcher.daemon.slices import SLICE
 from watcher.dispatcher.claims import AHEAD, TEXTS_AT_MOST, TOGETHER_AT_MOST
@@ -150,7 +150,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
         f"{default(Retention, field).days} days" for field in ("events", "deliveries")
     ),
     "a link in a message, what its page is sent": (
-        f"{links.LONGEST:,} characters",
+        f"{signing.LONGEST:,} characters",
         f"{pages.LONGEST_FORM // 1024} KiB of",
         f"{pages.LONGEST_NAME} characters of a name",
     ),
@@ -161,6 +161,9 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "a question to the API": (
         f"{READ_STEPS:,} steps", f"{archive.MOST} items", f"{archive.MOST_COUNTS:,} counts",
         kib(application.LARGEST_BODY),
+    ),
+    "wrong tokens; keys of `open`": (
+        f"{entrance.FAILURES} a minute", f"{entrance.MOST_ADDRESSES:,} addresses", f"{entry_keys.MOST} keys",
     ),
     "who follows the log by the API": (f"{feed.MOST_FOLLOWERS} at once", f"{stream.TAKEN_WITHIN:g} s"),
     "descriptors kept for the store and our own requests": (number(descriptors.SPARE),),

@@ -208,6 +208,8 @@ ADDRESSES: Mapping[str, tuple[str, ...]] = {
     "/sources/clinic": ("attention",),
     "/sources/leads/hold": ("attention",),
     "/help": ("quiet",),
+    "/enter": ("quiet",),
+    "/leave": ("quiet",),
     "/nowhere": ("quiet",),
 }
 """Each address with the states in which it is visited."""

@@ -16,7 +16,7 @@ from tests.scenarios.test_pace import quiet
 from watcher.daemon import Daemon
 from watcher.links import read_token
 from watcher.records import Actor, DeliveryQuery
-from watcher.web import KnownHosts, create_app, link_routes
+from watcher.web import create_app, guarded, link_routes
 
 PUBLIC = "https://watcher.example.com"
 RULES = "- {name: R, when: conversation.waiting, notify: crm, for: 15m, repeat: 15m}\n"
@@ -32,7 +32,7 @@ class Browser:
         server = daemon.config.server
         pages = link_routes(daemon, harness.clock, lambda: ZoneInfo("UTC"))
         app = create_app(daemon.freshness, daemon.scrape.text, pages=pages)
-        known = KnownHosts(app, server.listen, server.names)
+        known = guarded(app, server.listen, server.names)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(known), base_url=PUBLIC)
 
     async def get(self, url: str, method: str = "GET", **headers: str) -> httpx.Response:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import httpx  # noqa: TID251 - reads what the server answers
 import pytest
-from prometheus_client import CollectorRegistry
 
 from watcher.settings.values import Address, parse_host
-from watcher.web import KnownHosts, create_app, create_probes
+from watcher.web import create_app, create_probes, guarded
 from watcher.web.hosts import is_known
 
 LOOPBACK, OPEN = Address("127.0.0.1", 8484), Address("0.0.0.0", 8484)  # noqa: S104 - only a text
@@ -71,9 +70,11 @@ def test_hosts_are_names_and_what_lies_below_them() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/nowhere"])
 async def test_an_unknown_host_gets_400_everywhere_but_at_the_probes(path: str) -> None:
-    registry = CollectorRegistry()
-    page = KnownHosts(create_app(lambda: (), registry), LOOPBACK)
-    probes = create_probes(lambda: (), registry)
+    async def scrape(*, every: bool) -> bytes:
+        return b""
+
+    page = guarded(create_app(lambda: (), scrape), LOOPBACK)
+    probes = create_probes(lambda: (), scrape)
     for app, expected in ((page, 400), (probes, 404 if path in ("/", "/nowhere") else None)):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://evil.example") as client:

@@ -18,7 +18,17 @@ from watcher.api.problems import Refusal
 from watcher.archive import Sight
 from watcher.records import Actor, Via
 
-__all__ = ["ANYBODY", "OWNER", "ROLES", "Principal", "Role", "asked_by", "permit", "principal_of"]
+__all__ = [
+    "ANYBODY",
+    "ENTRY",
+    "OWNER",
+    "ROLES",
+    "Principal",
+    "Role",
+    "asked_by",
+    "permit",
+    "principal_of",
+]
 
 Role = Literal["anybody", "viewer", "operator"]
 """Who may ask: everybody, whoever may read, whoever may act."""
@@ -55,7 +65,7 @@ class Principal:
 
     def actor(self, via: Via, said: str = "") -> Actor:
         """Return him as he acts; the owner of the control socket is who he says."""
-        return Actor(said if self == OWNER else self.name, via)
+        return Actor(said if self is OWNER else self.name, via)
 
 
 ANYBODY = Principal()

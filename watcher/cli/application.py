@@ -31,6 +31,7 @@ COMMANDS = {
     },
     "See": {
         "status": "Show sources with their lag, receivers with what they are owed, and what is wrong.",
+        "open": "Print an address of the pages that signs you in as operator: once, within two minutes.",
         "conversations": "List what is known now (without a verb, too), show one conversation.",
         "events": "Print the recorded events, oldest first, with their ids and those of their conversations.",
         "deliveries": "List deliveries (without a verb, too), show one in full, send again.",

@@ -25,6 +25,7 @@ from watcher.config.model import Config
 from watcher.control import SOMEBODY
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.disk import Disk
+from watcher.daemon.entry_keys import EntryKeys
 from watcher.daemon.link_keys import LinkKeys
 from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
@@ -96,6 +97,9 @@ class Daemon:
             store, lambda: self.config.silences, lambda: self.config.timezone, clock
         )
         self.link_keys = LinkKeys(store, lambda: self.config)
+        self.entry_keys = EntryKeys(clock)
+        self.listening = ""
+        """The address of the pages on this machine, empty where there are none."""
         self.metrics = Metrics()
         self.runtime = Runtime(
             store=store,
@@ -551,6 +555,13 @@ class Daemon:
         elif works:
             await dispatcher.probe()  # what waits for a pause to end goes now
         return {**answer, "turned_on": works and was_off}
+
+    async def open_page(self, by: Actor = SOMEBODY) -> str:
+        """Return an address that signs in who opens it (see `control.DaemonControl`)."""
+        server = self.config.server
+        if server is None or not self.listening:
+            raise ValueError("there are no pages: the server is turned off (`server: false`)")
+        return f"{server.public_url or self.listening}/enter#{self.entry_keys.make(by)}"
 
     async def raw_row(self, source: str, conversation: str) -> Mapping[str, Any] | None:
         """Return the provider's row of a known conversation (see `control.DaemonControl`)."""

@@ -1,4 +1,5 @@
-"""The two doors of the API: the control socket, whose owner is the operator, and TCP.
+"""The two doors of the API: the control socket, whose owner is the operator, and TCP, whose entrance finds
+out who asks.
 
 Rules: the application, its models and the connection that it reads by are made when somebody asks for the
 first time; a daemon that nobody asks has none of them.
@@ -21,6 +22,7 @@ from watcher.feed import Feed
 from watcher.store.address import StoreAddress
 
 if TYPE_CHECKING:
+    from watcher.api.entrance import Entrance
     from watcher.archive import Archive
     from watcher.explain.question import Configured
 
@@ -45,6 +47,7 @@ class Front:
         self._address = address
         self._clock = clock
         self._archive: Archive | None = None
+        self._entrance: Entrance | None = None
         self._apps: dict[What, Any] = {}
         self._opening = anyio.Lock()
 
@@ -133,8 +136,19 @@ class Front:
     def _let_in(self, app: Any, door: Door) -> Any:
         """Return an application that knows who comes through a door."""
         from watcher.api.access import OWNER, asked_by
+        from watcher.api.entrance import Entrance
 
-        return asked_by(app, OWNER) if door == "control" else app
+        if door == "control":
+            return asked_by(app, OWNER)
+        if self._entrance is None:
+            daemon = self._daemon
+            self._entrance = Entrance(
+                lambda: daemon.config.server,
+                daemon.store.key,
+                daemon.entry_keys.redeem,
+                self._clock,
+            )
+        return self._entrance.guard(app)
 
 
 def api_path(scope: Mapping[str, Any]) -> str | None:

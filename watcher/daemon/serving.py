@@ -131,9 +131,11 @@ async def _serve(
         links = web.link_routes(daemon, wall_clock, lambda: daemon.config.timezone or UTC_ZONE)
         pages = [*links, Mount("/", front.pages)]
         page = front.door(web.create_app(*told, pages=pages), "tcp")
-        app = web.counted(web.KnownHosts(page, server.listen, server.names), daemon.metrics)
+        app = web.counted(web.guarded(page, server.listen, server.names), daemon.metrics)
         addresses.append((server.listen.host, server.listen.port))
-        listeners.append(partial(web.serve, app, web.bind(*addresses[-1])))
+        bound = web.bind(*addresses[-1])
+        daemon.listening = web.address_of(bound)
+        listeners.append(partial(web.serve, app, bound))
         if server.probes is not None:
             addresses.append((server.probes.host, server.probes.port))
             probes = web.create_probes(*told)

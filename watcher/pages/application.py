@@ -25,8 +25,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from watcher.api.access import permit, principal_of
 from watcher.api.application import Backend
+from watcher.api.entrance import SIGNED_IN
 from watcher.api.problems import PROBLEMS, Refusal
-from watcher.pages import statics
+from watcher.pages import signing, statics
 from watcher.pages.page import Form, Moved, Page, Visit
 from watcher.pages.rendering import render
 from watcher.pages.table import FORMS, PAGES
@@ -58,6 +59,10 @@ def create_pages(backend: Backend) -> ASGIApp:
         forms.setdefault(form.path, []).append(form)
     routes = [Route(one.path, _page(backend, one), methods=["GET"]) for one in PAGES]
     routes += [Route(path, _form(backend, some), methods=["POST"]) for path, some in forms.items()]
+    routes += [
+        Route("/enter", _signing(backend, signing.enter), methods=["POST"]),
+        Route("/leave", _signing(backend, signing.leave), methods=["POST"]),
+    ]
     app = Starlette(
         routes=[*statics.routes(), *routes],
         middleware=[Middleware(GZipMiddleware, minimum_size=500, compresslevel=6)],
@@ -112,16 +117,35 @@ def _page(backend: Backend, page: Page) -> Served:
 
 def _form(backend: Backend, forms: list[Form]) -> Served:
     async def serve(request: Request) -> Response:
-        visit = _visit(backend, request)
+        visit, fields = _visit(backend, request), dict[str, list[str]]()
         try:
             fields = await _fields(request)
             form = _meant(forms, fields)
             said = await form.send(visit, fields)
         except Refusal as refusal:
+            if refusal.kind == "not-signed-in" and fields:  # what somebody wrote is kept
+                given = {"fields": fields, "page": None, "house": None}
+                return await _shown(request, visit, "again.html", given, status=401)
             return await _refused(request, visit, refusal)
         response = RedirectResponse(_back(fields, request), status_code=303)
         _say(response, said)
         return response
+
+    return serve
+
+
+def _signing(
+    backend: Backend,
+    act: Callable[[Request, Mapping[str, list[str]], str], Awaitable[Response]],
+) -> Served:
+    """Return what answers the forms that begin and end a session: they lead to the overview, or back."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            fields = await _fields(request)
+            return await act(request, fields, _back(fields, request, "/"))
+        except Refusal as refusal:
+            return await _refused(request, _visit(backend, request), refusal)
 
     return serve
 
@@ -145,6 +169,7 @@ def _visit(backend: Backend, request: Request) -> Visit:
         address=f"{quote(request.url.path)}?{query}" if query else quote(request.url.path),
         path=request.path_params,
         items=request.query_params.multi_items(),
+        signed_in=bool(request.scope.get(SIGNED_IN)),
     )
 
 
@@ -213,11 +238,11 @@ async def _fields(request: Request) -> dict[str, list[str]]:
         raise Refusal("invalid", "the form cannot be read") from None
 
 
-def _back(fields: Mapping[str, list[str]], request: Request) -> str:
+def _back(fields: Mapping[str, list[str]], request: Request, usual: str = "") -> str:
     """Return where a form leads: an address of ours, whatever was sent."""
     wanted = fields.get("back", [""])[0]
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted if ours else quote(request.url.path)
+    return wanted if ours else usual or quote(request.url.path)
 
 
 def _say(response: Response, said: str) -> None:

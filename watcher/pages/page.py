@@ -41,6 +41,9 @@ class Visit:
     items: Sequence[tuple[str, str]]
     """The parameters of the address."""
 
+    signed_in: bool = False
+    """Whether there is a session that can be left."""
+
     @property
     def now(self) -> datetime:
         """The present time."""

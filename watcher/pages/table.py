@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from watcher.pages import help as guide
-from watcher.pages import overview, sources
+from watcher.pages import overview, signing, sources
 from watcher.pages.page import Form, Page
 
 __all__ = ["FORMS", "PAGES"]
 
-PAGES: Sequence[Page] = (*overview.PAGES, *sources.PAGES, *guide.PAGES)
+PAGES: Sequence[Page] = (*overview.PAGES, *sources.PAGES, *guide.PAGES, *signing.PAGES)
 
 FORMS: Sequence[Form] = (*sources.FORMS,)

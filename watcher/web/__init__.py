@@ -24,13 +24,13 @@ from starlette.routing import BaseRoute, Route
 
 from watcher.web.connections import BoundedConnection
 from watcher.web.counting import counted
-from watcher.web.hosts import KnownHosts
 from watcher.web.library import Config, Server
 from watcher.web.links import link_routes
+from watcher.web.origins import guarded
 
 __all__ = [
-    "Freshness", "KnownHosts", "Scrape", "bind", "counted", "create_app", "create_probes", "link_routes",
-    "serve",
+    "Freshness", "Scrape", "address_of", "bind", "counted", "create_app", "create_probes", "guarded",
+    "link_routes", "serve",
 ]  # fmt: skip
 
 QUEUE = 1024
@@ -193,6 +193,13 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def address_of(listener: socket.socket) -> str:
+    """Return the address by which a browser on this machine reaches a listener."""
+    host, port, *_ = listener.getsockname()
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only compared
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 async def serve(app: Any, listener: socket.socket, *, once: bool = False) -> None:
     """Serve an ASGI application on a bound socket until cancelled; requests under way get a second.
 
@@ -202,6 +209,7 @@ async def serve(app: Any, listener: socket.socket, *, once: bool = False) -> Non
         app,
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # whoever connects could name an address that is not his
         lifespan="off",
         timeout_graceful_shutdown=1,
         ws="none",

@@ -16,7 +16,7 @@ from functools import cache
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -160,8 +160,6 @@ class _Pages:
     # Acting
 
     async def _act(self, request: Request, scope: LinkScope) -> Response:
-        if not _from_this_page(request):
-            return _page("Not from here", ["The button works on the page of the link alone."], 403)
         form = await _form(request)
         if form is None:
             return _page("Too long", ["What was sent is longer than a form of ours."], 413)
@@ -332,14 +330,6 @@ def _who(request: Request) -> str:
     except CookieError:
         return ""
     return short(unquote(found.value))[:LONGEST_NAME] if found is not None else ""
-
-
-def _from_this_page(request: Request) -> bool:
-    """Return whether a page of ours has sent a form: the browser says so, or names the same host."""
-    if (site := request.headers.get("sec-fetch-site")) is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 async def _form(request: Request) -> dict[str, str] | None:

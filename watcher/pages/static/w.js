@@ -130,6 +130,12 @@ document.addEventListener("keydown", (key) => {
   const find = document.querySelector("#find");
   if (find) { key.preventDefault(); find.focus(); }
 });
+const enter = document.querySelector("form[data-enter]");
+if (enter && location.hash.length > 1) { // a key for one use, which is sent nowhere before
+  enter.elements.key.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname + location.search);
+  enter.submit();
+}
 adjust(document);
 tick();
 setInterval(tick, 1000);
