@@ -13,6 +13,7 @@ from tests.core.strategies import T0
 from watcher.model import Observation
 from watcher.poller.answer_cache import AnswerCache
 from watcher.poller.plan import SourcePlan
+from watcher.poller.row_cache import key_of
 from watcher.poller.session import UNCHANGED, SourceSession
 from watcher.providers import Page, Provider, ProviderSettings, Request, Response
 from watcher.runtime import Runtime
@@ -36,7 +37,7 @@ def test_an_answer_is_found_by_what_was_asked() -> None:
     known = cache.find("first")
     assert cache.find("second") is None
     assert known is not None
-    assert (known.ids, known.page) == (("7",), Page(total=3))
+    assert (list(known.keys), known.page) == ([key_of("7")], Page(total=3))
     cache.forget()
     assert cache.find("first") is None
 
@@ -143,7 +144,7 @@ def opened(inbox: Inbox, provider: Provider) -> SourceSession:
 
 async def look(session: SourceSession) -> bool:
     """Make one poll; return whether its answer was read."""
-    seen = await session.look("list", urgent=True)
+    seen = await session.look("list", urgent=True, motion="poll")
     decision = await session.absorb(seen.page.rows, seen.response)
     if decision is UNCHANGED and not seen.repeated:
         session.answers.keep("list", seen.page, seen.response)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.make import at
-from watcher.poller.row_cache import RowCache
+from watcher.poller.row_cache import RowCache, key_of
 from watcher.providers import Observation
 
 IDS = st.integers(0, 60).map(str)
@@ -41,7 +41,7 @@ def test_it_remembers_what_a_dictionary_would(steps: list[tuple[str, list[str], 
                 model |= dict.fromkeys(ids, (unread, now))
             case "again":
                 known = [key for key in ids if key in model]
-                cache.see_again(known, now)
+                cache.see_again(map(key_of, known), now)
                 model |= {key: (model[key][0], now) for key in known}
             case "forget":
                 cache.forget(ids)

@@ -19,6 +19,7 @@ from watcher.errors import (
     SourceUnavailable,
     WalkExpired,
 )
+from watcher.metrics import MotionName
 from watcher.model import Conversation, Observation
 from watcher.pipeline import Decision
 from watcher.pipeline.sweep import LookUpList
@@ -71,7 +72,7 @@ class Account:
             several = answer if isinstance(answer, list) else [answer]
             self._answers[position] = iter([*several, *[several[-1]] * 500])
 
-    async def fetch(self, position: int, *, urgent: bool) -> Seen:
+    async def fetch(self, position: int, *, urgent: bool, motion: MotionName) -> Seen:
         self.asked.append(position)
         self.urgent.add(urgent)
         answer = next(self._answers[position])

@@ -107,7 +107,7 @@ async def _send(console: Console, known: Outline, receiver: str) -> Mapping[str,
 def _about(receiver: str, inspection: Inspection) -> tuple[Problem, ...]:
     """Return the problems of one receiver, or all where none is placed in it."""
     places = inspection.places
-    own = tuple(one for one in inspection.problems if places.holds("receivers", receiver, one))
+    own = tuple(one for one in inspection.problems if places.holds(receiver, one))
     return own or inspection.problems
 
 

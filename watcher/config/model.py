@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -465,7 +464,7 @@ class Source(LinkSettings):
             self.__dict__["sweep_every"] = self.poll_every
         return self
 
-    @cached_property
+    @property
     def link(self) -> Link:
         """How it is reached; the usual link is shared."""
         own = LinkSettings.model_fields.keys() & self.model_fields_set

@@ -9,6 +9,7 @@ of expanded aliases are bounded, so that no file exhausts stack or memory.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -37,6 +38,9 @@ _FLOAT = re.compile(
 )
 _BEGINNINGS = frozenset("nN~tTfF+-.0123456789")
 """How all begins that is no text; few texts do."""
+
+_SHORT = 20
+"""Characters of texts that are kept once however often they are written."""
 
 _DIGITS = 100  # longer numbers are mistakes, and quadratic work
 _UNPRINTABLE = re.compile(
@@ -240,6 +244,8 @@ class _Builder:
     def _scalar(self, event: Any) -> Scalar:
         place = self._at(event)
         raw: str = event.value
+        if len(raw) < _SHORT:  # keys and words: ten thousand sources have the same dozen
+            raw = sys.intern(raw)
         tag = self._tag(event, ("str", "int", "float", "bool", "null"))
         style = cast('Literal["", "\'", \'"\', "|", ">"]', event.style or "")
         value: str | int | float | bool | None = raw
@@ -250,6 +256,8 @@ class _Builder:
         if tag not in ("", "str") and tag != _NAMES[type(value)]:
             self.problems.append(place.problem(f"the value does not fit its tag `!!{tag}`"))
         written = self._text[event.start_mark.index : event.end_mark.index]
+        if written == raw:
+            written = raw  # one text instead of two
         if event.tag and not tag and not style and written.startswith(event.tag):
             raw = value = written  # quotes are missing: it is reported as that, and checked as text
         return Scalar(place, value, raw, written, style)

@@ -26,6 +26,12 @@ Idle = Callable[[], bool]
 class _Steps:
     """Awaits a coroutine and records when it last moved (loop time) and where it waits."""
 
+    __slots__ = (
+        "_time",
+        "_work",
+        "moved",
+    )
+
     def __init__(self, work: Coroutine[Any, Any, None]) -> None:
         self._work = work
         # Asked at each step of thousands of loops; to find out which loop runs is a call of the system.
@@ -71,23 +77,35 @@ class Silent:
 
 
 class _Loop:
+    __slots__ = ("_ended", "_over", "_scope", "_work", "idle", "steps")
+
     def __init__(self, work: Work, idle: Idle) -> None:
         self._work = work
         self.idle = idle
         self.steps: _Steps | None = None
-        self._scope = anyio.CancelScope()
-        self._ended = anyio.Event()
+        self._scope: anyio.CancelScope | None = None
+        self._ended: anyio.Event | None = (
+            None  # made by who waits for it: there are thousands of loops
+        )
+        self._over = False
 
     async def run(self) -> None:
+        if self._over:
+            return
         try:
-            with self._scope:
+            with anyio.CancelScope() as self._scope:
                 self.steps = _Steps(self._work())
                 await self.steps
         finally:
-            self.steps = None
-            self._ended.set()
+            self.steps, self._over = None, True
+            if self._ended is not None:
+                self._ended.set()
 
     async def end(self) -> None:
+        if self._scope is None or self._over:
+            self._over = True  # one that has not begun never does
+            return
+        self._ended = self._ended or anyio.Event()
         self._scope.cancel()
         await self._ended.wait()
 

@@ -7,7 +7,6 @@ their stamps lie between these looks. A `Date` may be a proxy's, so it counts la
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -29,9 +28,14 @@ Interval = tuple[timedelta, timedelta]
 class ClockEvidence:
     """What answers have shown of the provider's clock."""
 
+    __slots__ = (
+        "_moved",
+        "_told",
+    )
+
     def __init__(self) -> None:
         self._told: dict[Literal["server", "date"], Interval] = {}
-        self._moved: deque[Interval] = deque(maxlen=AGREEING)
+        self._moved: tuple[Interval, ...] = ()  # the latest
 
     def hear(self, page: Page, response: Response) -> None:
         """Take in what an answer tells."""
@@ -43,7 +47,7 @@ class ClockEvidence:
     def see_moved(self, at: datetime, after: datetime, before: datetime) -> None:
         """Take in a row whose activity is dated so and was seen between two looks of ours."""
         if NONE < before - after <= LONGEST_GAP:
-            self._moved.append((at - before, at - after))
+            self._moved = (*self._moved, (at - before, at - after))[-AGREEING:]
 
     @property
     def skew(self) -> Skew | None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from watcher.model import Observation
 
-__all__ = ["RowCache", "fingerprint"]
+__all__ = ["RowCache", "fingerprint", "key_of"]
 
 
 def fingerprint(row: Observation) -> int:
@@ -28,12 +28,19 @@ def fingerprint(row: Observation) -> int:
     return hash((row.message_id, shown, row.evidence, row.activity_at))
 
 
+def key_of(id_: str) -> int:
+    """Return what stands for an id in a table of rows, as long as the process runs."""
+    return hash(id_) or ZERO
+
+
 class RowCache:
     """Fingerprint and time of the last observation by conversation id.
 
     An open table of three columns. An id stands in it as its hash: that two of a source share one, and look
     alike, is as unlikely as that two rows of a conversation share a fingerprint.
     """
+
+    __slots__ = ("_free", "_keys", "_prints", "_prints_of", "_times")
 
     def __init__(self) -> None:
         self._prints_of: dict[str, tuple[Observation, int]] = {}  # of the rows that were fresh last
@@ -68,15 +75,15 @@ class RowCache:
             print_ = known[1] if known is not None and known[0] is row else fingerprint(row)
             place = self._find(row.id)
             if place < 0:
-                place = self._add(hash(row.id) or ZERO)
+                place = self._add(key_of(row.id))
             self._prints[place], self._times[place] = print_, at
         self._prints_of.clear()
 
-    def see_again(self, ids: Iterable[str], sent: datetime) -> None:
-        """Note that rows showed again what they did the last time."""
+    def see_again(self, keys: Iterable[int], sent: datetime) -> None:
+        """Note that rows showed again what they did the last time; for `keys` see `key_of`."""
         at, times = _micros(sent), self._times
-        for key in ids:
-            place = self._find(key)
+        for key in keys:
+            place = self._place(key)
             if place >= 0:
                 times[place] = at
 
@@ -101,7 +108,10 @@ class RowCache:
 
     def _find(self, id_: str) -> int:
         """Return where a conversation stands, -1 if it does not."""
-        keys, key = self._keys, hash(id_) or ZERO
+        return self._place(key_of(id_))
+
+    def _place(self, key: int) -> int:
+        keys = self._keys
         last = len(keys) - 1
         place = key & last
         while (found := keys[place]) != key:

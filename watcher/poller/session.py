@@ -78,6 +78,12 @@ WARNINGS = 1_000
 class Warnings:
     """Logs harmless oddities, each at most three times; all are counted."""
 
+    __slots__ = (
+        "_counts",
+        "_log",
+        "_metrics",
+    )
+
     def __init__(self, metrics: Metrics, log: Any) -> None:
         self._metrics = metrics
         self._log = log
@@ -105,6 +111,43 @@ class Warnings:
 
 class SourceSession:
     """What polls, sweeps and look-ups of one source share: its state, its rows, its clock."""
+
+    __slots__ = (
+        "_admit",
+        "_evidence",
+        "_grown",
+        "_keeps_texts",
+        "_key",
+        "_opening",
+        "_publish",
+        "_rules",
+        "_saved",
+        "_skew",
+        "_told",
+        "_torn",
+        "_unknown",
+        "_wake",
+        "answers",
+        "bytes",
+        "clock",
+        "counts",
+        "doubted",
+        "doubts",
+        "last_full_look",
+        "last_success",
+        "log",
+        "metrics",
+        "opened",
+        "plan",
+        "present",
+        "refused",
+        "rows",
+        "share",
+        "skew",
+        "state",
+        "store",
+        "warnings",
+    )
 
     def __init__(self, plan: SourcePlan, runtime: Runtime) -> None:
         self.plan = plan
@@ -137,10 +180,12 @@ class SourceSession:
         self._told: tuple[datetime, float] | None = None
         # A mapped field may be read from any part of a row, also from one that is missing.
         mapped = fields.targets(plan.mapping)
-        self._torn = {part: others | mapped for part, others in plan.provider.torn.items()}
+        torn = plan.provider.torn
+        self._torn = {part: others | mapped for part, others in torn.items()} if mapped else torn
         self._evidence = ClockEvidence()
         self.warnings = Warnings(self.metrics, self.log)
-        self.opened = anyio.Event()
+        self.opened = False
+        self._opening: anyio.Event | None = None
 
     @property
     def policy(self) -> SourcePolicy:
@@ -195,7 +240,15 @@ class SourceSession:
             self.present = len(await self.store.present_ids(name))
             self.bytes = await self.store.size(name)
             self.doubts = dict(await self.store.doubts(name))
-        self.opened.set()
+        self.opened = True
+        if self._opening is not None:
+            self._opening.set()
+
+    async def wait_until_opened(self) -> None:
+        """Wait until what is stored has been read."""
+        if not self.opened:
+            self._opening = self._opening or anyio.Event()
+            await self._opening.wait()
 
     async def _close(self, former: SourceState) -> None:
         """Report the end of what was reported about another account and still lasts."""
@@ -245,7 +298,7 @@ class SourceSession:
             response = await self.plan.send(asked, urgent=urgent)
             if known is not None and known.is_repeated(response):
                 page = known.page
-                self.rows.see_again(known.ids, response.sent)
+                self.rows.see_again(known.keys, response.sent)
             else:
                 known = None
                 await self.share.hold(len(response.body))
@@ -260,7 +313,7 @@ class SourceSession:
             self.log.exception("the provider plug-in has a bug")
             raise broken_plugin(error) from error
         self.counts.answered(motion, (response.received - response.sent).total_seconds())
-        self._note_answer(page, response, len(known.ids if known else page.rows))
+        self._note_answer(page, response, len(known.keys if known else page.rows))
         learned = learn(self.state.learned, page.capabilities)
         if learned is not self.state.learned:
             await self.commit(
@@ -363,7 +416,8 @@ class SourceSession:
             for path, value in row.fields.items()
             if value is not None and path not in row.absent
         )
-        self.doubted -= shown
+        if self.doubted:
+            self.doubted -= shown
         fresh = self.rows.fresh(latest.values(), response.sent)
         if not fresh:
             return UNCHANGED
@@ -402,7 +456,8 @@ class SourceSession:
                 self._unknown = False
                 if attempt == CONFLICTS:
                     raise
-        self.doubted |= decision.vanished
+        if decision.vanished:
+            self.doubted |= decision.vanished
         self.rows.keep((row for row in fresh if row.id in decision.agreed), response.sent)
         self.rows.forget(decision.torn)  # the next look decides, also one that shows what was known
         self.warnings.rules(decision.failed)

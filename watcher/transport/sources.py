@@ -80,6 +80,14 @@ class Connection:
 class SourceClient:
     """Sends the requests of one source."""
 
+    __slots__ = (
+        "_budgets",
+        "_client",
+        "_clock",
+        "_connection",
+        "_template",
+    )
+
     def __init__(
         self, connection: Connection, client: LinkClient, budgets: Budgets, clock: Clock
     ) -> None:
