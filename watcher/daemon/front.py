@@ -66,7 +66,7 @@ class Front:
         return self._clock()
 
     async def reload(self) -> Mapping[str, Any]:
-        """Take up the present configuration."""
+        """Use the present configuration from now on."""
         return await self._reload()
 
     def door(self, app: Any, door: Door) -> Any:

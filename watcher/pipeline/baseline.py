@@ -31,7 +31,7 @@ class Sightings:
         self._top: tuple[int, datetime | None] | None = None
 
     def note(self, row: Observation, passed: timedelta) -> None:
-        """Take in a row that was read so long after the walk had begun."""
+        """Note a row that was read so long after the walk had begun."""
         made, active = row.fields.get("created_at"), row.fields.get("last_activity_at")
         stamps = [at - passed for at in (made, active) if isinstance(at, datetime)]
         if stamps and (row.id not in self._latest or max(stamps) > self._latest[row.id]):

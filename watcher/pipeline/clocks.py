@@ -38,14 +38,14 @@ class ClockEvidence:
         self._moved: tuple[Interval, ...] = ()  # the latest
 
     def hear(self, page: Page, response: Response) -> None:
-        """Take in what an answer tells."""
+        """Note what an answer tells."""
         if page.clock is not None:
             self._told["server"] = _between(page.clock, response.sent, response.received)
         if response.date is not None:
             self._told["date"] = _between(response.date, response.sent, response.received)
 
     def see_moved(self, at: datetime, after: datetime, before: datetime) -> None:
-        """Take in a row whose activity is dated so and was seen between two looks of ours."""
+        """Note a row whose activity is dated so and was seen between two looks of ours."""
         if NONE < before - after <= LONGEST_GAP:
             self._moved = (*self._moved, (at - before, at - after))[-AGREEING:]
 

@@ -52,6 +52,8 @@ READ_TIMEOUT = 30.0
 KEEPALIVE = 90.0
 """Seconds; above the usual poll interval, so that a poll does not pay for a new TLS connection."""
 
+AnyTransport = DirectTransport | httpx.AsyncBaseTransport
+
 App = Callable[..., Any]
 """An ASGI application."""
 
@@ -101,7 +103,7 @@ class Clients:
             client.owners = 1
             await client.aclose()
 
-    def _connect(self, origin: Origin, link: Link) -> httpx.AsyncBaseTransport:
+    def _connect(self, origin: Origin, link: Link) -> AnyTransport:
         if origin in self._mounted:
             return self._mounted[origin]
         address = proxy_for(origin, link)
@@ -145,7 +147,7 @@ class Lane:
 
     __slots__ = ("_transport", "used")
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: AnyTransport) -> None:
         self._transport = transport
         self.used = 0.0
         """When it was used last (loop time)."""
@@ -214,9 +216,7 @@ class _Trace:
 class _Generation:
     """The lanes to one origin, made in one state of the link's files."""
 
-    def __init__(
-        self, key: tuple[object, ...], connect: Callable[[], httpx.AsyncBaseTransport]
-    ) -> None:
+    def __init__(self, key: tuple[object, ...], connect: Callable[[], AnyTransport]) -> None:
         self.key = key
         self._connect = connect
         self._idle: list[Lane] = []  # the one that was used last is used next
@@ -254,7 +254,7 @@ class LinkClient:
     def __init__(
         self,
         link: Link,
-        connect: Callable[[Origin, Link], httpx.AsyncBaseTransport],
+        connect: Callable[[Origin, Link], AnyTransport],
         closed: Callable[[LinkClient], None],
         addresses: Callable[[], AddressFilter],
     ) -> None:

@@ -10,16 +10,8 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 import httpcore
@@ -45,9 +37,6 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff\t]*[\x21-\x7e\x80-\xff])?)?")
 """A header's name and value as they may be sent (RFC 9110 5.1 and 5.5)."""
 
-Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
-"""httpcore's `trace` extension: told how far a request came."""
-
 ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
     httpcore.ConnectTimeout: httpx.ConnectTimeout,
     httpcore.ConnectError: httpx.ConnectError,
@@ -58,7 +47,7 @@ ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
 }
 
 
-class DirectTransport(httpx.AsyncBaseTransport):
+class DirectTransport:
     """One connection to one origin, made when it is needed.
 
     `keepalive` is for how many seconds it is kept without a request.
@@ -72,24 +61,6 @@ class DirectTransport(httpx.AsyncBaseTransport):
         self._keepalive = keepalive
         self._stream: httpcore.AsyncNetworkStream | None = None
         self._idle_since = 0.0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; return the answer when its headers have come. The answer is to be closed before
-        the next request. Raise httpx.TransportError.
-        """
-        head = written(request.method, request.url.raw_path, request.headers.raw)
-        timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
-        trace: Trace | None = request.extensions.get("trace")
-        stream = await self._connected(request.url, timeouts.get("connect"), trace)
-        answer = await self._asked(stream, head + request.content, timeouts)
-        if trace is not None:
-            await trace("http11.receive_response_headers.complete", {})
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Body(self, stream, answer, timeouts.get("read")),
-            request=request,
-        )
 
     async def exchange(
         self,
@@ -106,9 +77,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
         is as for `Lane.exchange`. How long all takes is the caller's to bound.
         """
         former = self._stream
-        stream = await self._connected(url, connect, None)
+        stream = await self._connected(url, connect)
         reply.reused = stream is former
-        answer = await self._asked(stream, message, {"write": read, "read": read})
+        answer = await self._asked(stream, message, read)
         reply.begin(answer.status, answer.headers)
         try:
             if begun is not None:
@@ -123,13 +94,12 @@ class DirectTransport(httpx.AsyncBaseTransport):
                     if not await answer.read(stream, read):
                         raise httpx.RemoteProtocolError("the server closed within its answer")
         finally:
-            await self.release(keep=answer.complete and answer.keeps)
+            self._idle_since = loop_time()
+            if not (answer.complete and answer.keeps):
+                await self.aclose()
 
     async def _asked(
-        self,
-        stream: httpcore.AsyncNetworkStream,
-        message: bytes,
-        timeouts: Mapping[str, float | None],
+        self, stream: httpcore.AsyncNetworkStream, message: bytes, timeout: float | None
     ) -> _Answer:
         """Send a request; return the answer when its headers have come."""
         answer = _Answer()
@@ -138,11 +108,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
                 # A server may answer and close before it has read everything.
                 lost: Exception | None = None
                 try:
-                    await stream.write(message, timeouts.get("write"))
+                    await stream.write(message, timeout)
                 except httpcore.WriteError as error:
                     lost = error
                 while not answer.has_head:
-                    if not await answer.read(stream, timeouts.get("read")):
+                    if not await answer.read(stream, timeout):
                         if lost is not None:
                             raise lost
                         raise httpx.RemoteProtocolError("the server closed without an answer")
@@ -152,7 +122,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         return answer
 
     async def _connected(
-        self, url: httpx.URL, timeout: float | None, trace: Trace | None
+        self, url: httpx.URL, timeout: float | None
     ) -> httpcore.AsyncNetworkStream:
         kept = self._stream
         if kept is not None:
@@ -164,8 +134,6 @@ class DirectTransport(httpx.AsyncBaseTransport):
         if url.scheme not in ("http", "https") or not url.raw_host:
             raise httpx.UnsupportedProtocol("no http or https address")
         host, secure = url.raw_host.decode("ascii"), url.scheme == "https"
-        if trace is not None:
-            await trace("connection.connect_tcp.started", {})
         with _MAPPED:
             stream = await self._backend.connect_tcp(
                 host, url.port or (443 if secure else 80), timeout
@@ -175,12 +143,6 @@ class DirectTransport(httpx.AsyncBaseTransport):
                 stream = await stream.start_tls(self._context, host, timeout)
         self._stream = stream
         return stream
-
-    async def release(self, *, keep: bool) -> None:
-        """Keep the connection for the next request after an answer, or close it."""
-        self._idle_since = loop_time()
-        if not keep:
-            await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -273,45 +235,6 @@ class _Answer:
             self._ends_with_connection = True
         elif not self.complete:
             self.complete, self.keeps = True, self._parser.should_keep_alive()
-
-
-class _Body(httpx.AsyncByteStream):
-    """The rest of an answer, as it arrives."""
-
-    def __init__(
-        self,
-        transport: DirectTransport,
-        stream: httpcore.AsyncNetworkStream,
-        answer: _Answer,
-        timeout: float | None,
-    ) -> None:
-        self._transport = transport
-        self._stream = stream
-        self._answer = answer
-        self._timeout = timeout
-        self._released = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the body; raise httpx.TransportError where it does not come to its end."""
-        answer = self._answer
-        while True:
-            while answer.chunks:
-                yield answer.chunks.pop(0)
-            if answer.complete:
-                break
-            with _MAPPED:
-                if not await answer.read(self._stream, self._timeout):
-                    raise httpx.RemoteProtocolError("the server closed within its answer")
-        await self._release()
-
-    async def aclose(self) -> None:
-        """Release the connection; close it where its answer was not read to its end."""
-        await self._release()
-
-    async def _release(self) -> None:
-        if not self._released:
-            self._released = True
-            await self._transport.release(keep=self._answer.complete and self._answer.keeps)
 
 
 class _Mapped:
