@@ -356,7 +356,7 @@ def test_what_a_sweep_remembers() -> None:
 def test_a_refused_page_token_begins_the_sweep_again_a_few_times() -> None:
     walk = sweep()
     for _ in range(walks.EXPIRED_RESTARTS):
-        walk.ids.add("a")
+        walk.ids.update(["a"])
         walk.position = 5
         walk.expire()
         assert (walk.position, walk.ids) == (1, set())

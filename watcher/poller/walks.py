@@ -20,6 +20,7 @@ from watcher.pipeline import Decision
 from watcher.pipeline.baseline import Sightings
 from watcher.pipeline.poll import PollSummary, goes_past
 from watcher.pipeline.sweep import LookUpList, SweepSummary
+from watcher.poller.seen_ids import SeenIds
 from watcher.providers import (
     Check,
     LookUp,
@@ -304,7 +305,7 @@ class SweepWalk(Walk):
         self._told = told
         self.began = self.estimate = began
         self.passed = timedelta(0)
-        self.ids: set[str] = set()
+        self.ids = SeenIds()
         self.arrivals: dict[str, tuple[Observation, Seen]] = {}
         self.doubtful: dict[str, tuple[Observation, Seen]] = {}
         self._page_failures = 0
