@@ -50,11 +50,12 @@ from watcher.rules import (
     Throttle,
     Window,
 )
+from watcher.settings.heartbeat import Heartbeat
 from watcher.settings.network import NetworkSettings
 from watcher.templates.compiled import compile_template
 
 FORMS = (
-    General, Server, Retention, NetworkSettings, Source, Hold, Rule,
+    General, Server, Retention, Heartbeat, NetworkSettings, Source, Hold, Rule,
     Message, Throttle, Digest, RuleHours, Window, Silence, Template,
     *(load() for load in installed_receivers().values()),
     *(load().settings_model for load in installed_providers().values()),
@@ -157,6 +158,7 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
         "false",
         "full",
         "text",
+        "ready",
     }
     assert keys_alone - known == values & keys_alone
 

@@ -79,7 +79,8 @@ def test_what_no_header_may_hold_is_refused(value: str) -> None:
 
 def test_a_header_of_the_request_stands_once_and_the_address_has_the_last_word() -> None:
     template = RequestTemplate("https://user:word@chat.example")
-    request = template.post(b"{}", {"Accept": "text/plain", "Authorization": "Bearer other"})
+    headers = {"Accept": "text/plain", "Authorization": "Bearer other"}
+    request = template.send("POST", template.url.raw_path, headers, b"{}")
     read = named(request)
     assert read["accept"] == "text/plain"
     assert read["authorization"] == "Basic dXNlcjp3b3Jk"

@@ -75,7 +75,7 @@ def needs_restart(old: Config, new: Config) -> tuple[str, ...]:
     return tuple(key for key in both[0] if both[0][key] != both[1][key])
 
 
-AT_ONCE = ("links", "token", "tokens", "trusted_header", "reading", "insecure")
+AT_ONCE = ("links", "metrics_sources", "token", "tokens", "trusted_header", "reading", "insecure")
 """What of `server` is in force as soon as it is taken up."""
 
 

@@ -27,6 +27,7 @@ _DEFAULT = "rules"
 _ENDINGS = (".yaml", ".yml")
 _SINGLE = (
     "store", "store_texts", "least_free", "server", "retention", "timezone", "network", "insecure_files",
+    "heartbeat",
 )  # fmt: skip
 _NAMED = ("sources", "receivers", "templates", "conditions")
 _LISTED = ("rules", "silences")

@@ -20,6 +20,7 @@ from watcher.config.discovery import (
 )
 from watcher.config.model import General, Retention, Server, Source
 from watcher.rules import Rule, Silence, Template
+from watcher.settings.heartbeat import Heartbeat
 from watcher.settings.network import NetworkSettings
 from watcher.settings.values import CONDITION_NAME_PATTERN, NAME_PATTERN
 
@@ -60,6 +61,10 @@ def json_schema(
             },
             "retention": _settings(Retention, "retention", definitions),
             "network": _settings(NetworkSettings, "network", definitions),
+            "heartbeat": {
+                "description": "Whom the daemon tells, again and again, that it works.",
+                "anyOf": [{"type": "null"}, _settings(Heartbeat, "heartbeat", definitions)],
+            },
             "insecure_files": general["insecure_files"],
             "sources": _named(
                 "The accounts that are watched, by name.", _sources(known, definitions)

@@ -44,6 +44,7 @@ from watcher.rules import Rule
 from watcher.secrets import Redactor
 from watcher.secrets.modes import openness
 from watcher.settings.base import Mistake
+from watcher.settings.heartbeat import Heartbeat
 from watcher.settings.link import Link, LinkSettings
 from watcher.settings.network import NetworkSettings
 from watcher.suggest import short
@@ -176,6 +177,7 @@ def _inspect(
     server = _server(document, validation)
     retention = _section(Retention, document.single.get("retention"), validation)
     network = _section(NetworkSettings, document.single.get("network"), validation)
+    heartbeat = _heartbeat(document.single.get("heartbeat"), validation)
     sources = build_sources(document.sources, known, validation)
     notified = build_receivers(document.receivers, kinds, validation)
     references = References(document, general.timezone, validation)
@@ -203,6 +205,7 @@ def _inspect(
         server=server,
         retention=retention,
         network=network,
+        heartbeat=heartbeat,
         sources=sources,
         receivers=notified,
         rules=rules,
@@ -316,6 +319,21 @@ def _server(document: Document, validation: Validation) -> Server | None:
     if entry is not None and isinstance(entry.value, Scalar) and entry.value.value is False:
         return None
     return _section(Server, entry, validation, otherwise="; false turns it off")
+
+
+def _heartbeat(entry: Entry | None, validation: Validation) -> Heartbeat | None:
+    if entry is None or (isinstance(entry.value, Scalar) and entry.value.value is None):
+        return None
+    what, place = "`heartbeat`", entry.key.place
+    if isinstance(entry.value, Entries):
+        return validate(Heartbeat, entry.value, validation, parent=place, what=what)
+    shown = found(entry.value, validation.texts, hidden=False)
+    validation.problems.append(
+        entry.value.place.problem(
+            f"{what} must be a mapping{shown}", 'write `heartbeat: {url: "${HEARTBEAT_URL}"}`'
+        )
+    )
+    return None
 
 
 def _section(

@@ -42,6 +42,7 @@ from watcher.secrets import Redactor, SecretText
 from watcher.settings.base import Context, Mistake, Settings, SettingText, mistakes, wrong
 from watcher.settings.calendar_values import Zone
 from watcher.settings.durations import format_duration
+from watcher.settings.heartbeat import Heartbeat
 from watcher.settings.link import USUAL, Link, LinkSettings, Proxy, proxy
 from watcher.settings.network import NetworkSettings
 from watcher.settings.values import (
@@ -507,6 +508,9 @@ class Config:
 
     files: tuple[Path, ...]
     """The files that were read."""
+
+    heartbeat: Heartbeat | None = None
+    """Whom the daemon tells that it works."""
 
     least_free: Reserve = field(default_factory=Reserve)
     """What is kept free of the store's disk."""

@@ -26,6 +26,7 @@ from watcher.control import SOMEBODY
 from watcher.daemon.clock_jumps import ClockJumpDetector
 from watcher.daemon.disk import Disk
 from watcher.daemon.entry_keys import EntryKeys
+from watcher.daemon.heartbeat import HeartbeatLoop, Pulse
 from watcher.daemon.link_keys import LinkKeys
 from watcher.daemon.loops import Loops
 from watcher.daemon.pass_report import PassReport
@@ -144,6 +145,10 @@ class Daemon:
         """What Prometheus gets."""
         self._clock_jumps = ClockJumpDetector(store, clock, self._skews)
         self.store_loss = StoreLossDetector(store, clock)
+        pulse = Pulse(self.freshness, self.store_failing, self.stuck)
+        self.heartbeat = HeartbeatLoop(
+            lambda: self.config.heartbeat, pulse, transport, clock, self.metrics.heartbeat
+        )
         self._scope: anyio.CancelScope | None = None
         self._polling = anyio.CancelScope()
         for index, source in enumerate(config.sources):
@@ -246,6 +251,7 @@ class Daemon:
             tasks.start_soon(self.watchdog.run, name="watchdog")
             tasks.start_soon(self.store_loss.run, name="store loss")
             tasks.start_soon(self.disk.run, name="disk")
+            tasks.start_soon(self.heartbeat.run, name="heartbeat")
 
     async def once(self) -> PassReport:
         """Make one pass: every source, then what is due. Return what it did."""
@@ -457,6 +463,7 @@ class Daemon:
         self.metrics.keep_rules([rule.name for rule in config.rules])
         self._weak = dict.fromkeys(config.weak)
         self._configured, self._refused = self._clock(), None
+        self.heartbeat.look_again()
 
     def refuse(self, problems: Sequence[str]) -> None:
         """Remember that the configuration was refused, and why; the present one goes on."""

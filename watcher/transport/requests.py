@@ -74,10 +74,6 @@ class RequestTemplate:
         self._credentials = {} if own is None else {b"authorization": own}
         self._path = self.url.raw_path.partition(b"?")[0].rstrip(b"/")
 
-    def post(self, content: bytes, headers: Mapping[str, str]) -> OutgoingRequest:
-        """Return a POST to the address itself; raise UnicodeError for a header that is not ASCII."""
-        return self.send("POST", self.url.raw_path, headers, content)
-
     def ask(
         self,
         method: str,

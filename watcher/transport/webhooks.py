@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from typing import Literal
 
 import anyio
 
@@ -39,9 +40,15 @@ class WebhookClient:
         self._redactor: tuple[tuple[str, ...], Redactor] | None = None
 
     async def __call__(
-        self, url: str, *, content: bytes, headers: Mapping[str, str], timeout: float
+        self,
+        url: str,
+        *,
+        content: bytes,
+        headers: Mapping[str, str],
+        timeout: float,
+        method: Literal["GET", "POST"] = "POST",
     ) -> HttpReply:
-        """POST once, within `timeout` seconds. Raise OSError where this process has no descriptor left.
+        """Ask once, within `timeout` seconds. Raise OSError where this process has no descriptor left.
 
         Once there is a status it counts, however slowly the rest of the answer arrives; at most
         64 KiB of it are read.
@@ -55,11 +62,11 @@ class WebhookClient:
                     address = httpx.URL(url)
                     template = self._template = RequestTemplate(url)
                 address = template.url
-                post = template.post(content, headers)
+                asked = template.send(method, template.url.raw_path, headers, content)
                 async with self._client.using(address) as lane:
                     connect = min(timeout, self._connect_timeout)
                     await lane.exchange(
-                        post, reply, connect=connect, read=None, most=LARGEST_ANSWER
+                        asked, reply, connect=connect, read=None, most=LARGEST_ANSWER
                     )
         except NETWORK_ERRORS as error:
             if not reply.status:
