@@ -46,6 +46,13 @@ class Answer:
         return json.loads(self.body)
 
 
+class Asked(OfflineControl):
+    """What can be done to a store, and that no receiver can be sent a sample."""
+
+    async def send_test(self, receiver: str) -> Mapping[str, Any]:
+        raise KeyError(f"receiver {receiver}")
+
+
 @dataclass
 class Door:
     """One door of the API; implements `watcher.api.Backend`."""
@@ -60,8 +67,8 @@ class Door:
 
     def __post_init__(self) -> None:
         loaded = Config.unread(StoreAddress(Path("none.db")))
-        offline = OfflineControl(loaded, self.store, self.now)
-        self.control = cast("DaemonControl", offline)
+        asked = Asked(loaded, self.store, self.now)
+        self.control = cast("DaemonControl", asked)
         self.app: Any = asked_by(create_api(self), self.principal)
 
     @property

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from watcher.api import openapi
 from watcher.api.access import Principal, permit, principal_of
+from watcher.api.models import UNKNOWN
 from watcher.api.problems import PROBLEMS, Refusal, answer
 from watcher.api.routes import BASE, ROUTES, Backend, Call, Lines, Route
 from watcher.api.stream import Stream
@@ -33,8 +34,8 @@ from watcher.records import Actor
 
 __all__ = ["LARGEST_BODY", "Backend", "ask", "create_api", "pick"]
 
-LARGEST_BODY = 65_536
-"""Bytes of a request's body."""
+LARGEST_BODY = 262_144
+"""Bytes of a request's body: a thousand ids fit in."""
 
 LONGEST_NAME = 100
 """Characters of the name that an operator gives himself."""
@@ -129,7 +130,7 @@ def _refusal(error: Exception) -> Refusal:
             return Refusal("not-found", f"there is no {error.args[0]}")
         case CursorError():
             errors = [{"pointer": "/cursor", "detail": str(error)}]
-            return Refusal("invalid", "the cursor cannot be read", errors=errors)
+            return Refusal("not-found", "there is no page behind this cursor", errors=errors)
         case TooMany():
             return Refusal(
                 "too-broad", str(error), "narrow it: less time, some names, or a longer step"
@@ -139,7 +140,7 @@ def _refusal(error: Exception) -> Refusal:
             return Refusal("too-broad", "the question was ended for others to go on", remedy)
         case StoreError():
             return Refusal("store-waits", str(error), headers={"retry-after": "5"})
-    return Refusal("invalid", str(error))
+    return Refusal("conflict", str(error))
 
 
 async def _answered(backend: Backend, route: Route, request: Request) -> Response:
@@ -236,10 +237,12 @@ async def _body(model: type[BaseModel], request: Request) -> BaseModel:
 
 
 def _invalid(error: ValidationError) -> Refusal:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     errors = [
-        {"pointer": "/" + "/".join(map(str, one["loc"])), "detail": one["msg"]}
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
+        {"pointer": "/" + "/".join(map(str, one["loc"])), "detail": one["msg"]} for one in found
     ]
+    if all(one["type"] == UNKNOWN for one in found):
+        return Refusal("not-found", "the request names what does not exist", errors=errors[:20])
     return Refusal("invalid", "the request is not valid", errors=errors[:20])
 
 

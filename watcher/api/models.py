@@ -10,13 +10,15 @@ import fnmatch
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from watcher.archive import MOST
 from watcher.catalogue.events import EVENT_TYPES
 from watcher.records import TallyKind
 
 __all__ = [
+    "UNKNOWN",
     "AcknowledgementsAnswer",
     "ActionAnswer",
     "ActionShown",
@@ -61,23 +63,33 @@ __all__ = [
     "WaitShown",
 ]
 
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, tzinfo=UTC)
+
+
+def _written(at: Any) -> Any:
+    # Else a number is taken for seconds since 1970.
+    if not isinstance(at, datetime | str) or (isinstance(at, str) and "-" not in at[1:]):
+        raise ValueError("is no date with time, such as 2026-11-20T10:00:00Z")
+    return at
 
 
 def _sane(at: datetime) -> datetime:
-    if not EARLIEST <= at < LATEST:
-        raise ValueError("is not between 1970 and 2199")
-    return at.astimezone(UTC)
+    """Return a time as it can be compared with others: nothing was before, and nothing will be after."""
+    return min(max(at, EARLIEST), LATEST).astimezone(UTC)
 
 
 def _known_type(glob: str) -> str:
     if not fnmatch.filter(EVENT_TYPES, glob):
-        raise ValueError("fits no event type")
+        raise PydanticCustomError(UNKNOWN, "fits no event type")
     return glob
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_sane)]
+UNKNOWN = "unknown"
+"""The kind of a mistake in what is well written and names nothing that there is."""
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_sane)]
 Text = Annotated[str, Field(max_length=1000)]
+Id = Annotated[str, Field(max_length=250)]
 Glob = Annotated[str, Field(max_length=100), AfterValidator(_known_type)]
 Some = Annotated[tuple[Text, ...], Field(max_length=50)]
 
@@ -92,7 +104,11 @@ class Listing(Asked):
     """Which part of a list."""
 
     limit: int = Field(50, ge=1, le=MOST, description="The largest number of items.")
-    cursor: str = Field("", max_length=4096, description="From `next` or `previous` of an answer.")
+    cursor: str = Field(
+        "",
+        pattern="^[A-Za-z0-9_=-]{0,2000}$",
+        description="From `next` or `previous` of an answer.",
+    )
 
 
 class EventsAsked(Listing):
@@ -184,7 +200,7 @@ class StreamAsked(Asked):
 class RetryAsked(Asked):
     """Which deliveries are sent again: those of these ids, or all dead ones that fit a filter."""
 
-    ids: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    ids: Annotated[tuple[Id, ...], Field(max_length=1000)] = ()
     receiver: Text | None = None
     rule: Text | None = None
     type: Annotated[tuple[Glob, ...], Field(max_length=50)] = ()

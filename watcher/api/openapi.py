@@ -20,8 +20,24 @@ from watcher.api.routes import BASE, ROUTES, Route
 
 __all__ = ["document"]
 
-ALWAYS = ("invalid", "too-broad", "store-waits", "internal")
+ALWAYS = ("invalid", "not-found", "too-broad", "store-waits", "internal")
 """What every request may be refused for."""
+
+UNREAD: Mapping[str, Any] = {
+    "description": "The request is no HTTP, or its address and headers have more than 64 KB.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+
+STREAMED: Mapping[str, Any] = {
+    "type": "object",
+    "description": "One server-sent event.",
+    "properties": {
+        "id": {"type": "string", "description": "Where to go on: send it as `Last-Event-ID`."},
+        "event": {"enum": ["event", "gap", "end"]},
+        "data": {"type": "string", "description": "JSON."},
+        "retry": {"type": "integer"},
+    },
+}
 
 WEBHOOK_HEADERS: Mapping[str, tuple[str, bool]] = {
     "webhook-id": ("The event's id, or that of a later message; the same in every attempt.", True),
@@ -84,6 +100,7 @@ def _operation(route: Route, references: Mapping[type[BaseModel], Any]) -> dict[
                 },
             },
             **_refusals(refused),
+            "400": UNREAD,
         },
     }
     if route.answer.__name__ == "stream":
@@ -100,7 +117,9 @@ def _operation(route: Route, references: Mapping[type[BaseModel], Any]) -> dict[
 
 
 def _shape(media: str, route: Route, references: Mapping[type[BaseModel], Any]) -> Any:
-    # Of what is no single document, no schema of OpenAPI 3.1 says more.
+    if media == "text/event-stream":
+        return STREAMED
+    # Of lines, no schema of OpenAPI 3.1 says more.
     return references[route.given] if media == "application/json" else {"type": "string"}
 
 

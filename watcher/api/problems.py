@@ -1,7 +1,8 @@
 """What a request may be refused for: problem details (RFC 9457), a closed list.
 
-Rules: each has a title that never changes; what happened here is in `detail`, what to do in `remedy`. No
-problem has a secret or a trace.
+Rules: 422 is for what the API's document does not allow, alone: what is well written and cannot be done is a
+conflict, or there is no such thing. Each has a title that never changes; what happened here is in `detail`,
+what to do in `remedy`. No problem has a secret or a trace.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "wrong-origin": (403, "The request comes from another site"),
     "wrong-method": (405, "This cannot be done here"),
     "invalid": (422, "The request is not valid"),
-    "too-broad": (422, "The question asks for too much"),
+    "too-broad": (409, "The question asks for too much"),
     "too-large": (413, "The request is too large"),
     "wrong-type": (415, "The body is not JSON"),
     "too-many": (429, "Too many requests of this kind"),
+    "conflict": (409, "The request does not fit what there is"),
     "hold-is-over": (409, "The hold is over"),
     "count-differs": (409, "There are more or fewer than expected"),
     "store-waits": (503, "The store waits"),

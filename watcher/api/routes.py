@@ -310,7 +310,9 @@ async def why(call: Call) -> Mapping[str, Any]:
         about = (asked.source, asked.conversation, asked.receiver)
         question = Question(*about, since, until, asked.type)
     else:
-        raise Refusal("invalid", "name an event, or a source and a conversation")
+        raise Refusal(
+            "not-found", "nothing is named", "name an event, or a source and a conversation"
+        )
     facts = await read_facts(store, question, decides, call.now)
     return plain_answer(question, why_not_told(question, facts, decides))
 
@@ -437,7 +439,7 @@ async def reload(call: Call) -> Mapping[str, Any]:
     result = await call.backend.reload()
     if problems := result.get("problems"):
         errors = [{"pointer": "", "detail": str(one)} for one in problems]
-        raise Refusal("invalid", "the configuration is refused", "the old one goes on", errors)
+        raise Refusal("conflict", "the configuration is refused", "the old one goes on", errors)
     return result
 
 
@@ -474,7 +476,7 @@ async def _keys(call: Call, query: DeliveryQuery) -> list[str]:
 def _in_future(ends: datetime, now: datetime) -> None:
     if ends <= now:
         errors = [{"pointer": "/ends", "detail": "is over"}]
-        raise Refusal("invalid", "a silence ends later than now", errors=errors)
+        raise Refusal("conflict", "a silence ends later than now", errors=errors)
 
 
 def _events(asked: Any) -> EventQuery:
@@ -547,50 +549,48 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/sources", sources, models.SourcesPage, "viewer",
           "The sources, those that stand worst first", models.SourcesAsked, scoped=True),
     Route("GET", "/sources/{name}", source, models.ActionAnswer, "viewer", "How a source stands",
-          problems=("not-found",), scoped=True),
+          scoped=True),
     Route("GET", "/sources/{name}/hold", hold, models.HoldAnswer, "viewer",
-          "The evidence of a held sweep", problems=("not-found",), scoped=True),
+          "The evidence of a held sweep", scoped=True),
     Route("POST", "/sources/{name}/hold", decide, models.Done, "operator",
           "Decide about the held sweep that was seen", body=models.DecisionAsked,
-          problems=("not-found", "hold-is-over"), scoped=True),
+          problems=("hold-is-over",), scoped=True),
     Route("GET", "/events", events, models.EventsPage, "viewer", "The log, the newest first",
           models.EventsAsked, media=LINES, scoped=True),
     Route("GET", "/events/stream", stream, models.CloudEvent, "viewer", "The log as it grows",
           models.StreamAsked, problems=("busy",), media=("text/event-stream",), scoped=True),
     Route("GET", "/events/{id}", event, models.StoryAnswer, "viewer",
-          "An event with what every rule said, and its deliveries", problems=("not-found",), scoped=True),
+          "An event with what every rule said, and its deliveries", scoped=True),
     Route("GET", "/why", why, models.WhyAnswer, "viewer",
-          "Why a receiver was not told of an event or a conversation", models.WhyAsked,
-          problems=("not-found",)),
+          "Why a receiver was not told of an event or a conversation", models.WhyAsked),
     Route("GET", "/deliveries", deliveries, models.DeliveriesPage, "viewer",
           "The outbox, what entered last first", models.DeliveriesAsked, media=LINES, scoped=True),
     Route("POST", "/deliveries/retry", again, models.RetryAnswer, "operator",
           "Send again: some ids, or all dead ones that fit", body=models.RetryAsked,
           problems=("count-differs",), scoped=True),
     Route("GET", "/deliveries/{id}", delivery, models.HistoryAnswer, "viewer",
-          "The deliveries of an id, with every attempt and decision", problems=("not-found",), scoped=True),
+          "The deliveries of an id, with every attempt and decision", scoped=True),
     Route("GET", "/conversations", conversations, models.ConversationsPage, "viewer",
           "What is known now: who waits longest first", models.ConversationsAsked, scoped=True),
     Route("GET", "/conversation", conversation, SHOWN, "viewer", "One conversation", PICKED,
-          problems=("not-found",), scoped=True),
+          scoped=True),
     Route("GET", "/acknowledgements", acknowledgements, models.AcknowledgementsAnswer, "viewer",
           "Who has taken which conversation", scoped=True),
     Route("PUT", "/acknowledgements", acknowledge, models.ActionAnswer, "operator",
           "Take a conversation: its reminders end until something new happens", PICKED,
-          problems=("not-found",), scoped=True),
+          scoped=True),
     Route("DELETE", "/acknowledgements", take_back, models.Done, "operator",
-          "Take that back; what it cancelled stays so", PICKED, problems=("not-found",), scoped=True),
+          "Take that back; what it cancelled stays so", PICKED, scoped=True),
     Route("GET", "/silences", silences, models.SilencesAnswer, "viewer", "Every silence"),
     Route("POST", "/silences", silence, models.ActionAnswer, "operator",
           "Silence what matches from now on", body=models.SilenceAsked, status=201),
     Route("POST", "/silences/{id}", lengthen, models.Done, "operator",
-          "Let a silence that was added last until another time", body=models.ExtensionAsked,
-          problems=("not-found",)),
+          "Let a silence that was added last until another time", body=models.ExtensionAsked),
     Route("DELETE", "/silences/{id}", end_silence, models.Done, "operator", "End a silence now"),
     Route("POST", "/receivers/{name}/test", test, models.ActionAnswer, "operator",
-          "Send a sample, and turn a receiver on that takes it", problems=("not-found",)),
+          "Send a sample, and turn a receiver on that takes it"),
     Route("POST", "/receivers/{name}/on", turn_on, models.Done, "operator",
-          "Send to a receiver again that was turned off", problems=("not-found",)),
+          "Send to a receiver again that was turned off"),
     Route("GET", "/actions", actions, models.ActionsPage, "operator", "What people did",
           models.Listing),
     Route("POST", "/config/reload", reload, models.ActionAnswer, "operator",
