@@ -10,7 +10,10 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+import pytest
+
 from tests.cli.harness import Harness
+from tests.pages.browser import CHROMIUM, browsing
 from watcher.web import bind
 
 TOKEN = "openssl-made-this-one-30-bytes"
@@ -68,6 +71,38 @@ def test_open_signs_in_once_and_a_restart_keeps_the_session(harness: Harness, ru
     secrets = (TOKEN, WRONG, key, cookie.partition("=")[2])
     assert not [one for one in secrets if one in log]
     assert not [one for one in secrets if one.encode() in harness.store.read_bytes()]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Debian's Chromium is not installed")
+def test_the_address_signs_a_browser_in_and_leaves_no_key_behind(
+    harness: Harness, running: Any
+) -> None:
+    with contextlib.closing(bind("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    harness.write(server=f"{{listen: '127.0.0.1:{port}'}}")
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(running("run"))
+        daemon.wait_for("baseline done")
+        first, second = (harness.run("open").stdout.strip() for _ in range(2))
+        browser = stack.enter_context(browsing())
+        page, lines = browser.new_page(), list[str]()
+        page.on("console", lambda line: lines.append(line.text))
+        page.goto(first)
+        page.get_by_role("link", name="sign out").wait_for()
+        assert page.url == f"http://127.0.0.1:{port}/"
+        page.get_by_role("link", name="sign out").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("link", name="Sign in").first.wait_for()
+        # Without the script, the key is put into the form by hand.
+        plain = browser.new_context(java_script_enabled=False).new_page()
+        address, _, key = second.partition("#")
+        plain.goto(f"{address}?back=/sources#{key}")
+        plain.get_by_label("Key or token").fill(key)
+        plain.get_by_role("main").get_by_role("button", name="Sign in").click()
+        plain.get_by_role("link", name="support").first.wait_for()
+        assert plain.url == f"http://127.0.0.1:{port}/sources"
+        assert lines == []
+        daemon.stop(signal.SIGTERM)
 
 
 def test_without_a_daemon_or_without_pages_nothing_is_opened(

@@ -82,4 +82,4 @@ def test_a_hold_is_decided_with_the_keyboard_and_without_javascript(
         page.get_by_text("Discarded: nothing happened.").wait_for()
         assert page.url == site.at("attention") + "/sources/leads"
         page.reload()
-        assert page.get_by_text("Discarded").count() == 0
+        assert page.get_by_text("Discarded: nothing happened.").count() == 0

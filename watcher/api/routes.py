@@ -151,7 +151,7 @@ class Route:
 
 async def summary(call: Call) -> Mapping[str, Any]:
     """Return states and counts alone: no name, no reason."""
-    status = await call.backend.control.status(most=0)
+    status = await call.backend.control.status(most=0, within=call.archive.sight.within)
     receivers = status["receivers"]
     return {
         "version": __version__,
@@ -178,7 +178,21 @@ async def status(call: Call) -> Mapping[str, Any]:
         return found
     # What is said of the whole house may name the sources of others.
     rows = [_alone(call, one) for one in found["sources"]]
-    return {"daemon": None, "sources": rows, "standing": found["standing"], "receivers": []}
+    trouble = found["store_failing"]
+    if trouble is not None:
+        trouble = {**trouble, "reason": "the store does not work", "remedy": ""}
+    return {
+        "daemon": None,
+        "sources": rows,
+        "standing": found["standing"],
+        "receivers": [],
+        "network_failing": found["network_failing"],
+        "store_failing": trouble,
+        "disk": None,
+        "stuck": [],
+        "over_budget": [],
+        "weak": [],
+    }
 
 
 async def sources(call: Call) -> Mapping[str, Any]:

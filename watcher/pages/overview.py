@@ -190,7 +190,7 @@ async def show(visit: Visit) -> Mapping[str, Any]:
         "sources": [standing(one) for one in status["sources"]],
         "count": sum(house["sources"].values()),
         "sparks": await sparks(visit, [one["source"] for one in status["sources"]]),
-        "shares": await _shares(visit),
+        "shares": await _shares(visit) if status["receivers"] else {},
         "rules": house["rules"],
         "starting": [one for one in status["sources"] if not one["baselined"]],
     }

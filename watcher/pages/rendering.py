@@ -143,7 +143,7 @@ def brief_type(name: str) -> str:
 def _event(plain: Mapping[str, Any]) -> Event:
     source = plain["data"].get("source", "")
     at = datetime.fromisoformat(plain["time"])
-    return Event(plain["id"], plain["type"], source, plain["subject"], at, plain["data"])
+    return Event(plain["id"], plain["type"], source, plain.get("subject"), at, plain["data"])
 
 
 def brief(text: object, most: int = 160) -> str:
