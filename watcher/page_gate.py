@@ -23,7 +23,9 @@ in one transaction without getting slower.
 """
 
 EXPECTED = 64 * 2**10
-"""Bytes that an answer counts for until it has come."""
+"""Bytes that an answer counts for at least until it has come; that of a source whose last one was larger
+counts for as many.
+"""
 
 PATIENCE = 0.125
 """Seconds for which it does, so that however slow all hosts are, five hundred requests may be made in a
@@ -34,19 +36,21 @@ second.
 class PageShare:
     """What one source keeps of it: nothing, the answer that it expects, or one page."""
 
-    __slots__ = ("_gate", "size")
+    __slots__ = ("_expected", "_gate", "size")
 
     def __init__(self, gate: PageGate) -> None:
         self._gate = gate
+        self._expected = EXPECTED
         self.size = 0
 
     async def ask(self) -> None:
         """Let go what is held, and wait until there is room for another answer."""
         self.leave()
-        await self._gate.admit(self, EXPECTED, expected=True)
+        await self._gate.admit(self, self._expected, expected=True)
 
     async def hold(self, size: int) -> None:
         """Hold an answer that has come; wait for room if it came late."""
+        self._expected = max(EXPECTED, size)  # the next page of a walk is about as large
         if self._gate.came(self):
             self._gate.count(self, size)
         else:

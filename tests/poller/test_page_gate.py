@@ -96,6 +96,19 @@ async def test_a_page_that_is_larger_than_all_room_is_read() -> None:
         await share.hold(100 * MOST)
 
 
+async def test_a_source_with_large_pages_is_expected_to_send_another() -> None:
+    gate = PageGate(MOST)
+    large = [gate.share() for _ in range(10)]
+    for share in large:
+        await share.ask()
+        await share.hold(MOST // 2)
+        share.leave()
+    with anyio.move_on_after(PATIENCE / 2):
+        for share in large:
+            await share.ask()
+    assert gate.held == MOST
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_nothing_counts_of_those_who_are_gone(seed: int) -> None:
     dice, gate, over = Random(seed), PageGate(MOST), 0

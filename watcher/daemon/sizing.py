@@ -25,7 +25,7 @@ PER_EVENT = 0.005
 FIRST_LOOK = 0.00025
 """Seconds of CPU for a row of the baseline."""
 
-PROCESS, PER_SOURCE, PER_CONVERSATION = 83 * 2**20, 50_000, 130
+PROCESS, PER_SOURCE, PER_CONVERSATION = 75 * 2**20, 32_000, 130
 """Bytes of memory: of the process, and for each source and known conversation."""
 
 KEPT_SOURCE, KEPT_CONVERSATION, KEPT_EVENT = 1000, 560, 4000
