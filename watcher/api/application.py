@@ -22,6 +22,8 @@ from starlette.types import ASGIApp
 
 from watcher.api import openapi
 from watcher.api.access import Principal, permit, principal_of
+from watcher.api.asyncapi import asyncapi
+from watcher.api.event_schema import event_schema
 from watcher.api.models import UNKNOWN
 from watcher.api.problems import PROBLEMS, Refusal, answer
 from watcher.api.routes import BASE, ROUTES, Backend, Call, Lines, Route
@@ -53,6 +55,12 @@ def create_api(backend: Backend) -> ASGIApp:
     async def document(_request: Request) -> Response:
         return JSONResponse(openapi.document(), headers=NO_STORE)
 
+    async def schema(_request: Request) -> Response:
+        return JSONResponse(event_schema(), media_type="application/schema+json", headers=NO_STORE)
+
+    async def sent_out(_request: Request) -> Response:
+        return JSONResponse(asyncapi(), headers=NO_STORE)
+
     async def problem(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in PROBLEMS:
@@ -60,7 +68,12 @@ def create_api(backend: Backend) -> ASGIApp:
         status, title = PROBLEMS[name]
         return JSONResponse({"type": f"/problems/{name}", "title": title, "status": status})
 
-    routes += [Served("/openapi.json", document), Served("/problems/{name}", problem)]
+    routes += [
+        Served("/openapi.json", document),
+        Served("/asyncapi.json", sent_out),
+        Served("/schema/event", schema),
+        Served("/problems/{name}", problem),
+    ]
     return Starlette(
         routes=routes,
         exception_handlers={HTTPException: _unserved, Exception: _failed},

@@ -1,8 +1,9 @@
-"""`schema`: the configuration's JSON Schema, for editors."""
+"""`schema`: the JSON Schema of the configuration, for editors, and of what is sent out, for who gets it."""
 
 from __future__ import annotations
 
 import json
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,6 +23,29 @@ def register(app: typer.Typer) -> None:
     )(schema)
 
 
-def schema() -> None:
-    """Print the configuration's JSON Schema, with which editors complete and check as you type."""
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+def schema(
+    what: Annotated[
+        Literal["configuration", "events", "asyncapi"],
+        typer.Argument(
+            help="Of the configuration, or of what is sent out: as a schema, as AsyncAPI."
+        ),
+    ] = "configuration",
+) -> None:
+    """Print the configuration's JSON Schema, with which editors complete and check as you type.
+
+    Or print the one of the events that receivers get, alone or as an AsyncAPI document.
+    """
+    typer.echo(json.dumps(_document(what), indent=2, ensure_ascii=False))
+
+
+def _document(what: str) -> dict[str, object]:
+    match what:
+        case "events":
+            from watcher.api.event_schema import event_schema
+
+            return event_schema()
+        case "asyncapi":
+            from watcher.api.asyncapi import asyncapi
+
+            return asyncapi()
+    return json_schema()

@@ -31,7 +31,7 @@ __all__ = ["READ_STEPS", "Front", "api_path"]
 READ_STEPS = 20_000_000
 """Steps of SQLite that a question may take: some tenths of a second."""
 
-OURS = ("/api/", "/openapi.json", "/problems/")
+OURS = ("/api/", "/openapi.json", "/asyncapi.json", "/schema/", "/problems/")
 """How the addresses begin that the API answers."""
 
 Door = Literal["tcp", "control"]
