@@ -31,6 +31,7 @@ MODULES = (
     "deliveries",
     "backlog",
     "day",
+    "questions",
 )
 COLUMNS = ("figure", "case", "what", "median", "spread", "unit", "goal", "")
 
