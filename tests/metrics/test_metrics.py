@@ -15,6 +15,11 @@ import httpx  # noqa: TID251 - a client over ASGI
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.bench.loading import write
 from tests.support.scraped import scraped
@@ -29,7 +34,7 @@ from watcher.standing import WORST
 from watcher.store.memory import MemoryStore
 from watcher.transport import Transport
 from watcher.web import counted as counting
-from watcher.web import create_probes
+from watcher.web import create_app, naming
 
 FORBIDDEN = {
     "conversation",
@@ -185,23 +190,41 @@ def test_series_say_what_their_kind_says() -> None:
             assert ending in allowed.get(series.type, {""})
 
 
+async def hello(_request: Request) -> Response:
+    return Response("hello")
+
+
+def copying(app: ASGIApp) -> ASGIApp:
+    """Return an application before which something adds to the scope, as signing in does."""
+
+    async def add(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "who": "somebody"}, receive, send)
+
+    return add
+
+
 async def test_our_own_answers_are_counted_by_route_not_by_address() -> None:
     metrics = Metrics()
 
     async def scrape(*, every: bool) -> bytes:
         return json.dumps(every).encode()
 
-    app = counting(create_probes(lambda: (), scrape), metrics)
+    inner = Starlette(routes=[Route("/events/{id}", hello)])
+    outer = create_app(lambda: (), scrape, pages=[Mount("/", copying(naming(inner)))])
+    app = counting(naming(outer), metrics)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://127.0.0.1"
     ) as client:
         assert (await client.get("/metrics?sources=all")).content == b"true"
         assert (await client.get("/metrics")).content == b"false"
+        for number in range(3):
+            await client.get(f"/events/secret-{number}")
         for path in ("/a", "/b", "/secret-token"):
             await client.get(path)
     text = generate_latest(metrics.registry).decode()
     assert 'inbox_watcher_http_requests_total{code="200",route="/metrics"} 2.0' in text
     assert 'inbox_watcher_http_requests_total{code="404",route="other"} 3.0' in text
+    assert 'inbox_watcher_http_requests_total{code="200",route="/events/{id}"} 3.0' in text
     assert "secret" not in text
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import anyio
 import anyio.to_thread
 
+from watcher import web
 from watcher.clock import Clock
 from watcher.control import DaemonControl, Reload
 from watcher.daemon import Daemon
@@ -128,10 +129,10 @@ class Front:
         if what == "pages":
             from watcher.pages import create_pages
 
-            return create_pages(self)
+            return web.naming(create_pages(self))
         from watcher.api import create_api
 
-        return create_api(self)
+        return web.naming(create_api(self))
 
     def _let_in(self, app: Any, door: Door) -> Any:
         """Return an application that knows who comes through a door."""

@@ -130,7 +130,7 @@ async def _serve(
         )
         links = web.link_routes(daemon, wall_clock, lambda: daemon.config.timezone or UTC_ZONE)
         pages = [*links, Mount("/", front.pages)]
-        page = front.door(web.create_app(*told, pages=pages), "tcp")
+        page = front.door(web.naming(web.create_app(*told, pages=pages)), "tcp")
         app = web.counted(web.guarded(page, server.listen, server.names), daemon.metrics)
         addresses.append((server.listen.host, server.listen.port))
         bound = web.bind(*addresses[-1])

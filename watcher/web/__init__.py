@@ -23,14 +23,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from watcher.web.connections import BoundedConnection
-from watcher.web.counting import counted
+from watcher.web.counting import counted, naming
 from watcher.web.library import Config, Server
 from watcher.web.links import link_routes
 from watcher.web.origins import guarded
 
 __all__ = [
     "Freshness", "Scrape", "address_of", "bind", "counted", "create_app", "create_probes", "guarded",
-    "link_routes", "serve",
+    "link_routes", "naming", "serve",
 ]  # fmt: skip
 
 QUEUE = 1024

@@ -6,17 +6,18 @@ when it begins.
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from watcher.clock import loop_time
 from watcher.metrics import Metrics
 
-__all__ = ["counted"]
+__all__ = ["counted", "naming"]
 
 OTHER = "other"
 """What is counted of addresses that are no route's."""
+
+NOTES = "inbox_watcher.routes"
+"""Where a request notes which routes it found: what stands in between may copy the scope with the route."""
 
 
 def counted(app: ASGIApp, metrics: Metrics) -> ASGIApp:
@@ -26,20 +27,31 @@ def counted(app: ASGIApp, metrics: Metrics) -> ASGIApp:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        began = loop_time()
+        began, notes = loop_time(), list[str]()
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = _route(scope.get("route"))
+                route = notes[0] if notes else OTHER
                 metrics.http_requests.labels(route, str(message["status"])).inc()
                 metrics.http_seconds.labels(route).observe(loop_time() - began)
             await send(message)
 
-        await app(scope, receive, sent)
+        await app({**scope, NOTES: notes}, receive, sent)
 
     return count
 
 
-def _route(found: Any) -> str:
-    path = getattr(found, "path", None)
-    return path if isinstance(path, str) else OTHER
+def naming(app: ASGIApp) -> ASGIApp:
+    """Return a router that notes the route of each answer, for `counted` around it; the innermost counts."""
+
+    async def name(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = getattr(scope.get("route"), "path", None)
+                if isinstance(path, str) and path and (notes := scope.get(NOTES)) is not None:
+                    notes.append(path)
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return name
