@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,9 +85,59 @@ async def test_pages_neither_skip_nor_repeat_while_rows_come_and_go(store: Store
         assert await ids(ask, page.previous, "previous") == [str(newest + 2), str(newest + 1)]
 
 
-async def test_a_cursor_into_what_is_gone_goes_on_where_it_stood(store: Store) -> None:
-    for number in range(10):
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["come", "go"]), st.integers(1, 6)), min_size=1, max_size=20
+)
+
+
+@given(STEPS, st.integers(1, 4), st.integers(0, 20), st.sampled_from(["next", "previous"]))
+def test_whatever_stays_while_pages_are_turned_is_shown_once_in_order(
+    steps: list[tuple[str, int]], limit: int, first: int, way: str
+) -> None:
+    """Rows come, and old ones go, between any two pages; the way leads to older or to newer ones."""
+
+    async def turn() -> None:
+        store = MemoryStore()
+        reading = archive(store)
+        newest, oldest = first, 0
+
+        async def happen(what: str, count: int) -> None:
+            nonlocal newest, oldest
+            if what == "come":
+                await _log(store, newest, newest + count)
+                newest += count
+            else:
+                oldest = min(oldest + count, newest)
+                await store.prune(at(oldest), at(0))
+
+        await _log(store, 0, first)
+        page = await reading.events(EventQuery(limit=limit))
+        shown = [int(one.event.id) for one in page.items]
+        left, rest = steps, int(way == "next") * len(shown)
+        found, cursor = shown[:rest], getattr(page, way)
+        while cursor and (page.items or left):
+            for what, count in left[:2]:
+                await happen(what, count)
+            left = left[2:]
+            page = await reading.events(EventQuery(limit=limit), cursor)
+            items = [int(one.event.id) for one in page.items]
+            found += items if way == "next" else items[::-1]
+            cursor = getattr(page, way)
+        assert found == sorted(set(found), reverse=way == "next")
+        end = first if way == "next" else newest
+        begin = 0 if way == "next" else first
+        assert set(range(max(oldest, begin), end)) <= set(found) <= set(range(begin, end))
+
+    anyio.run(turn)
+
+
+async def _log(store: Store, first: int, end: int) -> None:
+    for number in range(first, end):
         await store.commit(Commit("sales", events=(event(f"{number}", seconds=number),)))
+
+
+async def test_a_cursor_into_what_is_gone_goes_on_where_it_stood(store: Store) -> None:
+    await _log(store, 0, 10)
     reading = archive(store)
     page = await reading.events(EventQuery(limit=2))
     assert page.next is not None
