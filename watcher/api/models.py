@@ -131,6 +131,17 @@ class DeliveriesAsked(EventsAsked):
     rule: Text | None = None
 
 
+class DeadAsked(Asked):
+    """Which dead deliveries; what is repeated widens, different filters narrow."""
+
+    type: Annotated[tuple[Glob, ...], Field(max_length=50)] = ()
+    source: Some = ()
+    since: Moment | None = None
+    until: Moment | None = None
+    receiver: Text | None = None
+    rule: Text | None = None
+
+
 class ConversationsAsked(Listing):
     """Which conversations."""
 
@@ -144,6 +155,13 @@ class ConversationsAsked(Listing):
 
 class ConversationAsked(Asked):
     """Which conversation: ids are foreign, so they stand in the query."""
+
+    source: Text
+    conversation: Text
+
+
+class TimelineAsked(Listing):
+    """Of which conversation, and which part of the list."""
 
     source: Text
     conversation: Text
@@ -272,6 +290,23 @@ class EventsPage(Given):
     previous: str | None
 
 
+class TimelineItem(Given):
+    """What happened: an event of the conversation with its deliveries, or a trouble of its source."""
+
+    at: AwareDatetime
+    kind: Literal["event", "trouble"]
+    event: CloudEvent
+    deliveries: list[dict[str, Any]]
+
+
+class TimelinePage(Given):
+    """A part of a conversation's time, the newest first."""
+
+    items: list[TimelineItem]
+    next: str | None
+    previous: str | None
+
+
 class WaitShown(Given):
     """What a delivery waits for."""
 
@@ -310,6 +345,41 @@ class DeliveriesPage(Given):
     items: list[DeliveryShown]
     next: str | None
     previous: str | None
+
+
+class DeadGroup(Given):
+    """What came back of some dead deliveries of a receiver."""
+
+    receiver: str
+    note: str
+    count: int
+
+
+class DeadAnswer(Given):
+    """How many deliveries were given up, by what came back, the most frequent first; of very many the
+    newest are counted, then `exact` is false.
+    """
+
+    count: int
+    exact: bool
+    groups: list[DeadGroup]
+
+
+class RuleShown(Given):
+    """A rule of the present configuration."""
+
+    name: str
+    says: str
+    receivers: list[str]
+    severity: str | None
+    stop: bool
+    place: str | None
+
+
+class RulesAnswer(Given):
+    """All rules, in the order in which they are asked."""
+
+    items: list[RuleShown]
 
 
 class Entry(Given):

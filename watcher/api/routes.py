@@ -6,6 +6,7 @@ the table, and nowhere else. A new function that is not in the table cannot be r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,14 +21,14 @@ from watcher.api.access import Principal, Role, permit
 from watcher.api.problems import Refusal
 from watcher.api.sources import chosen, groups
 from watcher.api.stream import Stream
-from watcher.archive import Archive, Known, Owed
+from watcher.archive import MOST, Archive, Known, Owed
 from watcher.control import DaemonControl
 from watcher.explain.conversations import plain_conversation
 from watcher.explain.deliveries import plain_delivery, plain_entry
 from watcher.explain.not_told import why_not_told
 from watcher.explain.question import Configured, Question, about_event, plain_answer
 from watcher.feed import MOST_FOLLOWERS, Feed
-from watcher.model import DeliveryState, Standing
+from watcher.model import DeliveryState, Standing, rfc3339
 from watcher.records import (
     Actor,
     ConversationQuery,
@@ -47,6 +48,9 @@ PART = 1000
 
 LATELY = timedelta(days=1)
 """How far back `/why` looks where no time is said."""
+
+MOST_DEAD = 2000
+"""Dead deliveries that are looked at to say what came back."""
 
 OFF = 0.1
 """How far the number of deliveries may be from what was shown."""
@@ -248,6 +252,40 @@ async def event(call: Call) -> Mapping[str, Any]:
     return found.to_plain()
 
 
+async def timeline(call: Call) -> Mapping[str, Any]:
+    """Return what happened in a conversation, who was told, and when its source could not be seen."""
+    asked, now = call.query, call.now
+    source, conversation = (asked.source,), (asked.conversation,)
+    query = EventQuery(sources=source, conversations=conversation, limit=asked.limit)
+    page = await call.archive.events(query, asked.cursor)
+    if not page.items:
+        return _page(page, [])
+    # A page reaches from its oldest event to its newest, the first page to now.
+    since = page.items[-1].event.time
+    until = page.items[0].event.time if asked.cursor else None
+    of_events: dict[str, list[Any]] = {one.event.id: [] for one in page.items}
+    told = DeliveryQuery(sources=source, conversations=conversation, since=since, limit=MOST)
+    owed = await call.archive.deliveries(told, now)
+    for one in owed.items:
+        of_events.get(one.delivery.event.id, []).append(_delivery(one, now))
+    troubles = EventQuery(types=("source.*",), sources=source, since=since, until=until)
+    blind = (await call.archive.events(replace(troubles, limit=MOST))).items
+    found = [("event", one.event) for one in page.items] + [
+        ("trouble", one.event) for one in blind if one.event.subject is None
+    ]
+    found.sort(key=lambda one: one[1].time, reverse=True)
+    items = [
+        {
+            "at": rfc3339(event.time),
+            "kind": kind,
+            "event": event.to_plain(),
+            "deliveries": of_events.get(event.id, []),
+        }
+        for kind, event in found
+    ]
+    return _page(page, items)
+
+
 async def stream(call: Call) -> Stream:
     """Return the log as it grows."""
     if not Stream.has_room(call.backend.feed):
@@ -280,6 +318,46 @@ async def delivery(call: Call) -> Mapping[str, Any]:
         raise Refusal("not-found", f"there is no delivery {id_}", f"see {BASE}/deliveries")
     shown = [{**_delivery(one, now), "history": [*map(plain_entry, lines)]} for one, lines in found]
     return {"items": shown}
+
+
+async def dead(call: Call) -> Mapping[str, Any]:
+    """Return how many deliveries were given up, by what came back."""
+    asked = call.query
+    query = DeliveryQuery(
+        state="dead",
+        receiver=asked.receiver,
+        rule=asked.rule,
+        types=asked.type,
+        sources=asked.source,
+        since=asked.since,
+        until=asked.until,
+        limit=MOST_DEAD + 1,
+    )
+    found = await call.archive.store.deliveries(query)
+    counts = Counter((one.receiver, one.note) for one in found[-MOST_DEAD:])
+    groups = [
+        {"receiver": receiver, "note": note, "count": count}
+        for (receiver, note), count in counts.most_common(MOST)
+    ]
+    return {"count": sum(counts.values()), "exact": len(found) <= MOST_DEAD, "groups": groups}
+
+
+async def rules(call: Call) -> Mapping[str, Any]:
+    """Return all rules of the present configuration, in order."""
+    known = call.backend.configured()
+    return {
+        "items": [
+            {
+                "name": one.name,
+                "says": one.describe(),
+                "receivers": list(one.receivers),
+                "severity": one.severity or None,
+                "stop": one.stop,
+                "place": known.places.get(("rule", one.name)),
+            }
+            for one in known.rules
+        ]
+    }
 
 
 async def conversations(call: Call) -> Mapping[str, Any]:
@@ -575,6 +653,9 @@ ROUTES: Sequence[Route] = (
           models.StreamAsked, problems=("busy",), media=("text/event-stream",), scoped=True),
     Route("GET", "/events/{id}", event, models.StoryAnswer, "viewer",
           "An event with what every rule said, and its deliveries", scoped=True),
+    Route("GET", "/timeline", timeline, models.TimelinePage, "viewer",
+          "What happened in a conversation and who was told, the newest first", models.TimelineAsked,
+          scoped=True),
     Route("GET", "/why", why, models.WhyAnswer, "viewer",
           "Why a receiver was not told of an event or a conversation", models.WhyAsked),
     Route("GET", "/deliveries", deliveries, models.DeliveriesPage, "viewer",
@@ -582,6 +663,8 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/deliveries/retry", again, models.RetryAnswer, "operator",
           "Send again: some ids, or all dead ones that fit", body=models.RetryAsked,
           problems=("count-differs",), scoped=True),
+    Route("GET", "/deliveries/dead", dead, models.DeadAnswer, "viewer",
+          "How many were given up, by what came back", models.DeadAsked, scoped=True),
     Route("GET", "/deliveries/{id}", delivery, models.HistoryAnswer, "viewer",
           "The deliveries of an id, with every attempt and decision", scoped=True),
     Route("GET", "/conversations", conversations, models.ConversationsPage, "viewer",
@@ -595,6 +678,7 @@ ROUTES: Sequence[Route] = (
           scoped=True),
     Route("DELETE", "/acknowledgements", take_back, models.Done, "operator",
           "Take that back; what it cancelled stays so", PICKED, scoped=True),
+    Route("GET", "/rules", rules, models.RulesAnswer, "viewer", "All rules, in their order"),
     Route("GET", "/silences", silences, models.SilencesAnswer, "viewer", "Every silence"),
     Route("POST", "/silences", silence, models.ActionAnswer, "operator",
           "Silence what matches from now on", body=models.SilenceAsked, status=201),

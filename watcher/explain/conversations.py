@@ -1,13 +1,14 @@
-"""A conversation as lists show it."""
+"""A conversation as lists show it, and the condition that is about it alone."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from watcher.model import Snapshot, rfc3339, to_plain
 from watcher.records import Acknowledgement
 
-__all__ = ["plain_conversation", "state_of"]
+__all__ = ["only_about", "plain_conversation", "state_of"]
 
 
 def state_of(snapshot: Snapshot) -> str:
@@ -33,3 +34,9 @@ def plain_conversation(
         "conversation": to_plain(snapshot.conversation),
         "taken": taken.to_plain() if taken is not None else None,
     }
+
+
+def only_about(source: str, conversation: str) -> str:
+    """Return the condition of this conversation, and no other."""
+    named, id_ = (json.dumps(one, ensure_ascii=False) for one in (source, conversation))
+    return f"source == {named} && conversation.id == {id_}"

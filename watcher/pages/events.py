@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from watcher.catalogue import EVENT_TYPES
+from watcher.catalogue.events import EVENTS
 from watcher.pages.page import Page, Visit
 
 __all__ = ["PAGES"]
@@ -16,7 +16,7 @@ async def listed(visit: Visit) -> Mapping[str, Any]:
     """Return a page of the log."""
     return {
         "list": await visit.ask("/events", **visit.given("/events")),
-        "types": [*EVENT_TYPES],
+        "types": [*EVENTS],
         "filtered": [name for name, value in visit.items if value and name != "cursor"],
     }
 

@@ -7,12 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from watcher.pages import (
+    actions,
+    conversations,
+    deliveries,
+    events,
+    overview,
+    receivers,
+    rules,
+    signing,
+    silences,
+    sources,
+)
 from watcher.pages import help as guide
-from watcher.pages import overview, signing, sources
 from watcher.pages.page import Form, Page
 
 __all__ = ["FORMS", "PAGES"]
 
-PAGES: Sequence[Page] = (*overview.PAGES, *sources.PAGES, *guide.PAGES, *signing.PAGES)
+PAGES: Sequence[Page] = (
+    *overview.PAGES,
+    *conversations.PAGES,
+    *events.PAGES,
+    *deliveries.PAGES,
+    *sources.PAGES,
+    *receivers.PAGES,
+    *rules.PAGES,
+    *silences.PAGES,
+    *actions.PAGES,
+    *guide.PAGES,
+    *signing.PAGES,
+)
 
-FORMS: Sequence[Form] = (*sources.FORMS,)
+FORMS: Sequence[Form] = (
+    *sources.FORMS,
+    *conversations.FORMS,
+    *deliveries.FORMS,
+    *receivers.FORMS,
+    *silences.FORMS,
+)

@@ -8,7 +8,6 @@ message. Doing it twice is no error. Nothing of a token is logged.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +24,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from watcher.clock import Clock
+from watcher.explain.conversations import only_about
 from watcher.explain.values import short
 from watcher.links import LinkRefused, LinkScope, read_token
 from watcher.model import Event, to_plain
@@ -193,7 +193,7 @@ class _Pages:
         if await self._silenced(scope) is None:
             _, length = SPANS.get(span, SPANS["1h"])
             reason = f"by the link in a message to {scope.receiver}"
-            await self.control.add_silence(_match(scope), reason, self.clock() + length, by)
+            await self.control.add_silence(only_about(scope.source, scope.conversation), reason, self.clock() + length, by)
 
     async def _taken(self, scope: LinkScope) -> Acknowledgement | None:
         about = (scope.source, scope.conversation)
@@ -201,7 +201,7 @@ class _Pages:
         return next((one for one in found if (one.source, one.conversation) == about), None)
 
     async def _silenced(self, scope: LinkScope) -> StoredSilence | None:
-        match, now = _match(scope), self.clock()
+        match, now = only_about(scope.source, scope.conversation), self.clock()
         found = await self.control.store.silences()
         return next(
             (one for one in found if one.match == match and one.starts <= now < one.ends), None
@@ -309,14 +309,6 @@ def _address(shown: Mapping[str, Any]) -> str:
     """Return where the conversation is opened; an address of another kind is not linked to."""
     url = str(shown.get("url") or "")
     return url if url.startswith(("https://", "http://")) else ""
-
-
-def _match(scope: LinkScope) -> str:
-    """Return the condition of this conversation, and no other."""
-    source, id_ = (
-        json.dumps(one, ensure_ascii=False) for one in (scope.source, scope.conversation)
-    )
-    return f"source == {source} && conversation.id == {id_}"
 
 
 def _time(value: Any) -> datetime:
