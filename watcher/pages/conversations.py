@@ -15,6 +15,7 @@ from watcher.pages.silences import HOURS
 
 __all__ = ["FORMS", "PAGES"]
 
+
 async def waiting(visit: Visit) -> Mapping[str, Any]:
     """Return who waits, longest first."""
     given = visit.given("/conversations")
@@ -61,7 +62,7 @@ def _address(source: str, conversation: str) -> str:
 async def one(visit: Visit) -> Mapping[str, Any]:
     """Return a conversation as it is known, its time, and why a receiver was not told."""
     source, id_ = visit.path["source"], visit.path["id"]
-    about = {"source": source, "conversation": id_}
+    about: dict[str, Any] = {"source": source, "conversation": id_}
     found = await visit.ask("/conversation", **about)
     receiver, asks = visit.one("receiver"), visit.who.sources is None
     why = None

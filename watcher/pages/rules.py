@@ -17,7 +17,9 @@ SPANS: Mapping[str, timedelta] = {
     "7 days": timedelta(days=7),
     "30 days": timedelta(days=30),
 }
-COLUMNS = ("matched", "delivered", "dead", "throttled", "silenced", "held", "dropped", "redirected", "cancelled")  # fmt: skip
+COLUMNS = (
+    "matched", "delivered", "dead", "throttled", "silenced", "held", "dropped", "redirected", "cancelled",
+)  # fmt: skip
 MOST_NAMED = 50
 MOST = 20
 

@@ -193,7 +193,9 @@ class _Pages:
         if await self._silenced(scope) is None:
             _, length = SPANS.get(span, SPANS["1h"])
             reason = f"by the link in a message to {scope.receiver}"
-            await self.control.add_silence(only_about(scope.source, scope.conversation), reason, self.clock() + length, by)
+            await self.control.add_silence(
+                only_about(scope.source, scope.conversation), reason, self.clock() + length, by
+            )
 
     async def _taken(self, scope: LinkScope) -> Acknowledgement | None:
         about = (scope.source, scope.conversation)
