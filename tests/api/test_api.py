@@ -35,6 +35,7 @@ ASKED = {
     "/why": "/why?event=e1&receiver=secret-receiver",
     "/deliveries/{id}": "/deliveries/e1",
     "/conversation": "/conversation?source=secret-source&conversation=c1",
+    "/timeline": "/timeline?source=secret-source&conversation=c1",
     "/acknowledgements": "/acknowledgements?source=secret-source&conversation=c1",
     "/silences/{id}": "/silences/s1",
     "/receivers/{name}/test": "/receivers/secret-receiver/test",

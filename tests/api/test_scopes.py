@@ -111,6 +111,8 @@ def addresses(route: Route) -> Iterator[str]:
                 yield from (f"/deliveries/{each}-{one}" for each in "ebf")
             case "/conversation":
                 yield f"/conversation?source={one}&conversation=c-{one}"
+            case "/timeline":
+                yield f"/timeline?source={one}&conversation=c-{one}"
             case "/why":
                 yield f"/why?receiver=team&event=e-{one}"
                 yield f"/why?receiver=team&source={one}&conversation=c-{one}&{DAY}"
@@ -118,7 +120,7 @@ def addresses(route: Route) -> Iterator[str]:
                 yield f"{route.path}?source={one}"
             case path if "{name}" in path:
                 yield path.replace("{name}", one)
-    if "{" not in route.path and route.path not in ("/conversation", "/why"):
+    if "{" not in route.path and route.path not in ("/conversation", "/timeline", "/why"):
         yield route.path
     if route.path == "/conversations":
         yield from (f"/conversations?q={quote(one)}" for one in WORDS.values())
@@ -253,7 +255,7 @@ async def test_a_digest_of_his_and_of_others_is_not_his_to_send_again() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_a_route_that_does_not_say_so_is_not_for_whoever_sees_some_sources(route: Route) -> None:
-    whole = ("/silences", "/silences/{id}", "/actions", "/config/reload", "/why")
+    whole = ("/silences", "/silences/{id}", "/actions", "/config/reload", "/rules", "/why")
     if route.path in whole or route.path.startswith("/receivers"):
         assert not route.scoped
 

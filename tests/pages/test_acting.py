@@ -66,7 +66,7 @@ async def test_a_conversation_is_silenced_from_its_page() -> None:
 
 async def test_a_silence_that_says_nothing_is_refused_in_words() -> None:
     answer = await send(await door(), "/silences", {"match": "sorce == 1", "hours": "1"})
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "sorce" in answer.text
 
 
