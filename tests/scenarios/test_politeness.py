@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -185,25 +184,6 @@ async def ready(harness: Harness, query: str = "") -> tuple[int, dict[str, Any]]
     counts |= {part: len(body[part]) for part in ("waiting", "stale")}
     assert body.pop("sources") == counts
     return answer.status_code, body
-
-
-async def test_the_address_itself_leads_to_its_pages_and_tells_nothing_of_the_inboxes(
-    harness: Harness,
-) -> None:
-    harness.watch("chatwoot", "sales", "1", conversations=3)
-    async with harness.running():
-        app = web.create_app(harness.daemon.freshness, harness.daemon.scrape.text)
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://watcher") as client:
-            page = await client.get("/")
-            links = re.findall(r'href="([^"]+)"', page.text)
-            # The metrics are rendered in a thread, which has no virtual time.
-            asked = [link for link in links if link != "/metrics"]
-            found = [(await client.get(link)).status_code for link in asked]
-    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert {"/healthz", "/readyz", "/metrics"} <= set(links)
-    assert 404 not in found
-    assert "sales" not in page.text
 
 
 async def measured(harness: Harness, name: str, source: str) -> float:
