@@ -73,6 +73,12 @@ class Control(Protocol):
         """
         ...
 
+    async def progress(self, source: str) -> Mapping[str, Any]:
+        """Return the last `looks` at a source, and when the `next_poll` and the `next_sweep` are due; None
+        where nobody watches. Raise KeyError for an unknown source.
+        """
+        ...
+
     async def standings(self) -> Mapping[str, Standing]:
         """Return how each source stands, in a word."""
         ...

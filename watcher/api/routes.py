@@ -215,13 +215,13 @@ async def sources(call: Call) -> Mapping[str, Any]:
 
 
 async def source(call: Call) -> Mapping[str, Any]:
-    """Return how one source stands."""
+    """Return how one source stands, its last looks, and when the next ones are due."""
     name = call.path["name"]
     seen = call.archive.sight.among([name])
     found = (await call.backend.control.status(sources=seen))["sources"] if seen else ()
     if not found:
         raise Refusal("not-found", f"there is no source {name}", f"see {BASE}/status")
-    return _alone(call, found[0])
+    return {**_alone(call, found[0]), **await call.backend.control.progress(name)}
 
 
 async def hold(call: Call) -> Mapping[str, Any]:

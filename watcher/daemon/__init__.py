@@ -380,6 +380,10 @@ class Daemon:
         ]
         return rows, counted(standing for standing, _lag in stand.values())
 
+    async def progress(self, source: str) -> Mapping[str, Any]:
+        """Return the last looks at a source, and when the next ones are due."""
+        return self.pollers[source].progress()
+
     async def standings(self) -> Mapping[str, Standing]:
         """Return how each source stands, in a word."""
         return {name: poller.standing() async for name, poller in in_slices(self.pollers.items())}

@@ -79,6 +79,10 @@ class OfflineControl:
             "weak": [*grouped(self._config.weak)],
         }
 
+    async def progress(self, source: str) -> Mapping[str, Any]:
+        """Return that nobody watches."""
+        return {"looks": [], "next_poll": None, "next_sweep": None}
+
     async def standings(self) -> Mapping[str, Standing]:
         """Return how each source stands, as far as the store knows."""
         return {one["source"]: _standing(one) for one in await self._sources()}

@@ -25,6 +25,7 @@ from watcher.errors import (
     SourceUnavailable,
     WalkExpired,
 )
+from watcher.looks import Looks
 from watcher.model import IdSet, rfc3339
 from watcher.pipeline import Decision, SourceReport, decide_hold, torn
 from watcher.pipeline import poll as polls
@@ -123,6 +124,7 @@ class SourcePoller:
         "attempted",
         "log",
         "looked",
+        "looks",
         "network",
         "plan",
         "session",
@@ -136,6 +138,7 @@ class SourcePoller:
         self.log = self.session.log
         self.attempted = False
         self.looked: datetime | None = None
+        self.looks = Looks()
         self._began = runtime.clock()
 
         self._dues = Dues()
@@ -379,6 +382,7 @@ class SourcePoller:
     async def _after_poll(self, conclusion: polls.PollConclusion) -> None:
         self.attempted = True
         self.looked = self.session.clock()
+        self.looks.note(self.looked, "poll", "ok")
         self._drift = conclusion.drift
         if conclusion.sweep == "now":
             self._dues.hurry_sweep(loop_time())
@@ -587,6 +591,7 @@ class SourcePoller:
         self._drift = None
         self.attempted = True
         self.looked = self.session.clock()
+        self.looks.note(self.looked, "sweep", "ok" if sweep.whole else "incomplete")
         if conclusion.outcome == "repeat":
             if not sweep.whole:
                 self.log.warning(
@@ -697,6 +702,8 @@ class SourcePoller:
         """Pause what failed, and report it when it has lasted."""
         if failed == "poll":
             self.session.counts.failed_polls.inc()
+        if failed in ("poll", "sweep"):
+            self.looks.note(self.session.clock(), failed, "failed")
         now, failures, renewed = loop_time(), 0, False
         self._lookback = self._lookback.after_failure()
         if (counts_for := concern(failed, error)) is not None:
@@ -831,6 +838,15 @@ class SourcePoller:
             "poll_every": self.plan.poll_every,
             "stale": self.stale(),
             "attempted": self.attempted,
+        }
+
+    def progress(self) -> dict[str, Any]:
+        """Return its last looks, and when the next ones are due, as plain JSON."""
+        now, began = self.session.clock(), loop_time()
+        return {
+            "looks": self.looks.to_plain(),
+            "next_poll": rfc3339(now + timedelta(seconds=max(0.0, self._dues.poll - began))),
+            "next_sweep": rfc3339(now + timedelta(seconds=max(0.0, self._dues.sweep - began))),
         }
 
     def lag(self) -> float:
