@@ -160,3 +160,13 @@ async def test_a_form_leads_to_a_page_of_ours(back: str) -> None:
 async def test_a_form_that_is_too_long_is_refused() -> None:
     answer = await send(await door("attention"), "/sources/leads/hold", {"decision": "x" * 70_000})
     assert answer.status_code == 413
+
+
+async def test_who_waits_is_taken_on_the_overview() -> None:
+    here = await door("well")
+    page = (await visit(here, "/")).text
+    form = page[page.index('action="/ack"') :].partition("</form>")[0]
+    fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form))
+    done = await send(here, "/ack", fields)
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert "somebody has it" in (await visit(here, "/")).text
