@@ -56,9 +56,6 @@ class Card:
     link: tuple[str, str] | None = None
     """An address that says more, with its words."""
 
-    do: tuple[str, str] | None = None
-    """A path to which a form is sent, with the words of its button."""
-
 
 def verdict(house: Mapping[str, Any], dead: int = 0) -> tuple[str, str]:
     """Return the state of the whole and the sentence that says it, of what everybody may know."""
@@ -119,7 +116,7 @@ def _source(one: Mapping[str, Any], *, network: bool) -> Iterator[Card]:
     if failing and not network:
         yield Card(
             "bad", f"{name} cannot be read", failing["since"], failing["reason"], failing["remedy"],
-            (_at(one), "See the source"), (f"{_at(one)}/poll", "Try now"),
+            (_at(one), "See the source"),
         )  # fmt: skip
     if hold:
         words = ("See the evidence and decide", f"{_at(one)}/hold")
