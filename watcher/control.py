@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import anyio
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -147,6 +147,14 @@ class DaemonControl(Control, Protocol):
         """Send a sample to a receiver, and turn it on if it was off and takes it. Return the
         attempt's `outcome`, `note`, `excerpt` and `seconds`, and whether it was `turned_on`. Raise
         KeyError for an unknown receiver.
+        """
+        ...
+
+    async def look_now(
+        self, source: str, step: Literal["poll", "sweep"], by: Actor = SOMEBODY
+    ) -> float:
+        """Have a source polled or swept as soon as its limit of requests allows. Return 0, or for how many
+        seconds that cannot be asked for again. Raise KeyError for an unknown source.
         """
         ...
 

@@ -305,7 +305,7 @@ class Actor:
 
 ActionKind = Literal[
     "acknowledge", "take back", "silence", "extend silence", "end silence", "send again",
-    "accept hold", "discard hold", "turn on", "renew links", "revoke links",
+    "accept hold", "discard hold", "poll", "sweep", "turn on", "renew links", "revoke links",
 ]  # fmt: skip
 
 

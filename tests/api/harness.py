@@ -23,7 +23,7 @@ from watcher.daemon.offline import OfflineControl
 from watcher.explain.question import Configured, Watched
 from watcher.feed import Feed
 from watcher.model import Contact
-from watcher.records import Hold, RuleResult, SourceState
+from watcher.records import Actor, Hold, RuleResult, SourceState
 from watcher.store import Store
 from watcher.store.address import StoreAddress
 
@@ -47,10 +47,13 @@ class Answer:
 
 
 class Asked(OfflineControl):
-    """What can be done to a store, and that no receiver can be sent a sample."""
+    """What can be done to a store; no receiver can be sent a sample, sweeps are asked for too often."""
 
     async def send_test(self, receiver: str) -> Mapping[str, Any]:
         raise KeyError(f"receiver {receiver}")
+
+    async def look_now(self, source: str, step: str, by: Actor) -> float:
+        return 0.0 if step == "poll" else 7.5
 
 
 @dataclass

@@ -21,7 +21,7 @@ from watcher.api.problems import PROBLEMS
 from watcher.api.routes import ROUTES, Route
 from watcher.feed import MOST_FOLLOWERS
 from watcher.model import rfc3339
-from watcher.records import Actor, Commit, DeliveryQuery, EventQuery
+from watcher.records import Actor, Commit, DeliveryQuery, EventQuery, SourceState
 from watcher.store import Store
 from watcher.store.memory import MemoryStore
 from watcher.store.sqlite import SqliteStore
@@ -31,6 +31,8 @@ ASKED = {
     "/stats": f"/stats?kind=sources&{DAY}",
     "/sources/{name}": "/sources/secret-source",
     "/sources/{name}/hold": "/sources/secret-source/hold",
+    "/sources/{name}/poll": "/sources/secret-source/poll",
+    "/sources/{name}/sweep": "/sources/secret-source/sweep",
     "/events/{id}": "/events/e1",
     "/why": "/why?event=e1&receiver=secret-receiver",
     "/deliveries/{id}": "/deliveries/e1",
@@ -446,3 +448,13 @@ async def test_why_somebody_was_not_told(store: Store) -> None:
     assert [one["kind"] for one in wrong.plain["findings"]] == ["no-receiver"]
     for given, status in (("event=none", 404), ("source=secret-source", 404)):
         assert (await Door(store).ask("GET", f"/why?{given}&receiver=team")).status == status
+
+
+async def test_a_source_is_read_when_it_is_asked_for_and_not_too_often() -> None:
+    store = MemoryStore()
+    await store.commit(commit(source="sales", state=SourceState("sales", "chatwoot", "x")))
+    door = Door(store, watched=("sales",))
+    done = await door.ask("POST", "/sources/sales/poll")
+    assert (done.status, done.plain) == (202, {"done": True})
+    often = await door.ask("POST", "/sources/sales/sweep")
+    assert (often.status, often.headers["retry-after"]) == (429, "8")

@@ -6,6 +6,7 @@ the table, and nowhere else. A new function that is not in the table cannot be r
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -515,6 +516,30 @@ async def decide(call: Call) -> Mapping[str, Any]:
     return {"done": True}
 
 
+async def poll(call: Call) -> Mapping[str, Any]:
+    """Have a source polled as soon as its limit allows."""
+    return await _look_now(call, "poll")
+
+
+async def sweep(call: Call) -> Mapping[str, Any]:
+    """Have a source swept as soon as its limit allows."""
+    return await _look_now(call, "sweep")
+
+
+async def _look_now(call: Call, step: Literal["poll", "sweep"]) -> Mapping[str, Any]:
+    name = call.watched(call.path["name"])
+    wait = await call.backend.control.look_now(name, step, call.by)
+    if wait:
+        seconds = math.ceil(wait)
+        raise Refusal(
+            "too-many",
+            f"{name} was asked for just now",
+            f"ask again in {seconds} s",
+            headers={"retry-after": str(seconds)},
+        )
+    return {"done": True}
+
+
 async def test(call: Call) -> Mapping[str, Any]:
     """Send a sample to a receiver; one that was off and takes it is turned on."""
     return await call.backend.control.send_test(call.path["name"])
@@ -647,6 +672,12 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/sources/{name}/hold", decide, models.Done, "operator",
           "Decide about the held sweep that was seen", body=models.DecisionAsked,
           problems=("hold-is-over",), scoped=True),
+    Route("POST", "/sources/{name}/poll", poll, models.Done, "operator",
+          "Look for news of a source now: once in ten seconds", status=202,
+          problems=("too-many",), scoped=True),
+    Route("POST", "/sources/{name}/sweep", sweep, models.Done, "operator",
+          "Read all of a source now: once in ten seconds", status=202,
+          problems=("too-many",), scoped=True),
     Route("GET", "/events", events, models.EventsPage, "viewer", "The log, the newest first",
           models.EventsAsked, media=LINES, scoped=True),
     Route("GET", "/events/stream", stream, models.CloudEvent, "viewer", "The log as it grows",

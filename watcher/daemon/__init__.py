@@ -13,7 +13,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import structlog
@@ -544,6 +544,17 @@ class Daemon:
         if poller is None:
             raise KeyError(f"source {source}")
         return await poller.release(accept=accept, since=since, by=by)
+
+    async def look_now(
+        self, source: str, step: Literal["poll", "sweep"], by: Actor = SOMEBODY
+    ) -> float:
+        """Have a source polled or swept now; return for how many seconds that cannot be asked for again.
+        Raise KeyError for an unknown source.
+        """
+        poller = self.pollers.get(source)
+        if poller is None:
+            raise KeyError(f"source {source}")
+        return await poller.look_now(step, by)
 
     async def turn_on(self, receiver: str, by: Actor = SOMEBODY) -> None:
         """Send to a receiver again that was turned off. Raise KeyError for an unknown receiver."""

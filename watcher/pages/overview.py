@@ -56,6 +56,9 @@ class Card:
     link: tuple[str, str] | None = None
     """An address that says more, with its words."""
 
+    do: tuple[str, str] | None = None
+    """A path to which a form is sent, with the words of its button."""
+
 
 def verdict(house: Mapping[str, Any], dead: int = 0) -> tuple[str, str]:
     """Return the state of the whole and the sentence that says it, of what everybody may know."""
@@ -116,7 +119,7 @@ def _source(one: Mapping[str, Any], *, network: bool) -> Iterator[Card]:
     if failing and not network:
         yield Card(
             "bad", f"{name} cannot be read", failing["since"], failing["reason"], failing["remedy"],
-            (_at(one), "See the source"),
+            (_at(one), "See the source"), (f"{_at(one)}/poll", "Try now"),
         )  # fmt: skip
     if hold:
         words = ("See the evidence and decide", f"{_at(one)}/hold")

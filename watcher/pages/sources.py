@@ -115,4 +115,8 @@ PAGES: Sequence[Page] = (
     Page("/sources/{name}/hold", "viewer", "hold.html", "Held sweep", hold, live=False),
 )
 
-FORMS: Sequence[Form] = (Form("/sources/{name}/hold", "POST /sources/{name}/hold", said=_decided),)
+FORMS: Sequence[Form] = (
+    Form("/sources/{name}/hold", "POST /sources/{name}/hold", said=_decided),
+    Form("/sources/{name}/poll", "POST /sources/{name}/poll", said="It is looked at now."),
+    Form("/sources/{name}/sweep", "POST /sources/{name}/sweep", said="All of it is read now."),
+)

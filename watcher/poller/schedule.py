@@ -34,6 +34,9 @@ class Dues:
     not_before: float = 0.0
     """When the source may be asked again at all."""
 
+    told: float = 0.0
+    """Until when the provider itself has asked to wait."""
+
     paused: dict[Step, float] = field(default_factory=dict)
     """When steps that failed may be tried again."""
 
@@ -56,6 +59,17 @@ class Dues:
             self.not_before = now + reaction.pause
         else:
             self.paused[step] = now + reaction.pause
+
+    def ask_for(self, step: Literal["poll", "sweep"], now: float) -> None:
+        """Have a step now because a person asks: pauses of ours end, the provider's wish stays."""
+        earliest = max(now, self.told)
+        self.not_before = min(self.not_before, earliest)
+        if step in self.paused:
+            self.paused[step] = min(self.paused[step], earliest)
+        if step == "poll":
+            self.hurry_poll(now)
+        else:
+            self.hurry_sweep(now)
 
     def hurry_poll(self, at: float) -> None:
         """Have the next poll by then at the latest."""

@@ -62,7 +62,7 @@ from watcher.poller.walks import (
     step,
 )
 from watcher.providers import Poll
-from watcher.records import Actor, Commit, decided
+from watcher.records import Action, Actor, Commit, decided
 from watcher.runtime import Runtime
 from watcher.standing import Standing, standings
 
@@ -70,6 +70,9 @@ __all__ = ["SourcePoller"]
 
 NOBODY: frozenset[str] = frozenset()
 """One for all: in CPython each empty one is an object of its own, of two hundred bytes."""
+
+ASKED_EVERY = 10.0
+"""Seconds between two times that people can have a source read."""
 
 PROGRESS_EVERY = 5.0
 """Seconds between two lines about a baseline that is being read."""
@@ -97,6 +100,7 @@ class SourcePoller:
 
     __slots__ = (
         "_asked",
+        "_asked_for",
         "_began",
         "_check_failures",
         "_checked",
@@ -146,6 +150,7 @@ class SourcePoller:
         self._version_asked = -math.inf
         self._halted = False
         self._wake = Alarm()
+        self._asked_for = -math.inf
         self._lock = asyncio.Lock()  # a tenth of the memory of anyio's
 
         self._failures: dict[Step, int] = {}
@@ -732,6 +737,8 @@ class SourcePoller:
         for report in reaction.reports:
             await self._report(report)
         self._dues.fail(failed, reaction, now)
+        if isinstance(error, SourceUnavailable) and error.retry_after is not None:
+            self._dues.told = now + reaction.pause
 
     async def _tell_network(self, error: SourceError) -> None:
         """Report whether the attempt connected: when none does, our own network fails."""
@@ -772,6 +779,21 @@ class SourcePoller:
             self._dues.sweep = loop_time()
             self._wake.ring()
         return True
+
+    async def look_now(self, step: Literal["poll", "sweep"], by: Actor) -> float:
+        """Have a poll or a sweep as soon as the limit of requests allows; return 0, or for how many seconds
+        it cannot be asked for again.
+        """
+        now = loop_time()
+        if (wait := self._asked_for + ASKED_EVERY - now) > 0:
+            return wait
+        self._asked_for = now
+        await self.session.wait_until_opened()
+        action = Action(self.session.clock(), by, step, self.plan.name)
+        await self.session.store.commit(Commit(self.plan.name, action=action))
+        self._dues.ask_for(step, loop_time())
+        self._wake.ring()
+        return 0.0
 
     async def halt(self) -> None:
         """Begin no further step, and wait for the one under way."""
