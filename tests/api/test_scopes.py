@@ -162,7 +162,7 @@ def test_no_answer_tells_of_anything_else(who: Principal) -> None:
         door = Door(store, who=who, watched=SOURCES)
         told: set[str] = set()
         for route, address in asked():
-            for accept in ("application/json", "application/x-ndjson"):
+            for accept in ("application/json", "application/x-ndjson", "text/csv"):
                 answer = await door.ask("GET", address, headers={"accept": accept})
                 assert answer.status in (200, 403, 404), (address, answer.body)
                 text = answer.body.decode()

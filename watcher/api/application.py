@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from watcher.api import openapi
 from watcher.api.access import Principal, permit, principal_of
 from watcher.api.asyncapi import asyncapi
+from watcher.api.csv import csv_row
 from watcher.api.event_schema import event_schema
 from watcher.api.models import UNKNOWN
 from watcher.api.problems import PROBLEMS, Refusal, answer
@@ -43,6 +44,8 @@ LONGEST_NAME = 100
 """Characters of the name that an operator gives himself."""
 
 NO_STORE = {"cache-control": "no-store"}
+
+JSON_LINES, CSV = "application/x-ndjson", "text/csv"
 
 
 def create_api(backend: Backend) -> ASGIApp:
@@ -170,15 +173,14 @@ async def _answered(backend: Backend, route: Route, request: Request) -> Respons
         body=body,
         by=who.actor("api", _name(request)),
         last_event=_last_event(request),
-        lines="application/x-ndjson" in request.headers.get("accept", ""),
+        lines=bool(form := _form(request)),
     )
     given = await route.answer(call)
     if isinstance(given, Stream):
         return cast("Response", given)  # an ASGI application, as every response is
     if isinstance(given, Lines):
-        return StreamingResponse(
-            _written(given), media_type="application/x-ndjson", headers=NO_STORE
-        )
+        rows = _table(given) if form == CSV else _written(given)
+        return StreamingResponse(rows, media_type=form, headers=NO_STORE)
     return _sent(given, route, request)
 
 
@@ -207,9 +209,21 @@ def _address(request: Request, cursor: str) -> str:
     return f"{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
 
 
+def _form(request: Request) -> str:
+    """Return in which form all of a list is asked for; empty where a page of it is."""
+    accepted = request.headers.get("accept", "")
+    return next((one for one in (JSON_LINES, CSV) if one in accepted), "")
+
+
 async def _written(lines: Lines) -> AsyncIterator[bytes]:
     async for row in lines.rows:
-        yield f"{json_line(row)}\n".encode()
+        yield f"{json_line(lines.plain(row))}\n".encode()
+
+
+async def _table(lines: Lines) -> AsyncIterator[bytes]:
+    yield csv_row(lines.columns).encode()
+    async for row in lines.rows:
+        yield csv_row(lines.cells(row)).encode(errors="replace")
 
 
 def pick(model: type[BaseModel], items: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from watcher import __version__
 from watcher.api import models
 from watcher.api.access import Principal, Role, permit
+from watcher.api.csv import DELIVERY_COLUMNS, EVENT_COLUMNS, delivery_cells, event_cells
 from watcher.api.problems import Refusal
 from watcher.api.sources import chosen, groups
 from watcher.api.stream import Stream
@@ -29,7 +30,7 @@ from watcher.explain.deliveries import plain_delivery, plain_entry
 from watcher.explain.not_told import why_not_told
 from watcher.explain.question import Configured, Question, about_event, plain_answer
 from watcher.feed import MOST_FOLLOWERS, Feed
-from watcher.model import DeliveryState, Standing, rfc3339
+from watcher.model import DeliveryState, Event, Standing, rfc3339
 from watcher.records import (
     Actor,
     ConversationQuery,
@@ -106,7 +107,7 @@ class Call:
     by: Actor
     last_event: int | None
     lines: bool
-    """Whether all is asked for as lines, oldest first (`application/x-ndjson`)."""
+    """Whether all is asked for, oldest first, as JSON Lines or CSV."""
 
     @property
     def now(self) -> datetime:
@@ -124,9 +125,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """An answer of any length: a JSON object a line."""
+    """An answer of any length: one row after another, as JSON or as the cells of a table."""
 
-    rows: AsyncIterator[Mapping[str, Any]]
+    rows: AsyncIterator[Any]
+    plain: Callable[[Any], Mapping[str, Any]]
+    columns: Sequence[str]
+    cells: Callable[[Any], Sequence[object]]
 
 
 Answer = Callable[[Call], Awaitable[Any]]
@@ -239,7 +243,8 @@ async def events(call: Call) -> Any:
     """Return a page of the log, or all of it as lines."""
     query, asked = _events(call.query), call.query
     if call.lines:
-        return Lines(_each_event(call.archive, query))
+        each = (one.event async for one in call.archive.each_event(query))
+        return Lines(each, Event.to_plain, EVENT_COLUMNS, event_cells)
     page = await call.archive.events(replace(query, limit=asked.limit), asked.cursor)
     return _page(page, [one.event.to_plain() for one in page.items])
 
@@ -306,7 +311,8 @@ async def deliveries(call: Call) -> Any:
     """Return a page of the outbox, or all of it as lines."""
     query, asked, now = _deliveries(call), call.query, call.now
     if call.lines:
-        return Lines(_each_delivery(call.archive, query, now))
+        each = (_delivery(one, now) async for one in call.archive.each_delivery(query, now))
+        return Lines(each, dict, DELIVERY_COLUMNS, delivery_cells)
     page = await call.archive.deliveries(replace(query, limit=asked.limit), now, asked.cursor)
     return _page(page, [_delivery(one, now) for one in page.items])
 
@@ -628,18 +634,6 @@ def _deliveries(call: Call) -> DeliveryQuery:
     )
 
 
-async def _each_event(archive: Archive, query: EventQuery) -> AsyncIterator[Mapping[str, Any]]:
-    async for one in archive.each_event(query):
-        yield one.event.to_plain()
-
-
-async def _each_delivery(
-    archive: Archive, query: DeliveryQuery, now: datetime
-) -> AsyncIterator[Mapping[str, Any]]:
-    async for one in archive.each_delivery(query, now):
-        yield _delivery(one, now)
-
-
 def _delivery(owed: Owed, now: datetime) -> dict[str, Any]:
     return plain_delivery(owed.delivery, now, owed.wait)
 
@@ -652,7 +646,7 @@ def _page(page: Any, items: Sequence[Any]) -> dict[str, Any]:
     return {"items": items, "next": page.next, "previous": page.previous}
 
 
-LINES = ("application/json", "application/x-ndjson")
+LINES = ("application/json", "application/x-ndjson", "text/csv")
 SHOWN = models.ConversationShown
 PICKED = models.ConversationAsked
 
