@@ -661,7 +661,9 @@ TallyKind = Literal["types", "sources", "rules", "receivers"]
 
 @dataclass(frozen=True, slots=True)
 class TallyQuery:
-    """Which counts to read: of the whole hours from that of `since`, to before that of `until`."""
+    """Which counts to read: of the whole hours from that of `since`; one that begins at `until` is not
+    among them, one that `until` is within is.
+    """
 
     kind: TallyKind
     since: datetime

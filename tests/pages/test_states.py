@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.api.harness import Door
 from tests.pages.harness import send, visit
 from tests.pages.states import ADDRESSES, HOSTILE, NOW, PEOPLE, STATES
-from tests.support.make import at
+from tests.support.make import T0, at, commit, event
 from watcher.api.access import ROLES, Role
 from watcher.model import rfc3339
 from watcher.store.memory import MemoryStore
@@ -170,3 +170,13 @@ async def test_who_waits_is_taken_on_the_overview() -> None:
     done = await send(here, "/ack", fields)
     assert (done.status_code, done.headers["location"]) == (303, "/")
     assert "somebody has it" in (await visit(here, "/")).text
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 59])
+async def test_what_happened_in_the_hour_that_runs_is_counted(minutes: int) -> None:
+    store = MemoryStore()
+    await STATES["quiet"](store)
+    now = NOW + timedelta(minutes=minutes)
+    await store.commit(commit(source="support", events=(event("now", seconds=(NOW - T0).seconds),)))
+    shown = (await visit(Door(store, level="operator", at=now + timedelta(seconds=1)), "/")).text
+    assert "Nothing happened in the last 24 hours" not in shown

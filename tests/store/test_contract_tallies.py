@@ -65,9 +65,10 @@ async def test_events_count_by_type_and_by_source_in_their_hour(store: Store) ->
     assert await counts(store, "rules") == {}
     few = TallyQuery("sources", T0, T0 + timedelta(hours=2), limit=2)
     assert [one.name for one in await store.tallies(few)] == ["sales", "leads"]
-    # To before the hour of the end.
-    first = TallyQuery("types", T0, T0 + timedelta(minutes=61))
-    assert [one.count for one in await store.tallies(first)] == [1]
+    # An hour that has only begun counts; one that begins at the end does not.
+    for minutes, found in ((1, [1]), (60, [1]), (61, [1, 2])):
+        until = TallyQuery("types", T0, T0 + timedelta(minutes=minutes))
+        assert [one.count for one in await store.tallies(until)] == found
 
 
 async def test_rules_count_what_they_matched_and_what_came_of_it(store: Store) -> None:

@@ -174,7 +174,7 @@ def write_configuration(
     file.write_text(
         "# Written by `inbox-watcher demo`: a real configuration against simulated providers.\n"
         "store: watcher.db   # beside this file\n"
-        f"server: {{listen: 127.0.0.1:{health}}}\n\n"
+        f"server: {{listen: 127.0.0.1:{health}, reading: open}}\n\n"
         "sources:\n" + "\n".join(blocks) + "\n"
         "receivers:\n"
         "  crm:\n"

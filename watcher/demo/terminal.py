@@ -67,6 +67,7 @@ class Terminal:
             ("database", store),
             ("receiver", f"http://127.0.0.1:{ports[-1]}/crm"),
             ("health", f"http://127.0.0.1:{health}/healthz, /readyz and /metrics"),
+            ("act there", f"inbox-watcher open --config {quoted}"),
             ("look inside", f"inbox-watcher status --config {quoted}"),
             ("", f"inbox-watcher events --follow --config {quoted}"),
         )

@@ -72,7 +72,7 @@ from watcher.store.outbox import (
     repeat_alone,
     repeated,
 )
-from watcher.store.tallies import Counted, begun, hour_of, of_change, of_events
+from watcher.store.tallies import Counted, begun, hour_of, hours_of, of_change, of_events
 from watcher.store.withholding import (
     conversation_without,
     plain_without,
@@ -457,7 +457,7 @@ class MemoryStore:
             self._marks[mark.receiver, mark.rule, mark.by] = mark
 
     async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
-        first, end = hour_of(query.since), hour_of(query.until)
+        first, end = hours_of(query.since, query.until)
         sums: Counter[tuple[int, str, str]] = Counter()
         for (kind, hour, name, what), count in self._tallies.items():
             asked = kind == query.kind and first <= hour < end and _is_among(query.names, name)

@@ -14,7 +14,7 @@ from watcher.model import Event
 from watcher.records import RuleResult, TallyKind
 from watcher.store.outbox import Change, OutboxRow
 
-__all__ = ["HOUR", "Counted", "begun", "hour_of", "of_change", "of_events"]
+__all__ = ["HOUR", "Counted", "begun", "hour_of", "hours_of", "of_change", "of_events"]
 
 HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,6 +32,13 @@ ENDED = frozenset({"delivered", "dead", "cancelled"})
 def hour_of(at: datetime) -> int:
     """Return the number of the hour since 1970."""
     return (at - _EPOCH) // HOUR
+
+
+def hours_of(since: datetime, until: datetime) -> tuple[int, int]:
+    """Return the number of the hour of `since`, and of the first hour that begins at `until` or later: the
+    hour that `until` is within still counts.
+    """
+    return hour_of(since), -((_EPOCH - until) // HOUR)
 
 
 def begun(hour: int) -> datetime:

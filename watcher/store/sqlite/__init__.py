@@ -56,7 +56,7 @@ from watcher.store.sqlite import place, queries, rows, transactions
 from watcher.store.sqlite.connections import Reader, Writer
 from watcher.store.sqlite.lock import StoreLock, read_lock
 from watcher.store.sqlite.schema import APPLICATION_ID, check_version, migrations, open_writer
-from watcher.store.tallies import begun, hour_of
+from watcher.store.tallies import begun, hours_of
 
 __all__ = ["SqliteStore", "copy_into", "read_lock"]
 
@@ -553,7 +553,7 @@ class SqliteStore:
         return [rows.read_done(columns) for columns in found]
 
     async def tallies(self, query: TallyQuery) -> Sequence[Tally]:
-        span = hour_of(query.since), hour_of(query.until)
+        span = hours_of(query.since, query.until)
         names = rows.json_list(query.names)
         asked = {"kind": query.kind, "since": span[0], "until": span[1], "names": names}
         asked["limit"] = max(query.limit, 0)
