@@ -717,8 +717,8 @@ class DeliveryQuery:
     """Only those of which an attempt has begun."""
 
     receiver: str | None = None
-    event: str | None = None
-    """The id of its event."""
+    events: tuple[str, ...] = ()
+    """The ids of their events; empty: all, and so below."""
 
     conversations: tuple[str, ...] = ()
     """The ids of the conversations that their events are about; empty: all, and so below."""

@@ -44,7 +44,7 @@ async def what_decides(
 async def read_story(store: Store, event: Event, known: Waits, now: datetime) -> Story:
     """Read all that came of an event."""
     verdicts = await store.verdicts([event.id])
-    deliveries = await store.deliveries(DeliveryQuery(event=event.id))
+    deliveries = await store.deliveries(DeliveryQuery(events=(event.id,)))
     history: dict[str, list[HistoryEntry]] = {one.key: [] for one in deliveries}
     for entry in await store.history(list(history)):
         history[entry.key].append(entry)

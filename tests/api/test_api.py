@@ -458,3 +458,28 @@ async def test_a_source_is_read_when_it_is_asked_for_and_not_too_often() -> None
     assert (done.status, done.plain) == (202, {"done": True})
     often = await door.ask("POST", "/sources/sales/sweep")
     assert (often.status, often.headers["retry-after"]) == (429, "8")
+
+
+async def test_a_timeline_has_the_deliveries_of_every_event_on_every_page(store: Store) -> None:
+    receivers = [f"r{number}" for number in range(5)]
+    for number in range(60):
+        about = event(f"t{number}", seconds=60 * number)
+        await store.commit(
+            commit(*(delivery(about, receiver=one) for one in receivers), source="sales")
+        )
+    door, seen = Door(store), []
+    address = "/timeline?source=sales&conversation=c1"
+    while address:
+        page = (await door.ask("GET", address)).plain
+        for one in page["items"]:
+            assert sorted(each["receiver"] for each in one["deliveries"]) == receivers
+        seen += [one["event"]["id"] for one in page["items"]]
+        address = page["next"]
+    assert seen == [f"t{number}" for number in range(59, -1, -1)]
+
+
+async def test_a_timeline_without_events_shows_when_nobody_could_look(store: Store) -> None:
+    blind = event("b1", type="source.failing", subject=None, seconds=60)
+    await store.commit(commit(source="sales", events=(blind,)))
+    page = (await Door(store).ask("GET", "/timeline?source=sales&conversation=c1")).plain
+    assert [(one["kind"], one["event"]["id"]) for one in page["items"]] == [("trouble", "b1")]

@@ -208,7 +208,7 @@ async def test_counts(stores: tuple[Counted, Counted]) -> None:
         DeliveryQuery(limit=50, state="dead"),
         DeliveryQuery(limit=50, receiver="many"),
         DeliveryQuery(limit=50, sources=("sales",), conversations=("one-0",)),
-        DeliveryQuery(event="ten5"),
+        DeliveryQuery(events=("ten5",)),
         DeliveryQuery(id="ten5"),
     ],
     ids=lambda query: ", ".join(f"{k}={v}" for k, v in asdict(query).items() if v),

@@ -97,7 +97,7 @@ async def test_events_after_a_place_in_the_log(store: Store) -> None:
         ({"state": "delivered"}, "e1/team"),
         ({"state": "dead"}, ""),
         ({"receiver": "crm"}, "e1/crm e2.Slow/crm"),
-        ({"event": "e2"}, "e2/team e2.Slow/crm"),
+        ({"events": ("e2",)}, "e2/team e2.Slow/crm"),
         ({"types": ("conversation.unread", "x")}, "e1/team e1/crm e2/team e2.Slow/crm"),
         ({"types": ("x.*",)}, ""),
         ({"sources": ("sales", "leads")}, "e1/team e1/crm e2/team e2.Slow/crm"),
@@ -344,5 +344,5 @@ async def test_what_carries_a_message_about_what_held_before_is_not_in_the_log(
     assert list(await store.commit(commit(owed))) == []
     assert list(await store.events(EventQuery())) == []
     assert list(await store.events(EventQuery(id="held"))) == []
-    (there,) = await store.deliveries(DeliveryQuery(event="held"))
+    (there,) = await store.deliveries(DeliveryQuery(events=("held",)))
     assert there.event == held

@@ -189,7 +189,7 @@ async def test_claiming_and_reading_use_indices(tmp_path: Path) -> None:
         ),
         queries.conversations(ConversationQuery(ids=("c",)), "waiting", ()),
         queries.deliveries(DeliveryQuery(id="d", receiver="team")).newest(9),
-        queries.deliveries(DeliveryQuery(event="e")).newest(9),
+        queries.deliveries(DeliveryQuery(events=("e",))).newest(9),
         queries.events(EventQuery(conversations=("c",), sources=("s",))).newest(9),
         queries.conversations(ConversationQuery(sources=("s",), unread=True), "rest", ()),
         queries.conversations(ConversationQuery(), "waiting", (0, "s", "c")),

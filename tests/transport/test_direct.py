@@ -218,7 +218,8 @@ async def serving(serve: Callable[[Any], Any]) -> AsyncIterator[str]:
 async def sent(url: str, *, read: float, body: bytes = b"") -> Reply:
     transport, reply = ours(AnyIOBackend()), Reply()
     try:
-        request = template_for(url).post(body, {})
+        template = template_for(url)
+        request = template.send("POST", template.url.raw_path, {}, body)
         await Lane(transport).exchange(request, reply, connect=5.0, read=read, most=100)
         return reply
     finally:

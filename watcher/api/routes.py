@@ -264,16 +264,15 @@ async def timeline(call: Call) -> Mapping[str, Any]:
     source, conversation = (asked.source,), (asked.conversation,)
     query = EventQuery(sources=source, conversations=conversation, limit=asked.limit)
     page = await call.archive.events(query, asked.cursor)
-    if not page.items:
-        return _page(page, [])
-    # A page reaches from its oldest event to its newest, the first page to now.
-    since = page.items[-1].event.time
-    until = page.items[0].event.time if asked.cursor else None
+    # A page reaches from its oldest event (the last one from the beginning) to its newest (the first one to
+    # now), so a time in which nobody could look is on one of them.
+    since = page.items[-1].event.time if page.next else None
+    until = page.items[0].event.time if asked.cursor and page.items else None
     of_events: dict[str, list[Any]] = {one.event.id: [] for one in page.items}
-    told = DeliveryQuery(sources=source, conversations=conversation, since=since, limit=MOST)
-    owed = await call.archive.deliveries(told, now)
-    for one in owed.items:
-        of_events.get(one.delivery.event.id, []).append(_delivery(one, now))
+    told = DeliveryQuery(events=tuple(of_events))
+    if of_events:
+        async for one in call.archive.each_delivery(told, now):
+            of_events[one.delivery.event.id].append(_delivery(one, now))
     troubles = EventQuery(types=("source.*",), sources=source, since=since, until=until)
     blind = (await call.archive.events(replace(troubles, limit=MOST))).items
     found = [("event", one.event) for one in page.items] + [

@@ -58,7 +58,7 @@ async def find_deliveries(
         return []
     _, id_ = named
     asked = among or DeliveryQuery()
-    queries = (replace(asked, id=id_), replace(asked, event=id_))
+    queries = (replace(asked, id=id_), replace(asked, events=(id_,)))
     found = {one.key: one for query in queries for one in await store.deliveries(query)}
     return [one for one in found.values() if not slash or one.receiver == receiver]
 

@@ -836,7 +836,7 @@ def _matches_delivery(query: DeliveryQuery, delivery: Delivery) -> bool:
         and not (query.tried and not delivery.attempt)
         and (query.stands is None or delivery.stands(query.stands[1]) == query.stands[0])
         and query.receiver in (None, delivery.receiver)
-        and query.event in (None, delivery.event.id)
+        and _is_among(query.events, delivery.event.id)
         and _is_among(query.conversations, delivery.event.subject)
         and _is_among(query.sources, delivery.event.source)
         and query.rule in (None, delivery.rule)

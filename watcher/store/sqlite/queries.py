@@ -607,7 +607,7 @@ def deliveries(query: DeliveryQuery, columns: str = DELIVERY) -> Listing:
             ("d.seq < ?", query.before),
             ("d.attempt > ?", 0 if query.tried else None),
             ("d.receiver = ?", query.receiver),
-            ("d.event = ?", query.event),
+            _among("d.event", query.events),
             (NAMED_SO, None if query.id is None else [query.id, query.id]),
             _among("d.topic", topics),
             _among("e.subject", () if topics else query.conversations),
