@@ -47,6 +47,7 @@ BODIES = {
     "/sources/{name}/hold": {"decision": "discard", "since": rfc3339(HOLD.since)},
     "/deliveries/retry": {"ids": ["e1"]},
     "/silences": {"match": "true", "reason": "noise", "ends": rfc3339(at(60))},
+    "/silences/preview": {"match": "true"},
     "/silences/{id}": {"ends": rfc3339(at(60))},
 }
 READING = [
@@ -177,6 +178,8 @@ async def test_a_viewer_reads_and_does_nothing(store: Store) -> None:
         ("POST", "/silences", {"match": "sorce ==", "ends": "2026-11-21T00:00:00Z"}, "conflict"),
         ("POST", "/silences", {"match": "true", "ends": "2026-11-19T00:00:00Z"}, "conflict"),
         ("POST", "/silences", {"match": "true"}, "invalid"),
+        ("POST", "/silences/preview", {"match": "sorce =="}, "conflict"),
+        ("POST", "/silences/preview", {"match": ""}, "invalid"),
         ("POST", "/silences", b" " * (LARGEST_BODY + 1), "too-large"),
         ("POST", "/silences/none", {"ends": "2026-11-21T00:00:00Z"}, "not-found"),
         ("POST", "/deliveries/retry", {"expect": 9}, "count-differs"),

@@ -255,7 +255,15 @@ async def test_a_digest_of_his_and_of_others_is_not_his_to_send_again() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_a_route_that_does_not_say_so_is_not_for_whoever_sees_some_sources(route: Route) -> None:
-    whole = ("/silences", "/silences/{id}", "/actions", "/config/reload", "/rules", "/why")
+    whole = (
+        "/silences",
+        "/silences/preview",
+        "/silences/{id}",
+        "/actions",
+        "/config/reload",
+        "/rules",
+        "/why",
+    )
     if route.path in whole or route.path.startswith("/receivers"):
         assert not route.scoped
 

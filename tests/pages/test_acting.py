@@ -64,6 +64,28 @@ async def test_a_conversation_is_silenced_from_its_page() -> None:
     assert "over already" in said(await send(house, f"/silences/{added.id}", end))
 
 
+async def test_what_a_silence_would_stop_is_seen_before_it_counts() -> None:
+    house = await door("attention")
+    asked = "match=receiver+%3D%3D+%22crm%22&reason=import&hours=4"
+    page = await visit(house, f"/silences/new?{asked}")
+    assert re.search(r"[1-9]\d* of [1-9]\d* messages of the last 24 hours", page.text)
+    assert not await house.store.silences()
+    form = page.text[page.text.index('method="post" action="/silences"') :]
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+    fields["match"] = fields["match"].replace("&#34;", '"')
+    assert said(await send(house, "/silences", fields)) == "Silenced until it ends."
+    (added,) = await house.store.silences()
+    assert (added.match, added.reason) == ('receiver == "crm"', "import")
+
+
+async def test_a_preview_of_what_is_no_condition_says_so_beside_it() -> None:
+    page = await visit(await door(), "/silences/new?match=sorce+%3D%3D+1")
+    assert page.status_code == 200
+    assert "This is no condition" in page.text
+    assert "sorce == 1</textarea>" in page.text
+    assert 'action="/silences"' not in page.text
+
+
 async def test_a_silence_that_says_nothing_is_refused_in_words() -> None:
     answer = await send(await door(), "/silences", {"match": "sorce == 1", "hours": "1"})
     assert answer.status_code == 409

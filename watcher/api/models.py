@@ -43,6 +43,8 @@ __all__ = [
     "HistoryShown",
     "HoldAnswer",
     "Listing",
+    "PreviewAnswer",
+    "PreviewAsked",
     "Problem",
     "RetryAnswer",
     "RetryAsked",
@@ -54,6 +56,7 @@ __all__ = [
     "StatsAsked",
     "StatusAnswer",
     "StatusAsked",
+    "StoppedGroup",
     "StoryAnswer",
     "StreamAsked",
     "Summary",
@@ -237,10 +240,15 @@ class DecisionAsked(Asked):
     since: Moment = Field(description="`since` of the hold that was shown.")
 
 
-class SilenceAsked(Asked):
-    """A silence from now on."""
+class PreviewAsked(Asked):
+    """A condition that might become a silence."""
 
     match: Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+class SilenceAsked(PreviewAsked):
+    """A silence from now on."""
+
     reason: Text = ""
     ends: Moment
 
@@ -544,6 +552,28 @@ class SilencesAnswer(Given):
     """Every silence."""
 
     items: list[dict[str, Any]]
+
+
+class StoppedGroup(Given):
+    """How many messages of one receiver or one severity would have been stopped."""
+
+    name: str
+    count: int
+
+
+class PreviewAnswer(Given):
+    """What a silence would have stopped of what was sent or given up in the last 24 hours, and what it would
+    stop of what waits; of very many messages the newest are looked at, then `exact` is false. Severities are
+    those of today's rules, the empty one is none.
+    """
+
+    sent: int
+    stopped: int
+    exact: bool
+    receivers: list[StoppedGroup]
+    severities: list[StoppedGroup]
+    waiting: int
+    examples: list[DeliveryShown]
 
 
 class AcknowledgementsAnswer(Given):

@@ -20,10 +20,12 @@ from watcher import __version__
 from watcher.api import models
 from watcher.api.access import Principal, Role, permit
 from watcher.api.csv import DELIVERY_COLUMNS, EVENT_COLUMNS, delivery_cells, event_cells
+from watcher.api.previews import preview_silence
 from watcher.api.problems import Refusal
 from watcher.api.sources import chosen, groups
 from watcher.api.stream import Stream
 from watcher.archive import MOST, Archive, Known, Owed
+from watcher.conditions import ExpressionError
 from watcher.control import DaemonControl
 from watcher.explain.conversations import plain_conversation
 from watcher.explain.deliveries import plain_delivery, plain_entry
@@ -469,6 +471,17 @@ async def silence(call: Call) -> Mapping[str, Any]:
     return {"id": id_}
 
 
+async def preview(call: Call) -> Mapping[str, Any]:
+    """Return what a silence would have stopped; it silences nothing."""
+    match, known = call.body.match, call.backend.configured()
+    store, zone = call.archive.store, known.timezone
+    try:
+        return await preview_silence(store, match, known.rules, zone, call.now)
+    except ExpressionError as failure:
+        errors = [{"pointer": "/match", "detail": failure.message}]
+        raise Refusal("conflict", failure.message, errors=errors) from None
+
+
 async def lengthen(call: Call) -> Mapping[str, Any]:
     """Let a silence that was added last until another time."""
     _in_future(call.body.ends, call.now)
@@ -706,6 +719,9 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/silences", silences, models.SilencesAnswer, "viewer", "Every silence"),
     Route("POST", "/silences", silence, models.ActionAnswer, "operator",
           "Silence what matches from now on", body=models.SilenceAsked, status=201),
+    Route("POST", "/silences/preview", preview, models.PreviewAnswer, "operator",
+          "What a silence would have stopped in the last 24 hours; it silences nothing",
+          body=models.PreviewAsked),
     Route("POST", "/silences/{id}", lengthen, models.Done, "operator",
           "Let a silence that was added last until another time", body=models.ExtensionAsked),
     Route("DELETE", "/silences/{id}", end_silence, models.Done, "operator", "End a silence now"),

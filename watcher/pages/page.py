@@ -72,10 +72,17 @@ class Visit:
         ]
         return pick(model, known)
 
-    async def ask(self, route: str, *, path: Mapping[str, str] | None = None, **query: Any) -> Any:
+    async def ask(
+        self,
+        route: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        **query: Any,
+    ) -> Any:
         """Return what a route answers to whoever visits; raise Refusal."""
         found = find_route(route)
-        return await ask(self.backend, self.who, found, path=path or {}, query=query)
+        return await ask(self.backend, self.who, found, path=path or {}, query=query, body=body)
 
 
 Show = Callable[[Visit], Awaitable[Mapping[str, Any] | Moved]]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from watcher.api.problems import Refusal
 from watcher.pages.page import Fields, Form, Page, Visit
 
 __all__ = ["FORMS", "HOURS", "PAGES"]
@@ -20,9 +21,29 @@ async def listed(visit: Visit) -> Mapping[str, Any]:
     return {
         "silences": [one for one in found if one["state"] != "expired"],
         "over": [one for one in found if one["state"] == "expired"],
-        "match": visit.one("match"),
         "hours": HOURS,
     }
+
+
+async def new(visit: Visit) -> Mapping[str, Any]:
+    """Return what a silence would have stopped that was asked for in the address, or why it is none."""
+    match, hours = visit.one("match").strip(), visit.one("hours")
+    shown: dict[str, Any] = {
+        "match": match,
+        "reason": visit.one("reason"),
+        "hours": HOURS,
+        "chosen": hours if hours in HOURS else "1",
+        "preview": None,
+        "mistake": "",
+    }
+    if match:
+        try:
+            shown["preview"] = await visit.ask("POST /silences/preview", body={"match": match})
+        except Refusal as refusal:
+            if refusal.kind not in ("conflict", "invalid"):
+                raise
+            shown["mistake"] = refusal.detail
+    return shown
 
 
 def until(fields: Fields, now: datetime) -> datetime:
@@ -46,6 +67,7 @@ def _ended(answer: Mapping[str, Any], _fields: Fields) -> str:
 
 PAGES: Sequence[Page] = (
     Page("/silences", "viewer", "silences.html", "Silences", listed, nav=True),
+    Page("/silences/new", "operator", "silence.html", "New silence", new, live=False),
 )
 
 FORMS: Sequence[Form] = (
