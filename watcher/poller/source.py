@@ -748,13 +748,13 @@ class SourcePoller:
             await self.network.reachable(self.plan.name)
 
     async def _report(self, report: SourceReport) -> None:
-        """Record that the source fails, or works again."""
+        """Record that the source fails, or works again; who reads it in the log finds it in the status."""
+        await self.session.announce(report)
         if report.kind == "failing":
             self.log.error("the source fails", reason=report.reason, remedy=report.remedy)
         else:
             since = rfc3339(report.since)
             self.log.info("a trouble is over", since=since, reason=report.reason)
-        await self.session.announce(report)
 
     # -- what others ask of a source ----------------------------------------------------------
 
