@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.make import acted, at, commit, delivery, event, snapshot
+from tests.support.make import LEASE, acted, at, commit, delivery, event, settlement, snapshot
 from watcher.errors import Conflict
 from watcher.records import (
     OVER,
@@ -82,11 +82,17 @@ async def test_what_is_done_leaves_one_line_and_what_is_not_none(store: Store) -
                 action=acted(7, "accept hold"),
             )
         )
-    await store.retry(["none"], at(8), acted(8, "send again"))
+    assert await store.retry(["none"], at(8), acted(8, "send again")) == 0
+    await store.commit(commit(delivery(event("3"))))
+    (out,) = await store.claim("team", at(8), lease=LEASE, limit=1)
+    await store.settle([settlement(out, "dead", seconds=8)])
+    assert await store.retry(["3"], at(9), acted(9, "send again")) == 1
+    assert await store.retry(["3"], at(10), acted(10, "send again")) == 0
+    assert await store.retry(None, at(11), acted(11, "send again")) == 0
     done = await store.actions()
     assert [(one.action.what, one.action.at) for one in reversed(done)] == [
         ("silence", at(1)), ("end silence", at(3)), ("turn on", at(5)), ("accept hold", at(6)),
-        ("send again", at(8)),
+        ("send again", at(9)),
     ]  # fmt: skip
     assert list(await store.actions(limit=2)) == list(done[:2])
     assert list(await store.actions(before=done[1].seq, limit=2)) == list(done[2:4])

@@ -47,9 +47,6 @@ __all__ = ["BASE", "ROUTES", "Backend", "Call", "Lines", "Route"]
 
 BASE = "/api/v1"
 
-PART = 1000
-"""Deliveries that are sent again in one call."""
-
 LATELY = timedelta(days=1)
 """How far back `/why` looks where no time is said."""
 
@@ -516,8 +513,7 @@ async def again(call: Call) -> Mapping[str, Any]:
         raise Refusal(
             "count-differs", f"{len(keys)} match now, not {asked.expect}", "look again, then decide"
         )
-    parts = [keys[start : start + PART] for start in range(0, len(keys), PART)]
-    return {"retried": sum([await control.retry(part, call.by) for part in parts])}
+    return {"retried": await control.retry(keys, call.by) if keys else 0}
 
 
 async def decide(call: Call) -> Mapping[str, Any]:

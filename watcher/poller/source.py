@@ -787,10 +787,14 @@ class SourcePoller:
         now = loop_time()
         if (wait := self._asked_for + ASKED_EVERY - now) > 0:
             return wait
-        self._asked_for = now
-        await self.session.wait_until_opened()
-        action = Action(self.session.clock(), by, step, self.plan.name)
-        await self.session.store.commit(Commit(self.plan.name, action=action))
+        before, self._asked_for = self._asked_for, now
+        try:
+            await self.session.wait_until_opened()
+            action = Action(self.session.clock(), by, step, self.plan.name)
+            await self.session.store.commit(Commit(self.plan.name, action=action))
+        except BaseException:
+            self._asked_for = before  # nothing was done
+            raise
         self._dues.ask_for(step, loop_time())
         self._wake.ring()
         return 0.0

@@ -420,9 +420,11 @@ class MemoryStore:
     async def retry(
         self, ids: Collection[str] | None, now: datetime, action: Action | None = None
     ) -> int:
-        self._act(action)
         rows = repeated(self._outbox.values(), ids, now)
-        return self._change(rows, lambda row: row.retried(now))
+        changed = self._change(rows, lambda row: row.retried(now))
+        if changed:
+            self._act(action)
+        return changed
 
     async def retire_unconfigured(
         self,

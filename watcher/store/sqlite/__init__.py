@@ -350,12 +350,26 @@ class SqliteStore:
         self, ids: Collection[str] | None, now: datetime, action: Action | None = None
     ) -> int:
         self._owned()
-        if action is not None:
-            await self._write(transactions.act, action)
         if ids is not None:
-            return await self._write_each(transactions.retry, sorted(ids), now)
+            return await self._retry_each(transactions.retry, sorted(ids), now, action)
         dead = [seq for (seq,) in await self._reader.fetch(queries.DEAD)]
-        return await self._write_each(transactions.retry_dead, dead, now)
+        return await self._retry_each(transactions.retry_dead, dead, now, action)
+
+    async def _retry_each(
+        self,
+        transaction: Callable[[sqlite3.Connection, Sequence[T], datetime, Action | None], int],
+        found: Sequence[T],
+        now: datetime,
+        action: Action | None,
+    ) -> int:
+        """Send again a batch at a time; the action is on record with the first that has an effect."""
+        changed = 0
+        for start in range(0, len(found), BATCH):
+            if start:
+                await anyio.sleep(BREATH)
+            batch = found[start : start + BATCH]
+            changed += await self._write(transaction, batch, now, None if changed else action)
+        return changed
 
     async def retire_unconfigured(
         self,

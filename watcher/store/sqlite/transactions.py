@@ -438,16 +438,28 @@ def unclaim(connection: Connection, receiver: str | None) -> None:
     _change(connection, leased, OutboxRow.released)
 
 
-def retry_dead(connection: Connection, chosen: Sequence[int], now: datetime) -> int:
+def retry_dead(
+    connection: Connection, chosen: Sequence[int], now: datetime, action: Action | None
+) -> int:
     """Make these rows pending again as far as they are dead; return how many were."""
-    found = repeated(_rows_of(connection, chosen), None, now)
-    return _change(connection, found, lambda row: row.retried(now))
+    return _retry(connection, repeated(_rows_of(connection, chosen), None, now), now, action)
 
 
-def retry(connection: Connection, ids: Collection[str], now: datetime) -> int:
+def retry(
+    connection: Connection, ids: Collection[str], now: datetime, action: Action | None
+) -> int:
     """Make deliveries with these names pending again; return how many."""
     found = _read(connection, queries.NAMED, {"ids": rows.json_list(ids)})
-    return _change(connection, repeated(found, ids, now), lambda row: row.retried(now))
+    return _retry(connection, repeated(found, ids, now), now, action)
+
+
+def _retry(
+    connection: Connection, found: Sequence[OutboxRow], now: datetime, action: Action | None
+) -> int:
+    changed = _change(connection, found, lambda row: row.retried(now))
+    if changed:
+        act(connection, action)
+    return changed
 
 
 def retire_unconfigured(
