@@ -7,6 +7,7 @@ Whoever sends the token `operator` may do all; the stream ends at once, since it
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from dataclasses import replace
@@ -86,4 +87,5 @@ async def _serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(_serve, int(sys.argv[1]))
+    with contextlib.suppress(KeyboardInterrupt):  # whoever started it ends it so
+        anyio.run(_serve, int(sys.argv[1]))
