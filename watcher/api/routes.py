@@ -53,6 +53,9 @@ LATELY = timedelta(days=1)
 MOST_DEAD = 2000
 """Dead deliveries that are looked at to say what came back."""
 
+ALL = 10**9
+"""More deliveries than there are."""
+
 OFF = 0.1
 """How far the number of deliveries may be from what was shown."""
 
@@ -328,16 +331,7 @@ async def delivery(call: Call) -> Mapping[str, Any]:
 async def dead(call: Call) -> Mapping[str, Any]:
     """Return how many deliveries were given up, by what came back."""
     asked = call.query
-    query = DeliveryQuery(
-        state="dead",
-        receiver=asked.receiver,
-        rule=asked.rule,
-        types=asked.type,
-        sources=asked.source,
-        since=asked.since,
-        until=asked.until,
-        limit=MOST_DEAD + 1,
-    )
+    query = _dead(asked, MOST_DEAD + 1)
     found = await call.archive.store.deliveries(query)
     counts = Counter((one.receiver, one.note) for one in found[-MOST_DEAD:])
     groups = [
@@ -498,16 +492,7 @@ async def again(call: Call) -> Mapping[str, Any]:
     asked, control = call.body, call.backend.control
     if asked.ids:
         return {"retried": await control.retry(await _within(call, asked.ids), call.by)}
-    query = DeliveryQuery(
-        state="dead",
-        receiver=asked.receiver,
-        rule=asked.rule,
-        types=asked.type,
-        sources=asked.source,
-        since=asked.since,
-        until=asked.until,
-        limit=10**9,
-    )
+    query = _dead(asked, ALL)
     keys = await _keys(call, query)
     if asked.expect is not None and abs(len(keys) - asked.expect) > OFF * asked.expect:
         raise Refusal(
@@ -624,6 +609,20 @@ STORED: Mapping[str, DeliveryState] = {
     one: one for one in ("pending", "delivered", "dead", "cancelled")
 }
 QUEUED: Mapping[str, Standing] = {one: one for one in ("due", "waiting", "held")}
+
+
+def _dead(asked: Any, limit: int) -> DeliveryQuery:
+    """Return the question for the newest dead deliveries that fit what was asked."""
+    return DeliveryQuery(
+        state="dead",
+        receiver=asked.receiver,
+        rule=asked.rule,
+        types=asked.type,
+        sources=asked.source,
+        since=asked.since,
+        until=asked.until,
+        limit=limit,
+    )
 
 
 def _deliveries(call: Call) -> DeliveryQuery:

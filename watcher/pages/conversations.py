@@ -72,7 +72,7 @@ async def one(visit: Visit) -> Mapping[str, Any]:
     return {
         "known": found,
         "list": await visit.ask("/timeline", **about, cursor=cursor),
-        "receivers": await _receivers(visit) if asks else (),
+        "receivers": await visit.receivers() if asks else (),
         "receiver": receiver,
         "why": why,
         "match": only_about(source, id_),
@@ -88,11 +88,6 @@ DAYS: Mapping[str, str] = {"1": "the last day", "7": "the last 7 days", "30": "t
 def _span(visit: Visit) -> timedelta:
     days = visit.one("days")
     return timedelta(days=int(days) if days in DAYS else 1)
-
-
-async def _receivers(visit: Visit) -> Sequence[str]:
-    status = await visit.ask("/status", sources=0)
-    return [one["receiver"] for one in status["receivers"]]
 
 
 def _taken(answer: Mapping[str, Any], _fields: Fields) -> str:

@@ -35,15 +35,10 @@ async def one(visit: Visit) -> Mapping[str, Any]:
         **found,
         "of_rules": of_rules,
         "others": [one for rule, some in of_rules.items() if rule not in named for one in some],
-        "receivers": await _receivers(visit) if asks else (),
+        "receivers": await visit.receivers() if asks else (),
         "receiver": receiver,
         "why": await visit.ask("/why", event=id_, receiver=receiver) if receiver and asks else None,
     }
-
-
-async def _receivers(visit: Visit) -> Sequence[str]:
-    status = await visit.ask("/status", sources=0)
-    return [one["receiver"] for one in status["receivers"]]
 
 
 PAGES: Sequence[Page] = (

@@ -84,6 +84,11 @@ class Visit:
         found = find_route(route)
         return await ask(self.backend, self.who, found, path=path or {}, query=query, body=body)
 
+    async def receivers(self) -> Sequence[str]:
+        """Return the names of all receivers."""
+        status = await self.ask("/status", sources=0)
+        return [one["receiver"] for one in status["receivers"]]
+
 
 Show = Callable[[Visit], Awaitable[Mapping[str, Any] | Moved]]
 """Returns what a template is given beside `visit` and `page`."""
